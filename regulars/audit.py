@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import asdict
 
-from chalicelib.core.audit import Document, EntryFilter, Verified, head_of
+from chalicelib.api.dialects import READS
+from chalicelib.core.audit import HOUR_MS, Document, EntryFilter, Verified, faces_of, head_of
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Tenant
+from chalicelib.core.reading import MEANS, MOST_NAMED, WHOLE, Tally, caller_of
 from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import counted, milliseconds, moment, time_text
 from chalicelib.services import Services
 from chalicelib.services.audit.audit import verified_export
 from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
 from regulars.tenants.command import earlier
+
+if TYPE_CHECKING:
+    from chalicelib.services.audit.breach import Breach
 
 _A_PAGE = 500
 
@@ -35,6 +42,7 @@ def audit() -> None:
       regulars audit verify --tenant shop-12 --head head.json
       regulars audit export --tenant shop-12 audit.jsonl
       regulars audit verify --file audit.jsonl --key 3f0c...
+      regulars audit breach --tenant shop-12 --key first --since 2026-11-20
     """
 
 
@@ -123,8 +131,10 @@ def list_all(
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
     services.audit.reads.exported(tenant.name)
     wanted = EntryFilter(first, last, face, what, by)
-    found = rows_of(partial(services.audit.chain.page, tenant.name, wanted, min(most, _A_PAGE)))
-    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in islice(found, most))
+    page = partial(services.audit.chain.page, tenant.name, wanted, min(most, _A_PAGE))
+    found = list(islice(rows_of(page), most))
+    services.audit.reads.printed(tenant.name, (face for _, entry in found for face in sorted(faces_of(entry))))
+    lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in found)
     print_lines(lines, "no entry is as you want it")
 
 
@@ -146,6 +156,78 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
         signed = (one.leaf for one in services.audit.chain.waiting(tenant.name) if "signed" in (one.leaf.content or {}))
         out.writelines(json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed)
     print(f"{counted(hours, 'hour is', 'hours are')} in {file}")
+
+
+@audit.command()
+@click.option(
+    "--key",
+    required=True,
+    metavar="ID",
+    help="Whose reading: the id of a key, `camera ID`, `member ID`, app_id, appcode, `access key` or operator.",
+)
+@click.option("--since", type=click.DateTime(), required=True, help="From this time on, in UTC.")
+@of_tenant
+def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> None:
+    """Say whom a key has read, and of what kinds the data were, as an authority asks it (GDPR, Article 33).
+
+    It prints how many people and records are concerned, what nobody can say, and who the people are, by their ids.
+
+    \b
+    Examples:
+      regulars audit breach --tenant shop-12 --key first --since 2026-11-20
+      regulars audit breach --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00 --stage prod
+    """
+    caller, since_ms = caller_of(key), milliseconds(since.replace(tzinfo=UTC))
+    services.audit.reads.exported(tenant.name)
+    found = services.audit.breaches.read_by(tenant.name, caller, since_ms, READS)
+    services.audit.reads.printed(tenant.name, found.tally.kinds)
+    now = time_text(services.clock.now())[:16]
+    print(f"{tenant.name}: what {caller} read from {_minute(since_ms)} to {now}, in UTC")
+    for line in (*_categories(found.tally), *_unknown(found, since_ms)):
+        print(line)
+    for person, kinds in sorted(found.tally.kinds.items()):
+        print(f"person   {person}: {' '.join(sorted(kinds))}")
+
+
+def _categories(tally: Tally) -> Iterator[str]:
+    """Yield the lines about people, records and kinds of data (Article 33(3)(a))."""
+    for at, what in tally.whole:
+        yield f"all      {what} at {at[:16]}: {WHOLE[what]}"
+    yield f"people   {_range(tally.people)}"
+    records = [*tally.by_kind.values(), (len(tally.captures),) * 2]
+    yield f"records  {_range((sum(one for one, _ in records), sum(most for _, most in records)))}, of these kinds:"
+    for kind, number in tally.by_kind.items():
+        yield f"         {_range(number)} of {MEANS[kind]} ({kind})"
+    if tally.captures:
+        yield f"         {counted(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
+    if tally.acts:
+        yield f"by       {', '.join(sorted(tally.acts))}"
+
+
+def _range(number: tuple[int, int]) -> str:
+    low, high = number
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _unknown(found: Breach, since_ms: int) -> Iterator[str]:
+    """Yield the lines about what nobody can say."""
+    if found.tally.people[0] != found.tally.people[1]:
+        yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
+    if found.erased:
+        yield f"unknown  what {counted(found.erased, 'entry', 'entries')} said that erasures took, of whatever key"
+    if found.let_go:
+        yield f"unknown  {counted(found.let_go, 'hour', 'hours')} that `audit_days` let go"
+    if found.unreadable:
+        yield f"unknown  {counted(found.unreadable, 'hour', 'hours')} that are damaged: see `regulars audit verify`"
+    if found.begins_ms is None or found.begins_ms > since_ms + HOUR_MS:
+        begins = "has no entry of this time" if found.begins_ms is None else f"begins at {_minute(found.begins_ms)}"
+        yield f"unknown  what was before: the audit {begins}"
+    yield "unknown  lists without pictures that were read before this version was installed"
+    yield "unknown  who opened a link to a picture: it is good for two hours without a key"
+
+
+def _minute(ms: int) -> str:
+    return time_text(moment(ms))[:16]
 
 
 def _read(kept: Path) -> Document:

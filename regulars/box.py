@@ -6,6 +6,7 @@ Their work is in the packages of their names; that of fsck is in chalicelib/serv
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import click
 
 from chalicelib.api import dialects
 from chalicelib.core.captures import Capture
+from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from regulars.errors import OperatorError
@@ -161,10 +163,21 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     settings = settings_of(data=data, stage=stage)
     if isinstance(settings.storage, Path) and to.resolve().is_relative_to(settings.storage.resolve()):
         raise OperatorError(f"{to} is in the data folder, and would be lost with it: name another disk, or folder")
+    _enter_backup(data, stage)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     with services_of(data, stage) as services:
         receipts.write_beside(services, path.absolute().parent)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
+
+
+def _enter_backup(data: Path | None, stage: str | None) -> None:
+    """Write into each tenant's audit that all is copied. A full disk must not stop the copy, so that is told only."""
+    try:
+        with services_of(data, stage) as services:
+            for tenant in services.tenants.all():
+                services.audit.reads.exported(tenant.name)
+    except StorageUnavailable as error:
+        print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
 
 
 @click.command(short_help="Make a data folder from a backup.")

@@ -520,7 +520,8 @@ def _marks(
     @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
     @of_tenant
     def list_all(services: Services, tenant: Tenant) -> None:
-        found = every(services, tenant)
+        found = list(every(services, tenant))
+        services.audit.reads.printed(tenant.name, (face for face, _ in found))
         print_lines((f"{face}  {one.at:%Y-%m-%d}  {one.reason}" for face, one in found), f"no face is {called}")
 
 

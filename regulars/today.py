@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from chalicelib.core import keys
+from chalicelib.core.erasures import is_erased
 from chalicelib.core.items import FaceOrder
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
@@ -55,6 +56,10 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     visits = list(_visits(services, tenant, midnight))
+    page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
+    away = [one for one in page.rows if one.last_arrival_at is None or one.last_arrival_at < midnight]
+    read = [*(one.first.faceid for one in visits), *(one.faceid for one in away)]
+    services.audit.reads.printed(tenant.name, (one for one in read if not is_erased(one)))
     console.print(f"{tenant.name}: {midnight:%A, %d %B %Y}, {zone.key}", style="bold", markup=False)
     if visits:
         table = _table("who", "group", "first", "last", "seen", "visit")
@@ -67,8 +72,7 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     new = {one.first.faceid for one in visits if one.number == 1}
     came = f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new)} of them for the first time"
     console.print(came if people else "nobody came yet")
-    page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
-    if away := [one for one in page.rows if one.last_arrival_at is None or one.last_arrival_at < midnight]:
+    if away:
         console.print("\nregulars who stayed away longest", style="bold")
         table = _table("who", "last came", "days ago")
         for face in away:

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.model import SharedKey, Tenant
+from chalicelib.core.reading import Data
 from chalicelib.core.roles import Role
 from chalicelib.settings import SettingError, table
 
@@ -45,15 +46,17 @@ class Dialect(Struct, frozen=True):
 
     `name`: of its folder; its acts begin with it. `title`: what people call it. `prefixes`: beginnings of its paths;
     (ROOT,) is the root alone. `acts`: what becomes an entry of the audit, by the names of its acts; of others nothing
-    does. `services`: those that have keys of their own, with the role of these; the key of the first one reaches a
-    group. `shared_key`: the secret that all clients of a tenant share, which an admin may renew. `settings`: those that
-    it alone needs. `has_canary`: whether a stage's own search (api/canary) speaks it.
+    does. `reads`: what their answers tell of people. `services`: those that have keys of their own, with the role of
+    these; the key of the first one reaches a group. `shared_key`: the secret that all clients of a tenant share, which
+    an admin may renew. `settings`: those that it alone needs. `has_canary`: whether a stage's own search (api/canary)
+    speaks it.
     """
 
     name: str
     title: str
     prefixes: tuple[str, ...]
     acts: Mapping[str, Kind]
+    reads: Mapping[str, tuple[Data, ...]] = field(default_factory=lambda: MappingProxyType({}))
     services: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
     shared_key: SharedKey | None = None
     settings: type[Struct] | None = None
@@ -80,7 +83,9 @@ class Dialect(Struct, frozen=True):
 
     def act(self, name: str, by: str, tenant: Tenant) -> Act:
         """Make the act of a call. `by`: the credential that was used."""
-        return Act(f"{self.name} {name}", by, self.acts.get(name, Kind.NOTHING), tenant.name)
+        return Act(
+            f"{self.name} {name}", by, self.acts.get(name, Kind.NOTHING), tenant.name, tells=self.reads.get(name, ())
+        )
 
     def probe(self, keys: Keys) -> list[Ask]:
         """Make the calls by which the doctor sees whether its clients get what they expect. Raises InvalidInput."""

@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from chalicelib.api.dialect import ROOT, Dialect
+from chalicelib.core import reading
 from chalicelib.core.model import SharedKey
+from chalicelib.core.reading import Data
 from chalicelib.core.roles import Role
 from chalicelib.settings import OfDialects
 
@@ -32,6 +34,12 @@ SHARED_KEYS: Mapping[str, SharedKey] = {one.name: one.shared_key for one in DIAL
 
 SERVICES: Mapping[str, Role] = {service: role for one in DIALECTS for service, role in one.services.items()}
 """The services that have keys of their own, with the role of these."""
+
+READS: Mapping[str, tuple[Data, ...]] = {
+    **reading.READS,
+    **{f"{one.name} {act}": kinds for one in DIALECTS for act, kinds in one.reads.items()},
+}
+"""What the answer of each act tells of people, by all names of acts."""
 
 
 def named(name: str) -> Dialect:

@@ -230,9 +230,10 @@ def route(
     """
 
     def view(**_in_the_request: str) -> Response:
-        began = time.perf_counter()
+        began, request = time.perf_counter(), HttpRequest.of(blueprint.current_request)
+        telemetry.of_address(request.address)
         with telemetry.collected() as stages:
-            response = _answered(answers(), refusal, HttpRequest.of(blueprint.current_request))
+            response = _answered(answers(), refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         if (this := telemetry.current()) is not None:
             response.headers["X-Request-Id"] = this.request_id  # by which the log knows the request

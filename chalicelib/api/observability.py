@@ -1,8 +1,9 @@
 """Logs and metrics of invocations: a JSON line for each log record, and one for each invocation.
 
 In Lambda an invocation's line contains CloudWatch's embedded metrics ("Embedded metric format specification"), so that
-a metric costs no call. One box writes the same lines without them (regulars/serve/logs.py). A line has names of ours
-and counts only: no picture, template, secret or name of a person is ever in it.
+a metric costs no call. One box writes the same lines without them (regulars/serve/logs.py). A line has names of ours,
+counts, the id of the key that called and the address that it called from: no picture, template, secret or name of a
+person is ever in it.
 """
 
 from __future__ import annotations
@@ -128,7 +129,13 @@ def _embedded(this: Invocation, stack: str, stages: Mapping[str, float]) -> dict
 
 
 def _whose(this: Invocation) -> dict[str, str]:
-    known = {"function": this.function, "request_id": this.request_id, "tenant": this.tenant}
+    known = {
+        "function": this.function,
+        "request_id": this.request_id,
+        "tenant": this.tenant,
+        "caller": this.caller,
+        "address": this.address,
+    }
     return {name: value for name, value in known.items() if value is not None}
 
 

@@ -1,23 +1,27 @@
 """The act under way: its actor, its name and its request. What is written meanwhile names it in the audit.
 
 The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
-end says what of each act becomes an entry; a dialect says it of its own acts (api/dialect.py). Which acts are none,
-tests/services/audit/test_acts.py says: it holds all against all routes, chores and commands. Routes of v1 are called by
-method and path, those of the dialects by their names, commands and chores by theirs.
+end says what of each act becomes an entry, and core/reading what its answer tells of people; a dialect says both of its
+own acts (api/dialect.py). tests/services/audit/test_acts.py says which acts are none, and holds all against routes,
+chores and commands. Routes of v1 are called by method and path, those of the dialects by their names, commands and
+chores by theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from chalicelib.core.model import Decision
 from chalicelib.core.values import known
+
+if TYPE_CHECKING:
+    from chalicelib.core.templates import User
 
 
 class Kind(StrEnum):
@@ -27,8 +31,6 @@ class Kind(StrEnum):
     """Each of its transactions that changes the book or the account."""
     DECISION = "decision"
     """Its decision, even if it stores nothing."""
-    READ = "read"
-    """The pictures that it shows: once an hour for each key and picture."""
     EXPORT = "export"
     """The fact that it was done."""
     CHORE = "chore"
@@ -50,8 +52,16 @@ class Act(Struct):
     kind: Kind
     tenant: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
+    tells: Collection[str] = ()
+    """Kinds of data that its answer tells of people (core/reading); none: by its name, as the table there says."""
+    read: dict[str, None] = field(default_factory=dict)
+    """The people of whom its answer says something, in order: a face's id, or `member ID`."""
     shown: dict[str, None] = field(default_factory=dict)
-    """The subjects whose pictures its answer shows: `face ID`, `capture CAMERA ID` or `still CAMERA TIME`, in order."""
+    """Those whose pictures its answer shows: a face's id, `capture CAMERA ID` or `still CAMERA TIME`, in order."""
+    unnamed: int = 0
+    """People of whom its answer says something, and who have no face yet: subjects and users by their names alone."""
+    named: set[str] = field(default_factory=set)
+    """The faces that its own entries name."""
     decided: list[Mapping[str, Any]] = field(default_factory=list)
     """Decisions of a search, one for each face that was searched for."""
     entered: bool = False
@@ -75,8 +85,25 @@ def current() -> Act | None:
     return _current.get()
 
 
+def reads(people: Iterable[str], *, unnamed: int = 0) -> None:
+    """Report that the answer says something of people. `Act.tells` says of which kind that is.
+
+    `people`: ids of faces, or `member ID`; `unnamed`: how many there are besides who have no face.
+    """
+    if (act := _current.get()) is not None:
+        act.read.update(dict.fromkeys(people))
+        act.unnamed += unnamed
+
+
+def read_users(users: Iterable[User]) -> None:
+    """Report that the answer names users, or subjects."""
+    users = list(users)
+    faceids = (faceid for one in users for faceid in one.faceids)
+    reads(faceids, unnamed=sum(not one.faceids for one in users))
+
+
 def shows(what: str) -> None:
-    """Report that the answer shows a picture of `what`."""
+    """Report that the answer shows a picture of `what`, as `Act.shown` says it."""
     if (act := _current.get()) is not None:
         act.shown[what] = None
 
@@ -102,14 +129,10 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.DECISION: {
         "POST": "/v1/identify, /v1/verify",
     },
-    Kind.READ: {
-        "GET": "/v1/arrivals, /v1/cameras/{id}/still, /v1/captures, /v1/captures/{id}, /v1/captures/{id}/crops/{n}, "
-        "/v1/captures/{id}/thumbnail, /v1/duplicates, /v1/faces, /v1/faces/{id}, /v1/faces/{id}/pictures, "
-        "/v1/faces/{id}/sightings, /v1/faces/{id}/similar, /v1/merges, /v1/reviews",
-    },
     Kind.EXPORT: {
         "GET": "/v1/audit, /v1/face-ids, /v1/faces/{id}/everything",
-        "regulars": "about, audit export, audit list",
+        "POST": "/v1/exports",
+        "regulars": "about, audit breach, audit export, audit list, backup",
     },
     Kind.CHORE: {
         "sweep": "merges, consents, strangers, pictures off, learnt pictures, retention, joining",

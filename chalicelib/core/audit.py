@@ -35,6 +35,8 @@ _SALT_BYTES = 16
 HOUR_MS = 3_600_000
 ERASED, TRIMMED = "audit erased", "audit trimmed"
 """The entries by which entries go: what each says, the tenant has `signed` as a statement of that kind."""
+READ, READING = "people read", "reading"
+"""The entries of reading (core/reading): those that name people, and that of a closed hour, which has the numbers."""
 DAYS = "audit days"
 """The kind of statement that the entry of a change of `audit_days` has `signed`, since hours go by these."""
 Statement = dict[str, Any]
@@ -186,9 +188,12 @@ def faces_of(entry: Entry) -> set[str]:
 
     The caller who enrols a face chooses its id: it may be a camera's, a key's, or a word of ours such as `sighting`.
     """
-    shown = (one.removeprefix("face ") for one in entry.get("shown", ()) if one.startswith("face "))
+    shown = (
+        one.removeprefix("face ") for one in entry.get("shown", ()) if one.startswith("face ")
+    )  # of earlier versions
     decided = (one["face"] for one in entry.get("decided", ()) if "face" in one)
-    return {*entry.get("faces", ()), *entry.get("deleted", ()), *shown, *decided, *_of(entry)}
+    read = (one for subjects in entry.get("read", {}).values() for one in subjects if " " not in one)
+    return {*entry.get("faces", ()), *entry.get("deleted", ()), *shown, *decided, *read, *_of(entry)}
 
 
 def _of(entry: Entry) -> list[str]:
@@ -261,7 +266,11 @@ def request_id() -> str:
 
 
 class EntryFilter(Struct, frozen=True):
-    """A question to the audit; None: any. `face`: entries that name it; `by`: the actor, as `key first`."""
+    """A question to the audit; None: any. `face`: entries that name it; `by`: the actor, as `key first`.
+
+    Who was read in a closed hour stands in entries beside that of the reading: these are for questions of a face or an
+    act.
+    """
 
     since_ms: int | None = None
     until_ms: int | None = None
@@ -275,5 +284,6 @@ class EntryFilter(Struct, frozen=True):
             and (self.until_ms is None or at_ms < self.until_ms)
             and self.what in (None, entry["what"])
             and self.by in (None, entry["by"])
+            and ("reading" not in entry or self.what is not None or self.face is not None)
             and (self.face is None or self.face in faces_of(entry))
         )

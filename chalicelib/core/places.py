@@ -346,7 +346,8 @@ PLACES = (
     ),
     _outside(
         "log",
-        "requests, with the ids of keys and cameras; no face, no name, no picture",
+        "requests, with the ids of keys, members and cameras, and the addresses that they came from; no face, no name, "
+        "no picture",
         "as your system keeps logs",
         _STAYS,
     ),

@@ -47,7 +47,8 @@ class Invocation(Struct):
     """One invocation of a function. `tenant`: the last one that it worked for; `measured`: values by metric name.
 
     `route`: method and path of a request, with names in place of values. `status`: that of its answer. `code`: that of
-    a dialect's answer to an error; `error`: the error's class.
+    a dialect's answer to an error; `error`: the error's class. `caller`: the key, camera or member whose request it is,
+    by its id; `address`: the sender's.
     """
 
     function: str
@@ -57,6 +58,8 @@ class Invocation(Struct):
     status: int | None = None
     code: int | str | None = None
     error: str | None = None
+    caller: str | None = None
+    address: str | None = None
     measured: dict[str, float] = field(default_factory=dict)
 
 
@@ -83,9 +86,17 @@ def tenant() -> str:
     return ((invocation := _current.get()) and invocation.tenant) or ""
 
 
-def of_tenant(name: str) -> None:
+def of_tenant(name: str, caller: str | None = None) -> None:
+    """Report whose the work is. `caller`: whose request it is, as the audit says it; of a member the id alone."""
     if (invocation := _current.get()) is not None:
         invocation.tenant = name
+        invocation.caller = caller and caller[max(caller.rfind("member "), 0) :]
+
+
+def of_address(address: str) -> None:
+    """Report the address that a request comes from."""
+    if (invocation := _current.get()) is not None:
+        invocation.address = address or None
 
 
 def of_route(method: str, path: str) -> None:

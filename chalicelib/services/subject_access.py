@@ -207,7 +207,9 @@ def _audit(subject: Subject) -> Iterator[Item]:
             continue
         others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
         own = {name: [one for one in value if not ids.isdisjoint(_named(one))] for name, value in others.items()}
-        yield {**entry, **{name: value for name, value in own.items() if value}}
+        read = {kinds: [*ids.intersection(people)] for kinds, people in entry.get("read", {}).items()}
+        of_read = {"read": {kinds: people for kinds, people in read.items() if people}} if read else {}
+        yield {**entry, **{name: value for name, value in own.items() if value}, **of_read}
 
 
 _OF_SEVERAL = ("faces", "deleted", "decided", "shown")

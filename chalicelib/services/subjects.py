@@ -9,6 +9,7 @@ one, and one of which a face was restricted while it was made again.
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -111,6 +112,8 @@ class Near(NamedTuple):
 
     name: str
     closeness: float
+    faceids: tuple[str, ...] = ()
+    """Its faces that were compared."""
 
 
 class Subjects(UseCase):
@@ -302,6 +305,7 @@ class Subjects(UseCase):
         (found,) = self.book.recognition.of(tenant, probes, group_ids=[group.id], surely=True)
         if found.face is None or found.face.group_id == STRANGER:
             return ""
+        acts.reads([found.face.faceid])
         return self._named(tenant, [found.face]).get(user_of(found.face)) or found.face.name or found.face.faceid
 
     @settled
@@ -339,7 +343,10 @@ class Subjects(UseCase):
                 best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
             ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
             told = [] if shown and shown.young else ranked
-            near.append([Near(name, 0.0 if refused else close) for name, (close, _) in told])
+            own = defaultdict[str, list[str]](list)
+            for one in found:
+                own[called[one.faceid]].append(one.faceid)
+            near.append([Near(name, 0.0 if refused else close, tuple(own[name])) for name, (close, _) in told])
             decision = replace(judgements[number][0].decision, seq=answer.seq)
             decisions.append(decision.without_score() if refused else decision)
         acts.decided([{"model": tenant.model, **decision_said(one)} for one in decisions])

@@ -90,6 +90,7 @@ class Application:
             telemetry.answered(BAD_REQUEST, BAD_REQUEST)
             return message(400, f"Bad Request: {error}")
         exchange.sender = request.client
+        telemetry.of_address(request.client)
         exchange.is_whole = not request.is_chunked and not request.announced_bytes
         expected = request.headers.get("expect", "").lower().split(",")
         exchange.must_ask = any(one.strip() == "100-continue" for one in expected)

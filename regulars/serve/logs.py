@@ -84,4 +84,6 @@ def _text(this: Invocation, ms: float) -> str:
     said = [this.route or this.function, this.status, this.code, None if this.error == this.code else this.error]
     words = [str(word) for word in said if word is not None]
     counts = [f"{name}={value:g}" for name, value in this.measured.items()]
-    return " ".join([*words, f"{ms:.0f} ms", *([f"[{this.tenant}]"] if this.tenant else []), *counts])
+    named = {"[{}]": this.tenant, "by {}": this.caller, "from {}": this.address}
+    whose = [form.format(value) for form, value in named.items() if value]
+    return " ".join([*words, f"{ms:.0f} ms", *whose, *counts])

@@ -149,6 +149,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
     """
     if not service.get_session().pictures:
         raise OperatorError("this key sees no pictures, and an export without them is none: use another key")
+    service.begin_export()
     with archive.writing(path) as writer, tempfile.TemporaryFile() as lines:
         rules = msgspec.to_builtins(service.get_settings())
         _add(writer, RULES, msgspec.json.encode({name: rules[name] for name in RULES_KEPT}))

@@ -275,6 +275,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/faces/{id}/rejections"): [Sample({"id": "{other_face}"})],
     ("DELETE", "/v1/faces/{id}/rejections/{sighting}"): [Sample({"id": "{other_face}", "sighting": "{rejected}"})],
     ("GET", "/v1/faces/{id}"): [Sample(_FACE)],
+    ("POST", "/v1/exports"): [Sample()],
     ("GET", "/v1/faces/{id}/everything"): [
         Sample(_FACE),
         Sample(_FACE, {"language": "zh", "part": "{everything_token}"}),

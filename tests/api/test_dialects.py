@@ -88,6 +88,7 @@ from msgspec import Struct
 from chalicelib.api.dialect import Dialect
 from chalicelib.core.acts import Kind
 from chalicelib.core.model import SharedKey
+from chalicelib.core.reading import Data
 from chalicelib.core.roles import Role
 from chalicelib.settings import setting
 
@@ -101,6 +102,7 @@ DIALECT = Dialect(
     "The Sixth",
     ("/sixth/",),
     {"look": Kind.DECISION},
+    {"look": (Data.LIKENESS,)},
     services={"sixth": Role.OPERATOR},
     shared_key=SharedKey.APPCODE,
     settings=Own,
@@ -148,6 +150,7 @@ from chalicelib.api.probes import Keys
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.errors import NotFound
 from chalicelib.core.model import Profile
+from chalicelib.core.reading import kinds_of
 from infra.template import gateway_answers
 from regulars.cli import commands
 from regulars.configuration import TABLE
@@ -173,6 +176,8 @@ print(json.dumps({
     "front": json.loads(Gateway(app.app).failed(Request("POST", "/sixth/none"), NotFound("none")).body),
     "caller": Tenants(services).read(head).prove(head),
     "act": dialects.named("sixth").act("look", "key", shop).kind,
+    "tells": list(kinds_of(dialects.named("sixth").act("look", "key", shop))),
+    "reads": "sixth look" in dialects.READS,
     "key": [told.service, told.role],
     "shared": [one["id"] for one in listed if one["last_used_at"]],
     "setting": TABLE["sixth_greeting"].variable,
@@ -206,6 +211,8 @@ def test_a_sixth_dialect_is_a_folder_and_one_line(tmp_path: Path) -> None:
         "front": {"sixth": "none"},
         "caller": "shop",
         "act": "decision",
+        "tells": ["likeness"],
+        "reads": True,
         "key": ["sixth", "operator"],
         "shared": ["sixth"],
         "setting": "REGULARS_SIXTH_GREETING",

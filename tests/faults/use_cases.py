@@ -550,6 +550,7 @@ _OF_V1 = (
     _v1("GET /v1/faces/{id}", of="eva"),
     _v1("GET /v1/faces/{id}/sightings", of="eva"),
     UseCase("GET /v1/faces/{id}/everything", lambda box: _everything(box)),
+    _v1("POST /v1/exports"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", of="eva"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"other": "finn"}, "for another", of="eva"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"instead": "stranger"}, "for a stranger", of="eva"),

@@ -5,6 +5,7 @@ The page for users: docs/compreface.md.
 
 from chalicelib.api.dialect import Dialect
 from chalicelib.core.acts import Kind, kinds_by_name
+from chalicelib.core.reading import data_by_name
 from chalicelib.core.roles import Role
 
 PREFIX = "/api/v1/"
@@ -18,7 +19,13 @@ DIALECT = Dialect(
             Kind.CHANGE: "add_subject, rename_subject, delete_subject, delete_subjects, add_example, delete_example, "
             "delete_examples, delete_examples_of_subject",
             Kind.DECISION: "recognize, recognize_embeddings, verify, verify_example, verify_embeddings",
-            Kind.READ: "show_example",
+        }
+    ),
+    data_by_name(
+        {
+            "list_subjects, list_examples, add_example, delete_example, delete_examples": "names",
+            "recognize, recognize_embeddings, verify_example, verify_embeddings": "names likeness",
+            "show_example": "pictures",
         }
     ),
     services={"recognition": Role.OPERATOR, "detection": Role.VIEWER, "verification": Role.VIEWER},

@@ -84,6 +84,7 @@ class Call(Struct, frozen=True, dict=True):
     """A view may add response headers."""
 
     def act(self, name: str) -> Act:
+        telemetry.of_tenant(self.tenant.name, f"key {self.key.id}")
         return DIALECT.act(name, f"key {self.key.id}", self.tenant)
 
     @cached_property
@@ -127,7 +128,6 @@ class Operation(Struct, frozen=True):
         if not self.service:
             return self._response(self.view(services, request))
         call = caller(services, request, self.service, self.act)
-        telemetry.of_tenant(call.tenant.name)
         with services.audit.reads.of(call.act(self.act)):
             return self._response(self.view(call), call.headers)
 

@@ -24,7 +24,7 @@ from chalicelib.api.compreface.requests import (
 )
 from chalicelib.api.http import Failure, HttpRequest, Provide, Refused, Views, search_headers
 from chalicelib.api.service_keys import holder
-from chalicelib.core.acts import shows
+from chalicelib.core.acts import read_users, reads, shows
 from chalicelib.core.errors import PictureNotFound, StorageUnavailable, UserNotFound
 from chalicelib.core.hold import require_free
 from chalicelib.core.recognised import DescribedFace
@@ -65,6 +65,7 @@ def verify_embeddings(call: Call) -> Body:
         targets, id_ = call.sent.vectors("embeddings"), image_id(call.request.parameters["id"])
         vectors(call, targets)
         example = _example(call, id_, "Image Id is incorrect")
+        reads([example.face.faceid])
         return {"result": compared(call, call.services.subjects.template_of(call.tenant, example.picture), targets)}
     source, targets = call.sent.vectors("source"), call.sent.vectors("targets")
     (one,) = vectors(call, [source])
@@ -122,7 +123,9 @@ def vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
 
 
 def list_subjects(call: Call) -> Body:
-    return {"subjects": [one.name for one in call.services.subjects.all(call.tenant, call.group)]}
+    subjects = call.services.subjects.all(call.tenant, call.group)
+    read_users(subjects)
+    return {"subjects": [one.name for one in subjects]}
 
 
 def add_subject(call: Call) -> Body:
@@ -240,6 +243,7 @@ def verify_example(call: Call) -> Body:
     call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
     example = _example(call, id_, "Image Id is incorrect")
+    reads([example.face.faceid])
     own = call.services.subjects.template_of(call.tenant, example.picture)
     found = looked(call, photo, embeds=True, live=True)
     faces, quality = found.seen.described.faces, example.picture.estimates.quality
@@ -258,6 +262,7 @@ def _nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFa
     """Return the candidates for each probe. `seen`: its face; None: a vector was sent."""
     found = call.services.subjects.nearest(call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED))
     call.headers.update(search_headers(found.decisions))
+    reads(faceid for each in found.near for one in each for faceid in one.faceids)
     return [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in found.near]
 
 
@@ -276,6 +281,7 @@ def _example(call: Call, id_: str, otherwise: str) -> Example:
 
 
 def _told(example: Example) -> Body:
+    reads([example.face.faceid])
     return {"image_id": example.id, "subject": example.subject}
 
 
@@ -286,7 +292,7 @@ def _shown(call: Call, id_: str) -> Response:
         return _picture(b"")
     jpeg = call.services.face_pictures.load_jpeg(found.picture) if call.key.pictures else None
     if jpeg:
-        shows(f"face {found.face.faceid}")
+        shows(found.face.faceid)
     return _picture(jpeg or b"")
 
 

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from chalicelib.api.dialect import Dialect, Keyless
 from chalicelib.core.acts import Kind, kinds_by_name
+from chalicelib.core.reading import data_by_name
 from chalicelib.core.roles import Role
 from chalicelib.settings import networks, setting
 
@@ -40,6 +41,12 @@ DIALECT = Dialect(
     "DeepStack",
     (PREFIX, "/v1/status/", "/v1/server/", "/v1/module/"),
     kinds_by_name({Kind.CHANGE: "register, delete", Kind.DECISION: "recognize, match"}),
+    data_by_name(
+        {
+            "list_names, register": "names",
+            "recognize": "names likeness",
+        }
+    ),
     services={SERVICE: Role.OPERATOR},
     settings=KeylessClients,
 )

@@ -31,6 +31,7 @@ from chalicelib.api.http import (
 from chalicelib.api.service_keys import Holder, holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry
+from chalicelib.core.acts import read_users, reads
 from chalicelib.core.addresses import FORWARDING, is_in
 from chalicelib.core.errors import TenantNotFound, Unusable
 from chalicelib.core.model import Group, Tenant
@@ -160,6 +161,7 @@ def recognize(call: Call) -> Body:
         sure = near[0].closeness if near else 0.0
         who = near[0].name if sure >= least else "unknown"
         confidence = round(sure, 5) if sure >= least else 0
+        reads(near[0].faceids if near and sure >= least else ())
         predictions.append({"confidence": confidence, "userid": who, **_place(face, seen.described)})
     return {"predictions": predictions}
 
@@ -176,7 +178,9 @@ def match(call: Call) -> Body:
 
 
 def list_names(call: Call) -> Body:
-    return {"faces": [one.name for one in call.services.subjects.all(call.tenant, call.group)]}
+    subjects = call.services.subjects.all(call.tenant, call.group)
+    read_users(subjects)
+    return {"faces": [one.name for one in subjects]}
 
 
 def delete(call: Call) -> None:
@@ -233,8 +237,8 @@ class Operation(Struct, frozen=True):
         form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
         found = caller(services, request, values.get("api_key", ""), self.act)
-        telemetry.of_tenant(found.tenant.name)
         act = DIALECT.act(self.act, f"key {found.key.id}", found.tenant)
+        telemetry.of_tenant(act.tenant, act.by)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collected() as stages:
             answer = {"success": True, **(self.view(Call(services, *found, values, uploads)) or {})}

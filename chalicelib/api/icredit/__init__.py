@@ -6,6 +6,7 @@ The contract: docs/contract/icredit.md.
 from chalicelib.api.dialect import Dialect
 from chalicelib.core.acts import Kind, kinds_by_name
 from chalicelib.core.model import SharedKey
+from chalicelib.core.reading import data_by_name
 
 PREFIX = "/icredit/face/"
 
@@ -14,5 +15,11 @@ DIALECT = Dialect(
     "iCREDIT",
     (PREFIX,),
     kinds_by_name({Kind.CHANGE: "manage 0, manage 3", Kind.DECISION: "manage 1"}),
+    data_by_name(
+        {
+            "manage 0, query, analysis": "names estimates visits",
+            "manage 1": "names estimates visits likeness",
+        }
+    ),
     shared_key=SharedKey.APPCODE,
 )

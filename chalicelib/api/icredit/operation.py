@@ -83,7 +83,7 @@ class Operation(Struct, frozen=True):
         def work() -> Response:
             services = provide()
             tenant = caller(request, services)
-            telemetry.of_tenant(tenant.name)
+            telemetry.of_tenant(tenant.name, _APPCODE)
             media_type, body = request.media_type((*FORMS, JSON)), request.body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
             with services.audit.reads.of(self._act(call)):
@@ -101,7 +101,7 @@ class Operation(Struct, frozen=True):
     def _act(self, call: Call) -> Act:
         """Name the act. That of `manage` depends on a parameter."""
         control = call.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
-        return DIALECT.act(" ".join(filter(None, (self.name, control))), "appcode", call.tenant)
+        return DIALECT.act(" ".join(filter(None, (self.name, control))), _APPCODE, call.tenant)
 
 
 _APPCODE = "appcode"

@@ -16,6 +16,8 @@ from chalicelib.api.http import Views, search_headers
 from chalicelib.api.icredit import PREFIX
 from chalicelib.api.icredit.operation import CODES, PERSONS, Body, Call, Operation, sent_code
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
+from chalicelib.core import acts
+from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput, RegularsError
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Decision, Face, Tenant, is_faceid
@@ -175,10 +177,11 @@ def analysis(call: Call) -> Body:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
     granularity, unit = _UNITS[statistical]
     start, end = _span(parameters)
-    fill, distinct = parameters.flag("FILL"), parameters.flag("DISTINCT")
+    fill, distinct, wanted = parameters.flag("FILL"), parameters.flag("DISTINCT"), _filter(parameters)
     amounts = call.services.statistics.analysis(
-        call.tenant, _filter(parameters), start, end, granularity, fill=fill, distinct=distinct
+        call.tenant, wanted, start, end, granularity, fill=fill, distinct=distinct
     )
+    acts.reads([wanted.faceid] if wanted.faceid is not None and any(amounts.values()) else [])
     entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
@@ -245,6 +248,7 @@ def _observed(observation: Observation) -> Body:
 def _entity(
     of: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
 ) -> Body:
+    acts.reads([] if is_erased(of.faceid) else [of.faceid])
     score = estimates.emotion_score
     return {
         "PERSON_TOKEN": of.faceid,

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from chalicelib.api.dialect import ROOT, Dialect
 from chalicelib.core.acts import Kind, kinds_by_name
+from chalicelib.core.reading import data_by_name
 from chalicelib.settings import setting
 
 _HOST = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?"
@@ -46,6 +47,12 @@ DIALECT = Dialect(
             Kind.CHANGE: "CreateCollection, DeleteCollection, TagResource, UntagResource, IndexFaces, DeleteFaces, "
             "CreateUser, DeleteUser, AssociateFaces, DisassociateFaces",
             Kind.DECISION: "CompareFaces, SearchFaces, SearchFacesByImage, SearchUsers, SearchUsersByImage",
+        }
+    ),
+    data_by_name(
+        {
+            "ListFaces, ListUsers, IndexFaces, DeleteFaces, AssociateFaces, DisassociateFaces": "names",
+            "SearchFaces, SearchFacesByImage, SearchUsers, SearchUsersByImage": "names likeness",
         }
     ),
     settings=SignedHosts,

@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call, Members
 from chalicelib.api.rekognition.pictures import face_detail, picture_of, placed, reason_of, require_one
+from chalicelib.core import acts
 from chalicelib.core.decision import MATCH
 from chalicelib.core.errors import FaceNotFound, InvalidInput, StorageUnavailable
 from chalicelib.core.items import PageTokens, parts
@@ -207,6 +208,7 @@ def delete_faces(call: Call, asked: Members) -> Members:
 def search_faces(call: Call, asked: Members) -> Members:
     group, faceid = collection(call, asked["CollectionId"]), taken(asked["FaceId"])
     face = face_of(call, group, faceid)
+    acts.reads([faceid])
     found = call.services.recognition.ranking.of_face(
         call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
     )
@@ -259,6 +261,7 @@ def face_of(call: Call, group: Group, faceid: str) -> Face:
 
 def shown(face: Face, version: str) -> dict[str, Any]:
     """Return the Face of answers, with what is known of it."""
+    acts.reads([face.faceid])
     answer: dict[str, Any] = {"FaceId": shown_id(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
     if face.external_id:
         answer["ExternalImageId"] = face.external_id
@@ -299,6 +302,7 @@ def _undeleted(faceid: str, face: Face | None) -> dict[str, Any]:
     if face is None:
         return {"FaceId": faceid, "Reasons": ["FACE_NOT_FOUND"]}
     of_user = {"UserId": face.user} if face.user else {}
+    acts.reads([faceid] if face.user else [])
     return {"FaceId": faceid, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"], **of_user}
 
 
@@ -321,6 +325,7 @@ def list_users(call: Call, asked: Members) -> Members:
     tokens = PageTokens(f"users {call.tenant.name} {group.id}")
     behind = place(tokens, asked.get("NextToken"))
     users, following = call.services.users.page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
+    acts.read_users(users)
     answer = {"Users": [{"UserId": one.id, "UserStatus": _status(len(one.faceids))} for one in users]}
     return answer if following is None else {**answer, "NextToken": tokens.token(following)}
 
@@ -359,9 +364,11 @@ def search_users(call: Call, asked: Members) -> Members:
     least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
     if "UserId" in asked:
         one = call.services.users.get(call.tenant, group, asked["UserId"])
+        acts.read_users([one])
         found = ranking.users_of_user(call.tenant, group, one, least=least, most=most)
         return {**_matches(call, found), "SearchedUser": {"UserId": one.id}}
     face = face_of(call, group, taken(asked["FaceId"]))
+    acts.reads([face.faceid])
     found = ranking.users_of_face(call.tenant, group, face, least=least, most=most)
     return {**_matches(call, found), "SearchedFace": {"FaceId": shown_id(face.faceid)}}
 
@@ -404,6 +411,7 @@ def _status(faces: int) -> str:
 def _refused(refusal: Refusal) -> dict[str, Any]:
     told: dict[str, Any] = {"FaceId": shown_id(refusal.faceid), "Reasons": [refusal.reason]}
     if refusal.user:
+        acts.reads([refusal.faceid])
         told["UserId"] = refusal.user
     if refusal.similarity is not None:
         told["Confidence"] = refusal.similarity

@@ -39,6 +39,8 @@ from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
 
 TARGET = "RekognitionService."
+_CALLER = "access key"
+"""Whose calls they are in audit and log: a tenant has one."""
 _INVOCATION = "amz-sdk-invocation-id"
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -158,7 +160,7 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
         call, members = _asked(services, request, sent, operation)
-        with services.audit.reads.of(DIALECT.act(operation, "access key", call.tenant)):
+        with services.audit.reads.of(DIALECT.act(operation, _CALLER, call.tenant)):
             answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers})
@@ -183,7 +185,7 @@ def _asked(services: Services, request: HttpRequest, sent: Mapping[str, str], op
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
     claim, tenant = _signed(services, request, sent, body)
-    telemetry.of_tenant(tenant.name)
+    telemetry.of_tenant(tenant.name, _CALLER)
     if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)

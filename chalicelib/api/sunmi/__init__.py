@@ -6,6 +6,7 @@ The contract: docs/contract/sunmi.md.
 from chalicelib.api.dialect import Dialect
 from chalicelib.core.acts import Kind, kinds_by_name
 from chalicelib.core.model import SharedKey
+from chalicelib.core.reading import data_by_name
 
 PREFIX = "/openapi/face/"
 
@@ -18,6 +19,12 @@ DIALECT = Dialect(
             Kind.CHANGE: "createGroup, updateGroup, updateMigration, deleteGroup, addFaceInfoItem, "
             "removeFaceInfoItem, addFace, deleteFace, updateFace",
             Kind.DECISION: "getFaceByPicture",
+        }
+    ),
+    data_by_name(
+        {
+            "getFace, getFaceList, getFaceByArrival": "names estimates visits",
+            "getFaceByPicture": "names estimates visits likeness",
         }
     ),
     shared_key=SharedKey.APP_KEY,

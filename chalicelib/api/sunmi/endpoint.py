@@ -23,6 +23,8 @@ from chalicelib.services.idempotency import OK, Answer, RequestId
 
 Body = Mapping[str, Any]
 
+_CALLER = "app_id"
+"""Whose calls they are in audit and log: a tenant has one."""
 DONE = 0
 INTERNAL = 1
 MALFORMED = 2
@@ -153,11 +155,11 @@ class Endpoint(Struct, frozen=True):
         signed = SignedForm.of(form)
         services = provide()
         caller = signed.caller(services)
-        telemetry.of_tenant(caller.name)
+        telemetry.of_tenant(caller.name, _CALLER)
         request_id = signed.request_id(path) if self.changes else None
         if request_id is None:
             services.requests.read(signed.key)
-        with services.audit.reads.of(DIALECT.act(self.name, "app_id", caller)):
+        with services.audit.reads.of(DIALECT.act(self.name, _CALLER, caller)):
             answer = self._answered(Call(services, caller, request_id, headers), form)
         if answer.code != OK:
             telemetry.answered(answer.body["code"], answer.code)

@@ -14,6 +14,7 @@ from chalicelib.api.http import Views, search_headers
 from chalicelib.api.sunmi import PREFIX
 from chalicelib.api.sunmi.endpoint import CODES, Body, Call, Endpoint, signer
 from chalicelib.api.sunmi.request import ITEMS, Parameters, chosen, own_name
+from chalicelib.core import acts
 from chalicelib.core.errors import (
     Busy,
     FaceMerged,
@@ -216,6 +217,7 @@ def _faces(page: FacePage) -> Body:
 
 def listed_face(found: Face, group: Group) -> Body:
     """Render a face of a group that the caller named."""
+    acts.reads([found.faceid])
     last = found.last_arrival_at
     return {
         **_attributes(found, group),

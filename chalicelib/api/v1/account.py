@@ -10,6 +10,8 @@ from msgspec.structs import asdict
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
+from chalicelib.core import acts
+from chalicelib.core.audit import faces_of
 from chalicelib.core.model import MAX_PICTURES, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.retention import Kind
@@ -301,7 +303,7 @@ class EntriesWanted(Sent):
 
 
 class Entry(Answer):
-    """One act, decision, export or read of pictures."""
+    """One act, decision or export, or what somebody was told of people in an hour."""
 
     id: str
     at: Time
@@ -315,8 +317,8 @@ class Entry(Answer):
     details: Annotated[
         dict[str, Any],
         Meta(
-            description="What else it says: `faces`, `deleted`, `shown`, the gallery's `seq`, the `request`, and of a "
-            "decision the model, score and threshold."
+            description="What else it says: `faces`, `deleted`, the gallery's `seq`, the `request`, of a decision the "
+            "model, score and threshold, and of reading `people` and `kinds`, their numbers, or `read`, who they are."
         ),
     ]
 
@@ -334,6 +336,7 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     first, last = (None if one is None else milliseconds(one) for one in (query.since, query.until))
     wanted = EntryFilter(first, last, query.face, query.what, query.by)
     page = call.services.audit.chain.page(call.tenant.name, wanted, query.limit, query.token)
+    acts.reads(face for _, entry in page.rows for face in sorted(faces_of(entry)))
     return EntriesPage(entries=[_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token)
 
 

@@ -14,7 +14,7 @@ from chalicelib.api.v1.captures import urls_of
 from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.shapes import Box, Decided, Labels, Number, Portrait, decided, number_of, portrait_of
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
-from chalicelib.core import observations
+from chalicelib.core import acts, observations
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import InvalidInput
@@ -282,6 +282,7 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     wanted = _filter(call, query, _kind(query))
     question = Question(span, query.by, query.measure, query.split, wanted)
     buckets = call.services.statistics.amounts(call.tenant, question, fill=True)
+    acts.reads([query.face] if query.face is not None and any(one.amounts for one in buckets) else [])
     if query.format is Format.CSV:
         return endpoint.TextAnswer(_csv(buckets, query.split), _CSV)
     begun = call.services.statistics.begun(call.tenant)
@@ -354,6 +355,8 @@ def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None)
 def _seen(call: Call, one: observations.Observation, face: Face | None) -> dict[str, Any]:
     """Return the members of a SeenFace. `face`: None if it was deleted."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
+    if not is_erased(one.faceid):
+        acts.reads([one.faceid])
     if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid):
         urls = urls_of(call, one.camera, one.id)
     return {

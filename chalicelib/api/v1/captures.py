@@ -13,8 +13,9 @@ from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, Redirect, nothing
 from chalicelib.api.v1.shapes import Box, Decided, Number, decided, number_of, shown_capture
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
-from chalicelib.core import captures, errors, keys, observations
+from chalicelib.core import acts, captures, errors, keys, observations
 from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
+from chalicelib.core.erasures import is_erased
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ReviewKind
 from chalicelib.core.roles import Role
@@ -385,6 +386,7 @@ def sighting_of(
 ) -> Sighting:
     id_ = sighting_id(capture.id, sighting.number)
     face = faces.get(id_)
+    acts.reads(one for one in (sighting.faceid, face and face.faceid) if one and not is_erased(one))
     return Sighting.made_of(
         sighting,
         id=id_,
@@ -463,6 +465,7 @@ def finish_review(call: Call) -> None:
 
 
 def _review(call: Call, review: observations.Review) -> Review:
+    acts.reads([review.faceid, *(one.faceid for one in review.near)])
     return Review.made_of(
         review,
         face=review.faceid,

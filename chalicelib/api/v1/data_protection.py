@@ -9,7 +9,7 @@ from msgspec import Meta, field
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
-from chalicelib.core import consent, erasures, errors, model
+from chalicelib.core import acts, consent, erasures, errors, model
 from chalicelib.core.consent import Basis
 from chalicelib.core.model import Face
 from chalicelib.core.retention import erased_at
@@ -117,6 +117,7 @@ def record_of(body: NewConsent) -> consent.Consent:
 
 
 def _answer(face: Face, record: consent.Consent) -> Consent:
+    acts.reads([face.faceid])
     return Consent.made_of(record, face=face.faceid, name=face.name)
 
 
@@ -157,6 +158,7 @@ def _marked(faceid: str, mark: model.Hold | model.Restriction | None, person: Pe
     faces, others = person or Person((faceid,), ())
     reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
     said = reason, time_text(mark.at) if mark else None
+    acts.reads([faceid, *faces, *others])
     return {"face": faceid, "reason": said[0], "since": said[1], "faces": list(faces), "others": list(others)}
 
 
@@ -412,4 +414,13 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     call.caller.require_pictures()
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
     person = call.services.faces.of_person(call.tenant, call.path["id"])
+    acts.reads([*person.faces, *person.others])
     return Everything.made_of(part, url=call.absolute(part.url), others=[*person.faces[1:], *person.others])
+
+
+@operations("POST", "/v1/exports", Role.VIEWER, tag="everything")
+def begin_export(call: Call) -> None:
+    """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that.
+
+    Nothing else is done. `regulars export` says so by itself. What is read then is an entry, too, as all reading is.
+    """

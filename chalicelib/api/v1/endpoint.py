@@ -206,7 +206,7 @@ class Operation(Struct, frozen=True, dict=True):
             return self._at_the_door(provide, request)
         services = provide()
         who = caller(request, services)
-        telemetry.of_tenant(who.tenant.name)
+        telemetry.of_tenant(who.tenant.name, who.said)
         who.require_role(self.role, of_cameras=self.of_cameras)
         limit = services.access.rates.searches if self.searches else services.access.rates.requests
         headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))

@@ -25,7 +25,7 @@ from chalicelib.api.v1.wire import (
     Time,
     sent,
 )
-from chalicelib.core import errors, model
+from chalicelib.core import acts, errors, model
 from chalicelib.core.captures import Instead, parts_of_sighting
 from chalicelib.core.hold import require_free
 from chalicelib.core.items import FaceOrder
@@ -276,6 +276,7 @@ def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
     lists, known = call.services.faces.lists, query.known
     found = lists.ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
+    acts.reads(found.ids)
     return FaceIds(ids=found.ids, seq=found.seq)
 
 
@@ -320,7 +321,9 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
 
 
 def _enrolled(call: Call, face: model.Face) -> EnrolledFace:
-    return EnrolledFace.made_of(face_of(call, face), absorbed=call.services.enrolment.absorbed(call.tenant, face))
+    absorbed = call.services.enrolment.absorbed(call.tenant, face)
+    acts.reads(absorbed)
+    return EnrolledFace.made_of(face_of(call, face), absorbed=absorbed)
 
 
 @operations("GET", "/v1/faces/{id}", Role.VIEWER)
@@ -403,6 +406,7 @@ def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
     timeline = call.services.sightings.timeline(call.tenant, call.path["id"], query.limit, query.token)
+    acts.reads([timeline.face.faceid])
     return SightingsPage(
         name=timeline.face.name,
         number=number_of(timeline.face),
@@ -496,6 +500,7 @@ def face_of(call: Call, face: model.Face) -> Face:
 def faces_of(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
     """Describe faces, reading each of their groups once."""
     faces = list(faces)
+    acts.reads(face.faceid for face in faces)
     ids = dict.fromkeys(face.group_id for face in faces)
     groups = {id_: call.services.groups.of_id(call.tenant, id_) for id_ in ids}
     return [_described(call, face, groups[face.group_id]) for face in faces]

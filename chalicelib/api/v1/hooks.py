@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, read_as, sent
-from chalicelib.core import webhooks
+from chalicelib.core import acts, webhooks
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import EventKind
@@ -277,9 +277,11 @@ def _health(hook: webhooks.Hook) -> HookHealth:
 
 def _delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
+    event = read_as(Event, json.loads(one.payload))
+    acts.reads(event.data[name] for name in ("faceid", "other") if event.data.get(name))
     return Delivery.made_of(
         one,
-        event=read_as(Event, json.loads(one.payload)),
+        event=event,
         state="parked" if one.parked else "pending",
         next_at=None if one.parked or one.in_mailbox else one.next_at,
         parked_at=one.next_at if one.parked else None,

@@ -11,6 +11,7 @@ from chalicelib.api.v1.endpoint import Call, Operations
 from chalicelib.api.v1.faces import Face, faces_of
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import PICTURES, Answer, PictureFile, PictureSent, Sent, Text
+from chalicelib.core import acts
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.roles import Role
 
@@ -159,7 +160,9 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
         raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
     use = call.services.recognition.verification
     if body.face is not None:
-        return _verified(use.with_face(call.tenant, body.picture, PICTURES, body.face))
+        verified = _verified(use.with_face(call.tenant, body.picture, PICTURES, body.face))
+        acts.reads([body.face])
+        return verified
     return _verified(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
 
 

@@ -11,6 +11,7 @@ from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kep
 from chalicelib.api.v1.keys import KeyRole, with_role
 from chalicelib.api.v1.shapes import Name, QrPath, qr_code
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
+from chalicelib.core import acts
 from chalicelib.core.roles import Member as Stored
 from chalicelib.core.roles import Role
 
@@ -134,5 +135,6 @@ def _invited(call: Call, member: Stored, invitation: str) -> MemberInvited:
 
 
 def _shown(kind: type[Shown], member: Stored, **others: Any) -> Shown:
+    acts.reads([f"member {member.id}"])
     passkeys = [MemberPasskey.made_of(one) for one in member.passkeys]
     return kind.made_of(member, has_password=member.password is not None, passkeys=passkeys, **others)

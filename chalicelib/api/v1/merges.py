@@ -10,7 +10,7 @@ from chalicelib.api.v1.endpoint import Call, Operations, nothing
 from chalicelib.api.v1.faces import Face, FaceId, face_of, faces_of
 from chalicelib.api.v1.shapes import Compared, Number, Portrait, decided, number_of, portrait_of
 from chalicelib.api.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
-from chalicelib.core import merges, model
+from chalicelib.core import acts, merges, model
 from chalicelib.core.merges import MergeState
 from chalicelib.core.roles import Role
 from chalicelib.services.merges.merges import Suggestion
@@ -108,6 +108,7 @@ def _merged(call: Call, merge: merges.Merge) -> Merged:
 
 def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
+    acts.reads([merge.survivor, merge.other])
     other = merge.kept.face if merge.kept and face else None  # whom the gone one went into may be restricted
     return Merge.made_of(
         merge,

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operations, nothing
 from chalicelib.api.v1.shapes import Link, Pose, Thumbnail, links, pose_of
 from chalicelib.api.v1.wire import PICTURES, Answer, NextToken, PictureFile, Time, WithPicture
-from chalicelib.core import errors, model
+from chalicelib.core import acts, errors, model
 from chalicelib.core.captures import captured_ms, parts_of_sighting
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
@@ -128,6 +128,7 @@ def delete_picture(call: Call) -> None:
 
 
 def _picture(call: Call, picture: model.Picture) -> Picture:
+    acts.reads([call.path["id"]])
     estimates = picture.estimates
     return Picture.made_of(
         picture,
@@ -158,6 +159,7 @@ class Rejections(Answer):
 def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
     found = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
+    acts.reads([call.path["id"]] if found else [])
     return Rejections(rejections=[_rejection(one) for one in found], next_token=None)
 
 

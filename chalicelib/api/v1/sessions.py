@@ -124,9 +124,10 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
     token, session = _signed_in(services, body, door, network_of(door.request.address))
-    telemetry.of_tenant(session.tenant.name)
+    caller = Caller(session.tenant, key=session.key, session=session)
+    telemetry.of_tenant(session.tenant.name, caller.said)
     door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, door.request, services)
-    return _described(services, Caller(session.tenant, key=session.key, session=session))
+    return _described(services, caller)
 
 
 @operations("POST", "/v1/session/challenge", None, status=201)

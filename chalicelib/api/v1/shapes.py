@@ -217,7 +217,7 @@ def links(call: Call, picture: model.Picture) -> dict[str, str | None]:
     if not picture.key or not call.caller.is_shown_pictures:
         return {"url": None, "thumb_url": None}
     sign = call.services.ports.storage.blobs.signed_get
-    of = f"face {keys.faceid_of_picture(call.tenant.name, picture.key)}"
+    of = keys.faceid_of_picture(call.tenant.name, picture.key)
     url = call.shown(sign(picture.key), of)
     return {"url": url, "thumb_url": call.shown(sign(keys.thumbnail(picture.key)), of) if picture.sides else url}
 

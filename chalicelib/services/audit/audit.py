@@ -17,10 +17,12 @@ from chalicelib.core.acts import Act, Kind
 from chalicelib.core.audit import (
     DAYS,
     HOUR_MS,
+    READ,
     Entry,
     Sign,
     Verified,
     entry_put,
+    faces_of,
     new_entry,
     request_id,
     said_signed,
@@ -29,6 +31,7 @@ from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Table, Update
+from chalicelib.core.reading import Data, in_entries, kinds_of, unnamed
 from chalicelib.core.templates import is_users
 from chalicelib.core.values import known, milliseconds
 from chalicelib.services.outside import Outside
@@ -36,10 +39,14 @@ from chalicelib.services.rooms import Made
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
+    from chalicelib.services.audit.breach import Breaches
     from chalicelib.services.audit.chain import Chain, Signing
     from chalicelib.services.audit.leaving import AuditErasing, Verifying
 
 
+_Told = tuple[str, str, int, str]
+"""Tenant, caller, hour, and a subject that the caller was told of."""
+_NOTHING, _PICTURES = frozenset[Data](), frozenset({Data.PICTURES})
 _MOST_REMEMBERED = 50_000
 _BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
 """Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
@@ -64,6 +71,7 @@ class AuditedItems:
             return self._items.transact(actions)
         tenant = act.tenant or next(filter(None, map(_whose, actions)))
         entry = _entry(act, self._clock, actions)
+        act.named |= faces_of(entry)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
             entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
         self._items.transact([*actions, entry_put(tenant, entry)])
@@ -72,18 +80,18 @@ class AuditedItems:
 
 
 class Reads(Outside):
-    """The writer of acts that store nothing else: decisions, pictures that were shown, exports.
+    """The writer of acts that store nothing else: decisions, exports, and what answers tell of people.
 
-    A caller that looks at the same pictures all the time, as an open console does, makes one entry an hour and process.
+    A caller that looks at the same people all the time, as an open console does, makes one entry an hour and process.
     """
 
     def __init__(self, book: Services) -> None:
         super().__init__(book)
-        self._known: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._known: OrderedDict[_Told, frozenset[Data]] = OrderedDict()
 
     @contextmanager
     def of(self, act: Act) -> Iterator[None]:
-        """Begin the act, and write its entry at the end if it has none yet and needs one.
+        """Begin the act, and write its entries at the end if it has none yet and needs some.
 
         Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
         Busy, StorageUnavailable: then nobody gets the answer.
@@ -103,19 +111,38 @@ class Reads(Outside):
             act.tenant, act.about, act.entered = tenant, known({"face": face}), False
             self._close(act)
 
+    def printed(self, tenant: str, people: Iterable[str]) -> None:
+        """Write the entry of what a command is about to print of a tenant's people. `people`: as `acts.reads`."""
+        if (act := acts.current()) is not None:
+            act.tenant, act.read = tenant, dict.fromkeys(people)
+            self._close(act)
+
     def _close(self, act: Act) -> None:
-        if act.entered or not act.tenant:
+        if not act.tenant:
             return
-        hour = str(milliseconds(self.book.clock.now()) // HOUR_MS)
-        shown = ((act.tenant, act.by, hour, subject) for subject in act.shown)
-        new = [one for one in shown if one not in self._known]
-        if new or act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided):
-            entry = _entry(act, self.book.clock, (), [subject for *_, subject in new])
+        entries, new = [], self._new(act)
+        if not act.entered and (act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided)):
+            entries.append(_entry(act, self.book.clock, ()))
+            act.named |= faces_of(entries[0])
+        for said in in_entries({one: own for (*_, one), own in new.items() if one not in act.named}):
+            entries.append(new_entry(self.book.clock, READ, act.by, request=request_id(), acts=[act.what], **said))
+        if entries:
             act.entered = True  # first, else the store adds an entry of its own to this write
-            write(self.book.items, [entry_put(act.tenant, entry)])
-            self._known.update(dict.fromkeys(new))
-            while len(self._known) > _MOST_REMEMBERED:
-                self._known.popitem(last=False)
+            write(self.book.items, [entry_put(act.tenant, entry) for entry in entries])
+        self._known |= {told: self._known.get(told, own) | own for told, own in new.items()}
+        while len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _new(self, act: Act) -> dict[_Told, frozenset[Data]]:
+        """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
+        hour, kinds = milliseconds(self.book.clock.now()) // HOUR_MS, kinds_of(act)
+        read = act.read if not act.unnamed else {**act.read, unnamed(act.unnamed): None}
+        found = {
+            (act.tenant, act.by, hour, one): (kinds if one in read else _NOTHING)
+            | (_PICTURES if one in act.shown else _NOTHING)
+            for one in {**read, **act.shown}
+        }
+        return {told: own for told, own in found.items() if not own <= self._known.get(told, _NOTHING)}
 
 
 def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
@@ -138,7 +165,7 @@ def _only_counts(action: Action) -> bool:
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(named)
 
 
-def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[str] | None = None) -> Entry:
+def _entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
     """Make an act's entry from the changes of its transaction."""
     journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
     of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
@@ -158,7 +185,6 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
         seq=int(journal[0]["seq"]) if journal else None,
         key=next((one.item.get("key") for one in puts if one.key[0] in signs_in), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
-        shown=list(act.shown if shown is None else shown),
         **about,
     )
 
@@ -193,6 +219,7 @@ class Audit(Outside):
     signing: Made[Signing] = Made("services.audit.chain.Signing")
     erasing: Made[AuditErasing] = Made("services.audit.leaving.AuditErasing")
     verifying: Made[Verifying] = Made("services.audit.leaving.Verifying")
+    breaches: Made[Breaches] = Made("services.audit.breach.Breaches")
 
     def _closed(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""

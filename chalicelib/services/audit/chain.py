@@ -8,7 +8,8 @@ Entries that are not closed yet are pending: entries that wait as items, and sig
 Closing: the entries of each hour that is over become an element of the chain. It may be cut off at any call and done
 twice at once. An element counts from one transaction on, which requires that the chain's end is the one that was read.
 What was cut off after it (the anchor, items that are closed) is done before the next hour is closed; what was cut off
-before it left nothing but a blob that nobody names, which `tidy` deletes.
+before it left nothing but a blob that nobody names, which `tidy` deletes. Entries of reading are summed up then
+(core/reading); the one with the numbers lists their ids, so that none is closed twice.
 
 The heads are given to a witness outside: by one of them `verify` finds a chain that was cut off or made anew.
 
@@ -31,7 +32,19 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from chalicelib.core import acts, keys, signing
-from chalicelib.core.audit import HOUR_MS, Document, Entry, Head, Leaf, at_ms, head_of, is_as_closed, leaf_of, root
+from chalicelib.core.audit import (
+    HOUR_MS,
+    READ,
+    Document,
+    Entry,
+    Head,
+    Leaf,
+    at_ms,
+    head_of,
+    is_as_closed,
+    leaf_of,
+    root,
+)
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import (
     ListPage,
@@ -45,6 +58,7 @@ from chalicelib.core.items import (
     write_unless_changed,
 )
 from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
+from chalicelib.core.reading import summed
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.signing import PublicKeys, canonical_json, renewed
 from chalicelib.core.values import Codec, milliseconds, moment, nonce, optional, time_text
@@ -118,7 +132,9 @@ class Chain(Outside):
         element = self.element(tenant, end.number) if end.number else None
         if element is None:
             return set()
-        return {leaf.hash if (entry := leaf.content) is None else entry["id"] for leaf in self.leaves(element)}
+        leaves = [(leaf.hash, leaf.content) for leaf in self.leaves(element)]
+        summed = {id_ for _, entry in leaves for id_ in (entry or {}).get("parts", ())}
+        return summed | {hashed if entry is None else entry["id"] for hashed, entry in leaves}
 
     def intact(self, element: Element) -> list[Leaf] | None:
         """Read an hour's entries; None if they are not those that it was closed with."""
@@ -284,7 +300,8 @@ class Chain(Outside):
 
     def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
-        leaves = [one.leaf for one in entries]
+        read = [entry for one in entries if (entry := one.reading) is not None]
+        leaves = [one.leaf for one in entries if one.reading is None] + [leaf_of(one) for one in summed(read)]
         head = Head(
             tenant=tenant,
             number=end.number + 1,
@@ -372,6 +389,12 @@ class Open(Struct, frozen=True):
     @property
     def hour(self) -> int:
         return self.at_ms // HOUR_MS * HOUR_MS
+
+    @property
+    def reading(self) -> Entry | None:
+        """Return the entry if it is one of reading, which is closed with the others of its caller."""
+        entry = self.leaf.content if f'"{READ}"' in (self.leaf.entry or "") else None
+        return entry if entry is not None and entry["what"] == READ else None
 
     def is_of(self, taken: Collection[str]) -> bool:
         """Tell whether it is closed already. `taken`: what the last hour holds (Chain.taken)."""

@@ -1,9 +1,10 @@
 """Entries that leave the audit: by which signed statements, and whether nothing else has left it.
 
-Erasure: salt and content of the entries that name somebody go, and the leaves' hashes stay. So the chain still
-verifies, and nobody can guess the text back. An entry of its own lists the leaves before anything is erased, in a
-statement that the tenant's key signs: a bare leaf that no such statement lists is a finding. For retention the oldest
-hours' entries go whole, which another statement says; their heads stay.
+Erasure: salt and content of the entries that name somebody go, and the leaves' hashes stay; of an entry of reading that
+is not closed, the name alone. So the chain still verifies, and nobody can guess the text back. An entry of its own
+lists the leaves before anything is erased, in a statement that the tenant's key signs: a bare leaf that no such
+statement lists is a finding. For retention the oldest hours' entries go whole, which another statement says; their
+heads stay.
 
 Verification: is the chain what was closed? It finds and names each entry that was changed, dropped or swapped. Each
 hour must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have an
@@ -39,6 +40,7 @@ from chalicelib.core.audit import (
     Verified,
     absorbed,
     at_ms,
+    entry_item,
     entry_put,
     head_of,
     new_entry,
@@ -50,6 +52,7 @@ from chalicelib.core.audit import (
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write, write_unless_changed
 from chalicelib.core.ports import Put, equals
+from chalicelib.core.reading import without
 from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
 from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
 from chalicelib.core.tenant_settings import AUDIT_DAYS
@@ -84,10 +87,17 @@ class AuditErasing(Outside):
             self.book.audit.chain.hold_up(tenant)
             waiting = [one for one in self.book.audit.chain.waiting(tenant) if one.leaf.names(wanted)]
             closed = self._naming(tenant, wanted)
-            found = [*(one.leaf for one in waiting), *(leaf for _, leaves in closed for leaf in leaves)]
             again = since()
+            waiting = [one for one in waiting if one.leaf.names(wanted, again)]
+            read = [one for one in waiting if one.reading is not None]
+            found = [
+                *(one.leaf for one in waiting if one.reading is None),
+                *(leaf for _, own in closed for leaf in own),
+            ]
             hashes = {leaf.hash: None for leaf in found if leaf.names(wanted, again)}
-            if not hashes:
+            for one in read:
+                self._reduce(one, wanted)
+            if not hashes and not read:
                 self.book.audit.chain.tidy(tenant)
                 return erased
             for begin in range(0, len(hashes), _IN_AN_ENTRY):
@@ -195,6 +205,11 @@ class AuditErasing(Outside):
         write(
             self.book.items, [entry_put(tenant, said_signed(entry, self.book.audit.signing.sign, tenant, what, **said))]
         )
+
+    def _reduce(self, one: Open, faceids: Collection[str]) -> None:
+        """Take people out of an entry of reading that is not closed: the others stay, and the number."""
+        item = entry_item(str(one.item and one.item[0]), without(one.reading or {}, faceids))
+        write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
 
     def _bare(self, one: Open) -> None:
         assert one.item is not None  # noqa: S101 -- `waiting` are items

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from chalicelib.core import acts
 from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import (
     AttributeNotFound,
@@ -184,6 +185,7 @@ class Enrolment(UseCase):
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
         (found,) = self.book.recognition.of(tenant, probes, surely=True)
         if found.face is not None and (known := found.verdict.candidate) is not None:
+            acts.reads([known.faceid])
             raise FaceKnown(
                 f"this looks like face {known.faceid!r}, which is enrolled already ({known.score:.4f}): add the "
                 "picture to it, or enrol it without if_known",

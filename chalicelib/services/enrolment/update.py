@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from msgspec import Struct, field, to_builtins
 from msgspec.structs import replace
 
-from chalicelib.core import keys
+from chalicelib.core import acts, keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import (
     AnotherFace,
@@ -445,6 +445,7 @@ def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
 def _require_like_no_other(score: float, found: Recognised) -> None:
     other, others = found.face, found.decision.score
     if other is not None and others is not None and others > score + _ROUNDING:
+        acts.reads([other.faceid])
         raise AnotherFace(
             f"the picture looks more like face {other.faceid!r} ({others:.4f}) than like this one ({score:.4f}): "
             "merge the two if they are one person, or vouch for the picture if you know",

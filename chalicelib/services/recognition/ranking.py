@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.core import acts
+from chalicelib.core import acts, keys
 from chalicelib.core.acts import decision_said
 from chalicelib.core.decision import MATCH, SearchRequest, is_match, judged, judged_score, similarity
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.recognised import Similar, SimilarUser, Wanted
+from chalicelib.core.records.faces import user_from
 from chalicelib.core.templates import User, gallery_group, id_of, is_users, template_of, vector
 from chalicelib.core.values import known
 from chalicelib.services.commit import settled
@@ -44,6 +45,8 @@ class Ranking(UseCase):
     def users_of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
         """Return the users of a group by the means of their faces, as `of_probe` does."""
         found, _ = self._ranked(tenant, gallery_group(group.id), wanted)
+        places = [(tenant.name, keys.user_item(entry)) for entry, _ in found]
+        acts.read_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, places) if item)
         return [SimilarUser(id_of(entry), similar) for entry, similar in found]
 
     def users_of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[SimilarUser]:

@@ -353,7 +353,7 @@ class EntriesPage(Struct, kw_only=True):
 
 
 class Entry(Struct, kw_only=True):
-    """One act, decision, export or read of pictures."""
+    """One act, decision or export, or what somebody was told of people in an hour."""
 
     id: str
     at: datetime

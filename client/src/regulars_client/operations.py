@@ -350,6 +350,10 @@ class Operations(Connection):
         """Read how far an erasure is, and its receipt once it is done."""
         return self._call("GET", f"/v1/erasures/{quoted(id)}", models.Erasure)
 
+    def begin_export(self, *, idempotency_key: str | None = None) -> None:
+        """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that."""
+        self._call("POST", "/v1/exports", type(None), idempotency_key=idempotency_key)
+
     def change_faces(
         self,
         *,

@@ -208,6 +208,7 @@ def test_the_audit_names_the_person(v1: V1Client, browser: V1Client) -> None:
     entries = v1.done("GET", "/v1/audit")["entries"]
     assert {(one["what"], one["by"]) for one in entries if one["by"] != "sign-in"} == {
         ("POST /v1/members", "key first"),
+        ("people read", "key first"),
         ("PATCH /v1/settings", said),
     }
     assert [one["details"]["member"] for one in entries if one["by"] == "sign-in"] == [said]

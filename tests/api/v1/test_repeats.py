@@ -24,6 +24,7 @@ DONE_AGAIN = {
     "POST /v1/cameras/{id}/still",
     "POST /v1/captures/uploads",
     "POST /v1/captures/{id}/redrive",
+    "POST /v1/exports",
     "POST /v1/hooks/{id}/ack",
     "POST /v1/hooks/{id}/redeliver",
 }

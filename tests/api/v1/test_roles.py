@@ -28,6 +28,7 @@ VIEWERS = routes(
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
         faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings statistics usage notice
         signing-key arrivals observations fleet
+    POST: exports
     DELETE: session
     """
 )

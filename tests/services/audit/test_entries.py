@@ -130,25 +130,32 @@ def test_a_camera_of_the_first_dialect_acts_by_its_app_id(shop: Shop) -> None:
 
 
 def test_pictures_that_are_shown_are_an_entry_once_an_hour_for_each_key_and_picture(shop: Shop) -> None:
+    told = "estimates names pictures visits"
     shop.enrol(1, "anna")
+    shop.enrol(2, "ben")
     before = len(shop.open())
+    shop.v1.send("GET", "/v1/faces")
+    assert len(shop.open()) == before  # the enrolments' own entries name both
+    shop.clock.advance(HOUR)
     for _ in range(3):
         assert shop.v1.send("GET", "/v1/faces/anna").status == 200
-    shop.enrol(2, "ben")
+        assert shop.v1.send("GET", "/v1/faces/anna/pictures").status == 200  # tells nothing more
     shop.v1.send("GET", "/v1/faces")
-    shown = [entry.get("shown") for entry in shop.open()[before:] if entry["what"].startswith("GET")]
-    assert shown == [["face anna"], ["face ben"]]
+    assert [entry.get("read") for entry in shop.open()[before:] if entry["what"] == "people read"] == [
+        {told: ["anna"]},
+        {told: ["ben"]},
+    ]
     shop.clock.advance(HOUR)
     shop.v1.send("GET", "/v1/faces")
-    assert sorted(shop.last()["shown"]) == ["face anna", "face ben"]
+    assert shop.last()["read"] == {told: ["anna", "ben"]}
 
 
-def test_a_key_that_sees_no_pictures_makes_no_entry_by_reading(shop: Shop) -> None:
+def test_a_key_that_sees_no_pictures_makes_an_entry_by_reading_too(shop: Shop) -> None:
     shop.enrol(1, "anna")
     key = shop.v1.send("POST", "/v1/keys", {"name": "blind", "role": "viewer", "pictures": False}).json["api_key"]
-    before = len(shop.open())
     assert V1Client(shop.app, key).send("GET", "/v1/faces").status == 200
-    assert len(shop.open()) == before
+    (entry,) = [one for one in shop.open() if one["what"] == "people read"]
+    assert (entry["read"], entry["acts"]) == ({"estimates names visits": ["anna"]}, ["GET /v1/faces"])
 
 
 def test_sightings_are_closed_from_their_captures_with_score_limit_model_and_seq(shop: Shop) -> None:
@@ -205,6 +212,40 @@ def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(shop: Shop, 
     assert main(["about", "--tenant", "shop", "--face", "anna", "--out", str(out), "--data", str(tmp_path)]) == 0
     entry = shop.last()
     assert (entry["what"], entry["by"], entry["faces"]) == ("regulars about", "operator", ["anna"])
+
+
+@pytest.mark.parametrize(
+    ("command", "kinds"),
+    [
+        (["hold", "list", "--tenant", "shop"], "marks"),
+        (["restriction", "list", "--tenant", "shop"], "marks"),
+        (["today", "--tenant", "shop"], "names visits"),
+        (["audit", "list", "--tenant", "shop"], "visits"),
+        (["audit", "breach", "--tenant", "shop", "--key", "first", "--since", "2026-01-01"], "ids"),
+    ],
+)
+def test_whom_a_command_names_the_operator_has_read(
+    shop: Shop, tmp_path: Path, command: list[str], kinds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, face in enumerate(("anna", "ben"), 1):
+        shop.enrol(seed, face)
+    shop.v1.done("PUT", "/v1/faces/anna/hold", {"held": True, "reason": "case 7"})
+    shop.v1.done("PUT", "/v1/faces/ben/restriction", {"restricted": True, "reason": "letter 7"})
+    capsys.readouterr()
+    assert main([*command, "--data", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    read = [one["read"] for one in shop.open() if one["what"] == "people read" and one["by"] == "operator"]
+    named = {face for face in ("anna", "ben") if face in printed}
+    assert named
+    assert {face for one in read for face in one[kinds]} == named
+
+
+def test_a_backup_and_an_export_are_entries_of_every_tenant(shop: Shop, tmp_path: Path) -> None:
+    shop.enrol(1, "anna")
+    assert main(["backup", str(tmp_path.with_suffix(".tar")), "--data", str(tmp_path)]) == 0
+    assert (shop.last()["what"], shop.last()["by"]) == ("regulars backup", "operator")
+    assert shop.v1.send("POST", "/v1/exports").status == 204
+    assert [one["what"] for one in shop.open() if one["by"] == "key first"][-1] == "POST /v1/exports"
 
 
 def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_id(shop: Shop, tmp_path: Path) -> None:
