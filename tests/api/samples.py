@@ -253,6 +253,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_FACE, fields={"held": True, "reason": "case 7", "whole": True}),
         Sample(_FACE, fields={"held": False, "reason": "case 7 is closed"}),
     ],
+    ("GET", "/v1/restrictions"): [Sample(), Sample(query={"token": "{restrictions_token}"})],
     ("GET", "/v1/faces/{id}/restriction"): [Sample(_FACE)],
     ("PUT", "/v1/faces/{id}/restriction"): [
         Sample(_FACE, fields={"restricted": True, "reason": "letter 7", "whole": True}),

@@ -4,6 +4,7 @@ from chalice.app import Chalice
 from chalicelib.api.dialects import SERVICES
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Profile
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from tests.api.compreface.client import Client
 
@@ -11,7 +12,7 @@ from tests.api.compreface.client import Client
 @pytest.fixture
 def keys(services: Services) -> dict[str, str]:
     """A tenant's three keys; that of recognition reaches the group `family`."""
-    services.tenants.add("home", Profile.CLOUD)
+    services.tenants.add("home", Profile.CLOUD, TenantSettings(deletes_erase=False))
     return made(services, "home", "family")
 
 
