@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -6,8 +8,9 @@ from chalicelib.core import keys
 from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.enrolment.enrolment import FaceChanges
+from tests.faults.ports import Calls
 from tests.services.sightings.book import Book, shot
-from tests.services.sightings.test_new_faces_at_once import SearchAfter
+from tests.services.sightings.test_new_faces_at_once import meanwhile
 
 
 @pytest.fixture
@@ -34,11 +37,14 @@ def test_strangers_are_numbered_in_the_order_in_which_they_are_written(book: Boo
     assert numbers(book) == [1, 2]
 
 
-def test_strangers_who_are_made_at_once_have_two_numbers(book: Book) -> None:
-    newcomer, other = book.put(shot(0, 1)), book.put(shot(1, 2))
-    book.services.ports.search = SearchAfter(book.services.ports.search, lambda: book.deliver(other))
-    book.deliver(newcomer)
-    assert numbers(book) == [1, 2]
+def test_strangers_who_are_made_at_once_have_two_numbers(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        newcomer, other = book.put(shot(0, 1)), book.put(shot(1, 2))
+        meanwhile(book, calls, lambda: book.deliver(other))
+        book.deliver(newcomer)
+        assert numbers(book) == [1, 2]
+        assert book.disagreements() == []
 
 
 @pytest.mark.parametrize("text", ["2", "Stranger 2", "stranger #2", "Regular 2", "陌生人 2"])
