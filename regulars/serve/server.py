@@ -109,13 +109,13 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         require_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
-        for asked in questions(services):
-            logs.summary.warning("%s", asked)
         used = warm(services)
         for line in beginning(data, services, configuration.file):
             logs.summary.info("%s", line)
         for pack in sorted(used):
             logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
+        for asked in questions(services):
+            logs.summary.warning("%s", asked)
         services.watch.start()
         app.provide.use(services)
         app.console_files.use(libraries.modules())

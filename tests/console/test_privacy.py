@@ -90,7 +90,7 @@ def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page,
     dialog.get_by_role("button", name="Save").click()
     section = page.locator("section").filter(has=page.get_by_role("heading", name="Consent"))
     expect(section).to_contain_text("form 7, drawer 3")
-    expect(section).to_contain_text("Employment law")
+    expect(section).to_contain_text("Employment and social security law")
     looked_at(page, "consent-person", whole=True)
     with book.client() as client:
         stored = client.get_consent(face)
