@@ -45,7 +45,7 @@ def stored(book: Book, faceid: str) -> Face:
 
 
 def found(book: Book, seed: int = EVA) -> str | None:
-    match = book.services.recognition.looking.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES).match
     return match.face.faceid if match else None
 
 
