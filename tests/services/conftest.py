@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.model import Migration, Profile, Tenant
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from tests.fakes import FakeClock
 from tests.services.sightings.book import Book
@@ -13,7 +14,7 @@ from tests.services.webhooks.hook_desk import Desk, stores
 
 
 def add_tenant(services: Services, name: str, profile: Profile) -> Tenant:
-    credentials = services.tenants.add(name, profile)
+    credentials = services.tenants.add(name, profile, TenantSettings(deletes_erase=False))
     found = services.tenants.by_app_id(credentials.app_id)
     return found[0]
 

@@ -85,7 +85,7 @@ def test_nothing_is_left_but_the_receipt_which_anybody_can_check(tmp_path: Path)
         assert "backups" in statement["left"]
         assert traces(book, "shop-2") != []
         other = book.services.tenants.named("shop-2")
-        assert book.services.recognition.looking.by_picture(other, picture(Person(77)), RULES).match
+        assert book.services.recognition.face_analysis.by_picture(other, picture(Person(77)), RULES).match
 
 
 def test_a_kill_at_each_write_leaves_nothing_when_it_is_begun_again(tmp_path: Path) -> None:
