@@ -110,7 +110,7 @@ KINDS = {
         lambda book: book.services.deletion.of_faces(book.tenant, ["ann"]),
         lambda book: book.services.tenants.change("shop", {"deletes_erase": True}),
     ),
-    "restricted": Kind(asked, lambda book: book.services.faces.restrictions.set(book.tenant, "ann", "letter")),
+    "restricted": Kind(asked, lambda book: book.services.restrictions.set(book.tenant, "ann", "letter")),
     "held then": Kind(lift_and_ask, lambda book: book.services.faces.holds.set(book.tenant, "ann", "case 7")),
     "merged since": Kind(merged_and_asked),
     "with a group": Kind(with_its_group, in_a_group),
@@ -161,12 +161,14 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
         if restored.services.tenants.find("shop") is None:
             assert traces(restored) == []
             return
-        match = restored.services.recognition.looking.by_picture(restored.tenant, picture(Person(ANN)), RULES).match
+        match = restored.services.recognition.face_analysis.by_picture(
+            restored.tenant, picture(Person(ANN)), RULES
+        ).match
         assert match is None
         assert restored.services.erasure.again.unknown(found) == []
         assert restored.disagreements() == []
         if kind.stays:
-            there = restored.services.recognition.looking.by_picture(
+            there = restored.services.recognition.face_analysis.by_picture(
                 restored.tenant, picture(Person(STAYS)), RULES
             ).match
             assert there is not None
