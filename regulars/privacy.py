@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from chalicelib.api.dialects import NAMES
 from chalicelib.core import signing
 from chalicelib.core.captures import RULES
-from chalicelib.core.erasures import RECEIPT, Erasure, named, require_receipt
+from chalicelib.core.erasures import RECEIPT, Erasure, named, require_done, require_receipt
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.hold import require_free
 from chalicelib.core.model import Face, Hold, Restriction, Tenant
@@ -24,6 +26,7 @@ from chalicelib.core.retention import Kind, erased_at
 from chalicelib.core.signing import fingerprint, renewal_of
 from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT
 from chalicelib.core.values import time_text
+from chalicelib.core.words import ARCHIVE_LANGUAGES, LANGUAGES
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import served, write_durably
@@ -31,8 +34,9 @@ from regulars.options import PATH, agrees, asking, chosen, of_tenant, print_line
 from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
-    from chalicelib.core.words import Language
+    from chalicelib.core.words import ArchiveLanguage, Language
     from chalicelib.services.faces import Holds
+    from chalicelib.services.notices import Facts
     from chalicelib.services.restrictions import Restrictions
 
 _PAUSE_S = 1.0
@@ -44,10 +48,12 @@ _face = click.option("--face", metavar="ID", required=True, help="The id of the 
 @click.option("--face", metavar="ID", help="The id of the person's face.")
 @click.option("--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face.")
 @click.option("--out", type=PATH, metavar="FILE", required=True, help="The zip file to write; it must not exist.")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page in it that people read.")
+@click.option(
+    "--language", type=click.Choice(ARCHIVE_LANGUAGES), default="en", help="Of the page in it that people read."
+)
 @of_tenant
 def about(
-    services: Services, tenant: Tenant, *, face: str | None, photo: Path | None, out: Path, language: Language
+    services: Services, tenant: Tenant, *, face: str | None, photo: Path | None, out: Path, language: ArchiveLanguage
 ) -> int:
     """Write all that is held about one person into a zip file: a page to read, data for programs, pictures.
 
@@ -76,7 +82,22 @@ def about(
         print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for one in person.others:
         print(f"face {one} is of the same user: if it is the same person, write that as well")
+    facts = services.notices.facts(tenant)
+    warn_of_blanks(facts, facts.missing)
     return 0
+
+
+def options_for(facts: Facts, missing: Sequence[str]) -> str:
+    """Write the command that sets these settings, with what is known already."""
+    known = {"recipients": quote(", ".join(facts.known))} if facts.known else {}
+    options = " ".join(f"--{name} {known.get(name, 'TEXT')}" for name in missing)
+    return f"regulars tenants set {facts.tenant.name} {options}"
+
+
+def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
+    """Say which settings are empty, so that a page has blanks."""
+    if missing:
+        click.echo(f"it has blanks: fill them in by hand, or set them: {options_for(facts, missing)}", err=True)
 
 
 def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
@@ -97,7 +118,7 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
     return restricted or found
 
 
-def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
+def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: ArchiveLanguage) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
     descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -356,16 +377,21 @@ def _of_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any
 @click.option(
     "--html", "as_page", is_flag=True, help="A page in plain words to print for the person; it has the receipt."
 )
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page.")
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the page.")
 @of_tenant
 def get(services: Services, tenant: Tenant, erasure: str, language: Language, *, as_page: bool) -> None:
     """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
-    from chalicelib.services.notice import receipt_page
-
     found = services.erasure.records.get(tenant.name, erasure)
-    if found.receipt is None:
-        raise OperatorError(f"erasure {erasure} goes on: it has a receipt at its end")
-    print(receipt_page(tenant, language, found.receipt).html() if as_page else _shown(found), end="")
+    document = require_done(found)
+    if not as_page:
+        print(_shown(found), end="")
+        return
+    from chalicelib.services.notices import receipt_page
+
+    facts = services.notices.facts(tenant)
+    page = receipt_page(facts, language, document, NAMES)
+    print(page.html(), end="")
+    warn_of_blanks(facts, page.missing)
 
 
 @receipt.command(short_help="Erase again whom a restored backup brought back.")
@@ -542,26 +568,30 @@ _marks(
 
 
 @click.command(short_help="Print the notice to post where cameras look.")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Chinese.")
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the notice.")
+@click.option("--sheet", "short", is_flag=True, help="What fits a sheet at the door, with a code for the whole.")
 @click.option("--html", "as_page", is_flag=True, help="A page to print on A4, in place of plain text.")
 @of_tenant
-def notice(services: Services, tenant: Tenant, language: Language, *, as_page: bool) -> None:
-    """Print the notice to post where cameras look (docs/tasks/consent.md).
+def notice(services: Services, tenant: Tenant, language: Language, *, short: bool, as_page: bool) -> None:
+    """Print the notice to post where cameras look (docs/tasks/notice.md).
 
     \b
     Examples:
       regulars tenants set shop-12 --controller "Ann Lee Ltd, 1 High Street" --contact privacy@shop.example
       regulars notice --tenant shop-12
-      regulars notice --tenant shop-12 --language zh --html > notice.html
+      regulars notice --tenant shop-12 --language de --html > notice.html
+      regulars notice --tenant shop-12 --sheet --html > door.html
     """
-    from chalicelib.services.notice import notice as written
+    from chalicelib.services import notices
 
-    made = written(tenant, language, services.settings.capture_days)
+    facts = services.notices.facts(tenant)
+    made = (notices.sheet if short else notices.notice)(facts, language)
     print(made.html() if as_page else made.text(), end="")
-    if made.missing:
+    warn_of_blanks(facts, made.missing)
+    if short and not made.url:
         click.echo(
-            f"fill in the blanks by hand, or set them: regulars tenants set {tenant.name} "
-            + " ".join(f"--{name} TEXT" for name in made.missing),
+            "it has no code: put the whole notice on a page of yours, and name that by "
+            f"regulars tenants set {tenant.name} --notice-url https://...",
             err=True,
         )
 
@@ -625,9 +655,7 @@ def record(services: Services, tenant: Tenant) -> None:
       regulars privacy record --tenant shop-12 > record.md
       regulars privacy record --tenant shop-12 --stage prod
     """
-    from urllib.parse import urlsplit
+    from chalicelib.services.notices import record as written
+    from regulars.protection import measures_of
 
-    from chalicelib.services.notice import record as written
-
-    hosts = {urlsplit(one.url).hostname or "" for one in services.webhooks.hooks.all(tenant.name) if one.url}
-    print(written(tenant, sorted(hosts), services.settings.capture_days), end="")
+    print(written(services.notices.facts(tenant), measures_of(services, tenant)), end="")

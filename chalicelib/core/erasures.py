@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from chalicelib.core.errors import InvalidInput
+from chalicelib.core.errors import Conflict, InvalidInput
 from chalicelib.core.model import Face
 from chalicelib.core.places import Step
 from chalicelib.core.ports import Item
@@ -144,6 +144,13 @@ def require_receipt(
         )
     if str(statement.get("done_at", "~")) > max(ends):
         raise InvalidInput(f"it says a time after {max(ends)}, when the key that signed it was renewed")
+
+
+def require_done(erasure: Erasure) -> Mapping[str, Any]:
+    """Return the receipt. Raises Conflict if there is none yet."""
+    if erasure.receipt is None:
+        raise Conflict(f"erasure {erasure.id} goes on: it has a receipt at its end")
+    return erasure.receipt
 
 
 def named(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:

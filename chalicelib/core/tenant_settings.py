@@ -5,9 +5,10 @@ The record, the checks, the command line, v1 and its document are made from this
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from msgspec import Struct, field
 from msgspec.structs import fields, replace
@@ -117,6 +118,23 @@ KEEP, FORGET = "keep", "forget"
 """What becomes of strangers."""
 
 
+NoticeSetting = Literal["controller", "contact", "basis", "officer", "authority", "recipients", "transfers"]
+
+OF_NOTICE: tuple[NoticeSetting, ...] = get_args(NoticeSetting)
+"""Settings that a notice needs, by what Article 13 of the GDPR asks for; an empty one leaves a blank."""
+
+NONE_SAID = "-"
+"""The text of a setting of the notice that says: there is none. An empty one says nothing, and leaves a blank."""
+
+_PAGE = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?")
+
+
+def require_notice_url(url: str) -> None:
+    """Raise InvalidInput unless a phone can open it; "" is none."""
+    if url and not _PAGE.fullmatch(url):
+        raise InvalidInput(f"notice_url is as https://shop.example/cameras, not {url[:60]!r}")
+
+
 class StoredSettings(Struct, frozen=True, kw_only=True):
     """The settings of a tenant, with what older records that lack one of them mean."""
 
@@ -172,9 +190,6 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         "nothing is kept beyond the search, but how many there were in each hour. A camera may only forget more.",
         choices=(KEEP, FORGET),
     )
-    basis: str = setting(
-        "", "On what ground strangers are kept, in your words; empty: nobody has said it yet.", most=500
-    )
     consent_required: bool = setting(
         False,
         "Nobody without a record of consent gets a name, a group but strangers, a given picture or a user; nor does a "
@@ -191,6 +206,28 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     controller: str = setting("", "Who is responsible for the data, with the address; the notice says it.", most=200)
     contact: str = setting("", "How to reach them about the data.", most=200)
     purposes: str = setting("", "What the faces are recognised for; empty: to count and recognise visitors.", most=500)
+    basis: str = setting(
+        "",
+        "On what ground faces are compared and strangers kept, in your words: by the GDPR's Articles 6 and 9. The "
+        "notice and the record say it. Empty: nobody has said it yet.",
+        most=500,
+    )
+    officer: str = setting(
+        "", "The data protection officer, and how to reach them; `-`: there is none, and needs to be none.", most=200
+    )
+    authority: str = setting("", "The supervisory authority that people may complain to.", most=200)
+    recipients: str = setting(
+        "",
+        "Who else gets data: whom hooks and MQTT tell, who runs the machine. `-`: nobody. Empty: the notice names the "
+        "hosts that are told.",
+        most=500,
+    )
+    transfers: str = setting(
+        "", "Third countries that data go to, and the safeguard of Articles 44 to 49; `-`: none.", most=500
+    )
+    notice_url: str = setting(
+        "", "Where the whole notice stands, for the QR code on the sheet at the door: https://...", most=200
+    )
     keeps_pictures: bool = setting(
         True,
         "False: templates only. No face's picture is stored, that of a capture goes once it is resolved, and the sweep "
@@ -293,6 +330,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
         if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
             raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
         require_places(self.picture_buckets)
+        require_notice_url(self.notice_url)
 
 
 SETTINGS: Mapping[str, Setting] = settings_of(StoredSettings)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
@@ -75,6 +76,8 @@ class Hook(Struct, frozen=True):
     enabled: bool = True
     name: str | None = None
     """By which a program finds its mailbox."""
+    passes_to: str = ""
+    """Whom the program that empties a mailbox tells of the events, as it says: such as an MQTT broker's host."""
     failures: int = 0
     """Number of deliveries that failed since the last success."""
     paused_until: datetime | None = None
@@ -92,6 +95,11 @@ class Hook(Struct, frozen=True):
     @property
     def is_mailbox(self) -> bool:
         return self.url is None
+
+    @property
+    def recipient(self) -> str:
+        """Whom it tells: the host of its URL, or whom a mailbox's program tells; "": that program has not said."""
+        return (urlsplit(self.url).hostname or "") if self.url else self.passes_to
 
     def takes(self, event: Event) -> bool:
         """Return whether the hook is enabled and every filter passes the event.
@@ -163,7 +171,9 @@ _DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
 _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 
-_HOOK = Codec(Hook, {"sealed_secret": "secret"}, rare="failures paused_until", nulls="url kinds groups cameras name")
+_HOOK = Codec(
+    Hook, {"sealed_secret": "secret"}, rare="failures paused_until passes_to", nulls="url kinds groups cameras name"
+)
 hook_from = _HOOK.read
 
 
@@ -173,7 +183,7 @@ def hook_item(tenant: str, hook: Hook) -> Item:
 
 def hook_fields(hook: Hook) -> Item:
     """Make the attributes that a tenant may change; those of failures and pauses come with the first failure."""
-    return _HOOK.write(hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name")
+    return _HOOK.write(hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name", "passes_to")
 
 
 def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:

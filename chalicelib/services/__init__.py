@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.services.consistency import Consistency
     from chalicelib.services.duties import RightsDuties
     from chalicelib.services.erasure.erasure import Forgetting
+    from chalicelib.services.notices import Notices
     from chalicelib.services.readiness import Readiness
     from chalicelib.services.restrictions import Restrictions
     from chalicelib.services.subject_access import Archives
@@ -48,6 +49,7 @@ class Services(Book):
     access: Made[Access] = Made("services.access.access.Access")
     consents: Made[Consents] = Made("services.consents.Consents")
     restrictions: Made[Restrictions] = Made("services.restrictions.Restrictions")
+    notices: Made[Notices] = Made("services.notices.Notices")
     erasure: Made[Forgetting] = Made("services.erasure.erasure.Forgetting")
     archives: Made[Archives] = Made("services.subject_access.Archives")
     account: Made[Account] = Made("services.account.Account")

@@ -2,8 +2,7 @@
 
 All other settings are its operator's (tenants).
 
-Usage comes from counts that are kept anyway, so that an answer reads a few items. The notice beside the cameras says
-what the software does. The operator adds the rest (docs/tasks/consent.md).
+Usage comes from counts that are kept anyway, so that an answer reads a few items.
 """
 
 from __future__ import annotations

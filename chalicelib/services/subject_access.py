@@ -50,8 +50,7 @@ from chalicelib.core.templates import user_of
 from chalicelib.core.tenant_settings import captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
 from chalicelib.core.webhooks import KEPT_FOR
-from chalicelib.core.words import Language, words_of
-from chalicelib.services.notice import notice
+from chalicelib.core.words import ArchiveLanguage, words_of
 from chalicelib.services.outside import Outside
 
 
@@ -256,7 +255,7 @@ _A_MOMENT = timedelta(minutes=1)
 _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 
-def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
+def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: ArchiveLanguage) -> str:
     """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
     said = words_of("archive", language)
     zone = ZoneInfo(subject.tenant.time_zone)
@@ -361,7 +360,7 @@ def _seen(one: Observation, captures: Mapping[str, str], said: Mapping[str, str]
     return [_time(one.at, zone), said[one.kind], escape(one.camera), escape(one.group_name), score, link]
 
 
-def _places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
+def _places(held: Mapping[str, Any], language: ArchiveLanguage) -> list[list[str]]:
     return [
         [
             escape(place.name),
@@ -378,7 +377,7 @@ def _kept(kept: Mapping[str, int | None], said: Mapping[str, str]) -> list[list[
 
 
 def _told(told: Iterable[Mapping[str, Any]], said: Mapping[str, str]) -> str:
-    hosts = [escape(one["host"] or said["mailbox"]) for one in told]
+    hosts = [escape(one["host"] or one["passes_to"] or said["mailbox"]) for one in told]
     return f"<p>{', '.join(hosts) or said['nobody']}</p>"
 
 
@@ -411,7 +410,7 @@ class Archives(Outside):
     part_bytes: int = 24_000_000
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
-    def part(self, tenant: Tenant, faceid: str, language: Language, part: str | None = None) -> Part:
+    def part(self, tenant: Tenant, faceid: str, language: ArchiveLanguage, part: str | None = None) -> Part:
         """Store a part of the archive for some hours, and return the URL that gives it for one or two.
 
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
@@ -443,7 +442,7 @@ class Archives(Outside):
         tenant: Tenant,
         faceid: str,
         file: IO[bytes],
-        language: Language,
+        language: ArchiveLanguage,
         *,
         after: str | None = None,
         is_full: Callable[[], bool] = lambda: False,
@@ -481,7 +480,7 @@ class Archives(Outside):
         return replace(subject, entries=entries, merged={one: again.get(one) for one in all_ if one != face.faceid})
 
     def _begin(
-        self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: Language
+        self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: ArchiveLanguage
     ) -> None:
         files = list(self._pictures(subject))
         for name, key in files:
@@ -494,7 +493,7 @@ class Archives(Outside):
         shown = html(document, subject, names, language)
         archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
 
-    def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
+    def _document(self, subject: Subject, pictures: list[str], language: ArchiveLanguage) -> dict[str, Any]:
         tenant, now = subject.tenant, self.book.clock.now()
         group = self.book.groups.of_id(tenant, subject.face.own_group_id)
         return {
@@ -502,7 +501,7 @@ class Archives(Outside):
             "written_at": time_text(now),
             "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, templates float16",
             "tenant": tenant.name,
-            "notice": notice(tenant, language, self.book.settings.capture_days).sections,
+            "notice": self.book.notices.notice(tenant, language).sections,
             "time_zone": tenant.time_zone,
             "face": subject.faceid,
             "group": group.name if group else "",
@@ -528,11 +527,19 @@ class Archives(Outside):
         }
 
     def _told(self, tenant: Tenant) -> list[dict[str, Any]]:
-        """Return the hooks, which were told of visits, unless their filters say no."""
-        hooks = every(self.book.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)
+        """Return the hooks, which were told of visits, unless their filters say no.
+
+        `host`: that of the URL, null of a mailbox; `name`: a mailbox's; `passes_to`: whom its program tells.
+        """
         filters = ("kinds", "groups", "cameras", "enabled", "created_at")
+        hooks = every(self.book.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)
         return [
-            {"host": urlsplit(hook["url"]).hostname if hook["url"] else None, **{name: hook[name] for name in filters}}
+            {
+                "host": urlsplit(hook["url"]).hostname if hook["url"] else None,
+                "name": hook.get("name"),
+                "passes_to": hook.get("passes_to", ""),
+                **{name: hook[name] for name in filters},
+            }
             for hook in hooks
         ]
 

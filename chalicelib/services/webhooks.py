@@ -103,9 +103,9 @@ class Hooks(UseCase):
     ) -> tuple[Hook, str | None]:
         """Add a hook; return it and its secret, which is not shown again.
 
-        `given`: `kinds`, `groups` and `cameras`, of which None takes everything, `enabled`, and a `name`. Without a
-        `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy, AnsweredAlready with the
-        `id` of the hook.
+        `given`: `kinds`, `groups` and `cameras`, of which None takes everything, `enabled`, a `name`, and whom it
+        `passes_to`. Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy,
+        AnsweredAlready with the `id` of the hook.
         """
         now = self.book.clock.now()
         id_ = time_ordered_id(now)
@@ -179,7 +179,7 @@ class Hooks(UseCase):
             (tenant, id_),
             (equals("version", hook.version, "not-changed-meanwhile"),),
             set={**hook_fields(changed), "version": changed.version},
-            remove=("failures", "paused_until"),
+            remove=("failures", "paused_until", *(() if changed.passes_to else ("passes_to",))),
         )
         self.book.requests.write(tenant, [update], request, {"id": id_})
         return changed

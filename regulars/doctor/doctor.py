@@ -43,6 +43,7 @@ from regulars.doctor.machine import (
     well,
 )
 from regulars.options import opened
+from regulars.privacy import options_for
 
 MOST = 1000
 """Deliveries of a hook that are counted."""
@@ -69,7 +70,7 @@ def check_files(pack: Pack) -> Iterator[Finding]:
 
 
 def check_book(settings: Settings) -> Iterator[Finding]:
-    """Open the book and check all its pages, models, cameras, hooks and retention."""
+    """Open the book and check all its pages, models, cameras, hooks, retention and notices."""
     try:
         with closing(opened(settings)) as services:
             if (damage := services.ports.storage.damage()) is not None:
@@ -81,6 +82,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_hooks(services, active)
             yield from check_retention(services, active)
             yield from (warning("privacy", f"{one.name}: {one.asked}") for one in active if one.asked)
+            yield from check_notices(services, active)
     except RegularsError as error:
         yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
 
@@ -121,6 +123,20 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
                 f"{one.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention --tenant {tenant.name} "
                 "--all` deletes them; if not, set them",
             )
+
+
+def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that the notice beside the cameras has no blanks."""
+    found = [services.notices.facts(tenant) for tenant in tenants]
+    blank = [facts for facts in found if facts.missing]
+    for facts in blank:
+        yield warning(
+            "notice",
+            f"the notice of tenant {facts.tenant.name} lacks {', '.join(facts.missing)}: "
+            f"`{options_for(facts, facts.missing)}` (docs/tasks/notice.md)",
+        )
+    if not blank:
+        yield well("notice", "no notice has blanks")
 
 
 def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -88,7 +89,8 @@ def mqtt(
         address = Address.of(broker)
         password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
         topics = Topics(service.get_session().tenant, discovery)
-        mailbox = mailbox and mailbox_of(service, mailbox)
+        told = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
+        mailbox = mailbox and mailbox_of(service, mailbox, told)
         # One name for good, so that a new connection ends one that hangs, and no two tell the same.
         client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
         login = Login(user, password) if user else None
@@ -99,17 +101,22 @@ def mqtt(
     return 0
 
 
-def mailbox_of(service: Regulars, called: str) -> str:
+def mailbox_of(service: Regulars, called: str, told: str) -> str:
     """Return the id of the mailbox of that id or name; one of a name is made if it is not there.
 
-    Raises RegularsError of the client, and OperatorError if it is a hook with a URL.
+    `told`: whom this program tells of its events, which the mailbox says from now on: the notice and the archive of a
+    person name them. Raises RegularsError of the client, and OperatorError if it is a hook with a URL.
     """
     hooks = [service.get_hook(called)] if called.isdecimal() else service.list_hooks().hooks
     hook = next((one for one in hooks if called in (one.id, one.name)), None)
     if hook is None:
-        return service.add_hook(url=None, name=called, events=["face.arrived", "stranger.promoted", "camera.silent"]).id
+        return service.add_hook(
+            url=None, name=called, events=["face.arrived", "stranger.promoted", "camera.silent"], passes_to=told
+        ).id
     if hook.url is not None:
         raise OperatorError(f"{called} is a hook with a URL, and no mailbox: give --mailbox another name")
+    if hook.passes_to != told:
+        service.change_hook(hook.id, passes_to=told)
     return hook.id
 
 

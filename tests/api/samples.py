@@ -97,7 +97,6 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "learnt_days": 365,
     "consent_required": True,
     "strangers": "forget",
-    "basis": "explicit consent at the gate",
     "expired_consent_erases": True,
     "ended_days": 30,
     "deletes_erase": True,
@@ -106,6 +105,12 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "controller": "Ann Lee Ltd, 1 High Street",
     "contact": "privacy@shop.example",
     "purposes": "so that we greet you",
+    "basis": "explicit consent, Articles 6(1)(a) and 9(2)(a)",
+    "officer": "Ben May, dpo@shop.example",
+    "authority": "ICO, Wycliffe House",
+    "recipients": "Till Software Ltd",
+    "transfers": "-",
+    "notice_url": "https://shop.example/cameras",
     "keeps_pictures": False,
     "no_pictures_of": ["stranger"],
     "capture_days": 20,
@@ -248,6 +253,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("GET", "/v1/erasures"): [Sample(query={"limit": "1", "token": "{erasures_token}"}), Sample()],
     ("GET", "/v1/erasures/{id}"): [Sample({"id": "{erasure}"})],
+    ("GET", "/v1/erasures/{id}/page"): [Sample({"id": "{erasure}"}, query={"language": "de"})],
     ("GET", "/v1/faces/{id}/hold"): [Sample(_FACE)],
     ("PUT", "/v1/faces/{id}/hold"): [
         Sample(_FACE, fields={"held": True, "reason": "case 7", "whole": True}),
@@ -323,7 +329,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/settings"): [
         Sample(fields={**OTHER_SETTINGS, "deletes_erase": False, "no_pictures_of": ["{group}"]}),
     ],
-    ("GET", "/v1/notice"): [Sample(query={"language": "zh"})],
+    ("GET", "/v1/notice"): [Sample(query={"language": "zh"}), Sample(query={"language": "ar", "layer": "sheet"})],
     ("GET", "/v1/reviews"): [
         Sample(query={"kind": "uncertain"}),
         Sample(query={"limit": "1", "token": "{reviews_token}"}),
@@ -342,7 +348,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("DELETE", "/v1/members/{id}"): [Sample(_MEMBER)],
     ("POST", "/v1/hooks"): [
         Sample(
-            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", **_FILTERS},
+            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", "passes_to": "broker.lan", **_FILTERS},
             free=frozenset({"group", "camera"}),  # a hook may name what is not there yet
         )
     ],
@@ -350,7 +356,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/hooks/{id}"): [
         Sample(
             _HOOK,
-            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", **_FILTERS},
+            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", "passes_to": "broker.lan", **_FILTERS},
             free=frozenset({"group", "camera"}),
         )
     ],

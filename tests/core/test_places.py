@@ -108,8 +108,6 @@ def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> No
 def test_the_page_says_the_same_in_both_languages() -> None:
     places = words_of("places", "zh")
     assert set(places) == {place.name for place in PLACES if place.is_ours}
-    for kind in ("archive", "notice", "receipt"):
-        english, chinese = words_of(kind, "en"), words_of(kind, "zh")
-        assert list(english) == list(chinese)
-        own = [text for text in chinese.values() if not re.fullmatch(r"\{\w+\}|\W*", text)]
-        assert all(re.search("[\u4e00-\u9fff]", text) for text in (*own, *places.values()))
+    english, chinese = words_of("archive", "en"), words_of("archive", "zh")
+    assert list(english) == list(chinese)
+    assert all(re.search("[\u4e00-\u9fff]", text) for text in (*chinese.values(), *places.values()))

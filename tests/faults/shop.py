@@ -20,6 +20,7 @@ from chalicelib.api.dialects import SERVICES
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.erasures import SETTLED
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration, Profile
 from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
@@ -28,6 +29,7 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
+from regulars_lab.rigs.book_with import book_with
 from tests.api.compreface.client import Client as CompreFace
 from tests.api.conftest import Stage, make_stage
 from tests.api.icredit.client import MarketClient, tokens
@@ -36,7 +38,7 @@ from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import furnish
 from tests.api.v1.client import V1Client
 from tests.devices import device, with_passkey
-from tests.fakes import RULES, Person, picture
+from tests.fakes import RULES, FakeClock, Person, picture
 from tests.faults.ports import KILLED, Calls, Killed
 from tests.faults.stored import stored
 from tests.services.joining.people import two_strangers, with_good_picture
@@ -264,6 +266,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("subjects", "shop", _subjects)
         after("several", "subjects", _several)
         after("erasing", "shop", _erasing)
+        after("erased", "erasing", _erased)
         after("deleted", "shop", lambda box: box.services.deletion.of_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
         after("full", "shop", _full)
@@ -325,6 +328,12 @@ def _several(box: Box) -> None:
 
 def _erasing(box: Box) -> None:
     box.services.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
+
+
+def _erased(box: Box) -> None:
+    """The erasure is done, as it is two minutes later."""
+    later = FakeClock(box.services.clock.now() + SETTLED + timedelta(seconds=1))
+    book_with(box.services, clock=later).erasure.records.tenant(box.tenant)
 
 
 def _alike(box: Box) -> None:

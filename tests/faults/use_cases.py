@@ -444,6 +444,12 @@ def _everything(box: Box) -> Any:
     return {"status": reply.status, **({} if reply.status == 200 else reply.json)}
 
 
+def _read_receipt_page(box: Box) -> Any:
+    [erasure] = box.services.erasure.records.page("shop", 1).rows
+    reply = box.v1.send("GET", f"/v1/erasures/{erasure.id}/page")
+    return {"status": reply.status, **reply.json}
+
+
 def _read_erasure(box: Box) -> Any:
     [erasure] = box.services.erasure.records.page("shop", 1).rows
     reply = box.v1.send("GET", f"/v1/erasures/{erasure.id}")
@@ -585,6 +591,7 @@ _OF_V1 = (
     _v1("DELETE /v1/faces/{id}", name="erased", of="eva", shop="merged", erase="true"),
     _v1("DELETE /v1/faces/{id}", name="erased", of="eva", shop="deleted", erase="true"),
     UseCase("GET /v1/erasures/{id}", _read_erasure, shop="erasing"),
+    UseCase("GET /v1/erasures/{id}/page", _read_receipt_page, shop="erased"),
     _v1("POST /v1/reviews/{id}/done", path="/v1/reviews/promoted-{eva}/done"),
     _v1("POST /v1/hooks", {"url": "https://shop.example/"}, or_says="SecretNotKept"),
     _v1("GET /v1/hooks/{id}", of="hook"),

@@ -1012,6 +1012,7 @@ tenant_settings = st.fixed_dictionaries(
         "display_name": texts,
         "controller": texts,
         "purposes": texts,
+        "notice_url": texts | st.sampled_from(["https://shop.example/cameras", "javascript:alert(1)"]),
         "faces": st.none() | st.integers(),
         "groups": st.none() | st.integers(),
     },

@@ -519,13 +519,41 @@ def test_the_notice_is_printed_as_text_and_as_a_page(tmp_path: Path, capsys: Cap
     printed = capsys.readouterr()
     assert "Ann Lee Ltd" in printed.out
     assert "regulars tenants set shop --contact TEXT" in printed.err
-    assert main(["tenants", "set", "shop", "--data", data, "--contact", "at the till"]) == 0
+    own = {"contact": "at the till", "basis": "consent", "authority": "ICO", "transfers": "-", "recipients": "-"}
+    options = [text for name, value in own.items() for text in (f"--{name}", value)]
+    assert main(["tenants", "set", "shop", "--data", data, "--officer", "-", *options]) == 0
     capsys.readouterr()
     assert main(["notice", "--tenant", "shop", "--language", "zh", "--html", "--data", data]) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith('<!doctype html><html lang="zh">')
+    assert printed.out.startswith('<!doctype html><html lang="zh" dir="ltr">')
     assert "at the till" in printed.out
     assert printed.err == ""
+
+
+def test_the_sheet_for_the_door_is_printed_and_a_page_for_its_code_is_asked_for(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    data = str(tmp_path / "data")
+    assert main(["tenants", "add", "shop", "--data", data]) == 0
+    capsys.readouterr()
+    sheet = ["notice", "--tenant", "shop", "--sheet", "--html", "--data", data]
+    assert main(sheet) == 0
+    printed = capsys.readouterr()
+    assert "<svg" not in printed.out
+    assert "--notice-url https://..." in printed.err
+    assert main(["tenants", "set", "shop", "--data", data, "--notice-url", "https://shop.example"]) == 0
+    capsys.readouterr()
+    assert main([*sheet, "--language", "nl"]) == 0
+    printed = capsys.readouterr()
+    assert '<svg class="qr" role="img" aria-label="https://shop.example"' in printed.out
+    assert "--notice-url" not in printed.err
+
+
+def test_whom_hooks_tell_is_proposed_where_recipients_are_blank(tmp_path: Path, capsys: Captured) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.webhooks.hooks.add("shop", None, passes_to="broker.lan, frigate.lan")
+    assert main(["notice", "--tenant", "shop", "--data", str(tmp_path / "data")]) == 0
+    assert "--recipients 'broker.lan, frigate.lan'" in capsys.readouterr().err
 
 
 def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tmp_path: Path, capsys: Captured) -> None:
@@ -540,7 +568,7 @@ def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tm
         book.services.webhooks.hooks.add("shop", "http://127.0.0.1:1999/told")
     assert main(["privacy", "record", "--tenant", "shop", "--data", str(tmp_path / "data")]) == 0
     said = capsys.readouterr().out
-    for text in ("Ann Lee Ltd, [contact]", "To greet you", "222 days", "gender, emotion", "127.0.0.1;"):
+    for text in ("Ann Lee Ltd, [contact]", "To greet you", "222 days", "gender, emotion", "127.0.0.1 |"):
         assert text in said
     assert all(f"| `{place.name}` |" in said for place in PLACES)
 

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, defstruct, field
 from msgspec.structs import asdict
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
+from chalicelib.api.v1.shapes import qr_code
 from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
 from chalicelib.core import acts
 from chalicelib.core.audit import faces_of
@@ -16,8 +17,9 @@ from chalicelib.core.model import MAX_PICTURES, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.retention import Kind
 from chalicelib.core.roles import Role
-from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS, captures_kept
+from chalicelib.core.tenant_settings import OF_TENANT, SETTINGS, NoticeSetting, captures_kept
 from chalicelib.core.values import milliseconds, moment_of_text, time_text
+from chalicelib.core.words import Language
 
 operations = Operations()
 
@@ -217,7 +219,11 @@ def _limits(tenant: Tenant, body_bytes: int) -> Limits:
 
 
 class NoticeWanted(Sent):
-    language: Literal["en", "zh"] = "en"
+    language: Language = "en"
+    layer: Annotated[
+        Literal["whole", "sheet"],
+        Meta(description="whole: all that Article 13 of the GDPR asks for. sheet: the first layer, for the door."),
+    ] = "whole"
 
 
 class NoticeSection(Answer):
@@ -228,31 +234,45 @@ class NoticeSection(Answer):
 class Notice(Answer):
     """The same three times: in parts, as plain text, and as a page of its own to print on A4."""
 
-    language: Literal["en", "zh"]
+    language: Language
     title: str
     sections: list[NoticeSection]
     text: str
     html: str
     missing: Annotated[
-        list[Literal["controller", "contact"]],
-        Meta(description="Settings that are empty: the notice has a blank to fill in by hand for each."),
+        list[NoticeSetting],
+        Meta(
+            description="Settings that are empty: the notice has a blank to fill in by hand for each. `recipients`, "
+            "too, if it says that there are none and some are told."
+        ),
     ]
+    recipients: Annotated[
+        list[str], Meta(description="Who gets data, as far as it is known: to propose as the setting `recipients`.")
+    ]
+    qr_path: Annotated[
+        str | None,
+        Meta(description="Of the sheet: the code of `notice_url`, an SVG path of its dark squares. Null: none is set."),
+    ]
+    qr_size: Annotated[int | None, Meta(description="Squares of the code's side.")]
 
 
 @operations("GET", "/v1/notice", Role.VIEWER, tag="notice")
 def get_notice(call: Call, query: NoticeWanted) -> Notice:
-    """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
-    from chalicelib.services.notice import notice
+    """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
+    from chalicelib.services import notices
 
-    tenant = call.services.tenants.named(call.tenant.name)
-    made = notice(tenant, query.language, call.services.settings.capture_days)
+    facts = call.services.notices.facts(call.tenant)
+    made = (notices.sheet if query.layer == "sheet" else notices.notice)(facts, query.language)
+    code = qr_code(made.url) if made.url else {"qr_path": None, "qr_size": None}
     return Notice(
         language=query.language,
         title=made.title,
         sections=[NoticeSection(heading=heading, lines=lines) for heading, lines in made.sections.items()],
         text=made.text(),
         html=made.html(),
-        missing=[name for name in ("controller", "contact") if name in made.missing],
+        missing=made.missing,
+        recipients=list(facts.known),
+        **code,
     )
 
 

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from chalicelib.api.dialects import NAMES
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
 from chalicelib.core import acts, consent, erasures, errors, model
 from chalicelib.core.consent import Basis
+from chalicelib.core.erasures import require_done
 from chalicelib.core.model import Face
 from chalicelib.core.retention import erased_at
 from chalicelib.core.roles import Role
+from chalicelib.core.tenant_settings import NoticeSetting
 from chalicelib.core.values import optional, time_text
+from chalicelib.core.words import ArchiveLanguage, Language
 from chalicelib.services import faces
 from chalicelib.services.faces import Person
 
@@ -378,6 +382,33 @@ def get_erasure(call: Call) -> Erasure:
     return erasure_of(call.services.erasure.records.get(call.tenant.name, call.path["id"]))
 
 
+class ReceiptPageWanted(Sent):
+    language: Language = "en"
+
+
+class ReceiptPage(Answer):
+    """The receipt in plain words, as a page of its own to print on A4, with the signed document in it."""
+
+    language: Language
+    title: str
+    html: str
+    missing: Annotated[
+        list[NoticeSetting],
+        Meta(description="Settings that are empty, so that it has a blank for each, such as `controller`."),
+    ]
+
+
+@operations("GET", "/v1/erasures/{id}/page", Role.OPERATOR, tag="erasures")
+def get_receipt_page(call: Call, query: ReceiptPageWanted) -> ReceiptPage:
+    """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it.
+
+    An erasure that goes on has none yet.
+    """
+    found = call.services.erasure.records.get(call.tenant.name, call.path["id"])
+    made = call.services.notices.receipt_page(call.tenant, query.language, require_done(found), NAMES)
+    return ReceiptPage.made_of(made, html=made.html())
+
+
 def erasure_of(erasure: erasures.Erasure) -> Erasure:
     return Erasure.made_of(
         erasure,
@@ -391,7 +422,7 @@ def erasure_of(erasure: erasures.Erasure) -> Erasure:
 
 
 class EverythingWanted(Sent):
-    language: Annotated[Literal["en", "zh"], Meta(description="Of the page in it that people read.")] = "en"
+    language: Annotated[ArchiveLanguage, Meta(description="Of the page in it that people read.")] = "en"
     part: Annotated[Text | None, Meta(description="The `next_part` of the answer before; not sent, the first.")] = None
 
 
@@ -401,6 +432,10 @@ class Everything(Answer):
     next_part: Annotated[str | None, Meta(description="Ask for the next part with it; null: this is the last.")]
     others: Annotated[
         list[str], Meta(description="Other faces of the same subject or user: ask for each of them, too.")
+    ]
+    missing: Annotated[
+        list[str],
+        Meta(description="Settings that are empty, so that its page has a blank for each, such as `contact`."),
     ]
 
 
@@ -415,7 +450,12 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
     person = call.services.faces.of_person(call.tenant, call.path["id"])
     acts.reads([*person.faces, *person.others])
-    return Everything.made_of(part, url=call.absolute(part.url), others=[*person.faces[1:], *person.others])
+    return Everything.made_of(
+        part,
+        url=call.absolute(part.url),
+        others=[*person.faces[1:], *person.others],
+        missing=call.services.notices.facts(call.tenant).missing,
+    )
 
 
 @operations("POST", "/v1/exports", Role.VIEWER, tag="everything")

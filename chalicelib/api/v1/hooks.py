@@ -55,6 +55,14 @@ Cameras = Annotated[
 ]
 
 HookName = Annotated[str, Meta(min_length=1, max_length=100, description="What it is for, such as `home`.")]
+PassesTo = Annotated[
+    str,
+    Meta(
+        max_length=200,
+        description="Whom the program that empties a mailbox tells of the events, such as an MQTT broker's host. The "
+        "notice proposes it as a recipient, and the archive of a person names it.",
+    ),
+]
 
 
 class HookSettings(Sent):
@@ -63,6 +71,7 @@ class HookSettings(Sent):
     cameras: Cameras | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     name: HookName | UnsetType | None = UNSET
+    passes_to: PassesTo | UnsetType = UNSET
 
 
 class NewHook(HookSettings, kw_only=True):
@@ -93,6 +102,7 @@ class Hook(Answer):
     cameras: list[str] | None
     enabled: bool
     name: str | None
+    passes_to: PassesTo
     created_at: Time
     health: HookHealth
 

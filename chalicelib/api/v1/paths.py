@@ -12,8 +12,8 @@ PATHS = {
         /v1/captures/{id}/thumbnail /v1/reviews /v1/reviews/{id}/done
     """,
     "data_protection": """
-        /v1/consents /v1/erasures /v1/erasures/{id} /v1/exports /v1/faces/{id}/consent /v1/faces/{id}/everything
-        /v1/faces/{id}/hold /v1/faces/{id}/restriction /v1/holds /v1/restrictions
+        /v1/consents /v1/erasures /v1/erasures/{id} /v1/erasures/{id}/page /v1/exports /v1/faces/{id}/consent
+        /v1/faces/{id}/everything /v1/faces/{id}/hold /v1/faces/{id}/restriction /v1/holds /v1/restrictions
     """,
     "document": "/v1/openapi.json",
     "faces": """

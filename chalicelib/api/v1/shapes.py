@@ -232,8 +232,7 @@ QrPath = Annotated[str, Meta(description="A QR code: an SVG path of its dark squ
 
 def qr_code(text: str) -> dict[str, Any]:
     """Draw a text as a QR code with a margin: give the path of its dark squares, and the squares of a side."""
-    import segno  # not at the other routes' cold starts
+    from chalicelib.core.qr_code import draw_code  # not at the other routes' cold starts
 
-    rows = list(segno.make_qr(text, error="m").matrix_iter(border=4))
-    squares = ((x, y) for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
-    return {"qr_path": "".join(f"M{x} {y}h1v1h-1z" for x, y in squares), "qr_size": len(rows)}
+    code = draw_code(text)
+    return {"qr_path": code.path, "qr_size": code.size}

@@ -458,6 +458,7 @@ class Everything(Struct, kw_only=True):
     size: int
     next_part: str | None
     others: list[str]
+    missing: list[str]
 
 
 class Face(Struct, kw_only=True):
@@ -622,6 +623,7 @@ class Hook(Struct, kw_only=True):
     cameras: list[str] | None
     enabled: bool
     name: str | None
+    passes_to: str
     created_at: datetime
     health: HookHealth
 
@@ -640,6 +642,7 @@ class HookMade(Struct, kw_only=True):
     cameras: list[str] | None
     enabled: bool
     name: str | None
+    passes_to: str
     created_at: datetime
     health: HookHealth
     secret: str | None
@@ -867,6 +870,9 @@ class Notice(Struct, kw_only=True):
     text: str
     html: str
     missing: list[str]
+    recipients: list[str]
+    qr_path: str | None
+    qr_size: int | None
 
 
 class NoticeSection(Struct, kw_only=True):
@@ -986,6 +992,15 @@ class Receipt(Struct, kw_only=True):
     signature: str
 
 
+class ReceiptPage(Struct, kw_only=True):
+    """The receipt in plain words, as a page of its own to print on A4, with the signed document in it."""
+
+    language: str
+    title: str
+    html: str
+    missing: list[str]
+
+
 class ReceiptStatement(Struct, kw_only=True):
     kind: str
     tenant: str
@@ -1099,13 +1114,18 @@ class Settings(Struct, kw_only=True):
     learnt_days: int | None
     deletes_erase: bool
     strangers: str
-    basis: str
     consent_required: bool
     expired_consent_erases: bool
     ended_days: int
     controller: str
     contact: str
     purposes: str
+    basis: str
+    officer: str
+    authority: str
+    recipients: str
+    transfers: str
+    notice_url: str
     keeps_pictures: bool
     no_pictures_of: list[str]
     capture_days: int | None

@@ -350,6 +350,12 @@ class Operations(Connection):
         """Read how far an erasure is, and its receipt once it is done."""
         return self._call("GET", f"/v1/erasures/{quoted(id)}", models.Erasure)
 
+    def get_receipt_page(
+        self, id: str, *, language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET
+    ) -> models.ReceiptPage:
+        """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it."""
+        return self._call("GET", f"/v1/erasures/{quoted(id)}/page", models.ReceiptPage, query={"language": language})
+
     def begin_export(self, *, idempotency_key: str | None = None) -> None:
         """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that."""
         self._call("POST", "/v1/exports", type(None), idempotency_key=idempotency_key)
@@ -774,6 +780,7 @@ class Operations(Connection):
         cameras: list[str] | UnsetType | None = UNSET,
         enabled: bool | UnsetType = UNSET,
         name: str | UnsetType | None = UNSET,
+        passes_to: str | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.HookMade:
         """Add a hook and its secret, which is shown nowhere else."""
@@ -781,7 +788,15 @@ class Operations(Connection):
             "POST",
             "/v1/hooks",
             models.HookMade,
-            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "name": name, "url": url},
+            body={
+                "events": events,
+                "groups": groups,
+                "cameras": cameras,
+                "enabled": enabled,
+                "name": name,
+                "passes_to": passes_to,
+                "url": url,
+            },
             idempotency_key=idempotency_key,
         )
 
@@ -804,6 +819,7 @@ class Operations(Connection):
         cameras: list[str] | UnsetType | None = UNSET,
         enabled: bool | UnsetType = UNSET,
         name: str | UnsetType | None = UNSET,
+        passes_to: str | UnsetType = UNSET,
         url: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Hook:
@@ -812,7 +828,15 @@ class Operations(Connection):
             "PATCH",
             f"/v1/hooks/{quoted(id)}",
             models.Hook,
-            body={"events": events, "groups": groups, "cameras": cameras, "enabled": enabled, "name": name, "url": url},
+            body={
+                "events": events,
+                "groups": groups,
+                "cameras": cameras,
+                "enabled": enabled,
+                "name": name,
+                "passes_to": passes_to,
+                "url": url,
+            },
             idempotency_key=idempotency_key,
         )
 
@@ -1003,9 +1027,14 @@ class Operations(Connection):
         """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
         return self._call("POST", f"/v1/merges/{quoted(id)}/undo", models.Merged, idempotency_key=idempotency_key)
 
-    def get_notice(self, *, language: Literal["en", "zh"] | UnsetType = UNSET) -> models.Notice:
-        """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
-        return self._call("GET", "/v1/notice", models.Notice, query={"language": language})
+    def get_notice(
+        self,
+        *,
+        language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
+        layer: Literal["sheet", "whole"] | UnsetType = UNSET,
+    ) -> models.Notice:
+        """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
+        return self._call("GET", "/v1/notice", models.Notice, query={"language": language, "layer": layer})
 
     def list_observations(
         self,
@@ -1142,13 +1171,18 @@ class Operations(Connection):
         learnt_days: int | UnsetType | None = UNSET,
         deletes_erase: bool | UnsetType = UNSET,
         strangers: Literal["forget", "keep"] | UnsetType = UNSET,
-        basis: str | UnsetType = UNSET,
         consent_required: bool | UnsetType = UNSET,
         expired_consent_erases: bool | UnsetType = UNSET,
         ended_days: int | UnsetType = UNSET,
         controller: str | UnsetType = UNSET,
         contact: str | UnsetType = UNSET,
         purposes: str | UnsetType = UNSET,
+        basis: str | UnsetType = UNSET,
+        officer: str | UnsetType = UNSET,
+        authority: str | UnsetType = UNSET,
+        recipients: str | UnsetType = UNSET,
+        transfers: str | UnsetType = UNSET,
+        notice_url: str | UnsetType = UNSET,
         keeps_pictures: bool | UnsetType = UNSET,
         no_pictures_of: list[str] | UnsetType = UNSET,
         capture_days: int | UnsetType | None = UNSET,
@@ -1180,13 +1214,18 @@ class Operations(Connection):
                 "learnt_days": learnt_days,
                 "deletes_erase": deletes_erase,
                 "strangers": strangers,
-                "basis": basis,
                 "consent_required": consent_required,
                 "expired_consent_erases": expired_consent_erases,
                 "ended_days": ended_days,
                 "controller": controller,
                 "contact": contact,
                 "purposes": purposes,
+                "basis": basis,
+                "officer": officer,
+                "authority": authority,
+                "recipients": recipients,
+                "transfers": transfers,
+                "notice_url": notice_url,
                 "keeps_pictures": keeps_pictures,
                 "no_pictures_of": no_pictures_of,
                 "capture_days": capture_days,

@@ -11,7 +11,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import Credentials
 from chalicelib.core.pictures import ATTRIBUTES
-from chalicelib.core.tenant_settings import OF_TENANT, RETENTION
+from chalicelib.core.tenant_settings import OF_NOTICE, OF_TENANT, RETENTION
 from chalicelib.core.tenant_settings import SETTINGS as TABLE
 from chalicelib.services import Services
 from chalicelib.services.account import OF_MIGRATION
@@ -40,7 +40,6 @@ FIRST = {
     "learnt_days": None,
     "consent_required": False,
     "strangers": "keep",
-    "basis": "",
     "expired_consent_erases": False,
     "ended_days": 0,
     "deletes_erase": False,
@@ -49,6 +48,12 @@ FIRST = {
     "controller": "",
     "contact": "",
     "purposes": "",
+    "basis": "",
+    "officer": "",
+    "authority": "",
+    "recipients": "",
+    "transfers": "",
+    "notice_url": "",
     "keeps_pictures": True,
     "no_pictures_of": [],
     "capture_days": None,
@@ -92,6 +97,8 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
         ({"least_liveness": 0}, "least_liveness is a number above 0, up to 1 or null, not 0"),
         ({"min_age": 0.5}, "min_age is a number from 1 to 21 or null, not 0.5"),
         ({"contact": "one\ntwo"}, "contact is one line"),
+        ({"notice_url": "javascript:alert(1)"}, "notice_url is as https://shop.example/cameras, not 'javascript"),
+        ({"notice_url": "https://shop.example/a b"}, "notice_url is as https://shop.example/cameras"),
         ({"capture_days": 31}, "capture_days is 30 at most, for which this service keeps the pictures of captures"),
         ({"sighting_days": 19}, "sighting_days is"),
         ({"observation_days": 149}, "observation_days is a whole number from 150 to 3650 or null, not 149"),
@@ -266,19 +273,38 @@ def test_the_notice_says_who_is_responsible_what_for_and_for_how_long(v1: V1Clie
     for notice in (english, chinese):
         assert OWN["controller"] in notice["text"]
         assert notice["text"].count(OWN["contact"]) == 2
-        assert notice["missing"] == []
+        assert notice["missing"] == ["basis", "officer", "authority", "recipients", "transfers"]
         assert re.search(r"30 ?(days|天)", notice["text"])
-        assert [one["heading"] in notice["html"] for one in notice["sections"]] == [True] * 5
+        assert [one["heading"] in notice["html"] for one in notice["sections"]] == [True] * 6
     assert [re.search("[一-鿿]", one["text"]) is not None for one in (english, chinese)] == [False, True]
     assert len(english["sections"]) == len(chinese["sections"])
 
 
 def test_what_is_not_set_is_a_blank_to_fill_in(v1: V1Client) -> None:
     notice = v1.done("GET", "/v1/notice")
-    assert notice["missing"] == ["controller", "contact"]
-    assert notice["text"].count("_" * 20) == 3
-    v1.done("PATCH", "/v1/settings", {"contact": "at the till"})
-    assert v1.done("GET", "/v1/notice")["missing"] == ["controller"]
+    assert notice["missing"] == [*OF_NOTICE]
+    assert notice["text"].count("_" * 20) == len(OF_NOTICE) + 1, "the contact stands twice"
+    v1.done("PATCH", "/v1/settings", {"contact": "at the till", "officer": "-", "transfers": "-"})
+    assert v1.done("GET", "/v1/notice")["missing"] == ["controller", "basis", "authority", "recipients"]
+
+
+def test_the_sheet_has_the_code_of_the_page_that_has_the_whole(v1: V1Client) -> None:
+    sheet = v1.done("GET", "/v1/notice", layer="sheet")
+    assert (sheet["qr_path"], sheet["qr_size"]) == (None, None)
+    assert "<svg" not in sheet["html"]
+    v1.done("PATCH", "/v1/settings", {"notice_url": "https://shop.example/cameras"})
+    sheet, whole = (v1.done("GET", "/v1/notice", layer=layer, language="ar") for layer in ("sheet", "whole"))
+    assert sheet["qr_path"] in sheet["html"]
+    assert (sheet["qr_size"], whole["qr_path"]) == (29 + 2 * 4, None)
+    assert "https://shop.example/cameras" in sheet["text"]
+    assert sheet["html"].startswith('<!doctype html><html lang="ar" dir="rtl">')
+
+
+def test_whom_hooks_tell_is_proposed_as_recipients(v1: V1Client) -> None:
+    v1.done("POST", "/v1/hooks", {"url": None, "name": "home", "passes_to": "broker.lan"})
+    notice = v1.done("GET", "/v1/notice")
+    assert notice["recipients"] == ["broker.lan"]
+    assert "Recipients: broker.lan." in notice["text"]
 
 
 def test_it_says_what_holds_for_small_children_and_who_is_left_out(v1: V1Client) -> None:
@@ -299,17 +325,17 @@ def test_own_words_are_text_on_the_page_and_no_markup(v1: V1Client) -> None:
 
 def test_estimates_that_are_switched_off_are_not_announced(v1: V1Client) -> None:
     assert "age, gender, expression" in v1.done("GET", "/v1/notice")["text"]
-    v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "emotion"]})
+    v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "emotion", "beauty"]})
     assert "estimates gender from" in v1.done("GET", "/v1/notice")["text"]
-    v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "gender", "emotion"]})
-    assert "estimates" not in v1.done("GET", "/v1/notice")["text"]
+    v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "gender", "emotion", "beauty"]})
+    assert "estimates gender" not in v1.done("GET", "/v1/notice")["text"]
 
 
 def test_the_notice_says_what_the_tenant_keeps_as_it_is_set(v1: V1Client) -> None:
     days = {"capture_days": 3, "stranger_days": 45, "regular_days": None, "observation_days": 200}
     v1.done("PATCH", "/v1/settings", days)
     english, chinese = (v1.done("GET", "/v1/notice", language=one)["text"] for one in ("en", "zh"))
-    for line in ("3 days", "come rarely: 45 days", "come often: until we delete", "Times of visits: 200 days"):
+    for line in ("3 days", "do not know: 45 days", "come often: no fixed period", "Times of visits: 200 days"):
         assert line in english
     assert all(f"{number} 天" in chinese for number in (3, 45, 200))
     v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
@@ -318,7 +344,7 @@ def test_the_notice_says_what_the_tenant_keeps_as_it_is_set(v1: V1Client) -> Non
 
 
 def test_another_language_is_refused(v1: V1Client) -> None:
-    assert "language" in v1.failed(400, "GET", "/v1/notice", language="de")["detail"]
+    assert "language" in v1.failed(400, "GET", "/v1/notice", language="la")["detail"]
 
 
 def enrolled(v1: V1Client, *faceids: str) -> None:

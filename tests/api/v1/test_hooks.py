@@ -11,7 +11,7 @@ from tests.api.v1.client import V1Client, document
 
 HOOKS = "/v1/hooks"
 URL = "https://shop.example:8443/hook?shop=12"
-ANY = {"url": URL, "events": None, "groups": None, "cameras": None, "enabled": True, "name": None}
+ANY = {"url": URL, "events": None, "groups": None, "cameras": None, "enabled": True, "name": None, "passes_to": ""}
 HEALTHY = {"state": "ok", "failures": 0, "paused_until": None}
 
 
@@ -51,7 +51,7 @@ def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> N
     path = f"{HOOKS}/{hook['id']}"
     assert filters.items() <= v1.done("GET", path).items()
     changes = ({"events": None}, {"groups": ["staff"]}, {"cameras": None}, {"enabled": True}, {"url": f"{URL}&x"})
-    for change in (*changes, {"name": "till"}, {"name": None}):
+    for change in (*changes, {"name": "till"}, {"name": None}, {"passes_to": "broker.lan"}, {"passes_to": ""}):
         before = v1.done("GET", path)
         after = v1.done("PATCH", path, change)
         assert {name for name in ANY if before[name] != after[name]} == set(change)

@@ -10,6 +10,7 @@ import pytest
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.mqtt.broker import Address, Login
+from regulars.mqtt.command import mailbox_of
 from tests.needs import needed
 from tests.regulars.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
 from tests.regulars.mqtt.shop import ARRIVALS, Shop
@@ -117,6 +118,13 @@ def test_a_mailbox_is_found_by_its_name_and_made_once(shop: Shop, broker: Mosqui
         command.log.unlink()
     [made] = [one for one in shop.client.list_hooks().hooks if one.name == "home"]
     assert (made.url, made.events) == (None, ["face.arrived", "stranger.promoted", "camera.silent"])
+    assert made.passes_to == "127.0.0.1"
+
+
+def test_a_mailbox_says_whom_the_program_tells_now(shop: Shop) -> None:
+    for told in ("old.lan", "broker.lan, frigate.lan"):
+        assert mailbox_of(shop.client, shop.mailbox, told) == shop.mailbox
+        assert shop.client.get_hook(shop.mailbox).passes_to == told
 
 
 def test_a_password_file_that_others_may_read_is_refused(

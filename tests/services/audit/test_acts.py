@@ -84,6 +84,7 @@ NO_ENTRY = {
         POST /v1/session/challenge
         GET /v1/erasures
         GET /v1/erasures/{id}
+        GET /v1/erasures/{id}/page
         sweep erasures
         sweep groups
         GET /v1/retention

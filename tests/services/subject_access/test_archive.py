@@ -85,7 +85,7 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", ["erased, or kept without being used, and object", "complain", "Software turns each face into numbers"]),
+        ("en", ["right to access", "complaint", "Software turns each face into numbers"]),
         ("zh", ["限制使用", "投诉", "一组数字"]),
     ],
 )
@@ -100,6 +100,17 @@ def test_its_page_begins_with_who_holds_it_what_for_how_it_is_matched_and_the_pe
         assert escape(text) in begin
     lines = [line for lines in document(archive)["notice"].values() for line in lines]
     assert {own["controller"], own["purposes"]} <= {*lines}
+
+
+def test_it_names_whom_hooks_and_programs_of_mailboxes_tell(book: Book) -> None:
+    hooks = book.services.webhooks.hooks
+    hooks.add("shop", "http://127.0.0.1:1999/told")
+    hooks.add("shop", None, name="home", passes_to="broker.lan, frigate.lan")
+    hooks.add("shop", None, name="till")
+    archive = opened(book, enrolled(book, ANN, "Ann").faceid)
+    told = [(one["host"], one["name"], one["passes_to"]) for one in document(archive)["told"]]
+    assert told == [("127.0.0.1", None, ""), (None, "home", "broker.lan, frigate.lan"), (None, "till", "")]
+    assert "<p>127.0.0.1, broker.lan, frigate.lan, a program" in archive.read("index.html").decode()
 
 
 def test_somebody_who_was_enrolled_came_by_that_though_a_capture_of_before_was_uploaded_later(book: Book) -> None:
