@@ -2,14 +2,16 @@
 import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
+import { Blanks } from "../shared/erase.js";
 import { Dialog, Ending } from "../shared/parts.js";
 import { found, useWhole } from "../shared/whole.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
 import { spoken, t } from "../words.js";
 
-/** Fetch a file for each face; a large one comes in parts. */
+/** Fetch a file for each face; a large one comes in parts. Return the settings that are blank on its page. */
 async function fetchAll(ids, language) {
+  let missing = [];
   for (const id of ids) {
     let part = null;
     do {
@@ -20,22 +22,26 @@ async function fetchAll(ids, language) {
       link.download = "";
       link.click();
       part = made.next_part;
+      missing = made.missing;
     } while (part);
   }
+  return missing;
 }
 
 export function Everything({ path }) {
   const [waits, setWaits] = useState(false);
   const [asks, setAsks] = useState(false);
+  const [missing, setMissing] = useState([]);
   if (!may("admin") || !session.now?.pictures) return null;
   const fetched = (ids) => {
     setAsks(false);
     setWaits(true);
-    fetchAll(ids, spoken.now).then(() => say(t("everything.done")), complain).finally(() => setWaits(false));
+    fetchAll(ids, spoken.now).then((blank) => { setMissing(blank); say(t("everything.done")); }, complain)
+      .finally(() => setWaits(false));
   };
   const begin = () => found(path).then(({ ids }) => (ids.length > 1 ? setAsks(true) : fetched(ids)), complain);
   return html`<div class="everything"><button disabled=${waits} onClick=${begin}>${t("everything")}</button>
-    <p class="soft small">${t("everything.says")}</p>
+    <p class="soft small">${t("everything.says")}</p><${Blanks} missing=${missing} />
     ${asks && html`<${Choosing} path=${path} close=${() => setAsks(false)} done=${fetched} />`}</div>`;
 }
 

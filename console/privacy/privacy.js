@@ -3,17 +3,18 @@ import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { useShared } from "../shared/known.js";
-import { Erasing, Erasure } from "../shared/erase.js";
+import { Blanks, Erasing, Erasure } from "../shared/erase.js";
 import { Marking } from "../shared/whole.js";
 import { save } from "../shared/saved.js";
 import { changer, Copy, Settings as Fields } from "../shared/settings.js";
 import { isOver, until } from "../shared/consent.js";
+import { directionOf, firstLanguage, OfPaper } from "../shared/languages.js";
 import { groupName, Loading, nameOf, Segments, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
-import { language, may, session } from "../store.js";
+import { may, session } from "../store.js";
 import { dressed } from "../styled.js";
 import { Strangers } from "./strangers.js";
-import { ago, day, dayAndClock, loadMore, number, spoken, t } from "../words.js";
+import { ago, day, dayAndClock, loadMore, number, t } from "../words.js";
 
 await Promise.all([dressed("admin"), loadMore("people")]);
 
@@ -28,6 +29,12 @@ const OURS = {
   controller: { kind: "text", max: 200, none: "set.controller.none" },
   contact: { kind: "text", max: 200, none: "set.contact.none" },
   purposes: { kind: "text", max: 500, none: "set.purposes.none" },
+  basis: { kind: "text", max: 500, none: "set.basis.none" },
+  officer: { kind: "text", max: 200, none: "set.officer.none" },
+  authority: { kind: "text", max: 200, none: "set.authority.none" },
+  recipients: { kind: "text", max: 500, none: "set.recipients.none" },
+  transfers: { kind: "text", max: 500, none: "set.transfers.none" },
+  notice_url: { kind: "url", max: 200, none: "set.notice_url.none" },
 };
 const kept = (name, min, max) => ({ kind: "number", min, max, unit: "unit.days", none: `set.${name}.none` });
 const DAYS = {
@@ -60,7 +67,7 @@ export default function Privacy() {
       <${Stored} common=${common} />
       <${Strangers} common=${common} />
       <section><h2>${t("consent")}</h2><${Ending} /><${Fields} fields=${ASKED} ...${common} /></section>
-      <${Notice} settings=${loaded.value}><${Fields} fields=${OURS} ...${common} /><//>
+      <${Notice} settings=${loaded.value} change=${admin && common.change}><${Fields} fields=${OURS} ...${common} /><//>
       <section><h2>${t("privacy.pictures")}</h2><${Fields} fields=${pictures} ...${common} /></section>`}
     ${may("operator") && html`<${Erasures}>${loaded.value && html`<${Fields} fields=${ERASED} ...${common} />`}<//>`}
     ${may("operator") && html`<${Restricted} />`}<${Signed} />
@@ -97,24 +104,40 @@ function Ending() {
       ${t("privacy.ending.more", { count: value.consents.length })}</p>`}`;
 }
 
-/** The sheet for the wall, as it would be printed. */
-function Notice({ settings, children }) {
-  const [wanted, setWanted] = useState(language.now === "system" ? spoken.now : language.now);
-  const loaded = useLoaded((signal) => get("notice", { language: wanted }, { signal }), [wanted, settings]);
+/** The notice: the sheet for the door or the whole, as it would be printed. `change`: null for who may set nothing. */
+function Notice({ settings, change, children }) {
+  const [wanted, setWanted] = useState(firstLanguage());
+  const [layer, setLayer] = useState(/** @type {"sheet" | "whole"} */ ("sheet"));
+  const loaded = useLoaded((signal) => get("notice", { language: wanted, layer }, { signal }),
+    [wanted, layer, settings]);
   const sheet = loaded.value;
+  const file = () => save([sheet.html], "text/html", `notice-${layer}-${sheet.language}.html`);
   return html`<section><h2>${t("privacy.notice")}</h2><p class="soft small">${t("privacy.notice.says")}</p>
     ${children}
-    <div class="row"><${Segments} label=${t("language")} value=${wanted} set=${setWanted}
-        options=${["en", "zh"].map((one) => [one, t(`language.${one}`)])} />
+    <${Proposed} notice=${sheet} said=${settings.recipients} change=${change} />
+    <div class="row"><${Segments} label=${t("privacy.layer")} value=${layer} set=${setLayer}
+        options=${["sheet", "whole"].map((one) => [one, t(`privacy.layer.${one}`)])} />
+      <${OfPaper} value=${wanted} set=${setWanted} />
       <button class="strong" disabled=${!sheet} onClick=${() => print()}>${t("privacy.notice.print")}</button>
-      <button disabled=${!sheet} onClick=${() => save([sheet.html], "text/html", `notice-${sheet.language}.html`)}>
-        ${t("privacy.notice.save")}</button></div>
+      <button disabled=${!sheet} onClick=${file}>${t("privacy.notice.save")}</button></div>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    ${sheet?.missing.length > 0 && html`<p class="notice">${t("privacy.notice.missing")}</p>`}
-    ${sheet && html`<article class="sheet-of-paper" lang=${wanted}><h3>${sheet.title}</h3>
+    <${Blanks} missing=${sheet?.missing ?? []} />
+    ${layer === "sheet" && sheet && !sheet.qr_path && html`<p class="soft small">${t("privacy.notice.code.none")}</p>`}
+    ${sheet && html`<article class="sheet-of-paper" lang=${sheet.language} dir=${directionOf(sheet.language)}>
+      ${sheet.qr_path && html`<svg class="qr" viewBox=${`0 0 ${sheet.qr_size} ${sheet.qr_size}`} role="img"
+        aria-label=${settings.notice_url}><path d=${sheet.qr_path} /></svg>`}<h3>${sheet.title}</h3>
       ${sheet.sections.map((one) => html`<div key=${one.heading}><h4>${one.heading}</h4>
         <ul>${one.lines.map((line) => html`<li key=${line}>${line}</li>`)}</ul></div>`)}</article>`}
   </section>`;
+}
+
+/** Whom hooks and MQTT tell, to take over as the recipients that the notice names. */
+function Proposed({ notice, said, change }) {
+  const known = notice?.recipients.join(", ");
+  if (!change || !known || !["", "-"].includes(said)) return null;
+  const take = () => change({ recipients: known }).catch(() => {});
+  return html`<p class="row"><span class="soft small">${t("privacy.told", { names: known })}</span>
+    <button onClick=${take}>${t("privacy.told.take")}</button></p>`;
 }
 
 /** The last erasures, with their receipts. `children`: what is set about them. */

@@ -1,11 +1,8 @@
-// What becomes of strangers, and on what basis they are kept.
+// What becomes of strangers. The basis on which they are kept is asked here, and set with the notice.
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Dialog } from "../shared/parts.js";
-import { Settings as Fields } from "../shared/settings.js";
 import { t } from "../words.js";
-
-const BASIS = { basis: { kind: "text", max: 500, none: "set.basis.none" } };
 
 export function Strangers({ common }) {
   const [asks, setAsks] = useState(false);
@@ -16,7 +13,6 @@ export function Strangers({ common }) {
   return html`<section><h2>${t("strangers")}</h2>
     ${keeps && !value.basis && html`<p class="notice">${t("strangers.asked")}</p>`}
     <p class="soft small">${t(keeps ? "strangers.kept" : "strangers.forgotten")}</p>
-    ${keeps && html`<${Fields} fields=${BASIS} ...${common} />`}
     ${may && html`<button onClick=${() => setAsks(true)}>${name}</button>`}
     ${asks && html`<${Dialog} title=${name} close=${() => setAsks(false)}>
       <p>${t(keeps ? "strangers.forget.says" : "strangers.keep.says")}</p>

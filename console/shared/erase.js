@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, newName, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Ending, Form, useLoaded, whose } from "./parts.js";
+import { Dialog, Ending, Form, Trouble, useLoaded, whose } from "./parts.js";
+import { firstLanguage, OfPaper } from "./languages.js";
 import { to } from "../router.js";
 import { t } from "../words.js";
 import { usePolled } from "./polled.js";
@@ -55,12 +56,34 @@ export function Erased({ erasure }) {
 /** How far an erasure is; done, what was found, and the receipt to save. */
 export function Erasure({ first, children = null }) {
   const [one, setOne] = useState(first);
+  const [asks, setAsks] = useState(false);
   const receipt = () => save([JSON.stringify(one.receipt)], "application/json", `receipt-${one.id}.json`);
   return html`<div>${children}<small class="soft">${one.state === "done"
       ? t("erase.done", { visits: one.counts.observations,
         pictures: one.counts.captures_deleted + one.counts.captures_hidden })
       : html`<${Running} one=${one} done=${setOne} />`}</small></div>
-    ${one.receipt && html`<button onClick=${receipt}>${t("erase.receipt")}</button>`}`;
+    ${one.receipt && html`<button onClick=${receipt}>${t("erase.receipt")}</button>
+      <button onClick=${() => setAsks(true)}>${t("erase.page")}</button>`}
+    ${asks && html`<${PageOf} id=${one.id} close=${() => setAsks(false)} />`}`;
+}
+
+/** The receipt's page for the person, in the person's language. */
+function PageOf({ id, close }) {
+  const [wanted, setWanted] = useState(firstLanguage());
+  const { value, problem, again } = useLoaded((signal) =>
+    get(`erasures/${id}/page`, { language: wanted }, { signal }), [wanted]);
+  const file = () => { save([value.html], "text/html", `receipt-${id}-${value.language}.html`); close(); };
+  return html`<${Dialog} title=${t("erase.page")} close=${close}><p class="soft">${t("erase.page.says")}</p>
+    <p><${OfPaper} value=${wanted} set=${setWanted} /></p>
+    ${problem && html`<${Trouble} problem=${problem} again=${again} />`}
+    <${Blanks} missing=${value?.missing ?? []} />
+    <${Ending} close=${close} disabled=${!value} onClick=${file}>${t("erase.page.save")}<//><//>`;
+}
+
+/** What is blank on a page that people get. */
+export function Blanks({ missing }) {
+  if (!missing.length) return null;
+  return html`<p class="notice">${t("paper.blank", { names: missing.map((one) => t(`paper.${one}`)).join(", ") })}</p>`;
 }
 
 function Running({ one, done }) {

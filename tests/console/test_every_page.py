@@ -99,7 +99,9 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             client.add_hook(url=f"https://hooks.example/{in_a_url(NAMES[0])}", groups=[group])
             for face in client.list_faces(group="regular"):
                 client.change_face(face.id, note=NAMES[5], labels=models.FaceLabels(a=NAMES[4]))
-            client.change_settings(controller=NAMES[3], contact=NAMES[6], purposes=NAMES[4])
+            client.change_settings(
+                controller=NAMES[3], contact=NAMES[6], purposes=NAMES[4], basis=NAMES[5], recipients=NAMES[-1]
+            )
             for face in list(client.list_faces(name="onerror"))[:1]:
                 soon = datetime.now(UTC) + timedelta(days=9)
                 client.set_consent(face.id, basis="consent", given_at=0, evidence=NAMES[7], expires_at=soon)

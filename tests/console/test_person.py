@@ -318,6 +318,16 @@ def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(sho
         page.get_by_role("button", name="Save the receipt").click()
     waited.value.save_as(tmp_path / "receipt.json")
     assert cli.main(["receipt", "verify", str(tmp_path / "receipt.json")]) == 2  # unchanged; whose key, nobody said
+    page.get_by_role("button", name="Page for the person").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Blank on it: who is responsible")
+    dialog.get_by_label("Language of the paper").select_option("es")
+    looked_at(page, "erase-page")
+    with page.expect_download() as waited:
+        dialog.get_by_role("button", name="Save as a page").click()
+    paper = waited.value.path().read_text(encoding="utf-8")
+    assert '<html lang="es"' in paper
+    assert "openssl pkeyutl -verify" in paper
     page.get_by_role("link", name="Privacy").last.click()
     expect(page.get_by_role("button", name="Save the receipt")).to_have_count(1)
     shoot(page, "erase-privacy", whole=True)

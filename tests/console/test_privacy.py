@@ -1,11 +1,14 @@
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
 from regulars_client import models
 
+from chalicelib.core.words import LANGUAGES
 from tests.console.conftest import Book, becomes, heading, shoot
 from tests.console.test_flows import looked_at
 
@@ -13,6 +16,7 @@ FIRST = {
     "controller": "",
     "contact": "",
     "purposes": "",
+    **dict.fromkeys(("basis", "officer", "authority", "recipients", "transfers", "notice_url"), ""),
     "consent_required": False,
     "expired_consent_erases": False,
     "keeps_pictures": True,
@@ -45,27 +49,95 @@ def opened(page: Page, book: Book, where: str = "privacy") -> None:
         heading(page, "Privacy")
 
 
-def test_the_notice_is_filled_in_place_shown_in_both_languages_and_saved(page: Page, book: Book) -> None:
+OWN = {
+    "Who is responsible": "Ann Lee Ltd, 1 High Street",
+    "How to reach them": "ann@shop.example",
+    "Legal basis": "explicit consent",
+    "Data protection officer": "-",
+    "Supervisory authority": "ICO",
+    "Third countries": "-",
+}
+
+
+def typed(page: Page, label: str, text: str) -> None:
+    page.get_by_label(label, exact=True).fill(text)
+    page.get_by_label(label, exact=True).press("Enter")
+
+
+def test_the_notice_is_filled_in_place_shown_in_other_languages_and_saved(page: Page, book: Book) -> None:
     opened(page, book)
-    expect(page.get_by_text("fill in the blanks by hand")).to_be_visible()
-    for label, text in (
-        ("Who is responsible", "Ann Lee Ltd, 1 High Street"),
-        ("How to reach them", "ann@shop.example"),
-    ):
-        page.get_by_label(label, exact=True).fill(text)
-        page.get_by_label(label, exact=True).press("Enter")
+    blank = page.get_by_text("Blank on it:")
+    expect(blank).to_contain_text("who is responsible, how to reach them, legal basis, data protection officer")
+    for label, text in OWN.items():
+        typed(page, label, text)
     sheet = page.get_by_role("article")
     expect(sheet).to_contain_text("Ann Lee Ltd, 1 High Street")
     expect(sheet).to_contain_text("ann@shop.example")
-    expect(page.get_by_text("fill in the blanks by hand")).to_have_count(0)
+    expect(blank).to_contain_text("Blank on it: who else gets data.")
+    typed(page, "Who else gets data", "-")
+    expect(blank).to_have_count(0)
     assert settings(book).contact == "ann@shop.example"
-    page.get_by_role("group", name="Language").get_by_text("中文").click()
-    expect(sheet).to_contain_text("人脸识别")
+    page.get_by_role("group", name="Which one").get_by_text("The whole").click()
+    expect(sheet).to_contain_text("Nobody but us receives these data")
+    page.get_by_label("Language of the paper").select_option("ar")
+    expect(sheet).to_have_attribute("dir", "rtl")
+    looked_at(page, "privacy-arabic", whole=True)
+    page.get_by_label("Language of the paper").select_option("de")
+    expect(sheet).to_contain_text("Verantwortlicher")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as a page").click()
-    assert download.value.suggested_filename == "notice-zh.html"
+    assert download.value.suggested_filename == "notice-whole-de.html"
     assert "Ann Lee Ltd" in download.value.path().read_text(encoding="utf-8")
     looked_at(page, "privacy", whole=True)
+
+
+def test_whom_hooks_and_mqtt_tell_is_taken_over_by_a_click(page: Page, book: Book) -> None:
+    with book.client() as client:
+        hook = client.add_hook(url=None, name="mqtt", passes_to="broker.lan")
+        try:
+            opened(page, book)
+            expect(page.get_by_text("Told by hooks and MQTT:")).to_contain_text("broker.lan")
+            page.get_by_role("button", name="Take them over").click()
+            becomes(page, lambda: "broker.lan" in settings(book).recipients)
+            expect(page.get_by_role("button", name="Take them over")).to_have_count(0)
+        finally:
+            client.delete_hook(hook.id)
+
+
+def test_the_sheet_has_a_code_once_the_whole_has_a_place(page: Page, book: Book) -> None:
+    opened(page, book)
+    sheet = page.get_by_role("article")
+    expect(page.get_by_text("The sheet has no code")).to_be_visible()
+    typed(page, "Where the whole notice stands", "https://shop.example/cameras")
+    expect(sheet.get_by_role("img", name="https://shop.example/cameras")).to_be_visible()
+    expect(sheet).to_contain_text("https://shop.example/cameras")
+    looked_at(page, "privacy-sheet", whole=True)
+
+
+LONG = {
+    "controller": "Ann Lee Gesellschaft mit beschränkter Haftung & Co. KG, Alte Hauptstraße 111, 12345 Musterstadt",
+    "contact": "datenschutz@ann-lee-gesellschaft.example, +49 30 1234567",
+    "purposes": "Stammgäste zu begrüßen und Besuche zu zählen, damit genug von uns da sind",
+    "basis": "ausdrückliche Einwilligung, Artikel 6 Absatz 1 Buchstabe a und Artikel 9 Absatz 2 Buchstabe a",
+    "officer": "Ben May, Musterweg 1, 12345 Musterstadt, dsb@ann-lee-gesellschaft.example",
+    "authority": "Berliner Beauftragte für Datenschutz und Informationsfreiheit, Alt-Moabit 59-61, 10555 Berlin",
+    "notice_url": "https://www.ann-lee-gesellschaft.example/datenschutz/kameras",
+}
+
+
+def test_the_sheet_fits_on_one_side_of_a4_in_each_language(page: Page, book: Book) -> None:
+    with book.client() as client:
+        client.change_settings(**LONG)
+        page.goto("about:blank")  # the console lets no text become a page
+        for language in LANGUAGES:
+            page.set_content(client.get_notice(language=language, layer="sheet").html)
+            pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))
+            assert pages == 1, language
+
+
+def test_the_console_offers_the_languages_that_there_are() -> None:
+    offered = re.findall(r'\["(\w\w)", "', Path("console/shared/languages.js").read_text(encoding="utf-8"))
+    assert offered == [*LANGUAGES]
 
 
 def test_printed_is_the_sheet_alone(page: Page, book: Book) -> None:
