@@ -143,11 +143,14 @@ def test_pictures_are_switched_off(server: Server) -> None:
 
 
 def test_the_notice_says_who_is_responsible(server: Server) -> None:
-    printed = "\n".join(Session.of("Post the notice", TASKS / "consent.md").output(server))
+    printed = "\n".join(Session.of("Say what only you know", TASKS / "notice.md").output(server))
     assert "Ann Lee Ltd, 1 High Street" in printed
     assert "privacy@shop.example" in printed
-    page = (server.data.parent / "notice.html").read_text(encoding="utf-8")
-    assert '<html lang="zh">' in page
+    assert "____" not in printed
+    whole, sheet = ((server.data.parent / name).read_text(encoding="utf-8") for name in ("notice.html", "door.html"))
+    assert '<html lang="de"' in whole
+    assert '<svg class="qr"' in sheet
+    assert "no TLS: plain http" in (server.data.parent / "record.md").read_text(encoding="utf-8")
 
 
 def test_every_command_of_the_uploader_that_docs_name_is_there() -> None:
