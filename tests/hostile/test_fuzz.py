@@ -112,6 +112,7 @@ OURS = {
     "chalicelib.core.erasures": "receipts that it has signed itself",
     "chalicelib.services.erasure": "counts, events and answers that it has stored itself",
     "chalicelib.services.idempotency": "answers that it has stored itself",
+    "regulars.protection": "URLs of hooks, which were checked when they were added",
     "regulars.mqtt.command": "a URL among its own options",
     "chalicelib.services.notices": "nothing: the lines that it prints do, for the person who checks a receipt",
     "regulars.report": "hours that statistics have written themselves",
