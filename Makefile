@@ -16,7 +16,7 @@ WORKERS := $(shell n=$$(nproc); echo $$((n > 3 ? 4 : n + 1)))
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
 	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 # What is skipped in a proof was not shown, so it fails.
-PROOF := $(BIN)/python -m pytest -q -p tests.promised
+PROOF := $(BIN)/python -m pytest -q -p tests.support.promised
 PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs a package registry once)" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)

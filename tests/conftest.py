@@ -12,10 +12,10 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.demo import registry_photos
 from regulars.errors import NoPictures
-from tests.examples import commit
-from tests.fakes import UNHURRIED, FakeClock, FakeVision
-from tests.faults.server import Server
-from tests.folders import pytest_configure, tmp_path
+from tests.support.box.server import Server
+from tests.support.examples import commit
+from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
+from tests.support.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]
 
@@ -124,7 +124,7 @@ def _little_garbage() -> None:
 
 @pytest.fixture(scope="session")
 def photos() -> Path:
-    """The labelled pictures at hand; tests.photos says which plays which part."""
+    """The labelled pictures at hand; tests.support.pictures.photos says which plays which part."""
     return registry_photos.folder()
 
 
@@ -151,7 +151,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
-    """The use cases on embedded storage in an empty folder, with a vision that reads tests.fakes.picture."""
+    """The use cases on embedded storage in an empty folder, with a vision that reads tests.support.fakes.picture."""
     vision = FakeVision()
     built = build(Settings(storage=tmp_path / "data", **UNHURRIED), clock=clock, vision=lambda: vision)
     yield built

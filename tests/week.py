@@ -28,16 +28,16 @@ from chalicelib.core.captures import Capture
 from chalicelib.core.items import every
 from chalicelib.core.ports import Storage
 from chalicelib.core.records.observations import visits_of
-from regulars_lab.rigs.meter import Meter, metered
-from tests.api.compreface.client import RECOGNITION, Client
-from tests.api.conftest import make_stage
-from tests.api.gateway import Reply
-from tests.api.icredit.client import MarketClient
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
-from tests.services.sightings.book import MONDAY, Book, Shot
-from tests.services.webhooks.receiver import Receiver, answers, receiving
+from tests.support.api.compreface.client import RECOGNITION, Client
+from tests.support.api.gateway import Reply
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.book.book import MONDAY, Book, Shot
+from tests.support.fakes import Person, picture
+from tests.support.hooks.receiver import Receiver, answers, receiving
+from tests.support.storage.meter import Meter, metered
 
 FILE = Path(__file__).with_suffix(".json")
 PARTS = ("answers", "hooks", "visits")

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from regulars_client import Regulars, codes
 
-from tests.fakes import Person, picture
-from tests.regulars.serve.box import serving
+from tests.support.box.box import serving
+from tests.support.fakes import Person, picture
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from answering import Service, answer, problem
 from regulars_client import ApiError, NoAnswer, NotConfigured, Regulars, RegularsError, WrongAnswer, codes
 from regulars_client.connection import VARIABLE, chosen_key
+
+from tests.support.web.answering import Service, answer, problem
 
 CAMERA_KEY = {"id": "door", "api_key": "ck_0"}
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from answering import Service, answer, problem
 from regulars_client import ApiError, NoAnswer, NotConfigured, Regulars
 from regulars_client.proxies import is_of_this_machine
+
+from tests.support.web.answering import Service, answer, problem
 
 DEAD = "http://someone:hush@127.0.0.1:9"
 CAMERA_KEY = {"id": "door", "api_key": "ck_0"}

@@ -2,14 +2,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rig.box import Box
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.standin import StandIn
 
 from regulars.demo import registry_photos
-from tests.folders import pytest_configure, tmp_path
-from tests.second_try import second_try
+from tests.support.folders import pytest_configure, tmp_path
+from tests.support.second_try import second_try
 
 __all__ = ["pytest_configure", "tmp_path"]
 
@@ -69,3 +70,12 @@ def faces() -> Path:
 def portraits(faces: Path) -> list[Path]:
     """A picture of each person."""
     return sorted(file for file in (faces / "people").glob("*_1.jpg") if "partial" not in file.name)
+
+
+@pytest.fixture
+def box(tmp_path: Path, stand_in: StandIn) -> Iterator[Box]:
+    box = Box(tmp_path, stand_in)
+    yield box
+    if box.running is not None and box.running.poll() is None:
+        box.running.kill()
+        box.running.wait()

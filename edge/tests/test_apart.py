@@ -1,6 +1,5 @@
 import os
 import socket
-import struct
 import subprocess
 import threading
 import tracemalloc
@@ -24,21 +23,15 @@ from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from rig import pictures
+from rig.bomb import bomb
+from rig.box import SNAPSHOT, Box, until
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.server import Handler, Served
 from rig.spooled import add, capture_of
 from rig.standin import StandIn
-from test_run import SNAPSHOT, Box, box, until
 
 __all__ = ["box"]
-
-
-def bomb(width: int, height: int, number: int = 1) -> bytes:
-    """A JPEG whose head claims that size."""
-    data = pictures.jpeg(number)
-    at = data.index(b"\xff\xc0") + 5
-    return data[:at] + struct.pack(">HH", height, width) + data[at + 4 :]
 
 
 @pytest.mark.parametrize("size", [(60_000, 60_000), (7_000, 7_000)], ids=["a bomb for Pillow", "within its limit"])

@@ -11,7 +11,7 @@ from regulars_edge.sources.blockage_check import FROZEN_S, LOOK_S, UNOPENED, Blo
 from regulars_edge.spool.model import Stamp
 from rig import street
 
-from tests.examples import drawn
+from tests.support.examples import drawn
 
 
 def framed(picture: Image.Image, form: str = "JPEG", **how: object) -> EncodedFrame:

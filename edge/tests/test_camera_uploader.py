@@ -29,10 +29,9 @@ from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance
 from rig import pictures
 from rig.clock import FakeClock
-from rig.spooled import add, content
+from rig.spooled import add, content, copies
 from rig.standin import StandIn
 from rig.weather import Weather
-from test_spool import copies
 
 
 @pytest.fixture

@@ -30,12 +30,12 @@ from regulars_edge.sources.video import (
     rtsp_options,
 )
 from regulars_edge.spool.model import Stamp
+from rig.box import until
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.film import RATE, decoded, encoded, number_of, numbered
-from test_run import until
 
-from tests.needs import needed
+from tests.support.needs import needed
 
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264

@@ -14,7 +14,7 @@ from regulars_edge import page
 from regulars_edge.capture import Shot
 from rig import pictures
 
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 NOW_MS = 1_760_000_000_000
 DOOR = ("door", Shot(pictures.jpeg(1), NOW_MS - 3_000))

@@ -3,12 +3,10 @@ import io
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,86 +15,17 @@ import pytest
 from PIL import Image
 from regulars_edge.spool import spool as spools
 from rig import pictures
+from rig.box import SNAPSHOT, Box, until
 from rig.camera import Camera
 from rig.real import Regulars
 from rig.spooled import add
 from rig.standin import StandIn
-from rig.uploader import ENTRY
 
-from tests.needs import needed
-from tests.ports import free_port
-
-
-def until(true: Callable[[], object], seconds: float = 90.0, said: Callable[[], str] = str) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"it did not come true: {said()}"
-        time.sleep(0.05)
-
-
-class Box:
-    """A folder with a configuration, and the commands on it."""
-
-    def __init__(self, folder: Path, service: StandIn | Regulars) -> None:
-        self.folder = folder
-        self.key_file = folder / "key"
-        self.key_file.write_text(service.key)
-        self.key_file.chmod(0o600)
-        self.toml = folder / "edge.toml"
-        self._head = f"""
-            [server]
-            url = "{service.url}"
-            api_key_file = "{self.key_file}"
-            make_cameras = true
-            heartbeat_s = 0.2
-            [spool]
-            folder = "{folder / "spool"}"
-            min_free_mib = 1
-        """
-        self.running: subprocess.Popen[str] | None = None
-
-    def configure(self, cameras: str, more: str = "[metrics]\nport = 0\n") -> None:
-        self.toml.write_text(self._head + more + cameras)
-
-    def start(self, env: Mapping[str, str] | None = None, entry: Sequence[str | Path] = (ENTRY,)) -> None:
-        with (self.folder / "run.log").open("w") as log:
-            self.running = subprocess.Popen(
-                [*entry, "run", "--config", str(self.toml)], stderr=log, text=True, env={**os.environ, **(env or {})}
-            )
-
-    def stop(self) -> int:
-        self.running.send_signal(signal.SIGTERM)
-        return self.running.wait(timeout=120)
-
-    def log(self) -> str:
-        return (self.folder / "run.log").read_text()
-
-    def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [ENTRY, *argv, "--config", str(self.toml)], capture_output=True, text=True, timeout=180, check=False
-        )
-
-
-@pytest.fixture
-def box(tmp_path: Path, stand_in: StandIn) -> Iterator[Box]:
-    box = Box(tmp_path, stand_in)
-    yield box
-    if box.running is not None and box.running.poll() is None:
-        box.running.kill()
-        box.running.wait()
-
+from tests.support.needs import needed
+from tests.support.ports import free_port
 
 OFF_S = 60.0
 """Tolerance of a capture's time. The uploader learns the service's clock from answers, which a busy machine delays."""
-
-SNAPSHOT = """
-    [[camera]]
-    name = "door"
-    source = "snapshot"
-    url = "http://admin:p%40ss%20word@{host}/shot.jpg"
-    interval_s = 0.1
-    per_minute = 600
-"""
 
 
 def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
@@ -286,7 +215,7 @@ def test_logs_are_json_lines_if_wanted(box: Box, camera: Camera) -> None:
 
 
 def test_a_film_is_sent_and_then_the_program_ends(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
-    from test_sources import video
+    from rig.film import video
 
     film = video(tmp_path / "film.mp4")
     box.configure(f'[[camera]]\nname = "door"\nsource = "video"\nfile = "{film}"\ninterval_s = 0.5\nsend = "motion"\n')

@@ -42,12 +42,12 @@ from regulars_edge.spool.model import Limits, Stamp
 from regulars_edge.spool.spool import SAME_TIME_MS, Spool
 from rig import pictures
 from rig.apart import StandInApart
+from rig.bomb import bomb
 from rig.camera import PASSWORD, USER, Camera
 from rig.clock import FakeClock
 from rig.film import numbered
 from rig.stage import Event, Stage
 from rig.weather import MISHAPS, Weather
-from test_apart import bomb
 from test_camera_uploader import health_of
 
 DAY_S, UNITS = 86_400, 24

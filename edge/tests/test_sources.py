@@ -5,7 +5,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Address, Http
 from regulars_edge.logs import Dropped, Tally
@@ -16,7 +15,7 @@ from regulars_edge.spool.model import Limits
 from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
-from rig.film import encoded
+from rig.film import video
 from rig.spooled import capture_of
 from rig.user import unreadable
 
@@ -217,16 +216,6 @@ def test_a_snapshot_that_fails_is_said_without_the_password(
 
 
 # streams and files
-
-
-def video(path: Path, frames: int = 40, still: int = 10) -> Path:
-    """Ten frames a second; a square moves after `still` frames."""
-    pytest.importorskip("av")
-    pictures = [Image.new("RGB", (160, 120), (60, 60, 60)) for _ in range(frames)]
-    for number, picture in enumerate(pictures):
-        x = 20 if number < still else 20 + 4 * (number - still)
-        ImageDraw.Draw(picture).rectangle((x, 30, x + 30, 80), (220, 220, 220))
-    return encoded(path, pictures)
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.avi"])

@@ -21,7 +21,7 @@ from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
-from rig.spooled import DOOR, STATED_MS, add, content
+from rig.spooled import DOOR, STATED_MS, add, content, copies
 
 pytestmark = pytest.mark.disk
 
@@ -30,10 +30,6 @@ DAY_MS = 86_400_000
 
 def ids(spool: Spool, camera: str = "door") -> list[int]:
     return [entry.id for entry in spool.next(camera, 100, 10**9)]
-
-
-def copies(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*.jpg") if path.is_file()]
 
 
 def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_path: Path) -> None:

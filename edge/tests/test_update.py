@@ -27,13 +27,13 @@ from regulars_edge.clock import Clock
 from regulars_edge.config import Config
 from regulars_edge.report import Report, read_object, write_object
 from regulars_edge.update import LOOKS, REST, WATCHED, State, _copy, decide
+from rig.box import SNAPSHOT, until
 from rig.camera import Camera
 from rig.real import Regulars
 from rig.unit import Unit
-from test_run import SNAPSHOT, until
 
-from tests.examples import drawn
-from tests.needs import needed
+from tests.support.examples import drawn
+from tests.support.needs import needed
 
 PACKAGE = Path(__file__).parents[1] / "src" / "regulars_edge"
 NEW, BAD = "8.0.0", "9.0.0"

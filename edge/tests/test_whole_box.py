@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from rig.box import Box, until
 from rig.camera import Camera
 from rig.film import RATE as FILM_RATE
 from rig.film import numbered
 from rig.standin import StandIn
-from test_run import Box, box, until
 
-from tests.examples import drawn
+from tests.support.examples import drawn
 
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264

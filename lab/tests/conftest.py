@@ -10,8 +10,8 @@ from regulars_lab import studio
 from regulars_lab.bench.vectors import Maker
 from regulars_lab.evaluate.verification import Faces
 from tests.conftest import pytest_terminal_summary
-from tests.folders import pytest_configure, tmp_path
-from tests.vision.album import labels
+from tests.support.folders import pytest_configure, tmp_path
+from tests.support.pictures.album import labels
 from tests.vision.conftest import album, figures, pack, vision
 
 __all__ = [

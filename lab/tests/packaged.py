@@ -22,7 +22,7 @@ from infra.dependencies import Failed
 from regulars_lab.bench.lambda_account import account
 from regulars_lab.bench.lambda_package import unpacked
 from regulars_lab.rigs.stand_ins import portraits
-from tests.api.function_url import function_url, rekognition
+from tests.support.api.function_url import function_url, rekognition
 
 _BUCKET = "photos-of-staff"
 

@@ -1,6 +1,6 @@
 """Poor pictures: what can be enrolled can be found again, and nobody is taken for somebody by being as blurred.
 
-Of each person one photo is degraded in ten ways (tests/vision/degrade.py), the other stays sharp. As a camera
+Of each person one photo is degraded in ten ways (tests/support/pictures/degrade.py), the other stays sharp. As a camera
 gets them, the poor pictures are enrolled, searched for and told from each other.
 """
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, MIN_SIDE_PX, SAME_PICTURE, ImpostorCurve, Population
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.studio import PAIRS
-from tests.vision.album import Album
-from tests.vision.degrade import WAYS
+from tests.support.pictures.album import Album
+from tests.support.pictures.degrade import WAYS
 
 PERSONS = len(PAIRS)
 LARGE_PX = 200

@@ -10,7 +10,7 @@ from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import planes_of
 from regulars_lab.bench.measuring import SHARED
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
 
 PUBLISHED = SHARED / "models" / "face-pack-1" / "face_detection_yunet_2023mar.onnx"
 

@@ -20,7 +20,7 @@ from regulars.cli import main
 from regulars.errors import DamagedFile, OperatorError
 from regulars_lab.evaluate import faces, labelled
 from regulars_lab.evaluate.memory import Memory, PictureResult
-from tests.fakes import FakeVision, Person, picture
+from tests.support.fakes import FakeVision, Person, picture
 
 SEEN = PictureResult("", 1, 80.0, {"decode": 1.0}, np.ones(4, np.float32))
 

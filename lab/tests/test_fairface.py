@@ -12,7 +12,7 @@ from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.evaluate.faces import person_in
 from regulars_lab.studio import FAIRFACE as FACES
-from tests.vision.album import ANY_PICTURE
+from tests.support.pictures.album import ANY_PICTURE
 
 YEARS = {"0-2": 1.5, "3-9": 6.5, "70+": 75.0} | {f"{low}-{low + 9}": low + 5.0 for low in range(10, 70, 10)}
 """The middle of each age group; that of the last is a guess."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from chalicelib.vision.describe.attributes import liveness
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.evaluate.spoof import ATTACKS, LIVE
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
 
 LEAST = 0.5
 STEP = 3

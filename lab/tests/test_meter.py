@@ -9,8 +9,8 @@ from chalicelib.core.keys import FACES, HOOKS
 from chalicelib.core.ports import Delete, Put, Update, absent, equals, exists
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from regulars_lab.rigs.meter import Meter, MeteredItems
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
+from tests.support.storage.meter import Meter, MeteredItems
 
 
 @pytest.fixture

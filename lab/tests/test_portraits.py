@@ -12,8 +12,8 @@ from chalicelib.core.pictures import DetectedFace, Estimates, Gender, Pose
 from chalicelib.vision.describe.attributes import from_landmarks
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.studio import PORTRAITS
-from tests.vision.album import Album, Label
-from tests.vision.degrade import Picture, blurred, lit, shrunk
+from tests.support.pictures.album import Album, Label
+from tests.support.pictures.degrade import Picture, blurred, lit, shrunk
 
 DECADES = (20, 30, 40, 50)
 LEAST_FACE_PX = 40

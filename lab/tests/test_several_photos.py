@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.core.templates import fused
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
 
 FEWEST = 5
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from regulars.clients import Connection
 from regulars.serve import service
 from regulars.tenants import credentials
-from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1
 from regulars_lab.week import run, timeline
 from regulars_lab.week.timeline import Capture
+from tests.support.api.over_http import Sunmi
 
 ROOT = Path(__file__).resolve().parents[2]
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)

@@ -12,10 +12,10 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from msgspec import Struct
 
-from tests import photos
 from tests.acceptance.wire import Wire
-from tests.api.rekognition.client import hold
-from tests.faults.server import Server
+from tests.support.api.rekognition.client import hold
+from tests.support.box.server import Server
+from tests.support.pictures import photos
 
 
 class Tenant(Struct, frozen=True):

@@ -9,30 +9,17 @@ from uuid import UUID
 import pytest
 from PIL import Image
 
-from tests import photos
+from tests.acceptance.answers import ABSENT, DEFAULT, missing, page
 from tests.acceptance.conftest import Tenant, image
 from tests.acceptance.wire import Wire
-from tests.api.rekognition.client import refused
-from tests.api.rekognition.test_faces import ids
-
-ABSENT = "11111111-1111-1111-1111-111111111111"
-DEFAULT = {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
-
-
-def page(side: int = 400, *, width: int | None = None, form: str = "PNG") -> dict[str, bytes]:
-    """A white page."""
-    data = io.BytesIO()
-    Image.new("RGB", (width or side, side), "white").save(data, form)
-    return {"Bytes": data.getvalue()}
+from tests.support.api.rekognition.client import refused
+from tests.support.api.rekognition.faces import ids
+from tests.support.pictures import photos
 
 
 def area(detail: dict[str, Any]) -> float:
     box: dict[str, float] = detail["BoundingBox"]
     return box["Width"] * box["Height"]
-
-
-def missing(collection: str) -> tuple[str, str]:
-    return "ResourceNotFoundException", f"The collection id: {collection} does not exist"
 
 
 # --- 5, sent again ---

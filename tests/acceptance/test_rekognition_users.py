@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests import photos
+from tests.acceptance.answers import ABSENT, DEFAULT, missing, page
 from tests.acceptance.conftest import image
-from tests.acceptance.test_rekognition import ABSENT, DEFAULT, missing, page
-from tests.api.rekognition.client import refused
-from tests.api.rekognition.test_faces import ids
+from tests.support.api.rekognition.client import refused
+from tests.support.api.rekognition.faces import ids
+from tests.support.pictures import photos
 
 
 def no_user(user: str) -> tuple[str, str]:

@@ -13,10 +13,10 @@ from botocore.session import get_session
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.api.rekognition.requests import REQUESTS
-from tests import photos
 from tests.acceptance.conftest import image
 from tests.acceptance.wire import JSON, TIME, Wire
-from tests.api.rekognition.client import refused
+from tests.support.api.rekognition.client import refused
+from tests.support.pictures import photos
 
 PICTURE = {"Bytes": base64.b64encode((photos.FOLDER / photos.PORTRAIT).read_bytes()).decode()}
 DIFFERS = (

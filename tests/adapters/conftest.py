@@ -19,9 +19,9 @@ from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core.keys import TABLES
 from chalicelib.core.ports import BlobStore, ItemStore, Queue, Vault
-from tests.adapters.aside import ReceivingSqs
-from tests.adapters.emulated import PREFIX, Aws, storage_stack
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
+from tests.support.storage.aside import ReceivingSqs
+from tests.support.storage.emulated import PREFIX, Aws, storage_stack
 
 MAX_RECEIVES = 10
 

@@ -7,7 +7,7 @@ from chalicelib.core.errors import TenantNotFound
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.keys import DIRECTORY, TENANT_ITEM
 from chalicelib.core.ports import Delete, ItemStore, Page, Put
-from tests.services.meanwhile import Around
+from tests.support.meanwhile import Around
 
 SORTS = [f"{number:02}" for number in range(23)]
 

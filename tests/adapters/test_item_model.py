@@ -30,7 +30,7 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
-from tests.adapters.emulated import PREFIX
+from tests.support.storage.emulated import PREFIX
 
 State = dict[str, dict[str, Any]]
 """Faces of one tenant by faceid."""

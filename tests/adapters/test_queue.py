@@ -10,10 +10,10 @@ import pytest
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Queue
-from tests.adapters.aside import ReceivingSqs, put_aside
 from tests.adapters.conftest import MAX_RECEIVES, fresh_sqs_queue
-from tests.adapters.emulated import Aws
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
+from tests.support.storage.aside import ReceivingSqs, put_aside
+from tests.support.storage.emulated import Aws
 
 Pass = Callable[[float], None]
 

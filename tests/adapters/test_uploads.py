@@ -12,8 +12,8 @@ from chalicelib.adapters.embedded.uploads import FolderUploadStore, SignedPaths
 from chalicelib.adapters.limits import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import Upload, UploadStore
-from tests.adapters.emulated import Aws
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
+from tests.support.storage.emulated import Aws
 
 PICTURE = b"a picture"
 SHA256 = hashlib.sha256(PICTURE).hexdigest()

@@ -1,16 +1,11 @@
 """All dialects on one app, as app.py registers them, over the services of tests/conftest.py."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api import console, dialects
-from chalicelib.api.application import Application
 from chalicelib.api.v1 import blueprint as v1
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
@@ -19,10 +14,11 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from regulars import libraries
-from tests.api.icredit.client import MarketClient
-from tests.api.sunmi.client import CameraClient
-from tests.fakes import UNHURRIED, FakeClock
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.stage import Stage, make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import UNHURRIED, FakeClock
 
 
 @pytest.fixture(scope="session")
@@ -37,42 +33,6 @@ def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> I
     services = build(Settings(storage=tmp_path / "data", **UNHURRIED), clock=clock, vision=lambda: pipeline)
     yield services
     services.close()
-
-
-_modules = cache(libraries.modules)
-"""Read once: thousands of tests make a stage."""
-
-
-@dataclass
-class Stage:
-    """An app whose services a test may exchange, to let one of them fail."""
-
-    app: Chalice
-    services: Services
-
-
-class Failing:
-    """A use case of which every verb fails in one way."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, verb: str) -> Any:
-        def fail(*values: object, **named: object) -> None:
-            raise self._error
-
-        return fail
-
-
-def make_stage(services: Services) -> Stage:
-    app = Application("dialects")
-    stage = Stage(app, services)
-    app.register_dialects(lambda: stage.services, now=True)
-    app.register_blueprint(v1.blueprint(lambda: stage.services))
-    page = console.Console(lambda: stage.services)
-    page.use(_modules())
-    app.register_blueprint(console.blueprint(page, dialects.root_answer(lambda: stage.services)))
-    return stage
 
 
 _stages: list[Stage] = []
@@ -108,3 +68,9 @@ def camera(app: Chalice, shop: Credentials, clock: FakeClock) -> CameraClient:
 @pytest.fixture
 def market(app: Chalice, shop: Credentials) -> MarketClient:
     return MarketClient(app, shop.appcode)
+
+
+@pytest.fixture
+def v1(app: Chalice, shop: Credentials) -> V1Client:
+    """With the tenant's own key."""
+    return V1Client(app, shop.api_key)

@@ -39,18 +39,18 @@ from chalicelib.core.values import moment
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.api.conftest import Stage, make_stage
-from tests.api.deepstack.client import FACE
-from tests.api.deepstack.client import Client as DeepStack
-from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
-from tests.api.icredit.client import QUERY, MarketClient
-from tests.api.rekognition import signed
-from tests.api.samples import SINCE, Sample
-from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
-from tests.api.sunmi.samples import jpeg
-from tests.api.v1.client import V1Client
-from tests.devices import Device, with_passkey
-from tests.fakes import UNHURRIED, FakeClock, FakePictures, FakeVision, Person, picture
+from tests.support.api.deepstack.client import FACE
+from tests.support.api.deepstack.client import Client as DeepStack
+from tests.support.api.devices import Device, with_passkey
+from tests.support.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
+from tests.support.api.icredit.client import QUERY, MarketClient
+from tests.support.api.rekognition import signed
+from tests.support.api.samples import SINCE, Sample
+from tests.support.api.stage import Stage, make_stage
+from tests.support.api.sunmi.client import CameraClient, Pairs, md5_sign
+from tests.support.api.sunmi.samples import jpeg
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import UNHURRIED, FakeClock, FakePictures, FakeVision, Person, picture
 
 ALPHA, BETA = "alpha", "beta"
 WORDS = {ALPHA: "kestrel", BETA: "plover"}
@@ -61,7 +61,7 @@ _V1, _SUNMI, REKOGNITION, COMPREFACE, DEEPSTACK = "/v1/", "/openapi/", "/ ", "/a
 
 
 class Shop(Struct, frozen=True):
-    """A furnished tenant. `ids`: by the slots of tests/api/samples.py; `camera_key`: the key of ids["camera"]."""
+    """A furnished tenant. `ids`: by the slots of support/api/samples.py; `camera_key`: the key of ids["camera"]."""
 
     credentials: Credentials
     camera_key: str

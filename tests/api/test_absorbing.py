@@ -7,10 +7,10 @@ from chalice.app import Chalice
 
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.icredit.client import MarketClient, tokens
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
+from tests.support.api.icredit.client import MarketClient, tokens
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import Person, picture
 
 ANN, BOB = Person(1), Person(2)
 PORTRAIT = picture(Person(1, side_px=200.0))

@@ -1,7 +1,7 @@
 import pytest
 
 from chalicelib.api.application import PICTURE_CHARACTERS, Application
-from tests.api.gateway import send
+from tests.support.api.gateway import send
 
 
 @pytest.mark.parametrize("size", [0, PICTURE_CHARACTERS // 2, PICTURE_CHARACTERS])

@@ -11,9 +11,9 @@ from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.telemetry import FAILURES_UNAVAILABLE
 from regulars.serve.events import MAX_BATCH, hand_over
-from tests.adapters.aside import put_aside
-from tests.fakes import FakeClock
-from tests.services.webhooks.hook_desk import NoQueue
+from tests.support.fakes import FakeClock
+from tests.support.hooks.hook_desk import NoQueue
+from tests.support.storage.aside import put_aside
 
 VISIBILITY_S = 720
 RECEIVES = 20

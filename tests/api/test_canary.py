@@ -13,10 +13,10 @@ from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from tests.api.conftest import make_stage
-from tests.api.function_url import event_of
-from tests.api.gateway import Reply, send
-from tests.services.webhooks.receiver import Receiver, a_good_stage, answers, receiving
+from tests.support.api.function_url import event_of
+from tests.support.api.gateway import Reply, send
+from tests.support.api.stage import make_stage
+from tests.support.hooks.receiver import Receiver, a_good_stage, answers, receiving
 
 
 @pytest.fixture

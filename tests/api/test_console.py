@@ -17,8 +17,8 @@ from chalicelib.api.console_files import LIBRARIES, folder, own_files
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
 from regulars.libraries import COMMAND, libraries, modules
-from tests.api.conftest import make_stage
-from tests.api.gateway import Reply, send
+from tests.support.api.gateway import Reply, send
+from tests.support.api.stage import make_stage
 
 OURS = folder()
 

@@ -157,7 +157,7 @@ from regulars.configuration import TABLE
 from regulars.serve.callers import Tenants
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
-from tests.api.gateway import send
+from tests.support.api.gateway import send
 
 services = app.provide()
 key = services.tenants.add("shop", Profile.CLOUD).api_key

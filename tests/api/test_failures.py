@@ -24,13 +24,13 @@ from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from tests.api.conftest import make_stage
-from tests.api.gateway import Reply
+from tests.api.logs import LAMBDA, lines
 from tests.api.neighbours import ALPHA, Street, Walk, key_of
-from tests.api.samples import SAMPLES
-from tests.api.test_observability import LAMBDA, lines
-from tests.fakes import UNHURRIED, FakePictures, FakeVision
-from tests.faults.ports import PORTS
+from tests.support.api.gateway import Reply
+from tests.support.api.samples import SAMPLES
+from tests.support.api.stage import make_stage
+from tests.support.fakes import UNHURRIED, FakePictures, FakeVision
+from tests.support.storage.failing import PORTS
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/regulars-prod-ApiHandlerRole"
 DENIED = f"User: {ROLE} is not authorized to perform: dynamodb:Query on resource: table/regulars-prod-faces"

@@ -8,8 +8,8 @@ from chalicelib.api.http import FORMS, HttpRequest, MediaType
 from chalicelib.api.http import Part as ReadPart
 from chalicelib.api.multipart import MAX_PARTS
 from chalicelib.core.errors import InvalidInput
-from tests.api.gateway import BOUNDARY, Part, multipart
-from tests.hostile.growth import cost
+from tests.support.api.gateway import BOUNDARY, Part, multipart
+from tests.support.cost import cost
 
 URLENCODED = MediaType("application/x-www-form-urlencoded")
 MULTIPART = MediaType("multipart/form-data", boundary=BOUNDARY.encode())

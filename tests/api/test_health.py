@@ -15,8 +15,8 @@ from chalicelib.services import Services
 from chalicelib.services.readiness import DAMAGED, REMEMBERED
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
-from tests.api.gateway import Reply, send
-from tests.fakes import FakeClock, FakeVision
+from tests.support.api.gateway import Reply, send
+from tests.support.fakes import FakeClock, FakeVision
 
 READY = {"ready": True, "pack": "fake-pack", "storage": "ok", "models": "ok", "gallery": "ok"}
 

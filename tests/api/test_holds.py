@@ -15,14 +15,14 @@ from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.services.subject_access import Subject, holdings
-from tests.api.conftest import make_stage
-from tests.api.icredit.client import MarketClient
-from tests.api.rekognition.client import client
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, photo, picture
-from tests.later import later
-from tests.services.sightings.book import Book, Shot
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.rekognition.client import client
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.book.book import Book, Shot
+from tests.support.fakes import Person, photo, picture
+from tests.support.later import later
 
 EVA, FINN, GUS, MAX = 11, 12, 13, 14
 HOUR = timedelta(hours=1)

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from chalicelib.api.dialects import owner_of
 from chalicelib.api.http import FUNCTION_URL, ONE_BOX, HttpRequest, Refused, search_headers, server_timing
 from chalicelib.core.model import Decision
-from tests.api.gateway import BOUNDARY, FORM, MULTIPART, send
-from tests.api.icredit.client import PATHS, MarketClient
-from tests.api.sunmi.client import CameraClient
+from tests.support.api.gateway import BOUNDARY, FORM, MULTIPART, send
+from tests.support.api.icredit.client import PATHS, MarketClient
+from tests.support.api.sunmi.client import CameraClient
 
 LIMIT = 4 * 1024 * 1024
 GROUPS = "/openapi/face/getGroupList"

@@ -1,6 +1,6 @@
 """Every route with another tenant's ids and with every kind of key: nothing of theirs is shown, changed or let in.
 
-The walk is made from the dialects' tables of routes, and its requests from tests/api/samples.py.
+The walk is made from the dialects' tables of routes, and its requests from tests/support/api/samples.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from chalicelib.api.sunmi.request import ITEMS
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.api_keys import digest
 from chalicelib.core.ports import Upload
-from tests.api.gateway import Reply
 from tests.api.neighbours import (
     ALPHA,
     BETA,
@@ -46,12 +45,12 @@ from tests.api.neighbours import (
     key_of,
     service_key,
 )
-from tests.api.samples import SAMPLES, Sample
-from tests.api.sunmi.client import md5_sign
-from tests.api.v1.document import names_of
-from tests.fakes import FakeClock
-from tests.regulars.serve.blob_server import opened
-from tests.regulars.serve.test_uploads_killed import start
+from tests.support.api.gateway import Reply
+from tests.support.api.samples import SAMPLES, Sample
+from tests.support.api.sunmi.client import md5_sign
+from tests.support.api.v1.document import names_of
+from tests.support.box.blob_server import opened, start
+from tests.support.fakes import FakeClock
 
 ROUTES = [
     *((operation.method, operation.path) for operation in v1.OPERATIONS if operation.role is not None),
@@ -80,7 +79,7 @@ def walk(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 
 def samples_of(method: str, path: str) -> list[Sample]:
     assert (method, path) in SAMPLES, (
-        f"{method} {path} has no sample: add one to tests/api/samples.py, with a {{slot}} for every id that it takes"
+        f"{method} {path} has no sample: add one to tests/support/api/samples.py, with a {{slot}} for each id"
     )
     return [*SAMPLES[method, path]]
 
@@ -93,7 +92,7 @@ def test_the_walk_goes_past_every_route_of_the_app() -> None:
     elsewhere = set(application.app.routes) - {path for _, path in ROUTES} - of_everybody
     assert not elsewhere, f"{elsewhere} are in no table that the walk is made from: add their dialect's to ROUTES"
     left = set(SAMPLES) - set(ROUTES)
-    assert not left, f"{left} are no routes any more: take their samples out of tests/api/samples.py"
+    assert not left, f"{left} are no routes any more: take their samples out of tests/support/api/samples.py"
 
 
 def declared() -> Iterator[tuple[tuple[str, str], Collection[str]]]:
@@ -116,7 +115,7 @@ def test_the_samples_send_all_that_can_be_sent() -> None:
             sent |= {*sample.query, *sample.fields, *({"pic"} if sample.pic else ())}
             sent |= {f"{name}={value}" for name, value in sample.fields.items()}
         unsent = set(names) - sent
-        assert not unsent, f"no sample of {route} sends {unsent}: add one to tests/api/samples.py"
+        assert not unsent, f"no sample of {route} sends {unsent}: add one to tests/support/api/samples.py"
 
 
 @every_route

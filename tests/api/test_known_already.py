@@ -9,11 +9,11 @@ from chalice.app import Chalice
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
-from tests.api.compreface.client import RECOGNITION
-from tests.api.compreface.client import Client as CompreFace
-from tests.api.deepstack.client import Client as DeepStack
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
+from tests.support.api.compreface.client import RECOGNITION
+from tests.support.api.compreface.client import Client as CompreFace
+from tests.support.api.deepstack.client import Client as DeepStack
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import Person, picture
 
 LIKE = "x-regulars-looks-like"
 

@@ -16,12 +16,12 @@ from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.api.conftest import make_stage
-from tests.api.icredit.client import MarketClient, persons
-from tests.api.icredit.client import tokens as tokens_of
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import REFUSING_VISIONS, RULES, FakeClock, FakeVision, OtherVision, Person, photo, picture
+from tests.support.api.icredit.client import MarketClient, persons
+from tests.support.api.icredit.client import tokens as tokens_of
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import REFUSING_VISIONS, RULES, FakeClock, FakeVision, OtherVision, Person, photo, picture
 
 OLD, NEW = FakeVision(), OtherVision()
 

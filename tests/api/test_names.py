@@ -23,12 +23,12 @@ from chalicelib.core.records.faces import user_from
 from chalicelib.core.templates import subject_id
 from chalicelib.services import Services
 from regulars.transfer import sources
-from tests.api.compreface.client import RECOGNITION
-from tests.api.compreface.client import Client as CompreFace
-from tests.api.deepstack.client import Client as DeepStack
-from tests.api.rekognition.client import client as rekognition
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock, Person, picture
+from tests.support.api.compreface.client import RECOGNITION
+from tests.support.api.compreface.client import Client as CompreFace
+from tests.support.api.deepstack.client import Client as DeepStack
+from tests.support.api.rekognition.client import client as rekognition
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock, Person, picture
 
 TWO_PEOPLE = [("Anna Weiß", "Anna Weiss"), ("Straße", "STRASSE"), ("ﬁn", "fin"), ("Ann ", "Ann"), (" Ann", "Ann")]
 BY_CASE = [("ann", "Ann"), ("ZOË", "zoë"), ("İpek", "i̇pek")]

@@ -1,7 +1,7 @@
 """People come in by every way, live there, and go by every way: then all that is kept is searched, whatever wrote it.
 
 It knows no table and no file: what it looks for are the names, ids, notes, templates and pictures of each person, in
-the data folder, in the broker's file and in the log. The ways in are those of tests/api/ways_in.py.
+the data folder, in the broker's file and in the log. The ways in are those of tests/support/api/ways_in.py.
 """
 
 import base64
@@ -19,17 +19,17 @@ from chalicelib.core.retention import Kind
 from regulars.cli import commands
 from regulars.mqtt.discovery import Descriptions, Topics
 from regulars.mqtt.publishing import Publisher
-from tests.api.compreface.client import Client as CompreFace
-from tests.api.deepstack.client import Client as DeepStack
-from tests.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
-from tests.fakes import Person, photo, picture
-from tests.faults.shop import Box, furnished
-from tests.faults.use_cases import everything
-from tests.regulars.mqtt.mosquitto import listening as hearing
-from tests.regulars.mqtt.mosquitto import mosquitto
-from tests.regulars.serve.test_front import until
-from tests.services.sightings.book import MINUTE, MONDAY, Shot
-from tests.services.webhooks.receiver import answers, receiving
+from tests.support.api.compreface.client import Client as CompreFace
+from tests.support.api.deepstack.client import Client as DeepStack
+from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
+from tests.support.book.book import MINUTE, MONDAY, Shot
+from tests.support.fakes import Person, photo, picture
+from tests.support.faults.shop import Box, furnished
+from tests.support.faults.use_cases import everything
+from tests.support.hooks.receiver import answers, receiving
+from tests.support.mqtt.mosquitto import listening as hearing
+from tests.support.mqtt.mosquitto import mosquitto
+from tests.support.waiting import until
 
 # --- out --------------------------------------------------------------------------------------------------------------
 

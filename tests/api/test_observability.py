@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from chalice.app import Chalice
@@ -15,14 +14,12 @@ from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.conftest import make_stage
-from tests.api.gateway import LAMBDAS_ID, send
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.api.v1.conftest import v1 as v1
-from tests.fakes import Person, picture
-
-LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "regulars-prod-APIHandler", "REGULARS_TABLE_PREFIX": "regulars-prod-"}
+from tests.api.logs import LAMBDA, lines
+from tests.support.api.gateway import LAMBDAS_ID, send
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import Person, picture
 
 
 @pytest.fixture
@@ -35,10 +32,6 @@ def out(app: Chalice) -> io.StringIO:
     out = io.StringIO()
     app.register_middleware(observability.observer(LAMBDA, out), "all")
     return out
-
-
-def lines(out: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 def test_a_request_is_a_line_with_route_status_tenant_and_times(

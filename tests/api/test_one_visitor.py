@@ -17,11 +17,11 @@ from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
-from tests.api.compreface.client import Client
-from tests.api.deepstack.client import Client as DeepStack
-from tests.api.rekognition.client import client as rekognition_client
-from tests.api.rekognition.test_faces import ids, image
-from tests.fakes import RULES, FakeClock, Person, picture
+from tests.support.api.compreface.client import Client
+from tests.support.api.deepstack.client import Client as DeepStack
+from tests.support.api.rekognition.client import client as rekognition_client
+from tests.support.api.rekognition.faces import ids, image
+from tests.support.fakes import RULES, FakeClock, Person, picture
 
 DAYS = 12
 

@@ -13,14 +13,14 @@ from chalicelib.api.base64_text import of_form, read_base64
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
-from tests.api.compreface.client import Client as CompreFace
-from tests.api.deepstack.client import FACE
-from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
-from tests.api.icredit.client import MarketClient
-from tests.api.rekognition.client import client as rekognition
-from tests.api.rekognition.client import refused
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
+from tests.support.api.compreface.client import Client as CompreFace
+from tests.support.api.deepstack.client import FACE
+from tests.support.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.rekognition.client import client as rekognition
+from tests.support.api.rekognition.client import refused
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import Person, picture
 
 ANY = bytes(range(256)) + b"\xfb\xef\xbe\xff"
 """In its base64 stand all letters, digits and both signs."""

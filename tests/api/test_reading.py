@@ -25,13 +25,13 @@ from chalicelib.services import Services
 from chalicelib.services.audit.audit import Reads
 from chalicelib.settings import Settings
 from regulars.cli import main
-from tests.api.conftest import make_stage
+from tests.api.logs import LAMBDA
 from tests.api.neighbours import ALPHA, Shop, Street, Walk, bearer, key_of
-from tests.api.samples import Sample
 from tests.api.test_isolation import ROUTES, samples_of
-from tests.api.test_observability import LAMBDA
-from tests.api.v1.client import V1Client
-from tests.fakes import UNHURRIED, FakeClock, FakeVision
+from tests.support.api.samples import Sample
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
 
 ROLES = {
     "blind viewer": {"role": "viewer", "pictures": False},

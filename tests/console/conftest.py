@@ -20,10 +20,10 @@ from regulars_client import Regulars
 from regulars.cli import main
 from regulars.serve import service
 from regulars.tenants import credentials
-from tests.needs import needed
-from tests.noon import zone_at_noon
-from tests.photos import CUT_OFF, FOLDER, GROUP, OTHER, OTHER_AGAIN, PAIRS, PORTRAIT_AGAIN
-from tests.second_try import second_try
+from tests.support.needs import needed
+from tests.support.noon import zone_at_noon
+from tests.support.pictures.photos import CUT_OFF, FOLDER, GROUP, OTHER, OTHER_AGAIN, PAIRS, PORTRAIT_AGAIN
+from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
 

@@ -23,10 +23,10 @@ from chalicelib.services.captures.captures import Shot
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from tests.console import conftest, drawn
-from tests.fakes import FakeVision, Person
-from tests.fakes import picture as told
-from tests.noon import zone_at_noon
-from tests.regulars.serve import box
+from tests.support.box import box
+from tests.support.fakes import FakeVision, Person
+from tests.support.fakes import picture as told
+from tests.support.noon import zone_at_noon
 
 TOLD = b"\npeople: "
 _LIKE = 0.62

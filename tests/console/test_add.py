@@ -5,10 +5,10 @@ from playwright.sync_api import Browser, Route, expect
 from regulars.serve import service
 from regulars.tenants import credentials
 from tests.console.conftest import CHROMIUM, DESK, Book, Visitor, becomes, shoot
-from tests.console.test_flows import looked_at
-from tests.console.test_people import NAMES, Shop, box, shop
-from tests.fakes import Person, picture
-from tests.photos import FOLDER, PORTRAIT
+from tests.console.looks import looked_at
+from tests.console.shop import NAMES, Shop, box, shop
+from tests.support.fakes import Person, picture
+from tests.support.pictures.photos import FOLDER, PORTRAIT
 
 __all__ = ["box", "shop"]
 FRAMES = 30

@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import settle, shoot, time_stands, visiting
+from tests.console.looks import assert_accessible
+from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall, portrait
-from tests.console.test_every_page import PAGES, ready
-from tests.console.test_flows import assert_accessible
-from tests.fakes import Person
+from tests.support.fakes import Person
 
 ANN, TWIN = "Ann Žlee", "Anna Žlee"
 NAMES = (ANN, "Ben Žokafor", "王芳 Ž")

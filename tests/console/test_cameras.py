@@ -14,11 +14,11 @@ from chalicelib.core.model import Profile
 from chalicelib.core.values import time_text
 from regulars.clients import Connection
 from regulars.tenants import credentials
-from regulars_lab.rigs.dialects import Sunmi
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, time_stands
-from tests.console.test_flows import looked_at
-from tests.photos import FOLDER, PORTRAIT
-from tests.regulars.serve.box import serving
+from tests.console.looks import looked_at
+from tests.support.api.over_http import Sunmi
+from tests.support.box.box import serving
+from tests.support.pictures.photos import FOLDER, PORTRAIT
 
 HOSTILE = "Yard <img src=x onerror=alert(1)>"
 MANY = 1_000

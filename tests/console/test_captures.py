@@ -13,9 +13,9 @@ from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
 from tests.console.conftest import COME, DESK, TOUCH, Book, Visitor, becomes, heading, settle, shoot, visiting
-from tests.console.test_flows import assert_accessible, looked_at
-from tests.photos import FOLDER, PORTRAIT
-from tests.regulars.serve.box import serving
+from tests.console.looks import assert_accessible, looked_at
+from tests.support.box.box import serving
+from tests.support.pictures.photos import FOLDER, PORTRAIT
 
 MANY, A_PAGE = 230, 100
 MOST_ELEMENTS = 800

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.console.conftest import Visitor, becomes, leave, shoot
 from tests.console.portraits import Mall, Shop, mall
-from tests.console.test_review import reviewing
+from tests.console.reviews import reviewing
 
 TRIES = int(os.environ.get("CORRECTIONS", "6"))
 NAME = "Berta{0} Blatt{0}"

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from regulars.serve.service import stop
 from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
-from tests.noon import zone_at_noon
+from tests.support.noon import zone_at_noon
 
 ARE_DRAWN = "all => all.every((one) => one.naturalWidth || one.getBoundingClientRect().top > innerHeight)"
 """Whether all pictures in sight are there; a browser fetches those further down when it likes."""

@@ -13,14 +13,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
-from chalicelib.api.console_files import folder
-from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, settle, shoot, visiting
+from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, shoot, visiting
+from tests.console.looks import LIGHT, VIEWS, assert_accessible, looked_at
+from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall, portrait
-from tests.console.test_flows import LIGHT, VIEWS, assert_accessible, looked_at
-from tests.fakes import Person
-from tests.regulars.serve.box import serving
+from tests.support.box.box import serving
+from tests.support.fakes import Person
 
-PAGES = re.findall(r'\{ name: "(\w+)"', (folder() / "pages.js").read_text())
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
 """Pages of numbers, or that show a text of somebody else only once a picture was chosen, or two people look alike."""
 
@@ -130,14 +129,6 @@ def opened(visitor: Visitor, shop: Shop, name: str) -> Page:
     page = visitor.open(f"#/{name}{rest}")
     ready(page)
     return page
-
-
-def ready(page: Page) -> None:
-    """Wait until the page has what it shows."""
-    expect(page.locator("h1")).to_be_visible()
-    expect(page.locator(".shapes")).to_have_count(0)
-    page.wait_for_load_state("networkidle")
-    settle(page)
 
 
 def assert_texts(page: Page, some: bool) -> None:

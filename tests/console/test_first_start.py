@@ -18,8 +18,8 @@ from regulars_client import Regulars
 from regulars.serve.service import stop
 from regulars.tenants import credentials
 from tests.console.conftest import PHONE, Book, Visitor, settle, shoot
-from tests.noon import zone_at_noon
-from tests.photos import FOLDER, PAIRS
+from tests.support.noon import zone_at_noon
+from tests.support.pictures.photos import FOLDER, PAIRS
 
 LINK = re.compile(r"console of tenant (\S+): (http\S+?)/console(#code=\S+)")
 PEOPLE = dict(zip(("Ann Lee", "Ben Okafor", "Chloé Dubois"), PAIRS, strict=False))

@@ -1,17 +1,12 @@
-import random
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import (
-    PHONE,
     Book,
     Visitor,
     becomes,
@@ -21,66 +16,14 @@ from tests.console.conftest import (
     settle,
     shoot,
 )
-from tests.examples import commit
-from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT
-
-Scheme = Literal["light", "dark"]
-DESKTOP, ZOOMED = {"width": 1280, "height": 800}, {"width": 640, "height": 400}
-ALL = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-COLOURS = ["color-contrast", "link-in-text-block"]
-PLACES = ["target-size", "scrollable-region-focusable"]
-View = tuple[dict[str, int], Scheme, list[str]]
-VIEWS: tuple[View, ...] = (
-    (DESKTOP, "light", ALL),
-    (DESKTOP, "dark", COLOURS),
-    (ZOOMED, "light", PLACES),
-    (PHONE, "light", ALL),
-    (PHONE, "dark", COLOURS),
-)
-"""How axe looks at a page, and by which rules: in the dark only colours differ, and at 200 % only places."""
-LIGHT = [view for view in VIEWS if view[1] == "light"]
-DRAWN = random.Random(commit())
-
+from tests.console.looks import assert_accessible, looked_at
+from tests.support.pictures.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT
 
 MOST_FILES, MOST_BYTES = 35, 63_000
 LOADED = """() => [...performance.getEntriesByType("resource"), ...performance.getEntriesByType("navigation")]
   .filter((one) => one.initiatorType !== "img")
   .map((one) => [new URL(one.name).pathname, one.encodedBodySize])"""
 """Lists what the page has loaded, but for pictures: paths, and bytes as they were sent."""
-
-
-BROKEN_TABLES = """[...document.querySelectorAll("table")].filter(table => !/table|none/.test(
-  getComputedStyle(table).display)).map(table => table.className)"""
-
-
-def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
-    """Assert that nothing scrolls sideways, wide, at 200 % or on a phone, and that axe finds nothing in these views.
-
-    Without `views` it looks in one, drawn anew by each commit: test_every_page.py has every page in all of them.
-    """
-    chosen = views or [DRAWN.choice(VIEWS)]
-    for view in VIEWS:
-        viewport, scheme, rules = view
-        page.set_viewport_size(viewport)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), ("it scrolls sideways", viewport)
-        assert page.evaluate(BROKEN_TABLES) == [], ("another stylesheet lays a table out", viewport)
-        if view not in chosen:
-            continue
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        if not page.evaluate("'axe' in window"):
-            page.evaluate(AXE_SCRIPT)  # half a megabyte, which axe's own library would send for each view
-        options = {"runOnly": rules, "resultTypes": ["violations"]}
-        found = page.evaluate("(options) => axe.run(options)", options)["violations"]
-        told = [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
-        assert told == [], (page.url, viewport, scheme)
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.emulate_media(color_scheme="light")
-
-
-def looked_at(page: Page, name: str, *, whole: bool = False) -> None:
-    """Assert that what is shown is accessible, and take its screenshots."""
-    assert_accessible(page)
-    shoot(page, name, whole=whole)
 
 
 def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(visitor: Visitor, book: Book) -> None:

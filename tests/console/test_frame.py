@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import PHONE, SLOW_TO_GO_BACK, TOUCH, Book, becomes, heading, shoot, visiting
-from tests.console.test_flows import assert_accessible, looked_at
+from tests.console.looks import assert_accessible, looked_at
 
 MOST = 5
 

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import TOUCH, Book, Visitor, becomes, heading, press_pair, reload, shoot, visiting
-from tests.console.test_flows import assert_accessible, looked_at
-from tests.services.webhooks.receiver import Receiver, answers, receiving
+from tests.console.looks import assert_accessible, looked_at
+from tests.support.hooks.receiver import Receiver, answers, receiving
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from chalicelib.core.model import Profile
-from regulars_lab.rigs.synthetic import write_faces
 from tests.console.conftest import DESK, Book, Visitor, becomes
-from tests.fakes import FakeVision
-from tests.regulars.serve.box import serving
+from tests.support.book.synthetic import write_faces
+from tests.support.box.box import serving
+from tests.support.fakes import FakeVision
 
 PEOPLE = 30_000
 MOST_ELEMENTS = 800

@@ -10,12 +10,12 @@ from playwright.sync_api import Locator, Page, expect
 
 from chalicelib.core.erasures import SETTLED
 from regulars import cli
-from regulars_lab.rigs.book_with import book_with
 from tests.console.conftest import PHONE, becomes, leave, reload, shoot
-from tests.console.test_flows import assert_accessible, looked_at
-from tests.console.test_people import Shop, box, shop
-from tests.fakes import FakeClock, Person, picture
-from tests.several_faces import several_faces
+from tests.console.looks import assert_accessible, looked_at
+from tests.console.shop import Shop, box, shop
+from tests.support.book.book_with import book_with
+from tests.support.book.several_faces import several_faces
+from tests.support.fakes import FakeClock, Person, picture
 
 __all__ = ["box", "shop"]
 SELDOM = "What is seldom done"

@@ -18,7 +18,7 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import Shot
 from tests.console.conftest import settle, visiting
 from tests.console.portraits import Shop, mall, portrait
-from tests.fakes import Person
+from tests.support.fakes import Person
 
 WANTED = os.environ.get("CONSOLE_PICTURES")
 """Folder for the pictures."""

@@ -10,7 +10,7 @@ from regulars_client import models
 
 from chalicelib.core.words import LANGUAGES
 from tests.console.conftest import Book, becomes, heading, shoot
-from tests.console.test_flows import looked_at
+from tests.console.looks import looked_at
 
 FIRST = {
     "controller": "",

@@ -1,7 +1,7 @@
 from playwright.sync_api import Page, expect
 
 from tests.console.conftest import Book, heading
-from tests.console.test_flows import looked_at
+from tests.console.looks import looked_at
 
 
 def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: Page, book: Book) -> None:

@@ -1,6 +1,5 @@
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import cycle
 from typing import Any
 
@@ -10,7 +9,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from chalicelib.core.captures import RULES
 from tests.console.conftest import (
     HOSTILE,
-    NAMES,
     TOUCH,
     Visitor,
     becomes,
@@ -19,13 +17,12 @@ from tests.console.conftest import (
     press_pair,
     settle,
     shoot,
-    visiting,
 )
+from tests.console.looks import assert_accessible, looked_at
 from tests.console.portraits import Mall, Shop, mall, portrait
-from tests.console.test_flows import assert_accessible, looked_at
-from tests.fakes import Person
+from tests.console.reviews import PEOPLE, reviewing
+from tests.support.fakes import Person
 
-PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
 EACH = 12
 """Cards of a queue."""
 PACE_MS = 160
@@ -41,12 +38,6 @@ def shops(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
 @pytest.fixture
 def shop(shops: Mall) -> Shop:
     return shops.shop()
-
-
-@contextmanager
-def reviewing(browser: Browser, shop: Shop, key: str | None = None, **context: Any) -> Iterator[Visitor]:
-    with visiting(browser, shop.book, key, **context) as visitor:
-        yield visitor
 
 
 def opened(visitor: Visitor) -> Page:

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, visiting
-from tests.console.test_flows import assert_accessible, looked_at
-from tests.photos import FOLDER, PORTRAIT
+from tests.console.looks import assert_accessible, looked_at
+from tests.support.pictures.photos import FOLDER, PORTRAIT
 
 VALUES: dict[str, tuple[str, Any, Any]] = {
     "Visits that make a regular": ("arrive_times", "3", 3),

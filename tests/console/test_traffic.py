@@ -26,11 +26,11 @@ from chalicelib.core.records.observations import days_counted, observation_item
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
-from regulars_lab.rigs.synthetic import visits
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, heading, press_pair, shoot, visiting
-from tests.console.test_flows import looked_at
-from tests.fakes import FakeClock
-from tests.regulars.serve.box import Box, serving
+from tests.console.looks import looked_at
+from tests.support.book.synthetic import visits
+from tests.support.box.box import Box, serving
+from tests.support.fakes import FakeClock
 
 ZONE = ZoneInfo("Asia/Shanghai")
 ELSEWHERE = "America/New_York"

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, shoot
+from tests.console.looks import LIGHT, assert_accessible, looked_at
 from tests.console.portraits import Mall, Shop, mall
-from tests.console.test_flows import LIGHT, assert_accessible, looked_at
-from tests.console.test_review import PEOPLE, reviewing
+from tests.console.reviews import PEOPLE, reviewing
 
 TRIES = 4
 HIDE = """

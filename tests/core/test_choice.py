@@ -9,7 +9,7 @@ from chalicelib.core.choice import Chooser
 from chalicelib.core.decision import Population
 from chalicelib.core.model import MAX_COMPARED, Picture
 from chalicelib.core.templates import canonical, fused, vector
-from tests.fakes import CURVE, DIMENSIONS, embedding_of
+from tests.support.fakes import CURVE, DIMENSIONS, embedding_of
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 CHOOSER = Chooser("fake", CURVE, Population(np.zeros((0, DIMENSIONS), np.float32), 0.0))

@@ -1,16 +1,11 @@
 """How close two faces are, 0 to 1: 0.5 is the match at every size, and a client's threshold says what it costs."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, closeness
-
-CALIBRATION = Path(__file__).resolve().parents[2] / "chalicelib" / "model_packs" / "face-pack-1" / "calibration.json"
-CURVE = ImpostorCurve.from_calibration(json.loads(CALIBRATION.read_text())["face_reid_0095+flip"])
+from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, closeness
+from tests.support.closeness import CURVE
 
 sizes = st.integers(SMALLEST_GALLERY, 5_000_000)
 scores = st.floats(-1, 1.001)

@@ -12,7 +12,7 @@ from chalicelib.core.decision import anchor_threshold
 from chalicelib.core.model import MAX_COMPARED, Decision, Learnt, Picture
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.templates import MAX_LEARNT, canonical, is_sure, kept
-from tests.fakes import CURVE, embedding_of
+from tests.support.fakes import CURVE, embedding_of
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 

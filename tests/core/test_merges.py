@@ -8,7 +8,7 @@ from chalicelib.core.decision import JOIN_PICTURES, OperatingPoint
 from chalicelib.core.merges import are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Picture
 from chalicelib.core.visits import DefaultGroups, FaceVisits, Promotion, PromotionRule, Visits
-from tests.fakes import CURVE
+from tests.support.fakes import CURVE
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RULE = PromotionRule(3, 1)

@@ -15,8 +15,8 @@ from chalicelib.core.words import words_of
 from chalicelib.services.erasure.erasing import DerivedData
 from chalicelib.services.subject_access import READERS
 from regulars.mqtt.discovery import Topics
-from tests.fakes import Person
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.fakes import Person
 
 _LOOKS = re.compile(
     r".*(_range|_of_.*)|parts_of_.*|is_.*|[a-z]+_until|face_folder|audit_folder|(face|capture)_pictures"

@@ -41,7 +41,7 @@ from chalicelib.core.visits import (
     without_sighting,
 )
 from chalicelib.core.webhooks import EventKind
-from tests.fakes import CURVE, NO_POPULATION, embedding_of
+from tests.support.fakes import CURVE, NO_POPULATION, embedding_of
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = MONDAY + timedelta(days=14)

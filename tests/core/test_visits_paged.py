@@ -10,7 +10,7 @@ from chalicelib.core.ports import Delete, Item, Put
 from chalicelib.core.records.observations import pages_from, visits_from, visits_item
 from chalicelib.core.visits import IN_HEAD, MOST_KEPT, Arrival, Arrivals, PromotionRule, Visits
 from chalicelib.services.visits import visits_puts
-from tests.examples import examples
+from tests.support.examples import examples
 
 MINUTE = 60_000
 RULE = PromotionRule(3, DAY_MS)

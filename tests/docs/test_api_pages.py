@@ -28,10 +28,10 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.webhooks import MAX_HOOKS
-from tests import photos as at_hand
-from tests.core.test_closeness import CURVE
-from tests.docs.session import DOCS, Session, read, sees
-from tests.faults.server import Server
+from tests.support.box.server import Server
+from tests.support.box.session import DOCS, Session, read, sees
+from tests.support.closeness import CURVE
+from tests.support.pictures import photos as at_hand
 
 API, CLIENT, SUNMI, ICREDIT, REKOGNITION, COMPREFACE = (
     DOCS / f"{page}.md" for page in ("api", "client", "sunmi", "icredit", "rekognition", "compreface")

@@ -15,8 +15,8 @@ from chalicelib.core import places
 from chalicelib.settings import Settings
 from regulars import cli
 from regulars.libraries import PackageUnavailable
-from tests import needs
-from tests.docs.session import DOCS, ROOT, read
+from tests.support import needs
+from tests.support.box.session import DOCS, ROOT, read
 
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
 PAGES = [*ROOT.glob("*.md"), ROOT / "lab/README.md", *DOCS.glob("**/*.md")]

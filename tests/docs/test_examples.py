@@ -10,11 +10,11 @@ from pathlib import Path
 
 from regulars_client import Regulars, codes
 
-from tests import photos as at_hand
-from tests.docs.session import Session, read, sees
 from tests.docs.test_tasks import TASKS
-from tests.faults.server import Server
-from tests.needs import needed
+from tests.support.box.server import Server
+from tests.support.box.session import Session, read, sees
+from tests.support.needs import needed
+from tests.support.pictures import photos as at_hand
 
 PRINT = {
     "today": "Ann Lee 1",

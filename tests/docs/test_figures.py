@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docs.session import DOCS, ROOT, read
+from tests.support.box.session import DOCS, ROOT, read
 
 ACCURACY = DOCS / "accuracy.md"
 ADMIN = ROOT / "console" / "admin"

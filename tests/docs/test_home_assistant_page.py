@@ -16,13 +16,13 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from regulars.clients import V1, Connection
-from tests import photos as at_hand
-from tests.docs.session import DOCS, Session, read, sees
-from tests.faults.server import Server
-from tests.regulars.mqtt.mosquitto import listening, mosquitto
-from tests.regulars.mqtt.shop import ARRIVALS, Shop, told
-from tests.regulars.serve.box import serving
-from tests.regulars.serve.test_front import until
+from tests.support.box.box import serving
+from tests.support.box.server import Server
+from tests.support.box.session import DOCS, Session, read, sees
+from tests.support.mqtt.mosquitto import listening, mosquitto
+from tests.support.mqtt.shop import ARRIVALS, Shop, told
+from tests.support.pictures import photos as at_hand
+from tests.support.waiting import until
 
 PAGE = DOCS / "tasks/home-assistant.md"
 AUTOMATION = {"alias", "triggers", "conditions", "actions"}

@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.docs.session import DOCS, read
-from tests.faults.server import Server
-from tests.needs import needed
-from tests.ports import free_port
-from tests.regulars.serve.certificate import certificate
-from tests.regulars.serve.test_front import until
+from tests.support.box.server import Server
+from tests.support.box.session import DOCS, read
+from tests.support.needs import needed
+from tests.support.ports import free_port
+from tests.support.waiting import until
+from tests.support.web.certificate import certificate
 
 
 @pytest.fixture

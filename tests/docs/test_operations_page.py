@@ -17,8 +17,8 @@ from chalicelib.settings import Settings
 from infra import template
 from regulars.cli import main
 from regulars.serve import metrics
-from tests.docs.session import DOCS, read
-from tests.fakes import RULES, FakeVision, Person, picture
+from tests.support.box.session import DOCS, read
+from tests.support.fakes import RULES, FakeVision, Person, picture
 
 PAGE = read(DOCS / "operations.md")
 

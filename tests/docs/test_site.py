@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.session import ROOT
+from tests.support.box.session import ROOT
 
 REQUESTS = r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?(https?:[^\" >]+)|<link\b[^>]*\bhref=\"?(https?:[^\" >]+)"
 

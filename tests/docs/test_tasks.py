@@ -16,13 +16,13 @@ from regulars_edge import config
 
 from regulars.clients import V1, Connection
 from regulars.demo.run import wait_until_resolved
-from tests import photos as at_hand
-from tests.docs.session import DOCS, Session, read, sees
-from tests.faults.server import Server
-from tests.regulars.mqtt.frigate import frigate
-from tests.regulars.mqtt.mosquitto import listening, mosquitto
-from tests.regulars.serve.test_front import until
-from tests.regulars.transfer.test_services import KEY, answering
+from tests.support.box.server import Server
+from tests.support.box.session import DOCS, Session, read, sees
+from tests.support.mqtt.frigate import frigate
+from tests.support.mqtt.mosquitto import listening, mosquitto
+from tests.support.pictures import photos as at_hand
+from tests.support.waiting import until
+from tests.support.web.other_service import KEY, answering
 
 TASKS = DOCS / "tasks"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.webhooks import EventKind, signature
-from tests.docs.session import DOCS, read
-from tests.fakes import FakeClock
-from tests.services.webhooks.hook_desk import TENANT, Desk, stores
-from tests.services.webhooks.receiver import answers, receiving
+from tests.support.box.session import DOCS, read
+from tests.support.fakes import FakeClock
+from tests.support.hooks.hook_desk import TENANT, Desk, stores
+from tests.support.hooks.receiver import answers, receiving
 
 PAGE = read(DOCS / "webhooks.md")
 BODY = b'{"id": "face.arrived-1"}'

@@ -10,11 +10,11 @@ from typing import Any
 from chalicelib.core import telemetry
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.observations import ObservationFilter
-from tests.faults.recount import disagreements
-from tests.faults.shop import Box
-from tests.faults.stored import Beginning
-from tests.services.sightings.recount import disagreements_of_visits, every_observation
-from tests.services.statistics.recount import recount
+from tests.support.book.recount import disagreements
+from tests.support.book.recount_statistics import recount
+from tests.support.book.recount_visits import disagreements_of_visits, every_observation
+from tests.support.faults.shop import Box
+from tests.support.faults.stored import Beginning
 
 
 class Errors(logging.Handler):

@@ -7,8 +7,8 @@ from typing import TypeVar
 import pytest
 from msgspec import Struct
 
-from tests.examples import commit
-from tests.faults.shop import Shop, prepared
+from tests.support.examples import commit
+from tests.support.faults.shop import Shop, prepared
 
 Point = TypeVar("Point")
 

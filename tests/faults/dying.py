@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 import app
 from chalicelib.core.pictures import PictureRules
 from regulars.serve.events import MAX_BATCH, VISIBILITY_S, hand_over
-from tests.fakes import FakeVision
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.fakes import FakeVision
 
 DEADLY = b"[]  "
 """What kills: to others it is a picture of nobody."""

@@ -25,9 +25,9 @@ from regulars.backup.backup import backup, restore
 from regulars.errors import OperatorError
 from regulars.tenants.credentials import CredentialsFile
 from tests.faults.conftest import Points
-from tests.faults.shop import Shop
-from tests.regulars.backup.test_backup import everything
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.faults.shop import Shop
+from tests.support.storage.data_folder import everything
 
 DONE, REFUSED, BROKEN, KILLED = 0, 1, 2, -signal.SIGKILL
 """How a process ends. BROKEN: with an error that is not for an operator, which it prints."""

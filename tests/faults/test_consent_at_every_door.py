@@ -11,8 +11,8 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.records.faces import face_from
-from tests.faults.shop import Box, Shop
-from tests.faults.use_cases import USE_CASES, UseCase
+from tests.support.faults.shop import Box, Shop
+from tests.support.faults.use_cases import USE_CASES, UseCase
 
 ROWS = [pytest.param(case, id=str(case)) for case in USE_CASES]
 OF_9_2 = {"consent", "employment", "vital_interest", "legal_claims", "public_interest"}

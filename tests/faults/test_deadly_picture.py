@@ -16,7 +16,7 @@ from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
 from chalicelib.services.captures.redrive import MAX_ATTEMPTS
 from tests.faults.dying import DEADLY
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book.book import MONDAY, Book, shot
 
 pytestmark = pytest.mark.disk
 

@@ -1,29 +1,22 @@
 """Every use case, failed or killed at every call to storage that it makes, is answered, and done if done again."""
 
-import json
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import app
-from chalicelib.core.errors import RegularsError
-from tests.api.ways_in import TRIED
-from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.faults.conftest import Points
-from tests.faults.ports import Fault, Killed
-from tests.faults.ports import points as faulty
-from tests.faults.shop import Box, Shop
-from tests.faults.use_cases import USE_CASES, WITHOUT_STORAGE, UseCase, everything
+from tests.faults.walk import Walk
+from tests.support.faults.shop import Shop
+from tests.support.faults.use_cases import USE_CASES, WITHOUT_STORAGE, UseCase, everything
+from tests.support.storage.failing import Killed
+from tests.support.storage.failing import points as faulty
 
 
 def test_everything_has_a_row() -> None:
-    """Add a row to tests/faults/use_cases.py for what is missing: how it is called, and in which shop it succeeds."""
+    """Add a row to support/faults/use_cases.py for what is missing: how it is called, and in which shop it succeeds."""
     rows = {case.route for case in USE_CASES}
-    assert sorted(set(everything()) - rows) == [], "has no row in tests/faults/use_cases.py: add one"
+    assert sorted(set(everything()) - rows) == [], "has no row in tests/support/faults/use_cases.py: add one"
     assert sorted(rows - set(everything())) == [], "is no route, function or chore any more: take its row away"
     paths = {route.split()[1] for route in rows if "/" in route}
     paths |= {path for _, path in WITHOUT_STORAGE}
@@ -66,113 +59,3 @@ def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
     points.told(len(every), walk.tried, len(chosen) - walk.tried, len(walk.endings))
     assert walk.tried > 0, "no call of it was reached again"
     assert not wrong, "\n".join(wrong)
-
-
-def templates(box: Box) -> set[bytes]:
-    return {template.vector for face in box.faces() for template in face.templates}
-
-
-@dataclass
-class Right:
-    """How a use case ends that nothing disturbs. `answer`: by place in it; what is new each time is left out."""
-
-    calls: list[str]
-    places: set[str]
-    answer: dict[str, Any]
-    state: dict[str, Any]
-
-
-class Walk:
-    """Each point begins in a copy of the shop. `tried`: at how many a fault happened; `endings`: how they ended."""
-
-    def __init__(self, case: UseCase, shop: Shop, folder: Path) -> None:
-        self._case = case
-        self._shop = shop
-        self._folder = folder
-        self._heard = Errors()
-        self.tried = 0
-        self.endings = Endings(shop.texts())
-
-    def answered(self) -> tuple[dict[str, Any], list[str]]:
-        """An answer that nothing disturbs, and the calls that were made for it."""
-        with self._shop.copied(self._folder) as box:
-            box.calls.names.clear()
-            answer = self._do(box)
-            assert is_success(answer), answer
-            return dict(flat(answer)), [*box.calls.names]
-
-    def undisturbed(self, again: dict[str, Any]) -> Right:
-        """What is right. `again`: another answer, which shows what is new each time."""
-        with self._heard.listening(), self._shop.copied(self._folder) as box:
-            known = templates(box)
-            box.calls.names.clear()
-            answer = self._do(box)
-            assert is_success(answer), answer
-            calls = list(box.calls.names)
-            assert templates(box) <= known or self._case.route in TRIED | {"reembed"}, (
-                "it is a way into the book: tests/api/ways_in.py has to try it, and nothing may be left of it"
-            )
-            state: dict[str, Any] = {}
-
-            def ask() -> list[str]:
-                wrong = disagreeing(box)
-                state.update(box.state())
-                return wrong
-
-            wrong = [*self.endings.wrong(box, ask), *self._heard.told()]
-            assert not wrong, "\n".join(wrong)
-        places = dict(flat(answer))
-        # How long it took may be the same twice, and another time not.
-        same = {at: value for at, value in places.items() if again.get(at, self) == value and not at.endswith("Ms")}
-        return Right(calls, set(places), same, state)
-
-    def disturbed(self, at: int, fault: Fault, right: Right) -> list[str]:
-        """What is wrong afterwards."""
-        with self._heard.listening(), self._shop.copied(self._folder) as box:
-            box.calls.fail(at, fault)
-            first = self._do(box)
-            self.tried += len(box.calls.names) >= at
-            if box.calls.dead:
-                with closing(self._shop.opened(box.folder)) as another:
-                    wrong = self._judged(another, first, right)
-            else:
-                wrong = self._judged(box, first, right)
-        return [*wrong, *self._heard.told()]
-
-    def _judged(self, box: Box, first: Any, right: Right) -> list[str]:
-        """Who was told that it is done does not ask again."""
-        answer = first if is_success(first) else self._do(box)
-
-        def ask() -> list[str]:
-            return [*disagreeing(box), *self._unlike(box.state(), right.state)]
-
-        return [*self._answered(answer, right), *self.endings.wrong(box, ask)]
-
-    def _answered(self, answer: Any, right: Right) -> list[str]:
-        if self._case.or_says and self._case.or_says in json.dumps(answer, default=str):
-            return []
-        places = dict(flat(answer))
-        is_right = places.keys() == right.places and right.answer.items() <= places.items()
-        return [] if is_right else [f"answered {answer}"]
-
-    def _unlike(self, state: dict[str, Any], right: dict[str, Any]) -> list[str]:
-        unlike = [what for what in right if state[what] != right[what] and what != self._case.counts_again]
-        return [f"{what} are {state[what]}, not {right[what]}" for what in unlike]
-
-    def _do(self, box: Box) -> Any:
-        try:
-            return self._case.do(box)
-        except RegularsError as error:
-            return {"raised": type(error).__name__, "said": str(error)}
-        except Killed:
-            return {"raised": "Killed"}
-
-
-def flat(answer: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of an answer, each with its place."""
-    entries = answer.items() if isinstance(answer, dict) else enumerate(answer) if isinstance(answer, list) else None
-    if entries is None:
-        yield place, answer
-        return
-    for key, value in entries:
-        yield from flat(value, f"{place}/{key}")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import Person, picture
-from tests.regulars.serve.box import Box, serving
-from tests.regulars.transfer.album import people, state
+from tests.support.box.album import people, state
+from tests.support.box.box import Box, serving
+from tests.support.fakes import Person, picture
 
 GROUP = "VIP"
 

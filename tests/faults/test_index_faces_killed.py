@@ -19,9 +19,9 @@ from PIL import Image
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials
 from chalicelib.settings import Settings
-from tests import photos as at_hand
-from tests.faults.recount import disagreements
-from tests.faults.server import Server
+from tests.support.book.recount import disagreements
+from tests.support.box.server import Server
+from tests.support.pictures import photos as at_hand
 
 pytestmark = pytest.mark.disk
 

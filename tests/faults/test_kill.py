@@ -10,10 +10,10 @@ from chalicelib.bootstrap import build
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars_lab.rigs.dialects import Sunmi
-from tests import photos as at_hand
-from tests.faults.recount import disagreements, every_face
-from tests.faults.server import Server
+from tests.support.api.over_http import Sunmi
+from tests.support.book.recount import disagreements, every_face
+from tests.support.box.server import Server
+from tests.support.pictures import photos as at_hand
 
 pytestmark = pytest.mark.disk
 

@@ -24,16 +24,16 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 
-from tests.adapters.emulated import Aws, storage_on, storage_stack
-from tests.examples import drawn
 from tests.faults.conftest import Points
-from tests.faults.shop import Box, Shop, furnished
-from tests.faults.stored import text_of
-from tests.faults.test_every_call import Walk
-from tests.faults.use_cases import USE_CASES
+from tests.faults.walk import Walk
 from tests.faults.wire import WIRE_FAULTS, Wire
-from tests.services.sightings.book import Book
-from tests.services.webhooks.receiver import answers, receiving
+from tests.support.book.book import Book
+from tests.support.examples import drawn
+from tests.support.faults.shop import Box, Shop, furnished
+from tests.support.faults.stored import text_of
+from tests.support.faults.use_cases import USE_CASES
+from tests.support.hooks.receiver import answers, receiving
+from tests.support.storage.emulated import Aws, storage_on, storage_stack
 
 ROWS = (
     "POST /openapi/face/addFace",

@@ -14,8 +14,8 @@ import pytest
 from chalicelib.core.errors import RegularsError
 from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.faults.conftest import Points
-from tests.faults.shop import Box, Shop
-from tests.faults.use_cases import USE_CASES
+from tests.support.faults.shop import Box, Shop
+from tests.support.faults.use_cases import USE_CASES
 
 Do = Callable[[Box], Any]
 

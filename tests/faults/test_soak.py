@@ -8,11 +8,11 @@ import pytest
 from chalicelib.api.sunmi.probe import DONE, NO_MATCH
 from chalicelib.bootstrap import build
 from chalicelib.settings import Settings
-from regulars_lab.rigs.dialects import Sunmi
-from tests import photos as at_hand
-from tests.fakes import UNHURRIED
-from tests.faults.recount import disagreements
-from tests.faults.server import Server
+from tests.support.api.over_http import Sunmi
+from tests.support.book.recount import disagreements
+from tests.support.box.server import Server
+from tests.support.fakes import UNHURRIED
+from tests.support.pictures import photos as at_hand
 
 pytestmark = pytest.mark.disk
 

@@ -8,8 +8,8 @@ import pytest
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
-from tests.fakes import RULES, Person, embedding_of, picture
-from tests.faults.recount import disagreements
+from tests.support.book.recount import disagreements
+from tests.support.fakes import RULES, Person, embedding_of, picture
 
 pytestmark = pytest.mark.disk
 

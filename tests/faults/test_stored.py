@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.stored import Beginning
+from tests.support.faults.stored import Beginning
 
 BEFORE = Beginning(frozenset({'faces 410653399461103201 {"count": 1}', "at 1773651600000"}))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from tests.faults.ports import Killed
+from tests.support.storage.failing import Killed
 
 WRITES = {"TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"} | {"PutObject", "DeleteObject"}
 WRITES |= {"SendMessage", "DeleteMessage"}

@@ -15,10 +15,10 @@ import openapi_generator_cli
 import pytest
 
 from regulars.openapi import PATH
-from tests import photos
-from tests.faults.server import Server
-from tests.needs import needed
-from tests.npm import NODE, installed
+from tests.support.box.server import Server
+from tests.support.needs import needed
+from tests.support.npm import NODE, installed
+from tests.support.pictures import photos
 
 HERE = Path(__file__).parent
 SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")

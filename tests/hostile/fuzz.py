@@ -388,7 +388,7 @@ def keeping(path: str) -> Callable[[bytes], None]:
 
 
 if __name__ == "__main__":
-    from tests.folders import pytest_configure as use_memory
+    from tests.support.folders import pytest_configure as use_memory
 
     use_memory()
     sys.exit(main())

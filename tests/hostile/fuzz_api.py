@@ -15,11 +15,11 @@ from chalicelib.core.model import Profile
 from chalicelib.settings import Settings
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site
-from tests.api.conftest import make_stage
-from tests.api.v1.client import V1Client, offer_of
-from tests.api.v1.document import names_of
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.regulars.serve.apps import serving
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import V1Client, offer_of
+from tests.support.api.v1.document import names_of
+from tests.support.box.apps import serving
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 IDS = """

@@ -7,12 +7,9 @@ A quadratic parser takes sixteen times as long for four times the input. The gat
 import gc
 import sys
 import time
-import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from types import FrameType
-from typing import Any, NamedTuple
 
 from chalicelib.api.forms import MAX_BOUNDARY, read_form
 from chalicelib.api.http import JSON, MediaType
@@ -168,41 +165,6 @@ def bodies_at_once(n: int) -> None:
 def marks(n: int) -> str:
     """A letter with combining marks in the worst order for NFC."""
     return "a" + "\u0301\u0323" * n
-
-
-class Cost(NamedTuple):
-    """What a call did: lines of Python, and bytes that it allocated, also those that it freed again."""
-
-    lines: int
-    allocated_bytes: int
-
-
-def cost(work: Callable[[], object]) -> Cost:
-    """Count what a call does, whether it refuses its input or not."""
-    lines = allocated = 0
-
-    def count(_frame: FrameType, _event: str, _argument: Any) -> Any:
-        nonlocal lines, allocated, before
-        lines += 1
-        now, most = tracemalloc.get_traced_memory()
-        allocated += max(most - before, 0)
-        before = now
-        tracemalloc.reset_peak()
-        return count
-
-    traced = sys.gettrace()
-    gc.collect()
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    sys.settrace(count)
-    try:
-        with suppress(RegularsError, ValueError):
-            work()
-    finally:
-        sys.settrace(traced)
-        allocated += max(tracemalloc.get_traced_memory()[1] - before, 0)
-        tracemalloc.stop()
-    return Cost(lines, allocated)
 
 
 def seconds(work: Callable[[], object]) -> float:

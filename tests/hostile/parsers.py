@@ -110,23 +110,23 @@ from regulars.serve.asgi import path_of
 from regulars.serve.server import site
 from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
-from tests.adapters.aws.test_remote_search import FOUND, FakeSearch
-from tests.api.conftest import make_stage
-from tests.api.gateway import BOUNDARY, FORM, MULTIPART, Part, Reply, multipart, send
-from tests.api.icredit.client import PATHS
-from tests.api.rekognition import signed as rekognition
-from tests.api.samples import SAMPLES as V1_SAMPLES
-from tests.api.samples import Sample
-from tests.api.sunmi.client import CameraClient
-from tests.api.sunmi.samples import SAMPLES, furnish, jpeg
-from tests.api.v1.client import offer_of, require_as_documented
-from tests.api.v1.document import names_of
-from tests.devices import device
-from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, photo, picture
 from tests.hostile import words
 from tests.hostile.fuzz import Opened, Parser, Read
-from tests.regulars.mqtt.frigate import message as frigates_message
-from tests.regulars.serve.apps import serving
+from tests.support.api.devices import device
+from tests.support.api.gateway import BOUNDARY, FORM, MULTIPART, Part, Reply, multipart, send
+from tests.support.api.icredit.client import PATHS
+from tests.support.api.rekognition import signed as rekognition
+from tests.support.api.samples import SAMPLES as V1_SAMPLES
+from tests.support.api.samples import Sample
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.sunmi.samples import SAMPLES, furnish, jpeg
+from tests.support.api.v1.client import offer_of, require_as_documented
+from tests.support.api.v1.document import names_of
+from tests.support.box.apps import serving
+from tests.support.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, photo, picture
+from tests.support.mqtt.frigate import message as frigates_message
+from tests.support.storage.search import FOUND, FakeSearch
 
 PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False, rows=False)
 

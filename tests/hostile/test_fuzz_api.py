@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.api.v1.routes import OPERATIONS
-from tests.examples import drawn
 from tests.hostile.fuzz_api import fuzz
+from tests.support.examples import drawn
 
 PATHS = sorted({one.path for one in OPERATIONS})
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hostile.growth import CASES, Cost, cost
+from tests.hostile.growth import CASES
+from tests.support.cost import Cost, cost
 
 MOST = 6
 """Times as much work from 4 n to 16 n as from n to 4 n: four times if in proportion, sixteen times by the square."""

@@ -4,10 +4,10 @@ from hypothesis import strategies as st
 
 from chalicelib.api.sunmi.routes import ALIASES
 from chalicelib.core.errors import Busy
-from tests.api.gateway import Reply
-from tests.api.icredit.client import ANALYSIS, MANAGE, QUERY, encoded, failure
-from tests.api.sunmi.source import LISTED
-from tests.fakes import Person, picture
+from tests.support.api.gateway import Reply
+from tests.support.api.icredit.client import ANALYSIS, MANAGE, QUERY, encoded, failure
+from tests.support.api.sunmi.source import LISTED
+from tests.support.fakes import Person, picture
 
 # --- SUNMI ------------------------------------------------------------------------------------------------------------
 

@@ -18,8 +18,8 @@ from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Put
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.snapshots.segment import Segment
-from regulars_lab.rigs.synthetic import segment, unnamed_bytes, write_snapshot
-from tests.services.meanwhile import side_by_side
+from tests.support.book.synthetic import segment, unnamed_bytes, write_snapshot
+from tests.support.meanwhile import side_by_side
 
 FACES = 6_000
 """Few, and yet more than a snapshot holds that stays in memory."""

@@ -26,11 +26,11 @@ from chalicelib.index.journal import GRACE
 from chalicelib.index.snapshots import delta
 from chalicelib.index.snapshots.loading import faces_of, pointer_of
 from chalicelib.index.snapshots.segment import DamagedSnapshot, decode
-from regulars_lab.rigs.synthetic import segment, write_snapshot
-from tests.examples import drawn
-from tests.fakes import FakeClock, embedding_of
-from tests.index.test_galleries import Killed, StopsAt, best, cold, enrol, journal_length, opened, traces
-from tests.services.conftest import add_tenant
+from tests.index.galleries import Killed, StopsAt, best, cold, enrol, journal_length, opened, traces
+from tests.support.book.synthetic import segment, write_snapshot
+from tests.support.book.tenants import add_tenant
+from tests.support.examples import drawn
+from tests.support.fakes import FakeClock, embedding_of
 
 FACEIDS = [f"face-{n}" for n in range(6)]
 GROUPS = ["a", "b"]

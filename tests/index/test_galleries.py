@@ -1,4 +1,3 @@
-import base64
 import shutil
 import threading
 from collections.abc import Iterator
@@ -7,38 +6,31 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint, SearchRequest
 from chalicelib.core.errors import InvalidInput, TenantNotFound
-from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Template, Tenant
+from chalicelib.core.model import Edit, JournalEntry, Labels, Profile, Tenant
 from chalicelib.core.ports import Put
 from chalicelib.core.templates import canonical
 from chalicelib.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
-from chalicelib.index.galleries import Galleries
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import GRACE
 from chalicelib.services import Services
-from chalicelib.settings import Settings
-from regulars_lab.rigs.synthetic import segment, write_snapshot
-from tests.examples import drawn
-from tests.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, embedding_of, picture
-from tests.services.conftest import add_tenant
-from tests.services.meanwhile import side_by_side
+from tests.index.galleries import Killed, StopsAt, best, cold, enrol, journal_length, opened, traces
+from tests.support.book.synthetic import segment, write_snapshot
+from tests.support.book.tenants import add_tenant
+from tests.support.examples import drawn
+from tests.support.fakes import RULES, FakeClock, Person, embedding_of, picture
+from tests.support.meanwhile import side_by_side
 
 
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
     return add_tenant(services, "cloud", Profile.CLOUD)
-
-
-def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
-    return {n: services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds}
 
 
 @dataclass
@@ -62,23 +54,6 @@ def full(came: tuple[Path, dict[int, str]], tmp_path: Path, clock: FakeClock) ->
     folder, faces = came
     with closing(opened(Path(shutil.copytree(folder, tmp_path / "full")), clock)) as services:
         yield Full(services, services.tenants.named("cloud"), {**faces})
-
-
-def opened(folder: Path, clock: FakeClock) -> Services:
-    return build(Settings(storage=folder, **UNHURRIED), clock=clock, vision=FakeVision)
-
-
-def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
-    return Galleries(services.requests._items, services.storage.blobs, memory_bytes)
-
-
-def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
-    answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
-    return answer.candidates[0][0].faceid, answer.gallery_size
-
-
-def journal_length(services: Services, tenant: Tenant) -> int:
-    return len(services.requests._items.query(keys.JOURNAL, tenant.name).items)
 
 
 def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(full: Full) -> None:
@@ -124,13 +99,6 @@ def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(full
     assert journal_length(services, tenant) == 1
     for galleries in (warm, cold(services)):
         assert best(galleries, tenant, 5000) == (faces[5000], TAIL_LENGTH + 1)
-
-
-def traces(services: Services, template: Template) -> list[str]:
-    """Files of the data folder that hold the template, as bytes or as base64."""
-    files = [path for path in services.settings.storage.rglob("*") if path.is_file()]
-    needles = (template.vector, base64.b64encode(template.vector))
-    return [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
 
 
 def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
@@ -309,25 +277,6 @@ def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_d
     assert [one["item"] for one in pointers] == [keys.index_item("fake")]
     assert blobs.get(part) is None
     assert best(cold(services), tenant, 9) == (faces[9], TAIL_LENGTH - 1)
-
-
-class StopsAt:
-    """Storage that fails, as if the process were killed, at the `n`th change from now on; before, it does as asked."""
-
-    def __init__(self, store: Any, changes: tuple[str, ...], left: list[int]) -> None:
-        self._store = store
-        self._changes = changes
-        self._left = left
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._changes:
-            if self._left[0] == 0:
-                raise Killed(name)
-            self._left[0] -= 1
-        return getattr(self._store, name)
-
-
-class Killed(Exception): ...
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.templates import canonical
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots.segment import DamagedSnapshot, decode, encode, segment_of_faces
-from tests.fakes import embedding_of
+from tests.support.fakes import embedding_of
 
 edits = st.lists(
     st.tuples(st.sampled_from(list(Edit)), st.integers(0, 12), st.sampled_from(["g", "h", "i"]), st.integers(1, 4)),

@@ -9,7 +9,7 @@ from chalicelib.core.model import STRANGER, Profile, Tenant
 from chalicelib.core.ports import Update, exists
 from chalicelib.index.routing import COUNT_REMEMBERED_S, NearSearch
 from chalicelib.services import Services
-from tests.services.conftest import add_tenant
+from tests.support.book.tenants import add_tenant
 
 
 @pytest.fixture

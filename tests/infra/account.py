@@ -26,10 +26,10 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from regulars.serve.gateway import Context
-from tests.adapters.aside import ReceivingSqs
-from tests.adapters.emulated import PREFIX, Aws
-from tests.fakes import FakeClock
 from tests.infra.calls import ACCOUNT, Recorder
+from tests.support.fakes import FakeClock
+from tests.support.storage.aside import ReceivingSqs
+from tests.support.storage.emulated import PREFIX, Aws
 
 SEARCH_FUNCTION = "regulars-test-search"
 _QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}

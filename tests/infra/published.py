@@ -31,9 +31,9 @@ from infra.release import SAYING, renamed
 from regulars.demo.registry_photos import folder as photos
 from regulars.serve import service
 from tests.infra import container
-from tests.ports import free_port
-from tests.regulars.serve.test_front import until
 from tests.releases.make import ENDING, FOLDER
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 ADD_HOOK = """
 import sys

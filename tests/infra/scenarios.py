@@ -20,19 +20,19 @@ from chalicelib.core.templates import canonical
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import moment
 from chalicelib.services.commit import INDEX_EVERY
-from tests.adapters.emulated import PREFIX
-from tests.api.gateway import send
-from tests.api.icredit.client import MarketClient
-from tests.api.rekognition import signed
-from tests.api.sunmi.client import CameraClient
-from tests.api.sunmi.samples import SAMPLES, furnish
-from tests.api.v1.client import V1Client, offer_of
-from tests.devices import asked, device, sign_in, with_passkey
-from tests.fakes import Person, embedding_of, picture
 from tests.infra.account import Account
-from tests.services.joining.people import ANN as IN_POOR_LIGHT
-from tests.services.joining.people import good, poor
-from tests.services.webhooks.receiver import Receiver, a_good_stage, answers, receiving
+from tests.support.api.devices import asked, device, sign_in, with_passkey
+from tests.support.api.gateway import send
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.rekognition import signed
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.sunmi.samples import SAMPLES, furnish
+from tests.support.api.v1.client import V1Client, offer_of
+from tests.support.book.people import ANN as IN_POOR_LIGHT
+from tests.support.book.people import good, poor
+from tests.support.fakes import Person, embedding_of, picture
+from tests.support.hooks.receiver import Receiver, a_good_stage, answers, receiving
+from tests.support.storage.emulated import PREFIX
 
 ANN, BOB, CLEO, DAN = (picture(Person(number)) for number in (1, 2, 3, 4))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.pictures import require_places
-from tests.infra.test_packaged_template import actions, resources, statements
+from tests.infra.template import actions, resources, statements
 
 
 @pytest.fixture

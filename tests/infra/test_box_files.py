@@ -14,12 +14,12 @@ import yaml
 
 from chalicelib.core.version import VERSION
 from infra.dependencies import ROOT
-from tests.docs.session import Session
-from tests.faults.server import Server
-from tests.needs import needed
-from tests.photos import OTHER
-from tests.ports import free_port
-from tests.regulars.serve.test_front import until
+from tests.support.box.server import Server
+from tests.support.box.session import Session
+from tests.support.needs import needed
+from tests.support.pictures.photos import OTHER
+from tests.support.ports import free_port
+from tests.support.waiting import until
 
 BOX = ROOT / "infra" / "box"
 SERVICES = ("service", "caddy", "edge")

@@ -13,8 +13,8 @@ from chalicelib.vision.packs import manifest, packs
 from infra import bundle, package
 from infra.dependencies import Failed
 from infra.target import Target
-from tests.own_pack import MODEL as OWN_MODEL
-from tests.own_pack import NAME, own_pack
+from tests.support.pictures.own_pack import MODEL as OWN_MODEL
+from tests.support.pictures.own_pack import NAME, own_pack
 
 ARM = Target("arm64", "3.13")
 

@@ -26,11 +26,11 @@ from chalicelib.core.telemetry import (
     UNITS,
 )
 from chalicelib.core.templates import canonical
-from tests.adapters.emulated import storage_stack
-from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.infra import scenarios
 from tests.infra.account import Account, account, arns_of
 from tests.infra.calls import POLICIES, Call, Grant, grants
+from tests.support.fakes import FakeClock, FakeVision, Person, picture
+from tests.support.storage.emulated import storage_stack
 
 NOT_CALLED_BY_US = {
     "logs:CreateLogStream": "Lambda itself, with the function's role",

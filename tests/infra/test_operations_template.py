@@ -20,7 +20,7 @@ from infra.storage import HAS_KEY, QUEUES
 from regulars.deploy.deploy import rollback_alarms
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import LEAST_BYTES, Request
-from tests.infra.test_packaged_template import actions, resources, statements
+from tests.infra.template import actions, resources, statements
 
 PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
 PAGE_OF_ALARMS = PAGE.with_name("operations.md")

@@ -15,6 +15,7 @@ from chalicelib.api.batches import LONGEST_S
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
 from tests.infra.conftest import APPLICATION
+from tests.infra.template import actions, resources, statements
 
 FUNCTIONS = {
     "APIHandler": "ApiHandlerRole",
@@ -33,10 +34,6 @@ QUEUES = {
 }
 SEARCHING = ("APIHandler", "Ingest")
 POLICIES = Path(template.FOLDER).parent / ".chalice" / "policies"
-
-
-def resources(packaged: dict[str, Any], kind: str) -> dict[str, Any]:
-    return {name: r["Properties"] for name, r in packaged["Resources"].items() if r["Type"] == kind}
 
 
 def environment(packaged: dict[str, Any], function: str) -> dict[str, Any]:
@@ -170,15 +167,6 @@ def test_only_what_ends_by_itself_may_send_to_the_queue_that_invokes_it_more_tha
 def test_every_function_has_a_role_of_its_own(packaged: dict[str, Any]) -> None:
     roles = {name: f["Role"] for name, f in resources(packaged, "AWS::Serverless::Function").items()}
     assert roles == {name: {"Fn::GetAtt": [role, "Arn"]} for name, role in FUNCTIONS.items()}
-
-
-def statements(packaged: dict[str, Any], role: str) -> list[dict[str, Any]]:
-    (policy,) = packaged["Resources"][role]["Properties"]["Policies"]
-    return policy["PolicyDocument"]["Statement"]
-
-
-def actions(statement: dict[str, Any]) -> list[str]:
-    return [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
 
 
 @pytest.mark.parametrize("role", FUNCTIONS.values())

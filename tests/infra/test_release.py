@@ -9,7 +9,7 @@ import pytest
 from infra.dependencies import Failed
 from infra.release import release
 from infra.wheels import SUMS
-from tests.needs import needed
+from tests.support.needs import needed
 
 FILES = {
     "pyproject.toml": '[project]\nversion = "0.1.0"\n',

@@ -11,8 +11,8 @@ from chalicelib.core.items import every, write
 from chalicelib.core.ports import Delete
 from chalicelib.core.signing import fingerprint
 from regulars.cli import main
-from tests.services.audit.desk import forged
-from tests.services.audit.test_entries import Shop
+from tests.support.audit.desk import forged
+from tests.support.audit.shop import Shop
 
 
 @pytest.fixture

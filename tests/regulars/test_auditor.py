@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core.signing import fingerprint
 from regulars.cli import main
-from tests.services.audit.test_entries import Shop
+from tests.support.audit.shop import Shop
 
 AUDITOR = """
 import base64, hashlib, json, sys

@@ -9,9 +9,9 @@ import pytest
 from chalicelib.api.sunmi.probe import signature
 from chalicelib.core.model import Credentials, Profile
 from regulars.clients import Connection, Reply
-from regulars_lab.rigs.dialects import Sunmi
-from tests.adapters.web.servers import head, says, serving
-from tests.ports import free_port
+from tests.support.api.over_http import Sunmi
+from tests.support.ports import free_port
+from tests.support.web.servers import head, says, serving
 
 PICTURE = b"\xff\xd8\r\n--x\x00"
 

@@ -15,7 +15,7 @@ from chalicelib.settings import Setting, SettingError, Settings
 from regulars import configuration
 from regulars.cli import main
 from regulars.configuration import TABLE, VARIABLES
-from tests.faults.server import Server
+from tests.support.box.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = """

@@ -10,8 +10,8 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.values import milliseconds
 from chalicelib.storage import DATABASE
 from regulars.cli import main
-from tests.adapters.embedded.torn import tear
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.storage.torn import tear
 
 
 @pytest.fixture

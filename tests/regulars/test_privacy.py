@@ -25,12 +25,12 @@ from regulars.errors import OperatorError
 from regulars.folder import held
 from regulars.options import services_of
 from regulars.privacy import erase_one, face_of_photo, mark_person
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import Person, picture
-from tests.services.erasure.person import worked_off
-from tests.services.meanwhile import Meanwhile
-from tests.services.sightings.book import Book, shot
-from tests.several_faces import several_faces
+from tests.support.book.book import Book, shot
+from tests.support.book.book_with import book_with
+from tests.support.book.person import worked_off
+from tests.support.book.several_faces import several_faces
+from tests.support.fakes import Person, picture
+from tests.support.meanwhile import Meanwhile
 
 Captured = pytest.CaptureFixture[str]
 PRIVATE, PUBLIC = signing.new_key()

@@ -10,7 +10,7 @@ from chalicelib.settings import Settings
 from regulars.cli import main
 from regulars.protection import is_encrypted, say_disk, say_transport
 from regulars.serve.settings import ServeSettings
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
 
 TLS = ServeSettings(tls_cert=Path("chain.pem"), tls_key=Path("key.pem"))
 OPEN, NEAR = ServeSettings(host="0.0.0.0"), ServeSettings()

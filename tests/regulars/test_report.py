@@ -12,8 +12,8 @@ import pytest
 
 from regulars.cli import main
 from regulars.report import csv_of, text_of, week_of
-from tests.regulars.serve.certificate import certificate
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.web.certificate import certificate
 
 DAYS = 24 * 60
 TEXT = """\

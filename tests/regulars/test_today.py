@@ -13,8 +13,8 @@ from chalicelib.core.model import Profile
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from regulars.cli import main
 from regulars.today import print_today
-from tests.noon import zone_at_noon
-from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
+from tests.support.book.book import MINUTE, MONDAY, Book, shot
+from tests.support.noon import zone_at_noon
 
 HOURS, DAYS = 60, 24 * 60
 NOW = MONDAY + 6 * DAYS * MINUTE + 8 * HOURS * MINUTE

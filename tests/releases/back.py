@@ -19,7 +19,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from chalicelib.core import keys
-from tests.services.sightings.book import Book, shot
+from tests.support.book.book import Book, shot
 first, end, days = map(int, sys.argv[2:])
 with closing(Book(Path(sys.argv[1]))) as book:
     book.clock.advance(timedelta(days=days))

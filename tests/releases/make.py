@@ -11,8 +11,8 @@ from pathlib import Path
 
 from chalicelib.core.version import VERSION
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.services.audit.test_entries import Shop
-from tests.services.sightings.book import shot
+from tests.support.audit.shop import Shop
+from tests.support.book.book import shot
 
 FOLDER = Path(__file__).parent
 ENDING = ".tar.xz"

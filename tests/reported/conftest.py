@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from tests.fakes import FakeVision
 from tests.reported.house import House, house
+from tests.support.fakes import FakeVision
 
 
 @pytest.fixture(scope="session")

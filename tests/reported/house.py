@@ -30,13 +30,13 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import Shot
 from chalicelib.settings import Settings
 from regulars.serve.server import Front, listening, site
-from tests.api.compreface.client import Client as CompreFace
-from tests.api.conftest import make_stage
-from tests.api.deepstack.client import Client as DeepStack
-from tests.api.rekognition.client import client as rekognition
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
-from tests.regulars.serve.box import MANY
+from tests.support.api.compreface.client import Client as CompreFace
+from tests.support.api.deepstack.client import Client as DeepStack
+from tests.support.api.rekognition.client import client as rekognition
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import V1Client
+from tests.support.box.box import MANY
+from tests.support.fakes import Person, picture
 
 _Test = TypeVar("_Test", bound=Callable[..., object])
 

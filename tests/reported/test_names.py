@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib.core.captures import sighting_id
-from tests.api.compreface.client import RECOGNITION
-from tests.fakes import RULES, Person, picture
 from tests.reported.house import House, b64, photo, replays
+from tests.support.api.compreface.client import RECOGNITION
+from tests.support.fakes import RULES, Person, picture
 
 ODD = [
     *("[test]", "{test}", "a%20b", "a%2Fb", "C++", "what?", "#1", "..", "a/b", "a/b/c", "a\\b", "a;b", "o'neil", '"x"'),

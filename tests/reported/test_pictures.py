@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from tests import photos
-from tests.api.compreface.client import RECOGNITION
 from tests.reported.house import House, replays
+from tests.support.api.compreface.client import RECOGNITION
+from tests.support.pictures import photos
 
 
 def open_photo(name: str = photos.PORTRAIT) -> Image.Image:

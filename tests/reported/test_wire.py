@@ -7,10 +7,10 @@ from urllib.parse import urljoin
 
 import pytest
 
-from tests.api.deepstack.client import FACE
-from tests.api.rekognition.client import refused
-from tests.fakes import FakeVision, Person, picture
 from tests.reported.house import House, b64, house, photo, replays
+from tests.support.api.deepstack.client import FACE
+from tests.support.api.rekognition.client import refused
+from tests.support.fakes import FakeVision, Person, picture
 
 DETECT = "/v1/detect"
 

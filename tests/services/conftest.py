@@ -5,18 +5,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.model import Migration, Profile, Tenant
-from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from tests.fakes import FakeClock
-from tests.services.sightings.book import Book
-from tests.services.sightings.recount import disagreements_of_visits
-from tests.services.webhooks.hook_desk import Desk, stores
-
-
-def add_tenant(services: Services, name: str, profile: Profile) -> Tenant:
-    credentials = services.tenants.add(name, profile, TenantSettings(deletes_erase=False))
-    found = services.tenants.by_app_id(credentials.app_id)
-    return found[0]
+from tests.support.book.book import Book
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import FakeClock
+from tests.support.hooks.hook_desk import Desk, stores
 
 
 @pytest.fixture

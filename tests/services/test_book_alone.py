@@ -13,9 +13,9 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, Put
 from chalicelib.services.book import Book
-from tests.fakes import RULES, Person, picture
-from tests.services.sightings.book import Book as Shop
-from tests.services.sightings.book import shot
+from tests.support.book.book import Book as Shop
+from tests.support.book.book import shot
+from tests.support.fakes import RULES, Person, picture
 
 
 class Heard(Duties):

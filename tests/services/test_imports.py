@@ -21,8 +21,8 @@ from chalicelib.services.book import Book
 from chalicelib.services.rooms import Made
 from chalicelib.settings import Settings
 from infra.arrows import all_rooms
-from tests.api.gateway import send
-from tests.fakes import FakeVision
+from tests.support.api.gateway import send
+from tests.support.fakes import FakeVision
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +31,8 @@ ASK = """
 import json, sys
 import app
 from chalicelib.core.model import Profile
-from regulars_lab.rigs.dialects import Sunmi
-from tests.api.gateway import FORM, send
+from tests.support.api.over_http import Sunmi
+from tests.support.api.gateway import FORM, send
 
 class Direct:
     def request(self, method, path, body, headers):
@@ -61,7 +61,7 @@ OF_V1 = """
 import json, sys
 import app
 from chalicelib.core.model import Profile
-from tests.api.gateway import send
+from tests.support.api.gateway import send
 
 key = app.provide().tenants.add("shop", Profile.CAMERA).api_key
 reply = send(app.app, "/v1/groups", method="GET", headers={"Authorization": f"Bearer {key}"})
@@ -133,7 +133,7 @@ WITH_PATHS = [one for one in DIALECTS if not one.is_at_root]
 ON_LAMBDA = """
 import json, os, sys
 import app
-from tests.api.gateway import send
+from tests.support.api.gateway import send
 
 print(json.dumps(sorted(sys.modules)))
 for path in json.loads(os.environ["PATHS"]):

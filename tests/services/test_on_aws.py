@@ -15,13 +15,13 @@ from chalicelib.adapters.aws.clients import in_a_thread
 from chalicelib.core.captures import Resolution
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
-from tests.adapters.emulated import Aws, storage_on, storage_stack
-from tests.fakes import Person
-from tests.services.erasure import person
 from tests.services.erasure.test_tenant import finished, traces
-from tests.services.sightings.book import Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_visits
-from tests.services.sightings.test_any_order import RULE, outcome
+from tests.support.book import person
+from tests.support.book.book import Book, Shot, shot
+from tests.support.book.outcome import RULE, outcome
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.fakes import Person
+from tests.support.storage.emulated import Aws, storage_on, storage_stack
 
 
 @pytest.fixture

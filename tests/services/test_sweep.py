@@ -27,11 +27,11 @@ from chalicelib.services.deletion.orphans import LISTED, OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
-from regulars_lab.rigs.book_with import book_with
-from regulars_lab.rigs.meter import Meter, metered
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.services.conftest import add_tenant
-from tests.services.meanwhile import Around
+from tests.support.book.book_with import book_with
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
+from tests.support.meanwhile import Around
+from tests.support.storage.meter import Meter, metered
 
 LONG_AGO = timedelta(hours=7)
 

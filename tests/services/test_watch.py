@@ -21,9 +21,9 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.sweep import Watch, begins_with
 from chalicelib.services.webhooks import Outbox
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeClock
-from tests.services.conftest import add_tenant
+from tests.support.book.book_with import book_with
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import FakeClock
 
 QUARTER = timedelta(minutes=15)
 URL = "https://shop.example/hook"

@@ -6,7 +6,7 @@ import pytest
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.photos import FOLDER, PORTRAIT
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
+from tests.support.pictures.photos import FOLDER, PORTRAIT
 
 
 def test_what_one_process_has_seen_no_other_looks_at_again(tmp_path: Path) -> None:

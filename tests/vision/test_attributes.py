@@ -16,8 +16,8 @@ from chalicelib.vision.describe.attributes import MEAN_FACE, CropModels, beauty,
 from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
-from tests.photos import OTHER, PORTRAIT
-from tests.vision.album import Album, Label
+from tests.support.pictures.album import Album, Label
+from tests.support.pictures.photos import OTHER, PORTRAIT
 
 
 @pytest.fixture(scope="session")

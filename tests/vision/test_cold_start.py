@@ -18,9 +18,9 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from chalicelib.vision.pipeline import FacePipeline
-from tests.fakes import FakeVision
-from tests.photos import PORTRAIT
-from tests.vision.album import Album
+from tests.support.fakes import FakeVision
+from tests.support.pictures.album import Album
+from tests.support.pictures.photos import PORTRAIT
 
 LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "ingest"}
 

@@ -27,8 +27,8 @@ from chalicelib.vision.pictures.crop import (
     shown,
     square_of,
 )
-from tests.photos import PORTRAIT
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
+from tests.support.pictures.photos import PORTRAIT
 
 CROPS = hnp.arrays(np.uint8, (8, 8, 3))
 

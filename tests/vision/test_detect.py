@@ -29,10 +29,10 @@ from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import about_box, cut
 from chalicelib.vision.pipeline import FacePipeline
-from regulars_lab.rigs.crowds import Portrait, Tally, crowd, head_of
-from tests.examples import drawn
-from tests.photos import GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS
-from tests.vision.album import ANY_PICTURE, Album
+from tests.support.examples import drawn
+from tests.support.pictures.album import ANY_PICTURE, Album
+from tests.support.pictures.crowds import Portrait, Tally, crowd, head_of
+from tests.support.pictures.photos import GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS
 
 
 @pytest.fixture(scope="session")

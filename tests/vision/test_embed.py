@@ -13,8 +13,8 @@ from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs.manifest import EmbeddingRole
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
-from tests.photos import OTHER, PORTRAIT, PORTRAIT_AGAIN
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
+from tests.support.pictures.photos import OTHER, PORTRAIT, PORTRAIT_AGAIN
 
 FILES = (PORTRAIT, PORTRAIT_AGAIN, OTHER)
 

@@ -21,8 +21,9 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.pictures.containers import MAX_PARTS, pixels_and_orientation
 from chalicelib.vision.pictures.image import read, size
-from tests.examples import drawn
-from tests.vision.album import ANY_PICTURE
+from tests.support.examples import drawn
+from tests.support.pictures.album import ANY_PICTURE
+from tests.support.pictures.rules import KINDS, RULES
 
 WIDTH, HEIGHT = 48, 32
 COLOUR = (200, 120, 40)
@@ -376,7 +377,7 @@ import pi_heif
 from PIL import JpegImagePlugin, PngImagePlugin
 from chalicelib.vision.pictures.image import read
 from regulars.serve import arenas
-from tests.vision.album import ANY_PICTURE
+from tests.support.pictures.album import ANY_PICTURE
 arenas.give_large_blocks_back()
 data, promised = Path(sys.argv[1]).read_bytes(), []
 kinds = ANY_PICTURE.formats | {"WEBP", "HEIC", "GIF"}
@@ -433,10 +434,6 @@ def test_a_jpeg_of_a_camera_is_promised_half_of_what_others_may_take() -> None:
 
     assert promised(encoded(picture(), "JPEG")) <= 11
     assert promised(encoded(picture(), "JPEG", progressive=True)) == promised(encoded(picture(), "PNG")) == 18
-
-
-KINDS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"})
-RULES = PictureRules(KINDS, 1 << 25, 8192, 8192)
 
 
 def heic(image: Image.Image, orientation: int = 1, quality: int = 90) -> bytes:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.pictures import Gender
 from chalicelib.vision.pipeline import FacePipeline
-from tests.vision.album import Album, reading_order
+from tests.support.pictures.album import Album, reading_order
 
 MARGIN = 0.15
 """How far strangers stay behind."""

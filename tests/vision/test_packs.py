@@ -18,9 +18,9 @@ from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.packs.session import LARGE, Sessions
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
-from tests.own_pack import MODEL, NAME, NUMBER, own_pack
-from tests.photos import PORTRAIT
-from tests.vision.album import Album
+from tests.support.pictures.album import Album
+from tests.support.pictures.own_pack import MODEL, NAME, NUMBER, own_pack
+from tests.support.pictures.photos import PORTRAIT
 
 PRODUCT = packs.PACKS / packs.DEFAULT_PACK
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,9 +18,9 @@ from chalicelib.core.telemetry import collected
 from chalicelib.vision.machine import cores, cores_to_run_on
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
-from tests import photos as at_hand
-from tests.photos import CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT
-from tests.vision.album import ANY_PICTURE, Album
+from tests.support.pictures import photos as at_hand
+from tests.support.pictures.album import ANY_PICTURE, Album
+from tests.support.pictures.photos import CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT
 
 EMOTIONS = {"happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt"}
 

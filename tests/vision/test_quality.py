@@ -8,11 +8,11 @@ from chalicelib.core.pictures import Box, DetectedFace, Pose
 from chalicelib.vision.describe import quality
 from chalicelib.vision.describe.attributes import MEAN_FACE
 from chalicelib.vision.pipeline import FacePipeline
-from tests.examples import drawn
-from tests.photos import GROUP, PORTRAITS
-from tests.vision import degrade
-from tests.vision.album import Album
-from tests.vision.degrade import Picture
+from tests.support.examples import drawn
+from tests.support.pictures import degrade
+from tests.support.pictures.album import Album
+from tests.support.pictures.degrade import Picture
+from tests.support.pictures.photos import GROUP, PORTRAITS
 
 SLACK = 3.0
 FACE = DetectedFace(Box(0, 0, 100, 100), ((30, 40), (77, 40), (50, 60), (35, 80), (65, 80)), 0.95)

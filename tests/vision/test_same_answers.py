@@ -16,8 +16,8 @@ import pytest
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
-from tests.photos import CUT_OFF, FOLDER, GROUP, OTHER, PORTRAIT
-from tests.vision.album import Album, Seen
+from tests.support.pictures.album import Album, Seen
+from tests.support.pictures.photos import CUT_OFF, FOLDER, GROUP, OTHER, PORTRAIT
 
 ANSWERS = Path(__file__).with_name("answers.json")
 FILES = (PORTRAIT, OTHER, CUT_OFF, GROUP)

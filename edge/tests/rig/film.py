@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import Image
+import pytest
+from PIL import Image, ImageDraw
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 
@@ -54,3 +55,13 @@ def decoded(picture: Image.Image, stamp: Stamp) -> DecodedFrame:
 def number_of(image: Image.Image) -> int:
     fields = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes()
     return sum((value > 127) << bit for bit, value in enumerate(fields))
+
+
+def video(path: Path, frames: int = 40, still: int = 10) -> Path:
+    """Ten frames a second; a square moves after `still` frames."""
+    pytest.importorskip("av")
+    pictures = [Image.new("RGB", (160, 120), (60, 60, 60)) for _ in range(frames)]
+    for number, picture in enumerate(pictures):
+        x = 20 if number < still else 20 + 4 * (number - still)
+        ImageDraw.Draw(picture).rectangle((x, 30, x + 30, 80), (220, 220, 220))
+    return encoded(path, pictures)

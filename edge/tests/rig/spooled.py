@@ -1,6 +1,7 @@
 """Pictures in a spool, each of its own content."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from regulars_edge.capture import Capture, Wiring
@@ -48,3 +49,7 @@ def capture_of(
     wiring = Wiring(source, chooser or Everything(), per_minute or PerMinute(None), is_open)
     config = CameraConfig(camera, "folder" if waits else "snapshot")
     return Capture(config, lambda _: wiring, spool, dropped or Tally(camera))
+
+
+def copies(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.jpg") if path.is_file()]

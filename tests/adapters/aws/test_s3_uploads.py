@@ -12,7 +12,7 @@ import pytest
 from chalicelib.adapters.aws.blobs import S3UploadStore
 from chalicelib.adapters.aws.clients import client_config
 from chalicelib.core.ports import Upload
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 TOKEN = "IQoJb3JpZ2luX2VjE+/=="

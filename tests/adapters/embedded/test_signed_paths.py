@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.adapters.embedded.uploads import PREFIX, SignedPaths, signing_secret
 from chalicelib.core.errors import StaleRequest, StorageUnavailable, WrongCredentials
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 HEADERS = {"Content-Type": "image/jpeg", "If-None-Match": "*"}
 SENT = {"content-type": "image/jpeg", "if-none-match": "*", "host": "box", "user-agent": "camera"}

@@ -19,7 +19,7 @@ from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import DIRECTORY, FACES, TABLES
 from chalicelib.core.ports import Delete, Put, Table, Update, absent, equals, exists
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 pytestmark = pytest.mark.disk
 

@@ -14,7 +14,7 @@ from chalicelib.adapters.web.fetch import OF_TENANT, SafeFetcher
 from chalicelib.adapters.web.url import Target, is_public, read_url, redirected
 from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.ports import PictureFetcher
-from tests.adapters.web.hostile_urls import (
+from tests.support.web.hostile_urls import (
     A_FEW_NOT_PUBLIC,
     HOSTILE_URLS,
     NEARLY_NOT_PUBLIC,
@@ -26,7 +26,7 @@ from tests.adapters.web.hostile_urls import (
     Internet,
     is_sentence,
 )
-from tests.adapters.web.servers import PICTURE, head, redirect, says, serving
+from tests.support.web.servers import PICTURE, head, redirect, says, serving
 
 
 def fetcher(internet: Internet, limit_s: float = 5.0, at_once: int = 4) -> PictureFetcher:

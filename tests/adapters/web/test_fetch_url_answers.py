@@ -15,8 +15,8 @@ from chalicelib.adapters.web.fetch import MAX_BYTES, SafeFetcher
 from chalicelib.adapters.web.url import Address
 from chalicelib.core.errors import Unusable
 from tests.adapters.web.certificates import Authority
-from tests.adapters.web.hostile_urls import OTHER_PUBLIC, PUBLIC, Internet
-from tests.adapters.web.servers import PICTURE, Answer, chunked, head, redirect, says, serving
+from tests.support.web.hostile_urls import OTHER_PUBLIC, PUBLIC, Internet
+from tests.support.web.servers import PICTURE, Answer, chunked, head, redirect, says, serving
 
 JPEG = "Content-Type: image/jpeg"
 LENGTH = f"Content-Length: {len(PICTURE)}"

@@ -13,16 +13,16 @@ from chalicelib.core.errors import Busy, InvalidInput, Unusable
 from chalicelib.core.ports import Postman
 from chalicelib.settings import SettingError, Settings
 from tests.adapters.web.certificates import Authority
-from tests.adapters.web.hostile_urls import (
+from tests.support.hooks.receiver import Behaviour, answers, hangs, receiving, says
+from tests.support.web.hostile_urls import (
     ONE_OF_EACH_KIND,
     OTHER_PUBLIC,
     PUBLIC,
     SPELLINGS,
     Internet,
 )
-from tests.adapters.web.servers import head, serving
-from tests.adapters.web.servers import says as serves
-from tests.services.webhooks.receiver import Behaviour, answers, hangs, receiving, says
+from tests.support.web.servers import head, serving
+from tests.support.web.servers import says as serves
 
 LOOPBACK = ip_network("127.0.0.0/8")
 HEADERS = {"Content-Type": "application/json", "X-Regulars-Event": "face.arrived"}

@@ -6,7 +6,7 @@ from chalicelib.api.service_keys import add_service_key
 from chalicelib.core.model import Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from tests.api.compreface.client import Client
+from tests.support.api.compreface.client import Client
 
 
 @pytest.fixture

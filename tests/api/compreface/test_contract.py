@@ -13,11 +13,11 @@ from chalicelib.core.items import FaceOrder
 from chalicelib.core.model import MAX_PICTURES, Profile
 from chalicelib.services import Services
 from chalicelib.services.access.rates import Rates
-from tests.api.compreface.client import RECOGNITION, Client, b64
 from tests.api.compreface.conftest import made
-from tests.api.conftest import Failing, Stage
-from tests.api.gateway import MULTIPART, Part, Reply, multipart
-from tests.fakes import Person, picture
+from tests.support.api.compreface.client import RECOGNITION, Client, b64
+from tests.support.api.gateway import MULTIPART, Part, Reply, multipart
+from tests.support.api.stage import Failing, Stage
+from tests.support.fakes import Person, picture
 
 ANN, BOB, EVA = Person(1), Person(2), Person(3)
 NO_FACE = "No face is found in the given image"

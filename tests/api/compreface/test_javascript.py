@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import photos
-from tests.faults.server import Server
-from tests.npm import NODE, installed
+from tests.support.box.server import Server
+from tests.support.npm import NODE, installed
+from tests.support.pictures import photos
 
 PROGRAM = Path(__file__).with_name("javascript")
 ANN, ANN_AGAIN, BEN, NOBODY = (str(photos.FOLDER / name) for name in (*photos.PAIRS[0], photos.OTHER, photos.NOBODY))

@@ -24,11 +24,11 @@ from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.services.access.rates import Rates
 from chalicelib.settings import SettingError, Settings
-from regulars_lab.rigs.book_with import book_with
-from tests.api.conftest import Failing, Stage, make_stage
-from tests.api.deepstack.client import FACE, Client
-from tests.api.gateway import FORM, Reply, send
-from tests.fakes import UNHURRIED, FakeClock, FakeVision, Person, picture
+from tests.support.api.deepstack.client import FACE, Client
+from tests.support.api.gateway import FORM, Reply, send
+from tests.support.api.stage import Failing, Stage, make_stage
+from tests.support.book.book_with import book_with
+from tests.support.fakes import UNHURRIED, FakeClock, FakeVision, Person, picture
 
 ANN, BOB, EVA = Person(1), Person(2), Person(3)
 NO_SUCH = "11111111-2222-4333-8444-555555555555"

@@ -1,10 +1,10 @@
 import pytest
 
-from tests.api.conftest import Stage
-from tests.api.icredit.client import MarketClient
 from tests.api.icredit.contract import Shop
-from tests.api.sunmi.client import CameraClient
-from tests.fakes import FakeClock, FakePictures, Person, picture
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.stage import Stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.fakes import FakeClock, FakePictures, Person, picture
 
 ANN_URL = "https://pictures.example/ann.jpg"
 

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from chalicelib.core.ports import PictureFetcher
 from chalicelib.services import Services
-from tests.api.conftest import Stage
-from tests.api.icredit.client import MarketClient
-from tests.api.sunmi.client import CameraClient
-from tests.fakes import FakeClock, FakePictures
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.stage import Stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.fakes import FakeClock, FakePictures
 
 
 class Shop(Struct, frozen=True):

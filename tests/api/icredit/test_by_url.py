@@ -7,10 +7,10 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
-from tests.api.icredit.client import failure, persons
 from tests.api.icredit.conftest import ANN_URL
 from tests.api.icredit.contract import Shop
-from tests.fakes import FakePictures, FakeVision, Person, picture
+from tests.support.api.icredit.client import failure, persons
+from tests.support.fakes import FakePictures, FakeVision, Person, picture
 
 ENROL = {"CONTROL_TYPE": "0", "IMAGE_TYPE": "1", "PERSON_GROUP_LABEL": "vip"}
 SEARCH = ENROL | {"CONTROL_TYPE": "1"}

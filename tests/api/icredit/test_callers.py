@@ -3,9 +3,9 @@ from chalice.app import Chalice
 
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.gateway import FORM, Reply, send
-from tests.api.icredit.client import MANAGE, PATHS, QUERY, MarketClient
-from tests.api.sunmi.client import CameraClient
+from tests.support.api.gateway import FORM, Reply, send
+from tests.support.api.icredit.client import MANAGE, PATHS, QUERY, MarketClient
+from tests.support.api.sunmi.client import CameraClient
 
 
 def is_exhausted(reply: Reply) -> bool:

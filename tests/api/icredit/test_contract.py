@@ -23,9 +23,10 @@ from chalicelib.core.model import Credentials, Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Estimates, PictureRules
 from chalicelib.vision.pictures.image import read
-from tests.adapters.web.hostile_urls import ONE_OF_EACH_KIND, Internet
-from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
-from tests.api.icredit.client import (
+from tests.api.icredit.conftest import ANN_URL
+from tests.api.icredit.contract import Rules, Shop
+from tests.support.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
+from tests.support.api.icredit.client import (
     ANALYSIS,
     EVER,
     MANAGE,
@@ -38,10 +39,9 @@ from tests.api.icredit.client import (
     persons,
     tokens,
 )
-from tests.api.icredit.conftest import ANN_URL
-from tests.api.icredit.contract import Rules, Shop
-from tests.api.sunmi.client import CameraClient
-from tests.fakes import FakeVision, Person, picture
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.fakes import FakeVision, Person, picture
+from tests.support.web.hostile_urls import ONE_OF_EACH_KIND, Internet
 
 RULES = Rules()
 rule = RULES.rule

@@ -5,13 +5,13 @@ import re
 from typing import Any
 
 from chalicelib.api.icredit.operation import CODES
-from tests.api.contract import names, rules_of, section, shown, tables, unquoted
 from tests.api.icredit import (
     test_contract,
 )
-from tests.api.icredit.client import EVER, MarketClient, encoded, failure, tokens
 from tests.api.icredit.contract import Shop
-from tests.fakes import Person, picture
+from tests.support.api.contract import names, rules_of, section, shown, tables, unquoted
+from tests.support.api.icredit.client import EVER, MarketClient, encoded, failure, tokens
+from tests.support.fakes import Person, picture
 
 PAGE = rules_of("icredit")
 ANN = picture(Person(1))

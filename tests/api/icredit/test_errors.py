@@ -9,9 +9,9 @@ from chalicelib.api.icredit.operation import CODES
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
 from chalicelib.services.deletion.deletion import Deleted
-from tests.api.conftest import Stage
-from tests.api.icredit.client import MarketClient, failure
-from tests.api.sunmi.test_errors import tree
+from tests.support.api.errors import tree
+from tests.support.api.icredit.client import MarketClient, failure
+from tests.support.api.stage import Stage
 
 
 @pytest.mark.parametrize("error", list(tree()))

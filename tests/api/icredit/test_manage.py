@@ -1,10 +1,10 @@
 import pytest
 
 from chalicelib.services import Services
-from tests.api.gateway import MULTIPART, Part, multipart
-from tests.api.icredit.client import MarketClient, encoded, failure, persons
-from tests.api.sunmi.client import CameraClient
-from tests.fakes import Person, picture
+from tests.support.api.gateway import MULTIPART, Part, multipart
+from tests.support.api.icredit.client import MarketClient, encoded, failure, persons
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.fakes import Person, picture
 
 ANN, BOB = picture(Person(1)), picture(Person(2))
 LABELS = {"LABLE_A": "会员类型", "LABLE_B": "会员等级", "LABLE_C": "写字楼", "LABLE_D": "负一层停车场"}

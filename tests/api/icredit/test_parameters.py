@@ -17,9 +17,9 @@ from chalicelib.core.items import PageTokens
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import Labels
 from chalicelib.core.observations import ObservationFilter
-from tests.api.gateway import MULTIPART, Part, multipart
-from tests.api.icredit.client import EVER, MarketClient, encoded, failure, persons
-from tests.fakes import Person, picture
+from tests.support.api.gateway import MULTIPART, Part, multipart
+from tests.support.api.icredit.client import EVER, MarketClient, encoded, failure, persons
+from tests.support.fakes import Person, picture
 
 ANN = picture(Person(1))
 

@@ -4,11 +4,11 @@ import pytest
 
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
-from tests import photos as at_hand
-from tests.api.conftest import make_stage
-from tests.api.icredit.client import MarketClient, amounts, persons, tokens
-from tests.api.sunmi.client import CameraClient
-from tests.fakes import FakeClock
+from tests.support.api.icredit.client import MarketClient, amounts, persons, tokens
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.fakes import FakeClock
+from tests.support.pictures import photos as at_hand
 
 EMOTIONS = {"HAPPY", "SAD", "ANGRY", "FEAR", "SURPRISE", "DISGUST", "NEUTRAL", "CONTEMPT"}
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.api.icredit.client import MarketClient, tokens
-from tests.fakes import FakeClock, Person, picture
+from tests.support.api.icredit.client import MarketClient, tokens
+from tests.support.fakes import FakeClock, Person, picture
 
 _PERSON = """"PERSON_TOKEN":"3JDHFJDH3S2323HYGSGD213",%s"AGE":"35","BEAUTY":"95","GENDER":"MALE","EMOTION_TYPE":"HAPPY",
 "EMOTION_SCORE":"55",%s"PERSON_GROUP_LABEL":"VIP会员\""""

@@ -7,8 +7,8 @@ from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.vision.pipeline import FacePipeline
-from tests.api.conftest import Stage, make_stage
-from tests.api.rekognition.client import client
+from tests.support.api.rekognition.client import client
+from tests.support.api.stage import Stage, make_stage
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from chalicelib.core.errors import GroupExists
 from chalicelib.core.model import NO_LABELS, Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
-from tests.api.rekognition.client import client, refused
-from tests.fakes import FakeClock, Person, picture
+from tests.support.api.rekognition.client import client, refused
+from tests.support.fakes import FakeClock, Person, picture
 
 
 def test_a_list_goes_on_if_the_collection_at_the_pages_end_was_deleted(rekognition: Any, services: Services) -> None:

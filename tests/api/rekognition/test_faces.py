@@ -10,26 +10,19 @@ from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Item
 from chalicelib.services import Services
-from tests.api.rekognition.client import client, refused
-from tests.fakes import FakeClock, Person, picture
-from tests.services.meanwhile import side_by_side
+from tests.support.api.rekognition.client import client, refused
+from tests.support.api.rekognition.faces import ids, image
+from tests.support.fakes import FakeClock, Person, picture
+from tests.support.meanwhile import side_by_side
 
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 6})
 """As programs have it: what is sent twice in one second is signed again."""
-
-
-def image(*people: Person) -> dict[str, bytes]:
-    return {"Bytes": picture(*people)}
 
 
 def observed(services: Services) -> list[Item]:
     """All observations of the shop."""
     partitions = [keys.observations("shop", day) for day in range(20_000, 22_000)]
     return [item for each in partitions for item in services.ports.storage.items.query(keys.OBSERVATIONS, each).items]
-
-
-def ids(answer: dict[str, Any]) -> list[str]:
-    return [one["Face"]["FaceId"] for one in answer["FaceRecords"]]
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import photos
-from tests.api.rekognition.client import environment
-from tests.faults.server import Server
-from tests.npm import NODE, installed
+from tests.support.api.rekognition.client import environment
+from tests.support.box.server import Server
+from tests.support.npm import NODE, installed
+from tests.support.pictures import photos
 
 PROGRAM = Path(__file__).with_name("javascript")
 

@@ -20,11 +20,11 @@ from chalicelib.api.rekognition import SignedHosts
 from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.conftest import make_stage
-from tests.api.function_url import event_of, function_url, rekognition
-from tests.api.gateway import LAMBDAS_ID, send
-from tests.api.rekognition.client import error_of
-from tests.fakes import Person, picture
+from tests.support.api.function_url import event_of, function_url, rekognition
+from tests.support.api.gateway import LAMBDAS_ID, send
+from tests.support.api.rekognition.client import error_of
+from tests.support.api.stage import make_stage
+from tests.support.fakes import Person, picture
 
 IMAGE = {"Bytes": picture(Person(1))}
 TARGET = {"X-Amz-Target": "RekognitionService.ListCollections", "Content-Type": CONTENT_TYPE}

@@ -11,11 +11,11 @@ from chalicelib.api.rekognition.operation import in_words
 from chalicelib.core.errors import GroupNotFound, RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.conftest import Failing, Stage
-from tests.api.rekognition import signed
-from tests.api.rekognition.client import error_of
-from tests.api.sunmi.test_errors import instance, tree
-from tests.fakes import FakeClock, Person, picture
+from tests.support.api.errors import instance, tree
+from tests.support.api.rekognition import signed
+from tests.support.api.rekognition.client import error_of
+from tests.support.api.stage import Failing, Stage
+from tests.support.fakes import FakeClock, Person, picture
 
 IMAGE = {"Bytes": picture(Person(1))}
 

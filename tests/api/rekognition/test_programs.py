@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from chalicelib.services import Services
-from tests import photos
+from tests.support.pictures import photos
 
 
 def bytes_of(file: str) -> dict[str, bytes]:

@@ -6,8 +6,8 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from chalicelib.services.recognition.stored_pictures import StoredPictures
-from tests.api.rekognition.client import refused
-from tests.fakes import FakeObjects, Person, picture
+from tests.support.api.rekognition.client import refused
+from tests.support.fakes import FakeObjects, Person, picture
 
 ANN, BOB = picture(Person(1)), picture(Person(2))
 REFUSED = (

@@ -7,9 +7,9 @@ import pytest
 from chalicelib.api.v1.wire import PICTURES
 from chalicelib.core.decision import MATCH
 from chalicelib.services import Services
-from regulars_lab.rigs.synthetic import write_faces
-from tests.api.rekognition.test_faces import ids, image
-from tests.fakes import FakeVision, Person, picture
+from tests.support.api.rekognition.faces import ids, image
+from tests.support.book.synthetic import write_faces
+from tests.support.fakes import FakeVision, Person, picture
 
 SOMEBODY = 999_999
 """Whom none of the made faces is like: they are made of the numbers from 0 on."""

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from chalicelib.services import Services
-from tests.api.rekognition.client import refused
-from tests.api.rekognition.test_faces import ids, image
-from tests.fakes import FakeClock, Person
+from tests.support.api.rekognition.client import refused
+from tests.support.api.rekognition.faces import ids, image
+from tests.support.fakes import FakeClock, Person
 
 ANN = {"CollectionId": "staff", "UserId": "ann"}
 BOB = {"CollectionId": "staff", "UserId": "bob"}

@@ -11,14 +11,14 @@ from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.api.conftest import make_stage
-from tests.api.sunmi.client import CameraClient
-from tests.api.sunmi.samples import furnish
-from tests.fakes import FakeClock, FakeVision
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.sunmi.samples import furnish
+from tests.support.fakes import FakeClock, FakeVision
 
 
 class Furnished(Struct, frozen=True):
-    """A data folder whose tenant `shop` is furnished: tests/api/sunmi/samples.py."""
+    """A data folder whose tenant `shop` is furnished: tests/support/api/sunmi/samples.py."""
 
     folder: Path
     credentials: Credentials

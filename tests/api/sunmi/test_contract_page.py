@@ -9,12 +9,12 @@ from chalicelib.api.http import CHARSETS
 from chalicelib.api.sunmi.endpoint import LISTED
 from chalicelib.api.sunmi.request import ITEMS, PUBLIC
 from chalicelib.api.sunmi.routes import ENDPOINTS
-from tests.api.contract import Table, names, rules_of, section, shown, tables, unquoted
 from tests.api.sunmi import test_contract as rules
 from tests.api.sunmi import test_reading as reading
 from tests.api.sunmi import test_requests as requests
-from tests.api.sunmi.client import CameraClient
-from tests.api.sunmi.samples import SAMPLES
+from tests.support.api.contract import Table, names, rules_of, section, shown, tables, unquoted
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.sunmi.samples import SAMPLES
 
 PAGE = rules_of("sunmi")
 ALWAYS = {0, 1, 2, 3, 5, 7, 211}

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import pytest
 
 from chalicelib.api.sunmi import endpoint as ours
@@ -8,7 +6,6 @@ from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
 from chalicelib.core.errors import (
     AttributeNotFound,
     Busy,
-    ConditionFailed,
     DefaultGroup,
     FaceExists,
     FaceNotFound,
@@ -22,20 +19,11 @@ from chalicelib.core.errors import (
     WrongAttributeCount,
 )
 from chalicelib.core.model import Group, Tenant
-from tests.api.conftest import Stage
-from tests.api.sunmi.client import CameraClient
-from tests.api.sunmi.source import LISTED
-from tests.fakes import Person, picture
-
-
-def tree(root: type[RegularsError] = RegularsError) -> Iterator[type[RegularsError]]:
-    yield root
-    for child in root.__subclasses__():
-        yield from tree(child)
-
-
-def instance(error: type[RegularsError]) -> RegularsError:
-    return ConditionFailed(frozenset({"seq"})) if error is ConditionFailed else error("why")
+from tests.support.api.errors import instance, tree
+from tests.support.api.stage import Stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.sunmi.source import LISTED
+from tests.support.fakes import Person, picture
 
 
 def test_each_endpoint_lists_what_its_section_of_the_source_lists() -> None:

@@ -11,10 +11,10 @@ from PIL import Image
 from chalicelib.bootstrap import build
 from chalicelib.core.pictures import DetectedFace, PictureRules
 from chalicelib.vision.pictures import image as image_reading
-from tests.api.conftest import Stage
-from tests.api.gateway import Part
-from tests.api.sunmi.client import CameraClient
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.support.api.gateway import Part
+from tests.support.api.stage import Stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.fakes import FakeClock, FakeVision, Person, picture
 
 ANN, BOB = picture(Person(1)), picture(Person(2))
 

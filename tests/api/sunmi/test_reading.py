@@ -8,7 +8,8 @@ from chalicelib.api.forms import Form
 from chalicelib.api.http import Part
 from chalicelib.api.sunmi.request import Parameters, SignType, is_signed, read_list, sign
 from chalicelib.core.errors import InvalidInput
-from tests.api.sunmi.client import hmac_sign, md5_sign
+from tests.api.sunmi.signed import COMPANY, DEVICE
+from tests.support.api.sunmi.client import hmac_sign, md5_sign
 
 OWN = frozenset({"name", "description", "faceid", "pic", "item1"})
 
@@ -120,22 +121,6 @@ def test_ids_have_1_to_250_characters(text: str) -> None:
     with pytest.raises(InvalidInput, match="250 characters"):
         parameters(("faceid_list", text)).ids("faceid_list")
 
-
-DEVICE = {"app_id": "JO83UNV983U9OR", "random": "289192", "sn": "FS101D8BS00106", "timestamp": "1593029283"}
-
-COMPANY = {
-    "app_id": "87F380B846C51FF7",
-    "company_id": "10000",
-    "company_name": "myCompany",
-    "contact_person": "LiLei",
-    "phone": "13166668888",
-    "random": "289192",
-    "shop_id": "100001",
-    "shop_nam": "myShop",
-    "sunmi_shop_key": "MG4LJ5ERHUBDMF5XOOU8",
-    "sunmi_shop_no": "470826116009",
-    "timestamp": "1603718252",
-}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 

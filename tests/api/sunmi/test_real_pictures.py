@@ -6,12 +6,12 @@ from PIL import Image
 
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from tests import photos as at_hand
-from tests.api.conftest import make_stage
-from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.walk import call, walk
-from tests.fakes import FakeClock
-from tests.faults.recount import disagreements
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.book.recount import disagreements
+from tests.support.fakes import FakeClock
+from tests.support.pictures import photos as at_hand
 
 
 @pytest.fixture

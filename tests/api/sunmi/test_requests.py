@@ -10,31 +10,19 @@ from msgspec.structs import replace
 
 from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
 from chalicelib.services import Services
-from tests.api.conftest import Stage
-from tests.api.gateway import FORM, MULTIPART, Reply, send
-from tests.api.sunmi.client import CameraClient, Pairs, Signed, hmac_sign, md5_sign
-from tests.api.sunmi.samples import MUTATIONS, SAMPLES
-from tests.fakes import FakeClock
+from tests.api.sunmi.codes import CODES
+from tests.api.sunmi.requests import code, request
+from tests.support.api.gateway import FORM, MULTIPART, Reply, send
+from tests.support.api.stage import Stage
+from tests.support.api.sunmi.client import CameraClient, Pairs, Signed, hmac_sign, md5_sign
+from tests.support.api.sunmi.samples import MUTATIONS, SAMPLES
+from tests.support.fakes import FakeClock
 
 PATH = "/openapi/face/getGroupList"
 
 every_endpoint = pytest.mark.parametrize("endpoint", SAMPLES)
 of_each_kind = pytest.mark.parametrize("endpoint", ["getGroupList", "addFaceInfoItem", "addFace"])
 """A read, a change, and a change with a file. What is common to all endpoints is one class (sunmi/endpoint.py)."""
-
-
-def request(camera: CameraClient, endpoint: str, **public: str) -> Signed:
-    """The endpoint's sample with these public parameters in place of its own, signed as it is sent."""
-    signed = SAMPLES[endpoint].signed(camera, endpoint)
-    pairs = [pair for pair in signed.pairs if pair[0] not in {"sign", *public}]
-    pairs += [(name, value) for name, value in public.items() if name != "sign"]
-    return replace(signed, pairs=[*pairs, ("sign", public.get("sign") or md5_sign(pairs, camera.key))])
-
-
-def code(signed: Signed) -> int:
-    answer = signed.answer()
-    assert answer["code"] == 0 or answer["msg"]
-    return int(answer["code"])
 
 
 def now(camera: CameraClient, offset_s: float = 0) -> str:
@@ -296,59 +284,6 @@ SENT: Mapping[str, str | None] = {
     "huge": "9" * 40,
 }
 
-ANY_TEXT = (0, 0, 0, 0, 0, 0)
-MALFORMED = (2, 2, 2, 2, 2, 2)
-A_GROUP = (2, 2, 204, 204, 204, 204)
-MAYBE_A_NUMBER = (0, 0, 2, 2, 2, 2)
-A_VALUE = (0, 0, 2, 0, 0, 0)
-A_FILE_SENT_AS_TEXT = (2, 2, 2, 2, 2, 2)
-
-CODES: dict[tuple[str, str], tuple[int, ...]] = {
-    ("createGroup", "name"): (2, 201, 201, 0, 0, 0),
-    ("createGroup", "capacity"): (2, 2, 2, 2, 212, 212),
-    ("createGroup", "description"): (2, 0, 2, 0, 0, 0),
-    ("updateGroup", "old_name"): A_GROUP,
-    ("updateGroup", "name"): (2, 201, 201, 0, 0, 0),
-    ("updateGroup", "capacity"): (2, 2, 2, 2, 212, 212),
-    ("updateGroup", "description"): (2, 0, 2, 0, 0, 0),
-    ("updateMigration", "arrive_times"): MALFORMED,
-    ("updateMigration", "period"): MALFORMED,
-    ("deleteGroup", "name"): A_GROUP,
-    ("addFaceInfoItem", "num"): (2, 2, 2, 2, 241, 241),
-    ("addFaceInfoItem", "group_name"): A_GROUP,
-    ("addFaceInfoItem", "name_list"): (2, 2, 242, 2, 0, 0),
-    ("removeFaceInfoItem", "num"): (2, 2, 2, 2, 241, 241),
-    ("removeFaceInfoItem", "group_name"): A_GROUP,
-    ("removeFaceInfoItem", "name_list"): (2, 2, 242, 2, 243, 243),
-    ("getFaceInfoItem", "group_name"): A_GROUP,
-    ("addFace", "group_name"): A_GROUP,
-    ("addFace", "faceid"): (0, 0, 2, 2, 0, 0),
-    ("addFace", "pic"): A_FILE_SENT_AS_TEXT,
-    ("addFace", "age"): MAYBE_A_NUMBER,
-    ("addFace", "gender"): MAYBE_A_NUMBER,
-    ("addFace", "new_group_name"): ANY_TEXT,
-    ("addFace", "item1"): A_VALUE,
-    **{("addFace", f"item{place}"): ANY_TEXT for place in range(2, 6)},
-    ("deleteFace", "num"): MALFORMED,
-    ("deleteFace", "group_name"): A_GROUP,
-    ("deleteFace", "faceid_list"): (2, 2, 2, 2, 0, 0),
-    ("updateFace", "group_name"): A_GROUP,
-    ("updateFace", "faceid"): (2, 2, 207, 207, 207, 207),
-    ("updateFace", "new_group_name"): (0, 0, 204, 204, 204, 204),
-    ("updateFace", "pic"): (0, 0, 2, 2, 2, 2),
-    ("updateFace", "age"): MAYBE_A_NUMBER,
-    ("updateFace", "gender"): MAYBE_A_NUMBER,
-    ("updateFace", "item1"): A_VALUE,
-    **{("updateFace", f"item{place}"): ANY_TEXT for place in range(2, 6)},
-    ("getFace", "faceid"): MALFORMED,
-    ("getFaceList", "group_name"): MALFORMED,
-    ("getFaceList", "page_num"): (0, 0, 2, 2, 2, 0),
-    ("getFaceList", "page_size"): MAYBE_A_NUMBER,
-    ("getFaceByArrival", "group_name"): (2, 2, 207, 207, 207, 207),
-    ("getFaceByArrival", "num"): MAYBE_A_NUMBER,
-    ("getFaceByPicture", "pic"): A_FILE_SENT_AS_TEXT,
-}
-"""The code for each of SENT, in its order."""
 
 STAYS_IN_VIP = {"updateFace": {"new_group_name": None}}
 """Item values are judged by the attributes of the group that the face goes to."""

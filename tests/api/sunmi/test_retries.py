@@ -14,12 +14,12 @@ from chalicelib.core.errors import Busy, FaceExists, RegularsError, StorageUnava
 from chalicelib.core.model import Face, Profile, Tenant
 from chalicelib.services.idempotency import Answer, AnsweredAlready, RequestId
 from chalicelib.settings import Settings
-from tests.api.conftest import Stage, make_stage
-from tests.api.gateway import Part
-from tests.api.sunmi.client import CameraClient, Signed, md5_sign
-from tests.api.sunmi.samples import ANN, BOB, MUTATIONS, SAMPLES, jpeg
-from tests.api.sunmi.test_requests import code, request
-from tests.fakes import FakeClock, FakeVision
+from tests.api.sunmi.requests import code, request
+from tests.support.api.gateway import Part
+from tests.support.api.stage import Stage, make_stage
+from tests.support.api.sunmi.client import CameraClient, Signed, md5_sign
+from tests.support.api.sunmi.samples import ANN, BOB, MUTATIONS, SAMPLES, jpeg
+from tests.support.fakes import FakeClock, FakeVision
 
 GROUP = [("name", "vip"), ("capacity", "10"), ("description", "")]
 

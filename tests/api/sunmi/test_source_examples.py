@@ -14,11 +14,11 @@ from chalicelib.core import keys
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
-from tests.api.gateway import FORM, Reply, send
-from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
-from tests.api.sunmi.samples import ANN, BOB
-from tests.api.sunmi.source import SECTIONS, Section
-from tests.fakes import Person, picture
+from tests.support.api.gateway import FORM, Reply, send
+from tests.support.api.sunmi.client import CameraClient, Pairs, md5_sign
+from tests.support.api.sunmi.samples import ANN, BOB
+from tests.support.api.sunmi.source import SECTIONS, Section
+from tests.support.fakes import Person, picture
 
 BOUNDARY = "-" * 26 + "962974737227706390007700"
 PICTURE = "(binary data of picture)"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.api.sunmi.client import CameraClient
+from tests.support.api.sunmi.client import CameraClient
 
 
 @dataclass(frozen=True)

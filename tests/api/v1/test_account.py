@@ -18,11 +18,11 @@ from chalicelib.services.account import OF_MIGRATION
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.groups import ARRIVE_TIMES, PERIOD_DAYS
 from regulars.cli import main
-from tests.api.conftest import make_stage
-from tests.api.samples import OTHER_SETTINGS as OTHER
-from tests.api.v1.client import V1Client, document
-from tests.fakes import RULES, FakeClock, Person, photo, picture
-from tests.services.sightings.book import Book, shot
+from tests.support.api.samples import OTHER_SETTINGS as OTHER
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import V1Client, document
+from tests.support.book.book import Book, shot
+from tests.support.fakes import RULES, FakeClock, Person, photo, picture
 
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
 

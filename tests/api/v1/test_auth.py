@@ -2,9 +2,9 @@ import pytest
 
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.services import Services
-from tests.api.gateway import send
-from tests.api.v1.client import V1Client, offer_of, require_as_documented
-from tests.fakes import FakeClock
+from tests.support.api.gateway import send
+from tests.support.api.v1.client import V1Client, offer_of, require_as_documented
+from tests.support.fakes import FakeClock
 
 CAMERAS = "/v1/cameras"
 

@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib.core.captures import RULES
 from chalicelib.services import Services
-from tests.api.icredit.client import MarketClient, tokens
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.support.api.icredit.client import MarketClient, tokens
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock, FakeVision, Person, picture
 
 MINUTES, HOURS, DAYS = 1, 60, 24 * 60
 DECIDED = ("score", "threshold", "gallery_size", "false_match_probability", "by")

@@ -7,9 +7,9 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.services import Services
 from chalicelib.services.cameras import MAX_BYTES
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client, offer_of
-from tests.fakes import FakeClock
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client, offer_of
+from tests.support.fakes import FakeClock
 
 CAMERAS = "/v1/cameras"
 NEW = {

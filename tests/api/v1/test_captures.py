@@ -16,10 +16,10 @@ from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import sighting_item
 from chalicelib.services import Services
-from tests.api.gateway import MULTIPART, Part, Reply, multipart
-from tests.api.v1.client import HOST, V1Client, offer_of
-from tests.fakes import FakeClock, Person, picture
-from tests.services.statistics.recount import items_of
+from tests.support.api.gateway import MULTIPART, Part, Reply, multipart
+from tests.support.api.v1.client import HOST, V1Client, offer_of
+from tests.support.book.recount_statistics import items_of
+from tests.support.fakes import FakeClock, Person, picture
 
 UPLOADS = "/v1/captures/uploads"
 

@@ -12,15 +12,15 @@ from chalicelib.core import erasures, signing
 from chalicelib.core.model import Credentials
 from chalicelib.core.roles import Role
 from chalicelib.services import Services
-from regulars_lab.rigs.book_with import book_with
-from tests.api.conftest import Stage
-from tests.api.icredit.client import MarketClient
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.api.v1.test_merges import see
-from tests.fakes import FakeClock, Person, photo, picture
-from tests.services.meanwhile import Meanwhile
-from tests.several_faces import several_faces
+from tests.api.v1.seen import see
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.stage import Stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.book.book_with import book_with
+from tests.support.book.several_faces import several_faces
+from tests.support.fakes import FakeClock, Person, photo, picture
+from tests.support.meanwhile import Meanwhile
 
 GIVEN = "2026-02-28T09:00:00.000Z"
 

@@ -4,10 +4,10 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.core.model import Credentials
-from tests.api.icredit.client import MarketClient
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock
+from tests.support.api.icredit.client import MarketClient
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock
 
 
 def test_a_new_key_takes_the_place_of_the_old_one_and_shows_when_it_is_used(

@@ -20,8 +20,8 @@ from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.captures import captures as capture_pages
 from chalicelib.services.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
 from regulars.openapi import PATH, PATHS, written, written_paths
-from tests.api.v1.client import V1Client, document
-from tests.api.v1.document import names_of
+from tests.support.api.v1.client import V1Client, document
+from tests.support.api.v1.document import names_of
 
 PAGE_SIZES = range(1, 101)
 

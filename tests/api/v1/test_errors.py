@@ -6,9 +6,9 @@ from chalice.app import Chalice
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.blueprint import blueprint
 from chalicelib.core.errors import Busy, RegularsError, Unusable, concerning
-from tests.api.conftest import Stage
-from tests.api.sunmi.test_errors import instance, tree
-from tests.api.v1.client import V1Client, document
+from tests.support.api.errors import instance, tree
+from tests.support.api.stage import Stage
+from tests.support.api.v1.client import V1Client, document
 
 NAMED = {
     **dict.fromkeys(("InvalidInput", "IllegalGroupName", "IllegalCapacity", "DefaultGroup", "IllegalAttribute"), 400),

@@ -9,10 +9,10 @@ from chalicelib.core import keys
 from chalicelib.core.model import Credentials
 from chalicelib.core.ports import Put
 from chalicelib.services import Services
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock, Person, photo, picture
-from tests.services.statistics.recount import items_of
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.book.recount_statistics import items_of
+from tests.support.fakes import FakeClock, Person, photo, picture
 
 FRESH = {
     "number": None,

@@ -3,8 +3,8 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.services import Services
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock
 
 BOXES = 21
 

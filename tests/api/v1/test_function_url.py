@@ -8,10 +8,10 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.api.application import CAMERAS_PATHS
-from tests.api.function_url import event_of
-from tests.api.gateway import LAMBDAS_ID
-from tests.api.v1.client import V1Client, offer_of
-from tests.fakes import FakeClock
+from tests.support.api.function_url import event_of
+from tests.support.api.gateway import LAMBDAS_ID
+from tests.support.api.v1.client import V1Client, offer_of
+from tests.support.fakes import FakeClock
 
 
 def called(app: Chalice, method: str, path: str, key: str | None, body: object = None) -> tuple[int, Any]:

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import Person, picture
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from chalicelib.core.model import Credentials
 from chalicelib.core.webhooks import FAILING_FROM, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.webhooks import FILTERS, MAX_ANNOUNCED, MAX_HOOKS
-from tests.api.v1.client import V1Client, document
+from tests.support.api.v1.client import V1Client, document
 
 HOOKS = "/v1/hooks"
 URL = "https://shop.example:8443/hook?shop=12"

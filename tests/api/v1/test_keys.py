@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock, Person, picture
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock, Person, picture
 
 KEYS = "/v1/keys"
 

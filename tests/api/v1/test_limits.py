@@ -1,6 +1,6 @@
 from chalicelib.services import Services
 from chalicelib.services.access.rates import Rates
-from tests.api.v1.client import V1Client
+from tests.support.api.v1.client import V1Client
 
 
 def test_a_key_may_send_its_burst_and_then_comes_again_when_it_is_told(v1: V1Client, services: Services) -> None:

@@ -15,13 +15,13 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.services import Services
-from tests.api.conftest import make_stage
-from tests.api.gateway import MULTIPART, Part, multipart
-from tests.api.v1.client import HOST, V1Client
-from tests.examples import drawn
-from tests.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
-from tests.services.statistics.recount import items_of
-from tests.vision.test_image import RULES
+from tests.support.api.gateway import MULTIPART, Part, multipart
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import HOST, V1Client
+from tests.support.book.recount_statistics import items_of
+from tests.support.examples import drawn
+from tests.support.pictures.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
+from tests.support.pictures.rules import RULES
 
 FORMS = ("json", "bare", "multipart")
 

@@ -12,10 +12,10 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.services.access.rates import Rates
-from tests.api.gateway import Reply
-from tests.api.v1.client import V1Client
-from tests.devices import BY_HTTPS, PRESENT, Device, asked, invitation_of, sign_in
-from tests.fakes import FakeClock
+from tests.support.api.devices import BY_HTTPS, PRESENT, Device, asked, invitation_of, sign_in
+from tests.support.api.gateway import Reply
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock
 
 KINDS = ("member", "session", "challenge")
 MEMBERS, SESSION, CHALLENGE = "/v1/members", "/v1/session", "/v1/session/challenge"

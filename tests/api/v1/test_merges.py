@@ -2,17 +2,11 @@ import pytest
 
 from chalicelib.core.model import Decision
 from chalicelib.services import Services
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import RULES, FakeClock, Person, picture
-from tests.faults.recount import disagreements
-
-
-def see(v1: V1Client, services: Services, minutes_ago: int, person: Person) -> tuple[str, str]:
-    """Who somebody is taken for on a capture, and the sighting's id."""
-    capture = v1.take(services, picture(person), minutes_ago)
-    (sighting,) = v1.done("GET", f"/v1/captures/{capture.id}", camera="door")["sightings"]
-    return sighting["face"], sighting["id"]
+from tests.api.v1.seen import see
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.book.recount import disagreements
+from tests.support.fakes import RULES, FakeClock, Person, picture
 
 
 def test_captures_name_the_face_that_their_sighting_is_of_now(door: V1Client, services: Services) -> None:

@@ -14,11 +14,11 @@ from chalicelib.core.erasures import SETTLED
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.vision.pipeline import FacePipeline
-from tests.api.conftest import make_stage
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock
-from tests.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
-from tests.vision.test_image import RULES
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock
+from tests.support.pictures.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
+from tests.support.pictures.rules import RULES
 
 OF_TWO = ("people/obama_2.jpg", "people/biden_2.jpg")
 """Other photos of the two people in TWO."""

@@ -11,12 +11,12 @@ from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Credentials, Label
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
-from tests import photos as at_hand
-from tests.api.conftest import make_stage
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import HOST, V1Client
-from tests.fakes import RULES, Person, picture
-from tests.faults.recount import disagreements
+from tests.support.api.stage import make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import HOST, V1Client
+from tests.support.book.recount import disagreements
+from tests.support.fakes import RULES, Person, picture
+from tests.support.pictures import photos as at_hand
 
 HALF_LIKE = Person(1, likeness=0.5, side_px=64.0)
 

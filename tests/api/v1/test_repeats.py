@@ -10,11 +10,11 @@ import pytest
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core import keys
 from chalicelib.core.items import every
-from tests.api.gateway import Reply
-from tests.fakes import Person, picture
-from tests.faults.shop import EVA, Box, Shop, prepared
-from tests.faults.use_cases import V1, UseCase
-from tests.services.statistics.recount import items_of
+from tests.support.api.gateway import Reply
+from tests.support.book.recount_statistics import items_of
+from tests.support.fakes import Person, picture
+from tests.support.faults.shop import EVA, Box, Shop, prepared
+from tests.support.faults.use_cases import V1, UseCase
 
 HEADER = "Idempotency-Key"
 NEW, PHOTO = (base64.b64encode(picture(one)).decode() for one in (Person(70), Person(EVA, side_px=60.0)))

@@ -7,8 +7,8 @@ from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core.model import Credentials
 from chalicelib.core.roles import Role
 from chalicelib.services import Services
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, picture
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import Person, picture
 
 
 def routes(table: str) -> set[str]:

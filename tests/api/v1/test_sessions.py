@@ -9,8 +9,8 @@ from chalicelib.core.model import Credentials
 from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.services.access.rates import Rates
-from tests.api.gateway import Reply
-from tests.api.v1.client import HOST, V1Client
+from tests.support.api.gateway import Reply
+from tests.support.api.v1.client import HOST, V1Client
 
 SESSION, KEYS = "/v1/session", "/v1/keys"
 JSON = {"Content-Type": "application/json"}

@@ -21,9 +21,9 @@ from chalicelib.core import telemetry
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import Gender
 from chalicelib.core.values import time_text
-from tests.api.gateway import send
-from tests.api.v1.client import V1Client
-from tests.fakes import FakeClock
+from tests.support.api.gateway import send
+from tests.support.api.v1.client import V1Client
+from tests.support.fakes import FakeClock
 
 CAMERAS = "/v1/cameras"
 

@@ -13,9 +13,9 @@ from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.model import STRANGER
 from regulars.backup.after import since
 from regulars.cli import main
-from tests.fakes import Person
-from tests.services.erasure import person
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book import person
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.fakes import Person
 
 Captured = pytest.CaptureFixture[str]
 FACES = ("held", "free", "restricted", "lifted", "withdrawn", "deleted", "survivor", "merged", "gone", "its-other")

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,8 +26,7 @@ from chalicelib.core.ports import Put
 from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from chalicelib.settings import Settings
-from chalicelib.storage import DATABASE, opened
+from chalicelib.storage import DATABASE
 from regulars.backup import archive
 from regulars.backup.backup import backup, not_copied, restore
 from regulars.cli import main
@@ -36,38 +34,18 @@ from regulars.clients import Connection
 from regulars.demo import run
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
 from regulars.serve.server import beginning
-from regulars.tenants import credentials
 from regulars.tenants.credentials import CredentialsFile
-from regulars_lab.rigs.dialects import Sunmi
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.faults.recount import disagreements, every_face
-from tests.faults.server import Server
-from tests.services.sightings.book import MONDAY, Book, shot
-
-
-def settings(data: Path) -> Settings:
-    return Settings(storage=data)
+from tests.support.api.over_http import Sunmi
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.recount import disagreements, every_face
+from tests.support.box.server import Server
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
+from tests.support.storage.data_folder import everything, settings
 
 
 def services_on(data: Path, clock: FakeClock) -> Services:
     vision = FakeVision()
     return build(settings(data), clock=clock, vision=lambda: vision)
-
-
-def everything(data: Path) -> dict[str, Any]:
-    """Items, messages and objects, read from the folder itself."""
-    storage = opened(settings(data), FakeClock())
-    try:
-        file: Any = storage.items
-        with file.file.reading() as connection:
-            found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in ("items", "index_rows")}
-            found["messages"] = connection.execute("SELECT queue, body FROM messages").fetchall()
-    finally:
-        storage.close()
-    places = [place for place in ("blobs", "captures", "secrets", credentials.FILE) if (data / place).exists()]
-    files = [file for place in places for file in [data / place, *(data / place).rglob("*")] if file.is_file()]
-    objects = {str(file.relative_to(data)): file.read_bytes() for file in files}
-    return {**found, "objects": objects}
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from infra.storage import storage
 from regulars.backup.backup import backup, restore
 from regulars.backup.cloud_backup import with_new_secrets
 from regulars.errors import DamagedFile, OperatorError
-from tests.adapters.emulated import storage_stack
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.faults.recount import disagreements, every_face
+from tests.support.book.recount import disagreements, every_face
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
+from tests.support.storage.emulated import storage_stack
 
 NEW = "regulars-new"
 

@@ -10,8 +10,8 @@ from regulars.cli import main
 from regulars.demo import registry_photos, run
 from regulars.demo.story import Part, Step
 from regulars.errors import NoPictures
-from tests.docs.session import ROOT
-from tests.vision.album import labels
+from tests.support.box.session import ROOT
+from tests.support.pictures.album import labels
 
 STEPS = [
     Step(Part.ENROL, "faces", "ann_1.jpg", "enrolled as ann", True, 61.0),

@@ -202,3 +202,7 @@ def table_name(stack: str, resource: Mapping[str, Any]) -> str:
 
 def refused(operation: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": "ValidationError", "Message": message}}, operation)
+
+
+def yes() -> bool:
+    return True

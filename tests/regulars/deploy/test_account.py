@@ -10,8 +10,7 @@ from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
-from tests.regulars.deploy.cloud import Lambda, Session
-from tests.regulars.deploy.test_first_deployment import yes
+from tests.regulars.deploy.cloud import Lambda, Session, yes
 
 STACK = "regulars-test"
 WHOLE = template.whole()

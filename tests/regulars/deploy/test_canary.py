@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core.keys import TENANTS
 from regulars.deploy.canary import add_canary
-from tests.adapters.emulated import Aws, storage_stack
+from tests.support.storage.emulated import Aws, storage_stack
 
 
 @pytest.fixture(scope="module")

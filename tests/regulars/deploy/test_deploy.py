@@ -15,8 +15,8 @@ from regulars.deploy.deploy import Plan
 from regulars.deploy.package import options_of_packs, shipped_packs
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
-from tests.own_pack import NAME, own_pack
 from tests.regulars.deploy.cloud import REGION, Emulated, Session
+from tests.support.pictures.own_pack import NAME, own_pack
 
 STACK = "regulars-test"
 

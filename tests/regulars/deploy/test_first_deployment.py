@@ -10,7 +10,7 @@ from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
-from tests.regulars.deploy.cloud import Session, table_name
+from tests.regulars.deploy.cloud import Session, table_name, yes
 
 STACK = "regulars-test"
 STORAGE = storage()
@@ -24,10 +24,6 @@ TABLES = [
 @pytest.fixture
 def plan(archive: Path) -> Plan:
     return Plan(STACK, archive, STORAGE, {})
-
-
-def yes() -> bool:
-    return True
 
 
 def no() -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regulars.cli import main
-from tests.faults.server import Server
+from tests.support.box.server import Server
 
 DIALECTS = ("sunmi", "icredit", "rekognition", "compreface", "deepstack")
 

@@ -41,11 +41,11 @@ from regulars.doctor.machine import (
 )
 from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
-from tests.adapters.embedded.torn import tear
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.faults.server import Server
-from tests.own_pack import NAME, own_pack
-from tests.regulars.serve.certificate import certificate
+from tests.support.box.server import Server
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
+from tests.support.pictures.own_pack import NAME, own_pack
+from tests.support.storage.torn import tear
+from tests.support.web.certificate import certificate
 
 NOW = datetime.now(UTC)
 OK, WARNING, FAILED = Level

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.vision.packs import packs
 from regulars.cli import main
-from tests.own_pack import NAME, own_pack
+from tests.support.pictures.own_pack import NAME, own_pack
 
 
 def test_the_programs_pack_is_listed_with_licences_and_is_whole(capsys: pytest.CaptureFixture[str]) -> None:

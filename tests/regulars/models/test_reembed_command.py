@@ -12,9 +12,9 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
-from tests import photos as at_hand
-from tests.own_pack import MODEL, NAME, own_pack
-from tests.vision.album import ANY_PICTURE
+from tests.support.pictures import photos as at_hand
+from tests.support.pictures.album import ANY_PICTURE
+from tests.support.pictures.own_pack import MODEL, NAME, own_pack
 
 PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
 """Two pictures of each, by faceid."""

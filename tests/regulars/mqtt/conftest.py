@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.regulars.mqtt.mosquitto import Listener, Mosquitto, listening, mosquitto
-from tests.regulars.mqtt.shop import Shop
-from tests.regulars.serve.box import serving
+from tests.support.box.box import serving
+from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening, mosquitto
+from tests.support.mqtt.shop import Shop
 
 
 @pytest.fixture

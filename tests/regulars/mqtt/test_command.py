@@ -11,11 +11,11 @@ from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.mqtt.broker import Address, Login
 from regulars.mqtt.command import mailbox_of
-from tests.needs import needed
-from tests.regulars.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
-from tests.regulars.mqtt.shop import ARRIVALS, Shop
-from tests.regulars.serve.certificate import certificate
-from tests.regulars.serve.test_front import until
+from tests.support.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
+from tests.support.mqtt.shop import ARRIVALS, Shop
+from tests.support.needs import needed
+from tests.support.waiting import until
+from tests.support.web.certificate import certificate
 
 
 class Command:

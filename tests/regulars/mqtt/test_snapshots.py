@@ -15,11 +15,11 @@ from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.frigate import MOST_BYTES, Frigate, NotFrigates, Refused, read_event, read_events
 from regulars.mqtt.snapshots import TOPIC, Snapshots
-from tests.fakes import Person, picture
-from tests.regulars.mqtt.frigate import FakeFrigate, frigate, message
-from tests.regulars.mqtt.mosquitto import Listener, Mosquitto
-from tests.regulars.mqtt.shop import ANN, Shop
-from tests.regulars.serve.test_front import until
+from tests.support.fakes import Person, picture
+from tests.support.mqtt.frigate import FakeFrigate, frigate, message
+from tests.support.mqtt.mosquitto import Listener, Mosquitto
+from tests.support.mqtt.shop import ANN, Shop
+from tests.support.waiting import until
 
 EVENT = "1607123955.475377-mxklsc"
 

@@ -9,9 +9,9 @@ from regulars_client import Regulars, models
 from regulars_client.errors import NoAnswer
 
 from regulars.mqtt.discovery import Topics
-from tests.regulars.mqtt.mosquitto import Listener, Mosquitto, listening
-from tests.regulars.mqtt.shop import ANN, ARRIVALS, Shop, told
-from tests.regulars.serve.test_front import until
+from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening
+from tests.support.mqtt.shop import ANN, ARRIVALS, Shop, told
+from tests.support.waiting import until
 
 AVAILABLE = "regulars/shop/available"
 DOOR = "homeassistant/event/regulars_shop/door/config"

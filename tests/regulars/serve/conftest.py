@@ -1,3 +1,3 @@
-from tests.second_try import second_try
+from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try(imports={"served", "serving", "Server", "Service", "Session", "subprocess"})

@@ -21,9 +21,10 @@ from chalicelib.api.http import Refused
 from regulars.serve.callers import CallerHint
 from regulars.serve.messages import Request, Response, of_json
 from regulars.serve.site import Site
-from tests.needs import needed
-from tests.ports import free_port
-from tests.regulars.serve.apps import PATIENCE_S, serving
+from tests.support.box.apps import serving
+from tests.support.needs import needed
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_S
 
 Sent = tuple[str, Mapping[str, str], bytes]
 """Path, headers and body of a POST."""

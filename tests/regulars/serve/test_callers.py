@@ -23,8 +23,8 @@ from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import FULL, UNPROVED, Budget, Holding
 from regulars.serve.messages import Request
 from regulars.serve.site import BODIES_BYTES
-from tests.regulars.serve.box import serving
-from tests.regulars.serve.test_turns import rekognition, sunmi
+from tests.regulars.serve.calls import rekognition, sunmi
+from tests.support.box.box import serving
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from typing import cast
 import pytest
 
 from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, ConnectionLimiter, Timeouts, places
-from tests.regulars.serve.apps import PATIENCE_S, echo_app, served
+from tests.support.box.apps import echo_app, served
+from tests.support.waiting import PATIENCE_S
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
 ASKING = HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:")

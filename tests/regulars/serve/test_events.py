@@ -13,10 +13,9 @@ from chalice.app import Chalice, Cron, Rate
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.in_process import SystemClock
 from regulars.serve.events import IDLE_S, MAX_BATCH, NICENESS, VISIBILITY_S, Background, feed, hand_over, interval_s
-from tests.adapters.aside import put_aside
-from tests.fakes import FakeClock
-from tests.regulars.serve.apps import PATIENCE_S
-from tests.regulars.serve.test_front import until
+from tests.support.fakes import FakeClock
+from tests.support.storage.aside import put_aside
+from tests.support.waiting import PATIENCE_S, until
 
 
 @pytest.fixture

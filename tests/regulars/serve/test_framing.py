@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.core.model import Profile
-from tests.examples import drawn
-from tests.regulars.serve.box import serving
+from tests.regulars.serve.dialects import DIALECTS, Client
 from tests.regulars.serve.framing import (
     VARIANTS,
     Recorder,
@@ -24,7 +23,8 @@ from tests.regulars.serve.framing import (
     of_request,
     serve_recorder,
 )
-from tests.regulars.serve.test_slashes import DIALECTS, Client
+from tests.support.box.box import serving
+from tests.support.examples import drawn
 
 CUTS_BEHIND_A_PROXY = 20
 """So many of each case in the gate."""

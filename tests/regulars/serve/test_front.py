@@ -11,10 +11,9 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,9 +27,9 @@ from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import Request, Response, message
 from regulars.serve.server import Front, listening
 from regulars.serve.site import PLACES, Site
-from regulars.serve.tls import Certificate
-from tests.regulars.serve.apps import PATIENCE_S, echo_app, served, serving
-from tests.regulars.serve.certificate import certificate
+from tests.regulars.serve.encrypted import encrypted
+from tests.support.box.apps import echo_app, served, serving
+from tests.support.waiting import PATIENCE_S, until
 
 GET = b"GET /faces/1 HTTP/1.1\r\nHost: box\r\n"
 LAST = b"Connection: close\r\n\r\n"
@@ -108,13 +107,6 @@ def has_read_all(address: tuple[str, int]) -> None:
     """Wait until the server has read what was sent to it before: it reads in the order in which things come."""
     for _ in range(2):
         assert exchanged(address, GET.replace(b"Host", b"X-Tenant: asks\r\nHost") + LAST)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def status(answer: bytes) -> int:
@@ -585,24 +577,6 @@ def test_a_connection_that_comes_as_the_server_stops_is_left_open_by_nobody() ->
                 asyncio.run(stopped(sock, turns))
         gc.collect()
     assert [str(one.message) for one in found] == []
-
-
-@contextmanager
-def encrypted(
-    folder: Path, stop: threading.Event | None = None, drain_s: float = PATIENCE_S, **of_the_front: Any
-) -> Iterator[tuple[str, int]]:
-    stop = stop or threading.Event()
-    with listening("127.0.0.1", 0) as sock:
-        front = Front(Site(Gateway(echo_app())), sock, tls=Certificate(*certificate(folder)), **of_the_front)
-        assert front.url.startswith("https://127.0.0.1:")
-        thread = threading.Thread(target=front.run, args=(stop, drain_s))
-        thread.start()
-        try:
-            yield sock.getsockname()
-        finally:
-            stop.set()
-            thread.join(PATIENCE_S)
-            assert not thread.is_alive()
 
 
 def test_a_certificate_makes_it_speak_tls(tmp_path: Path) -> None:

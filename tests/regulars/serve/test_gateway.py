@@ -19,8 +19,9 @@ from chalicelib.api.icredit.operation import CODES
 from chalicelib.core.errors import NotFound
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request, Response
-from tests.api.v1.client import document
-from tests.regulars.serve.apps import PATIENCE_S, echo_app, served
+from tests.support.api.v1.client import document
+from tests.support.box.apps import echo_app, served
+from tests.support.waiting import PATIENCE_S
 
 
 def request(method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> Request:

@@ -13,8 +13,8 @@ from regulars_client import Regulars, codes
 from regulars.serve import service
 from regulars.serve.service import Service
 from regulars.tenants import credentials
-from tests.regulars.serve.test_front import until
-from tests.services.webhooks.receiver import answers, receiving
+from tests.support.hooks.receiver import answers, receiving
+from tests.support.waiting import until
 
 COMMIT_AND_BE_KILLED = """
 import os, signal, sys
@@ -23,7 +23,7 @@ from pathlib import Path
 from chalicelib.bootstrap import build
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.settings import Settings
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 services = build(Settings(storage=Path(sys.argv[1])), clock=FakeClock(datetime.now(UTC) - timedelta(minutes=2)))
 outbox = services.webhooks.outbox

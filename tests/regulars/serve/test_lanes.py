@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import Busy
 from regulars.serve.lanes import Lanes
-from tests.regulars.serve.apps import PATIENCE_S
+from tests.support.waiting import PATIENCE_S
 
 THREADS, PLACES, WAITING = 4, 2, 3
 LANES = ("", "shop", "other")

@@ -14,9 +14,9 @@ from regulars_client.errors import ApiError, RegularsError
 
 from chalicelib.api.observability import JsonLines
 from regulars.serve import logs
-from tests.fakes import Person, picture
-from tests.regulars.serve.apps import PATIENCE_S
-from tests.regulars.serve.box import Box, serving
+from tests.support.box.box import Box, serving
+from tests.support.fakes import Person, picture
+from tests.support.waiting import PATIENCE_S
 
 NAME = "Zdeněk Quixote"
 

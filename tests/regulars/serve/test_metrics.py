@@ -14,10 +14,9 @@ from regulars.errors import PortTaken
 from regulars.serve import metrics
 from regulars.serve.server import METRICS_CONNECTIONS, telling_metrics
 from regulars.serve.settings import ServeSettings
-from tests.fakes import Person, picture
-from tests.regulars.serve.apps import PATIENCE_S
-from tests.regulars.serve.box import Box, serving
-from tests.regulars.serve.test_front import until
+from tests.support.box.box import Box, serving
+from tests.support.fakes import Person, picture
+from tests.support.waiting import PATIENCE_S, until
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -27,9 +27,9 @@ from regulars.serve.server import LINKED_TENANTS, console_lines, zones_text
 from regulars.serve.service import Service
 from regulars.serve.settings import url_of
 from regulars.tenants import credentials
-from regulars_lab.rigs.dialects import Icredit, Sunmi
-from tests.faults.server import Server
-from tests.own_pack import NAME, own_pack
+from tests.support.api.over_http import Icredit, Sunmi
+from tests.support.box.server import Server
+from tests.support.pictures.own_pack import NAME, own_pack
 
 
 def regulars(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:

@@ -12,13 +12,13 @@ from cryptography import x509
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.serve.tls import Certificate
-from tests.docs.session import ROOT, Session
-from tests.faults.server import Server
-from tests.needs import needed
-from tests.photos import OTHER
-from tests.regulars.serve.apps import PATIENCE_S
-from tests.regulars.serve.certificate import certificate
-from tests.regulars.serve.test_front import encrypted, until
+from tests.regulars.serve.encrypted import encrypted
+from tests.support.box.server import Server
+from tests.support.box.session import ROOT, Session
+from tests.support.needs import needed
+from tests.support.pictures.photos import OTHER
+from tests.support.waiting import PATIENCE_S, until
+from tests.support.web.certificate import certificate
 
 
 def serial_of(address: tuple[str, int]) -> int:

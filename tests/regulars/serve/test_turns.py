@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as Keys
-from msgspec import Struct
 
 from chalicelib import bootstrap
 from chalicelib.api.http import URLENCODED
 from chalicelib.api.service_keys import add_service_key
-from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.serve.callers import Tenants
 from regulars.serve.messages import Request, Response, message
 from regulars.serve.site import STRANGERS_PLACES, STRANGERS_THREADS, Site
-from tests.regulars.serve.apps import PATIENCE_S, serving
-from tests.regulars.serve.test_front import until
+from tests.regulars.serve.calls import Call, rekognition, sunmi
+from tests.support.box.apps import serving
+from tests.support.waiting import PATIENCE_S, until
 
 CROWD = 40
 HERE, ELSEWHERE = "127.0.0.1", "127.0.9.1"
 NOBODYS = b"nobody's"
-
-
-class Call(Struct, frozen=True):
-    """A request as it is sent. `body`: with NOBODYS in it, the answer takes until the test lets it go."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes = b""
-
-    def last_request(self) -> Request:
-        """Return it as the front has it."""
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        return Request("POST", self.path, headers=headers, body=self.body)
 
 
 class Counter:
@@ -109,22 +91,6 @@ def street(tmp_path: Path) -> Iterator[Street]:
         site = Site(part, read_caller=Tenants(services).read)
         with serving(site) as (_, port, _), closing(Street(services, part, port)) as street:
             yield street
-
-
-def sunmi(keys: Credentials, filling: bytes = b"", *, is_signed: bool = True) -> Call:
-    form = {"app_id": keys.app_id, "random": "abcdef", "timestamp": str(int(time.time())), "x": filling.decode()}
-    text = "&".join(f"{name}={value}" for name, value in sorted(form.items()))
-    sign = hashlib.md5(f"{text}&key={keys.app_key}".encode(), usedforsecurity=False).hexdigest()
-    body = f"{text}&sign={sign if is_signed else sign[::-1]}".encode()
-    return Call("/openapi/face/getGroupList", {"Content-Type": URLENCODED}, body)
-
-
-def rekognition(keys: Credentials, filling: bytes = b"", *, is_signed: bool = True) -> Call:
-    host = "box:8000"
-    sent = AWSRequest("POST", f"http://{host}/", {"X-Amz-Target": "RekognitionService.ListCollections"}, filling)
-    secret = keys.secret_access_key if is_signed else "another"
-    SigV4Auth(Keys(keys.access_key_id, secret), "rekognition", "box").add_auth(sent)
-    return Call("/", {**dict(sent.headers.items()), "Host": host}, filling)
 
 
 DIALECTS = pytest.mark.parametrize("signed", [sunmi, rekognition])

@@ -19,8 +19,8 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import PresignedRequest, Upload
 from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
-from tests.fakes import FakeClock
-from tests.regulars.serve.apps import serving
+from tests.support.box.apps import serving
+from tests.support.fakes import FakeClock
 
 PICTURE = b"\xff\xd8\xff\xe0 a picture " + bytes(range(256)) * 4000
 KEY = "shop/door.1/1795170000000-0123456789abcdef01234567"

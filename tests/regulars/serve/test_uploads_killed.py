@@ -4,8 +4,6 @@ import hashlib
 import http.client
 import json
 import random
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +13,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from chalicelib.core.ports import Upload
-from tests.regulars.serve.blob_server import opened
+from tests.support.box.blob_server import opened, start
 
 pytestmark = pytest.mark.disk
 
@@ -24,14 +22,6 @@ WORKERS = 8
 
 class Killed(Exception):
     """The server went away in the middle of it."""
-
-
-def start(data: Path) -> tuple[subprocess.Popen[str], int]:
-    command = [sys.executable, "-m", "tests.regulars.serve.blob_server", str(data)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    port = int(process.stdout.readline())
-    process.stdout.close()
-    return process, port
 
 
 def picture(number: int) -> bytes:

@@ -19,9 +19,9 @@ from chalicelib.adapters.in_process import SystemClock
 from chalicelib.api.sunmi.probe import DONE
 from regulars.serve.site import PLACES
 from regulars.serve.watchdog import ENDS_AFTER_S
-from tests.faults.server import Server
 from tests.regulars.serve import guarded_server as guarded
-from tests.regulars.serve.apps import PATIENCE_S
+from tests.support.box.server import Server
+from tests.support.waiting import PATIENCE_S
 
 
 @dataclass

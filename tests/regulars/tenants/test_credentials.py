@@ -19,7 +19,7 @@ from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services.tenants import Tenants
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, CredentialsFile, read, zone_of_machine
-from regulars_lab.rigs.book_with import book_of
+from tests.support.book.book_with import book_of
 
 pytestmark = pytest.mark.disk
 

@@ -8,8 +8,8 @@ import pytest
 from chalicelib.vision.packs import packs
 from infra import template
 from regulars.cli import main
-from tests.adapters.emulated import Aws, storage_stack
-from tests.own_pack import MODEL, NAME, own_pack
+from tests.support.pictures.own_pack import MODEL, NAME, own_pack
+from tests.support.storage.emulated import Aws, storage_stack
 
 
 def value(output: Any, aws: Aws) -> str:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.regulars.serve.box import Box, serving
+from tests.support.box.box import Box, serving
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from regulars_client import Regulars, models
 from regulars.backup import archive
 from regulars.cli import main
 from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, export, opened
-from tests.fakes import Person, picture
-from tests.regulars.serve.box import Box
-from tests.regulars.transfer.album import state
+from tests.support.box.album import state
+from tests.support.box.box import Box
+from tests.support.fakes import Person, picture
 
 NAMES = ("Ann Lee", "=1+1", "李小明", 'Zoë\u2009, "Z"')
 

@@ -17,9 +17,9 @@ from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import Delete
 from regulars.cli import main
 from regulars.transfer.importing import bar
-from tests.fakes import FakeVision, Person, picture
-from tests.regulars.serve.box import Box, serving
-from tests.regulars.transfer.album import people, state
+from tests.support.box.album import people, state
+from tests.support.box.box import Box, serving
+from tests.support.fakes import FakeVision, Person, picture
 
 GROUP = "VIP"
 NOBODY = picture()

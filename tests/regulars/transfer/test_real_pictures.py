@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from regulars.cli import main
-from tests import photos as at_hand
+from tests.support.pictures import photos as at_hand
 
 PAIRS = at_hand.PAIRS[:4]
 

@@ -1,13 +1,8 @@
 """Who is on which picture, as other face services say it."""
 
-import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 import pytest
@@ -18,10 +13,10 @@ from regulars.errors import NoPictures, OperatorError
 from regulars.transfer import services
 from regulars.transfer.command import read
 from regulars.transfer.sources import Source
-from tests.fakes import Person, picture
-from tests.regulars.serve.box import Box
+from tests.support.box.box import Box
+from tests.support.fakes import Person, picture
+from tests.support.web.other_service import KEY, answering
 
-KEY = "00000000-0000-0000-0000-000000000002"
 ANN, BO = picture(Person(1)), picture(Person(2))
 
 COMPREFACE = {
@@ -53,34 +48,6 @@ IMMICH = {
     "/api/people/p1/thumbnail": ANN,
     "/api/people/p3/thumbnail": BO,
 }  # fmt: skip
-
-
-@contextmanager
-def answering(answers: Mapping[str, object]) -> Iterator[str]:
-    """A service that gives these answers to calls with the key."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            query = "&".join(f"{name}={value}" for name, value in parse_qsl(parts.query))
-            found = answers.get(f"{parts.path}?{query}".rstrip("?"))
-            is_let_in = self.headers["x-api-key"] == KEY
-            body = found if isinstance(found, bytes) else json.dumps(found).encode()
-            self.send_response(401 if not is_let_in else 404 if found is None else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

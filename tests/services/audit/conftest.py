@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services.audit.desk import Desk, desk
+from tests.support.audit.desk import Desk, desk
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from chalicelib.core.ports import Put
 from chalicelib.core.reading import Data, Tally, caller_of, is_by
 from chalicelib.services.audit.audit import Reads
 from chalicelib.services.audit.breach import Breach, Breaches
-from tests.examples import examples
-from tests.services.audit.desk import HOUR, TENANT, Desk, desk, open_items
-from tests.services.audit.test_chain import settle
+from tests.services.audit.steps import settle
+from tests.support.audit.desk import HOUR, TENANT, Desk, desk, open_items
+from tests.support.examples import examples
 
 LIST = "GET /v1/faces"
 FACES, BLIND = {"estimates", "names", "visits"}, "key blind"

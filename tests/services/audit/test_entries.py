@@ -4,55 +4,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chalicelib.core.errors import RegularsError, StorageUnavailable
-from chalicelib.core.model import Credentials
 from chalicelib.services.audit.audit import Reads
 from regulars.cli import main
-from tests.api.conftest import make_stage
-from tests.api.sunmi.client import CameraClient
-from tests.api.v1.client import V1Client
-from tests.fakes import Person, photo, picture
-from tests.services.sightings.book import MONDAY, Book, Shot, shot
-
-HOUR = timedelta(hours=1)
-
-
-class Shop(Book):
-    """A book with a client of v1 and a camera's, and its audit."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.credentials: Credentials = self.services.tenants.rotate("shop")
-        self.app = make_stage(self.services).app
-
-    @property
-    def v1(self) -> V1Client:
-        self.clock.advance(timedelta(milliseconds=1))  # so that entries are in the order of the calls
-        return V1Client(self.app, self.credentials.api_key)
-
-    def open(self) -> list[dict[str, Any]]:
-        """The entries that wait as items."""
-        return [dict(one.leaf.content or {}) for one in self.services.audit.chain.waiting("shop")]
-
-    def last(self) -> dict[str, Any]:
-        return self.open()[-1]
-
-    def closed(self) -> list[dict[str, Any]]:
-        """Close all hours so far; return all entries."""
-        self.clock.advance(2 * HOUR)
-        self.services.audit.chain.close("shop")
-        chain = self.services.audit.chain
-        leaves = [leaf for one in chain.elements("shop") for leaf in chain.leaves(one)]
-        assert self.services.audit.verifying.tenant("shop").findings == []
-        return [dict(leaf.content or {}) for leaf in leaves]
-
-    def enrol(self, seed: int, id_: str) -> None:
-        reply = self.v1.send("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": photo(seed)})
-        assert reply.status == 201, reply.body
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.v1.client import V1Client
+from tests.support.audit.shop import HOUR, Shop
+from tests.support.book.book import MONDAY, Shot, shot
+from tests.support.fakes import Person, photo, picture
 
 
 @pytest.fixture

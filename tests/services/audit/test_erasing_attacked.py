@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.core.audit import entry_put, faces_of, new_entry
 from chalicelib.core.items import write
-from tests.services.audit.desk import HOUR, TENANT, Desk, desk
+from tests.support.audit.desk import HOUR, TENANT, Desk, desk
 
 
 def noted(book: Desk, what: str, by: str = "key 1", **more: object) -> None:

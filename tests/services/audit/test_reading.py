@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from chalicelib.core.audit import EntryFilter
 from chalicelib.core.errors import InvalidInput
 from chalicelib.services.audit.chain import Chain
-from tests.examples import examples
-from tests.paged import paged
-from tests.services.audit.desk import HOUR, TENANT, Desk, desk
-from tests.services.audit.test_chain import STEPS, Step, play, settle
+from tests.services.audit.steps import STEPS, Step, play, settle
+from tests.support.audit.desk import HOUR, TENANT, Desk, desk
+from tests.support.examples import examples
+from tests.support.paged import paged
 
 
 def read(made: Desk, wanted: EntryFilter, limit: int, between: int = 0, hours_a_page: int = 200) -> list[str]:

@@ -18,8 +18,8 @@ from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.signing import canonical_json, renewal_of, renewed
 from chalicelib.services.audit.chain import Chain
-from tests.services.audit.desk import HOUR, RENEW, TENANT, Desk
-from tests.services.audit.test_chain import a_chain, settle
+from tests.services.audit.steps import a_chain, settle
+from tests.support.audit.desk import HOUR, RENEW, TENANT, Desk
 
 OWN, OWN_PUBLIC = signing.new_key()
 

@@ -15,11 +15,11 @@ from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings
 from regulars.cli import main
-from tests.api.conftest import make_stage
-from tests.api.v1.client import V1Client
-from tests.fakes import UNHURRIED, FakeClock, FakeVision
-from tests.services.audit.desk import desk
-from tests.services.webhooks.receiver import answers, receiving
+from tests.support.api.stage import make_stage
+from tests.support.api.v1.client import V1Client
+from tests.support.audit.desk import desk
+from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
+from tests.support.hooks.receiver import answers, receiving
 
 HOUR = timedelta(hours=1)
 

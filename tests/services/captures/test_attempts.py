@@ -21,11 +21,11 @@ from chalicelib.services.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
 from chalicelib.services.sightings.ingest import TAKES_TURNS_AFTER
 from chalicelib.services.sweep import WATCHED_CAPTURES
 from regulars.serve.events import hand_over
-from regulars_lab.rigs.book_with import book_with
-from regulars_lab.rigs.meter import MeteredItems
-from tests.fakes import FakeVision, Person
-from tests.services.sightings.book import Book, Shot
-from tests.services.webhooks.hook_desk import NoQueue
+from tests.support.book.book import Book, Shot
+from tests.support.book.book_with import book_with
+from tests.support.fakes import FakeVision, Person
+from tests.support.hooks.hook_desk import NoQueue
+from tests.support.storage.meter import MeteredItems
 
 FIVE_MINUTES = timedelta(minutes=5)
 DAY = 24 * 60

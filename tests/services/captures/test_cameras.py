@@ -14,10 +14,10 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import camera_from, camera_item
 from chalicelib.services import Services
 from chalicelib.services.cameras import MAX_CAMERAS, Cameras, CameraSettings, id_of_name, legal_camera_name
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeClock
-from tests.services.meanwhile import Meanwhile, side_by_side
-from tests.services.statistics.recount import items_of
+from tests.support.book.book_with import book_with
+from tests.support.book.recount_statistics import items_of
+from tests.support.fakes import FakeClock
+from tests.support.meanwhile import Meanwhile, side_by_side
 
 
 @pytest.fixture

@@ -33,12 +33,13 @@ from chalicelib.services.captures.captures import (
     fitting,
 )
 from chalicelib.settings import Settings
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeClock
-from tests.paged import paged
-from tests.services.conftest import add_tenant
-from tests.services.meanwhile import Around, Meanwhile, side_by_side
-from tests.services.statistics.recount import items_of
+from tests.services.captures.listed import written
+from tests.support.book.book_with import book_with
+from tests.support.book.recount_statistics import items_of
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import FakeClock
+from tests.support.meanwhile import Around, Meanwhile, side_by_side
+from tests.support.paged import paged
 
 
 @pytest.fixture
@@ -57,11 +58,6 @@ def put(services: Services, tenant: Tenant, id_: str, camera: str = "door") -> N
     services.ports.storage.uploads.put_if_absent(
         keys.capture_picture(tenant.name, camera, id_), b"picture", "image/jpeg"
     )
-
-
-def written(services: Services, tenant: Tenant, camera: str = "door") -> list[str]:
-    page = items_of(services).query(keys.CAPTURES, keys.captures(tenant.name, camera))
-    return [item["capture"] for item in page.items]
 
 
 def records(services: Services, tenant: Tenant, camera: str = "door") -> list[Capture]:

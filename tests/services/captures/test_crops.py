@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import CaptureNotFound, Conflict
-from tests.fakes import FakeVision, Person, picture
-from tests.services.sightings.book import Book, shot
+from tests.support.book.book import Book, shot
+from tests.support.fakes import FakeVision, Person, picture
 
 TWO = shot(0, 1, 2)
 

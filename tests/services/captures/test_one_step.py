@@ -13,8 +13,8 @@ from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer, Shot
 from chalicelib.services.idempotency import RequestId
-from tests.fakes import FakeClock, Person, picture
-from tests.services.captures.test_captures import written
+from tests.services.captures.listed import written
+from tests.support.fakes import FakeClock, Person, picture
 
 PICTURE = picture(Person(1))
 SHOT = Shot("door", PICTURE, "image/jpeg")

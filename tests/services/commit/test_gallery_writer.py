@@ -9,8 +9,8 @@ from chalicelib.core.model import Edit, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore, Put, absent
 from chalicelib.services import Services
 from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
-from tests.fakes import FakeClock
-from tests.services.meanwhile import Around
+from tests.support.fakes import FakeClock
+from tests.support.meanwhile import Around
 
 
 class Gated(Around):

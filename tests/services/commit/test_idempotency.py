@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from chalicelib.services import Services
 from chalicelib.services.idempotency import Answer, RequestId
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 
 def test_answers_are_forgotten_when_nobody_can_ask_for_them_any_more(services: Services, clock: FakeClock) -> None:

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.services.idempotency import Signatures
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 KEYS = [f"{number:064x}" for number in range(20)]
 TEN_MINUTES = timedelta(minutes=10)

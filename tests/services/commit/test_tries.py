@@ -12,9 +12,9 @@ from chalicelib.core.items import TRIES, attempts, every, write, write_in_parts
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Delete, ItemStore, Put, absent
 from chalicelib.services import Services
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeClock
-from tests.services.meanwhile import Around
+from tests.support.book.book_with import book_with
+from tests.support.fakes import FakeClock
+from tests.support.meanwhile import Around
 
 PUT = Put(keys.DIRECTORY, {"tenant": "shop", "item": "one"}, (absent("free"),))
 

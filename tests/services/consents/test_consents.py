@@ -24,10 +24,10 @@ from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.retention import Kind
 from chalicelib.services.consents import Consents
-from tests.examples import examples
-from tests.fakes import RULES, Person, picture
-from tests.later import later
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.examples import examples
+from tests.support.fakes import RULES, Person, picture
+from tests.support.later import later
 
 DAY = timedelta(days=1)
 REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)

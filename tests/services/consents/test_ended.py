@@ -14,11 +14,11 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import Kind
-from tests.fakes import RULES, Person, picture
-from tests.faults.shop import another_photo
 from tests.services.faces.test_restrictions import listed
-from tests.services.sightings.book import MONDAY, Book, shot
-from tests.services.webhooks.receiver import answers, receiving
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.fakes import RULES, Person, picture
+from tests.support.faults.shop import another_photo
+from tests.support.hooks.receiver import answers, receiving
 
 EVA, FINN = 1, 2
 DAY = timedelta(days=1)

@@ -23,10 +23,10 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change
 from chalicelib.services.deletion.orphans import PICTURE_GRACE
-from tests.fakes import RULES, Person, picture
-from tests.later import later
-from tests.services.meanwhile import Interrupted
-from tests.services.sightings.book import Book, shot
+from tests.support.book.book import Book, shot
+from tests.support.fakes import RULES, Person, picture
+from tests.support.later import later
+from tests.support.meanwhile import Interrupted
 
 DAY = 24 * 60
 ZERO_DAY = "20260302"

@@ -9,8 +9,8 @@ from chalicelib.core.model import STRANGER
 from chalicelib.core.ports import Action, Delete, Put, Update, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import User
-from tests.later import later
-from tests.services.sightings.book import Book, shot
+from tests.support.book.book import Book, shot
+from tests.support.later import later
 
 GROUP = ("shop", keys.group_item(STRANGER))
 ANN = ("shop", keys.user_item(f"{STRANGER}.ann"))

@@ -9,11 +9,11 @@ import pytest
 from chalicelib.core.captures import Resolution
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.model import NO_LABELS, STRANGER, Face
-from tests.examples import drawn
-from tests.fakes import RULES, Person, picture
-from tests.faults.ports import FAULTS, Calls, Fault, Killed
-from tests.services.sightings.book import Book, shot
-from tests.services.sightings.recount import disagreements_of_visits
+from tests.support.book.book import Book, shot
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.examples import drawn
+from tests.support.fakes import RULES, Person, picture
+from tests.support.storage.failing import FAULTS, Calls, Fault, Killed
 
 DAY = 24 * 60
 ANN, BOB = 1, 2

@@ -16,8 +16,8 @@ from chalicelib.core.observations import own
 from chalicelib.core.pictures import Box, DetectedFace, FaceJpeg
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.services.conftest import add_tenant
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 
 ANN, NEXT = Person(1, side_px=300), Person(2, side_px=150)
 

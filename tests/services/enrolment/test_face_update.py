@@ -9,9 +9,9 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import AGE, GENDER, FaceChanges
-from tests.fakes import RULES, Person, picture
-from tests.faults.recount import disagreements
-from tests.services.meanwhile import side_by_side
+from tests.support.book.recount import disagreements
+from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import side_by_side
 
 
 @pytest.fixture

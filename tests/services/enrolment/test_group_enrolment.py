@@ -5,8 +5,8 @@ import pytest
 from chalicelib.core.errors import FaceNotFound, IllegalGroupName, Unusable
 from chalicelib.core.model import NO_LABELS, Labels, Tenant
 from chalicelib.services import Services
-from tests.fakes import RULES, Person, picture
-from tests.services.meanwhile import side_by_side
+from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import side_by_side
 
 
 def enrol(services: Services, tenant: Tenant, *people: Person, group: str = "VIP会员", labels: Labels = NO_LABELS):

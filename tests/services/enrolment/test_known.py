@@ -6,8 +6,8 @@ import pytest
 from chalicelib.core.errors import FaceKnown
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from tests.fakes import RULES, Person, picture
-from tests.faults.recount import disagreements, every_face
+from tests.support.book.recount import disagreements, every_face
+from tests.support.fakes import RULES, Person, picture
 
 
 def enrol(services: Services, tenant: Tenant, person: Person, group: str = "regular", *, refuses: bool = True) -> str:

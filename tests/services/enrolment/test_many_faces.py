@@ -10,10 +10,10 @@ from chalicelib.core.ports import Storage
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.enrolment.update import FailedFace, ManyChanged
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
-from tests.fakes import Person
-from tests.faults.ports import UNANSWERED, Calls
-from tests.services.meanwhile import Meanwhile
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.fakes import Person
+from tests.support.meanwhile import Meanwhile
+from tests.support.storage.failing import UNANSWERED, Calls
 
 MOVED = FaceChanges(new_group_name="gold")
 REQUEST = RequestId("key", "digest")

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, Conflict, LimitReached, NotFound, Unusable
 from chalicelib.core.model import MAX_COMPARED
-from tests.examples import examples
-from tests.fakes import RULES, Person, picture
-from tests.later import later
-from tests.services.sightings.book import Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_learning, disagreements_of_visits
+from tests.support.book.book import Book, Shot, shot
+from tests.support.book.recount_visits import disagreements_of_learning, disagreements_of_visits
+from tests.support.examples import examples
+from tests.support.fakes import RULES, Person, picture
+from tests.support.later import later
 
 REFUSED = (NotFound, Conflict, LimitReached, Unusable)
 PEOPLE = range(1, 5)

@@ -9,9 +9,9 @@ from chalicelib.core.erasures import OF_ERASURE
 from chalicelib.core.places import PLACES, Step
 from chalicelib.core.ports import SENT_AGAIN, UPLOADED, picture_event
 from chalicelib.services.idempotency import RequestId
-from tests.fakes import Person
-from tests.services.erasure import person
-from tests.services.sightings.book import Book, shot
+from tests.support.book import person
+from tests.support.book.book import Book, shot
+from tests.support.fakes import Person
 
 pytestmark = pytest.mark.disk
 

@@ -24,10 +24,10 @@ from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.storage import DATABASE
 from regulars.folder import locked
-from regulars_lab.rigs.book_with import book_with
-from tests.services.erasure import person
-from tests.services.meanwhile import Interrupted, Meanwhile
-from tests.services.sightings.book import Book, shot
+from tests.support.book import person
+from tests.support.book.book import Book, shot
+from tests.support.book.book_with import book_with
+from tests.support.meanwhile import Interrupted, Meanwhile
 
 pytestmark = pytest.mark.disk
 

@@ -25,11 +25,11 @@ from chalicelib.core.model import Migration
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.deletion.orphans import LISTED
-from tests.examples import LONG
-from tests.fakes import Person
-from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
-from tests.services.sightings.book import Book, Shot
-from tests.services.sightings.recount import every_observation
+from tests.support.book.book import Book, Shot
+from tests.support.book.recount_visits import every_observation
+from tests.support.examples import LONG
+from tests.support.fakes import Person
+from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Killed
 
 DAYS = {"capture_days": 20, "sighting_days": 40, "stranger_days": 30, "regular_days": 60, "observation_days": 150}
 UNSEEN = {"stranger": timedelta(days=30), "regular": timedelta(days=60)}

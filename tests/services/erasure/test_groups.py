@@ -24,11 +24,11 @@ from chalicelib.core.ports import ItemStore
 from chalicelib.core.templates import gallery_group
 from chalicelib.services.commit import Change
 from chalicelib.services.merges.observations import ObservationMover
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import RULES, OtherVision, Person, embedding_of, picture
-from tests.services.erasure import person
-from tests.services.meanwhile import Meanwhile
-from tests.services.sightings.book import Book, shot
+from tests.support.book import person
+from tests.support.book.book import Book, shot
+from tests.support.book.book_with import book_with
+from tests.support.fakes import RULES, OtherVision, Person, embedding_of, picture
+from tests.support.meanwhile import Meanwhile
 
 NAME = "Zacharias"
 

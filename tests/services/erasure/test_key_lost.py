@@ -14,9 +14,9 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Put, Storage
 from chalicelib.core.signing import renewal_of
-from tests.adapters.emulated import storage_on, storage_stack
-from tests.fakes import Person
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.fakes import Person
+from tests.support.storage.emulated import storage_on, storage_stack
 
 COMMAND = "regulars tenants renew-signing"
 

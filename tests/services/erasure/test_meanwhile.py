@@ -16,10 +16,10 @@ from chalicelib.core.captures import Capture
 from chalicelib.core.model import Decision, Face
 from chalicelib.core.ports import ItemStore, Storage
 from chalicelib.services.idempotency import RequestId
-from tests.fakes import RULES, Person, picture
-from tests.services.erasure import person
-from tests.services.meanwhile import Meanwhile, side_by_side
-from tests.services.sightings.book import MONDAY, Book, Shot, shot
+from tests.support.book import person
+from tests.support.book.book import MONDAY, Book, Shot, shot
+from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import Meanwhile, side_by_side
 
 pytestmark = pytest.mark.disk
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.deletion.orphans import PICTURE_GRACE
-from tests.fakes import RULES, FakeClock, Person, picture, with_thumbnails
+from tests.support.fakes import RULES, FakeClock, Person, picture, with_thumbnails
 
 
 def pictures(services: Services) -> set[str]:

@@ -14,9 +14,9 @@ from chalicelib.core.errors import Conflict
 from chalicelib.core.model import NO_LABELS, Migration
 from chalicelib.core.values import made_at, time_ordered_id
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.examples import examples
-from tests.fakes import RULES, FakeVision, OtherVision, Person, picture
-from tests.services.sightings.book import MONDAY, Book, Shot, shot
+from tests.support.book.book import MONDAY, Book, Shot, shot
+from tests.support.examples import examples
+from tests.support.fakes import RULES, FakeVision, OtherVision, Person, picture
 
 DAY = 24 * 60
 ANN, BOB, EVE = 1, 2, 3

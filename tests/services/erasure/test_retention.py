@@ -14,8 +14,8 @@ from chalicelib.core.retention import Kind
 from chalicelib.core.tenant_settings import RETENTION
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.erasure.retention import Planned
-from tests.faults.shop import lookalike
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.faults.shop import lookalike
 
 DAY = timedelta(days=1)
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core.model import Face
-from tests.fakes import RULES, Person, picture
-from tests.services.erasure import person
-from tests.services.sightings.book import Book, shot
+from tests.support.book import person
+from tests.support.book.book import Book, shot
+from tests.support.fakes import RULES, Person, picture
 
 pytestmark = pytest.mark.disk
 

@@ -5,10 +5,10 @@ import pytest
 from chalicelib.core.errors import UserNotFound
 from chalicelib.core.model import Face, Group
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.fakes import RULES, Person, picture
-from tests.services.erasure import person
-from tests.services.sightings.book import Book
-from tests.several_faces import several_faces
+from tests.support.book import person
+from tests.support.book.book import Book
+from tests.support.book.several_faces import several_faces
+from tests.support.fakes import RULES, Person, picture
 
 EVA, FINN = 21, 22
 STILL = b"\xff\xd8\xff" + b"what the camera saw "

@@ -13,9 +13,9 @@ from chalicelib.core.errors import StorageUnavailable
 from regulars import folder
 from regulars.serve.events import hand_over
 from regulars.serve.gateway import Context
-from tests.fakes import Person
-from tests.services.erasure import person
-from tests.services.sightings.book import Book, Shot, shot
+from tests.support.book import person
+from tests.support.book.book import Book, Shot, shot
+from tests.support.fakes import Person
 
 SCHEDULED = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
 HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:00:00Z", "region": "box", "resources": []}

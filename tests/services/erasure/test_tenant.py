@@ -21,10 +21,10 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import URL_GOOD_S
 from regulars.tenants.credentials import CredentialsFile
 from tests.core.test_places import makers
-from tests.fakes import RULES, Person, picture
-from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
-from tests.services.erasure import person
-from tests.services.sightings.book import Book, shot
+from tests.support.book import person
+from tests.support.book.book import Book, shot
+from tests.support.fakes import RULES, Person, picture
+from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Killed
 
 
 def shop(book: Book) -> dict[str, bytes]:

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.observations import ObservationFilter
-from tests.services.erasure.person import worked_off
-from tests.services.sightings.book import MONDAY, Book, shot
-from tests.services.sightings.recount import every_observation
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.person import worked_off
+from tests.support.book.recount_visits import every_observation
 
 DAY, HOUR = 24 * 60, 60
 ZONE = "Asia/Tokyo"

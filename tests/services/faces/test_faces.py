@@ -18,13 +18,13 @@ from chalicelib.services.faces import FacePage
 from chalicelib.services.idempotency import RequestId
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from regulars_lab.rigs.book_with import book_with
-from regulars_lab.rigs.meter import MeteredItems
-from regulars_lab.rigs.synthetic import write_faces
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.faults.recount import disagreements
-from tests.services.conftest import add_tenant
-from tests.services.meanwhile import Meanwhile, side_by_side
+from tests.support.book.book_with import book_with
+from tests.support.book.recount import disagreements
+from tests.support.book.synthetic import write_faces
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
+from tests.support.meanwhile import Meanwhile, side_by_side
+from tests.support.storage.meter import MeteredItems
 
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:

@@ -12,10 +12,10 @@ from chalicelib.core.ports import Delete, Put
 from chalicelib.core.records.observations import visits_of
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import Person
-from tests.services.meanwhile import Meanwhile
-from tests.services.sightings.book import Book, shot
+from tests.support.book.book import Book, shot
+from tests.support.book.book_with import book_with
+from tests.support.fakes import Person
+from tests.support.meanwhile import Meanwhile
 
 
 def seen(book: Book, minutes: float, seed: int) -> str:

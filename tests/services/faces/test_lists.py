@@ -15,12 +15,12 @@ from chalicelib.core.model import Face, ListedFace, Tenant
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import FaceLists
-from regulars_lab.rigs.book_with import book_with
-from regulars_lab.rigs.meter import MeteredItems
-from regulars_lab.rigs.synthetic import write_faces
-from tests.fakes import FakeClock, FakeVision
-from tests.faults.recount import every_face
-from tests.paged import paged
+from tests.support.book.book_with import book_with
+from tests.support.book.recount import every_face
+from tests.support.book.synthetic import write_faces
+from tests.support.fakes import FakeClock, FakeVision
+from tests.support.paged import paged
+from tests.support.storage.meter import MeteredItems
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 GROUPS = ("regular", "stranger", "vip", "gold")

@@ -16,11 +16,11 @@ from chalicelib.core.model import Face
 from chalicelib.core.ports import Delete, Put
 from chalicelib.core.records.faces import name_item
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.examples import examples
-from tests.fakes import Person
-from tests.faults.recount import every_face
-from tests.paged import paged
-from tests.services.sightings.book import Book, shot
+from tests.support.book.book import Book, shot
+from tests.support.book.recount import every_face
+from tests.support.examples import examples
+from tests.support.fakes import Person
+from tests.support.paged import paged
 
 CJK = "李小明あカ한국"
 

@@ -8,9 +8,9 @@ from chalicelib.core import keys
 from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.faults.ports import Calls
-from tests.services.sightings.book import Book, shot
 from tests.services.sightings.test_new_faces_at_once import meanwhile
+from tests.support.book.book import Book, shot
+from tests.support.storage.failing import Calls
 
 
 @pytest.fixture

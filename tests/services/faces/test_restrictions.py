@@ -19,8 +19,8 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import MAX_FACES
 from chalicelib.services.restrictions import Restrictions
-from tests.fakes import RULES, Person, picture
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.fakes import RULES, Person, picture
 
 EVA, FINN = 1, 2
 

@@ -17,8 +17,8 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from tests.fakes import RULES, Person, picture
-from tests.services.meanwhile import side_by_side
+from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import side_by_side
 
 
 def test_threads_that_create_groups_never_pass_the_limits(services: Services, camera: Tenant) -> None:

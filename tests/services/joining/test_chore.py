@@ -10,11 +10,11 @@ from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import Busy
 from chalicelib.core.items import every
 from chalicelib.core.ports import Action, Delete, Storage
-from tests.faults.ports import Calls
-from tests.services.joining.people import ANN, poor, seen, two_strangers, with_good_picture
-from tests.services.meanwhile import Around
-from tests.services.sightings.book import Book
-from tests.services.sightings.recount import disagreements_of_visits
+from tests.support.book.book import Book
+from tests.support.book.people import ANN, poor, seen, two_strangers, with_good_picture
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.meanwhile import Around
+from tests.support.storage.failing import Calls
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.errors import DuplicateNotFound
 from chalicelib.core.items import every
-from tests.services.joining.people import ANN, poor, seen, two_strangers, with_good_picture
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.book.people import ANN, poor, seen, two_strangers, with_good_picture
 
 
 def look(book: Book) -> None:

@@ -7,7 +7,8 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.merges import MergeState
 from chalicelib.core.webhooks import delivery_from
-from tests.services.joining.people import (
+from tests.support.book.book import Book
+from tests.support.book.people import (
     ANN,
     DAY,
     face,
@@ -18,7 +19,6 @@ from tests.services.joining.people import (
     two_strangers,
     with_good_picture,
 )
-from tests.services.sightings.book import Book
 
 
 @pytest.fixture

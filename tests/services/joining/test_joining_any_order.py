@@ -15,24 +15,13 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import DuplicateNotFound
 from chalicelib.core.items import every
 from chalicelib.core.observations import ObservationKind
-from tests.examples import examples
-from tests.fakes import RULES, picture
-from tests.later import later
-from tests.services.joining.people import ANN, good, poor
-from tests.services.merges.test_merging_any_order import (
-    REFUSED,
-    Deed,
-    eight_at_once,
-    merge,
-    opened,
-    places,
-    reject,
-    right,
-    see,
-    undo,
-)
-from tests.services.sightings.book import Book, Shot, shot
-from tests.services.sightings.recount import every_observation
+from tests.support.book.book import Book, Shot, shot
+from tests.support.book.deeds import REFUSED, Deed, eight_at_once, merge, opened, places, reject, right, see, undo
+from tests.support.book.people import ANN, good, poor
+from tests.support.book.recount_visits import every_observation
+from tests.support.examples import examples
+from tests.support.fakes import RULES, picture
+from tests.support.later import later
 
 PEOPLE = (ANN, 22)
 

@@ -4,9 +4,9 @@ import os
 from datetime import timedelta
 
 from chalicelib.core.errors import FaceMerged
-from tests.fakes import Person
-from tests.services.joining.people import good, poor
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.people import good, poor
+from tests.support.fakes import Person
 
 CAPTURES = int(os.environ.get("KEPT_CAPTURES", "100"))
 """1,000 take minutes: of 787 ids that were kept, 475 were joined since, and all were answered (2026-11-26)."""

@@ -12,8 +12,8 @@ from chalicelib.core.model import Face, Labels, Profile, Tenant
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.fakes import CURVE, RULES, FakeClock, FakeVision, Person, embedding_of, picture
-from tests.services.conftest import add_tenant
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import CURVE, RULES, FakeClock, FakeVision, Person, embedding_of, picture
 
 ANN = 1_000
 CROWD = 210

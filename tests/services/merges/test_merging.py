@@ -32,8 +32,8 @@ from chalicelib.services.recognition.recognition import MAX_NEGATIVES
 from chalicelib.services.statistics.statistics import new_id
 from chalicelib.services.visits import visits_puts
 from chalicelib.services.webhooks import MAX_HOOKS
-from tests.fakes import RULES, Person, picture, with_thumbnails
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.fakes import RULES, Person, picture, with_thumbnails
 
 DAY = 24 * 60
 

@@ -12,10 +12,10 @@ from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.observations import ObservationFilter, ObservationKind
 from chalicelib.core.ports import Storage
-from tests.fakes import RULES, Person, picture
-from tests.services.meanwhile import Meanwhile
-from tests.services.sightings.book import Book, shot
-from tests.services.sightings.recount import disagreements_of_visits
+from tests.support.book.book import Book, shot
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import Meanwhile
 
 HOUR = 60
 DAY = 24 * HOUR

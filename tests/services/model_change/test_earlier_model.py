@@ -12,9 +12,9 @@ from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.fakes import RULES, FakeClock, FakeVision, OtherVision, Person, picture
-from tests.faults.recount import disagreements, every_face
-from tests.services.conftest import add_tenant
+from tests.support.book.recount import disagreements, every_face
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import RULES, FakeClock, FakeVision, OtherVision, Person, picture
 
 EARLIER, PRESENT = FakeVision(), OtherVision()
 PEOPLE = range(5)

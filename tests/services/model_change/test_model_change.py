@@ -11,10 +11,10 @@ from chalicelib.core.model import Face
 from chalicelib.core.ports import Storage
 from chalicelib.core.sighting import Rejected
 from chalicelib.services.model_change import Outcome, ReembeddedNegatives
-from tests.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
-from tests.services.meanwhile import Meanwhile
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_visits
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
+from tests.support.meanwhile import Meanwhile
 
 TRANSACTIONS = range(8)
 """More than any of these takes."""

@@ -1,23 +1,19 @@
 """Changing a tenant's model: nobody is lost, whenever it is cut off, and every search finds whom it should."""
 
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
 
-from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, TenantNotFound, WrongModel
 from chalicelib.core.items import every
-from chalicelib.core.model import Face, Profile, Tenant
-from chalicelib.core.ports import Storage
+from chalicelib.core.model import Face, Tenant
 from chalicelib.core.records.faces import face_from
 from chalicelib.index.compact import TAIL_AGE
 from chalicelib.index.galleries import Galleries
@@ -30,63 +26,11 @@ from chalicelib.services.model_change import (
     Outcome,
     Remaining,
 )
-from chalicelib.settings import Settings
-from chalicelib.storage import opened
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import RULES, FakeClock, FakeVision, OtherVision, Person, picture
-from tests.services.conftest import add_tenant
+from tests.services.model_change.two_models import NEW, OLD, change, enrol, found, open_folder, shop, tenant
+from tests.support.book.book_with import book_with
+from tests.support.fakes import RULES, FakeClock, Person, picture
 
-OLD, NEW = FakeVision(), OtherVision()
-
-T = TypeVar("T")
-
-
-def open_folder(
-    folder: Path, clock: FakeClock, wrap: Callable[[Storage], Storage] = lambda storage: storage
-) -> Services:
-    """A process of its own over a data folder, that has both models; `wrap` may put something around its storage."""
-    visions, settings = {OLD.model: OLD, NEW.model: NEW}, Settings(storage=folder)
-    storage = wrap(opened(settings, clock))
-    return build(settings, clock=clock, vision=lambda: OLD, vision_of=visions.__getitem__, storage=storage)
-
-
-@pytest.fixture
-def shop(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
-    services = open_folder(tmp_path / "shop", clock)
-    yield services
-    services.close()
-
-
-@pytest.fixture
-def tenant(shop: Services) -> Tenant:
-    return add_tenant(shop, "cloud", Profile.CLOUD)
-
-
-def requested(services: Services, tenant: Tenant, use_case: Callable[[Tenant], T]) -> T:
-    """As a request has it done: for the tenant as it is now, and once more if its model changes meanwhile."""
-    try:
-        return use_case(services.tenants.named(tenant.name))
-    except WrongModel:
-        return use_case(services.tenants.named(tenant.name))
-
-
-def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
-    def one(tenant: Tenant, seed: int) -> str:
-        return services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
-
-    return {seed: requested(services, tenant, partial(one, seed=seed)) for seed in seeds}
-
-
-def found(services: Services, tenant: Tenant, seed: int) -> str | None:
-    sent = picture(Person(seed, side_px=90))
-    match = requested(
-        services, tenant, lambda now: services.recognition.face_analysis.by_picture(now, sent, RULES)
-    ).match
-    return match.face.faceid if match else None
-
-
-def change(services: Services, tenant: Tenant, on_progress: Callable[[int, int], None] = lambda *_: None) -> Outcome:
-    return services.reembedding.run(tenant.name, OLD, NEW, on_progress)
+__all__ = ["shop", "tenant"]
 
 
 def every_face(services: Services, tenant: Tenant) -> list[Face]:

@@ -5,10 +5,10 @@ from pathlib import Path
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.model_change import CHUNK, GONE
-from tests.fakes import RULES, FakeClock, Person, picture
-from tests.faults.recount import disagreements
 from tests.services.model_change import test_reembedding as base
-from tests.services.model_change.test_reembedding import change, enrol, found, open_folder
+from tests.services.model_change.two_models import change, enrol, found, open_folder
+from tests.support.book.recount import disagreements
+from tests.support.fakes import RULES, FakeClock, Person, picture
 
 shop, tenant = base.shop, base.tenant
 

@@ -12,7 +12,7 @@ from chalicelib.core.observations import Observation, ObservationFilter
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
 from chalicelib.services.models import Reading, embedded, estimated
-from tests.fakes import RULES, FakeVision, Person, picture
+from tests.support.fakes import RULES, FakeVision, Person, picture
 
 SOMEBODY = Person(1)
 EVER = (0, 4_000_000_000)

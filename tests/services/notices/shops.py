@@ -6,8 +6,8 @@ from typing import Any
 from chalicelib.core.tenant_settings import NONE_SAID, OF_NOTICE
 from chalicelib.core.webhooks import EventKind
 from chalicelib.services.cameras import CameraSettings
-from tests.fakes import Person
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.fakes import Person
 
 OWN = {
     "controller": "Ann Lee Ltd, 1 High Street",

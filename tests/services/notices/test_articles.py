@@ -10,7 +10,7 @@ from chalicelib.core.tenant_settings import NONE_SAID
 from chalicelib.core.words import LANGUAGES, Language, words_of
 from chalicelib.services.notices import BLANK, ESTIMATED, Facts, notice, record, sheet
 from tests.services.notices.shops import SHOPS
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
 
 Words = Mapping[str, str]
 Asked = Callable[[Facts, Words], list[str]]

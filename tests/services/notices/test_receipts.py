@@ -21,11 +21,11 @@ from chalicelib.core.errors import Conflict
 from chalicelib.core.retention import Kind
 from chalicelib.core.words import LANGUAGES, Language, words_of
 from chalicelib.services.notices import BLANK, Page, receipt_page
-from tests.fakes import Person
-from tests.needs import needed
-from tests.services.erasure.person import worked_off
 from tests.services.notices.shops import OWN
-from tests.services.sightings.book import MONDAY, Book, shot
+from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.person import worked_off
+from tests.support.fakes import Person
+from tests.support.needs import needed
 
 
 @pytest.fixture

@@ -23,10 +23,10 @@ from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
 from chalicelib.settings import Settings
-from tests.examples import examples
-from tests.fakes import RULES, FakeClock, FakeVision, Person, picture
-from tests.services.conftest import add_tenant
-from tests.services.sightings.book import MONDAY, Book, Shot
+from tests.support.book.book import MONDAY, Book, Shot
+from tests.support.book.tenants import add_tenant
+from tests.support.examples import examples
+from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 
 
 def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> list[str]:

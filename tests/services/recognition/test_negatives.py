@@ -4,8 +4,8 @@ from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Face
-from tests.fakes import RULES, Person, picture
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.fakes import RULES, Person, picture
 
 PERSON = Person(1)
 LOOKALIKE = Person(1, side_px=90.0)

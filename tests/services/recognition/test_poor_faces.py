@@ -5,7 +5,7 @@ import pytest
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import NO_LABELS, Tenant
 from chalicelib.services import Services
-from tests.fakes import RULES, Person, picture
+from tests.support.fakes import RULES, Person, picture
 
 ALL_ALIKE = 0.97
 """Two pictures of one person score about 0.97^2 here: far over any threshold, and less than one picture twice."""

@@ -12,8 +12,8 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.templates import canonical, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.fakes import CURVE, RULES, FakeClock, FakeVision, Person, embedding_of, picture
-from tests.services.conftest import add_tenant
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import CURVE, RULES, FakeClock, FakeVision, Person, embedding_of, picture
 
 ANN = 1
 _KIND = [embedding_of(ANN) + 0.8 * embedding_of(500 + n) for n in range(12)]

@@ -7,7 +7,7 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.services.recognition.stored_pictures import FAILS_AFTER_S, StoredPictures
-from tests.fakes import FakeObjects
+from tests.support.fakes import FakeObjects
 
 AT = {("photos", "ann.jpg"): b"ann", ("photos", "ann.jpg", "v1"): b"ann, younger", ("photos", "big"): Unusable("big")}
 

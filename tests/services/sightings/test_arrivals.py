@@ -28,12 +28,12 @@ from chalicelib.core.observations import (
 from chalicelib.core.values import milliseconds
 from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
 from chalicelib.services.statistics.statistics import Question, Totals
-from tests.examples import examples
-from tests.later import later
-from tests.paged import paged
-from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, right, see
-from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
-from tests.services.sightings.recount import every_observation
+from tests.support.book.book import MINUTE, MONDAY, Book, shot
+from tests.support.book.deeds import RULE, Deed, deeds, faceid_of, right, see
+from tests.support.book.recount_visits import every_observation
+from tests.support.examples import examples
+from tests.support.later import later
+from tests.support.paged import paged
 
 ALWAYS = Span(0, 10**13 - 1)
 

@@ -19,8 +19,8 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.tenant_settings import FORGET, KEEP
 from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.fakes import Person
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.fakes import Person
 
 EVA = 1
 

@@ -23,11 +23,11 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.sightings.rejection import Given
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import RULES, Person, picture
-from tests.services.meanwhile import Around, Interrupted, Meanwhile
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
-from tests.services.sightings.test_rejection import DAY, enrolled, faces, seen_as
+from tests.services.sightings.lookalike import DAY, enrolled, faces, seen_as
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.book_with import book_with
+from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import Around, Interrupted, Meanwhile
 
 NEW = Gift(instead=Instead.NEW, name="Berta Blatt")
 

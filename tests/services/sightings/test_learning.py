@@ -18,11 +18,11 @@ from chalicelib.core.model import MAX_COMPARED, Face, Migration
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.retention import Kind
 from chalicelib.core.templates import MAX_LEARNT, compared, vector
-from tests.examples import examples
-from tests.fakes import RULES, FakeVision, Person, embedding_of, picture
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
-from tests.services.sightings.recount import disagreements_of_visits
-from tests.services.sightings.test_any_order import deliver
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.outcome import deliver
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.examples import examples
+from tests.support.fakes import RULES, FakeVision, Person, embedding_of, picture
 
 DAY = 24 * 60
 FIRST = Shot(MONDAY, (Person(1, quality=70.0),))

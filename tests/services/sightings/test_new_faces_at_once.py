@@ -7,8 +7,8 @@ from pathlib import Path
 from chalicelib.core.captures import Resolution
 from chalicelib.core.decision import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.model import Profile
-from tests.faults.ports import Calls
-from tests.services.sightings.book import Book, shot
+from tests.support.book.book import Book, shot
+from tests.support.storage.failing import Calls
 
 STORED = "blobs.put_if_absent"
 """The call that stores the new face's picture: after the search, and before the commit."""

@@ -6,16 +6,13 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Instead, Resolution, sighting_id
 from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached
 from chalicelib.core.items import every
-from chalicelib.core.model import Face, Profile
+from chalicelib.core.model import Profile
 from chalicelib.core.sighting import Rejected
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
-from tests.fakes import Person
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
-
-DAY = 24 * 60
-LOOKALIKE = Person(1, side_px=90.0)
-"""Taken for person 1, from a picture that is not like the others of it."""
+from tests.services.sightings.lookalike import DAY, enrolled, faces, seen_as
+from tests.support.book.book import MINUTE, MONDAY, Book, shot
+from tests.support.fakes import Person
 
 
 @pytest.fixture
@@ -23,22 +20,10 @@ def book(agreeing: Book) -> Book:
     return agreeing
 
 
-def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE, camera: str = "door") -> tuple[str, str]:
-    """The faceid that somebody is taken for then, and the sighting's id."""
-    [capture] = book.see(Shot(MONDAY + minutes * MINUTE, (person,), camera))
-    [sighting] = capture.sightings
-    assert sighting.faceid is not None
-    return sighting.faceid, sighting_id(capture.id, 0)
-
-
 def reject(
     book: Book, faceid: str, sighting: str, *, other: str | None = None, instead: Instead | None = None
 ) -> Rejected:
     return book.services.sightings.rejection.reject(book.tenant, faceid, sighting, other=other, instead=instead)
-
-
-def faces(book: Book) -> dict[str, Face]:
-    return {face.faceid: face for face in book.faces()}
 
 
 def test_the_next_sighting_like_it_is_not_the_face_either(book: Book) -> None:
@@ -102,10 +87,6 @@ def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) 
     assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("stranger", 2)
     assert {group for _, _, group in book.observed()} == {"stranger"}
     assert later
-
-
-def enrolled(book: Book, seed: int) -> str:
-    return book.enrol(Person(seed)).faceid
 
 
 def test_a_face_learns_from_what_it_was_given_if_that_is_like_its_given_pictures(book: Book) -> None:

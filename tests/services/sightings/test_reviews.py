@@ -14,9 +14,9 @@ from chalicelib.core.observations import NearFace, Review, ReviewKind, review_id
 from chalicelib.core.pictures import Box
 from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.values import moment
-from tests.fakes import Person
-from tests.paged import paged
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.fakes import Person
+from tests.support.paged import paged
 
 DAY = 24 * 60
 LOOKALIKE = Person(1, side_px=90.0)

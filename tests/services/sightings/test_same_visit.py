@@ -15,11 +15,11 @@ from chalicelib.core.captures import Resolution, Sighting, sighting_id
 from chalicelib.core.decision import FACES_IN_A_MINUTE, FACES_IN_A_TRACK, SMALLEST_GALLERY
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.recognition.recognition import NEAREST
-from tests.examples import examples
-from tests.fakes import CURVE, FakeVision, Person, picture
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
-from tests.services.sightings.recount import disagreements_of_visits
-from tests.services.sightings.test_any_order import RULE, deliver, outcome
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.outcome import RULE, deliver, outcome
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.examples import examples
+from tests.support.fakes import CURVE, FakeVision, Person, picture
 
 GALLERY, IN_A_MINUTE, IN_A_TRACK = map(
     CURVE.identify_threshold, (SMALLEST_GALLERY, FACES_IN_A_MINUTE, FACES_IN_A_TRACK)

@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.core.captures import Capture, Resolution, sighting_id
 from chalicelib.core.observations import Review
-from tests.fakes import Person
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.fakes import Person
 
 DAY = 24 * 60
 HERSELF = Person(1, side_px=100.0, likeness=0.95)

@@ -15,9 +15,9 @@ from chalicelib.core.records.observations import visits_item, visits_of
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.fakes import Person, picture, with_thumbnails
-from tests.faults.ports import Calls
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.fakes import Person, picture, with_thumbnails
+from tests.support.storage.failing import Calls
 
 DAY = 24 * 60
 

@@ -5,8 +5,8 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.model import Decision
 from chalicelib.core.observations import Observation
-from tests.fakes import CURVE, Person
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot
+from tests.support.fakes import CURVE, Person
 
 
 def seen(book: Book, minutes: float, *people: Person) -> list[tuple[Resolution, str]]:

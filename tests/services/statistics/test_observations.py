@@ -10,8 +10,8 @@ from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.core.records.observations import observation_item, row_from
 from chalicelib.core.values import moment
 from chalicelib.services import Services
-from tests.fakes import RULES, FakeClock, Person, picture
-from tests.paged import paged
+from tests.support.fakes import RULES, FakeClock, Person, picture
+from tests.support.paged import paged
 
 FOREVER = (0, 10**10)
 

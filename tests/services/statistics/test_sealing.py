@@ -14,9 +14,9 @@ from chalicelib.core.records.observations import LATE_AFTER, STORABLE
 from chalicelib.services import Services
 from chalicelib.services.statistics.calendar import marked
 from chalicelib.services.statistics.days import OBJECT_GRACE, SEAL_AFTER
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeClock
-from tests.services.statistics.recount import items_of
+from tests.support.book.book_with import book_with
+from tests.support.book.recount_statistics import items_of
+from tests.support.fakes import FakeClock
 
 NOON = datetime(2026, 2, 10, 4, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 2, 10, 16, 0, tzinfo=UTC)

@@ -23,11 +23,7 @@ from chalicelib.core.observations import (
 from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.services import Services
 from chalicelib.services.statistics.statistics import Question, SplitBucket
-from tests.examples import examples
-from tests.fakes import RULES, FakeClock, Person, picture
-from tests.paged import paged
-from tests.services.conftest import add_tenant
-from tests.services.statistics.recount import (
+from tests.support.book.recount_statistics import (
     arrivals_begun,
     every_observation,
     items_of,
@@ -36,6 +32,10 @@ from tests.services.statistics.recount import (
     split_recount,
     time_of,
 )
+from tests.support.book.tenants import add_tenant
+from tests.support.examples import examples
+from tests.support.fakes import RULES, FakeClock, Person, picture
+from tests.support.paged import paged
 
 CHANGES = [
     ("Australia/Lord_Howe", "2018-03-31"),

@@ -24,8 +24,8 @@ from chalicelib.core.webhooks import EventKind
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.subject_access import READERS
-from tests.fakes import HIDDEN, Person, picture
-from tests.services.sightings.book import MONDAY, Book, Shot, shot
+from tests.support.book.book import MONDAY, Book, Shot, shot
+from tests.support.fakes import HIDDEN, Person, picture
 
 ANN, BEN = 1, 2
 

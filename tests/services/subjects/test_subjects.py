@@ -18,12 +18,12 @@ from chalicelib.core.templates import subject_id
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.subjects import Example
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
-from tests.services.meanwhile import Meanwhile
-from tests.services.sightings.book import Book, Shot, shot
-from tests.services.sightings.recount import disagreements_of_visits
-from tests.several_faces import several_faces
+from tests.support.book.book import Book, Shot, shot
+from tests.support.book.book_with import book_with
+from tests.support.book.recount_visits import disagreements_of_visits
+from tests.support.book.several_faces import several_faces
+from tests.support.fakes import FakeVision, OtherVision, Person, embedding_of, picture
+from tests.support.meanwhile import Meanwhile
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.cli import main
 from regulars.tenants.credentials import CredentialsFile, read
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 OTHERS = {
     "none": (None, "the data of tenant shop has no format number, so a version before 0.1.0 wrote it"),

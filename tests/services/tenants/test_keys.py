@@ -20,9 +20,9 @@ from chalicelib.core.ports import Action
 from chalicelib.core.roles import FIRST, Role
 from chalicelib.services import Services
 from chalicelib.services.access.access import MAX_KEYS, KeyRing
-from regulars_lab.rigs.book_with import book_with
-from tests.fakes import FakeClock
-from tests.services.meanwhile import Around
+from tests.support.book.book_with import book_with
+from tests.support.fakes import FakeClock
+from tests.support.meanwhile import Around
 
 DAY = timedelta(days=1)
 

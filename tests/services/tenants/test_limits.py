@@ -10,9 +10,9 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.tenant_settings import MAX_FACES, MAX_GROUPS, TenantSettings
 from chalicelib.services import Services
 from chalicelib.services.tenants import FACES_LEFT
-from tests.fakes import RULES, Person, picture
-from tests.faults.recount import disagreements
-from tests.services.meanwhile import side_by_side
+from tests.support.book.recount import disagreements
+from tests.support.fakes import RULES, Person, picture
+from tests.support.meanwhile import side_by_side
 
 
 def enrol(services: Services, *people: int) -> None:

@@ -20,9 +20,9 @@ from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
 from chalicelib.services import Services
 from chalicelib.services.quotas import MB, PARTS, Quotas
 from chalicelib.settings import Settings
-from regulars_lab.rigs.book_with import book_of, book_with
-from tests.fakes import FakeClock, FakeVision
-from tests.services.conftest import add_tenant
+from tests.support.book.book_with import book_of, book_with
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import FakeClock, FakeVision
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -15,9 +15,9 @@ from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import ItemStore, Storage
 from chalicelib.core.roles import FIRST, Role
 from chalicelib.services import Services
-from tests.fakes import FakeClock
-from tests.services.meanwhile import Interrupted, Meanwhile
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.fakes import FakeClock
+from tests.support.meanwhile import Interrupted, Meanwhile
 
 MINUTE = timedelta(minutes=1)
 HOUR = 60 * MINUTE

@@ -10,9 +10,9 @@ from chalicelib.core.errors import StorageUnavailable, UserNotFound
 from chalicelib.core.model import STRANGER, Group
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.services.users import A_TRANSACTION, Outcome
-from tests.fakes import RULES, Person, picture
-from tests.faults.ports import DONE_KILLED, DONE_UNANSWERED, KILLED, Calls, Fault, Killed
-from tests.services.sightings.book import Book
+from tests.support.book.book import Book
+from tests.support.fakes import RULES, Person, picture
+from tests.support.storage.failing import DONE_KILLED, DONE_UNANSWERED, KILLED, Calls, Fault, Killed
 
 REQUEST = RequestId("a-call", "its content")
 

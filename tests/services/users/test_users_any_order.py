@@ -21,12 +21,12 @@ from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Migration
 from chalicelib.core.records.faces import user_from
 from chalicelib.core.templates import User, compared, fused, gallery_group, vector
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.examples import examples
-from tests.fakes import RULES, Person, picture
-from tests.faults.recount import disagreements
-from tests.later import later
-from tests.services.meanwhile import side_by_side
-from tests.services.sightings.book import Book, Shot, shot
+from tests.support.book.book import Book, Shot, shot
+from tests.support.book.recount import disagreements
+from tests.support.examples import examples
+from tests.support.fakes import RULES, Person, picture
+from tests.support.later import later
+from tests.support.meanwhile import side_by_side
 
 REFUSED = (NotFound, Conflict, LimitReached)
 PEOPLE = range(1, 6)

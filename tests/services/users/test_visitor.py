@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from chalicelib.core.model import Face, Group
 from chalicelib.services.users import Outcome
-from tests.fakes import Person
-from tests.services.sightings.book import MONDAY, Book, Shot
+from tests.support.book.book import MONDAY, Book, Shot
+from tests.support.fakes import Person
 
 GROUP = "staff"
 

@@ -12,11 +12,11 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.webhooks import EventKind
 from chalicelib.services.webhooks import MAX_ANNOUNCED, longest_delay_s, pause_s
-from tests.fakes import FakeClock
-from tests.faults.ports import Calls
-from tests.paged import paged
-from tests.services.webhooks.hook_desk import TENANT, Desk, stores, told
-from tests.services.webhooks.receiver import answers, receiving, says
+from tests.support.fakes import FakeClock
+from tests.support.hooks.hook_desk import TENANT, Desk, stores, told
+from tests.support.hooks.receiver import answers, receiving, says
+from tests.support.paged import paged
+from tests.support.storage.failing import Calls
 
 DAY = timedelta(hours=24)
 OK = answers(200)

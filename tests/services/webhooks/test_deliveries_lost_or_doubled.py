@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.examples import drawn
-from tests.faults.ports import KILLED, UNANSWERED, Calls, Killed
-from tests.services.webhooks.hook_desk import TENANT, Desk, NoQueue, told
-from tests.services.webhooks.receiver import Behaviour, answers, receiving
+from tests.support.examples import drawn
+from tests.support.hooks.hook_desk import TENANT, Desk, NoQueue, told
+from tests.support.hooks.receiver import Behaviour, answers, receiving
+from tests.support.storage.failing import KILLED, UNANSWERED, Calls, Killed
 
 DAY = timedelta(hours=24)
 OK = answers(200)

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
-from tests.fakes import FakeClock
-from tests.services.webhooks.hook_desk import TENANT, Desk, stores, told
-from tests.services.webhooks.receiver import answers, hangs, receiving
+from tests.support.fakes import FakeClock
+from tests.support.hooks.hook_desk import TENANT, Desk, stores, told
+from tests.support.hooks.receiver import answers, hangs, receiving
 
 DAY = timedelta(hours=24)
 OK = answers(200)

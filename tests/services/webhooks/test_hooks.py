@@ -6,7 +6,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TooManyHooks
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.webhooks import MAX_HOOKS
-from tests.services.webhooks.hook_desk import TENANT, Desk
+from tests.support.hooks.hook_desk import TENANT, Desk
 
 URL = "https://shop.example/hook"
 

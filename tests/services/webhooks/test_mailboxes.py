@@ -5,8 +5,8 @@ import pytest
 
 from chalicelib.core.errors import Conflict, HookNotFound, InvalidInput
 from chalicelib.core.webhooks import EventKind
-from tests.services.webhooks.hook_desk import TENANT, Desk
-from tests.services.webhooks.receiver import answers, receiving
+from tests.support.hooks.hook_desk import TENANT, Desk
+from tests.support.hooks.receiver import answers, receiving
 
 URL = "https://shop.example/hook"
 

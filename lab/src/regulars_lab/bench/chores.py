@@ -36,10 +36,10 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.cost.table import SWEEPS_AT_ONCE
 from regulars_lab.bench.measuring import parser, write
-from regulars_lab.rigs.book_with import book_with
-from regulars_lab.rigs.meter import MeteredItems, metered
-from regulars_lab.rigs.prices import CORE_MB, waiting_ms
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.support.book.book_with import book_with
+from tests.support.fakes import FakeClock, FakeVision, Person, picture
+from tests.support.storage.meter import MeteredItems, metered
+from tests.support.storage.prices import CORE_MB, waiting_ms
 
 READ_MS = 0.4
 """Assumed: processor time of one item that is read, on a whole core: the AWS client takes 0.19 ms here to parse a

@@ -56,7 +56,7 @@ def prepare(folder: Path, rows: int) -> None:
     from chalicelib.core import keys
     from chalicelib.core.ports import Put
     from regulars_lab.bench.vectors import Maker
-    from regulars_lab.rigs.synthetic import segment, write_snapshot
+    from tests.support.book.synthetic import segment, write_snapshot
 
     maker = Maker("face-like", seed=rows)
     gallery = segment(maker.vectors(rows), model=MODEL)

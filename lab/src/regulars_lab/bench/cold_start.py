@@ -37,8 +37,8 @@ from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, acc
 from regulars_lab.bench.lambda_package import WORK, Unpacked, unpacked
 from regulars_lab.bench.lambda_runtime import Function, environment
 from regulars_lab.bench.measuring import parser, write
-from regulars_lab.rigs.dialects import Icredit, Sunmi
 from regulars_lab.rigs.stand_ins import portraits
+from tests.support.api.over_http import Icredit, Sunmi
 
 SITE = Path(__file__).resolve().parent / "lambda_site"
 PEERS = Path(__file__).resolve().parent / "lambda_peers"

@@ -23,7 +23,7 @@ from PIL import Image
 from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.bench.measuring import SHARED, pack, parser, write
-from regulars_lab.rigs.crowds import Portrait, Tally, boxes_of, crowd, filling, head_of, spread
+from tests.support.pictures.crowds import Portrait, Tally, boxes_of, crowd, filling, head_of, spread
 
 PHOTOS = SHARED / "data" / "faces"
 RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 24, 4096, 4096)

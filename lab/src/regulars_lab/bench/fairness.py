@@ -37,8 +37,8 @@ from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, write
-from regulars_lab.rigs.prices import WAIT_MS
-from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.support.fakes import FakeClock, FakeVision, Person, picture
+from tests.support.storage.prices import WAIT_MS
 
 CAPTURE_S = 0.27
 """Assumed: ten runs resolve 37 captures a second."""

@@ -35,8 +35,8 @@ from regulars.tenants import credentials
 from regulars_lab import studio
 from regulars_lab.bench.edge import EDGE, environment, key_of
 from regulars_lab.bench.measuring import parser, write
-from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1
+from tests.support.api.over_http import Sunmi
 
 CAMERA, GROUP = "film", "regular"
 PEOPLE, ENROLLED, PASSERS_BY = 8, 5, 24

@@ -36,9 +36,9 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.bench.measuring import numbers, pack, parser, timed, write
-from regulars_lab.rigs.meter import MeteredItems
-from regulars_lab.rigs.synthetic import write_faces
 from regulars_lab.week import run, timeline
+from tests.support.book.synthetic import write_faces
+from tests.support.storage.meter import MeteredItems
 
 GROUP = "bench"
 VISION = ("decode", "detect", "align", "examine", "quality", "crop")

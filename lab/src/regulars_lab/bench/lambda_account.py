@@ -28,7 +28,7 @@ from chalicelib.settings import Settings
 from infra.storage import storage
 from regulars_lab.bench.measuring import free_port
 from regulars_lab.bench.vectors import Maker
-from regulars_lab.rigs.synthetic import segment, write_snapshot
+from tests.support.book.synthetic import segment, write_snapshot
 
 STACK = "cold"
 GROUP = "regular"

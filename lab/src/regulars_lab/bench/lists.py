@@ -40,9 +40,9 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
 from regulars_lab.bench.statistics import FIRST, TENANT, fill
-from regulars_lab.rigs.meter import metered
 from regulars_lab.rigs.stand_ins import Eyes, SteppedClock
-from regulars_lab.rigs.synthetic import visits, write_faces
+from tests.support.book.synthetic import visits, write_faces
+from tests.support.storage.meter import metered
 
 PAGE = 50
 FIRST_PAGES = 10

@@ -42,10 +42,10 @@ from regulars.errors import WrongAnswer
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import memory_bytes, pack, parser, write
-from regulars_lab.rigs.dialects import Icredit, Sunmi
 from regulars_lab.rigs.stand_ins import portraits
-from regulars_lab.rigs.synthetic import write_faces
 from regulars_lab.v1 import ALREADY_THERE, V1, Picture
+from tests.support.api.over_http import Icredit, Sunmi
+from tests.support.book.synthetic import write_faces
 
 GROUP, CAMERA = "bench", "door"
 STEPS, RECOVERY_STEPS = 8, 6

@@ -40,8 +40,8 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import numbers, parser, write
 from regulars_lab.rigs.operations import FIGURES
-from regulars_lab.rigs.prices import INVOKE_MS, SEARCH_MS, SLOWDOWN, WAIT_MS
 from regulars_lab.rigs.stand_ins import Eyes, drawn
+from tests.support.storage.prices import INVOKE_MS, SEARCH_MS, SLOWDOWN, WAIT_MS
 
 CAMERA = "door"
 _BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -41,9 +41,9 @@ from regulars.clients import Connection, Reply
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import numbers, pack, parser, processor_s, timed, write
-from regulars_lab.rigs.dialects import Sunmi, SunmiReply
 from regulars_lab.rigs.stand_ins import SIDE_PX, portraits
-from regulars_lab.rigs.synthetic import write_faces
+from tests.support.api.over_http import Sunmi, SunmiReply
+from tests.support.book.synthetic import write_faces
 
 GROUP = "bench"
 WARM_UP = 10

@@ -40,7 +40,7 @@ from chalicelib.vision.packs import packs
 from regulars_lab.bench import cold_search
 from regulars_lab.bench.peers import Engine, peers
 from regulars_lab.bench.vectors import DIMENSIONS, KINDS, Maker
-from regulars_lab.rigs.synthetic import faceids, segment
+from tests.support.book.synthetic import faceids, segment
 
 LIMIT = 10
 PROBES = 40

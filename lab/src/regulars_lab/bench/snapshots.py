@@ -29,7 +29,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.index.compact import TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from regulars_lab.rigs.stand_ins import SteppedClock
-from regulars_lab.rigs.synthetic import segment, write_snapshot
+from tests.support.book.synthetic import segment, write_snapshot
 
 TENANT, MODEL = "shop", "bench"
 _A_DAY = 1_000_000

@@ -33,10 +33,10 @@ from chalicelib.services.statistics.statistics import Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
-from regulars_lab.rigs.book_with import book_of
-from regulars_lab.rigs.meter import Meter, metered
 from regulars_lab.rigs.stand_ins import SteppedClock
-from regulars_lab.rigs.synthetic import visits
+from tests.support.book.book_with import book_of
+from tests.support.book.synthetic import visits
+from tests.support.storage.meter import Meter, metered
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST = datetime(2025, 1, 1, tzinfo=ZONE)

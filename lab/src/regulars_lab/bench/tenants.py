@@ -40,7 +40,7 @@ from chalicelib.index.snapshots.segment import encode
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars_lab.bench.vectors import DIMENSIONS, Maker
-from regulars_lab.rigs.synthetic import segment, unnamed_bytes
+from tests.support.book.synthetic import segment, unnamed_bytes
 
 MODEL = "bench"
 PROBES = 20

@@ -39,7 +39,7 @@ from chalicelib.vision.pictures.crop import planes_of
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.bench.detection import PHOTOS, RULES, portraits_of
 from regulars_lab.bench.measuring import SHARED, memory_bytes, pack, parser, timed, write
-from regulars_lab.rigs.crowds import Portrait, crowd, head_of
+from tests.support.pictures.crowds import Portrait, crowd, head_of
 
 BESIDE = SHARED / "models" / "face-pack-1"
 OPENCV_MODEL = BESIDE / "face_detection_yunet_2023mar.onnx"

@@ -29,11 +29,11 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from regulars.cost import table
-from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.rigs.operations import FIGURES, deployed
-from regulars_lab.rigs.prices import COLD, Function, Spent
 from regulars_lab.rigs.stage import Stage, require, staged
 from regulars_lab.rigs.stand_ins import Eyes, drawn
+from tests.support.api.over_http import Sunmi
+from tests.support.storage.prices import COLD, Function, Spent
 
 DAYS = 30
 A_DAY = 200

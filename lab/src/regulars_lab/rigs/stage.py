@@ -32,10 +32,10 @@ from chalicelib.storage import opened
 from regulars.clients import Reply
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
-from regulars_lab.rigs.dialects import Sunmi
-from regulars_lab.rigs.meter import Meter, metered, stored_bytes
 from regulars_lab.rigs.stand_ins import Postman, SteppedClock
 from regulars_lab.v1 import V1, Picture
+from tests.support.api.over_http import Sunmi
+from tests.support.storage.meter import Meter, metered, stored_bytes
 
 GROUP = "staff"
 CAMERA = "door"

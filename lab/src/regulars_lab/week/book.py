@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1
 from regulars_lab.week.timeline import Capture, ExpectedEntry
+from tests.support.api.over_http import Sunmi
 
 GROUPS = ("stranger", "regular")
 _PAGE = 100

@@ -18,12 +18,12 @@ from regulars.demo.run import TENANT, ended_by_signals, find_pictures, scratch_f
 from regulars.demo.story import shown_name
 from regulars.serve import service
 from regulars.tenants import credentials
-from regulars_lab.rigs.dialects import Sunmi
 from regulars_lab.v1 import V1, Picture
 from regulars_lab.week import book, timeline
 from regulars_lab.week.scenes import Scenes
 from regulars_lab.week.table import WeekRow, week_table
 from regulars_lab.week.timeline import Capture, ExpectedEntry
+from tests.support.api.over_http import Sunmi
 
 
 class Week(Struct, frozen=True):

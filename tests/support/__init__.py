@@ -1,0 +1,1 @@
+"""What do tests share? Nothing here imports a test; a folder of tests imports this folder and itself."""

@@ -1,0 +1,1 @@
+"""How is a dialect called, and what does its page or document say?"""

@@ -1,0 +1,11 @@
+"""A tenant of a book."""
+
+from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.services import Services
+
+
+def add_tenant(services: Services, name: str, profile: Profile) -> Tenant:
+    credentials = services.tenants.add(name, profile, TenantSettings(deletes_erase=False))
+    found = services.tenants.by_app_id(credentials.app_id)
+    return found[0]

@@ -1,0 +1,97 @@
+"""A session that a page prints, run by bash against a real server: the very block."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+from msgspec import Struct
+
+from regulars.clients import V1, Connection
+from regulars.demo.run import wait_until_resolved
+from tests.support.box.server import Server
+from tests.support.needs import needed
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
+
+
+def read(page: Path) -> str:
+    """Return the text of a page."""
+    return page.read_text(encoding="utf-8")
+
+
+class Session(Struct, frozen=True):
+    """The one bash block of a section; `# {...` under a call is its answer, which `...` cuts short."""
+
+    block: str
+
+    @classmethod
+    def of(cls, section: str, page: Path) -> Session:
+        text = read(page).split(f"## {section}\n")[1].split("\n## ")[0]
+        (block,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+        return cls(dedent(block))
+
+    @contextmanager
+    def running(self, server: Server, **environment: str) -> Iterator[None]:
+        """The block while it runs, as a program does that ends only when it is asked to."""
+        process = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", self.block],
+            cwd=server.data.parent,
+            env={**self._environment(server), **environment},
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+    @staticmethod
+    def _environment(server: Server) -> dict[str, str]:
+        commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # regulars and regulars-edge
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        state = str(server.data.parent / "state")  # else the uploader's spool is this user's own
+        return {**ours, "PATH": commands, "URL": server.url, "no_proxy": "*", "XDG_STATE_HOME": state}
+
+    def output(self, server: Server, *tools: str, picture: Path | None = None, **environment: str) -> list[str]:
+        """The lines that the block prints, run beside the data folder; skips where a tool is missing."""
+        needed("bash", *tools)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.block],
+            cwd=server.data.parent,
+            env={**self._environment(server), "PICTURE": str(picture), **environment},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    def answers(self, server: Server, picture: Path, *tools: str) -> list[str]:
+        """What each call answers, having seen that it is what the block shows."""
+        answers = self.output(server, "curl", *tools, picture=picture)
+        shown = re.findall(r"^# (\{.*)$", self.block, re.MULTILINE)
+        assert len(answers) == len(shown) == self.block.count("\ncall ")
+        for answer, printed in zip(answers, shown, strict=True):
+            assert answer.startswith(printed.removesuffix("...")), answer
+            assert printed.endswith("...") or answer == printed
+        return answers
+
+
+def sees(server: Server, picture: Path) -> None:
+    """Send a picture as the camera `door` of the tenant `shop`, and wait until the book has it."""
+    with Connection(server.url) as connection:
+        v1 = V1(connection, server.credentials("shop").api_key)
+        v1.call("POST", "/v1/cameras", {"id": "door", "name": "door"})
+        v1.call("POST", "/v1/captures", {"camera": "door", "picture": base64.b64encode(picture.read_bytes()).decode()})
+        wait_until_resolved(v1, ["door"], 1)

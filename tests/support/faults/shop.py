@@ -1,0 +1,434 @@
+"""Shops in which everything that Regulars does can be done once, each prepared in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+import app
+from chalicelib import search_function
+from chalicelib.api.dialects import SERVICES
+from chalicelib.api.service_keys import add_service_key
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.erasures import SETTLED
+from chalicelib.core.items import every
+from chalicelib.core.model import Credentials, Decision, Migration, Profile
+from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
+from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.services.cameras import CameraSettings
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from regulars.serve.gateway import Context
+from tests.support.api.compreface.client import Client as CompreFace
+from tests.support.api.devices import device, with_passkey
+from tests.support.api.icredit.client import MarketClient, tokens
+from tests.support.api.rekognition import signed
+from tests.support.api.stage import Stage, make_stage
+from tests.support.api.sunmi.client import CameraClient
+from tests.support.api.sunmi.samples import furnish
+from tests.support.api.v1.client import V1Client
+from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.support.book.book_with import book_with
+from tests.support.book.people import two_strangers, with_good_picture
+from tests.support.book.several_faces import several_faces
+from tests.support.fakes import RULES, FakeClock, Person, picture
+from tests.support.faults.stored import stored
+from tests.support.hooks.receiver import Receiver, answers, receiving
+from tests.support.storage.failing import KILLED, Calls, Killed
+
+Kept = Callable[[Settings, Clock], Storage]
+
+HOUR, DAY = 60, 24 * 60
+DEVICE, PASSWORD = 7, "four words that fit"
+"""How the member Maria signs in."""
+
+EVA, FINN, GUS = 11, 12, 13
+"""Seen by the cameras, and in no group that somebody chose."""
+
+
+def lookalike(at: float, seed: int) -> Shot:
+    """Somebody who is taken for this person."""
+    return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=90.0),))
+
+
+def another_photo(at: float, seed: int) -> Shot:
+    """Somebody known, from whom there is something to learn."""
+    return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=110.0, quality=85.0),))
+
+
+def poorly_seen(at: float, seed: int) -> Shot:
+    """Somebody who is too little like the face to be found, but for a better picture of the same visit."""
+    return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=99.0, likeness=0.42),))
+
+
+class Shop(Struct, frozen=True):
+    """A prepared folder, the tenant's credentials in it, and the ids and the templates (by face) of what it holds."""
+
+    folder: Path
+    credentials: Credentials
+    ids: dict[str, str]
+    receiver: Receiver
+    templates: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def opened(self, folder: Path) -> Box:
+        """A process on this copy of it."""
+        return Box(folder, self)
+
+    def texts(self) -> frozenset[str]:
+        """All that is stored, as texts."""
+        return stored(self.folder)
+
+    @contextmanager
+    def copied(self, folder: Path) -> Iterator[Box]:
+        """A process on a copy in that folder."""
+        self.receiver.heard.clear()
+        copy = Path(shutil.copytree(self.folder, folder / "copy"))
+        with closing(self.opened(copy)) as box:
+            yield box
+        shutil.rmtree(copy)
+
+
+_STAGES: list[Stage] = []
+"""Applications that no box uses now: to make one takes as long as to open a box."""
+
+
+class Box(Book):
+    """A process on a copy of a shop, with its clients; `calls` are those of the process to storage.
+
+    A client signs its first request as it signed it in the process before: it is the same request.
+    """
+
+    def __init__(self, folder: Path, shop: Shop) -> None:
+        self._open(folder)
+        self.ids = shop.ids
+        self.templates = shop.templates
+        self._receiver = shop.receiver
+        self.credentials = shop.credentials
+        self._stage = _STAGES.pop() if _STAGES else make_stage(self.services)
+        self._stage.services = self.services
+        self.app = self._stage.app
+
+    def close(self) -> None:
+        super().close()
+        _STAGES.append(self._stage)
+
+    def _open(self, folder: Path) -> None:
+        self.calls = Calls()
+        super().__init__(folder, wrap=self.calls.wrap)
+
+    @property
+    def camera(self) -> CameraClient:
+        return CameraClient(self.app, self.credentials.app_id, self.credentials.app_key, self.clock, 500_000)
+
+    @property
+    def market(self) -> MarketClient:
+        return MarketClient(self.app, self.credentials.appcode)
+
+    def rekognition(self, operation: str, **members: Any) -> Any:
+        """Answer a call that has the same id each time, as an SDK's attempts have."""
+        own = self.credentials
+        keys = own.access_key_id, own.secret_access_key
+        reply = signed.call(self.app, *keys, operation, members, self.clock.now(), "the-same")
+        return {"status": reply.status, **reply.json}
+
+    @property
+    def family(self) -> CompreFace:
+        return CompreFace(self.app, self.ids["recognition"])
+
+    @property
+    def v1(self) -> V1Client:
+        return V1Client(self.app, self.credentials.api_key)
+
+    def hand(self, function: str, body: str) -> Any:
+        """SQS hands a message to a function."""
+        record = {
+            "messageId": "m",
+            "receiptHandle": "r",
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "eventSource": "aws:sqs",
+        }
+        return self.call(function, {"Records": [record]})
+
+    def tick(self, function: str) -> Any:
+        """The scheduler calls."""
+        event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        more = {
+            "account": "0",
+            "time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": "box",
+            "resources": [],
+        }
+        return self.call(function, {**event, **more})
+
+    def call(self, function: str, event: dict[str, Any]) -> Any:
+        """Call a function of app.py, in this process."""
+        for provide in (app.provide, search_function.provide):
+            provide.use(self.services)
+        return getattr(app, function)(event, Context(function, deadline=time.monotonic() + 300))
+
+    def sweep(self) -> None:
+        """The scheduler calls, and all messages that it made are worked off."""
+        self.tick("sweep")
+        while messages := self.storage.index_queue.receive(10, 60):
+            for message in messages:
+                self.hand("build_index", message.body)
+                self.storage.index_queue.delete(message.receipt)
+
+    def settle(self) -> None:
+        """Seven hours later, when all that is done by the clock was done."""
+        self.clock.advance(timedelta(hours=7))
+        self.tick("watch")
+        self.sweep()
+
+    def tell(self) -> None:
+        """Send all events that are due."""
+        while messages := self.storage.deliveries_queue.receive(10, 60):
+            for message in messages:
+                self.hand("deliver", message.body)
+                self.storage.deliveries_queue.delete(message.receipt)
+
+    def texts(self) -> frozenset[str]:
+        """All that was stored and heard until now, as texts."""
+        return stored(self.folder) | self.heard()
+
+    def heard(self) -> frozenset[str]:
+        """The events, and the time."""
+        events = (f"{one.path} {one.headers['X-Regulars-Delivery']}" for one in self._receiver.heard)
+        return frozenset([*events, str(self.clock.now())])
+
+    def state(self) -> dict[str, Any]:
+        """What must be the same, when all events were sent, however often the process failed on the way there."""
+        self.tell()
+        captures = [self.services.captures.page(self.tenant, camera, 100).rows for camera in self.cameras]
+        return {
+            "faces": self.entries(),
+            "names": sorted(face.name for face in self.faces()),
+            "consents": sorted(str(face.consent) for face in self.faces()),
+            "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.all(self.tenant)},
+            "captures": Counter(str(one.state) for page in captures for one in page),
+            "pictures": sorted(len(face.pictures) for face in self.faces()),
+            "merges": Counter(str(one.state) for one in self.services.merges.records.all("shop")),
+            "duplicates": Counter(
+                bool(one.get("are_two")) for one in every(self.storage.items, keys.DUPLICATES, "shop")
+            ),
+            "cameras": len(self.services.cameras.all(self.tenant)),
+            "hooks": len(self.services.webhooks.hooks.all("shop")),
+            "keys": [(one.name, one.role) for one in self.services.access.keys.all(self.tenant)],
+            "events": len({one.headers["X-Regulars-Delivery"] for one in self._receiver.heard}),
+            "deliveries": len(self.storage.items.query(keys.OUTBOX, "shop").items),
+            "tenants": [(one.name, one.disabled, one.model) for one in self.services.tenants.all()],
+            "observed": self.observed(),
+        }
+
+
+def event_of(capture: Capture) -> str:
+    """What is sent when a capture is tried again, whose attempt is counted, too."""
+    return picture_event(SENT_AGAIN, keys.capture_picture("shop", capture.camera_id, capture.id))
+
+
+@contextmanager
+def prepared(root: Path) -> Iterator[dict[str, Shop]]:
+    """The shops by name, while somebody listens to their hook."""
+    with receiving(answers(200)) as receiver:
+        first = furnished(root / "shop", receiver)
+        shops = {"shop": first}
+
+        def after(name: str, base: str, do: Callable[[Box], object], cut: int = 0) -> None:
+            """Another shop, in which this was done, or was cut off at that transaction."""
+            known = shops[base]
+            shutil.copytree(known.folder, root / name)
+            with closing(Box(root / name, known)) as box:
+                box.calls.fail(cut, KILLED, of="items.transact")
+                with suppress(Killed):
+                    do(box)
+            with closing(Box(root / name, known)) as box:
+                ids = {"merge": one.id} if (one := next(iter(box.services.merges.records.all("shop")), None)) else {}
+                found = {face.faceid: [one.vector for one in face.templates] for face in box.faces()}
+            templates = {**found, **known.templates}
+            shops[name] = replace(known, folder=root / name, ids={**known.ids, **ids}, templates=templates)
+
+        after("merged", "shop", _merged)
+        after("merging", "shop", _merged, cut=2)
+        after("undoing", "merged", lambda box: box.services.merges.merging.undo(box.tenant, box.ids["merge"]), cut=2)
+        after("rejected", "shop", _rejected)
+        after("indexed", "shop", _indexed)
+        after("subjects", "shop", _subjects)
+        after("several", "subjects", _several)
+        after("erasing", "shop", _erasing)
+        after("erased", "erasing", _erased)
+        after("deleted", "shop", lambda box: box.services.deletion.of_faces(box.tenant, [box.ids["eva"]]))
+        after("alike", "shop", _alike)
+        after("full", "shop", _full)
+        after("unwanted", "shop", _unwanted)
+        after("learnt", "shop", _learnt)
+        after("old", "shop", _kept_shortly)
+        after("held", "shop", lambda box: box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7"))
+        after("unpictured", "merged", lambda box: box.services.tenants.change("shop", {"keeps_pictures": False}))
+        after("consented", "merged", _consented)
+        after("stuck", "shop", _stuck)
+        after("leaving", "shop", _leaving)
+        receiver.answer_from_now_on(answers(410))
+        after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
+        receiver.answer_from_now_on(answers(200))
+        yield shops
+
+
+def _merged(box: Box) -> None:
+    box.services.merges.merging.merge(box.tenant, box.ids["eva"], box.ids["finn"])
+
+
+def _rejected(box: Box) -> None:
+    box.services.sightings.rejection.reject(box.tenant, box.ids["eva"], box.ids["sighting"])
+
+
+def _indexed(box: Box) -> None:
+    """A collection with tags, and people whose photos were indexed."""
+    for collection in ("staff", "guests"):
+        box.rekognition("CreateCollection", CollectionId=collection, Tags={"site": "north"})
+    found: list[str] = []
+    for seeds in ((41, 42), (43,)):
+        photo = picture(*(Person(seed, side_px=120.0 - seed) for seed in seeds))
+        answer = box.rekognition("IndexFaces", CollectionId="staff", Image={"Bytes": photo}, ExternalImageId="team")
+        found += [one["Face"]["FaceId"] for one in answer["FaceRecords"]]
+    box.ids.update({f"staff {number}": faceid for number, faceid in enumerate(found)})
+    box.rekognition("CreateUser", CollectionId="staff", UserId="ann")
+    box.rekognition("AssociateFaces", CollectionId="staff", UserId="ann", FaceIds=found[1:])
+
+
+def _subjects(box: Box) -> None:
+    """A group with keys of its own: Ann has three photos, of which one is of somebody else, and Bob has one."""
+    box.services.groups.create(box.tenant, "family", None, "")
+    group = box.services.groups.named(box.tenant, "family")
+    for service in SERVICES:
+        of = group.id if service in ("recognition", "deepstack") else ""
+        box.ids[service] = add_service_key(box.services, box.tenant, service, service, of)
+    for number, (name, person) in enumerate(
+        (("Ann", Person(51)), ("Ann", Person(51, side_px=101.0)), ("Ann", Person(52)), ("Bob", Person(53)))
+    ):
+        box.ids[f"example {number}"] = box.family.add(name, picture(person))
+
+
+def _several(box: Box) -> None:
+    """A third subject, of two faces."""
+    group = box.services.groups.named(box.tenant, "family")
+    photos = [[picture(Person(54, side_px=100.0 + number))] for number in range(2)]
+    several_faces(box.services, box.tenant, group, "Cy", photos)
+
+
+def _erasing(box: Box) -> None:
+    box.services.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
+
+
+def _erased(box: Box) -> None:
+    """The erasure is done, as it is two minutes later."""
+    later = FakeClock(box.services.clock.now() + SETTLED + timedelta(seconds=1))
+    book_with(box.services, clock=later).erasure.records.tenant(box.tenant)
+
+
+def _alike(box: Box) -> None:
+    """Two strangers who are one person, and a pair of whom nobody knows."""
+    _, second = two_strangers(box)
+    with_good_picture(box, second)
+    eva, finn = (box.services.faces.get(box.tenant, box.ids[name]) for name in ("eva", "finn"))
+    box.services.merges.duplicates.suggest(box.tenant, eva, finn, Decision(0.4, 0.5, 9, 0.02))
+
+
+def _full(box: Box) -> None:
+    """The next stranger takes the place of the one who was seen last longest ago."""
+    strangers = next(group for group in box.services.groups.all(box.tenant) if group.name == "stranger")
+    fields = {"old_name": "stranger", "name": "stranger", "capacity": str(strangers.count), "description": "few"}
+    assert box.camera.call("updateGroup", fields)["code"] == 0
+
+
+def _unwanted(box: Box) -> None:
+    """A picture whose face was never made, and a camera that has been silent."""
+    box.storage.blobs.put_if_absent(keys.face_picture("shop", "nobody", "0"), b"x", "image/jpeg")
+    box.v1.done("PATCH", "/v1/cameras/till", {"silent_after_s": 600})
+
+
+def _learnt(box: Box) -> None:
+    """Eva's face learnt something that the tenant keeps no longer."""
+    box.see(another_photo(5 * DAY, EVA))
+    box.services.tenants.change("shop", {"learnt_days": 2})
+
+
+def _consented(box: Box) -> None:
+    """Eva's face has a record of consent, which expires in a day; then it is erased."""
+    body = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z", "expires_at": "2026-03-17T09:00:00Z"}
+    box.v1.done("PUT", f"/v1/faces/{box.ids['eva']}/consent", body)
+    box.services.tenants.change("shop", {"expired_consent_erases": True})
+
+
+def _kept_shortly(box: Box) -> None:
+    """Nothing is kept for long, but of Eva, whom nobody may delete."""
+    box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7")
+    days = {"capture_days": 3, "sighting_days": 4, "stranger_days": 10, "regular_days": 20, "observation_days": 150}
+    box.services.tenants.change("shop", days)
+
+
+def _stuck(box: Box) -> None:
+    """A capture is parked."""
+    key = keys.capture("shop", "door", box.ids["capture"])
+    fields = {"state": CaptureState.PARKED, "reason": "it was tried too often"}
+    box.storage.items.transact([Update(keys.CAPTURES, key, (exists("offered"),), set=fields)])
+
+
+def _leaving(box: Box) -> None:
+    """Beside the shop is another one, with somebody in it, that is about to leave."""
+    box.services.tenants.add("leaves", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+    tenant = box.services.tenants.named("leaves")
+    box.services.cameras.add(tenant, "door", "door", CameraSettings())
+    box.services.enrolment.of_largest_face(tenant, "regular", picture(Person(61)), RULES)
+    box.services.audit.signing.public_keys("leaves")
+
+
+def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = opened) -> Shop:
+    with closing(Book(folder, kept=kept)) as book:
+        book.services.groups.set_migration(book.tenant, Migration(3, 7))
+        credentials = book.services.tenants.rotate("shop")
+    shop = make(folder, credentials, {"merge": "none"}, receiver)
+    with closing(shop.opened(folder)) as box:
+        furnish(CameraClient(box.app, credentials.app_id, credentials.app_key, box.clock))
+        shop.ids["empty"] = box.services.groups.named(box.tenant, "empty").id
+        for seed in (21, 22):
+            [shop.ids[f"token {seed}"]] = tokens(box.market.enrol("silver", picture(Person(seed))))
+        eva, finn, _, late, *_ = box.see(
+            shot(0, EVA),
+            shot(DAY + 10, FINN),
+            shot(DAY, EVA),
+            lookalike(DAY + 20, EVA),
+            shot(2 * DAY, EVA),
+            lookalike(20, EVA),
+            shot(DAY + 12 * HOUR, FINN),
+        )
+        shop.ids["eva"], shop.ids["finn"] = eva.sightings[0].faceid or "", finn.sightings[0].faceid or ""
+        shop.ids["duplicate"] = keys.duplicate(shop.ids["eva"], shop.ids["finn"])
+        shop.ids["sighting"], shop.ids["capture"] = f"{late.id}-0", late.id
+        added = box.services.enrolment.pictures.add(
+            box.tenant, shop.ids["eva"], picture(Person(EVA, side_px=50.0)), RULES
+        )
+        shop.ids["picture"] = added.id
+        box.v1.add_camera("till", id="till")
+        shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
+        shop.ids["mailbox"] = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]})["id"]
+        shop.ids["key"] = box.v1.done("POST", "/v1/keys", {"name": "Ann"})["id"]
+        shop.ids["member"], shop.ids["passkey"] = with_passkey(box.v1, "Maria", device(DEVICE), PASSWORD)
+        box.see(shot(3 * DAY, GUS))
+        message, *_ = box.storage.deliveries_queue.receive(10, 1)
+        shop.ids["delivery"] = message.body
+        box.put(shot(4 * DAY, GUS))  # its event was lost
+        for face in box.faces():
+            box.v1.done("PATCH", f"/v1/faces/{face.faceid}", {"name": "Lee \u738b\u5c0f\u660e"})
+        shop.templates.update({face.faceid: [one.vector for one in face.templates] for face in box.faces()})
+    return shop

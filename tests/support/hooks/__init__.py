@@ -1,0 +1,1 @@
+"""Hooks, and a web server that receives what they are sent."""

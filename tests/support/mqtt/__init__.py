@@ -1,0 +1,1 @@
+"""A broker, a stand-in of Frigate, and a shop with both."""

@@ -1,0 +1,74 @@
+"""A box with a camera and a mailbox, people who come, and `regulars mqtt` beside it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from regulars_client import Regulars, models
+
+from regulars.mqtt import bridge
+from regulars.mqtt.broker import Address, Broker
+from regulars.mqtt.discovery import Descriptions, Topics
+from regulars.mqtt.publishing import Publisher
+from tests.support.box.box import Box
+from tests.support.fakes import Person, picture
+from tests.support.mqtt.mosquitto import Mosquitto
+
+ARRIVALS = "regulars/shop/cameras/door"
+ANN = 1
+TIDY_S = 0.3
+
+
+@dataclass
+class Shop:
+    box: Box
+    mailbox: str = ""
+    client: Regulars = field(init=False)
+    _minutes: int = 0
+
+    def __post_init__(self) -> None:
+        self.client = self.box.client()
+        self.client.add_camera(id="door", name="Front door")
+        self.mailbox = self.client.add_hook(url=None, events=["face.arrived"]).id
+
+    def enrol(self, name: str, who: int = ANN) -> models.Face:
+        return self.client.enrol_face(group="regular", picture=picture(Person(who)), name=name)
+
+    def arrives(self, who: int = ANN, ago: timedelta = timedelta()) -> str:
+        """Somebody comes, an hour after the last; returns the capture."""
+        at = datetime.now(UTC) - ago
+        capture = self.client.take_capture(picture=picture(Person(who, quality=90)), camera="door", captured_at=at)
+        self.box.services.sightings.ingest.capture("shop", "door", capture.id)
+        return capture.id
+
+    def resolve(self) -> None:
+        """What the service does by itself a moment after a picture came."""
+        for capture in [one for camera in self.client.list_cameras().cameras for one in self._captures(camera.id)]:
+            self.box.services.sightings.ingest.capture("shop", capture.camera, capture.id)
+
+    def _captures(self, camera: str) -> list[models.Capture]:
+        return [*self.client.list_captures(camera=camera, state="stored")]
+
+    def waiting(self) -> int:
+        return len([*self.client.list_deliveries(self.mailbox, state="pending")])
+
+
+@contextmanager
+def told(shop: Shop, broker: Mosquitto, *, names: bool = False, client: Regulars | None = None) -> Iterator[Broker]:
+    """`regulars mqtt`, in this process."""
+    topics, stop = Topics("shop"), threading.Event()
+    connection = Broker(Address("127.0.0.1", broker.port, False), "regulars-shop", topics.available)
+    with client or shop.box.client() as service:
+        publisher = Publisher(
+            service, shop.mailbox, connection, Descriptions(topics, service.url, "1"), names=names, tidy_s=TIDY_S
+        )
+        thread = threading.Thread(target=bridge.run, args=(connection, [publisher.step], stop, 0.3))
+        thread.start()
+        try:
+            yield connection
+        finally:
+            stop.set()
+            thread.join(20)
+            assert not thread.is_alive()

@@ -1,0 +1,1 @@
+"""Storage that is emulated, torn, failing or metered."""

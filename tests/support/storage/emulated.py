@@ -1,0 +1,98 @@
+"""Emulated AWS with the project's own storage, made from infra's template.
+
+The emulation takes long to import: only tests that use it wait for it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
+from chalicelib.adapters.aws.items import DynamoItemStore
+from chalicelib.adapters.aws.vault import KmsVault
+from chalicelib.core.ports import Beside, Clock, Storage, when_asked
+from chalicelib.settings import Settings
+from infra.storage import storage
+from tests.support.storage.aside import ReceivingSqs
+
+STACK = "regulars-test"
+PREFIX = f"{STACK}-"
+
+# Moto's CloudFormation does not know these types; what they say is held by tests/infra.
+_UNKNOWN_TO_MOTO = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
+
+
+class Aws(Struct, frozen=True):
+    """An account in which the storage stack stands; `physical` are its resources by their name in the template."""
+
+    region: str
+    physical: dict[str, str]
+    stack: str = STACK
+
+    @property
+    def prefix(self) -> str:
+        """What its tables' names begin with."""
+        return f"{self.stack}-"
+
+    def client(self, service: str) -> Any:
+        import boto3
+
+        return boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
+
+
+@contextmanager
+def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[Aws]:
+    import boto3
+    from moto import mock_aws
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.sqs.models import sqs_backends
+
+    whole = storage()
+    known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
+    resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}
+    with mock_aws():
+        _answer_at_once(sqs_backends[DEFAULT_ACCOUNT_ID][region])
+        formation = boto3.client("cloudformation", region_name=region)
+        formation.create_stack(StackName=stack, TemplateBody=json.dumps({**whole, "Resources": resources}))
+        made = formation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
+        yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}, stack)
+
+
+def storage_on(
+    aws: Aws, listened: Callable[[Any], Any] = lambda client: client, beside: Beside = when_asked
+) -> Callable[[Settings, Clock], Storage]:
+    def kept(_settings: Settings, _clock: Clock) -> Storage:
+        def client(service: str) -> Any:
+            return listened(aws.client(service))
+
+        def queue(name: str) -> ReceivingSqs:
+            return ReceivingSqs(client("sqs"), aws.physical[f"{name}Queue"])
+
+        return Storage(
+            items=DynamoItemStore(client("dynamodb"), aws.prefix),
+            blobs=S3BlobStore(client("s3"), aws.physical["DataBucket"]),
+            uploads=S3UploadStore(client("s3"), aws.physical["CapturesBucket"]),
+            index_queue=queue("Index"),
+            captures_queue=queue("Captures"),
+            deliveries_queue=queue("Deliveries"),
+            vault=KmsVault(client("kms"), aws.physical["SecretsKey"]),
+            close=lambda: None,
+            wipe=lambda: None,
+            expires_items=True,
+            beside=beside,
+        )
+
+    return kept
+
+
+def _answer_at_once(sqs: Any) -> None:
+    """Let nobody wait for messages of an empty queue: what is sent to it is sent before it is asked."""
+    receive = sqs.receive_message
+
+    def receive_message(queue: str, count: int, _wait_s: int, *others: Any) -> Any:
+        return receive(queue, count, 0, *others)
+
+    sqs.receive_message = receive_message

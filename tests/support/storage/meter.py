@@ -1,0 +1,215 @@
+"""What storage would cost on AWS, counted while it is used embedded.
+
+DynamoDB, by the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read costs a unit for each
+4 KB begun; GetItem and BatchGetItem round every item up, and an absent one costs a unit; Query rounds up the sum of
+what it read, which through an index is all that the index carries, asked for or not. A write in a transaction costs two
+units for each 1 KB begun of the larger of the item before and after, any other write one; a condition that writes
+nothing costs the same, and so does all of a transaction that a condition cancels. An index entry that is made, changed
+or removed is a write of its own, by its size ("Local Secondary Indexes": one that moves is two). A transaction does not
+double that: measured on DynamoDB for both kinds of index (github.com/nubo-db/dynoxide/pull/188, cases A3, A10, B7).
+
+S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is asked of them.
+`Meter.waits` are those of them that somebody waits for: of calls side by side, those on the longer way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from chalicelib.adapters.aws.items import DELETES_AT_ONCE, alone, deletes_alone
+from chalicelib.adapters.limits import attribute_size, index_entry_size
+from chalicelib.core.errors import ConditionFailed, RegularsError
+from chalicelib.core.ports import Action, Item, ItemStore, Page, Place, Storage, Table
+from tests.support.storage.prices import waiting_ms
+
+_T = TypeVar("_T")
+
+UNIT_BYTES = 4096
+WRITE_UNIT_BYTES = 1024
+IN_A_TRANSACTION = 2
+LISTED_AT_ONCE = 1_000
+
+# S3 has two prices: that of puts and lists, and that of all else; deletes are free. Presigning is no call.
+_S3 = {
+    "get": "s3 get",
+    "size": "s3 get",
+    "get_range": "s3 get",
+    "put_if_absent": "s3 put",
+    "walk": "s3 put",
+    "delete": "s3 delete",
+}
+# What Lambda's own poller receives and deletes is not seen here.
+_SQS = dict.fromkeys(("send", "receive", "hide", "delete"), "sqs")
+_KINDS = {
+    "blobs": _S3,
+    "uploads": _S3,
+    "index_queue": _SQS,
+    "captures_queue": _SQS,
+    "deliveries_queue": _SQS,
+    "vault": dict.fromkeys(("seal", "unseal"), "kms"),
+}
+
+
+def read_units(size_bytes: int) -> int:
+    return max(1, -(-size_bytes // UNIT_BYTES))
+
+
+def stored_bytes(item: Item | None) -> int:
+    """Bytes that a read of the item counts; 0 for one that is not there."""
+    return sum(attribute_size(name, value) for name, value in (item or {}).items())
+
+
+def write_units(table: Table, before: Item | None, after: Item | None, each: int) -> int:
+    """Count the units of one write that leaves an item `after` where `before` was; `each`: for a KB of an item."""
+    size = max(stored_bytes(before), stored_bytes(after), 1)
+    entries = sum(_entry_units(table, index, before or {}, after or {}) for index in table.indexes)
+    return each * -(-size // WRITE_UNIT_BYTES) + entries
+
+
+def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
+    key, carried = table.indexes[index], table.rows.get(index, ())
+    old, new = (-(-index_entry_size(table, index, item) // WRITE_UNIT_BYTES) for item in (before, after))
+    if before.get(key) != after.get(key):
+        return old + new
+    is_same = all(before.get(name) == after.get(name) for name in carried)
+    return 0 if is_same else max(old, new)
+
+
+@dataclass
+class Meter:
+    """Units and calls used: read units by table and operation, write units by table, calls by service and kind."""
+
+    reads: Counter[str] = field(default_factory=Counter)
+    writes: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    waits: Counter[str] = field(default_factory=Counter)
+
+    def clear(self) -> None:
+        for counter in (self.reads, self.writes, self.calls, self.waits):
+            counter.clear()
+
+    def called(self, kind: str) -> None:
+        self.calls[kind] += 1
+        self.waits[kind] += 1
+
+    def beside(self, work: Callable[[], _T], /) -> Callable[[], _T]:
+        """Do the work at once, and count as waits the longer way: this one, or what its caller does meanwhile."""
+        before = +self.waits
+        try:
+            found, failed = [work()], None
+        except RegularsError as error:
+            found, failed = [], error
+        aside = self.waits - before
+        self.waits = +before
+
+        def end() -> _T:
+            if waiting_ms(aside) > waiting_ms(self.waits - before):
+                self.waits = before + aside
+            if failed is not None:
+                raise failed
+            return found[0]
+
+        return end
+
+
+def metered(storage: Storage) -> tuple[Storage, Meter]:
+    """Put a meter on all storage calls that are charged for."""
+    meter = Meter()
+    counted: dict[str, Any] = {port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()}
+    return replace(storage, items=MeteredItems(storage.items, meter), beside=meter.beside, **counted), meter
+
+
+class MeteredItems:
+    """An ItemStore that adds up read units by table and operation in `spent`, and write units by table in `written`."""
+
+    def __init__(self, items: ItemStore, meter: Meter | None = None) -> None:
+        self._items = items
+        self._meter = meter or Meter()
+
+    @property
+    def spent(self) -> Counter[str]:
+        return self._meter.reads
+
+    @property
+    def written(self) -> Counter[str]:
+        return self._meter.writes
+
+    def get(self, table: Table, key: tuple[str, str]) -> Item | None:
+        item = self._items.get(table, key)
+        self._read(f"{table.name} get", read_units(stored_bytes(item)))
+        return item
+
+    def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        items = self._items.get_many(table, keys)
+        units = {key: read_units(stored_bytes(item)) for key, item in zip(keys, items, strict=True)}
+        if units:
+            self._read(f"{table.name} batch get", sum(units.values()))
+        return items
+
+    def get_each(self, places: Sequence[Place]) -> list[Item | None]:
+        items = self._items.get_each(places)
+        for (table, _), item in zip(places, items, strict=True):
+            self.spent[f"{table.name} get"] += read_units(stored_bytes(item))
+        self._meter.called("dynamodb")
+        return items
+
+    def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
+        page = self._items.query(table, partition, index=index, **how)
+        read = page
+        if index in table.rows and not how.get("rows"):
+            read = self._items.query(table, partition, index=index, **{**how, "rows": True})
+        size = sum(stored_bytes(item) for item in read.items)
+        self._read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
+        return page
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        each = 1 if alone(actions) or deletes_alone(actions) else IN_A_TRANSACTION
+        places = [(action.table, action.key) for action in actions]
+        before = [self._items.get(table, key) for table, key in places]
+        for _ in range(-(-len(actions) // DELETES_AT_ONCE) if deletes_alone(actions) else 1):
+            self._meter.called("dynamodb")
+        try:
+            self._items.transact(actions)
+        except ConditionFailed:
+            for (table, _), old in zip(places, before, strict=True):
+                self.written[table.name] += write_units(table, old, old, each)
+            raise
+        for (table, key), old in zip(places, before, strict=True):
+            self.written[table.name] += write_units(table, old, self._items.get(table, key), each)
+
+    def _read(self, what: str, units: int) -> None:
+        self.spent[what] += units
+        self._meter.called("dynamodb")
+
+
+class Counted:
+    """A port whose calls are counted by what AWS charges for them; methods that `kinds` does not name cost nothing."""
+
+    def __init__(self, port: Any, kinds: Mapping[str, str], meter: Meter) -> None:
+        self._port = port
+        self._kinds = kinds
+        self._meter = meter
+
+    def __getattr__(self, name: str) -> Any:
+        call, kind = getattr(self._port, name), self._kinds.get(name)
+        if kind is None:
+            return call
+
+        def counted(*args: Any, **named: Any) -> Any:
+            self._meter.called(kind)
+            answer = call(*args, **named)
+            return self._paged(answer, kind) if name == "walk" else answer
+
+        return counted
+
+    def _paged(self, found: Iterator[_T], kind: str) -> Iterator[_T]:
+        """Count a call for every further thousand objects that a walk is asked for."""
+        for number, one in enumerate(found):
+            if number and number % LISTED_AT_ONCE == 0:
+                self._meter.called(kind)
+            yield one

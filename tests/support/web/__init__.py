@@ -1,0 +1,1 @@
+"""Servers that answer byte by byte as a test says, and URLs that lead astray."""
