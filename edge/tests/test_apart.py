@@ -31,8 +31,6 @@ from rig.server import Handler, Served
 from rig.spooled import add, capture_of
 from rig.standin import StandIn
 
-__all__ = ["box"]
-
 
 @pytest.mark.parametrize("size", [(60_000, 60_000), (7_000, 7_000)], ids=["a bomb for Pillow", "within its limit"])
 def test_a_picture_that_claims_to_be_huge_is_not_decoded(size: tuple[int, int]) -> None:

@@ -22,8 +22,6 @@ from tests.support.examples import drawn
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264
 
-__all__ = ["box"]
-
 UNIT = Path(__file__).parents[1] / "systemd" / "regulars-edge.service"
 PLAY = Path(__file__).parent / "rig" / "play_rtsp.py"
 RATE = 10

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.v1 import blueprint as v1
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.tenant_settings import TenantSettings

@@ -9,8 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from regulars.cli import main
 from regulars.tenants import credentials
 from tests.console.conftest import NAMES, Book, Visitor, heading, leave, reload, visiting
-from tests.console.looks import looked_at
-from tests.console.test_every_page import assert_accessible
+from tests.console.looks import assert_accessible, looked_at
 
 WORDS = "four words that fit"
 DEVICE = {

@@ -14,7 +14,6 @@ import pytest
 from chalicelib.core import places
 from chalicelib.settings import Settings
 from regulars import cli
-from regulars.libraries import PackageUnavailable
 from tests.support import needs
 from tests.support.box.session import DOCS, ROOT, read
 
@@ -174,25 +173,14 @@ def test_each_page_on_privacy_says_where_it_ends(page: str) -> None:
     assert re.search(r"no\s+legal\s+advice|not covered", read(DOCS / page))
 
 
-def test_what_the_consoles_modules_ask_of_each_other_of_the_libraries_and_of_v1_is_there() -> None:
-    from tests.console import types
-
-    try:
-        found = types.complaints()
-    except PackageUnavailable as error:
-        pytest.skip(f"there is no TypeScript: {error}")
-    assert not found, found
-
-
 def test_readme_names_what_else_all_tests_need() -> None:
     assert f"`{needs.INSTALL}`" in README
 
 
 def test_what_the_gate_runs_takes_nothing_from_beside_the_checkout() -> None:
-    """A stranger has nothing there. What needs it is in the lab, of which tests of the gate take only the rigs."""
+    """A stranger has nothing there. What needs it is in the lab."""
     folders = ("tests", "edge", "client", "chalicelib", "regulars")
     files = [file for folder in folders for file in ROOT.glob(f"{folder}/**/*.py") if file != Path(__file__)]
-    lab = r"^(from|import) regulars_lab(?!\.rigs\.(meter|synthetic|crowds|book_with|dialects) )"
-    beside = re.compile(lab + r"|/ \"shared\"|Path\(\"shared\"", re.MULTILINE)
+    beside = re.compile(r"/ \"shared\"|Path\(\"shared\"")
     assert len(files) > 500
     assert [str(file.relative_to(ROOT)) for file in files if beside.search(read(file))] == []

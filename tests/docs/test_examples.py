@@ -10,9 +10,8 @@ from pathlib import Path
 
 from regulars_client import Regulars, codes
 
-from tests.docs.test_tasks import TASKS
 from tests.support.box.server import Server
-from tests.support.box.session import Session, read, sees
+from tests.support.box.session import TASKS, Session, read, sees
 from tests.support.needs import needed
 from tests.support.pictures import photos as at_hand
 

@@ -31,8 +31,8 @@ from infra.release import SAYING, renamed
 from regulars.demo.registry_photos import folder as photos
 from regulars.serve import service
 from tests.infra import container
-from tests.releases.make import ENDING, FOLDER
 from tests.support.ports import free_port
+from tests.support.releases import ENDING, FOLDER
 from tests.support.waiting import until
 
 ADD_HOOK = """

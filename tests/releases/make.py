@@ -13,9 +13,7 @@ from chalicelib.core.version import VERSION
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.support.audit.shop import Shop
 from tests.support.book.book import shot
-
-FOLDER = Path(__file__).parent
-ENDING = ".tar.xz"
+from tests.support.releases import ENDING, FOLDER
 
 
 def furnish(shop: Shop) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib.core.version import VERSION
 from regulars.cli import main
-from tests.releases.make import ENDING, FOLDER
 from tests.support.book.book import Book, shot
 from tests.support.fakes import RULES, Person, picture
+from tests.support.releases import ENDING, FOLDER
 
 RELEASES = {file.name.removesuffix(ENDING): file for file in sorted(FOLDER.glob(f"*{ENDING}"))}
 

@@ -25,6 +25,7 @@ from chalicelib.core.pictures import Estimates, PictureRules
 from chalicelib.vision.pictures.image import read
 from tests.api.icredit.conftest import ANN_URL
 from tests.api.icredit.contract import Rules, Shop
+from tests.support.api.contract import rules_of, shown, unquoted
 from tests.support.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
 from tests.support.api.icredit.client import (
     ANALYSIS,
@@ -1002,3 +1003,16 @@ def _(shop: Shop) -> None:
 @pytest.mark.parametrize("words", RULES.checks)
 def test_contract(floor: Shop, words: str) -> None:
     RULES.checks[words](floor)
+
+
+HEADINGS = {
+    "`PERSON_ENTITY` is the list of an enrolment, a search or a query, and has in each entity:",
+    "An enrolment, for instance, is answered so:",
+    "Query:",
+    "Analysis:",
+}
+"""Lines over what test_contract_page.py compares."""
+
+
+def test_no_statement_of_the_page_is_left_out() -> None:
+    assert unquoted(rules_of("icredit"), [*RULES.checks, *shown("icredit"), *HEADINGS]) == []

@@ -5,29 +5,13 @@ import re
 from typing import Any
 
 from chalicelib.api.icredit.operation import CODES
-from tests.api.icredit import (
-    test_contract,
-)
 from tests.api.icredit.contract import Shop
-from tests.support.api.contract import names, rules_of, section, shown, tables, unquoted
+from tests.support.api.contract import names, rules_of, section, tables
 from tests.support.api.icredit.client import EVER, MarketClient, encoded, failure, tokens
 from tests.support.fakes import Person, picture
 
 PAGE = rules_of("icredit")
 ANN = picture(Person(1))
-
-
-HEADINGS = {
-    "`PERSON_ENTITY` is the list of an enrolment, a search or a query, and has in each entity:",
-    "An enrolment, for instance, is answered so:",
-    "Query:",
-    "Analysis:",
-}
-"""Lines over what the tests below compare."""
-
-
-def test_no_statement_of_the_page_is_left_out() -> None:
-    assert unquoted(PAGE, [*test_contract.RULES.checks, *shown("icredit"), *HEADINGS]) == []
 
 
 def enrolled(market: MarketClient) -> dict[str, Any]:

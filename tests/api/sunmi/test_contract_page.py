@@ -9,9 +9,8 @@ from chalicelib.api.http import CHARSETS
 from chalicelib.api.sunmi.endpoint import LISTED
 from chalicelib.api.sunmi.request import ITEMS, PUBLIC
 from chalicelib.api.sunmi.routes import ENDPOINTS
-from tests.api.sunmi import test_contract as rules
-from tests.api.sunmi import test_reading as reading
-from tests.api.sunmi import test_requests as requests
+from tests.api.sunmi import rules, signed
+from tests.api.sunmi.codes import CODES
 from tests.support.api.contract import Table, names, rules_of, section, shown, tables, unquoted
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.sunmi.samples import SAMPLES
@@ -38,7 +37,7 @@ def test_the_parameters_are_those_that_the_endpoint_reads(endpoint: Any) -> None
     listed = below(endpoint.name, "parameter")
     assert names(listed, "parameter") == endpoint.parameters
     for row in listed:
-        missing, _, _, another_type, *_ = requests.CODES[endpoint.name, row["parameter"].strip("`")]
+        missing, _, _, another_type, *_ = CODES[endpoint.name, row["parameter"].strip("`")]
         assert row["required"] == ("yes" if missing == 2 else "no")
         if row["type"] == "whole number":
             assert another_type == 2
@@ -92,4 +91,4 @@ def test_the_charsets_are_those_of_the_page() -> None:
 def test_the_golden_signs_are_on_the_page() -> None:
     samples = re.findall(r"(?s)```\n(.*?)\n```", section(PAGE, "Signature"))
     pairs = [dict(pair.split("=") for pair in sample.split("&")) for sample in samples]
-    assert pairs == [reading.DEVICE, reading.COMPANY]
+    assert pairs == [signed.DEVICE, signed.COMPANY]

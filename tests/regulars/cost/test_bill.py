@@ -5,7 +5,7 @@ import pytest
 from regulars.cli import main
 from regulars.cost import table
 from regulars.cost.table import Load, bill, month
-from tests.docs.test_docs_agree_with_code import ROOT, read
+from tests.support.box.session import ROOT, read
 
 SHOP, NOTHING = Load(1_000, 1_000, 1_000), Load(0, 0, 0)
 

@@ -5,12 +5,11 @@ from pathlib import Path
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from chalicelib.services.model_change import CHUNK, GONE
-from tests.services.model_change import test_reembedding as base
-from tests.services.model_change.two_models import change, enrol, found, open_folder
+from tests.services.model_change.two_models import change, enrol, found, open_folder, shop, tenant
 from tests.support.book.recount import disagreements
 from tests.support.fakes import RULES, FakeClock, Person, picture
 
-shop, tenant = base.shop, base.tenant
+__all__ = ["shop", "tenant"]
 
 
 def add(services: Services, tenant: Tenant, faceid: str, seed: int, *numbers: int) -> list[str]:

@@ -22,6 +22,7 @@ from tests.support.needs import needed
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
+TASKS = DOCS / "tasks"
 
 
 def read(page: Path) -> str:

@@ -4,7 +4,7 @@
 
 A shop's day passes through the project's own rooms and stores, behind records of the days before it, and each chore of
 an hour, a night, a Sunday's night and the night on which that day's strangers are due runs in a message of its own, as
-after a failure. No clock is read: a run takes what its calls wait (rigs/prices.py), and READ_MS for each item
+after a failure. No clock is read: a run takes what its calls wait (storage/prices.py), and READ_MS for each item
 that it reads. Chores see that time as what is left of their 300 s, so they stop and go on as on AWS.
 
 `--parts`: the same shop stands for one with so many times its captures, whose every second lasts so many times as long.

@@ -3,7 +3,7 @@
     python -m regulars_lab.bench.new_faces [--json FILE] [--workers 1,3,10,30] [--captures 200]
 
 Simulated, since no machine has so many functions: the use cases are the real ones on the embedded storage, each worker
-has services of its own, as a function has, and each call of storage or search takes as long as rigs/prices.py assumes.
+has services of its own, as a function has, and each call of storage or search takes as long as prices.py assumes.
 Time is simulated, too, so the machine's load changes nothing: one worker runs at a time, and waits only move a clock.
 A transaction is refused while another one has one of its items, as in DynamoDB (TransactionConflict).
 """

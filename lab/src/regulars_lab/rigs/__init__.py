@@ -1,5 +1,5 @@
-"""What do the benches, and some tests of the gate, measure with?
+"""What do the benches measure with?
 
-A meter of what AWS charges for, the application on it, stand-ins for models and cameras, synthetic faces and crowds.
-Tests of the gate may take `meter`, `synthetic` and `crowds`, which need nothing beside the checkout.
+The application on metered storage, and stand-ins for models and cameras. The meter, synthetic faces and crowds are of
+tests/support, since tests of the gate measure with them, too.
 """
