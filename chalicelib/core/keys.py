@@ -635,13 +635,13 @@ def delta(base: str, seq: int, nonce: str) -> str:
 
 
 def base_of_snapshot(key: str) -> str:
-    """Invert `delta`: read the key of the whole snapshot, which is `key` itself if that is no delta."""
+    """Read from a key that `delta` made the key of the whole snapshot; any other key is returned as it is."""
     name = key.rpartition("/")[2]
     return key.removesuffix(name) + name.rpartition(_ON)[2]
 
 
 def seq_of_snapshot(key: str) -> int:
-    """Invert `snapshot`: read the seq from a key."""
+    """Read the seq from a key that `snapshot` or `delta` made."""
     return int(key.rpartition("/")[2].partition("-")[0])
 
 

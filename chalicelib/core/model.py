@@ -25,9 +25,9 @@ NO_VALUES: Mapping[str, str] = MappingProxyType({})
 STRANGER = "stranger"
 REGULAR = "regular"
 DEFAULT_GROUPS = (STRANGER, REGULAR)
+"""Names, and ids too, of the groups that exist from a tenant's first day."""
 RESTRICTED = "restricted"
 """In place of the id of its group, for a face that nobody may match or look at: there is no such group."""
-"""Names, and ids too, of the groups that exist from a tenant's first day."""
 
 
 class Profile(StrEnum):

@@ -228,7 +228,7 @@ class Cameras(UseCase):
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Camera:
-        """Set the fields in `changes`: `name` and those of CameraSettings. `labels`: only those to set, by letter.
+        """Set the fields in `changes`: `name` and those of CameraSettings. Of its labels only the letters sent are set.
 
         Captures that wait to be resolved are resolved by the new settings. `revision`: the one that the caller read.
         Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.

@@ -6,7 +6,7 @@ from which score, core/decision says (`is_one_person`). A search compares a pict
 each other. So neither is the probe, and a pair has the same decision from either side.
 
 A poor picture that a camera took before the better one of the same visit is a stranger, too. After the better one,
-Ingest would have taken it for the face that the visit surely shows (SameVisit in recognition). So it is compared now.
+Ingest would have taken it for the face that the visit surely shows (recognition). So it is compared now.
 
 The chore compares each face that changed since the last time with all others. How far it has come is a seq of the
 gallery, which is stored after the faces that changed up to it were looked at. If it is cut off, it looks at some faces

@@ -114,7 +114,7 @@ class Operation(Struct, frozen=True, dict=True):
     """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
 
     The view's annotations say the rest, and the document is written from them: `view(call)` takes what the path says;
-    `query: SomeSent` and `body: SomeSent` what may be sent beside, by these names;
+    its parameters `query` and `body` are Structs of what may be sent beside;
     the Struct that it returns is sent as JSON with `status`, None as 204. Its name is the operation's id, its docstring
     the operation's text.
 

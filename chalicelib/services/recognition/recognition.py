@@ -3,12 +3,12 @@
 When a score is a match: core/decision. Beside the search itself:
 
 - Negatives: pictures a user rejected for a face. A probe closer to a negative than to the face does not match it.
-- `known`: whether somebody is enrolled already. A face that would be enrolled twice is worse than a missed search,
+- Duplicates: whether somebody is enrolled already. A face that would be enrolled twice is worse than a missed search,
   so this needs more likeness: DUPLICATE_FPIR.
-- SameVisit: a face that was surely seen a moment before or after is recognised by a lower score. A search compares with
-  the whole gallery, so a poor picture of a known person may miss the threshold that so many faces ask for. If the same
-  camera surely saw that person within a minute, or on the same track, only the few faces that were seen there are in
-  question, and the threshold is that of so small a gallery (core/decision).
+- The same visit: a face that was surely seen a moment before or after is recognised by a lower score. A search compares
+  with the whole gallery, so a poor picture of a known person may miss the threshold that so many faces ask for. If the
+  same camera surely saw that person within a minute, or on the same track, only the few faces that were seen there are
+  in question, and the threshold is that of so small a gallery (core/decision).
 """
 
 from __future__ import annotations

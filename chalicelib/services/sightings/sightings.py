@@ -73,10 +73,7 @@ class Timeline(Struct, frozen=True):
 
 
 class Sightings(UseCase):
-    """Sightings by cameras: how they get into the book, and which a face has.
-
-    `enrolment`: made for the first sighting that becomes a picture of a face.
-    """
+    """Sightings by cameras: how they get into the book, and which a face has."""
 
     ingest: Made[Ingest] = Made("services.sightings.ingest.Ingest")
     contexts: Made[Contexts] = Made("services.sightings.contexts.Contexts")
@@ -133,7 +130,7 @@ class FaceArrival(Struct, frozen=True):
 
 
 class ArrivalBook(UseCase):
-    """The lists of arrivals. `uncertain`: gives the sightings of a span whose match waits for a review."""
+    """The lists of arrivals."""
 
     most_read = 5_000
     """Observations that a page reads at most. So a page may be short, and not be the last."""
@@ -357,7 +354,7 @@ _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 
 
 class Reviews(UseCase):
-    """The reviews. `capture_days`: for how long the deployment keeps the pictures of captures."""
+    """The questions that the book asks people: uncertain matches, and strangers who became regulars."""
 
     def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ListPage[Review]:
         """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
