@@ -1,7 +1,7 @@
 """A week of a shop, always the same, and what came of it: each answer of four dialects, what hooks heard, the visits.
 
-    PYTHONPATH=.:lab/src python -m tests.week            whether all is as committed; what differs lies in build/week
-    PYTHONPATH=.:lab/src python -m tests.week --write    commit it (week.json), with what the week read and wrote
+    python -m tests.week            whether all is as committed; what differs lies in build/week
+    python -m tests.week --write    commit it (week.json), with what the week read and wrote
 
 Play it before and after you rearrange how a capture enters the book. Ids and signatures are drawn by lot: they are
 numbered as they appear.

@@ -81,7 +81,7 @@ HEAVY = {"numpy", "onnxruntime", "PIL", "boto3", "werkzeug"}
 def printed_by(code: str, folder: Path, **environ: str) -> list[Any]:
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"REGULARS_DATA": str(folder), "PYTHONPATH": f"{ROOT}:{ROOT / 'lab/src'}", **environ},
+        env={"REGULARS_DATA": str(folder), "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
         check=False,
