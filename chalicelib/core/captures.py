@@ -169,7 +169,7 @@ class Sighting(Struct, frozen=True):
     decision: Decision | None = None
     """None: the face was not searched for."""
     resolved_at: datetime | None = None
-    """None: before this was kept."""
+    """None: it was not resolved, since its face was erased or is being given to somebody else."""
     model: str = ""
     """That of the template which was searched for."""
     correction: int = 0

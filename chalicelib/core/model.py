@@ -138,9 +138,9 @@ class Credentials(Struct, frozen=True):
     appcode: str
     api_key: str
     """For `v1/`, sent as `Authorization: Bearer <api_key>`."""
-    access_key_id: str = ""
-    """The id of the key pair that signs requests as AWS does. "": the tenant is older, and was not rotated since."""
-    secret_access_key: str = ""
+    access_key_id: str
+    """The id of the key pair that signs requests as AWS does."""
+    secret_access_key: str
 
 
 class Attribute(Struct, frozen=True):
@@ -221,7 +221,7 @@ class Picture(Struct, frozen=True):
     templates: tuple[Template, ...]
     estimates: Estimates = NO_ESTIMATES
     sides: Sides | None = None
-    """Those of the cropped photo, which then has a thumbnail too. None: it has none; it was learnt, or is of old."""
+    """Those of the cropped photo, which then has a thumbnail too. None: it has none, since it was learnt."""
     learnt: Learnt | None = None
     """None: it was given, by a person or as the picture that a stranger was made from."""
     founded_at: datetime | None = None

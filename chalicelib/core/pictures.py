@@ -169,7 +169,7 @@ class Sides(NamedTuple):
 class FaceJpeg(Struct, frozen=True):
     """A face cut out of a picture, as it is kept: a JPEG, its sides, and a thumbnail of it.
 
-    One that an earlier version kept has no thumbnail (b""), and nobody noted its sides.
+    That of a learnt picture has no thumbnail (b""), and nobody noted its sides.
     """
 
     data: bytes

@@ -196,9 +196,9 @@ class Codec(Generic[_Record]):
             lambda value: [*map(self.write(value).get, self._attributes)], lambda stored: self.read(self.named(stored))
         )
 
-    def named(self, stored: Mapping[str, Any] | Iterable[Any]) -> Mapping[str, Any]:
-        """Name the values of a list; earlier versions stored a map."""
-        return stored if isinstance(stored, Mapping) else dict(zip(self._attributes, stored, strict=False))
+    def named(self, stored: Iterable[Any]) -> Mapping[str, Any]:
+        """Name the values of a list."""
+        return dict(zip(self._attributes, stored, strict=False))
 
     @cached_property
     def _attributes(self) -> list[str]:

@@ -10,7 +10,6 @@ from chalicelib.core import keys
 from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, ListedFace, Picture, Template
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose, Sides
 from chalicelib.core.records.faces import (
-    ESTIMATES,
     as_stored,
     face_from,
     face_item,
@@ -108,11 +107,6 @@ def test_what_the_index_by_arrival_carries_is_all_that_a_list_shows(face: Face) 
 
 def shared_fields(*kinds: type[ListedFace | Face]) -> set[str]:
     return set.intersection(*({field.name for field in fields(kind)} for kind in kinds))
-
-
-def test_estimates_of_an_earlier_version_had_their_names() -> None:
-    named = {"age": 33, "gender": "female", "gender_score": None, "emotion": None, "emotion_score": None, "pose": None}
-    assert ESTIMATES.read({**named, "quality": None}) == Estimates(33, Gender.FEMALE)
 
 
 @given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))

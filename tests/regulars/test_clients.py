@@ -31,7 +31,8 @@ class Recorder:
 
 def test_a_picture_is_sent_as_a_form_that_another_parser_reads() -> None:
     sent = Recorder()
-    Sunmi(sent, Credentials("shop", Profile.CAMERA, "app", "key", "code", "rk_")).add_face("été", "7", PICTURE)
+    keys = Credentials("shop", Profile.CAMERA, "app", "key", "code", "rk_", "id", "secret")
+    Sunmi(sent, keys).add_face("été", "7", PICTURE)
     content_type, body = sent.headers["Content-Type"], sent.body
     parser = email.parser.BytesParser(policy=email.policy.HTTP)
     message = parser.parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)

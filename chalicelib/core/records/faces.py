@@ -130,7 +130,7 @@ _COMPARED = Codec(
     Decision,
     {"false_match_probability": "chance"},
     nulls="score",
-    score=Form(number(".6f").write, lambda stored: min(float(stored), 1.0)),  # earlier versions: more
+    score=number(".6f"),
     threshold=number(".6f"),
     false_match_probability=number(".3g"),
     fpir=number("g"),

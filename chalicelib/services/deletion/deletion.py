@@ -134,8 +134,9 @@ class Deletion(UseCase):
         answer say how far that is (erasing).
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
-        there. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
-        once. Raises FaceHeld if one is under legal hold; Busy or StorageUnavailable if no face was deleted.
+        there. The answer's `failed` has the ids of the first chunk that storage refused, and of all after it. A
+        repeated id counts once. Raises FaceHeld if one is under legal hold; Busy or StorageUnavailable if no face was
+        deleted.
         """
         manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
         progress = self.book.requests.progress(tenant.name, request)

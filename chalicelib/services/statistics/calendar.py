@@ -232,7 +232,7 @@ _IN_EACH = ("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "la
 
 
 def _seal(item: Item) -> Seal:
-    return _SEAL.read({"layout": 1, **item}, day=_day(item))
+    return _SEAL.read(item, day=_day(item))
 
 
 def _with_labels(items: Sequence[Item]) -> Seal:

@@ -17,7 +17,7 @@ from regulars_edge import SPOOL
 from regulars_edge.clock import Clock
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull
 from regulars_edge.spool import times
-from regulars_edge.spool.files import PICTURES, drop_ballast
+from regulars_edge.spool.files import drop_ballast
 
 log = logging.getLogger(__name__)
 
@@ -184,8 +184,6 @@ def set_aside(folder: Path, why: BooksDamaged) -> None:
     """Move damaged books into a folder of their own; the copies stay. Raises SpoolFull if the disk refuses."""
     aside = folder / f"damaged-{time.time_ns()}"
     try:
-        for path in (folder / PICTURES).glob("*/*.???"):  # an earlier version had folders there
-            path.rename(folder / PICTURES / path.name)
         aside.mkdir(mode=0o700)
         for path in folder.glob(f"{FILE}*"):
             path.rename(aside / path.name)

@@ -65,8 +65,6 @@ def prepared(folder: Path) -> Path:
     """Return the folder of a spool's copies, made if there is none. Raises OSError."""
     copies = folder / PICTURES
     copies.mkdir(exist_ok=True)
-    for path in folder.glob(f"damaged-*/{PICTURES}/**/*.???"):  # an earlier version set copies aside, too
-        path.rename(copies / path.name)
     for place in (folder, copies):
         _sync_folder(place)
     return copies
