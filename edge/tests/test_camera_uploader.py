@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from regulars_edge import config
 from regulars_edge.camera_uploader import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
-from regulars_edge.capture import Capture, Wiring
+from regulars_edge.capture import Wiring
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured, Unreachable
-from regulars_edge.health import NEAR_S, Health, Machine
+from regulars_edge.health import NEAR_S
 from regulars_edge.http import Http
 from regulars_edge.logs import Dropped
 from regulars_edge.pace import Bandwidth, PerMinute
@@ -29,6 +29,7 @@ from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance
 from rig import pictures
 from rig.clock import FakeClock
+from rig.health import health_of
 from rig.spooled import add, content, copies
 from rig.standin import StandIn
 from rig.weather import Weather
@@ -361,19 +362,6 @@ def test_the_cap_is_set_in_mib() -> None:
     assert config.parsed({"server": server}).bytes_a_month == math.inf
     with pytest.raises(Misconfigured, match="more than 0"):
         config.parsed({"server": server, "upload": {"mib_per_month": 0}})
-
-
-def health_of(uploader: CameraUploader) -> Health:
-    """Return the health of a camera that works."""
-    health = Health(uploader, Machine("0123456789abcdef", "shop"), 300.0)
-    capture = Capture(config.CameraConfig(uploader.camera, "snapshot"), not_wired, uploader.spool, uploader.dropped)
-    capture.alive_at = math.inf
-    health.add(capture)
-    return health
-
-
-def not_wired(*_: object) -> Wiring:
-    raise AssertionError("nothing is taken")
 
 
 def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_until_then(

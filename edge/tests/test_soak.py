@@ -46,9 +46,9 @@ from rig.bomb import bomb
 from rig.camera import PASSWORD, USER, Camera
 from rig.clock import FakeClock
 from rig.film import numbered
+from rig.health import health_of
 from rig.stage import Event, Stage
 from rig.weather import MISHAPS, Weather
-from test_camera_uploader import health_of
 
 DAY_S, UNITS = 86_400, 24
 """The script is written in twenty-fourths of its time, so that the short form has all of it."""
