@@ -534,7 +534,7 @@ def test_the_sheet_for_the_door_is_printed_and_a_page_for_its_code_is_asked_for(
     tmp_path: Path, capsys: Captured
 ) -> None:
     data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--data", data]) == 0
+    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", data]) == 0
     capsys.readouterr()
     sheet = ["notice", "--tenant", "shop", "--sheet", "--html", "--data", data]
     assert main(sheet) == 0
