@@ -258,8 +258,8 @@ class Tenants(UseCase):
         return optional(self.opened, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
 
     def find(self, name: str) -> Tenant | None:
-        """Return the tenant of that name, even a disabled one; None if there is none, or none any more."""
-        return optional(tenant_from, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
+        """Return the tenant of that name as `named` does; None if there is none, or none any more. Raises Busy."""
+        return optional(self.opened, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
 
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""

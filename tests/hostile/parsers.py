@@ -1366,7 +1366,7 @@ PARSERS = {
     ),
     "receipts": Parser(
         plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.signing", "regulars.privacy"),
+        ("chalicelib.core.signing", "regulars.privacy", "regulars.backup.receipts"),
         [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
         json_values,
     ),

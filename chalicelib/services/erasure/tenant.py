@@ -70,7 +70,7 @@ class TenantErasures(Outside):
 
     @retried("the gallery of this tenant changes all the time: disable the tenant first")
     def _begun(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
-        tenant = self.book.tenants.named(name)
+        tenant = self.book.tenants.stored(name)
         seq = self.book.writer.seq(name)  # each hold comes with another one
         if free:
             self._require_free(name)

@@ -83,8 +83,8 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
     with closing(Book(again)) as restored:
         faces = restored.services.faces
         assert [one.faceid for one in faces.holds.all("shop")] == ["held", "merged", "survivor"]
-        restricted = restored.services.restrictions.all(restored.tenant)
-        assert [one.faceid for one in restricted] == ["restricted", "withdrawn"]
+        ended = ["restricted", "withdrawn"]
+        assert [one.faceid for one in restored.services.restrictions.all(restored.tenant)] == ended
         assert faces.get(restored.tenant, "withdrawn", restricted=True).consent is None
         there = faces.by_id(restored.tenant, FACES, restricted=True)
         left = {*FACES} - {"deleted", "gone", "its-other"}

@@ -11,9 +11,10 @@ from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent, Ending
 from chalicelib.core.errors import Busy, ConsentMissing, ConsentNotFound, FaceNotFound, InvalidInput
 from chalicelib.core.items import every
-from chalicelib.core.model import Face
+from chalicelib.core.model import Face, Tenant
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import Kind
+from chalicelib.services.tenants import Tenants
 from tests.services.faces.test_restrictions import listed
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import RULES, Person, picture
@@ -223,6 +224,16 @@ def test_an_event_that_waits_for_its_receiver_names_nobody_whose_consent_has_exp
                 book.services.webhooks.deliveries.deliver(message)
         names = [json.loads(one.body)["data"]["name"] for one in receiver.heard]
     assert names == ["Eva Lee", ""]
+
+
+@pytest.mark.parametrize("read", [Tenants.find, Tenants.named])
+def test_whose_consent_has_expired_is_restricted_before_a_tenant_is_read_by_its_name(
+    book: Book, read: Callable[[Tenants, str], Tenant | None]
+) -> None:
+    eva = enrol(book)
+    book.clock.advance(2 * DAY)
+    assert read(book.services.tenants, "shop") is not None
+    assert stored(book, eva.faceid).restriction is not None
 
 
 LOOK_AT_NO_FACE = {"tenants.py", "readiness.py", "model_change.py"}
