@@ -217,7 +217,6 @@ def _passed(to: _Writer) -> list[str]:
 _WHY = {
     "retention": "why retention",
     "ended consent": "why ended consent",
-    "expired consent": "why ended consent",  # as receipts said earlier
     "strangers are forgotten": "why strangers",
     FULL: "why full group",
 }
