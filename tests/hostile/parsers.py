@@ -100,6 +100,7 @@ from chalicelib.services import Services
 from chalicelib.services.access import passkeys
 from chalicelib.services.audit.audit import verified_export
 from chalicelib.services.cameras import CameraSettings, legal_camera_name
+from chalicelib.services.erasure.again import receipt_of
 from chalicelib.settings import SettingError, Settings, networks
 from chalicelib.vision.pictures import image
 from regulars import configuration
@@ -1365,7 +1366,7 @@ PARSERS = {
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
     "receipts": Parser(
-        plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        plain(lambda data: receipt_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
         ("chalicelib.core.signing", "regulars.privacy", "regulars.backup.receipts"),
         [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
         json_values,
