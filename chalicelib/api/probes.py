@@ -38,7 +38,7 @@ class Ask(NamedTuple):
 
 
 class Keys(dict[str, str]):
-    """A client's keys by their names, and `service`: the URL that it calls."""
+    """A client's keys by their names, and under "service" the URL that it calls."""
 
     def __missing__(self, name: str) -> str:
         raise InvalidInput(f"this dialect needs a line `{name}: ...` in the file that --keys names")

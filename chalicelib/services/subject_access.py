@@ -529,7 +529,7 @@ class Archives(Outside):
     def _told(self, tenant: Tenant) -> list[dict[str, Any]]:
         """Return the hooks, which were told of visits, unless their filters say no.
 
-        `host`: that of the URL, null of a mailbox; `name`: a mailbox's; `passes_to`: whom its program tells.
+        A mailbox has no host, but a name, and what its program passes on goes to those that `passes_to` names.
         """
         filters = ("kinds", "groups", "cameras", "enabled", "created_at")
         hooks = every(self.book.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)

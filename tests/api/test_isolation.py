@@ -46,20 +46,13 @@ from tests.api.neighbours import (
     service_key,
 )
 from tests.support.api.gateway import Reply
+from tests.support.api.routes import ROUTES, samples_of
 from tests.support.api.samples import SAMPLES, Sample
 from tests.support.api.sunmi.client import md5_sign
 from tests.support.api.v1.document import names_of
 from tests.support.box.blob_server import opened, start
 from tests.support.fakes import FakeClock
 
-ROUTES = [
-    *((operation.method, operation.path) for operation in v1.OPERATIONS if operation.role is not None),
-    *(("POST", sunmi.PREFIX + name) for name in [*(endpoint.name for endpoint in sunmi.ENDPOINTS), *sunmi.ALIASES]),
-    *(("POST", icredit.PREFIX + operation.name) for operation in icredit.OPERATIONS),
-    *((one.method, one.path) for one in compreface.OPERATIONS if one.service and "{second}" not in one.path),
-    *(("POST", one.path) for one in deepstack.OPERATIONS),
-    *(("POST", REKOGNITION + operation) for operation in rekognition.REQUESTS),
-]
 OF_CAMERAS = [(operation.method, operation.path) for operation in v1.OPERATIONS if operation.of_cameras]
 
 every_route = pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -75,13 +68,6 @@ def walk(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     walk = Walk(street, tmp_path_factory.mktemp("walk"))
     yield walk
     walk.close()
-
-
-def samples_of(method: str, path: str) -> list[Sample]:
-    assert (method, path) in SAMPLES, (
-        f"{method} {path} has no sample: add one to tests/support/api/samples.py, with a {{slot}} for each id"
-    )
-    return [*SAMPLES[method, path]]
 
 
 def test_the_walk_goes_past_every_route_of_the_app() -> None:

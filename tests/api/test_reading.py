@@ -1,6 +1,6 @@
 """Who is read is an entry of the audit: whatever route of whatever dialect names people says so, to every kind of key.
 
-The walk is that of tests/api/test_isolation.py: a new route that answers people and does not declare it fails here.
+The walk is that of tests/support/api/routes.py: a new route that answers people and does not declare it fails here.
 """
 
 import io
@@ -27,7 +27,7 @@ from chalicelib.settings import Settings
 from regulars.cli import main
 from tests.api.logs import LAMBDA
 from tests.api.neighbours import ALPHA, Shop, Street, Walk, bearer, key_of
-from tests.api.test_isolation import ROUTES, samples_of
+from tests.support.api.routes import ROUTES, samples_of
 from tests.support.api.samples import Sample
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client

@@ -15,9 +15,9 @@ from chalicelib.adapters.aws.clients import in_a_thread
 from chalicelib.core.captures import Resolution
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
-from tests.services.erasure.test_tenant import finished, traces
 from tests.support.book import person
 from tests.support.book.book import Book, Shot, shot
+from tests.support.book.erased_tenant import finished, traces
 from tests.support.book.outcome import RULE, outcome
 from tests.support.book.recount_visits import disagreements_of_visits
 from tests.support.fakes import Person

@@ -24,8 +24,8 @@ from regulars.backup import receipts
 from regulars.backup.backup import backup, restore
 from regulars.cli import main
 from regulars.errors import OperatorError
-from tests.services.erasure.test_tenant import finished, traces
 from tests.support.book.book import Book, shot
+from tests.support.book.erased_tenant import finished, traces
 from tests.support.book.person import left, worked_off
 from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, picture
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Killed

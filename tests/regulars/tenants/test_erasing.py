@@ -11,8 +11,8 @@ from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT
 from regulars.cli import main
 from regulars.options import opened, settings_of
 from regulars.tenants.credentials import FILE
-from tests.services.erasure.test_tenant import traces
 from tests.support.book.book import Book
+from tests.support.book.erased_tenant import traces
 from tests.support.fakes import Person
 
 Captured = pytest.CaptureFixture[str]

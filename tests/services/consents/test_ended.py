@@ -15,8 +15,8 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import Kind
 from chalicelib.services.tenants import Tenants
-from tests.services.faces.test_restrictions import listed
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.lists import listed
 from tests.support.fakes import RULES, Person, picture
 from tests.support.faults.shop import another_photo
 from tests.support.hooks.receiver import answers, receiving

@@ -16,15 +16,16 @@ from chalicelib.core.model import Profile
 from chalicelib.core.ports import UPLOADED, Put, picture_event
 from chalicelib.core.roles import Role
 from chalicelib.core.signing import public_key_from, verified
-from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT, UNDER_WAY, TenantErasure, TenantStep
+from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT, UNDER_WAY, TenantStep
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import URL_GOOD_S
 from regulars.tenants.credentials import CredentialsFile
-from tests.core.test_places import makers
 from tests.support.book import person
 from tests.support.book.book import Book, shot
+from tests.support.book.erased_tenant import finished, traces
 from tests.support.fakes import RULES, Person, picture
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Killed
+from tests.support.storage.key_makers import makers
 
 
 def shop(book: Book) -> dict[str, bytes]:
@@ -41,31 +42,6 @@ def shop(book: Book) -> dict[str, bytes]:
     book.sweep()
     book.storage.deliveries_queue.send(json.dumps({"tenant": "shop"}), 900, "shop")
     return wanted
-
-
-def finished(book: Book, name: str = "shop") -> TenantErasure:
-    """Do all steps, as the command does."""
-    for _ in range(20):
-        erasure = book.services.erasure.of_tenants.go_on(name)
-        if erasure.next_step is None:
-            return erasure
-        if erasure.next_step is TenantStep.LATE:
-            book.clock.advance(UNDER_WAY)
-    raise AssertionError("it has no end")
-
-
-def traces(book: Book, name: str = "shop") -> list[str]:
-    """Where something of the tenant stands in the storage."""
-    items = book.storage.items
-    return [
-        *(
-            f"{table.name} {item[table.partition]} {item[table.sort]}"
-            for table in keys.TABLES
-            for item in items.scan(table)
-            if keys.is_of_tenant(table, item, name)
-        ),
-        *(one.key for store in (book.storage.blobs, book.storage.uploads) for one in store.walk(f"{name}/")),
-    ]
 
 
 def test_nothing_is_left_but_the_receipt_which_anybody_can_check(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from chalicelib.core import keys
 from chalicelib.core.items import FaceOrder, every
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from tests.services.sightings.test_new_faces_at_once import meanwhile
 from tests.support.book.book import Book, shot
+from tests.support.book.new_faces import meanwhile
 from tests.support.storage.failing import Calls
 
 

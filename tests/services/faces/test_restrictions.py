@@ -12,14 +12,13 @@ from msgspec.structs import replace
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import Conflict, FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
-from chalicelib.core.items import FaceOrder, every
+from chalicelib.core.items import every
 from chalicelib.core.model import Face
-from chalicelib.core.observations import EVERYTHING
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import MAX_FACES
 from chalicelib.services.restrictions import Restrictions
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.lists import listed
 from tests.support.fakes import RULES, Person, picture
 
 EVA, FINN = 1, 2
@@ -36,25 +35,6 @@ def restrictions(book: Book) -> Restrictions:
 def is_found(book: Book, seed: int = EVA) -> str | None:
     match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES).match
     return match.face.faceid if match else None
-
-
-def listed(book: Book) -> set[str]:
-    """The faces that any list shows."""
-    faces, tenant = book.services.faces, book.tenant
-    found = {face.faceid for face in faces.by_name(tenant, "lee", 10).rows}
-    for order in FaceOrder:
-        found |= {face.faceid for face in faces.lists.page(tenant, None, order, 100).rows}
-        found |= set(faces.lists.ids(tenant, None, order).ids)
-    for group in ("regular", "stranger"):
-        found |= {face.faceid for face in faces.page(tenant, group, 1, 100).faces}
-        found |= {face.faceid for face in faces.longest_away(tenant, group, 10).faces}
-    found |= {face.faceid for face in book.services.consents.page(tenant, None, 100).rows}
-    found |= {
-        one.faceid for one in book.services.statistics.observations.page(tenant, EVERYTHING, STORABLE, 9).observations
-    }
-    return found | {
-        one.first.faceid for one in book.services.sightings.arrivals.page(tenant, EVERYTHING, STORABLE).rows
-    }
 
 
 def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(book: Book) -> None:

@@ -1,35 +1,13 @@
 """Several functions make new faces of one tenant at once."""
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from chalicelib.core.captures import Resolution
-from chalicelib.core.decision import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.model import Profile
 from tests.support.book.book import Book, shot
+from tests.support.book.new_faces import STORED, meanwhile
 from tests.support.storage.failing import Calls
-
-STORED = "blobs.put_if_absent"
-"""The call that stores the new face's picture: after the search, and before the commit."""
-
-
-class CountedSearch:
-    """The real search, and how often it was asked."""
-
-    def __init__(self, search: FaceSearch) -> None:
-        self._search, self.asked = search, 0
-
-    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        self.asked += 1
-        return self._search.search(tenant, request)
-
-
-def meanwhile(book: Book, calls: Calls, others: Callable[[], object]) -> CountedSearch:
-    """Let others do something just before the next new face's picture is stored, that its first search has not seen."""
-    calls.let(1, others, STORED)
-    book.services.ports.search = search = CountedSearch(book.services.ports.search)
-    return search
 
 
 def test_a_group_that_another_function_fills_before_the_commit_is_told_to_be_full(tmp_path: Path) -> None:

@@ -38,13 +38,13 @@ from regulars.tenants.command import described, key_table, table
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
 from regulars.today import print_today
-from tests.services.erasure.test_tenant import traces
 from tests.support.api.deepstack.client import FACE
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.devices import BY_HTTPS, ask, device, sign_in
 from tests.support.api.sunmi.samples import SAMPLES
 from tests.support.api.v1.client import offer_of
 from tests.support.book.book import MINUTE, MONDAY, Shot, shot
+from tests.support.book.erased_tenant import traces
 from tests.support.fakes import FakeVision, OtherVision, Person, embedding_of, photo, picture
 from tests.support.faults.shop import (
     DAY,
