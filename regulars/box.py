@@ -172,12 +172,12 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
 
 def _enter_backup(data: Path | None, stage: str | None) -> None:
     """Write into each tenant's audit that all is copied. A full disk must not stop the copy, so that is told only."""
-    try:
-        with services_of(data, stage) as services:
-            for tenant in services.tenants.all():
+    with services_of(data, stage) as services:
+        for tenant in services.tenants.all():
+            try:
                 services.audit.reads.exported(tenant.name)
-    except StorageUnavailable as error:
-        print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
+            except StorageUnavailable as error:
+                print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
 
 
 @click.command(short_help="Make a data folder from a backup.")
