@@ -19,7 +19,7 @@ from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
 from chalicelib.services import Services
 from chalicelib.settings import NO_DIALECTS, AwsStorage, OfDialects, Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 
 if TYPE_CHECKING:
     from chalicelib.core.decision import FaceSearch
@@ -62,7 +62,7 @@ def build(
     from chalicelib.adapters.in_process import SystemClock
 
     clock = clock or SystemClock()
-    return Services(settings, Adapters(settings, clock, storage or opened(settings, clock), vision, vision_of))
+    return Services(settings, Adapters(settings, clock, storage or open_storage(settings, clock), vision, vision_of))
 
 
 class Adapters:
@@ -109,7 +109,7 @@ class Adapters:
 
         return journal.tail(self.storage.items, tenant, held, wanted)
 
-    def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
+    def list_indexed_faces(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         """Read each face that a search process finds which has just started."""
         from chalicelib.index.galleries import Galleries
         from chalicelib.index.snapshots.loading import faces_of

@@ -229,7 +229,10 @@ class Settings(Struct, frozen=True):
     @classmethod
     def of(cls, values: Mapping[str, Any], dialects: OfDialects = NO_DIALECTS) -> Settings:
         """Make settings of values by their keys. Raises SettingError if two do not fit together."""
-        return replace(_made(cls, values), of_dialects={name: _made(kind, values) for name, kind in dialects.items()})
+        return replace(
+            _make_settings(cls, values),
+            of_dialects={name: _make_settings(kind, values) for name, kind in dialects.items()},
+        )
 
     def of_dialect(self, name: str, kind: type[_Made]) -> _Made:
         """Return the settings of a dialect: what holds initially, if this process read none of its settings."""
@@ -237,7 +240,7 @@ class Settings(Struct, frozen=True):
         return found if isinstance(found, kind) else kind()
 
 
-def _made(kind: type[_Made], values: Mapping[str, Any]) -> _Made:
+def _make_settings(kind: type[_Made], values: Mapping[str, Any]) -> _Made:
     """Make settings of those values that are theirs."""
     names = (one.name for one in fields(kind) if isinstance(one.default_factory, Setting))
     rows = zip(names, table(kind), strict=True)

@@ -14,14 +14,14 @@ DATABASE = "regulars.sqlite"
 """Name of the database in a data folder."""
 
 
-def opened(settings: Settings, clock: Clock) -> Storage:
+def open_storage(settings: Settings, clock: Clock) -> Storage:
     """Open the storage that the settings name."""
     if isinstance(settings.storage, Path):
-        return _embedded(settings.storage, settings.public_url or "", clock)
+        return _open_embedded(settings.storage, settings.public_url or "", clock)
     return _aws(settings.storage, clock)
 
 
-def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
+def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
     from chalicelib.adapters.embedded.blobs import disk_of, remove_killed_backup, without_backup
     from chalicelib.adapters.embedded.items import SqliteItemStore

@@ -110,7 +110,7 @@ class _Call:
         """Write the method. `page`: the member of the answer that has a page's items, and their type."""
         place = f'"{self.path}"'
         if PARAMETER.search(self.path):
-            place = f'f"{PARAMETER.sub(lambda found: f"{{quoted({found[1]})}}", self.path)}"'
+            place = f'f"{PARAMETER.sub(lambda found: f"{{quote_part({found[1]})}}", self.path)}"'
         pairs = [f"{one.name!r}: {one.argument}" for one in self.query]
         pairs += [f"{name!r}: {value!r}" for name, value in self.fixed.items()]
         query = f"query={{{', '.join(pairs)}}}"
@@ -163,7 +163,7 @@ class _Writer:
             "from __future__ import annotations\n",
             "from datetime import datetime\nfrom typing import Any, Literal\n",
             "from msgspec import UNSET, UnsetType\n",
-            "from regulars_client import models\nfrom regulars_client.connection import Connection, Pages, quoted\n",
+            "from regulars_client import models\nfrom regulars_client.connection import Connection, Pages, quote_part\n",
             "from regulars_client.pictures import Picture, in_base64\n",
             'class Operations(Connection):\n    """The operations of the service."""\n',
         ]

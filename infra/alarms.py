@@ -111,7 +111,7 @@ def _alarm(
     """
     properties = {
         "AlarmDescription": says or _SAYS[name],
-        **_watched(of),
+        **_metric_source_of(of),
         "MetricName": metric,
         "Statistic": "Maximum" if metric in _GAUGES else "Sum",
         "Period": seconds,
@@ -128,7 +128,7 @@ def _alarm(
     return name, {"Type": "AWS::CloudWatch::Alarm", **condition, "Properties": properties}
 
 
-def _watched(of: str) -> Template:
+def _metric_source_of(of: str) -> Template:
     dimensions: Template = {"FunctionName": {"Ref": of}}
     namespace = _LAMBDA
     if of in (_GATEWAY, NAMESPACE):

@@ -79,7 +79,7 @@ KERNELS = "chalicelib/index/scan"
 _OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "console/index.html")
 
 
-def checked(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
+def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
     """Check that a zip has all it needs to run on `target`; say how large it is. Raises Failed if it has not."""
     with zipfile.ZipFile(bundle) as archive:
         names = set(archive.namelist())

@@ -39,7 +39,7 @@ class Failed(Exception):
     """Error: nothing was made. The message says why, and holds what a command printed."""
 
 
-def installed(target: Target, python: Path) -> Path:
+def install_libraries(target: Target, python: Path) -> Path:
     """Return the folder of the target's dependencies, made if needed. `python` is of the target's version."""
     folder = FOLDER / target.name
     stamp = FOLDER / f"{target.name}.inputs"
@@ -51,14 +51,14 @@ def installed(target: Target, python: Path) -> Path:
     platforms = [option for name in target.wheel_platforms for option in ("--platform", name)]
     wanted = ["--implementation", "cp", "--python-version", target.python, "--only-binary=:all:"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-    run([python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *locked(FUNCTIONS)])
+    run([python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *options_of_lock(FUNCTIONS)])
     prune(folder)
     compile_modules(folder, python)
     stamp.write_text(inputs)
     return folder
 
 
-def locked(lock: Path) -> list[str | Path]:
+def options_of_lock(lock: Path) -> list[str | Path]:
     """Return pip's options that install a lock's versions, and no file of which it has not the hash."""
     return ["--require-hashes", "-r", lock]
 

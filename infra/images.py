@@ -62,7 +62,7 @@ def build(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
     for stale in out.glob(archive("*", "*")):
         stale.unlink()
     try:
-        archives = [_built(out, target, one) for one in only or processors() for target in NAMES]
+        archives = [_build_archive(out, target, one) for one in only or processors() for target in NAMES]
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
     wheels.add_sums(out, archives)
@@ -97,7 +97,7 @@ def _may_mount() -> bool:
     return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603 -- fixed words
 
 
-def _built(out: Path, target: str, processor: str) -> Path:
+def _build_archive(out: Path, target: str, processor: str) -> Path:
     began, name = time.monotonic(), f"localhost/{NAMES[target]}"
     options = ["--isolation", "chroot", "--layers", "--pull-never", "--arch", processor, "--target", target]
     seen = ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"] if AUTHORITIES.is_file() else []
@@ -115,13 +115,13 @@ def add_for_docker(file: Path, name: str) -> None:
     """Add manifest.json to an OCI archive, as `docker save` does: `docker load` reads nothing else."""
     with tarfile.open(file) as tar:
 
-        def read(member: str) -> Any:
+        def read_json(member: str) -> Any:
             return json.load(tar.extractfile(member) or io.BytesIO())
 
         def place(blob: dict[str, str]) -> str:
             return f"blobs/{blob['digest'].replace(':', '/')}"
 
-        image = read(place(read("index.json")["manifests"][0]))
+        image = read_json(place(read_json("index.json")["manifests"][0]))
         said = {"Config": place(image["config"]), "RepoTags": [name], "Layers": [*map(place, image["layers"])]}
     with tarfile.open(file, "a") as tar:
         member = tarfile.TarInfo("manifest.json")

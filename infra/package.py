@@ -71,14 +71,14 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     shipped = shipped_packs(models, names, os.environ)
     _require_kernel(target)
     _assemble(target, python, out, shipped)
-    sizes = bundle.checked(out / ARCHIVE, target, shipped)
+    sizes = bundle.check_bundle(out / ARCHIVE, target, shipped)
     packs_in_it = ", ".join(pack.manifest.name for pack in shipped)
     _say(f"package: made, {out / ARCHIVE} for {target.name} with {packs_in_it}: {sizes}")
     return out / ARCHIVE
 
 
 def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
-    libraries = dependencies.installed(target, python)
+    libraries = dependencies.install_libraries(target, python)
     chalice = _chalice(target, python)
     application = _packaged_by_chalice(target, chalice, libraries)
     dependencies.compile_modules(application, python)
@@ -114,7 +114,14 @@ def _chalice(target: Target, python: Path) -> Path:
         dependencies.run([python, "-m", "venv", venv])
         quiet = ["--quiet", "--disable-pip-version-check"]
         dependencies.run(
-            [venv / "bin" / "python", "-m", "pip", "install", *quiet, *dependencies.locked(dependencies.CHALICE)]
+            [
+                venv / "bin" / "python",
+                "-m",
+                "pip",
+                "install",
+                *quiet,
+                *dependencies.options_of_lock(dependencies.CHALICE),
+            ]
         )
         stamp.write_text(inputs)
     return venv / "bin" / "chalice"

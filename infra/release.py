@@ -45,9 +45,9 @@ def release(
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     try:
         for file in map(root.joinpath, git("ls-files", *SAYING).splitlines()):
-            file.write_text(renamed(file.read_text(encoding="utf-8"), now, version, day), encoding="utf-8")
+            file.write_text(replace_version(file.read_text(encoding="utf-8"), now, version, day), encoding="utf-8")
         git("commit", "--quiet", "--all", "--allow-empty", "--message", f"Release {version}")
-        first, second = (built(build, out) for _ in range(2))
+        first, second = (build_sums(build, out) for _ in range(2))
         if first != second:
             raise Failed(f"two builds differ:\n{first}\n{second}")
         added = complete()
@@ -83,7 +83,7 @@ def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> s
     return found[1]
 
 
-def renamed(text: str, now: str, version: str, day: str) -> str:
+def replace_version(text: str, now: str, version: str, day: str) -> str:
     """Return a text that says the version, as of the day of its release, in place of the one that it says now."""
     text = UNRELEASED.sub(f"## {version} ({day})", text)
     for before, after in (('= "', '"\n'), ("Version ", ",")):
@@ -91,7 +91,7 @@ def renamed(text: str, now: str, version: str, day: str) -> str:
     return text.replace(f"Version {version}, not released yet.", f"Version {version}.")
 
 
-def built(build: Build, out: Path) -> str:
+def build_sums(build: Build, out: Path) -> str:
     build()
     return (out / wheels.SUMS).read_text(encoding="ascii")
 

@@ -65,7 +65,7 @@ def storage() -> Template:
     }
 
 
-def _kept(kind: str, properties: Template, policy: str = "Retain") -> Template:
+def _make_kept_resource(kind: str, properties: Template, policy: str = "Retain") -> Template:
     return {"Type": kind, "DeletionPolicy": policy, "UpdateReplacePolicy": policy, "Properties": properties}
 
 
@@ -75,13 +75,13 @@ def _table(table: Table) -> Template:
         {
             "IndexName": name,
             "KeySchema": _key(table.partition, attribute),
-            "Projection": _carried(table.rows.get(name, ())),
+            "Projection": _make_projection(table.rows.get(name, ())),
         }
         for name, attribute in table.indexes.items()
     ]
     own = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "CustomerKey"}}
     expires = {"TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True}}
-    return _kept(
+    return _make_kept_resource(
         "AWS::DynamoDB::Table",
         {
             "TableName": {"Fn::Sub": f"${{AWS::StackName}}-{table.name}"},
@@ -101,7 +101,7 @@ def _key(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
-def _carried(attributes: tuple[str, ...]) -> Template:
+def _make_projection(attributes: tuple[str, ...]) -> Template:
     """Project what a list shows of a row, so that a page of many reads one run of the index."""
     if not attributes:
         return {"ProjectionType": "KEYS_ONLY"}
@@ -137,7 +137,7 @@ def _bucket(name: str, rules: list[Template], **more: Template) -> Template:
     }
     policy = {"Bucket": {"Ref": name}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
     return {
-        name: _kept("AWS::S3::Bucket", properties),
+        name: _make_kept_resource("AWS::S3::Bucket", properties),
         f"{name}Policy": {"Type": "AWS::S3::BucketPolicy", "Properties": policy},
     }
 
@@ -149,8 +149,8 @@ def _queue(name: str, hidden_s: int, receives: int) -> Template:
     work = {"VisibilityTimeout": hidden_s, "SqsManagedSseEnabled": True, "RedrivePolicy": redrive}
     parked = {"MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": True}
     return {
-        f"{name}Queue": _kept("AWS::SQS::Queue", work, "Delete"),
-        dead_letters: _kept("AWS::SQS::Queue", parked),
+        f"{name}Queue": _make_kept_resource("AWS::SQS::Queue", work, "Delete"),
+        dead_letters: _make_kept_resource("AWS::SQS::Queue", parked),
     }
 
 
@@ -176,7 +176,7 @@ _TELLING: Template = {
     },
 }
 
-_KEY = _kept(
+_KEY = _make_kept_resource(
     "AWS::KMS::Key",
     {
         "Description": "Seals the secrets of Regulars' tenants",  # without it they cannot be read again

@@ -35,7 +35,7 @@ def whole() -> dict[str, Any]:
     """Join all parts into one template. Raises ValueError if two parts define one entry."""
     overlay = load(FUNCTIONS)
     derived = (operations(overlay), alarms(functions().values()), gateway_answers())
-    return reduce(joined, (storage(), overlay, *derived))
+    return reduce(join_templates, (storage(), overlay, *derived))
 
 
 def write_merged(path: Path) -> None:
@@ -84,10 +84,10 @@ def role(name: str) -> str:
 def operations(overlay: Template) -> Template:
     """Make a template of all that this module derives; `overlay` is functions.yaml."""
     key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role(name)} for name in functions()]}}}
-    return reduce(joined, (_logs(), _concurrency(), _outputs(overlay), {"Resources": key_roles}))
+    return reduce(join_templates, (_logs(), _concurrency(), _outputs(overlay), {"Resources": key_roles}))
 
 
-def joined(one: Template, other: Template, path: str = "") -> Template:
+def join_templates(one: Template, other: Template, path: str = "") -> Template:
     """Join two templates. Raises ValueError if both define one entry."""
     whole = dict(one)
     for name, entry in other.items():
@@ -95,7 +95,7 @@ def joined(one: Template, other: Template, path: str = "") -> Template:
         if name not in whole:
             whole[name] = entry
         elif _may_be_joined(whole[name]) and _may_be_joined(entry):
-            whole[name] = joined(whole[name], entry, here)
+            whole[name] = join_templates(whole[name], entry, here)
         else:
             raise ValueError(f"two templates say what {here} is")
     return whole

@@ -58,7 +58,7 @@ def build(out: Path = OUT) -> list[Path]:
     if not all(library.is_complete() for library in libraries().values()):
         raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
-        folders = [_copied(names, Path(scratch) / project) for project, names in PROJECTS.items()]
+        folders = [_copy_project(names, Path(scratch) / project) for project, names in PROJECTS.items()]
         for old in [*out.glob("regulars*.whl"), *out.glob("regulars*.oci.tar"), *out.glob(f"{SUMS}*")]:
             old.unlink()
         # By this environment's setuptools: an isolated one is fetched and installed for each of them.
@@ -115,7 +115,7 @@ def commit_time() -> dict[str, str]:
     return {}
 
 
-def _copied(names: tuple[str, ...], folder: Path) -> Path:
+def _copy_project(names: tuple[str, ...], folder: Path) -> Path:
     """Copy files and folders of the checkout, and the licences, into a new folder; return the project's in it."""
     project = folder / Path(names[0]).parent
     copy_parts(names, folder, _LEFT_OUT)

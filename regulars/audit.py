@@ -19,7 +19,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Tenant
 from chalicelib.core.reading import MEANS, MOST_NAMED, WHOLE, Tally, caller_of
 from chalicelib.core.signing import fingerprint
-from chalicelib.core.values import counted, milliseconds, moment, time_text
+from chalicelib.core.values import format_count, milliseconds, moment, time_text
 from chalicelib.services import Services
 from chalicelib.services.audit.audit import verified_export
 from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
@@ -65,30 +65,30 @@ def verify(
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
             seen, _ = verified_export(lines, lambda _: str(key))
-        return _verified(head_of(seen.last).tenant, seen, is_newest_told=True)
+        return _print_verification(head_of(seen.last).tenant, seen, is_newest_told=True)
     with services_of(data, stage) as services:
-        name = services.tenants.named(str(tenant)).name
-        seen = services.audit.verifying.tenant(name, None if head is None else _read(head))
-    return _verified(name, seen, is_newest_told=head is None)
+        name = services.tenants.get_by_name(str(tenant)).name
+        seen = services.audit.verifying.tenant(name, None if head is None else _read_head(head))
+    return _print_verification(name, seen, is_newest_told=head is None)
 
 
-def _verified(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
+def _print_verification(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
         print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {earlier(renewal)}")
     for erasure, count in sorted(seen.erased.items()):
-        print(f"{tenant}: {counted(count, 'entry was', 'entries were')} erased by erasure {erasure}")
+        print(f"{tenant}: {format_count(count, 'entry was', 'entries were')} erased by erasure {erasure}")
     for days, hours in sorted(seen.trimmed.items()):
-        print(f"{tenant}: {counted(hours, 'hour was', 'hours were')} let go by audit_days {days}")
+        print(f"{tenant}: {format_count(hours, 'hour was', 'hours were')} let go by audit_days {days}")
     if seen.closes_at is not None:
         closes, first = time_text(seen.closes_at)[:16], "the first " if seen.waiting > 1 else ""
-        wait = counted(seen.waiting, "entry waits", "entries wait")
+        wait = format_count(seen.waiting, "entry waits", "entries wait")
         prove = "proves" if seen.waiting == 1 else "prove"
         print(f"{tenant}: {wait} to be closed, {first}from {closes} on, and {prove} nothing yet")
     unchanged = "what is there is unchanged" if seen.hours else "nothing is closed yet"
-    said = counted(len(seen.findings), "finding", "findings") if seen.findings else unchanged
-    held = f"{counted(seen.hours, 'hour', 'hours')}, {counted(seen.entries, 'entry', 'entries')}"
+    said = format_count(len(seen.findings), "finding", "findings") if seen.findings else unchanged
+    held = f"{format_count(seen.hours, 'hour', 'hours')}, {format_count(seen.entries, 'entry', 'entries')}"
     print(f"{tenant}: {said} ({held})")
     if seen.last is not None and is_newest_told:
         last = head_of(seen.last)
@@ -129,11 +129,11 @@ def list_all(
 ) -> None:
     """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
-    services.audit.reads.exported(tenant.name)
+    services.audit.reads.write_export_entry(tenant.name)
     wanted = EntryFilter(first, last, face, what, by)
     page = partial(services.audit.chain.page, tenant.name, wanted, min(most, _A_PAGE))
     found = list(islice(rows_of(page), most))
-    services.audit.reads.printed(tenant.name, (face for _, entry in found for face in sorted(faces_of(entry))))
+    services.audit.reads.enter_printing(tenant.name, (face for _, entry in found for face in sorted(faces_of(entry))))
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in found)
     print_lines(lines, "no entry is as you want it")
 
@@ -147,7 +147,7 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
     At the end come entries of open hours by which others were erased.
     """
     with file.open("x", encoding="utf-8") as out:
-        services.audit.reads.exported(tenant.name)
+        services.audit.reads.write_export_entry(tenant.name)
         hours = 0
         for element in services.audit.chain.elements(tenant.name):
             lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
@@ -155,7 +155,7 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
             hours += 1
         signed = (one.leaf for one in services.audit.chain.waiting(tenant.name) if "signed" in (one.leaf.content or {}))
         out.writelines(json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed)
-    print(f"{counted(hours, 'hour is', 'hours are')} in {file}")
+    print(f"{format_count(hours, 'hour is', 'hours are')} in {file}")
 
 
 @audit.command()
@@ -178,9 +178,9 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
       regulars audit breach --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00 --stage prod
     """
     caller, since_ms = caller_of(key), milliseconds(since.replace(tzinfo=UTC))
-    services.audit.reads.exported(tenant.name)
+    services.audit.reads.write_export_entry(tenant.name)
     found = services.audit.breaches.read_by(tenant.name, caller, since_ms, READS)
-    services.audit.reads.printed(tenant.name, found.tally.kinds)
+    services.audit.reads.enter_printing(tenant.name, found.tally.kinds)
     now = time_text(services.clock.now())[:16]
     print(f"{tenant.name}: what {caller} read from {_minute(since_ms)} to {now}, in UTC")
     for line in (*_categories(found.tally), *_unknown(found, since_ms)):
@@ -199,7 +199,7 @@ def _categories(tally: Tally) -> Iterator[str]:
     for kind, number in tally.by_kind.items():
         yield f"         {_range(number)} of {MEANS[kind]} ({kind})"
     if tally.captures:
-        yield f"         {counted(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
+        yield f"         {format_count(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
     if tally.acts:
         yield f"by       {', '.join(sorted(tally.acts))}"
 
@@ -214,11 +214,12 @@ def _unknown(found: Breach, since_ms: int) -> Iterator[str]:
     if found.tally.people[0] != found.tally.people[1]:
         yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
     if found.erased:
-        yield f"unknown  what {counted(found.erased, 'entry', 'entries')} said that erasures took, of whatever key"
+        yield f"unknown  what {format_count(found.erased, 'entry', 'entries')} said that erasures took, of whatever key"
     if found.let_go:
-        yield f"unknown  {counted(found.let_go, 'hour', 'hours')} that `audit_days` let go"
+        yield f"unknown  {format_count(found.let_go, 'hour', 'hours')} that `audit_days` let go"
     if found.unreadable:
-        yield f"unknown  {counted(found.unreadable, 'hour', 'hours')} that are damaged: see `regulars audit verify`"
+        damaged = format_count(found.unreadable, "hour", "hours")
+        yield f"unknown  {damaged} that are damaged: see `regulars audit verify`"
     if found.begins_ms is None or found.begins_ms > since_ms + HOUR_MS:
         begins = "has no entry of this time" if found.begins_ms is None else f"begins at {_minute(found.begins_ms)}"
         yield f"unknown  what was before: the audit {begins}"
@@ -230,7 +231,7 @@ def _minute(ms: int) -> str:
     return time_text(moment(ms))[:16]
 
 
-def _read(kept: Path) -> Document:
+def _read_head(kept: Path) -> Document:
     try:
         document = json.loads(kept.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -24,11 +24,11 @@ from regulars.errors import OperatorError
 from regulars.options import (
     PATH,
     SERVICE_URL,
-    chosen,
-    configured,
     data_option,
+    find_tenants,
     models_option,
     print_lines,
+    read_configuration,
     serve_options,
     services_of,
     settings_of,
@@ -55,7 +55,7 @@ def serve(**options: Any) -> None:
       regulars serve --host 0.0.0.0 --port 443 --tls-cert chain.pem --tls-key key.pem
       regulars serve --config /etc/regulars/regulars.toml
     """
-    configuration = configured(**options)
+    configuration = read_configuration(**options)
     settings, serving = configuration.settings, configuration.serving
     from chalicelib.vision.packs import packs
     from regulars import folder
@@ -94,8 +94,8 @@ def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> 
     from regulars.doctor import clients, doctor
 
     if dialect is not None:
-        return doctor.printed(clients.check(dialect, url, clients.read_keys(keys)))
-    return doctor.printed(doctor.check(lambda: configured(**options)))
+        return doctor.print_findings(clients.check(dialect, url, clients.read_keys(keys)))
+    return doctor.print_findings(doctor.check(lambda: read_configuration(**options)))
 
 
 @click.command(short_help="Check that what is stored agrees with itself.")
@@ -118,7 +118,7 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     if damage is not None:
         print(f"the database is damaged, and what can be read is checked: {damage}", flush=True)
     anything = damage is not None
-    for tenant in chosen(services, tenants):
+    for tenant in find_tenants(services, tenants):
         consistency = services.consistency
         mended, left = consistency.repair(tenant.name) if repair else ([], consistency.disagreements(tenant.name))
         for line in _report(tenant.name, mended, left, repair=repair):
@@ -175,7 +175,7 @@ def _enter_backup(data: Path | None, stage: str | None) -> None:
     with services_of(data, stage) as services:
         for tenant in services.tenants.all():
             try:
-                services.audit.reads.exported(tenant.name)
+                services.audit.reads.write_export_entry(tenant.name)
             except StorageUnavailable as error:
                 print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
 
@@ -226,17 +226,17 @@ def restore(
     from regulars.backup import backup, receipts
     from regulars.backup.after import done_again, exports_of, kept_if_done
     from regulars.backup.cloud_backup import with_new_secrets
-    from regulars.deploy.stage import stopped
+    from regulars.deploy.stage import stop_functions
 
     exports = exports_of(after)
     settings = settings_of(data=data, stage=stage)
     if new_secrets and isinstance(settings.storage, Path):
         raise click.UsageError("--new-secrets is for a stage: a box's keys are in its backup")
     at = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
-    erased = receipts.read(at)
+    erased = receipts.read_receipts(at)
     with ExitStack() as block:
-        mark = receipts.marked(at)
-        manifest = backup.restore(settings, file, lambda: block.enter_context(stopped(stage)), mark)
+        mark = receipts.format_mark(at)
+        manifest = backup.restore(settings, file, lambda: block.enter_context(stop_functions(stage)), mark)
         time = manifest.created_at.isoformat()
         print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
         with kept_if_done(settings.storage), services_of(data, stage) as services:
@@ -281,7 +281,7 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     print_lines(
         (
             f"{of.name}  {one.camera_id}  {one.captured_at:%Y-%m-%d %H:%M:%S}  {one.id}  {one.reason}"
-            for of, one in _parked(services, tenant, camera)
+            for of, one in _list_parked_captures(services, tenant, camera)
         ),
         "no capture is parked",
     )
@@ -291,13 +291,16 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
 @_captures_options
 def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
     """Send the parked captures again, once you have mended the cause. A running service resolves them."""
-    sent = sum(services.captures.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
+    sent = sum(
+        services.captures.redrive.redrive(of, [capture])
+        for of, capture in _list_parked_captures(services, tenant, camera)
+    )
     print(f"{sent} captures are sent again")
 
 
-def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
-    tenants = chosen(services, () if tenant is None else (tenant,))
-    return [(of, capture) for of in tenants for capture in services.captures.redrive.parked(of, camera)]
+def _list_parked_captures(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
+    tenants = find_tenants(services, () if tenant is None else (tenant,))
+    return [(of, capture) for of in tenants for capture in services.captures.redrive.list_parked(of, camera)]
 
 
 @click.command(short_help="Print the settings in force, and what set them.")
@@ -312,5 +315,5 @@ def config(**options: Any) -> None:
       regulars config
       regulars config --port 443 > regulars.toml
     """
-    for line in configured(**options).lines():
+    for line in read_configuration(**options).lines():
         print(line)

@@ -115,9 +115,9 @@ for entry in metadata.entry_points(group=GROUP):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. An operator's mistake gives one line on stderr, no traceback."""
     given = sys.argv[1:] if argv is None else list(argv)
-    what = _named(given)
+    what = _command_name_of(given)
     try:
-        with acts.begun(Act(what, "operator", kind_of(what))):
+        with acts.begin_act(Act(what, "operator", kind_of(what))):
             code: int | None = commands.main(given, "regulars", standalone_mode=False)
     except click.UsageError as error:
         return _complain(f"{error.format_message().rstrip('.')}; see `{_path(error)} --help`", MISUSED)
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code or 0
 
 
-def _named(given: Sequence[str]) -> str:
+def _command_name_of(given: Sequence[str]) -> str:
     """Return the names of the command that is given, without what it is given."""
     names = ["regulars"]
     within: click.Command = commands

@@ -74,7 +74,7 @@ class Configuration(Struct, frozen=True):
         """Yield what set each setting here that is another one there; both name one folder of data, as they like."""
         for key, (value, by) in self.given.items():
             there = another.given[key].value if key in another.given else TABLE[key].default
-            if key != "data" and _written(TABLE[key], value) != _written(TABLE[key], there):
+            if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], there):
                 yield by if by.startswith("--") else f"{key} of {by}"
 
     def lines(self) -> Iterator[str]:
@@ -82,11 +82,11 @@ class Configuration(Struct, frozen=True):
         for key, row in TABLE.items():
             yield f"# {row.means}"
             if key in self.given:
-                yield f"{key} = {_written(row, self.given[key].value)}  # {self.given[key].by}"
+                yield f"{key} = {_format_value(row, self.given[key].value)}  # {self.given[key].by}"
             elif row.shown or row.default is None:
                 yield f"#{key} =  # if not set: {row.initially}"
             else:
-                yield f"#{key} = {_written(row, row.default)}"
+                yield f"#{key} = {_format_value(row, row.default)}"
 
     @property
     def settings(self) -> Settings:
@@ -107,7 +107,7 @@ class Configuration(Struct, frozen=True):
         return {name: self.given[name].value for name in settings.__struct_fields__ if name in self.given}
 
 
-def read(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:
+def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:
     """Read what is set. `options`: values by their keys, None: not given; `file`: None: FILE, if it is there.
 
     Raises SettingError, which names the place and what would be right.
@@ -137,7 +137,7 @@ def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     own = {name: text for name, text in named.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
     for name in own:
         if name not in VARIABLES:
-            raise SettingError(f"{name} in the environment: no such setting{_meant(name, VARIABLES)}")
+            raise SettingError(f"{name} in the environment: no such setting{_suggest_name(name, VARIABLES)}")
     return own
 
 
@@ -159,7 +159,7 @@ def _of_text(text: str, path: Path) -> dict[str, Given]:
         raise SettingError(f"{path} is no TOML: {error}") from error
     for key in raw:
         if key not in TABLE:
-            raise SettingError(f"{path}: {key}: no such setting{_meant(key, TABLE)}")
+            raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
     return {key: Given(_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
 
 
@@ -178,7 +178,7 @@ def _value(row: Setting, value: object, path: Path) -> Any:
     raise SettingError(f"{called} is {right}, not {repr(value)[:200]}")
 
 
-def _written(row: Setting, value: object) -> str:
+def _format_value(row: Setting, value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps([str(one) for one in value])
     if isinstance(value, Path):
@@ -186,6 +186,6 @@ def _written(row: Setting, value: object) -> str:
     return str(value) if row.kind is float else json.dumps(str(value), ensure_ascii=False)
 
 
-def _meant(name: str, names: Iterable[str]) -> str:
+def _suggest_name(name: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, names, 1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -22,7 +22,7 @@ _BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+f
 
 _NOTED_BYTES = 64 * 1024
 _LOOK_S = 0.1
-"""`served` takes the lock for a moment, so a server that starts just then tries again."""
+"""`find_server` takes the lock for a moment, so a server that starts just then tries again."""
 
 
 def prepare(folder: Path) -> Path:
@@ -77,8 +77,8 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[Callable[[str, str], None]]:
-    """Lock `folder` for its one server, and give the function that notes its URL and settings there, for `served`.
+def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
+    """Lock `folder` for its one server, and give the function that notes its URL and settings there, for `find_server`.
 
     Raises FolderInUse if another server has it, UnusableFolder.
 
@@ -87,10 +87,10 @@ def held(folder: Path) -> Iterator[Callable[[str, str], None]]:
     """
     descriptor = _lock_file(folder / LOCK)
     try:
-        if not _taken(descriptor):
+        if not _try_lock(descriptor):
             time.sleep(_LOOK_S)
-            if not _taken(descriptor):
-                owner = _noted(descriptor)[0] or "unknown"
+            if not _try_lock(descriptor):
+                owner = _read_note(descriptor)[0] or "unknown"
                 raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first")
 
         def note(url: str = "", settings: str = "") -> None:
@@ -111,19 +111,19 @@ class Served(Struct, frozen=True):
     settings: str = ""
 
 
-def served(folder: Path) -> Served | None:
+def find_server(folder: Path) -> Served | None:
     """Return the folder's server; None: nobody. Nothing is made by looking."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return None if _taken(descriptor, fcntl.LOCK_SH) else Served(*_noted(descriptor))
+        return None if _try_lock(descriptor, fcntl.LOCK_SH) else Served(*_read_note(descriptor))
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -131,7 +131,7 @@ def _taken(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _noted(descriptor: int) -> tuple[str, str, str]:
+def _read_note(descriptor: int) -> tuple[str, str, str]:
     process, url, settings = [*os.pread(descriptor, _NOTED_BYTES, 0).decode("utf-8", "replace").split("\n", 2), "", ""][
         :3
     ]
@@ -139,7 +139,7 @@ def _noted(descriptor: int) -> tuple[str, str, str]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Wait for the lock file `path` and hold it, while the block reads, changes and replaces a file beside it."""
     descriptor = _lock_file(path)
     try:

@@ -57,7 +57,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _text)
 
 
-def written() -> str:
+def format_document() -> str:
     """Return the document's text."""
     return _HEAD + yaml.dump(document(OPERATIONS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
@@ -79,8 +79,8 @@ def written_paths() -> str:
 
 if __name__ == "__main__":
     if "--write" in sys.argv:
-        PATH.write_text(written(), encoding="utf-8")
+        PATH.write_text(format_document(), encoding="utf-8")
         PATHS.write_text(written_paths(), encoding="utf-8")
         subprocess.run([sys.executable, "-m", "client.generate"], cwd=PATH.parents[2], check=True)
     else:
-        print(written(), end="")
+        print(format_document(), end="")

@@ -88,9 +88,9 @@ port_option = click.option(
 )
 
 
-def configured(**options: Any) -> Configuration:
+def read_configuration(**options: Any) -> Configuration:
     """Read the settings of one box: options (None: not given), environment and file. Raises SettingError."""
-    return configuration.read(options, os.environ, _named())
+    return configuration.read_settings(options, os.environ, _find_named_file())
 
 
 def settings_of(
@@ -100,14 +100,14 @@ def settings_of(
 
     `here`: of one box in any case. Options override the rest. Raises NotDeployed if there is no such stage.
     """
-    if stage is not None and (data is not None or _named() is not None):
+    if stage is not None and (data is not None or _find_named_file() is not None):
         one = "--config" if data is None else "--data"
         raise click.UsageError(f"what is stored is in a folder or in a stage: {one} or --stage, not both")
     in_aws = stage is not None or not (
         here or data is not None or os.environ.get("REGULARS_DATA") or not os.environ.get("REGULARS_TABLE_PREFIX")
     )
     if not in_aws:
-        return configured(data=data, models=models).settings
+        return read_configuration(data=data, models=models).settings
     values = configuration.own_variables(os.environ)
     if stage is not None:
         from regulars.deploy.stage import settings
@@ -119,7 +119,7 @@ def settings_of(
     return Settings.from_environment(values, SETTINGS)
 
 
-def opened(settings: Settings, *, new: bool = False) -> Services:
+def open_services(settings: Settings, *, new: bool = False) -> Services:
     """Open the services over the storage. `new`: make the data folder if there is none, else raise OperatorError."""
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
@@ -130,7 +130,7 @@ def opened(settings: Settings, *, new: bool = False) -> Services:
 
 def services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
     """Open the storage of `storage_options` while a block lasts. Raises OperatorError if there is no such folder."""
-    return closing(opened(settings_of(data=data, stage=stage)))
+    return closing(open_services(settings_of(data=data, stage=stage)))
 
 
 def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,29 +148,29 @@ def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
 def _with_tenant(given: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
     """Make a decorator that gives a command a tenant's name and `with_services`, and passes it the tenant."""
 
-    def decorated(command: _Any) -> _Any:
+    def decorate_command(command: _Any) -> _Any:
         @given
         @with_services
         @wraps(command)
         def run(services: Services, *, tenant: str, **others: Any) -> Any:
-            return command(services, services.tenants.named(tenant), **others)
+            return command(services, services.tenants.get_by_name(tenant), **others)
 
         return run
 
-    return decorated
+    return decorate_command
 
 
 of_tenant = _with_tenant(click.option("--tenant", metavar="NAME", required=True, help="In whose book."))
 named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 
-def chosen(services: Services, names: Sequence[str]) -> list[Tenant]:
+def find_tenants(services: Services, names: Sequence[str]) -> list[Tenant]:
     """Return the tenants of these names, each once, or without names all. Raises TenantNotFound."""
     wanted = dict.fromkeys(names) or [tenant.name for tenant in services.tenants.all()]
-    return [services.tenants.named(name) for name in wanted]
+    return [services.tenants.get_by_name(name) for name in wanted]
 
 
-def _named() -> Path | None:
+def _find_named_file() -> Path | None:
     context = click.get_current_context(silent=True)
     return None if context is None else context.meta.get(_NAMED)
 
@@ -228,8 +228,8 @@ def agrees(question: str) -> bool:
 def tenant_of(services: Services, name: str | None) -> Tenant:
     """Return the tenant of that name; without one the only tenant there is. Raises TenantNotFound, OperatorError."""
     if name is not None:
-        return services.tenants.named(name)
+        return services.tenants.get_by_name(name)
     found = services.tenants.all()
     if len(found) != 1:
         raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
-    return services.tenants.named(found[0].name)
+    return services.tenants.get_by_name(found[0].name)

@@ -18,7 +18,7 @@ import click
 from chalicelib.api.dialects import NAMES
 from chalicelib.core import signing
 from chalicelib.core.captures import RULES
-from chalicelib.core.erasures import RECEIPT, Erasure, named, require_done, require_receipt
+from chalicelib.core.erasures import RECEIPT, Erasure, list_named_faces, require_done, require_receipt
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.hold import require_free
 from chalicelib.core.model import Face, Hold, Restriction, Tenant
@@ -29,8 +29,8 @@ from chalicelib.core.values import time_text
 from chalicelib.core.words import ARCHIVE_LANGUAGES, LANGUAGES
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
-from regulars.folder import served, write_durably
-from regulars.options import PATH, agrees, asking, chosen, of_tenant, print_lines, with_services
+from regulars.folder import find_server, write_durably
+from regulars.options import PATH, agrees, asking, find_tenants, of_tenant, print_lines, with_services
 from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def about(
     person = services.faces.of_person(tenant, found)
     for one in person.faces:
         file = out if one == found else out.with_stem(f"{out.stem}-{one}")
-        services.audit.reads.exported(tenant.name, one)
+        services.audit.reads.write_export_entry(tenant.name, one)
         write(services, tenant, one, file, language)
         print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for one in person.others:
@@ -112,7 +112,7 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
     if seen.reason:
         raise OperatorError(f"the face in {photo} cannot be compared: {seen.reason}")
     found = seen.match.face.faceid if seen.match else None
-    restricted = services.recognition.verification.restricted(tenant, seen.probe)
+    restricted = services.recognition.verification.find_restricted(tenant, seen.probe)
     if restricted and found:
         click.echo(f"the photo looks like face {found}, too: write that as well, by --face {found}", err=True)
     return restricted or found
@@ -180,7 +180,7 @@ def erase(
         raise click.UsageError("--former goes with --face")
     if faceid is not None:
         erase_one(services, tenant, faceid, receipt, may, is_former=former)
-    elif faceids := _known(services, tenant, receipts, trusted):
+    elif faceids := _find_erased_faces(services, tenant, receipts, trusted):
         _require_place(None)
         _erase_faces(services, tenant, faceids, None, may)
     else:
@@ -196,7 +196,7 @@ def _require_place(receipt: Path | None) -> None:
         raise OperatorError(f"no receipt can be written into {folder}, so nobody is erased: name a file by --receipt")
 
 
-def _agreed(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
+def _confirm_erasure(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
     """Say who goes, and ask. Raises FaceHeld."""
     require_free(faces.values())
     for face in faces.values():
@@ -235,7 +235,7 @@ def _erase_faces(
     services: Services, tenant: Tenant, faceids: Sequence[str], receipt: Path | None, may: Callable[[str], bool]
 ) -> None:
     """Delete all, and wait once."""
-    if _agreed(services.faces.by_id(tenant, faceids, restricted=True), may):
+    if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), may):
         deleted = services.deletion.of_faces(tenant, faceids, by="operator", erase=True)
         _finish(services, tenant, deleted.erasures, receipt)
         if left := services.faces.by_id(tenant, faceids, restricted=True):
@@ -249,8 +249,8 @@ def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Pat
     """Wait for erasures, and write their receipts. `receipt`: where the first goes, and the others beside it."""
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
-    for number, erasure in enumerate(waited(services, tenant, ids)):
-        text, path = _shown(erasure), receipt or Path(f"erasure-{erasure.id}.json")
+    for number, erasure in enumerate(wait_for_erasures(services, tenant, ids)):
+        text, path = _format_receipt(erasure), receipt or Path(f"erasure-{erasure.id}.json")
         if receipt and number and not (path.exists() and not path.is_file()):
             path = receipt.with_stem(f"{receipt.stem}-{erasure.id}")
         try:
@@ -266,11 +266,11 @@ def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Pat
         print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
 
 
-def _shown(erasure: Erasure) -> str:
+def _format_receipt(erasure: Erasure) -> str:
     return f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n"
 
 
-def waited(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False) -> list[Erasure]:
+def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False) -> list[Erasure]:
     """Wait until the erasures are done; do their steps while nobody serves the folder. A stage does its own.
 
     `alone`: nothing else runs, of a stage neither.
@@ -281,7 +281,7 @@ def waited(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: boo
         unfinished = [one for one in erasures if one.done_at is None]
         if not unfinished:
             return erasures
-        is_ours = alone or (isinstance(storage, Path) and served(storage) is None)
+        is_ours = alone or (isinstance(storage, Path) and find_server(storage) is None)
         for one in unfinished if is_ours else ():
             if services.clock.now() < one.goes_on_at:
                 continue
@@ -294,7 +294,9 @@ def waited(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: boo
         time.sleep(_PAUSE_S)
 
 
-def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]) -> list[str]:
+def _find_erased_faces(
+    services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]
+) -> list[str]:
     """Return the tenant's faces that these receipts say were erased. Raises OperatorError if one is none of its own."""
     keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
     statements = []
@@ -310,7 +312,7 @@ def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted
     found: list[str] = []
     for path, statement in statements:
         try:
-            found += named(statement, key, ids)
+            found += list_named_faces(statement, key, ids)
         except (KeyError, TypeError) as error:
             raise OperatorError(f"{path} erases nobody: it names no faces") from error
     return list(dict.fromkeys(found))
@@ -361,7 +363,7 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
 def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
     """Read a receipt; return its statement and its signer's key. Raises DamagedFile."""
     try:
-        return _of_erasure(*signing.read(file.read_bytes(), ""))
+        return _of_erasure(*signing.read_statement(file.read_bytes(), ""))
     except InvalidInput as error:
         raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
 
@@ -384,7 +386,7 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
     found = services.erasure.records.get(tenant.name, erasure)
     document = require_done(found)
     if not as_page:
-        print(_shown(found), end="")
+        print(_format_receipt(found), end="")
         return
     from chalicelib.services.notices import receipt_page
 
@@ -412,9 +414,9 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
     from regulars.backup import receipts
 
     storage = services.settings.storage
-    if isinstance(storage, Path) and served(storage) is not None:
+    if isinstance(storage, Path) and find_server(storage) is not None:
         raise OperatorError(f"{storage} is served: stop its service first")
-    found = receipts.read([*places, *receipts.places_of(storage, services)])
+    found = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
     print_lines(
         receipts.redo(services, found, [_fingerprint(one) for one in trusted]),
         "nobody of these receipts is in the book",
@@ -547,7 +549,7 @@ def _marks(
     @of_tenant
     def list_all(services: Services, tenant: Tenant) -> None:
         found = list(every(services, tenant))
-        services.audit.reads.printed(tenant.name, (face for face, _ in found))
+        services.audit.reads.enter_printing(tenant.name, (face for face, _ in found))
         print_lines((f"{face}  {one.at:%Y-%m-%d}  {one.reason}" for face, one in found), f"no face is {called}")
 
 
@@ -616,7 +618,7 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     from rich.table import Table
 
     console = Console(soft_wrap=True)
-    of = chosen(services, tenants)
+    of = find_tenants(services, tenants)
     for tenant in of:
         table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=tenant.name, title_justify="left")
         for one in services.erasure.retention.plan(tenant):

@@ -16,7 +16,7 @@ from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from regulars import folder
 from regulars.configuration import of_lines
-from regulars.options import configured
+from regulars.options import read_configuration
 from regulars.serve.settings import ServeSettings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -47,8 +47,8 @@ def measures_of(services: Services, tenant: Tenant) -> list[str]:
 
 
 def _of_box(data: Path) -> Iterator[str]:
-    running = folder.served(data)
-    its = configured(data=data)
+    running = folder.find_server(data)
+    its = read_configuration(data=data)
     if running and running.settings:
         its = of_lines(running.settings, data / folder.LOCK)
     yield say_transport(its.serving, its.settings.public_url)

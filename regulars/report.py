@@ -19,7 +19,7 @@ from msgspec import Struct
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
 from regulars.mail import MailSettings, send
-from regulars.options import configured, tenant_of, with_services
+from regulars.options import read_configuration, tenant_of, with_services
 
 _DAYS, _WIDEST_BAR = 7, 40
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
@@ -122,7 +122,7 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     addresses = [one for _, one in getaddresses([to or ""])]
     if to is not None and not (to.isprintable() and addresses and all(map(_ADDRESS.fullmatch, addresses))):
         raise click.UsageError(f"--to is an address such as boss@shop.example, not {to[:60]!r}")
-    mail = configured().mail if to else MailSettings()
+    mail = read_configuration().mail if to else MailSettings()
     if to and mail.smtp_host is None:
         raise click.UsageError("--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST")
     sender = mail.smtp_from or mail.smtp_user

@@ -47,7 +47,7 @@ def today(services: Services, tenant: str | None) -> None:
 
     all_ = services.tenants.all()
     used = [one for one in all_ if services.account.usage(one).faces] or all_
-    for one in used if tenant is None else [services.tenants.named(tenant)]:
+    for one in used if tenant is None else [services.tenants.get_by_name(tenant)]:
         print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
 
 
@@ -59,12 +59,12 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
     away = [one for one in page.rows if one.last_arrival_at is None or one.last_arrival_at < midnight]
     read = [*(one.first.faceid for one in visits), *(one.faceid for one in away)]
-    services.audit.reads.printed(tenant.name, (one for one in read if not is_erased(one)))
+    services.audit.reads.enter_printing(tenant.name, (one for one in read if not is_erased(one)))
     console.print(f"{tenant.name}: {midnight:%A, %d %B %Y}, {zone.key}", style="bold", markup=False)
     if visits:
         table = _table("who", "group", "first", "last", "seen", "visit")
         for one in visits:
-            who = _called(one.face.name, one.first.group_name, one.face.number) if one.face else ""
+            who = _name_face(one.face.name, one.first.group_name, one.face.number) if one.face else ""
             first, last = (f"{at.astimezone(zone):%H:%M}" for at in (one.first.at, one.last_at))
             _add(table, who or one.first.faceid, one.first.group_name, first, last, one.sightings, _nth(one.number))
         console.print(table)
@@ -78,7 +78,7 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
         for face in away:
             last_day = face.last_arrival_at and face.last_arrival_at.astimezone(zone).date()
             days = (midnight.date() - last_day).days if last_day else ""
-            _add(table, _called(face.name, REGULAR, face.number) or face.faceid, last_day or "never", days)
+            _add(table, _name_face(face.name, REGULAR, face.number) or face.faceid, last_day or "never", days)
         console.print(table)
 
 
@@ -89,7 +89,7 @@ def _visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[Fac
     return rows_of(partial(services.sightings.arrivals.page, tenant, EVERYTHING, span, _PAGE))
 
 
-def _called(name: str | None, group: str, number: int | None) -> str:
+def _name_face(name: str | None, group: str, number: int | None) -> str:
     """Return a face's name for people: by its name, else as in "Stranger 135"; "" if there is neither."""
     return name or (f"{group[:1].upper()}{group[1:]} {number}" if number else "")
 

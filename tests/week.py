@@ -37,7 +37,7 @@ from tests.support.api.v1.client import V1Client
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.fakes import Person, picture
 from tests.support.hooks.receiver import Receiver, answers, receiving
-from tests.support.storage.meter import Meter, metered
+from tests.support.storage.meter import Meter, meter_storage
 
 FILE = Path(__file__).with_suffix(".json")
 PARTS = ("answers", "hooks", "visits")
@@ -66,7 +66,7 @@ class Week(Book):
         self.icredit = MarketClient(app, own.appcode)
         self.v1 = V1Client(app, own.api_key)
         self.services.groups.create(self.tenant, "family", None, "")
-        group = self.services.groups.named(self.tenant, "family").id
+        group = self.services.groups.get_by_name(self.tenant, "family").id
         made = {
             one: add_service_key(self.services, self.tenant, one, one, group if one == "recognition" else "")
             for one in SERVICES
@@ -76,7 +76,7 @@ class Week(Book):
         self.hear()
 
     def _metered(self, storage: Storage) -> Storage:
-        on_meter, self.meter = metered(replace(storage, expires_items=True))
+        on_meter, self.meter = meter_storage(replace(storage, expires_items=True))
         return on_meter
 
     def note(self, what: str, answer: Any) -> Any:

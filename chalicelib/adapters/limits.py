@@ -223,7 +223,7 @@ EXISTENCE = frozenset({"exists", "equals", "at_least"})
 """Kinds of condition that hold only if the item exists."""
 
 
-def failed(actions: Sequence[Action], before: Sequence[Item | None]) -> frozenset[str]:
+def list_failed_conditions(actions: Sequence[Action], before: Sequence[Item | None]) -> frozenset[str]:
     """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
     both = zip(actions, before, strict=True)
     return frozenset(one.name for action, item in both for one in action.when if not holds(item, one))
@@ -239,7 +239,7 @@ def changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[
     Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to add to is no number.
     """
     before = _items(stored)
-    if names := failed(actions, before):
+    if names := list_failed_conditions(actions, before):
         raise ConditionFailed(names)
     both = [(action, item, _after(action, item)) for action, item in zip(actions, before, strict=True)]
     return [
@@ -440,7 +440,7 @@ class Items(ABC):
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         require_key(table, key)
-        return _items([self._read(table, key)])[0]
+        return _items([self._read_item(table, key)])[0]
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         return self.get_each([(table, key) for key in keys])
@@ -484,7 +484,7 @@ class Items(ABC):
         self._transact(actions)
 
     @abstractmethod
-    def _read(self, table: Table, key: tuple[str, str]) -> Stored | None:
+    def _read_item(self, table: Table, key: tuple[str, str]) -> Stored | None:
         """Read an item."""
 
     @abstractmethod

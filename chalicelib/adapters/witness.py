@@ -64,7 +64,7 @@ def documents_at(place: str, below: str) -> Iterator[tuple[str, Callable[[], byt
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
         blobs, begin = S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else ""
         for blob in blobs.walk(begin + below):
-            yield blob.key.removeprefix(begin), partial(_read, blobs, blob.key)
+            yield blob.key.removeprefix(begin), partial(_read_blob, blobs, blob.key)
     elif "://" not in place:
         root = Path(place)
         if not root.is_dir():
@@ -73,5 +73,5 @@ def documents_at(place: str, below: str) -> Iterator[tuple[str, Callable[[], byt
             yield path.relative_to(root).as_posix(), path.read_bytes
 
 
-def _read(blobs: BlobStore, key: str) -> bytes:
+def _read_blob(blobs: BlobStore, key: str) -> bytes:
     return blobs.get(key) or b""

@@ -42,7 +42,7 @@ class Console:
     def _paths(self) -> Mapping[str, Path]:
         from chalicelib.api import console_files
 
-        libraries = console_files.packaged() if self._libraries is None else self._libraries
+        libraries = console_files.list_packaged_libraries() if self._libraries is None else self._libraries
         return console_files.paths(console_files.folder(), libraries) if libraries else {}
 
     @lazy

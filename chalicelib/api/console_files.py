@@ -61,7 +61,7 @@ def packaged_name(name: str, path: Path) -> str:
     return f"{LIBRARIES}/{name.removesuffix(path.suffix)}{path.suffix}"
 
 
-def packaged() -> dict[str, Path]:
+def list_packaged_libraries() -> dict[str, Path]:
     """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
     below = folder() / LIBRARIES
     found = (path for path in below.rglob("*") if path.suffix in _KINDS)

@@ -42,7 +42,7 @@ READS: Mapping[str, tuple[Data, ...]] = {
 """What the answer of each act tells of people, by all names of acts."""
 
 
-def named(name: str) -> Dialect:
+def find_dialect(name: str) -> Dialect:
     return next(one for one in DIALECTS if one.name == name)
 
 

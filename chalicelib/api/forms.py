@@ -53,10 +53,10 @@ def read_form(media_type: MediaType, body: bytes) -> Form:
     """
     if media_type.name == MULTIPART:
         return _multipart(media_type, body)
-    return _urlencoded(media_type.codec, body)
+    return _read_urlencoded(media_type.codec, body)
 
 
-def _urlencoded(codec: str, body: bytes) -> Form:
+def _read_urlencoded(codec: str, body: bytes) -> Form:
     # Latin-1 maps each byte to one character: names and values come out as the bytes that were sent.
     try:
         pairs = parse_qsl(
@@ -84,7 +84,7 @@ def _multipart(media_type: MediaType, body: bytes) -> Form:
         raise _not_text("a parameter's name", media_type.codec)
     return Form(
         fields=tuple(
-            (part.name, _decoded(part.data, CHARSETS.get(part.charset, media_type.codec), part.name))
+            (part.name, _decode_text(part.data, CHARSETS.get(part.charset, media_type.codec), part.name))
             for part in parts
             if not _is_file(part)
         ),
@@ -106,10 +106,10 @@ def _is_file(part: Part) -> bool:
 
 
 def _text(latin1: str, codec: str, name: str = "") -> str:
-    return _decoded(latin1.encode("latin-1"), codec, name)
+    return _decode_text(latin1.encode("latin-1"), codec, name)
 
 
-def _decoded(data: bytes, codec: str, name: str = "") -> str:
+def _decode_text(data: bytes, codec: str, name: str = "") -> str:
     try:
         return data.decode(codec)
     except UnicodeDecodeError as error:
@@ -145,7 +145,7 @@ class Texts(Struct, frozen=True):
     def text(self, name: str) -> str | None:
         return self.values.get(name) or None
 
-    def required(self, name: str) -> str:
+    def required_text(self, name: str) -> str:
         value = self.text(name)
         if value is None:
             raise InvalidInput(f"{name} is missing or empty: it is required")
@@ -160,7 +160,7 @@ class Texts(Struct, frozen=True):
         return None if text is None else _number(name, text, low, high)
 
     def required_number(self, name: str) -> int:
-        return _number(name, self.required(name))
+        return _number(name, self.required_text(name))
 
 
 def _number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
@@ -197,7 +197,7 @@ def read_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, An
     """Parse a body that is a JSON object. Raises InvalidInput, as `read_value`, and if it is no object."""
     value = read_value(body, codec, **reads)
     if not isinstance(value, dict):
-        raise InvalidInput(f"the body is a JSON object, not {described(value)}")
+        raise InvalidInput(f"the body is a JSON object, not {describe_value(value)}")
     return value
 
 
@@ -227,7 +227,7 @@ def is_unicode(text: str) -> bool:
     return not _SURROGATE.search(text)
 
 
-def described(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """Describe the value that was sent, briefly enough for a sentence."""
     if isinstance(value, dict):
         return "an object"

@@ -232,8 +232,8 @@ def route(
     def view(**_in_the_request: str) -> Response:
         began, request = time.perf_counter(), HttpRequest.of(blueprint.current_request)
         telemetry.of_address(request.address)
-        with telemetry.collected() as stages:
-            response = _answered(answers(), refusal, request)
+        with telemetry.collect_stages() as stages:
+            response = _answer_by_method(answers(), refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         if (this := telemetry.current()) is not None:
             response.headers["X-Request-Id"] = this.request_id  # by which the log knows the request
@@ -244,7 +244,7 @@ def route(
     blueprint.route(path, methods=list(METHODS), content_types=[])(view)
 
 
-def answered(request: HttpRequest, work: Callable[[], Response], failed: Failed, what: str) -> Response:
+def answer_request(request: HttpRequest, work: Callable[[], Response], failed: Failed, what: str) -> Response:
     """Answer `what`, a request, by `work`; what that raises becomes an answer by `failed`, and is reported.
 
     Raises Refused, and the WrongModel of a first try, so that `route` has the request answered once more.
@@ -278,13 +278,13 @@ def search_headers(decisions: Sequence[Decision]) -> dict[str, str]:
     """
     scores = [one.score for one in decisions if one.score is not None]
     return {
-        **({"X-Regulars-Score": _listed(scores)} if scores else {}),
-        "X-Regulars-Threshold": _listed([one.threshold for one in decisions]),
+        **({"X-Regulars-Score": _format_figures(scores)} if scores else {}),
+        "X-Regulars-Threshold": _format_figures([one.threshold for one in decisions]),
         "X-Regulars-Gallery-Size": str(decisions[0].gallery_size),
     }
 
 
-def _listed(figures: Sequence[float]) -> str:
+def _format_figures(figures: Sequence[float]) -> str:
     return ",".join(f"{figure:.4f}" for figure in figures)
 
 
@@ -293,7 +293,7 @@ def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
     return ", ".join(f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)])
 
 
-def _answered(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
+def _answer_by_method(answers: Mapping[str, Answer], refusal: Refusal, request: HttpRequest) -> Response:
     try:
         if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
             request = replace(request, method="GET")
@@ -394,7 +394,7 @@ def failure_of(
 
 def report_answer(error: Exception, code: int | str, what: str) -> None:
     """Report that `what`, a request, was answered with an error's code. A failure of ours is logged and counted."""
-    telemetry.answered(code, type(error).__name__)
+    telemetry.report_error_code(code, type(error).__name__)
     if not isinstance(error, RegularsError | Failure) or isinstance(error, StorageUnavailable | Busy):
         report_failure(error, f"{what} was answered {code}")
 

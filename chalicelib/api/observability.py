@@ -32,10 +32,10 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
     """Make the Chalice middleware for all handlers. `out`: receives the lines; None: standard output."""
     function = environ.get("AWS_LAMBDA_FUNCTION_NAME")
     if not function:
-        return _attributed
+        return _answer_on_box
     stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
 
-    def observed(event: Any, answer: Next) -> Any:
+    def observe_event(event: Any, answer: Next) -> Any:
         with observed_to(tell, function, _request_id(event)) as this:
             response = None
             try:
@@ -50,28 +50,28 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
                     this.status = getattr(response, "status_code", 500)
 
     def tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
-        line = _embedded(this, stack, stages) | line_of(this, stages, ms)
+        line = _embed_metrics(this, stack, stages) | line_of(this, stages, ms)
         (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
 
-    return observed
+    return observe_event
 
 
 @contextmanager
 def observed_to(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
     """Observe the work inside as one invocation, and `tell` of it at the end, also if it fails."""
     began = time.perf_counter()
-    with telemetry.begun(function, request_id) as this, telemetry.collected() as stages:
+    with telemetry.begin_invocation(function, request_id) as this, telemetry.collect_stages() as stages:
         try:
             yield this
         finally:
             tell(this, stages, (time.perf_counter() - began) * 1000)
 
 
-def _attributed(event: Any, answer: Next) -> Any:
+def _answer_on_box(event: Any, answer: Next) -> Any:
     """Answer on one box: its server observes the work; else it is at least counted as its tenant's."""
     if telemetry.current() is not None:
         return answer(event)
-    with telemetry.begun("box", ""):
+    with telemetry.begin_invocation("box", ""):
         return answer(event)
 
 
@@ -109,17 +109,17 @@ def line_of(this: Invocation, stages: Mapping[str, float], ms: float) -> dict[st
     line = {**_whose(this), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
     error = None if this.error == this.code else this.error
     request = {"route": this.route, "status": this.status, "code": this.code, "error": error}
-    return line | {name: value for name, value in request.items() if value is not None} | _measured(this, stages)
+    return line | {name: value for name, value in request.items() if value is not None} | _collect_metrics(this, stages)
 
 
-def _measured(this: Invocation, stages: Mapping[str, float]) -> dict[str, float]:
+def _collect_metrics(this: Invocation, stages: Mapping[str, float]) -> dict[str, float]:
     searched = {SEARCH_MS: round(stages["search"], 1)} if "search" in stages else {}
     return this.measured | searched
 
 
-def _embedded(this: Invocation, stack: str, stages: Mapping[str, float]) -> dict[str, Any]:
+def _embed_metrics(this: Invocation, stack: str, stages: Mapping[str, float]) -> dict[str, Any]:
     """Return what makes CloudWatch take metrics from a line."""
-    measured = _measured(this, stages)
+    measured = _collect_metrics(this, stages)
     if not measured:
         return {}
     metrics = [{"Name": name, "Unit": UNITS[name]} for name in measured]

@@ -46,10 +46,10 @@ def holder(services: Services, dialect: Dialect, service: str, secret: str, act:
         found = services.access.keys.by_service_key(secret)
     except Unauthorized:
         return None
-    return None if found is None or found[1].service != service else reached(services, dialect, *found, act)
+    return None if found is None or found[1].service != service else use_key(services, dialect, *found, act)
 
 
-def reached(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
+def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
     """Return what a key reaches now, and note its use; None if its tenant is disabled or its group is gone.
 
     A key may send as much as one of v1. Raises TooManyRequests.
@@ -59,6 +59,6 @@ def reached(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, a
     looks = dialect.acts.get(act) is Kind.DECISION or act == _DETECTS
     limit = services.access.rates.searches if looks else services.access.rates.requests
     limit.take(f"{tenant.name}#{key.id}")
-    services.access.keys.used(tenant, key)
+    services.access.keys.note_use(tenant, key)
     group = services.groups.of_id(tenant, key.group) if key.group else NO_GROUP
     return None if group is None or group.id in tenant.gone else Holder(tenant, key, group)

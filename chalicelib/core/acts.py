@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from chalicelib.core.model import Decision
-from chalicelib.core.values import known
+from chalicelib.core.values import omit_none
 
 if TYPE_CHECKING:
     from chalicelib.core.templates import User
@@ -72,7 +72,7 @@ _current: ContextVar[Act | None] = ContextVar("act", default=None)
 
 
 @contextmanager
-def begun(act: Act) -> Iterator[Act]:
+def begin_act(act: Act) -> Iterator[Act]:
     """Count what is written inside, in this thread or task, as this act's."""
     token = _current.set(act)
     try:
@@ -114,7 +114,7 @@ def says(**about: Any) -> None:
         act.about = {**act.about, **about}
 
 
-def decided(decisions: list[Mapping[str, Any]]) -> None:
+def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
     """Report what a search decided; a later search of the same act takes its place, since it was made again."""
     if (act := _current.get()) is not None:
         act.decided = decisions
@@ -185,4 +185,4 @@ def decision_said(decision: Decision | None) -> dict[str, Any]:
     score = None if decision.score is None else f"{decision.score:.6f}"
     said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
     fpir = None if decision.fpir is None else f"{decision.fpir:g}"
-    return known({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})
+    return omit_none({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})

@@ -41,7 +41,7 @@ def with_more(group: Group, names: Sequence[str]) -> Group:
             f"{len(names)} are to be added: send 1 to {MAX_ATTRIBUTES - len(group.attributes)}"
         )
     _require_legal(names, {*RESERVED, *(attribute.name for attribute in group.attributes)})
-    return _extended(group, group.attributes, names)
+    return _add_attributes(group, group.attributes, names)
 
 
 def without(group: Group, names: Sequence[str]) -> Group:
@@ -72,12 +72,12 @@ def with_these(group: Group, names: Sequence[str]) -> Group:
     if len(names) > MAX_ATTRIBUTES:
         raise WrongAttributeCount(f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}")
     _require_legal(names, RESERVED)
-    more = _extended(group, (), [name for name in names if name not in held])
+    more = _add_attributes(group, (), [name for name in names if name not in held])
     new = {attribute.name: attribute for attribute in more.attributes}
     return replace(more, attributes=tuple(held.get(name) or new[name] for name in names))
 
 
-def _extended(group: Group, held: Sequence[Attribute], names: Sequence[str]) -> Group:
+def _add_attributes(group: Group, held: Sequence[Attribute], names: Sequence[str]) -> Group:
     first = group.next_attribute_id
     added = [Attribute(first + number, name) for number, name in enumerate(names)]
     return replace(group, attributes=(*held, *added), next_attribute_id=first + len(added))

@@ -26,7 +26,7 @@ from msgspec.structs import asdict, fields
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import Clock, Item, Put, absent
-from chalicelib.core.signing import PublicKeys, Renewal, canonical_json, renewal_of, verified
+from chalicelib.core.signing import PublicKeys, Renewal, canonical_json, renewal_of, verify_statement
 from chalicelib.core.values import milliseconds, moment, moment_of_text, time_text
 
 Entry = Mapping[str, Any]
@@ -80,16 +80,16 @@ class Leaf(Struct, frozen=True):
         """Tell whether the hash is that of salt and entry; True for a bare leaf."""
         if self.entry is None or self.salt is None:
             return self.entry is self.salt
-        return self.hash == _hashed(self.salt, self.entry)
+        return self.hash == _hash_entry(self.salt, self.entry)
 
 
 def leaf_of(entry: Entry, salt: str | None = None) -> Leaf:
     """Make the leaf of an entry. `salt`: None makes a new one."""
     salt, text = salt or secrets.token_hex(_SALT_BYTES), canonical_json(entry).decode()
-    return Leaf(_hashed(salt, text), salt, text)
+    return Leaf(_hash_entry(salt, text), salt, text)
 
 
-def _hashed(salt: str, entry: str) -> str:
+def _hash_entry(salt: str, entry: str) -> str:
     return hashlib.sha256(b"\0" + salt.encode() + b"\0" + entry.encode()).hexdigest()
 
 
@@ -168,7 +168,7 @@ def statement_of(entry: Entry, tenant: str, known: PublicKeys, hour: int) -> Sta
     late one may be of somebody who stole that key.
     """
     what = entry["what"]
-    said, by = verified(entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS)
+    said, by = verify_statement(entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS)
     is_late = at_ms(entry) // HOUR_MS * HOUR_MS < hour
     renewals = () if is_late else map(renewal_of, known.renewals)
     if (said["tenant"], said["at"]) != (tenant, entry["at"]) or by not in {
@@ -204,7 +204,7 @@ def _of(entry: Entry) -> list[str]:
     return of.split(".") if "/v1/duplicates/" in what or "/v1/merges/" in what else []
 
 
-def absorbed(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
+def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
     """Return the faces that became a part of these, by the entries about these, unless they were made two again."""
     found: set[str] = set()
     for entry in sorted(entries, key=lambda one: str(one["at"])):

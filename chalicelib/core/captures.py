@@ -346,7 +346,7 @@ def edge_of(wave: Wave, box: object, before: Mapping[str, Any], wanted: Mapping[
     return {**former, **wanted}
 
 
-def advanced(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
+def advance_wave(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
     """Return the wave as it is to be now. It stops by itself if a box that has the settings is not well.
 
     After an outage of the service no box was heard. So one is silent only if it is missed for a while in which

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from chalicelib.core.decision import PAIR_FMR, ImpostorCurve, Population, judged_score
 from chalicelib.core.model import MAX_COMPARED, Picture, Template
-from chalicelib.core.templates import fused, given, kept, vector
+from chalicelib.core.templates import choose_kept_pictures, fuse_embeddings, list_given_pictures, vector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,14 +36,16 @@ class Chooser(Struct, frozen=True):
 
         Of the given ones `most` at most are compared, and one at least.
         """
-        own = {one.id: vector(template) for one in given(pictures) if (template := _of(one, self.model))}
+        own = {one.id: vector(template) for one in list_given_pictures(pictures) if (template := _of(one, self.model))}
         if not own:
-            return kept(pictures)
+            return choose_kept_pictures(pictures)
         compared = self._alike(pictures, own)
         mean = _mean(own, compared)
         while len(compared) > max(most, 1):
             compared.remove(_least_missed(own, compared, mean))
-        return kept(replace(one, spare=one.id not in compared) if one.id in own else one for one in pictures)
+        return choose_kept_pictures(
+            replace(one, spare=one.id not in compared) if one.id in own else one for one in pictures
+        )
 
     def _alike(self, pictures: tuple[Picture, ...], own: Rows) -> list[str]:
         """Return the ids of the pictures that are compared, and of those that look like these."""
@@ -65,7 +67,7 @@ def _of(picture: Picture, model: str) -> Template | None:
 def _mean(own: Rows, ids: Collection[str]) -> NDArray[np.float32]:
     import numpy as np
 
-    return fused(np.stack([own[id_] for id_ in ids]))
+    return fuse_embeddings(np.stack([own[id_] for id_ in ids]))
 
 
 def _least_missed(own: Rows, compared: Collection[str], mean: NDArray[np.float32]) -> str:

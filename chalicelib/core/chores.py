@@ -40,7 +40,7 @@ class Called(Struct, frozen=True):
     doubted_since: datetime | None = None
 
 
-def called(before: Called | None, now: datetime) -> Called:
+def judge_clock(before: Called | None, now: datetime) -> Called:
     """Tell whether the clock is believed: near the time that was believed, or SETTLED after it was doubted, and near.
 
     So a jump is doubted from wherever it comes, and a box that is on for less than SETTLED, with days in between, never

@@ -57,7 +57,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
 
         if not len(self.rows):
             return np.zeros((len(faces), len(others)))
-        centred, theirs = self._centred(faces), self._centred(others)
+        centred, theirs = self._centre_rows(faces), self._centre_rows(others)
         moved = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ theirs.T
         return np.asarray(np.maximum(moved + self._excess(centred)[:, None] + self._excess(theirs), 0.0))
 
@@ -67,7 +67,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
 
     def nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with the population."""
-        return self._nearness(self._centred(faces))
+        return self._nearness(self._centre_rows(faces))
 
     def _excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
@@ -80,7 +80,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         scores = centred @ self._middle_and_rows[1].T
         return np.asarray(np.partition(scores, -NEAREST, axis=1)[:, -NEAREST:].mean(axis=1))
 
-    def _centred(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _centre_rows(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
         import numpy as np
 
         moved = faces - self._middle_and_rows[0]
@@ -236,7 +236,7 @@ class ImpostorCurve(Struct, frozen=True):
         """
         if not 0 < fmr < 1:
             raise ValueError(f"a false match rate lies between 0 and 1, not {fmr}")
-        measured = self._interpolated(fmr)
+        measured = self._interpolate_threshold(fmr)
         if fmr > self.tail_fmr:
             return measured
         return max(measured, self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate)
@@ -270,7 +270,7 @@ class ImpostorCurve(Struct, frozen=True):
         """Return the score that decides: `identify_threshold` of a gallery of at least SMALLEST_GALLERY faces."""
         return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
-    def _interpolated(self, fmr: float) -> float:
+    def _interpolate_threshold(self, fmr: float) -> float:
         rates = [-rate for _, rate in self.points]
         right = bisect_left(rates, -fmr)
         if right == 0:
@@ -374,7 +374,7 @@ def similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target: floa
     return round(below + (above - below) * (score - low) / (high - low), 4)
 
 
-def judged(similar: float, *, match: bool) -> float:
+def fit_similarity(similar: float, *, match: bool) -> float:
     """Move a similarity to the side of MATCH on which the decision is, which knows more than the score."""
     return max(similar, MATCH) if match else min(similar, _JUST_NO_MATCH)
 

@@ -68,7 +68,7 @@ class Erasure(Struct, frozen=True):
     to do: then nobody can tell which names are of one person."""
     salt: str = ""
     faces: tuple[str, ...] = ()
-    """A hash of each faceid (`hashed`); () until the receipt alone is left to do, as the salt is ""."""
+    """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the salt is ""."""
     hashes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """SHA-256 of what was removed, by kind."""
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -118,7 +118,7 @@ def is_erased(faceid: str) -> bool:
     return faceid.startswith(ERASED)
 
 
-def hashed(erasure: Erasure, key: bytes) -> Erasure:
+def add_face_hashes(erasure: Erasure, key: bytes) -> Erasure:
     """Give an erasure the hashes of its faces' ids. `key`: the tenant's, since ids can be guessed: they are times."""
     salt = secrets.token_hex(16)
     return replace(erasure, salt=salt, faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids))
@@ -153,8 +153,8 @@ def require_done(erasure: Erasure) -> Mapping[str, Any]:
     return erasure.receipt
 
 
-def named(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
-    """Return those of the faces that a receipt's statement names. `key`: as `hashed` got it.
+def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
+    """Return those of the faces that a receipt's statement names. `key`: as `add_face_hashes` got it.
 
     Raises KeyError or TypeError if this is no statement of an erasure.
     """

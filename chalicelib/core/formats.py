@@ -24,7 +24,7 @@ Due = tuple[int, int]
 """The format to which a tenant's data are to be raised, and when, in ms."""
 
 
-def raised(number: int, due: Due | None, now_ms: int) -> tuple[int, Due | None]:
+def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due | None]:
     """Return a tenant's format and what is due, as this version's sweep leaves them.
 
     The first sweep notes a day from now. If a version that is the older one sweeps meanwhile, it forgets the note.

@@ -175,23 +175,23 @@ class Changed(Exception):
     """A change by others of what was read: read it again."""
 
 
-def retried(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
 
     It says so by ConditionFailed or Changed. Raises Busy with the sentence `busy` after so many tries.
     """
 
-    def decorated(work: Callable[_P, _R]) -> Callable[_P, _R]:
+    def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
         @wraps(work)
-        def tried(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        def try_work(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             for _ in attempts(tries):
                 with suppress(ConditionFailed, Changed):
                     return work(*args, **kwargs)
             raise Busy(busy)
 
-        return tried
+        return try_work
 
-    return decorated
+    return decorate_work
 
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:
@@ -292,7 +292,7 @@ class PageTokens:
         found = list(islice(rows, limit + 1))
         return self.page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
 
-    def filtered(
+    def make_filtered_page(
         self,
         stored: Iterable[_Stored],
         place: Callable[[_Stored], str],

@@ -39,7 +39,7 @@ _RUN_TOGETHER = ("CJK ", "HIRAGANA ", "KATAKANA", "HANGUL ", "BOPOMOFO ", "IDEOG
 """Beginnings of the Unicode names of the characters of Chinese, Japanese and Korean."""
 
 
-def composed(name: str, longest: int) -> str:
+def normalise_name(name: str, longest: int) -> str:
     """Return the name in Unicode NFC. One that would have more than `longest` characters anyway stays as it is.
 
     Normalising takes time with the square of a run of combining marks (CPython gh-149079): seconds for 100 KB.
@@ -57,13 +57,13 @@ def is_same_name(one: str, other: str, *, matches_case: bool) -> bool:
 
 
 def _comparison_form(name: str, matches_case: bool) -> str:
-    normal = composed(name, LONGEST_NAME)
-    return normal if matches_case else composed(normal.lower(), LONGEST_NAME)
+    normal = normalise_name(name, LONGEST_NAME)
+    return normal if matches_case else normalise_name(normal.lower(), LONGEST_NAME)
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:
     """Return a name as it is stored: in NFC. Raises InvalidInput, which says `whose` it is, as in "a camera's"."""
-    normal = composed(name, longest)
+    normal = normalise_name(name, longest)
     if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
         raise InvalidInput(
             f"{whose} name has 1 to {longest} printable characters and no space at either end, not {normal[:longest]!r}"
@@ -73,7 +73,7 @@ def printable_name(name: str, longest: int, whose: str) -> str:
 
 def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
     """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
-    normal = composed(name, longest)
+    normal = normalise_name(name, longest)
     if not normal or normal[0].isspace() or len(normal) > longest:
         raise IllegalGroupName(
             f"a group's name has 1 to {longest} characters and does not begin with a space; "
@@ -86,7 +86,7 @@ def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
 
 def face_name(name: str) -> str:
     """Return a face's name as it is stored: in NFC, without spaces around it. Raises InvalidInput."""
-    normal = composed(name, FACE_NAME_LENGTH).strip()
+    normal = normalise_name(name, FACE_NAME_LENGTH).strip()
     if len(normal) > FACE_NAME_LENGTH:
         raise InvalidInput(f"name has up to {FACE_NAME_LENGTH} characters, not {len(normal)}")
     if not is_one_line(normal):
@@ -101,7 +101,7 @@ def is_one_line(text: str) -> bool:
 
 def face_note(note: str) -> str:
     """Return a face's note as it is stored: in NFC. Raises InvalidInput."""
-    normal = composed(note, FACE_NOTE_LENGTH)
+    normal = normalise_name(note, FACE_NOTE_LENGTH)
     if len(normal) > FACE_NOTE_LENGTH:
         raise InvalidInput(f"note has up to {FACE_NOTE_LENGTH} characters, not {len(normal)}")
     return normal

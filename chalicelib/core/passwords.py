@@ -11,7 +11,7 @@ import unicodedata
 from contextlib import AbstractContextManager
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.slots import held
+from chalicelib.core.slots import hold_place
 
 LENGTHS = range(12, 201)
 """Characters: long rather than odd ones (NIST SP 800-63B)."""
@@ -29,7 +29,7 @@ def place() -> AbstractContextManager[None]:
 
     Nobody waits for one. A hash takes a third of a second, and those who wait would hold the threads of all strangers.
     """
-    return held(_AT_ONCE, "two others sign in at this moment: try again in a second")
+    return hold_place(_AT_ONCE, "two others sign in at this moment: try again in a second")
 
 
 def require_password(password: str, *names: str) -> None:
@@ -45,7 +45,7 @@ def require_password(password: str, *names: str) -> None:
         raise InvalidInput("this password is easy to guess: take four words that do not belong together")
 
 
-def hashed(password: str) -> str:
+def hash_password(password: str) -> str:
     """Hash a password with a new salt."""
     salt = secrets.token_bytes(_SALT_BYTES)
     return "$".join(("scrypt", str(_COST), str(_BLOCK), str(_TIMES), _text(salt), _text(_digest(password, salt))))

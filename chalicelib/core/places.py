@@ -441,7 +441,7 @@ class Marked:
     def _faces(self) -> tuple[list[str], list[str]]:
         return held_faces(self._items, self._tenant), restricted_faces(self._items, self._tenant)
 
-    def spared(self, name: str) -> frozenset[str]:
+    def list_spared_faces(self, name: str) -> frozenset[str]:
         """Return the faces of which no clock or setting takes anything out of a place."""
         [place] = (one for one in PLACES if one.name == name)
         marks = zip((place.hold, place.restriction), self._faces, strict=True)

@@ -356,7 +356,7 @@ class PictureFetcher(Protocol):
 
 
 class ObjectReader(Protocol):
-    def read(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
         """Read an object of S3; None if it cannot be read, for whatever reason. Raises Unusable if it is larger."""
 
 
@@ -394,11 +394,11 @@ class Vision(Protocol):
     def population(self) -> Population:
         """The population by which scores of this embedding are judged."""
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         """Decode a picture and turn it upright. Raises Unusable; a broken limit is found before decoding."""
 
     def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
-        """Return the width and height of the picture, upright, without decoding it: `read` may reduce it.
+        """Return the width and height of the picture, upright, without decoding it: `read_picture` may reduce it.
 
         Raises Unusable.
         """
@@ -448,7 +448,7 @@ class Vision(Protocol):
         `others`: boxes of the picture's other faces; the thumbnail shows the one that is meant if one of them is in it.
         """
 
-    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
         """Make a JPEG of the face in a box to look at, which is brighter than all else if another face is in it."""
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:

@@ -20,7 +20,7 @@ from msgspec import Struct, field
 
 from chalicelib.core.audit import HOUR_MS, READ, READING, Entry, at_ms, faces_of
 from chalicelib.core.items import parts
-from chalicelib.core.values import known
+from chalicelib.core.values import omit_none
 
 if TYPE_CHECKING:
     from chalicelib.core.acts import Act
@@ -129,7 +129,7 @@ def kinds_of(act: Act) -> frozenset[Data]:
     return frozenset(map(Data, act.tells or READS.get(act.what, tuple(Data))))
 
 
-def told(kinds: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+def group_by_kinds(kinds: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     """Return subjects by all the kinds that are told of them, as entries have them. `kinds`: kinds by subject."""
     found = defaultdict[str, list[str]](list)
     for subject, own in kinds.items():
@@ -146,7 +146,7 @@ def read_of(entry: Entry) -> dict[str, set[str]]:
     return dict(found)
 
 
-def unnamed(number: int) -> str:
+def count_key(number: int) -> str:
     """Return what stands for so many people who have no id to be named by."""
     return f"{_UNNAMED}{number}"
 
@@ -158,7 +158,7 @@ def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]
     for one in kinds.keys() - named.keys():
         more.update(dict.fromkeys(kinds[one], int(one.removeprefix(_UNNAMED))))
     for part in parts([*named.items()][:MOST_NAMED], _AT_ONCE):
-        yield known({"read": told(dict(part)), "unnamed": dict(more) or None})
+        yield omit_none({"read": group_by_kinds(dict(part)), "unnamed": dict(more) or None})
         more.clear()
     if more:
         yield {"unnamed": dict(more)}
@@ -170,19 +170,19 @@ def without(entry: Entry, faceids: Collection[str]) -> Entry:
     more = Counter[str](entry.get("unnamed", {}))
     more.update(chain.from_iterable(kinds.pop(faceid) for faceid in {*faceids} & kinds.keys()))
     rest = {name: value for name, value in entry.items() if name not in ("read", "unnamed")}
-    return {**rest, **known({"read": told(kinds) or None, "unnamed": dict(more) or None})}
+    return {**rest, **omit_none({"read": group_by_kinds(kinds) or None, "unnamed": dict(more) or None})}
 
 
-def summed(entries: Iterable[Entry]) -> list[Entry]:
+def sum_entries(entries: Iterable[Entry]) -> list[Entry]:
     """Return what entries of reading become when their hour is closed: of each caller one with the numbers, and those
     with the people. `entries`: of the form that `in_entries` gives, of any hours."""
     found = defaultdict[tuple[str, int], list[Entry]](list)
     for entry in entries:
         found[entry["by"], at_ms(entry) // HOUR_MS].append(entry)
-    return [made for (by, _), own in found.items() for made in _summed(by, own)]
+    return [made for (by, _), own in found.items() for made in _sum_caller(by, own)]
 
 
-def _summed(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
+def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
     kinds, unnamed = defaultdict[str, set[str]](set), Counter[str]()
     for entry in entries:
         unnamed.update(entry.get("unnamed", {}))
@@ -203,7 +203,7 @@ def _summed(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
     named = [*kinds.items()][:MOST_NAMED]
     for some in parts(named, -(-len(named) // _LEAVES) or 1):
         id_ = _new_id(begun["at"])
-        yield {"id": id_, **begun, "what": READ, "reading": first["id"], "read": told(dict(some))}
+        yield {"id": id_, **begun, "what": READ, "reading": first["id"], "read": group_by_kinds(dict(some))}
 
 
 def _new_id(at: str) -> str:
@@ -240,7 +240,7 @@ class Tally(Struct):
         """Add entries of the caller: all of a closed hour, or all that wait."""
         numbers, named = dict[str, Counter[str]](), defaultdict[str, Counter[str]](Counter)
         for entry in entries:
-            for subject, kinds in self._said(entry).items():
+            for subject, kinds in self._kinds_by_subject(entry).items():
                 if is_person(subject):
                     self.kinds.setdefault(subject, set()).update(kinds)
                     named[entry.get("reading", "")].update(kinds)
@@ -256,7 +256,7 @@ class Tally(Struct):
         for id_, number in numbers.items():
             self.more.update(number - named[id_])
 
-    def _said(self, entry: Entry) -> Mapping[str, Iterable[str]]:
+    def _kinds_by_subject(self, entry: Entry) -> Mapping[str, Iterable[str]]:
         """Return the kinds that an entry says or means that its caller was told, by subject."""
         read = read_of(entry)
         for one in entry.get("shown", ()):  # of earlier versions

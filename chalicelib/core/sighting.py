@@ -47,9 +47,9 @@ from chalicelib.core.observations import (
 )
 from chalicelib.core.pictures import Box, Quality
 from chalicelib.core.ports import Action, Item
-from chalicelib.core.templates import adds_to, anchor, is_sure, kept, of_model, vector
+from chalicelib.core.templates import adds_to, anchor, choose_kept_pictures, is_sure, of_model, vector
 from chalicelib.core.values import milliseconds, photo_id, time_text
-from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
+from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, apply_plan, rename_sightings, with_sighting
 from chalicelib.core.webhooks import Event, EventKind, Hook
 
 FULL_AGAIN_AFTER = timedelta(hours=1)
@@ -329,7 +329,7 @@ class Outcome(Struct, frozen=True):
 def resolve(context: Context) -> Outcome:
     """Decide what a sighting of a face, known or new, changes."""
     one, held, plan = context.sighted, context.held, context.plan
-    face = arrived(held.face, plan) if one.is_of_arrival else held.face
+    face = apply_plan(held.face, plan) if one.is_of_arrival else held.face
     face = replace(face, pictures=(founding_picture(one),) if context.is_new else pictures_after(context))
     new_picture = next((picture for picture in face.pictures if picture not in held.face.pictures), None)
     resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
@@ -341,7 +341,7 @@ def resolve(context: Context) -> Outcome:
         sighting,
         one.resolved_capture(sighting),
         _observation(context, face, sighting),
-        renamed=misnamed(held.groups, plan.visits, context.sightings),
+        renamed=rename_sightings(held.groups, plan.visits, context.sightings),
         events=_events(context, face, sighting),
         reviews=_reviews(context, face, sighting),
         new_picture=new_picture,
@@ -376,7 +376,7 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
         one.seen.estimates,
         learnt=Learnt(one.id, one.camera.id, one.capture.captured_at),
     )
-    after = own if any(picture.id == new.id for picture in own) else kept((*own, new))
+    after = own if any(picture.id == new.id for picture in own) else choose_kept_pictures((*own, new))
     adds = new in after and adds_to(own, new, one.capture.captured_at)
     adds = adds and (face.hold is None or not loses(face, replace(face, pictures=after)))
     return after if adds and _is_like_given(context.judge, new, own) else own

@@ -66,7 +66,7 @@ def new_key() -> tuple[str, bytes]:
     return _text(made.private_bytes_raw()), made.public_key().public_bytes_raw()
 
 
-def signed(statement: Mapping[str, Any], private: str) -> dict[str, Any]:
+def sign_statement(statement: Mapping[str, Any], private: str) -> dict[str, Any]:
     """Sign a statement. `private`: as `new_key` made it."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -78,15 +78,15 @@ def signed(statement: Mapping[str, Any], private: str) -> dict[str, Any]:
     }
 
 
-def read(text: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
-    """Read a file with a signed statement as `verified` does."""
+def read_statement(text: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
+    """Read a file with a signed statement as `verify_statement` does."""
     try:
-        return verified(json.loads(text), kind)
+        return verify_statement(json.loads(text), kind)
     except (ValueError, RecursionError) as error:
         raise InvalidInput("it is not JSON") from error
 
 
-def verified(document: Any, kind: str = "") -> tuple[dict[str, Any], bytes]:
+def verify_statement(document: Any, kind: str = "") -> tuple[dict[str, Any], bytes]:
     """Return a signed statement and the public key that it was signed with. Whose key that is, the caller must know.
 
     `kind`: what the statement has to say that it is. Raises InvalidInput if it is no signed statement, of another kind,
@@ -167,15 +167,15 @@ class PublicKeys(Struct, frozen=True):
     renewals: Sequence[Document] = ()
 
 
-def renewed(statement: Mapping[str, Any], old: str | None, new: str) -> Document:
+def sign_renewal(statement: Mapping[str, Any], old: str | None, new: str) -> Document:
     """Sign a renewal. `statement`: the fields of Renewal but the last; `old`, `new`: private halves; None: lost."""
     said = {"kind": _KIND, **statement}
-    return signed({**said, _BY_OLD: signed(said, old)["signature"] if old else ""}, new)
+    return sign_statement({**said, _BY_OLD: sign_statement(said, old)["signature"] if old else ""}, new)
 
 
 def renewal_of(document: Any) -> Renewal:
     """Read a renewal. Raises InvalidInput if it is none, or not as the keys signed it that it names."""
-    statement, by = verified(document, _KIND)
+    statement, by = verify_statement(document, _KIND)
     if {name: type(value) for name, value in statement.items()} != _FIELDS:
         raise InvalidInput("this is no renewal of a signing key")
     said = {name: value for name, value in statement.items() if name != _BY_OLD}
@@ -184,5 +184,5 @@ def renewal_of(document: Any) -> Renewal:
         raise InvalidInput("the renewal of a signing key is signed by another key than the new one")
     is_vouched = bool(statement[_BY_OLD])
     if is_vouched:
-        verified({"statement": said, "public_key": said["old"], "signature": statement[_BY_OLD]})
+        verify_statement({"statement": said, "public_key": said["old"], "signature": statement[_BY_OLD]})
     return Renewal(said["tenant"], old, new, said["since"], said["until"], said["heads"], is_vouched)

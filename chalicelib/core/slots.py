@@ -10,7 +10,7 @@ from chalicelib.core.errors import Busy
 
 
 @contextmanager
-def held(places: BoundedSemaphore, otherwise: str, waited_s: float = 0.0) -> Iterator[None]:
+def hold_place(places: BoundedSemaphore, otherwise: str, waited_s: float = 0.0) -> Iterator[None]:
     """Hold one of the places. Raises Busy, which says `otherwise`, if none is free within `waited_s`."""
     if not places.acquire(timeout=waited_s):
         raise Busy(otherwise)

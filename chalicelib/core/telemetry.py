@@ -67,7 +67,7 @@ _current: ContextVar[Invocation | None] = ContextVar("invocation", default=None)
 
 
 @contextmanager
-def begun(function: str, request_id: str) -> Iterator[Invocation]:
+def begin_invocation(function: str, request_id: str) -> Iterator[Invocation]:
     """Count the work inside, in this thread or task, as this invocation's."""
     invocation = Invocation(function, request_id)
     token = _current.set(invocation)
@@ -105,7 +105,7 @@ def of_route(method: str, path: str) -> None:
         invocation.route = f"{method} {path}"
 
 
-def answered(code: int | str, error: str) -> None:
+def report_error_code(code: int | str, error: str) -> None:
     """Report the code of the answer to an error, and the error's class."""
     if (invocation := _current.get()) is not None:
         invocation.code, invocation.error = code, error
@@ -127,10 +127,10 @@ _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None
 
 
 @contextmanager
-def collected() -> Iterator[dict[str, float]]:
+def collect_stages() -> Iterator[dict[str, float]]:
     """Collect milliseconds by stage name of the work inside, in this thread or task; a stage entered twice adds up.
 
-    An outer `collected` gets the same stages when this one ends.
+    An outer `collect_stages` gets the same stages when this one ends.
     """
     stages: dict[str, float] = {}
     around = _stages.get()

@@ -31,7 +31,7 @@ from msgspec.structs import replace
 
 from chalicelib.core.errors import FaceNotFound
 from chalicelib.core.model import MAX_COMPARED, MAX_PICTURES, Edit, Face, JournalEntry, Learnt, Picture, Template
-from chalicelib.core.names import LONGEST_NAME, composed
+from chalicelib.core.names import LONGEST_NAME, normalise_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +60,7 @@ def rows(vectors: Sequence[bytes]) -> NDArray[np.float32]:
     return np.frombuffer(b"".join(vectors), dtype=_FLOAT16).astype(np.float32).reshape(len(vectors), -1)
 
 
-def compared(templates: Sequence[Template]) -> tuple[Template, ...]:
+def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
     """Reduce a face's templates to the ones that a gallery compares: for each model the mean over the photos."""
     import numpy as np
 
@@ -68,7 +68,7 @@ def compared(templates: Sequence[Template]) -> tuple[Template, ...]:
     for template in templates:
         by_model.setdefault(template.model, []).append(template)
     return tuple(
-        own[0] if len(own) == 1 else canonical(model, fused(np.stack([vector(one) for one in own])))
+        own[0] if len(own) == 1 else canonical(model, fuse_embeddings(np.stack([vector(one) for one in own])))
         for model, own in by_model.items()
     )
 
@@ -76,10 +76,10 @@ def compared(templates: Sequence[Template]) -> tuple[Template, ...]:
 def of_model(templates: Sequence[Template], model: str) -> Template | None:
     """Return the one of the `compared` ones that is of this model; None if there is none."""
     own = [one for one in templates if one.model == model]
-    return compared(own)[0] if own else None
+    return reduce_templates(own)[0] if own else None
 
 
-def fused(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+def fuse_embeddings(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the unit mean, (dimensions,) float32, of one person's unit embeddings (n, dimensions).
 
     The pictures share the person, and their differences cancel out: a search finds the mean of three photos more often
@@ -117,18 +117,18 @@ def is_sure(decision: Decision | None, quality: float | None) -> bool:
     return (decision is None or decision.by is None) and quality is not None and quality >= LEARN_QUALITY
 
 
-def given(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """Return the pictures that were not learnt."""
     return tuple(picture for picture in pictures if picture.learnt is None)
 
 
-def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """Return the given pictures, in their order, and the learnt ones that are kept, the first choice first.
 
     Of one photo only one picture is kept: the given one, else that of the first sighting.
     """
     pictures = tuple(pictures)
-    own = given(pictures)
+    own = list_given_pictures(pictures)
     photos: dict[str, tuple[Learnt, Picture]] = {}
     for picture in pictures:
         if picture.learnt is not None and not any(picture.is_same(one) for one in own):
@@ -155,14 +155,14 @@ def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
 
     So a face always has a picture that the learnt ones are held against.
     """
-    return pictures if given(pictures) else (replace(pictures[0], learnt=None), *pictures[1:])
+    return pictures if list_given_pictures(pictures) else (replace(pictures[0], learnt=None), *pictures[1:])
 
 
 def anchor(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
     """Return the unit mean of the given pictures that are compared; None: none has a template of the model."""
-    own = (picture for picture in given(pictures) if not picture.spare)
+    own = (picture for picture in list_given_pictures(pictures) if not picture.spare)
     templates = [one for picture in own for one in picture.templates if one.model == model]
-    return vector(compared(templates)[0]) if templates else None
+    return vector(reduce_templates(templates)[0]) if templates else None
 
 
 def without(pictures: Sequence[Picture], rejected: NDArray[np.float32], photo: str, model: str) -> tuple[Picture, ...]:
@@ -238,7 +238,7 @@ def subject_id(name: str) -> str:
 
     So the subjects of one name are found by one read, whatever the case. Whether a name is theirs: core/names.
     """
-    folded = composed(composed(name, LONGEST_NAME).casefold(), LONGEST_NAME)
+    folded = normalise_name(normalise_name(name, LONGEST_NAME).casefold(), LONGEST_NAME)
     return str(uuid.uuid5(uuid.NAMESPACE_OID, folded))
 
 
@@ -275,20 +275,20 @@ def user_of(face: Face) -> str:
 
 def mean_of(faces: Iterable[Sequence[Template]]) -> tuple[Template, ...]:
     """Return the templates of a user with these faces' templates, as those of a face with these pictures."""
-    return compared([template for templates in faces for template in compared(templates)])
+    return reduce_templates([template for templates in faces for template in reduce_templates(templates)])
 
 
-def edited(before: Face, after: Face) -> tuple[JournalEntry, ...]:
+def make_change_entries(before: Face, after: Face) -> tuple[JournalEntry, ...]:
     """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only its group did."""
     if after.templates != before.templates:
-        templates = compared(after.templates)
+        templates = reduce_templates(after.templates)
         return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, templates, user=user_of(before)),)
     if after.group_id != before.group_id:
         return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_of(before)),)
     return ()
 
 
-def deleted(face: Face) -> JournalEntry:
+def make_delete_entry(face: Face) -> JournalEntry:
     """Return the journal's entry of a face that is deleted."""
     return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
 

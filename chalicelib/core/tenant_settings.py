@@ -53,7 +53,7 @@ class Setting(Struct, frozen=True):
             if self.most is not None and (len(value) > self.most or not value.isprintable()):
                 raise InvalidInput(f"{self.name} is one line of up to {self.most:g} characters")
         elif self.kind is not frozenset and not self.holds(value):
-            raise InvalidInput(f"{self.name} is {self.bounds}{self.or_none}, not {_said(value)}")
+            raise InvalidInput(f"{self.name} is {self.bounds}{self.or_none}, not {_format_number(value)}")
 
     def holds(self, value: float) -> bool:
         least = self.least is None or (value > self.least if self.above else value >= self.least)
@@ -62,15 +62,15 @@ class Setting(Struct, frozen=True):
     @property
     def bounds(self) -> str:
         """Say which numbers are legal."""
-        least = "" if self.least is None else f"{'more than ' if self.above else ''}{_said(self.least)}"
-        return f"{least} at least" if self.most is None else f"{least} to {_said(self.most)}"
+        least = "" if self.least is None else f"{'more than ' if self.above else ''}{_format_number(self.least)}"
+        return f"{least} at least" if self.most is None else f"{least} to {_format_number(self.most)}"
 
     @property
     def or_none(self) -> str:
         return f", or none: {self.nothing}" if self.nothing else ""
 
 
-def _said(number: float) -> str:
+def _format_number(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 

@@ -68,7 +68,7 @@ def texts_of(value: Any) -> Iterator[str]:
         yield from texts_of(one)
 
 
-def known(fields: Mapping[str, Any]) -> dict[str, Any]:
+def omit_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the fields that are None, so that they take no room."""
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -190,13 +190,14 @@ class Codec(Generic[_Record]):
                 given[name] = None
         return self._kind(**given)
 
-    def listed(self) -> Form:
+    def make_list_form(self) -> Form:
         """Return the form of a record that is stored as a list of its values; a further field comes behind."""
         return Form(
-            lambda value: [*map(self.write(value).get, self._attributes)], lambda stored: self.read(self.named(stored))
+            lambda value: [*map(self.write(value).get, self._attributes)],
+            lambda stored: self.read(self.name_values(stored)),
         )
 
-    def named(self, stored: Iterable[Any]) -> Mapping[str, Any]:
+    def name_values(self, stored: Iterable[Any]) -> Mapping[str, Any]:
         """Name the values of a list."""
         return dict(zip(self._attributes, stored, strict=False))
 
@@ -280,6 +281,6 @@ def first_version() -> int:
     return secrets.randbits(_VERSION_BITS)
 
 
-def counted(number: int, one: str, many: str) -> str:
+def format_count(number: int, one: str, many: str) -> str:
     """Say how many there are of something, as `1 hour` or `2 hours`."""
     return f"{number:,} {one if number == 1 else many}"

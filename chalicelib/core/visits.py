@@ -92,7 +92,7 @@ class Arrivals(Struct, frozen=True):
         )
         return replace(self, recent=(*before, whole, *behind))
 
-    def joined(self, other: Arrivals) -> Arrivals:
+    def join_arrivals(self, other: Arrivals) -> Arrivals:
         """Join both faces' arrivals as those of one face."""
         both = self.counting(other.folded, other.folded_sightings)
         for arrival in other.recent:
@@ -106,7 +106,7 @@ class Arrivals(Struct, frozen=True):
             return None
         return self.recent[place]
 
-    def recounted(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
+    def recount_arrival(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
         """Rebuild one of the arrivals from its `sightings`, (at_ms, gap_ms) each."""
         result = replace(self, recent=tuple(a for a in self.recent if a != arrival))
         for at_ms, gap_ms in sightings:
@@ -140,7 +140,7 @@ class Arrivals(Struct, frozen=True):
     def counting(self, folded: int, sightings: int) -> Arrivals:
         return replace(self, folded=self.folded + folded, folded_sightings=self.folded_sightings + sightings)
 
-    def packed(self) -> bytes:
+    def pack_arrivals(self) -> bytes:
         """Pack each arrival into 20 bytes. Raises ValueError if a gap or a length is 2^32 ms (49 days) or more."""
         try:
             return b"".join(
@@ -151,8 +151,10 @@ class Arrivals(Struct, frozen=True):
             raise ValueError("an arrival lasts 49 days at most") from error
 
     @classmethod
-    def unpacked(cls, data: bytes, folded: int = 0, folded_sightings: int = 0, folded_until_ms: int = 0) -> Arrivals:
-        """Invert `packed`."""
+    def unpack_arrivals(
+        cls, data: bytes, folded: int = 0, folded_sightings: int = 0, folded_until_ms: int = 0
+    ) -> Arrivals:
+        """Invert `pack_arrivals`."""
         recent = (
             Arrival(first, first + length, first + length + more, sightings)
             for first, length, more, sightings in _RECORD.iter_unpack(data)
@@ -228,13 +230,15 @@ class Visits(Struct, frozen=True):
         arrivals = replace(head, recent=recent).counting(-unread, -sightings)
         return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
 
-    def stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+    def split_as_stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
         """Return the pages by their starts, and the head, as they are stored."""
         recent = self.arrivals.recent
         bounds = (*self.pages[1:], self.head_ms) if self.pages else ()
         places = [bisect_left(recent, bound, key=lambda one: one.first_ms) for bound in bounds]
         *parts, tail = (recent[first:end] for first, end in pairwise([0, *places, len(recent)]))
-        return self._parted({start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail)
+        return self._make_pages_and_head(
+            {start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail
+        )
 
     def laid_out(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
         """Return the pages and the head to store. Pages stay as they are, but those that an arrival changed.
@@ -243,8 +247,8 @@ class Visits(Struct, frozen=True):
         """
         recent = self.arrivals.recent
         if len(recent) <= IN_HEAD or self.in_one_item:
-            return self._parted({}, recent)
-        stored, head = self.stored()
+            return self._make_pages_and_head({}, recent)
+        stored, head = self.split_as_stored()
         pages, tail = dict(stored), head.arrivals.recent
         if not tail:
             pages, tail = {}, recent
@@ -258,17 +262,17 @@ class Visits(Struct, frozen=True):
         if len(page) > _IN_PAGE:  # one at a time: the transaction has other actions, too
             half = len(page) // 2
             pages |= {start: page[:half], page[half].first_ms: page[half:]}
-        return self._parted(pages, tail)
+        return self._make_pages_and_head(pages, tail)
 
     def stored_after(self, before: Visits) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
         """Return the head to store, the pages that change, and the starts of those to delete."""
         if not before.is_whole:
             return self, {}, ()
-        old, _ = before.stored()
-        new, head = self.stored() if self.arrivals == before.arrivals else self.laid_out()
+        old, _ = before.split_as_stored()
+        new, head = self.split_as_stored() if self.arrivals == before.arrivals else self.laid_out()
         return head, {start: page for start, page in new.items() if page != old.get(start)}, old.keys() - new.keys()
 
-    def _parted(
+    def _make_pages_and_head(
         self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
     ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
         paged = [one for page in pages.values() for one in page]
@@ -395,7 +399,7 @@ def with_sighting(
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
     began, begin = ([one.first_ms for one in both.recent] for both in (before, arrivals))
     joined = None if began == begin else arrivals.around(at_ms)
-    plan = settled(group_id, visits, now_ms, groups, joined)
+    plan = plan_group(group_id, visits, now_ms, groups, joined)
     if not visits.is_whole:
         return plan  # what could be folded stands in the pages
     promotion = plan.visits.promotion
@@ -405,7 +409,7 @@ def with_sighting(
     return replace(plan, visits=replace(plan.visits, arrivals=arrivals.folded_before(now_ms, period_ms)))
 
 
-def settled(
+def plan_group(
     group_id: str,
     visits: Visits,
     now_ms: int,
@@ -438,18 +442,18 @@ def without_sighting(
     A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
     """
     before = held.visits.arrivals
-    arrivals = before.recounted(arrival, remaining)
+    arrivals = before.recount_arrival(arrival, remaining)
     visits = replace(held.visits, arrivals=arrivals, regrouping=False)
-    plan = settled(held.face.group_id, visits, now_ms, held.groups)
+    plan = plan_group(held.face.group_id, visits, now_ms, held.groups)
     if held.face.group_id != STRANGER:
         return plan
     parts = [one for one in arrivals.recent if one not in before.recent]
-    plans = [settled(STRANGER, visits, now_ms, held.groups, part) for part in parts]
+    plans = [plan_group(STRANGER, visits, now_ms, held.groups, part) for part in parts]
     promoted = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
     return min(promoted, key=lambda entry: entry[0])[1] if promoted else plan
 
 
-def touched(before: Visits, after: Visits) -> tuple[Arrival, ...]:
+def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """Return the arrivals whose sightings may have the wrong group's name after the change.
 
     They lie between the two promotions, unless a change was cut off before.
@@ -466,7 +470,9 @@ def touched(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     )
 
 
-def misnamed(groups: DefaultGroups, visits: Visits, sightings: Iterable[Observation]) -> list[ChangedObservation]:
+def rename_sightings(
+    groups: DefaultGroups, visits: Visits, sightings: Iterable[Observation]
+) -> list[ChangedObservation]:
     """Return the sightings that do not have the group's name by these visits, each with the right name."""
     promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
     both = ((one, named_by(groups, promotion_ms, one)) for one in sightings)
@@ -485,7 +491,7 @@ def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Obser
     return replace(observation, group_name=groups.name_at(promotion_ms, observation.at_ms))
 
 
-def arrived(face: Face, plan: VisitPlan) -> Face:
+def apply_plan(face: Face, plan: VisitPlan) -> Face:
     """Return the face with the plan's group, number of arrivals and last arrival."""
     arrivals = plan.visits.arrivals
     last_ms = arrivals.last_arrival_ms

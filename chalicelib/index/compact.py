@@ -108,9 +108,9 @@ class Compactor:
         for model in models_of(self._items, tenant):
             self._build(tenant, model, at_least=seq)
             if pointer := pointer_of(self._items, tenant, model):
-                if _begun(pointer["snapshots"][-1]) < seq:
+                if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
-                self._keep(pointer, [key for key in built(pointer) if _begun(key) >= seq])
+                self._keep(pointer, [key for key in read_build_times(pointer) if _oldest_seq_of(key) >= seq])
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
@@ -121,7 +121,7 @@ class Compactor:
         """Write a snapshot if the tail is worth it, or if the newest one has something from before `at_least`."""
         pointer = pointer_of(self._items, tenant, model)
         covered = int(pointer["seq"]) if pointer else 0
-        begun = _begun(pointer["snapshots"][-1]) if pointer else 0
+        begun = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
         seq = seq_of(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered)
         if begun >= at_least:
@@ -146,19 +146,19 @@ class Compactor:
                 self._write(tenant, model, pointer, key, data, {"bytes": pointer["bytes"], "owes": erased})
                 return True
         claimed = {**pointer, "claimed_at": now}
-        return self._stored(claimed, pointer) and self._build_whole(tenant, model, claimed)
+        return self._write_pointer(claimed, pointer) and self._build_whole(tenant, model, claimed)
 
     def _delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
         """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is due."""
         newest = pointer["snapshots"][-1]
-        base_at = built(pointer).get(keys.base_of_snapshot(newest), 0)
+        base_at = read_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
         if base_at < milliseconds(self._clock.now() - TAIL_AGE):
             return None
         try:
             earlier = changes_of(self._blobs, newest)
         except DamagedSnapshot:
             return None
-        changes = None if earlier is None else delta.folded(model, (*earlier, *entries))
+        changes = None if earlier is None else delta.fold_changes(model, (*earlier, *entries))
         data = b"" if changes is None else delta.encode(changes)
         return data if len(data) * _DELTA_SHARE <= int(pointer["bytes"]) else None
 
@@ -189,16 +189,16 @@ class Compactor:
 
     def _switch(self, place: Item, old: Item | None, key: str) -> None:
         """Point at the new snapshot if the pointer has not changed since it was read; otherwise delete the snapshot."""
-        now, before = milliseconds(self._clock.now()), built(old) if old else {}
+        now, before = milliseconds(self._clock.now()), read_build_times(old) if old else {}
         close = _too_close(before)
         kept = {one: at for one, at in before.items() if one != close}
         pointer: Item = {**place, "built_at": now, "snapshots": [*kept, key], "built": [*kept.values(), now]}
-        if not self._stored(pointer, old):
+        if not self._write_pointer(pointer, old):
             self._blobs.delete(key)
         elif close is not None:
             self._blobs.delete(close)
 
-    def _stored(self, pointer: Item, old: Item | None) -> bool:
+    def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
         same = [equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")] if old else []
         try:
             self._items.transact([Put(keys.DIRECTORY, pointer, tuple(same or [absent("pointer-free")]))])
@@ -219,17 +219,19 @@ class Compactor:
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
-        return max((keys.seq_of_snapshot(key) for key, at in built(pointer).items() if at < limit), default=0)
+        return max(
+            (keys.seq_of_snapshot(key) for key, at in read_build_times(pointer).items() if at < limit), default=0
+        )
 
     def _without_superseded(self, pointer: Item, limit: int) -> Item:
         """Delete the snapshots before the newest one that was built before `limit`, then drop them from the pointer."""
-        ages = built(pointer)
+        ages = read_build_times(pointer)
         old = [key for key, at in ages.items() if at < limit][:-1]
         return self._keep(pointer, [key for key in ages if key not in old])
 
     def _keep(self, pointer: Item, kept: Sequence[str]) -> Item:
         """Delete the pointer's other snapshots, but bases of these, then drop them from it. Return the pointer then."""
-        ages = built(pointer)
+        ages = read_build_times(pointer)
         needed = {*kept, *map(keys.base_of_snapshot, kept)}
         left = {key: at for key, at in ages.items() if key in needed}
         if len(left) == len(ages):
@@ -237,7 +239,7 @@ class Compactor:
         for key in ages.keys() - left.keys():
             self._blobs.delete(key)
         without = {**pointer, "snapshots": list(left), "built": list(left.values())}
-        return without if self._stored(without, pointer) else pointer
+        return without if self._write_pointer(without, pointer) else pointer
 
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of the tenant's former models: nobody searches or updates them."""
@@ -257,7 +259,7 @@ class Compactor:
             self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])
 
 
-def built(pointer: Item) -> dict[str, int]:
+def read_build_times(pointer: Item) -> dict[str, int]:
     """Return when each snapshot that the pointer names was built, in ms, the newest last."""
     times = pointer.get("built") or [pointer["built_at"]] * len(pointer["snapshots"])
     return dict(zip(pointer["snapshots"], map(int, times), strict=True))
@@ -267,7 +269,7 @@ def _erases(entry: JournalEntry) -> bool:
     return entry.edit in _ERASING and not entry.learnt
 
 
-def _begun(key: str) -> int:
+def _oldest_seq_of(key: str) -> int:
     """Return the seq of the oldest object that a snapshot needs."""
     return keys.seq_of_snapshot(keys.base_of_snapshot(key))
 

@@ -69,10 +69,10 @@ class Galleries:
         """
         key = (tenant, model)
         wanted = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
-        gallery = self._held(key, wanted)
+        gallery = self._find_gallery(key, wanted)
         if gallery is None:
             with self._one_loads(key):
-                gallery = self._held(key, wanted) or self._loaded(key, wanted)
+                gallery = self._find_gallery(key, wanted) or self._load_gallery(key, wanted)
         return gallery
 
     def let_go(self, tenant: str) -> None:
@@ -81,7 +81,7 @@ class Galleries:
             for key in [key for key in self._galleries if key[0] == tenant]:
                 del self._galleries[key]
 
-    def _held(self, key: _Key, wanted: int) -> Gallery | None:
+    def _find_gallery(self, key: _Key, wanted: int) -> Gallery | None:
         """Return the gallery if it is here, at `wanted`. If it cannot get there, or is slow by now, let it go.
 
         A new copy may then take its place, even on a disk that has no room for both.
@@ -97,7 +97,7 @@ class Galleries:
                 del self._galleries[key]
         return None
 
-    def _loaded(self, key: _Key, wanted: int) -> Gallery:
+    def _load_gallery(self, key: _Key, wanted: int) -> Gallery:
         """Load and keep the gallery, from its faces if no snapshot does even on the second look."""
         tenant, model = key
         for begin in (self._at_snapshot, self._at_snapshot, partial(from_faces, self._items)):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import SearchAnswer, SearchRequest
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate, Edit, JournalEntry
-from chalicelib.core.templates import fused, is_users, vector
+from chalicelib.core.templates import fuse_embeddings, is_users, vector
 from chalicelib.index.scan.scan import BestFaces, Found, Rows, scan, scan_plain
 from chalicelib.index.snapshots.segment import Segment, empty_segment, segment_of_rows
 
@@ -157,7 +157,7 @@ class View(Struct, frozen=True, dict=True):
             rows = self._templates(numbers + len(self.base.templates))
         else:
             rows = self.base.templates[self.base.first_row[face] : self.base.first_row[face + 1]]
-        row = rows[0] if len(rows) == 1 else fused(rows.astype(np.float32))
+        row = rows[0] if len(rows) == 1 else fuse_embeddings(rows.astype(np.float32))
         return np.asarray(row, dtype="<f2").tobytes()
 
     def _require_dimensions(self, probes: NDArray[np.float32]) -> None:

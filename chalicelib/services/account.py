@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Kept
-from chalicelib.core.items import directory_of, every, retried
+from chalicelib.core.items import directory_of, every, retry_if_changed
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.ports import Action, Disk
 from chalicelib.core.tenant_settings import OF_TENANT
@@ -57,9 +57,9 @@ class Account(Outside):
 
     def settings(self, tenant: Tenant) -> tuple[Tenant, Migration]:
         """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
-        return self.book.tenants.named(tenant.name), self.book.groups.migration(tenant)
+        return self.book.tenants.get_by_name(tenant.name), self.book.groups.migration(tenant)
 
-    @retried("the settings of this tenant are changed all the time: send the request again in a moment")
+    @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
         """Set the fields in `changes` that are of OF_TENANT and OF_MIGRATION, all or none.
 
@@ -69,7 +69,7 @@ class Account(Outside):
         rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
         actions: list[Action] = []
         if own:
-            actions.append(self.book.tenants.settings_update(self.book.tenants.named(tenant.name), own))
+            actions.append(self.book.tenants.settings_update(self.book.tenants.get_by_name(tenant.name), own))
         if rule:
             actions.append(migration_update(tenant.name, rule))
         self.book.requests.write(tenant.name, actions, request)
@@ -86,7 +86,7 @@ class Account(Outside):
             capacity_left=int(directory[CAPACITY_LEFT]),
             cameras=self.book.cameras.count(tenant),
             hooks=len(self.book.webhooks.hooks.all(tenant.name)),
-            requests_today=self.book.quotas.used(tenant),
+            requests_today=self.book.quotas.read_requests_today(tenant),
             kept=self.book.captures.kept.get(tenant.name),
             changes=changes,
             nobodies=tuple(self._nobodies(tenant)),

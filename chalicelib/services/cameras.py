@@ -28,7 +28,7 @@ from chalicelib.core.captures import (
     Heard,
     Outage,
     Wave,
-    advanced,
+    advance_wave,
     edge_of,
     is_camera_id,
     require_camera_id,
@@ -46,7 +46,7 @@ from chalicelib.core.errors import (
     WrongCredentials,
     require_revision,
 )
-from chalicelib.core.items import every, parts, retried, write, write_unless_changed
+from chalicelib.core.items import every, parts, retry_if_changed, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
@@ -139,7 +139,7 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
 
 
 class Cameras(UseCase):
-    @retried("many cameras of this tenant are added at once: send the request again in a moment")
+    @retry_if_changed("many cameras of this tenant are added at once: send the request again in a moment")
     def add(
         self,
         tenant: Tenant,
@@ -187,7 +187,7 @@ class Cameras(UseCase):
         """Return the camera of that id. Raises CameraNotFound."""
         return camera_from(self._item(tenant, id_))
 
-    def named(self, tenant: Tenant, id_or_name: str) -> Camera:
+    def get_by_any_name(self, tenant: Tenant, id_or_name: str) -> Camera:
         """Return the camera of that id, else of that name. Raises CameraNotFound."""
         with suppress(CameraNotFound):
             return self.get(tenant, id_or_name)
@@ -200,7 +200,7 @@ class Cameras(UseCase):
     def id_of(self, tenant: Tenant, id_or_name: str) -> str:
         """Return the camera's id; of one that is not there, since it was deleted perhaps, what it was called."""
         try:
-            return self.named(tenant, id_or_name).id
+            return self.get_by_any_name(tenant, id_or_name).id
         except CameraNotFound:
             return id_or_name
 
@@ -219,7 +219,7 @@ class Cameras(UseCase):
             return None
         return tenant, camera_from(item)
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def change(
         self,
         tenant: Tenant,
@@ -235,7 +235,7 @@ class Cameras(UseCase):
         """
         camera = self.get(tenant, id_)
         require_revision("the camera", camera.version, revision)
-        changed = self._changed(tenant, camera, changes)
+        changed = self._apply_changes(tenant, camera, changes)
         if changed == camera:
             self.book.requests.write(tenant.name, [], request)
             return camera
@@ -244,11 +244,11 @@ class Cameras(UseCase):
             self.book.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
         except ConditionFailed as error:
             if _NAME_FREE in error.names:
-                raise _taken(changed.name) from error
+                raise _name_taken_error(changed.name) from error
             raise
         return changed
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Delete the camera. Its key stops; its captures and sightings stay.
 
@@ -265,10 +265,10 @@ class Cameras(UseCase):
         ]
         self.book.requests.write(tenant.name, actions, request)
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
-        key, actions = _rekeyed(tenant, id_, self._item(tenant, id_)["key_digest"])
+        key, actions = _make_replacement_key(tenant, id_, self._item(tenant, id_)["key_digest"])
         self.book.requests.write(tenant.name, actions, request, {"id": id_})
         return key
 
@@ -285,7 +285,7 @@ class Cameras(UseCase):
         write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, free)])
         return "-".join(code[at : at + 4] for at in range(0, _CODE_LENGTH, 4)), until
 
-    def claimed(self, code: str) -> tuple[Camera, str]:
+    def redeem_code(self, code: str) -> tuple[Camera, str]:
         """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
         place = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD)))
         item = self.book.items.get(keys.TENANTS, place)
@@ -296,7 +296,7 @@ class Cameras(UseCase):
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         id_ = item["camera"]
-        key, actions = _rekeyed(tenant, id_, item["digest"])
+        key, actions = _make_replacement_key(tenant, id_, item["digest"])
         acts.says(of=id_)
         try:
             camera = self.get(tenant, id_)
@@ -305,11 +305,11 @@ class Cameras(UseCase):
             raise _unknown_code() from error
         return camera, key
 
-    def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
+    def note_last_seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
         """Note that the camera was seen, as often as its heartbeats are, and that it is not silent any more."""
         every = BEAT_EVERY if camera.status else SEEN_EVERY
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= every:
-            fields = {"last_seen_at": milliseconds(now), **_ended(camera, now)}
+            fields = {"last_seen_at": milliseconds(now), **_outage_fields(camera, now)}
             self._note(tenant, camera.id, fields, no_more=("silent_since",))
 
     def heartbeat(
@@ -336,7 +336,7 @@ class Cameras(UseCase):
             if milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS:
                 fields.pop("status", None)
         fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
-        fields |= _ended(camera, now) if is_working else {}
+        fields |= _outage_fields(camera, now) if is_working else {}
         self._note(tenant, camera.id, fields, no_more=("silent_since", "failing_at") if is_working else ())
         return self.get(tenant, camera.id)
 
@@ -423,7 +423,7 @@ class Cameras(UseCase):
         before = wave_from(item)
         now, cameras = self.book.clock.now(), self.all(tenant)
         told = {box.id: Heard(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
-        wave = advanced(before, told, now)
+        wave = advance_wave(before, told, now)
         unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
         put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)
         if wave != before and not write_unless_changed(self.book.items, [put]):
@@ -449,9 +449,9 @@ class Cameras(UseCase):
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
             return None
-        return tuple(dict.fromkeys(self.book.groups.named(tenant, name).id for name in names))
+        return tuple(dict.fromkeys(self.book.groups.get_by_name(tenant, name).id for name in names))
 
-    def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
+    def _apply_changes(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
         if "edge" in changes:
             fields["edge"] = self.edge_of(tenant, camera, changes["edge"])
@@ -498,9 +498,9 @@ class Cameras(UseCase):
         if _ROOM in error.names:
             raise TooManyCameras(f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have") from error
         if _NAME_FREE in error.names:
-            raise _taken(camera.name) from error
+            raise _name_taken_error(camera.name) from error
         if _ID_FREE in error.names and not may_choose_id:
-            raise _taken(camera.id) from error
+            raise _name_taken_error(camera.id) from error
 
 
 def is_silent(camera: Camera, now: datetime) -> bool:
@@ -516,7 +516,7 @@ def silent_at(camera: Camera) -> datetime:
     return (camera.last_seen_at or camera.created_at) + timedelta(seconds=camera.silent_after_s or 0) + late
 
 
-def _ended(camera: Camera, now: datetime) -> Item:
+def _outage_fields(camera: Camera, now: datetime) -> Item:
     """Return the fields that note the end of a silence, if the camera was silent."""
     if camera.silent_since is None:
         return {}
@@ -533,7 +533,7 @@ def _unknown_code() -> WrongCredentials:
     return WrongCredentials("this code is not good any more: it claims a camera once, within 15 minutes; make another")
 
 
-def _rekeyed(tenant: Tenant, id_: str, old: str) -> tuple[str, list[Action]]:
+def _make_replacement_key(tenant: Tenant, id_: str, old: str) -> tuple[str, list[Action]]:
     """Make another key of a camera, and the actions that put it in the place of the one with this digest."""
     key, same = api_keys.new_key(api_keys.OF_CAMERA), (equals("key_digest", old, _KEY_SAME),)
     change = Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)})
@@ -561,7 +561,7 @@ def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
     return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
 
 
-def _taken(name: str) -> CameraExists:
+def _name_taken_error(name: str) -> CameraExists:
     return CameraExists(f"there is a camera with the name or id {name!r} already: choose another")
 
 

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.core.items import Changed, attempts, directory_of, gone_of, retried, write
+from chalicelib.core.items import Changed, attempts, directory_of, gone_of, retry_if_changed, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
@@ -42,7 +42,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.faces import face_from, journal_item, user_from, user_item
 from chalicelib.core.telemetry import stage
-from chalicelib.core.templates import User, compared, edited, gallery_group, mean_of
+from chalicelib.core.templates import User, gallery_group, make_change_entries, mean_of, reduce_templates
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -62,7 +62,9 @@ class GalleryMoved(Changed):
     """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
 
 
-settled = retried("the faces that are found are deleted or moved all the time: send the request again in a moment", 5)
+settled = retry_if_changed(
+    "the faces that are found are deleted or moved all the time: send the request again in a moment", 5
+)
 """Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved). Raises Busy."""
 
 
@@ -116,7 +118,7 @@ def face_change(
     is_learnt = added is not None and added.learnt is not None
     return Change(
         tuple(actions),
-        tuple(replace(entry, learnt=is_learnt) for entry in edited(before, after)),
+        tuple(replace(entry, learnt=is_learnt) for entry in make_change_entries(before, after)),
         moved,
         limited_groups,
         model=added.templates[0].model if added else None,
@@ -185,20 +187,22 @@ class GalleryWriter:
 
     def _transact(self, tenant: str, gallery: _Gallery, change: Change) -> int:
         for _ in attempts(first_s=A_COMMIT_S):
-            held = self._read(tenant, gallery) if gallery.seq is None else gallery.seq
+            held = self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
             if not _is_of_model(change, gallery.model):
-                held = self._read(tenant, gallery)  # the caller may know of a new model before this process does
+                held = self._read_gallery(
+                    tenant, gallery
+                )  # the caller may know of a new model before this process does
             based_on = held if change.based_on is None else change.based_on
-            if based_on != held and based_on != self._read(tenant, gallery):
+            if based_on != held and based_on != self._read_gallery(tenant, gallery):
                 raise GalleryMoved
             if not _is_of_model(change, gallery.model):
                 raise WrongModel(
                     f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed the picture with it"
                 )
-            if deleted := _needed(change) & gallery.gone:
+            if deleted := _list_needed_groups(change) & gallery.gone:
                 raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted))
             seq, gone = based_on + 1, (gallery.gone | change.dropped) - change.erased
-            named = _named(change, gone)
+            named = _tenant_fields(change, gone)
             try:
                 self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), named, self._clock.now()))
             except ConditionFailed as error:
@@ -220,11 +224,13 @@ class GalleryWriter:
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 
     def _with_users(self, tenant: str, change: Change) -> Change:
-        actions, entries, users = followed(self._items, tenant, change.journal, keeps_users=change.keeps_users)
+        actions, entries, users = follow_face_changes(
+            self._items, tenant, change.journal, keeps_users=change.keeps_users
+        )
         users.update(change.users)
         return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries), users=users)
 
-    def _read(self, tenant: str, gallery: _Gallery) -> int:
+    def _read_gallery(self, tenant: str, gallery: _Gallery) -> int:
         """Read the gallery's seq, model and deleted groups; return the seq."""
         item = directory_of(self._items, tenant)
         gallery.seq, gallery.model, gallery.gone = int(item["seq"]), item["model"], gone_of(item)
@@ -247,12 +253,12 @@ def _is_of_model(change: Change, model: str) -> bool:
     return all(model in models for models in embedded)
 
 
-def _needed(change: Change) -> frozenset[str]:
+def _list_needed_groups(change: Change) -> frozenset[str]:
     """Return the groups that must still exist: else a search would find a face of a deleted one."""
     return change.within.union(one.group_id for one in change.journal if one.edit not in (Edit.DELETE, Edit.DROP))
 
 
-def _named(change: Change, gone: frozenset[str]) -> dict[str, Any]:
+def _tenant_fields(change: Change, gone: frozenset[str]) -> dict[str, Any]:
     """Return what changes in the tenant's record, which each request reads, and in the directory alike."""
     model = {"model": change.switch_to} if change.switch_to else {}
     return {**model, "gone": sorted(gone)} if change.dropped or change.erased else model
@@ -312,7 +318,7 @@ def having(
     `changed`: those of them whose templates the commit changes.
     """
     stored = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
-    own = {face.faceid: compared(face.templates) for face in map(face_from, filter(None, stored))}
+    own = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored))}
     for faceid, entry in changed.items():
         kept = own.get(faceid, ()) if entry.edit is Edit.EMBED else ()
         by_model = {one.model: one for one in (*kept, *entry.templates)}
@@ -320,7 +326,7 @@ def having(
     return replace(user, faceids=tuple(own), templates=() if user.name else mean_of(own.values()))
 
 
-def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
+def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
     """Return the actions and journal entries that replace user `before` by `after`. `learnt`: as in JournalEntry."""
     put = Put(keys.DIRECTORY, user_item(tenant, after))
     if not (before.templates or after.templates):
@@ -329,7 +335,7 @@ def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> 
     return [put], [JournalEntry(edit, after.entry, gallery_group(after.group_id), after.templates, learnt=learnt)]
 
 
-def followed(
+def follow_face_changes(
     items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
 ) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
     """Return the actions and entries for users that changes of faces cause, and the users that groups lose, negative.
@@ -350,7 +356,7 @@ def followed(
         changed = {one: entry for one, entry in changes.items() if one not in left}
         kept = [one for one in user.faceids if one not in left]
         learnt = not left and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
-        made = written(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
+        made = make_user_edit(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
         if not (kept or changed or keeps_users):
             made = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))], made[1]
             lost[user.group_id] -= 1

@@ -44,11 +44,11 @@ class Consents(Outside):
         restrictions = self.book.restrictions
         self.book.tenants.announce_end(tenant, consent)
 
-        def renewed(face: Face) -> tuple[Face, Change]:
+        def renew_consent(face: Face) -> tuple[Face, Change]:
             after = replace(self._require_known(tenant, face), consent=consent)
             return restrictions.of_renewed(tenant, after)
 
-        self.book.faces.changed(tenant, faceid, renewed, request, restricted=True)
+        self.book.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)
 
     def withdraw(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
         """Take the record away, also from the faces that were merged into this one: no undo of a merge brings it back.
@@ -72,10 +72,10 @@ class Consents(Outside):
 
         require_record(self.book.faces.get(tenant, faceid, restricted=True))
         for one in self.book.faces.of_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
-            self.book.faces.changed(
+            self.book.faces.change_face(
                 tenant, one, lambda face: restrictions.of_ended(tenant, face, Ending.WITHDRAWN), None, restricted=True
             )
-        self.book.faces.changed(tenant, faceid, withdrawn, request, restricted=True)
+        self.book.faces.change_face(tenant, faceid, withdrawn, request, restricted=True)
 
     def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces with a record, the one that expires first at the beginning.
@@ -84,17 +84,17 @@ class Consents(Outside):
         the token is damaged or another query's.
         """
         pages = PageTokens(f"consents of {tenant.name} before {before}")
-        stored = self._stored(tenant, before, behind=pages.place(token, str), page_size=limit + 2)
+        stored = self._list_items(tenant, before, behind=pages.place(token, str), page_size=limit + 2)
         page = pages.first(stored, limit, lambda item: str(item["consent_key"]))
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows])
         return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
 
     def until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
         """Yield the faces with a record that expires before then, the first to expire at the beginning."""
-        for some in parts(self._stored(tenant, before), _AT_ONCE):
+        for some in parts(self._list_items(tenant, before), _AT_ONCE):
             yield from self.book.faces.by_id(tenant, [item["faceid"] for item in some]).values()
 
-    def _stored(self, tenant: Tenant, before: datetime | None, **how: Any) -> Iterator[Item]:
+    def _list_items(self, tenant: Tenant, before: datetime | None, **how: Any) -> Iterator[Item]:
         between = None, None if before is None else keys.consents_until(before)
         return every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, **how)
 

@@ -41,7 +41,7 @@ from chalicelib.core.items import (
     gone_of,
     observed_on,
     parts,
-    retried,
+    retry_if_changed,
     write,
     write_in_parts,
 )
@@ -56,12 +56,12 @@ from chalicelib.core.records.captures import AGAIN, capture_from
 from chalicelib.core.records.faces import face_from, hold_from, name_item, user_from
 from chalicelib.core.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
 from chalicelib.core.roles import FIRST
-from chalicelib.core.templates import User, compared, gallery_group, is_users, user_of
+from chalicelib.core.templates import User, gallery_group, is_users, reduce_templates, user_of
 from chalicelib.core.tenant_settings import sightings_kept
 from chalicelib.core.values import milliseconds, moment, optional
-from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
+from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
 from chalicelib.services.cameras import MAX_CAMERAS
-from chalicelib.services.commit import Change, GalleryMoved, having, written
+from chalicelib.services.commit import Change, GalleryMoved, having, make_user_edit
 from chalicelib.services.faces import hold_delete, hold_put
 from chalicelib.services.outside import Outside
 from chalicelib.services.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED
@@ -125,7 +125,7 @@ class GalleryRecords(Subject):
         holds, newest = Counter[str](), 0
         for item in every_face(self.book.items, tenant.name):
             face = face_from(item)
-            entries[face.faceid] = _entry(face.group_id, compared(face.templates), directory["model"])
+            entries[face.faceid] = _entry(face.group_id, reduce_templates(face.templates), directory["model"])
             holds[face.group_id] += 1
             newest = max(newest, face.number)
             yield from self._lists(tenant, item)
@@ -196,10 +196,10 @@ class GalleryRecords(Subject):
         for name, (text, right) in meant.items():
             said = int(directory.get(name, 0))
             if said != right:
-                update = self._corrected(tenant, seq, name, directory.get(name), right)
+                update = self._make_correction(tenant, seq, name, directory.get(name), right)
                 yield self.wrong(text.format(said, right), (seq,), update)
 
-    def _corrected(self, tenant: Tenant, seq: int, name: str, said: int | None, meant: int) -> Update:
+    def _make_correction(self, tenant: Tenant, seq: int, name: str, said: int | None, meant: int) -> Update:
         when = (equals("seq", seq, _SAME), equals(name, said, _SAME))
         return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: meant})
 
@@ -224,7 +224,7 @@ class GalleryRecords(Subject):
         """Compare the index of searches with the faces and users. `entries`: by id what `_entry` makes of them."""
         lacked = {faceid for faceid, entry in entries.items() if entry is not None}
         wrong: dict[str, str] = {}
-        for faceid, group_id, vectors in self.book.ports.indexed(tenant.name):
+        for faceid, group_id, vectors in self.book.ports.list_indexed_faces(tenant.name):
             lacked.discard(faceid)
             if faceid not in entries:
                 wrong[faceid] = f"the index finds {faceid}, and there is no such face"
@@ -248,7 +248,7 @@ class GalleryRecords(Subject):
             same = Check(table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME)))
         else:
             face = face_from(item)
-            entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, compared(face.templates))
+            entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, reduce_templates(face.templates))
             same = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
         self.book.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
 
@@ -316,7 +316,7 @@ class UserRecords(Subject):
             faceids = [*(one for one in user.faceids if one in own), *(one for one in own if one not in user.faceids)]
             after = having(self.book.items, tenant.name, user, faceids)
             if after != user:
-                actions, journal = written(tenant.name, user, after)
+                actions, journal = make_user_edit(tenant.name, user, after)
                 change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
                 says = f"the user {entry} has other faces, or another mean, than the faces say"
                 yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
@@ -436,7 +436,7 @@ class PictureRecords(Subject):
                 if lost:
                     text = f"{lost} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     yield Disagreement(text, (face.version,))
-        for key in self.book.deletion.orphans.found(tenant.name):
+        for key in self.book.deletion.orphans.list_orphans(tenant.name):
             yield Disagreement(f"picture {key} belongs to no face", (), partial(self.book.storage.blobs.delete, key))
 
 
@@ -446,7 +446,7 @@ _MARGIN_DAYS = 2
 
 class StatisticsRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        calendar = self.book.statistics.calendar.read(tenant.name, STORABLE.utc_days)
+        calendar = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
         sealed = {item["day"] for item in every(self.book.items, keys.SUMMARIES, totals)}
         zone = ZoneInfo(tenant.time_zone)
@@ -490,7 +490,7 @@ class StatisticsRecords(Subject):
                     text = f"statistics of {day}, hour {hour[8:]}, say {said} {things}, and {there} are stored"
                     yield Disagreement(text, (), partial(self._seal, tenant, day_number(day)))
 
-    @retried("the calendar is changed by others all the time: send the request again in a moment")
+    @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")
     def _include(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make days invalid that were sealed without it."""
         months = self.book.statistics.calendar.months(tenant.name, [day])
@@ -516,7 +516,7 @@ def every_observation(book: Services, tenant: Tenant) -> Iterator[tuple[int, lis
     """
     first, last = tenant.created_at, book.clock.now() + timedelta(days=1)
     days = {*range(milliseconds(first) // DAY_MS, milliseconds(last) // DAY_MS + 1)}
-    days.update(book.statistics.calendar.read(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
+    days.update(book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
     for day in sorted(days):
         if found := list(map(observation_from, observed_on(book.items, tenant.name, day))):
             yield day, found
@@ -598,10 +598,10 @@ class VisitRecords(Subject):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = {item["faceid"]: face_from(item) for item in every(self.book.items, keys.FACES, tenant.name)}
         visits, lost = self._visits(tenant)
-        sighted, enrolled = self._observed(tenant, faces)
+        sighted, enrolled = self._read_observations(tenant, faces)
         for face in faces.values():
             held = visits.get(face.faceid, Visits())
-            yield from self._counted(tenant, face, held)
+            yield from self._compare_counts(tenant, face, held)
             if not face.moving:
                 by_hand = face.faceid in enrolled
                 yield from self._arrivals(tenant, face, held, sighted[face.faceid], by_hand=by_hand)
@@ -630,7 +630,7 @@ class VisitRecords(Subject):
             visits[faceid] = head if head.is_whole else head.with_pages(pages_from(pages))
         return visits, list(stored)
 
-    def _observed(self, tenant: Tenant, faces: Mapping[str, Face]) -> tuple[Mapping[str, Sighted], set[str]]:
+    def _read_observations(self, tenant: Tenant, faces: Mapping[str, Face]) -> tuple[Mapping[str, Sighted], set[str]]:
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
         sighted: dict[str, Sighted] = defaultdict(list)
         enrolled: set[str] = set()
@@ -643,7 +643,7 @@ class VisitRecords(Subject):
                     enrolled.add(one.faceid)
         return sighted, enrolled
 
-    def _counted(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
+    def _compare_counts(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
         count, last_at = visits.arrivals.count, optional(moment, visits.arrivals.last_arrival_ms)
         if (face.arrive_count, face.last_arrival_at) != (count, last_at):
             yield Disagreement(
@@ -663,8 +663,8 @@ class VisitRecords(Subject):
         """
         since_ms = milliseconds(self.book.clock.now()) - KEPT_MS
         sighted = [one for one in sighted if one[0] >= visits.arrivals.folded_until_ms]
-        stored, meant = _since(visits.arrivals, since_ms), _since(_joined(sighted), since_ms)
-        own = _since(_joined(one for one in sighted if one[2]), since_ms) if by_hand else meant
+        stored, meant = _since(visits.arrivals, since_ms), _since(_join_sightings(sighted), since_ms)
+        own = _since(_join_sightings(one for one in sighted if one[2]), since_ms) if by_hand else meant
         if stored not in (meant, own):
             older = tuple(one for one in visits.arrivals.recent if one.until_ms <= since_ms)
             recounted = replace(visits.arrivals, recent=(*older, *meant))
@@ -678,7 +678,7 @@ class VisitRecords(Subject):
     def _rewrite(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:
         """Store other arrivals of a face, in its visits and in the face itself."""
         after = replace(visits, arrivals=arrivals, in_one_item=tenant.format < PAGED)
-        told = arrived(face, VisitPlan(after, face.group_id))
+        told = apply_plan(face, VisitPlan(after, face.group_id))
         update = face_update(tenant, face, told)
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)
@@ -691,7 +691,7 @@ class VisitRecords(Subject):
             number = counted[face.faceid]
             if face.negatives != number:
                 text = f"face {face.faceid} says {face.negatives} rejected pictures, and {number} are stored"
-                yield self._corrected(tenant, face, "negatives", number, text)
+                yield self._make_disagreement(tenant, face, "negatives", number, text)
         for id_ in stored:
             faceid = keys.parts_of_negative(id_)[0]
             if faceid not in faces:
@@ -710,7 +710,7 @@ class VisitRecords(Subject):
             number = _below(of, face.faceid)
             if face.merges < number:
                 text = f"face {face.faceid} says that it comes from {face.merges} merges, and it does from {number}"
-                yield self._corrected(tenant, face, "merges", number, text)
+                yield self._make_disagreement(tenant, face, "merges", number, text)
             if face.moving and (face.moving not in merges or merges[face.moving].state not in _MOVING):
                 when = (equals("moving", face.moving, _SAME),)
                 update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, remove=("moving",))
@@ -723,14 +723,14 @@ class VisitRecords(Subject):
                 mend = partial(self.book.merges.mover.finish, tenant, merge.id, None)
                 yield Disagreement(text, (survivor and survivor.version,), mend)
 
-    def _corrected(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:
+    def _make_disagreement(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:
         when = (equals("version", face.version, _SAME),)
         change = {"set": {field: number}} if number else {"remove": (field,)}
         update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, **change)
         return self.wrong(says, (face.version,), update)
 
 
-def _joined(sighted: Iterable[tuple[int, int, bool]]) -> Arrivals:
+def _join_sightings(sighted: Iterable[tuple[int, int, bool]]) -> Arrivals:
     arrivals = Arrivals()
     for at_ms, gap_ms, _ in sorted(sighted):
         arrivals = arrivals.with_sighting(at_ms, gap_ms)
@@ -785,14 +785,14 @@ class Consistency(Outside):
         tried: list[Disagreement] = []
         left = self.disagreements(tenant)
         for _ in range(ROUNDS):
-            mended = [one for one in left if self._mended(one)]
+            mended = [one for one in left if self._mend_disagreement(one)]
             if not mended:
                 break
             tried += mended
             left = self.disagreements(tenant)
         return [one for one in tried if one not in left], left
 
-    def _mended(self, one: Disagreement) -> bool:
+    def _mend_disagreement(self, one: Disagreement) -> bool:
         if one.mend is None:
             return False
         try:
@@ -805,15 +805,15 @@ class Consistency(Outside):
     def _readable(self, tenant: str, name: str) -> list[Disagreement]:
         """Settle a subject. One that lies on a damaged page does not stop the others."""
         try:
-            return self._settled(tenant, self._subjects[name])
+            return self._list_lasting(tenant, self._subjects[name])
         except StorageUnavailable as error:
             return [Disagreement(f"{name}: not all of them can be read ({error})")]
 
-    def _settled(self, tenant: str, subject: Subject) -> list[Disagreement]:
+    def _list_lasting(self, tenant: str, subject: Subject) -> list[Disagreement]:
         before: list[Disagreement] = []
         same: list[Disagreement] = []
         for _ in range(LOOKS):
-            found = list(subject.look(self.book.tenants.named(tenant)))
+            found = list(subject.look(self.book.tenants.get_by_name(tenant)))
             same = [one for one in found if one in before]
             if len(same) == len(found):
                 break

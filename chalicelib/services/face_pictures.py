@@ -25,7 +25,7 @@ NO_JPEG = FaceJpeg(b"")
 """Of a picture of which the template alone is kept."""
 
 
-def unpictured(tenant: Tenant, face: Face) -> Face:
+def apply_pictures_off(tenant: Tenant, face: Face) -> Face:
     """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of each alone.
 
     A face under legal hold, or restricted, stays as it is.
@@ -38,12 +38,12 @@ def unpictured(tenant: Tenant, face: Face) -> Face:
 class FacePictures(UseCase):
     """The JPEGs and thumbnails of faces, in blob storage."""
 
-    def copied(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
+    def copy_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
         """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
         jpeg = self.load(picture)
-        return self.kept(tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG)
+        return self.write_picture(tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG)
 
-    def kept(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
+    def write_picture(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
         """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
 
         If pictures of the face's group are not kept, nothing is stored. Call it before the transaction that names the
@@ -77,7 +77,7 @@ class FacePictures(UseCase):
         return self.book.storage.blobs.get(picture.key) if picture.key else None
 
     @contextmanager
-    def replaced(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
+    def replace_pictures(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
         """Delete the pictures that faces no longer name after the commit in the block; the new ones if it is refused.
 
         All stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face names them.

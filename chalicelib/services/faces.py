@@ -36,7 +36,7 @@ from chalicelib.core.items import (
     faces_in,
     parts,
     restricted_faces,
-    retried,
+    retry_if_changed,
 )
 from chalicelib.core.model import (
     STRANGER,
@@ -50,7 +50,7 @@ from chalicelib.core.model import (
     Tenant,
     is_faceid,
 )
-from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
+from chalicelib.core.names import is_found, normalise_name, prefix, terms, wanted_words
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import (
     face_from,
@@ -62,7 +62,7 @@ from chalicelib.core.records.faces import (
     user_from,
 )
 from chalicelib.core.records.observations import visits_from
-from chalicelib.core.templates import User, compared, entry_of, user_of
+from chalicelib.core.templates import User, entry_of, reduce_templates, user_of
 from chalicelib.core.values import optional
 from chalicelib.core.visits import IN_HEAD
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
@@ -118,13 +118,13 @@ class Faces(UseCase):
         face = self.get(tenant, faceid, restricted=True)
         entry = _user_entry(face)
         user = self.user_of_entry(tenant, entry)
-        away = [one for one in self.restricted(tenant) if _user_entry(one) == entry] if entry else []
+        away = [one for one in self.list_restricted(tenant) if _user_entry(one) == entry] if entry else []
         there = dict.fromkeys([*(user.faceids if user else ()), *(one.faceid for one in away)])
         others = tuple(one for one in there if one != faceid)
         is_subject = any(one.restriction and one.restriction.subject for one in away) or bool(user and user.name)
         return Person((faceid, *others), ()) if is_subject else Person((faceid,), others)
 
-    def restricted(self, tenant: Tenant) -> list[Face]:
+    def list_restricted(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
         return list(self.by_id(tenant, restricted_faces(self.book.items, tenant.name), restricted=True).values())
 
@@ -143,11 +143,11 @@ class Faces(UseCase):
 
         It shows all changes that are done by now. Raises GroupNotFound.
         """
-        group = self.book.groups.named(tenant, group_name)
+        group = self.book.groups.get_by_name(tenant, group_name)
         skipped = (page_num - 1) * page_size
         if skipped >= group.count:
             return FacePage(group, [])
-        faceids = self._listed(tenant, group, skipped, page_size)
+        faceids = self._list_ids(tenant, group, skipped, page_size)
         return FacePage(group, list(self.by_id(tenant, faceids).values()))
 
     def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
@@ -155,7 +155,7 @@ class Faces(UseCase):
 
         A face that never arrived counts from its enrolment. Raises GroupNotFound.
         """
-        group = self.book.groups.named(tenant, group_name)
+        group = self.book.groups.get_by_name(tenant, group_name)
         return FacePage(group, list(islice(self.by_arrival(tenant, group, at_once=num), num)))
 
     def by_arrival(
@@ -186,7 +186,7 @@ class Faces(UseCase):
             raise GalleryMoved
         return found
 
-    def sighted(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
+    def find_by_sightings(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
         """Return the faces that sightings show now, by the sightings' ids.
 
         `sightings`: the face of each, by time in ms and id. A face that is not there any more may have been merged
@@ -205,8 +205,8 @@ class Faces(UseCase):
         """Return those of these faces that are in the group, by id, in the ids' order."""
         return {id_: face for id_, face in self.by_id(tenant, faceids).items() if face.group_id == group.id}
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
-    def changed(
+    @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
+    def change_face(
         self,
         tenant: Tenant,
         faceid: str,
@@ -240,12 +240,12 @@ class Faces(UseCase):
         `body`: the answer to the request. Raises ConditionFailed if others changed it meanwhile, GroupFull, FaceHeld,
         WrongModel, AnsweredAlready.
         """
-        told = self.book.requests.recorded(tenant.name, request, body)
-        pictures = self.book.face_pictures.replaced(before.picture_keys, after.picture_keys)
+        told = self.book.requests.make_answer_actions(tenant.name, request, body)
+        pictures = self.book.face_pictures.replace_pictures(before.picture_keys, after.picture_keys)
         try:
             with self.book.requests.answering(tenant.name, request), pictures:
                 put = face_put(tenant, before, after)
-                actions = (put, *renamed(tenant.name, before, after), *change.actions, *told)
+                actions = (put, *rename_actions(tenant.name, before, after), *change.actions, *told)
                 self.book.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
             if f"{GROUP_ROOM}:{after.group_id}" in error.names:
@@ -270,7 +270,7 @@ class Faces(UseCase):
         between, behind = keys.name_terms_range(begin), pages.place(token, lambda place: bytes.fromhex(place).decode())
         stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
 
-        def found(some: list[str]) -> list[tuple[str, Face]]:
+        def find_faces(some: list[str]) -> list[tuple[str, Face]]:
             """Return the faces that all words find, each with the first of its terms that the longest word finds."""
             leads = [(place, *keys.parts_of_name_term(place)) for place in some]
             faces = self.by_id(tenant, [faceid for _, _, faceid in leads])
@@ -282,10 +282,12 @@ class Faces(UseCase):
                 and term == min((one for one in own if one.startswith(begin)), default=None)
             ]
 
-        page = pages.filtered((str(one["term"]) for one in stored), _hex, limit, found, lambda row: _hex(row[0]))
+        page = pages.make_filtered_page(
+            (str(one["term"]) for one in stored), _hex, limit, find_faces, lambda row: _hex(row[0])
+        )
         return ListPage([face for _, face in page.rows], page.next_token)
 
-    def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+    def _list_ids(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
         behind = max(group.count - skipped - wanted, 0)
         from_end = skipped > behind
@@ -304,7 +306,7 @@ def visible(tenant: Tenant, item: Item) -> Face:
     return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))
 
 
-def listed(tenant: Tenant, item: Item) -> ListedFace:
+def make_listed_face(tenant: Tenant, item: Item) -> ListedFace:
     """Return a face as a list shows it, without estimates that were switched off since."""
     face = listed_face_from(item)
     portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
@@ -347,7 +349,7 @@ class Person(NamedTuple):
     faces: tuple[str, ...]
     others: tuple[str, ...]
 
-    def taken(self, whole: bool | None) -> tuple[str, ...]:
+    def choose_faces(self, whole: bool | None) -> tuple[str, ...]:
         """Return which faces a change takes: all, the named one alone, or, if nobody says, all of a subject."""
         if whole is None:
             return self.faces
@@ -392,7 +394,7 @@ class Holds(UseCase):
         return self._change(tenant, faceid, None, request)
 
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
-        def changed(face: Face) -> tuple[Face, Change] | None:
+        def change_hold(face: Face) -> tuple[Face, Change] | None:
             since = face.hold.at if face.hold else self.book.clock.now()
             after = replace(face, hold=None if reason is None else Hold(reason, since))
             if after == face:
@@ -402,12 +404,12 @@ class Holds(UseCase):
             change = Change((listed,), (), within=frozenset({face.group_id}))
             return replace(after, changed_at=self.book.clock.now()), change
 
-        return self.book.faces.changed(tenant, faceid, changed, request, restricted=True)
+        return self.book.faces.change_face(tenant, faceid, change_hold, request, restricted=True)
 
 
 def take_reason(reason: str, of: str, *, is_set: bool) -> str:
     """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
-    reason = composed(reason, REASON_LENGTH).strip()
+    reason = normalise_name(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
         raise InvalidInput(f"the reason of a {of} has 1 to {REASON_LENGTH} characters, not {len(reason)}")
     acts.says(reason=reason, is_set=is_set)
@@ -422,13 +424,13 @@ def new_faces(tenant: Tenant, group: Group, faces: Sequence[Face], actions: Iter
     """Return the change that enrols faces in a group. `actions`: more of its transaction. Raises ConsentMissing."""
     return Change(
         (*(one for face in faces for one in face_puts(tenant, face)), *actions),
-        tuple(JournalEntry(Edit.PUT, one.faceid, one.group_id, compared(one.templates)) for one in faces),
+        tuple(JournalEntry(Edit.PUT, one.faceid, one.group_id, reduce_templates(one.templates)) for one in faces),
         {group.id: len(faces)},
         limited_groups(group),
     )
 
 
-def renamed(tenant: str, before: Face, after: Face) -> list[Action]:
+def rename_actions(tenant: str, before: Face, after: Face) -> list[Action]:
     """Return the actions that a changed name needs, for the transaction that stores the face."""
     if after.name == before.name:
         return []
@@ -513,14 +515,14 @@ class FaceLists(UseCase):
             stored = self._by_id(tenant, group_name, behind, limit, descending=descending)
         else:
             groups = self._groups_of(tenant, group_name)
-            stored = self._merged(tenant, groups, order, behind, limit, descending=descending)
+            stored = self._merge_places(tenant, groups, order, behind, limit, descending=descending)
         page = pages.first(stored, limit, itemgetter(0))
         rows: list[Item | None] = [row for _, row in page.rows]
         if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
             rows = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place, _ in page.rows])
-        return ListPage([listed(tenant, row) for row in rows if row], page.next_token)
+        return ListPage([make_listed_face(tenant, row) for row in rows if row], page.next_token)
 
-    def enrolled(
+    def list_by_enrolment(
         self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted: Sequence[str] | None = None
     ) -> tuple[list[Face], str | None]:
         """Return `limit` faces of a group behind a place, by enrolment, oldest first; and the place of the next ones.
@@ -529,7 +531,7 @@ class FaceLists(UseCase):
         `wanted`: only faces of these ids.
         """
         if wanted is None:
-            merged = self._merged(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
+            merged = self._merge_places(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
             places = [place for place, _ in islice(merged, limit + 1)]
         else:
             some = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
@@ -553,7 +555,9 @@ class FaceLists(UseCase):
 
         Raises GroupNotFound, TooMany if over 100,000.
         """
-        groups = self.book.groups.all(tenant) if group_name is None else [self.book.groups.named(tenant, group_name)]
+        groups = (
+            self.book.groups.all(tenant) if group_name is None else [self.book.groups.get_by_name(tenant, group_name)]
+        )
         hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
         if (number := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
             raise TooMany(f"these are {number} faces, and {self.max_ids} ids are answered at once: list them by pages")
@@ -587,7 +591,7 @@ class FaceLists(UseCase):
 
     def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:
-            return [self.book.groups.named(tenant, group_name)]
+            return [self.book.groups.get_by_name(tenant, group_name)]
         groups = self.book.groups.all(tenant)
         if len(groups) > MAX_MERGED:
             raise InvalidInput(
@@ -596,7 +600,7 @@ class FaceLists(UseCase):
             )
         return groups
 
-    def _merged(
+    def _merge_places(
         self,
         tenant: Tenant,
         groups: Sequence[Group],

@@ -29,9 +29,9 @@ from chalicelib.core.errors import (
     require_revision,
 )
 from chalicelib.core.hold import require_kept
-from chalicelib.core.items import delete_in_parts, directory_of, every, retried, spared_faces
+from chalicelib.core.items import delete_in_parts, directory_of, every, retry_if_changed, spared_faces
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, Migration, Tenant
-from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, legal_group_name
+from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
 from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.core.values import optional, time_ordered_id
@@ -89,13 +89,15 @@ class Groups(UseCase):
         try:
             self.book.requests.write(tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY)
         except ConditionFailed as error:
-            raise self._refused(tenant, name, error) from error
+            raise self._refusal_error(tenant, name, error) from error
         return group
 
     def update(self, tenant: Tenant, name: str, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
         """Change the group of a name, as `change` does. Raises GroupNotFound, and as that."""
         _require_description(changes.get("description", ""))
-        self.apply(tenant, lambda: self.named(tenant, name), lambda group: _changed(group, changes), request)
+        self.apply(
+            tenant, lambda: self.get_by_name(tenant, name), lambda group: _apply_changes(group, changes), request
+        )
 
     def change(
         self,
@@ -118,14 +120,14 @@ class Groups(UseCase):
         """
         _require_description(changes.get("description", ""))
 
-        def read() -> Group:
+        def read_group() -> Group:
             group = self.get(tenant, group_id)
             require_revision("the group", group.version, revision)
             return group
 
-        return self.apply(tenant, read, lambda group: _changed(group, changes), request)
+        return self.apply(tenant, read_group, lambda group: _apply_changes(group, changes), request)
 
-    @retried(CHANGED_ALL_THE_TIME)
+    @retry_if_changed(CHANGED_ALL_THE_TIME)
     def apply(
         self, tenant: Tenant, read: Callable[[], Group], change: Callable[[Group], Group], request: RequestId | None
     ) -> Group:
@@ -142,7 +144,7 @@ class Groups(UseCase):
             self.book.requests.write(tenant.name, _update(tenant.name, group, changed), request)
         except ConditionFailed as error:
             if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
-                raise self._refused(tenant, changed.name, error) from error
+                raise self._refusal_error(tenant, changed.name, error) from error
             raise
         return changed
 
@@ -152,33 +154,33 @@ class Groups(UseCase):
         Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy, AnsweredAlready.
         """
 
-        def tagged(group: Group) -> Group:
+        def add_tags(group: Group) -> Group:
             merged = {**group.tags, **tags}
             if len(merged) > MAX_TAGS:
                 raise TooManyTags(f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most")
             return replace(group, tags=merged)
 
-        return self.apply(tenant, lambda: self.named(tenant, name), tagged, request)
+        return self.apply(tenant, lambda: self.get_by_name(tenant, name), add_tags, request)
 
     def untag(self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None) -> Group:
         """Remove the tags of these keys from a group, if it has them. Raises GroupNotFound, Busy, AnsweredAlready."""
 
-        def untagged(group: Group) -> Group:
+        def remove_tags(group: Group) -> Group:
             return replace(group, tags={key: text for key, text in group.tags.items() if key not in tags})
 
-        return self.apply(tenant, lambda: self.named(tenant, name), untagged, request)
+        return self.apply(tenant, lambda: self.get_by_name(tenant, name), remove_tags, request)
 
     def add_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
         """Add all attributes to a group, in their order, or none. Raises GroupNotFound, and as core's `with_more`."""
-        self.apply(tenant, lambda: self.named(tenant, name), lambda group: with_more(group, attributes), request)
+        self.apply(tenant, lambda: self.get_by_name(tenant, name), lambda group: with_more(group, attributes), request)
 
     def remove_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
         """Remove all attributes from a group, or none. Raises GroupNotFound, and as core's `without`."""
-        self.apply(tenant, lambda: self.named(tenant, name), lambda group: without(group, attributes), request)
+        self.apply(tenant, lambda: self.get_by_name(tenant, name), lambda group: without(group, attributes), request)
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
@@ -213,7 +215,7 @@ class Groups(UseCase):
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
         """Return the group of that name (compared in NFC, case-sensitive), or None."""
-        normal = composed(name, LONGEST_GROUP_NAME)
+        normal = normalise_name(name, LONGEST_GROUP_NAME)
         if not 0 < len(normal) <= LONGEST_GROUP_NAME:
             return None
         pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
@@ -222,12 +224,12 @@ class Groups(UseCase):
     def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
         return optional(group_from, self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))))
 
-    def limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
+    def list_limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
         found = (self.of_id(tenant, id_) for id_ in group_ids)
         return frozenset(one.id for one in found if one is not None and one.capacity is not None)
 
-    def named(self, tenant: Tenant, name: str) -> Group:
+    def get_by_name(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""
         group = self.find(tenant, name)
         if group is None:
@@ -244,13 +246,13 @@ class Groups(UseCase):
 
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
         """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty."""
-        self._delete(tenant, lambda: self.named(tenant, name), request)
+        self._delete(tenant, lambda: self.get_by_name(tenant, name), request)
 
     def delete_id(self, tenant: Tenant, group_id: str, request: RequestId | None = None) -> None:
         """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready."""
         self._delete(tenant, lambda: self.get(tenant, group_id), request)
 
-    @retried(CHANGED_ALL_THE_TIME)
+    @retry_if_changed(CHANGED_ALL_THE_TIME)
     def _delete(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
         group = read()
         require_own(group)
@@ -288,7 +290,7 @@ class Groups(UseCase):
             held = f" and not below the {count} faces of the group" if count > 1 else ""
             raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}{held}, not {capacity}")
 
-    def _refused(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
+    def _refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")
         if CAPACITY_LEFT in error.names:
@@ -349,7 +351,7 @@ def group_deletes(tenant: str, group: Group) -> list[Action]:
     ]
 
 
-def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
+def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
     """Return the group with the changes.
 
     Raises IllegalGroupName, DefaultGroup, WrongAttributeCount, IllegalAttribute.

@@ -87,7 +87,7 @@ class Requests:
 
         Raises RequestReused if the request had other content, or came as a read.
         """
-        record = self._read(tenant, request)
+        record = self._read_answer(tenant, request)
         if record is None and self._signatures is not None and request.key in self._signatures:
             raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
@@ -111,7 +111,7 @@ class Requests:
                 raise
         return None, stored
 
-    def read(self, key: str) -> None:
+    def remember_read(self, key: str) -> None:
         """Remember, if signatures are, that a read came under this RequestId.key."""
         if self._signatures is not None:
             self._signatures.came(key)
@@ -132,15 +132,15 @@ class Requests:
 
         Raises RequestReused if the request had other content, AnsweredAlready if it was answered meanwhile.
         """
-        record = self._read(tenant, request) if request else None
+        record = self._read_answer(tenant, request) if request else None
         if record is not None and record.code != PARTIAL:
             raise AnsweredAlready(record)
         return None if record is None else record.body
 
-    def begun(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
+    def begin_progress(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
         """Store the progress of a request, unless an attempt of it did; return what stands."""
         is_first = write_unless_changed(self._items, [self.record(tenant, request, Answer(PARTIAL, progress))])
-        stands = None if is_first else self._read(tenant, request)
+        stands = None if is_first else self._read_answer(tenant, request)
         return progress if stands is None else stands.body
 
     def record(self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None) -> Put:
@@ -155,13 +155,15 @@ class Requests:
             "request": request.key,
             "digest": request.digest,
             "code": answer.code,
-            "body": _written(answer.body),
+            "body": _format_body(answer.body),
             "at": milliseconds(now),
             "expires_at": int(expires_at.timestamp()),
         }
         if after is None:
             return Put(keys.REQUESTS, item, (absent(RECORDED),))
-        return Put(keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED), equals("body", _written(after), RECORDED)))
+        return Put(
+            keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED), equals("body", _format_body(after), RECORDED))
+        )
 
     def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
         """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
@@ -176,7 +178,7 @@ class Requests:
         Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
         """
         with self.answering(tenant, request):
-            if told := [*actions, *self.recorded(tenant, request, body)]:
+            if told := [*actions, *self.make_answer_actions(tenant, request, body)]:
                 write(self._items, told)
 
     @contextmanager
@@ -189,7 +191,7 @@ class Requests:
                 raise AnsweredAlready(answer) from None
             raise
 
-    def recorded(
+    def make_answer_actions(
         self,
         tenant: str,
         request: RequestId | None,
@@ -208,7 +210,7 @@ class Requests:
         after = before if any(before.values()) else None
         return [self.record(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
 
-    def _read(self, tenant: str, request: RequestId) -> Answer | None:
+    def _read_answer(self, tenant: str, request: RequestId) -> Answer | None:
         item = self._items.get(keys.REQUESTS, (tenant, request.key))
         if item is None:
             return None
@@ -225,7 +227,7 @@ class Requests:
         return (Chore("requests", lambda one: self.forget_expired(one.tenant.name), of_expired=True),)
 
 
-def _written(body: Mapping[str, Any]) -> str:
+def _format_body(body: Mapping[str, Any]) -> str:
     return json.dumps(dict(body), ensure_ascii=False)
 
 

@@ -36,7 +36,7 @@ from chalicelib.core.decision import (
     comparable,
 )
 from chalicelib.core.errors import Busy, ConsentMissing, LimitReached
-from chalicelib.core.items import Changed, every, observed_on, parts, retried, write
+from chalicelib.core.items import Changed, every, observed_on, parts, retry_if_changed, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MAX_MERGES, Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
@@ -48,7 +48,7 @@ from chalicelib.core.records.captures import camera_of
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.telemetry import report_failure
-from chalicelib.core.templates import compared, of_model, vector
+from chalicelib.core.templates import of_model, reduce_templates, vector
 from chalicelib.core.values import Codec, milliseconds
 from chalicelib.core.visits import FaceVisits
 from chalicelib.services.rooms import UseCase
@@ -107,14 +107,14 @@ class Joining(UseCase):
         free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
         return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
 
-    @retried("these faces are changed by others all the time: send the request again in a moment")
+    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
     def decide(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
         """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
 
         `suggests`: if False, what is not surely one person is left alone. A face that has other pictures by now is left
         alone, too: it is looked at again because of them. Raises Busy.
         """
-        held = [self.book.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
+        held = [self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other)]
         one, other = held
         if one is None or other is None:
             return None
@@ -152,7 +152,7 @@ class Joining(UseCase):
         near = {**self._near(tenant, list(others.values())), **near}
         known |= others
         pairs = [
-            self._judged(tenant, (face, known[one.faceid]), one, verdict, near)
+            self._judge_pair(tenant, (face, known[one.faceid]), one, verdict, near)
             for face, one, verdict in found
             if one.faceid in known
         ]
@@ -190,14 +190,14 @@ class Joining(UseCase):
         own = of_model(held.face.templates, tenant.model)
         if not held.face.negatives or own is None:
             return False
-        probes = (*compared(other.face.templates), *other.face.templates)
+        probes = (*reduce_templates(other.face.templates), *other.face.templates)
         rows = [vector(template) for template in probes if template.model == tenant.model]
         negatives = self.book.recognition.negatives
         return any(
             negatives.turn_down(tenant.name, held.face, row, tenant.model, float(vector(own) @ row)) for row in rows
         )
 
-    def _judged(
+    def _judge_pair(
         self, tenant: Tenant, both: tuple[Face, Face], second: Candidate, verdict: Verdict, near: _Nearest
     ) -> Pair | None:
         """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
@@ -220,7 +220,7 @@ class Joining(UseCase):
             return {}
         suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
         request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
-        _, judged = self.book.recognition.judged(tenant, request, suggests)
+        _, judged = self.book.recognition.search_and_judge(tenant, request, suggests)
         return {
             faceid: [(one, verdict) for verdict in theirs if (one := verdict.candidate) and one.faceid != faceid]
             for faceid, theirs in zip(means, judged, strict=True)
@@ -247,7 +247,7 @@ class Joining(UseCase):
         """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
         failed: list[str] = []
         for face in faces:
-            with _reported(face, failed):
+            with _report_busy(face, failed):
                 self._of_visit(tenant, face)
         decided: set[str] = set()
         for some in parts(faces, _AT_ONCE):
@@ -255,7 +255,7 @@ class Joining(UseCase):
                 id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
                 if id_ not in decided:
                     decided.add(id_)
-                    with _reported(pair.face, failed):
+                    with _report_busy(pair.face, failed):
                         self.decide(tenant, pair)
         return tuple(failed)
 
@@ -320,7 +320,7 @@ _PLACE = Codec(_Place, rare="after again")
 
 
 @contextmanager
-def _reported(face: Face, failed: list[str]) -> Iterator[None]:
+def _report_busy(face: Face, failed: list[str]) -> Iterator[None]:
     """Add the face to those that failed if others change it all the time."""
     try:
         yield

@@ -29,7 +29,7 @@ from chalicelib.core.items import directory_of, every, every_face, gone_of, part
 from chalicelib.core.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
 from chalicelib.core.ports import Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
-from chalicelib.core.templates import compared, is_users, user_of
+from chalicelib.core.templates import is_users, reduce_templates, user_of
 from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.models import Embedder, known_of
 from chalicelib.services.rooms import UseCase
@@ -316,7 +316,7 @@ def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Chang
         pictures = tuple(replace(one, templates=(*one.templates, new)) if new else one for one, new in found)
         embedded_by = {template.model for template in templates.values()}
         after = replace(face, pictures=pictures)
-        compares = compared([one for one in after.templates if one.model in embedded_by])
+        compares = reduce_templates([one for one in after.templates if one.model in embedded_by])
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
         changed = {**picture_fields(after), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))

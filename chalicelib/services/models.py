@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Estimated(Struct, frozen=True):
     """The estimates of a face, without those that the tenant switched off.
 
-    `spoof`: why the face is refused (`refused`); None: it is not. `young`: whether its age is why.
+    `spoof`: why the face is refused (`find_refusal`); None: it is not. `young`: whether its age is why.
     """
 
     estimates: Estimates
@@ -44,18 +44,18 @@ class Estimated(Struct, frozen=True):
     young: bool
 
 
-def estimated(
+def estimate_faces(
     vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> list[Estimated]:
     """Return one Estimated for each face, in order, rounded to the digits that are stored.
 
     What the tenant switched off is not computed, unless liveness or an age is required.
     """
-    described = vision.describe(image, faces, computed(tenant, ATTRIBUTES))
-    return [judged(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in described]
+    described = vision.describe(image, faces, choose_attributes(tenant, ATTRIBUTES))
+    return [judge_estimates(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in described]
 
 
-def examined(
+def examine_faces(
     vision: Vision,
     tenant: Tenant,
     image: NDArray[np.uint8],
@@ -64,33 +64,33 @@ def examined(
     *,
     beside: Sequence[Box] | None = None,
 ) -> tuple[Examined, list[Estimated]]:
-    """Return what `estimated` does, or only `wanted`, and beside it the faces' embeddings.
+    """Return what `estimate_faces` does, or only `wanted`, and beside it the faces' embeddings.
 
     `beside`: the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
     """
-    found = vision.examine(image, faces, computed(tenant, wanted), beside=beside)
-    return found, [judged(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in found.estimates]
+    found = vision.examine(image, faces, choose_attributes(tenant, wanted), beside=beside)
+    return found, [judge_estimates(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in found.estimates]
 
 
-def embedded(
+def embed_faces(
     vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> tuple[NDArray[np.float32], list[str | None]]:
     """Embed each face, and say why it is refused, as in Estimated."""
-    names = computed(tenant, ())
+    names = choose_attributes(tenant, ())
     if not names:
         return vision.embed(image, faces), [None] * len(faces)
     found = vision.examine(image, faces, names)
-    return found.embeddings, [refused(tenant, as_stored(one)) for one in found.estimates]
+    return found.embeddings, [find_refusal(tenant, as_stored(one)) for one in found.estimates]
 
 
-def computed(tenant: Tenant, wanted: Collection[str]) -> set[str]:
+def choose_attributes(tenant: Tenant, wanted: Collection[str]) -> set[str]:
     """Return which attributes to compute if `wanted` are to be shown: these, and those that the tenant requires."""
     required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
     return ({*wanted} - tenant.attributes_off) | {name for name, least in required.items() if least is not None}
 
 
-def judged(tenant: Tenant, estimates: Estimates) -> Estimated:
-    return Estimated(tenant.visible(estimates), refused(tenant, estimates), _is_too_young(tenant, estimates))
+def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
+    return Estimated(tenant.visible(estimates), find_refusal(tenant, estimates), _is_too_young(tenant, estimates))
 
 
 def whole(quality: Quality, estimates: Estimates) -> Quality:
@@ -114,7 +114,7 @@ def _is_too_young(tenant: Tenant, estimates: Estimates) -> bool:
     return estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age
 
 
-def refused(tenant: Tenant, estimates: Estimates) -> str | None:
+def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
     """Return why a face is refused, or None.
 
     If the tenant requires liveness and it is not known, every face is refused. A face of unknown age is not. The
@@ -146,7 +146,7 @@ class Reading:
         self._tenant = tenant
         self._picture = picture
         self._image: NDArray[np.uint8] | None = None
-        self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
+        self.faces: Sequence[SeenFace] = self._find_faces() if faces is None else self._of_model(faces)
 
     @property
     def sides(self) -> Sides | None:
@@ -156,11 +156,11 @@ class Reading:
     def crop(self, seen: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
         others = [one.detected.box for one in self.faces if one.detected != seen.detected]
-        return self._vision.crop(self._decoded(), seen.detected, others)
+        return self._vision.crop(self._decode_picture(), seen.detected, others)
 
-    def _decoded(self) -> NDArray[np.uint8]:
+    def _decode_picture(self) -> NDArray[np.uint8]:
         if self._image is None:
-            self._image = self._vision.read(self._picture, RULES)
+            self._image = self._vision.read_picture(self._picture, RULES)
         return self._image
 
     def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
@@ -168,15 +168,15 @@ class Reading:
         vision = self._vision
         if all(face.template.model == vision.model for face in faces):
             return list(faces)
-        embeddings = vision.embed(self._decoded(), [face.detected for face in faces])
+        embeddings = vision.embed(self._decode_picture(), [face.detected for face in faces])
         return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
 
-    def _seen(self) -> list[SeenFace]:
-        vision, image = self._vision, self._decoded()
+    def _find_faces(self) -> list[SeenFace]:
+        vision, image = self._vision, self._decode_picture()
         found = vision.detect(image)[:MAX_FACES]
         if not found:
             return []
-        seen, estimated = examined(vision, self._tenant, image, found)
+        seen, estimated = examine_faces(vision, self._tenant, image, found)
         qualities = vision.qualities(image, found)
         return [
             SeenFace(
@@ -216,7 +216,7 @@ class Embedder:
         The present model decides which face of the picture it is. If the new model's detector finds no face, the
         present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
         """
-        image = self._new.read(picture, rules)
+        image = self._new.read_picture(picture, rules)
         found = self._new.detect(image) or self._old.detect(image)
         if not found:
             raise Unusable("no face is found in its picture any more")

@@ -128,8 +128,8 @@ def notice(facts: Facts, language: Language) -> Page:
         words["who"]: _who(to),
         words["why"]: [facts.tenant.purposes or words["purposes"], to.own("basis", "basis")],
         words["what"]: _happens(to),
-        words["long"]: _kept(to),
-        words["passed"]: _passed(to),
+        words["long"]: _list_retention(to),
+        words["passed"]: _list_recipients(to),
         words["rights"]: [
             *(words[right] for right in ("may", "object", "withdraw")),
             to.own("ask", "contact"),
@@ -185,7 +185,7 @@ def _of_strangers(to: _Writer) -> str:
     return to.lasts("strangers", to.tenant.stranger_days, "unseen") if kept else to.words["no strangers"]
 
 
-def _kept(to: _Writer) -> list[str]:
+def _list_retention(to: _Writer) -> list[str]:
     """Say for how long each kind is kept."""
     tenant, own = to.tenant, to.facts.own_days
     pictures = ("partly pictured" if tenant.no_pictures_of else "pictured") if tenant.keeps_pictures else "unpictured"
@@ -205,7 +205,7 @@ def _kept(to: _Writer) -> list[str]:
     ]
 
 
-def _passed(to: _Writer) -> list[str]:
+def _list_recipients(to: _Writer) -> list[str]:
     recipients, transfers = to.facts.recipients, to.tenant.transfers
     nobody, nowhere = recipients == NONE_SAID, transfers == NONE_SAID
     return [
@@ -268,10 +268,10 @@ def record(facts: Facts, measures: Sequence[str]) -> str:
     """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `measures`: what protects the data."""
     tenant, to = facts.tenant, _Writer(facts, "en")
     estimates = ", ".join(name for name in ESTIMATED if name not in tenant.attributes_off) or "none"
-    ends = _kept(to)
+    ends = _list_retention(to)
     rows = {
         "(a) controller": f"{tenant.controller or '[name, address]'}, {tenant.contact or '[contact]'}; "
-        f"data protection officer: {_said(tenant.officer, 'none', '[name, contact]')}; "
+        f"data protection officer: {_fill_blank(tenant.officer, 'none', '[name, contact]')}; "
         "[joint controller, representative, if there are any]",
         "(b) purposes": tenant.purposes or "[such as: greet regular guests by name; count visits]",
         "legal basis (Articles 6 and 9)": f"{tenant.basis or '[such as: explicit consent, Articles 6(1)(a), 9(2)(a)]'};"
@@ -282,9 +282,9 @@ def record(facts: Facts, measures: Sequence[str]) -> str:
         f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}; people who were enrolled, [who]",
         "(c) data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by {tenant.model} "
         f"(biometric data), times, cameras, [name, note, labels]; estimates: {estimates}",
-        "(d) recipients": f"{_said(facts.recipients, 'none', '[whom hooks and MQTT tell, who runs the machine]')}; "
-        f"told by hooks and MQTT: {', '.join(facts.receivers) or 'nobody'}",
-        "(e) third countries": _said(
+        "(d) recipients": _fill_blank(facts.recipients, "none", "[whom hooks and MQTT tell, who runs the machine]")
+        + f"; told by hooks and MQTT: {', '.join(facts.receivers) or 'nobody'}",
+        "(e) third countries": _fill_blank(
             tenant.transfers, "none", "[none; or: which, by what safeguard of Articles 44 to 49]"
         ),
         "(f) kept for": " ".join(ends),
@@ -296,7 +296,7 @@ def record(facts: Facts, measures: Sequence[str]) -> str:
     )
 
 
-def _said(text: str, nothing: str, blank: str) -> str:
+def _fill_blank(text: str, nothing: str, blank: str) -> str:
     return nothing if text == NONE_SAID else text or blank
 
 
@@ -314,7 +314,7 @@ class Notices(Outside):
 
     def facts(self, tenant: Tenant) -> Facts:
         """Read what is so at the tenant. Raises TenantNotFound."""
-        now = self.book.tenants.named(tenant.name)
+        now = self.book.tenants.get_by_name(tenant.name)
         groups = self.book.groups.all(now)
         cameras = [one for one in self.book.cameras.all(now) if one.enabled]
         known = any(group.count for group in groups if group.id == STRANGER)

@@ -20,7 +20,7 @@ from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Fou
 from chalicelib.core.ports import Vision
 from chalicelib.core.templates import canonical, vector
 from chalicelib.core.values import photo_id
-from chalicelib.services.models import examined, of_any_age, whole
+from chalicelib.services.models import examine_faces, of_any_age, whole
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ class Portraits(UseCase):
             _require_all_good(tenant.enrol_quality, vision.qualities(seen.image, seen.faces), portraits)
         return portraits
 
-    def stored(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
+    def write_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
         """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""
         picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates, found=portrait.found)
-        return self.book.face_pictures.kept(tenant, face, picture, portrait.jpeg)
+        return self.book.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
 
 
 class _Seen(Struct, frozen=True):
@@ -144,7 +144,7 @@ class _Seen(Struct, frozen=True):
         cls, tenant: Tenant, vision: Vision, picture: bytes, rules: PictureRules, look: Look, least_score: float = 0.0
     ) -> _Seen:
         """Decode a picture and find its faces by `look`. Raises Unusable if there are none."""
-        image = vision.read(picture, rules)
+        image = vision.read_picture(picture, rules)
         faces = [face for face in look(image) if face.score >= least_score]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus", "no face")
@@ -162,7 +162,7 @@ class _Seen(Struct, frozen=True):
 
     def portraits(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
         boxes = [one.box for one in self.faces]
-        found, seen = examined(self.vision, of_any_age(self.tenant), self.image, faces, beside=boxes)
+        found, seen = examine_faces(self.vision, of_any_age(self.tenant), self.image, faces, beside=boxes)
         for one in seen:
             if one.spoof:
                 raise Unusable(one.spoof)

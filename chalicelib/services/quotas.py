@@ -69,7 +69,7 @@ class Quotas(UseCase):
         """
         return self._take(tenant, keys.QUOTA_ITEM, 1, tenant.requests_a_day)
 
-    def used(self, tenant: Tenant) -> int | None:
+    def read_requests_today(self, tenant: Tenant) -> int | None:
         """Return how many requests of today were counted; None if they are not, since there is no quota."""
         if tenant.requests_a_day is None:
             return None
@@ -86,14 +86,14 @@ class Quotas(UseCase):
             return True
         most, count = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
         place, of = (tenant.name, count), (_day(tenant, self.book.clock.now()), most)
-        if self._spent(place, of, size):
+        if self._take_ahead(place, of, size):
             return True
         part = most // PARTS
         if part > size and self._take(tenant, count, part, most, twice=True):
-            return self._spent(place, of, size - part)
+            return self._take_ahead(place, of, size - part)
         return self._take(tenant, count, size, most, twice=True)
 
-    def _spent(self, place: tuple[str, str], of: tuple[str, int], size: int) -> bool:
+    def _take_ahead(self, place: tuple[str, str], of: tuple[str, int], size: int) -> bool:
         """Take `size` bytes from those that were counted ahead (below 0: add them); return whether there are enough."""
         with self._lock:
             held_of, left = self._ahead.get(place, (of, 0))
@@ -115,7 +115,7 @@ class Quotas(UseCase):
         day = _day(tenant, self.book.clock.now())
         for _ in attempts():
             try:
-                write(self.book.items, [_counted(tenant, count, day, amount, quota=quota, twice=twice)])
+                write(self.book.items, [_count_update(tenant, count, day, amount, quota=quota, twice=twice)])
                 return True
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
@@ -142,7 +142,7 @@ def _day(tenant: Tenant, at: datetime) -> str:
     return f"{at.astimezone(ZoneInfo(tenant.time_zone)):%Y%m%d}"
 
 
-def _counted(tenant: Tenant, count: str, day: str, amount: int, *, quota: int, twice: bool) -> Action:
+def _count_update(tenant: Tenant, count: str, day: str, amount: int, *, quota: int, twice: bool) -> Action:
     conditions = (
         equals("day", day, _SAME_DAY),
         at_least("balance", amount - quota, _IN_QUOTA),

@@ -29,8 +29,8 @@ from chalicelib.core.model import REGULAR, RESTRICTED, Edit, Face, JournalEntry,
 from chalicelib.core.places import PLACES, Mark
 from chalicelib.core.ports import Action, Put, absent
 from chalicelib.core.records.faces import user_item
-from chalicelib.core.templates import MAX_FACES, User, compared, deleted, entry_of, mean_of, user_of
-from chalicelib.services.commit import Change, written
+from chalicelib.core.templates import MAX_FACES, User, entry_of, make_delete_entry, mean_of, reduce_templates, user_of
+from chalicelib.services.commit import Change, make_user_edit
 from chalicelib.services.faces import MAX_HOLDS, take_reason
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.outside import Outside
@@ -48,7 +48,7 @@ class Restrictions(Outside):
 
     def all(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
-        return self.book.faces.restricted(tenant)
+        return self.book.faces.list_restricted(tenant)
 
     def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
@@ -67,7 +67,7 @@ class Restrictions(Outside):
         reason = take_reason(reason, "restriction", is_set=True)
         self.require_room(tenant, [faceid])
 
-        def restricted(face: Face) -> tuple[Face, Change] | None:
+        def restrict_face(face: Face) -> tuple[Face, Change] | None:
             _require_settled(face)
             if (mark := face.restriction) is None:
                 return self._put_away(tenant, face, reason)
@@ -75,7 +75,7 @@ class Restrictions(Outside):
                 return None
             return replace(face, restriction=mark._replace(reason=reason)), Change((), ())
 
-        return self.book.faces.changed(tenant, faceid, restricted, request, restricted=True)
+        return self.book.faces.change_face(tenant, faceid, restrict_face, request, restricted=True)
 
     def of_ended(self, tenant: Tenant, face: Face, ending: Ending) -> tuple[Face, Change]:
         """Return the face without its use, since its record of consent has ended, and the change that this needs.
@@ -115,16 +115,16 @@ class Restrictions(Outside):
                     self.book.tenants.note_end(tenant, next_end)
                 return
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
-            with suppress(FaceNotFound), acts.begun(acts.chore("watch consents", tenant.name)):
+            with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
                 self._expire_one(tenant, first.faceid, now)
         raise Busy("the consent of many people has just expired, and they are put away: send the request again")
 
     def _expire_one(self, tenant: Tenant, faceid: str, now: datetime) -> None:
-        def ended(face: Face) -> tuple[Face, Change] | None:
+        def expire_consent(face: Face) -> tuple[Face, Change] | None:
             over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
             return self.of_ended(tenant, face, Ending.EXPIRED) if over else None
 
-        self.book.faces.changed(tenant, faceid, ended, None, restricted=True)
+        self.book.faces.change_face(tenant, faceid, expire_consent, None, restricted=True)
 
     def _first_to_expire(self, tenant: Tenant) -> Face | None:
         """Return the face whose record expires first, of those that expire and are not restricted for it."""
@@ -140,10 +140,10 @@ class Restrictions(Outside):
         after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
         if ended is not Ending.EXPIRED:  # which nobody did
             after = replace(after, changed_at=now)
-        unnamed = {"outbox": self._unnamed}
+        unnamed = {"outbox": self._remove_name_from_events}
         places = [unnamed[one.name] for one in PLACES if one.restriction is Mark.UNNAMED]
         actions = tuple(action for place in places for action in place(tenant.name, face.faceid))
-        return after, Change(actions, (deleted(face),), lost, self.book.groups.limited(tenant, lost))
+        return after, Change(actions, (make_delete_entry(face),), lost, self.book.groups.list_limited(tenant, lost))
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be restricted."""
@@ -151,7 +151,7 @@ class Restrictions(Outside):
         if len(away.union(faceids)) > max(self.most, len(away)):
             raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
 
-    def _unnamed(self, tenant: str, faceid: str) -> tuple[Action, ...]:
+    def _remove_name_from_events(self, tenant: str, faceid: str) -> tuple[Action, ...]:
         """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.
 
         A call that writes another one meanwhile changes the face.
@@ -175,7 +175,7 @@ class Restrictions(Outside):
         """
         take_reason(reason, "restriction", is_set=False)
 
-        def lifted(face: Face) -> tuple[Face, Change] | None:
+        def lift_restriction(face: Face) -> tuple[Face, Change] | None:
             _require_settled(face)
             if (mark := face.restriction) is None:
                 return None
@@ -188,7 +188,7 @@ class Restrictions(Outside):
                 )
             return replace(face, restriction=mark._replace(reason=""), changed_at=self.book.clock.now()), Change((), ())
 
-        return self.book.faces.changed(tenant, faceid, lifted, request, restricted=True)
+        return self.book.faces.change_face(tenant, faceid, lift_restriction, request, restricted=True)
 
     def _brought_back(self, tenant: Tenant, face: Face, mark: Restriction) -> tuple[Face, Change]:
         is_there = self.book.groups.of_id(tenant, mark.group_id) is not None
@@ -198,10 +198,10 @@ class Restrictions(Outside):
         has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
         after = replace(face, group_id=group_id, attributes=values, user=id_ if has_room else "")
         after = replace(after, restriction=None, changed_at=self.book.clock.now())
-        put = JournalEntry(Edit.PUT, face.faceid, group_id, compared(face.templates), user=user_of(after))
+        put = JournalEntry(Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after))
         is_made = has_room and user is None
         made = self._user_again(tenant.name, after, mark.subject) if is_made else Change((), ())
-        counts, limited = {group_id: 1}, self.book.groups.limited(tenant, [group_id])
+        counts, limited = {group_id: 1}, self.book.groups.list_limited(tenant, [group_id])
         made = replace(made, journal=(put, *made.journal), counts=counts, limited_groups=limited)
         return after, replace(made, skips_model_check=True)
 
@@ -212,7 +212,7 @@ class Restrictions(Outside):
         """
         bare = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
         user = replace(bare, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
-        _, entries = written(tenant, bare, user)
+        _, entries = make_user_edit(tenant, bare, user)
         put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
         return Change((put,), tuple(entries), users={face.group_id: 1})
 

@@ -32,7 +32,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.core import keys
-from chalicelib.core.audit import Entry, absorbed, faces_of
+from chalicelib.core.audit import Entry, faces_of, list_absorbed_faces
 from chalicelib.core.captures import RULES, Capture, parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.errors import InvalidInput, RegularsError, Unusable
@@ -205,7 +205,9 @@ def _audit(subject: Subject) -> Iterator[Item]:
         if ids.isdisjoint(faces_of(entry)):
             continue
         others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
-        own = {name: [one for one in value if not ids.isdisjoint(_named(one))] for name, value in others.items()}
+        own = {
+            name: [one for one in value if not ids.isdisjoint(_list_named_faces(one))] for name, value in others.items()
+        }
         read = {kinds: [*ids.intersection(people)] for kinds, people in entry.get("read", {}).items()}
         of_read = {"read": {kinds: people for kinds, people in read.items() if people}} if read else {}
         yield {**entry, **{name: value for name, value in own.items() if value}, **of_read}
@@ -214,7 +216,7 @@ def _audit(subject: Subject) -> Iterator[Item]:
 _OF_SEVERAL = ("faces", "deleted", "decided", "shown")
 
 
-def _named(one: Any) -> set[str]:
+def _list_named_faces(one: Any) -> set[str]:
     """Return the faces that one value of an entry's list names."""
     return faces_of({"decided": [one]} if isinstance(one, dict) else {"faces": [one], "shown": [one]})
 
@@ -271,14 +273,14 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
         _table(
             [said[name] for name in ("when", "what", "camera", "group", "score", "picture")],
             (
-                _seen(one, captures, said, zone)
+                _observation_row(one, captures, said, zone)
                 for one in sorted(subject.observations, key=lambda one: (one.at, one.id), reverse=True)
             ),
         ),
         f"<h2>{said['places']}</h2>",
         _table([said["place"], said["holds"], said["records"]], _places(document["held"], language)),
-        f"<h2>{said['kept']}</h2>{_table([], _kept(document['kept'], said))}",
-        f"<h2>{said['told']}</h2>{_told(document['told'], said)}",
+        f"<h2>{said['kept']}</h2>{_table([], _retention_rows(document['kept'], said))}",
+        f"<h2>{said['told']}</h2>{_hooks_paragraph(document['told'], said)}",
     ]
     return (
         f'<!doctype html>\n<html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
@@ -352,7 +354,9 @@ def _visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
     ]
 
 
-def _seen(one: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo) -> list[str]:
+def _observation_row(
+    one: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo
+) -> list[str]:
     decision = one.decision
     score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
     picture = captures.get(parts_of_sighting(one.id)[0]) if one.camera else None
@@ -372,11 +376,11 @@ def _places(held: Mapping[str, Any], language: ArchiveLanguage) -> list[list[str
     ]
 
 
-def _kept(kept: Mapping[str, int | None], said: Mapping[str, str]) -> list[list[str]]:
+def _retention_rows(kept: Mapping[str, int | None], said: Mapping[str, str]) -> list[list[str]]:
     return [[said[name], said["until"] if days is None else f"{days} {said['days']}"] for name, days in kept.items()]
 
 
-def _told(told: Iterable[Mapping[str, Any]], said: Mapping[str, str]) -> str:
+def _hooks_paragraph(told: Iterable[Mapping[str, Any]], said: Mapping[str, str]) -> str:
     hosts = [escape(one["host"] or one["passes_to"] or said["mailbox"]) for one in told]
     return f"<p>{', '.join(hosts) or said['nobody']}</p>"
 
@@ -465,11 +469,11 @@ class Archives(Outside):
         return None
 
     def _subject(self, tenant: Tenant, face: Face) -> Subject:
-        found, since = own(face, [*self.book.merges.mover.observed(tenant, face.faceid)])
+        found, since = own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
         entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
         merges = self.book.merges.records.below(tenant.name, face.faceid)
         subject = Subject(self.book.items, tenant, face, found, merges, entries, since)
-        said = absorbed([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
+        said = list_absorbed_faces([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
         merged = {*said, *(one.other for one in subject.merges if one.is_active)} - {face.faceid}
         if not merged:
             return subject
@@ -509,11 +513,11 @@ class Archives(Outside):
             "pictures": pictures,
             "places": {place.name: place.holds for place in PLACES if place.is_ours},
             "held": holdings(subject),
-            "kept": self._kept(tenant, group, subject.face),
-            "told": self._told(tenant),
+            "kept": self._list_retention(tenant, group, subject.face),
+            "told": self._list_hooks(tenant),
         }
 
-    def _kept(self, tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
+    def _list_retention(self, tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
         """Return for how many days what is kept; None: until somebody deletes the face."""
         return {
             "capture_pictures": captures_kept(tenant, self.book.settings.capture_days),
@@ -526,7 +530,7 @@ class Archives(Outside):
             "observations": tenant.observation_days,
         }
 
-    def _told(self, tenant: Tenant) -> list[dict[str, Any]]:
+    def _list_hooks(self, tenant: Tenant) -> list[dict[str, Any]]:
         """Return the hooks, which were told of visits, unless their filters say no.
 
         A mailbox has no host, but a name, and what its program passes on goes to those that `passes_to` names.
@@ -578,7 +582,7 @@ class Archives(Outside):
         if others:
             vision = self.book.tenant_vision.of(tenant.model)
             with suppress(Unusable, InvalidInput):  # it cannot be read, so nobody else can be hidden in it
-                archive.writestr(name, vision.hidden(vision.read(picture, RULES), others))
+                archive.writestr(name, vision.hidden(vision.read_picture(picture, RULES), others))
             return
         archive.writestr(name, picture)
         crop = self.book.storage.uploads.get(keys.crop(tenant.name, capture.camera_id, id_, number))

@@ -46,9 +46,9 @@ from chalicelib.core.errors import (
 from chalicelib.core.formats import UNITED
 from chalicelib.core.grounds import require_record
 from chalicelib.core.hold import require_free
-from chalicelib.core.items import attempts, every, parts, retried
+from chalicelib.core.items import attempts, every, parts, retry_if_changed
 from chalicelib.core.model import STRANGER, Decision, Face, Group, Picture, Tenant
-from chalicelib.core.names import FACE_NAME_LENGTH, LONGEST_NAME, composed, face_name, is_same_name
+from chalicelib.core.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Delete, Put, absent
 from chalicelib.core.recognised import DescribedFace, Probes, SeenPicture
@@ -57,7 +57,7 @@ from chalicelib.core.templates import (
     User,
     entry_of,
     free_subject_id,
-    given,
+    list_given_pictures,
     of_model,
     subject_id,
     user_of,
@@ -65,11 +65,11 @@ from chalicelib.core.templates import (
 )
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import Change, GalleryMoved, settled
-from chalicelib.services.faces import new_faces, renamed
+from chalicelib.services.faces import new_faces, rename_actions
 from chalicelib.services.groups import require_room
 from chalicelib.services.portraits import Portrait, id_of
 from chalicelib.services.rooms import UseCase
-from chalicelib.services.users import counted
+from chalicelib.services.users import user_count_update
 from chalicelib.services.visits import face_put
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class Subjects(UseCase):
         names = {faceid: one.name for one in subjects for faceid in one.faceids}
         for some in parts(names, _AT_ONCE):
             for face in self.book.faces.of_group(tenant, group, some).values():
-                for picture in given(face.pictures):
+                for picture in list_given_pictures(face.pictures):
                     if (id_ := _example_id(face, picture)) is not None:
                         yield Example(id_, names[face.faceid], face, picture)
 
@@ -219,8 +219,8 @@ class Subjects(UseCase):
         faceid, photo = _parts(id_)
         with suppress(FaceNotFound):
             face = self._now(tenant, faceid)
-            name = self._named(tenant, [face]).get(user_of(face), "") if face.group_id == group.id else ""
-            for picture in given(face.pictures):
+            name = self._read_names(tenant, [face]).get(user_of(face), "") if face.group_id == group.id else ""
+            for picture in list_given_pictures(face.pictures):
                 if name and _photo_bits(picture) == photo:
                     return Example(_example_id(face, picture) or id_, name, face, picture)
         raise PictureNotFound(f"there is no example {id_[:40]!r}")
@@ -239,19 +239,19 @@ class Subjects(UseCase):
         """
         faceid = example.face.faceid
 
-        def left(face: Face) -> tuple[Picture, ...]:
+        def keep_others(face: Face) -> tuple[Picture, ...]:
             others = tuple(one for one in face.pictures if one.id != example.picture.id)
             if others == face.pictures:
                 raise PictureNotFound(f"there is no example {example.id[:40]!r}")
-            return others if given(others) else ()
+            return others if list_given_pictures(others) else ()
 
         for _ in attempts():
             try:
-                return self.book.enrolment.pictures.keep(tenant, faceid, left)
+                return self.book.enrolment.pictures.keep(tenant, faceid, keep_others)
             except LastPicture:
                 deletion = self.book.deletion
                 if deletion.of_faces(
-                    tenant, [faceid], by=by, only=lambda face: not left(face), keeps_users=True
+                    tenant, [faceid], by=by, only=lambda face: not keep_others(face), keeps_users=True
                 ).success:
                     return None
             except FaceNotFound as error:
@@ -306,7 +306,7 @@ class Subjects(UseCase):
         if found.face is None or found.face.group_id == STRANGER:
             return ""
         acts.reads([found.face.faceid])
-        return self._named(tenant, [found.face]).get(user_of(found.face)) or found.face.name or found.face.faceid
+        return self._read_names(tenant, [found.face]).get(user_of(found.face)) or found.face.name or found.face.faceid
 
     @settled
     def nearest(
@@ -349,10 +349,10 @@ class Subjects(UseCase):
             near.append([Near(name, 0.0 if refused else close, tuple(own[name])) for name, (close, _) in told])
             decision = replace(judgements[number][0].decision, seq=answer.seq)
             decisions.append(decision.without_score() if refused else decision)
-        acts.decided([{"model": tenant.model, **decision_said(one)} for one in decisions])
+        acts.report_decisions([{"model": tenant.model, **decision_said(one)} for one in decisions])
         return Nearest(near, decisions)
 
-    def compared(self, tenant: Tenant, one: SeenPicture, other: SeenPicture) -> list[float]:
+    def compare_pictures(self, tenant: Tenant, one: SeenPicture, other: SeenPicture) -> list[float]:
         """Return how close a picture's only face is to each of another one's."""
         (own,) = one.described.faces
         seen = [replace(face, spoof=face.spoof or own.spoof) for face in other.described.faces]
@@ -381,7 +381,7 @@ class Subjects(UseCase):
             else closeness(score, curve, fit=is_match(score, score, shown.quality.total if shown else None, quality))
             for score, shown in zip(scores, seen, strict=True)
         ]
-        acts.decided([{"model": tenant.model, "closeness": value} for value in close])
+        acts.report_decisions([{"model": tenant.model, "closeness": value} for value in close])
         return close
 
     def template_of(self, tenant: Tenant, picture: Picture) -> Templates:
@@ -402,7 +402,7 @@ class Subjects(UseCase):
             raise UserExists(f"there is a subject {name!r} already: choose another name")
         away = {
             mark.user: mark.subject
-            for face in self.book.faces.restricted(tenant)
+            for face in self.book.faces.list_restricted(tenant)
             if (mark := face.restriction) and mark.group_id == group.id and mark.user.startswith(first)
         }
         taken = {one.id for one in alike}
@@ -434,11 +434,11 @@ class Subjects(UseCase):
             return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
         now = self.book.clock.now()
         face = _of(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
-        picture = self.book.portraits.stored(tenant, face, portrait, now)
+        picture = self.book.portraits.write_portrait(tenant, face, portrait, now)
         face = replace(face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
         change = replace(new_faces(tenant, group, [face], [put]), based_on=seq)
-        with self.book.face_pictures.replaced((), [picture.key]):
+        with self.book.face_pictures.replace_pictures((), [picture.key]):
             try:
                 self.book.writer.commit(tenant.name, change)
             except ConditionFailed as error:
@@ -461,7 +461,7 @@ class Subjects(UseCase):
         with suppress(FaceNotFound):
             self.book.merges.merging.merge(tenant, survivor, other, is_sure=False)
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> User:
         """Move a face from one subject to another, and delete the subject that has none left, in one transaction.
 
@@ -486,7 +486,7 @@ class Subjects(UseCase):
             Put(keys.DIRECTORY, user_item(tenant.name, old))
             if left
             else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(old.entry))),
-            *([counted(tenant, group, more)] if (more := (held is None) - (not left)) else []),
+            *([user_count_update(tenant, group, more)] if (more := (held is None) - (not left)) else []),
         ]
         try:
             self._write(tenant, actions, seq)
@@ -496,7 +496,7 @@ class Subjects(UseCase):
             raise
         return after
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the face, then of the subject."""
         seq, subject = self.book.writer.seq(tenant.name), self._read_again(tenant, group, target)
@@ -512,7 +512,7 @@ class Subjects(UseCase):
         actions: list[Action] = []
         for face in faces:
             after = _of(subject, face)
-            actions += [face_put(tenant, face, after), *renamed(tenant.name, face, after)]
+            actions += [face_put(tenant, face, after), *rename_actions(tenant.name, face, after)]
         return actions
 
     def _write(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:
@@ -524,7 +524,7 @@ class Subjects(UseCase):
         if deleted.failed:
             raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 
-    def _named(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
+    def _read_names(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
         places = [(tenant.name, keys.user_item(one)) for one in entries]
@@ -540,7 +540,7 @@ class Subjects(UseCase):
             request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
             answer = self.book.ports.search.search(tenant.name, request)
             faces = self.book.faces.of_candidates(tenant, (one for found in answer.candidates for one in found))
-            names = self._named(tenant, faces.values())
+            names = self._read_names(tenant, faces.values())
             called = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
             if limit == _MOST_CANDIDATES or all(
                 len(found) < limit or len({called[one.faceid] for one in found}) >= most for found in answer.candidates
@@ -552,7 +552,7 @@ class Subjects(UseCase):
 def _example_of(subject: User, faces: Iterable[Face], photo_id: str) -> Example | None:
     """Find the example of a subject, of these faces, that is this very photo."""
     for face in faces:
-        for picture in given(face.pictures):
+        for picture in list_given_pictures(face.pictures):
             if picture.id == photo_id:
                 return Example(_example_id(face, picture) or "", subject.name, face, picture)
     return None
@@ -560,7 +560,7 @@ def _example_of(subject: User, faces: Iterable[Face], photo_id: str) -> Example 
 
 def _normal(name: str) -> str:
     """Return a subject's name as it is stored: in NFC. Raises InvalidInput."""
-    normal = composed(name, LONGEST_NAME)
+    normal = normalise_name(name, LONGEST_NAME)
     if not 1 <= len(normal) <= LONGEST_NAME:
         raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
     return normal

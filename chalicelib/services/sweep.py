@@ -27,7 +27,7 @@ from chalicelib.core.chores import (
     ChoreContext,
     Chores,
     Rest,
-    called,
+    judge_clock,
 )
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import write, write_unless_changed
@@ -79,7 +79,7 @@ class Sweep(Outside):
             return
         if "hour" not in asked:
             self.book.index.build(asked["tenant"], erase=False)
-            with acts.begun(chore("index joining", asked["tenant"])):
+            with acts.begin_act(chore("index joining", asked["tenant"])):
                 self.book.joining.tenant(tenant, left_s)
             return
         hour = moment(asked["hour"])
@@ -118,7 +118,7 @@ class Sweep(Outside):
                 self._send(tenant, hour, todo[number:], is_part=is_part)
                 return
             try:
-                with acts.begun(chore(f"sweep {name}", tenant.name)):
+                with acts.begin_act(chore(f"sweep {name}", tenant.name)):
                     rest = all_chores[name].do(this)
                     if isinstance(rest, Rest):
                         self._send(tenant, hour, [name], rest.after, is_part=True)
@@ -152,7 +152,7 @@ class Sweep(Outside):
         if self.book.storage.expires_items:
             return False
         noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = called(optional(_CALLED.read, noted), self.book.clock.now())
+        call = judge_clock(optional(_CALLED.read, noted), self.book.clock.now())
         if call.doubted_since is not None:
             _log.warning(
                 "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
@@ -235,12 +235,12 @@ class Watch(Outside):
 
     def _resume(self, tenant: Tenant, overdue: timedelta = OVERDUE, **lost: timedelta) -> None:
         """Begin again with captures whose event, and with deliveries whose message is lost."""
-        self._do("captures", tenant, lambda known: self.book.captures.redrive.lost(known, **lost))
+        self._do("captures", tenant, lambda known: self.book.captures.redrive.send_all_lost(known, **lost))
         self._do("outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name, overdue))
 
     def _do(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
         try:
-            with acts.begun(chore(f"watch {subject}", tenant.name)):
+            with acts.begin_act(chore(f"watch {subject}", tenant.name)):
                 work(tenant)
         except Exception as error:
             report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
@@ -262,7 +262,7 @@ class Watch(Outside):
             return
         for camera in self.book.cameras.silent(tenant, self.book.clock.now()):
             actions = [
-                _silenced(tenant.name, camera, milliseconds(self.book.clock.now())),
+                _silence_update(tenant.name, camera, milliseconds(self.book.clock.now())),
                 *self.book.webhooks.outbox.actions(tenant.name, [silence(camera)]),
             ]
             try:
@@ -300,7 +300,7 @@ def silence(camera: Camera) -> Event:
     )
 
 
-def _silenced(tenant: str, camera: Camera, now_ms: int) -> Update:
+def _silence_update(tenant: str, camera: Camera, now_ms: int) -> Update:
     """Return the update that marks the camera as silent, unless it was heard since it was read, or marked already."""
     seen = None if camera.last_seen_at is None else milliseconds(camera.last_seen_at)
     still = (equals("last_seen_at", seen, "still-silent"), equals("silent_since", None, "not-reported"))

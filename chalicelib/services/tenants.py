@@ -23,8 +23,8 @@ from chalicelib.core.errors import (
     TenantExists,
     TenantNotFound,
 )
-from chalicelib.core.formats import FORMAT, raised, require_format
-from chalicelib.core.items import attempts, directory_of, every, retried, write, write_unless_changed
+from chalicelib.core.formats import FORMAT, require_format, upgrade_format
+from chalicelib.core.items import attempts, directory_of, every, retry_if_changed, write, write_unless_changed
 from chalicelib.core.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, SharedKey, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.core.records.faces import USED_AT, group_item, tenant_from, tenant_setting_fields
@@ -98,7 +98,7 @@ class Tenants(UseCase):
             "model": tenant.model,
             "disabled": tenant.disabled,
             **tenant_setting_fields(tenant),
-            **self._sealed(credentials),
+            **self._seal_credentials(credentials),
         }
         actions = [
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
@@ -122,7 +122,7 @@ class Tenants(UseCase):
         """Return all tenants, by name."""
         return [tenant_from(item) for item in every(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
 
-    def opened(self, item: Item) -> Tenant:
+    def open_tenant(self, item: Item) -> Tenant:
         """Read a tenant for work on its faces: those whose record of consent has expired by now are restricted first.
 
         Raises Busy, StorageUnavailable.
@@ -141,7 +141,7 @@ class Tenants(UseCase):
                 return
             if self.note_end(tenant, end):
                 return
-            tenant = self.stored(tenant.name)
+            tenant = self.read_stored(tenant.name)
         raise Busy("many records of consent are written at once: send the request again in a moment")
 
     def note_end(self, tenant: Tenant, end: datetime | None) -> bool:
@@ -168,11 +168,11 @@ class Tenants(UseCase):
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
-        actions = _replaced(item, self._sealed(credentials), "appcode_digest", "api_key_digest")
+        actions = _rotation_actions(item, self._seal_credentials(credentials), "appcode_digest", "api_key_digest")
         write(self.book.items, actions)
         return credentials
 
-    @retried("the keys of this tenant change all the time: send the request again in a moment")
+    @retry_if_changed("the keys of this tenant change all the time: send the request again in a moment")
     def renew(self, tenant: Tenant, dialect: str, key: SharedKey, request: RequestId | None = None) -> str:
         """Make another key that the clients of a dialect share, and return it; the old one stops at once.
 
@@ -183,11 +183,11 @@ class Tenants(UseCase):
             fields: Item = {"app_key": self.book.storage.vault.seal(secret, tenant.name)}
         else:
             fields = {"appcode_digest": api_keys.digest(secret)}
-        actions = _replaced(item, fields, "appcode_digest", unused=(f"{dialect}{USED_AT}",))
+        actions = _rotation_actions(item, fields, "appcode_digest", unused=(f"{dialect}{USED_AT}",))
         self.book.requests.write(tenant.name, actions, request, {"id": dialect})
         return secret
 
-    def used(self, tenant: Tenant, dialect: str) -> None:
+    def note_use(self, tenant: Tenant, dialect: str) -> None:
         """Note the hour in which a dialect's key is used: one write an hour and key."""
         hour = api_keys.hour_to_note(self.book.clock.now(), tenant.dialects_used_at.get(dialect))
         if hour is None:
@@ -210,7 +210,7 @@ class Tenants(UseCase):
         Raises TenantNotFound, InvalidInput (also for a limit below what the tenant holds), Busy if another change of
         its limits came between.
         """
-        tenant = self.named(name)
+        tenant = self.get_by_name(name)
         changed = self._with(tenant, changes)
         actions: list[Action] = [self.settings_update(tenant, changes)]
         if room := _room_gained(tenant, changed):
@@ -220,7 +220,7 @@ class Tenants(UseCase):
         try:
             write(self.book.items, actions)
         except ConditionFailed as error:
-            raise self._refused(tenant, changed, error) from error
+            raise self._refusal_error(tenant, changed, error) from error
         self.announce(name, changes)
 
     def announce(self, name: str, changes: Mapping[str, Any]) -> None:
@@ -244,7 +244,7 @@ class Tenants(UseCase):
 
     def by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
-        return optional(self.opened, self._holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest"))
+        return optional(self.open_tenant, self._holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest"))
 
     def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
@@ -255,17 +255,17 @@ class Tenants(UseCase):
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
-        return optional(self.opened, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
+        return optional(self.open_tenant, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
 
     def find(self, name: str) -> Tenant | None:
-        """Return the tenant of that name as `named` does; None if there is none, or none any more. Raises Busy."""
-        return optional(self.opened, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
+        """Return the tenant of that name; None if there is none, or none any more. Raises Busy."""
+        return optional(self.open_tenant, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
 
-    def named(self, name: str) -> Tenant:
+    def get_by_name(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""
-        return self.opened(self._item(name))
+        return self.open_tenant(self._item(name))
 
-    def stored(self, name: str) -> Tenant:
+    def read_stored(self, name: str) -> Tenant:
         """Return the tenant of that name as it is stored, for what concerns no face. Raises TenantNotFound."""
         return tenant_from(self._item(name))
 
@@ -281,7 +281,7 @@ class Tenants(UseCase):
         return owner
 
     def _with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
-        return self.opened(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
+        return self.open_tenant(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
 
     def _item(self, name: str) -> Item:
         item = self.book.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None
@@ -289,7 +289,7 @@ class Tenants(UseCase):
             raise TenantNotFound(f"there is no tenant {name[:70]!r}; `regulars tenants list` shows all")
         return item
 
-    def _refused(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
+    def _refusal_error(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
         directory = directory_of(self.book.items, tenant.name)
@@ -315,7 +315,7 @@ class Tenants(UseCase):
         owner = self.owner(key) if 0 < len(key[1]) <= 200 else None
         return None if owner is None else self.book.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
 
-    def _sealed(self, credentials: Credentials) -> dict[str, Any]:
+    def _seal_credentials(self, credentials: Credentials) -> dict[str, Any]:
         return {
             "app_key": self.book.storage.vault.seal(credentials.app_key, credentials.tenant),
             "appcode_digest": api_keys.digest(credentials.appcode),
@@ -335,14 +335,14 @@ class Tenants(UseCase):
     def _raise_format(self, tenant: Tenant) -> None:
         """Note when the tenant's data get this version's format, or do so, if that is due (decision 0026)."""
         before = (tenant.format, tenant.format_due)
-        after = raised(*before, milliseconds(self.book.clock.now()))
+        after = upgrade_format(*before, milliseconds(self.book.clock.now()))
         if after != before:
             fields = {"format": after[0], "format_due": after[1] and [*after[1]]}
             same = equals("format", tenant.format, "format-same")
             write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (same,), set=fields)])
 
     def _set(self, name: str, **fields: Any) -> None:
-        self.named(name)
+        self.get_by_name(name)
         there = exists("tenant-exists")
         write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
 
@@ -401,7 +401,7 @@ def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
     )
 
 
-def _replaced(item: Item, fields: Item, *same: str, unused: tuple[str, ...] = ()) -> list[Action]:
+def _rotation_actions(item: Item, fields: Item, *same: str, unused: tuple[str, ...] = ()) -> list[Action]:
     """Return the actions that give a tenant other secrets, while the fields `same` are as they were read."""
     when = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same)
     actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(item["id"]), when, set=fields, remove=unused)]

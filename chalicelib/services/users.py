@@ -20,12 +20,12 @@ from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
 from chalicelib.core.grounds import require_ground
 from chalicelib.core.hold import require_free
-from chalicelib.core.items import every, retried
+from chalicelib.core.items import every, retry_if_changed
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import MAX_FACES, User, gallery_group, of_model, vector
-from chalicelib.services.commit import GROUP_EXISTS, Change, having, written
+from chalicelib.services.commit import GROUP_EXISTS, Change, having, make_user_edit
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.rooms import UseCase
 
@@ -81,13 +81,13 @@ class Users(UseCase):
         try:
             self.book.requests.write(
                 tenant.name,
-                [Put(keys.DIRECTORY, user_item(tenant.name, user), free), counted(tenant, group, 1)],
+                [Put(keys.DIRECTORY, user_item(tenant.name, user), free), user_count_update(tenant, group, 1)],
                 request,
             )
         except ConditionFailed as error:
             if _USER_FREE in error.names:
                 raise UserExists(f"there is a user {user.id!r} already: choose another id") from error
-            raise _gone(group) from error
+            raise _group_gone_error(group) from error
 
     def get(self, tenant: Tenant, group: Group, id_: str) -> User:
         """Read a user. Raises UserNotFound."""
@@ -116,16 +116,19 @@ class Users(UseCase):
             some, rest = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
             faces = self.book.faces.of_group(tenant, group, user.faceids)
             require_free(faces.values())
-            freed = self._marked(tenant, {one: faces[one] for one in some if one in faces}, "")
+            freed = self._make_face_updates(tenant, {one: faces[one] for one in some if one in faces}, "")
             if rest:
-                actions, journal = written(tenant.name, user, having(self.book.items, tenant.name, user, rest))
+                actions, journal = make_user_edit(tenant.name, user, having(self.book.items, tenant.name, user, rest))
                 return ([*freed, *actions], journal), False
             gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
             entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(group.id))
-            record = self.book.requests.recorded(tenant.name, request)
-            return ([*freed, gone, counted(tenant, group, -1), *record], [entry] if user.templates else []), True
+            record = self.book.requests.make_answer_actions(tenant.name, request)
+            return (
+                [*freed, gone, user_count_update(tenant, group, -1), *record],
+                [entry] if user.templates else [],
+            ), True
 
-        while not self._committed(tenant, group, id_, request, part):
+        while not self._commit_plan(tenant, group, id_, request, part):
             pass
 
     def associate(
@@ -200,20 +203,22 @@ class Users(UseCase):
             new = sorted([*_not_free(user, before.left, faces), *unfit], key=lambda one: before.left.index(one.faceid))
             refused = [*before.refused, *new]
             after = Outcome([*before.done, *some], refused, rest, len(kept))
-            actions = self._marked(tenant, {one: faces[one] for one in some}, id_ if joins else "")
+            actions = self._make_face_updates(tenant, {one: faces[one] for one in some}, id_ if joins else "")
             journal: list[JournalEntry] = []
             if some:
-                puts, journal = written(tenant.name, user, having(self.book.items, tenant.name, user, kept))
+                puts, journal = make_user_edit(tenant.name, user, having(self.book.items, tenant.name, user, kept))
                 actions += puts
-            actions += self.book.requests.recorded(tenant.name, request, asdict(after), before=body, is_last=not rest)
+            actions += self.book.requests.make_answer_actions(
+                tenant.name, request, asdict(after), before=body, is_last=not rest
+            )
             return (actions, journal), after
 
         while outcome.left:
-            outcome = self._committed(tenant, group, id_, request, part)
+            outcome = self._commit_plan(tenant, group, id_, request, part)
         return outcome
 
-    @retried("these faces are changed by others all the time: send the request again in a moment")
-    def _committed(
+    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
+    def _commit_plan(
         self,
         tenant: Tenant,
         group: Group,
@@ -231,11 +236,11 @@ class Users(UseCase):
                         self.book.writer.commit(tenant.name, _change(tenant, group, actions, journal, seq))
             except ConditionFailed as error:
                 if GROUP_EXISTS in error.names:
-                    raise _gone(group) from error
+                    raise _group_gone_error(group) from error
                 raise
             return result
 
-    def _marked(self, tenant: Tenant, faces: Mapping[str, Face], user: str) -> list[Action]:
+    def _make_face_updates(self, tenant: Tenant, faces: Mapping[str, Face], user: str) -> list[Action]:
         """Return the actions that name the user in faces, "" for none, if nobody changed these.
 
         Raises ConsentMissing.
@@ -279,11 +284,11 @@ def _change(
     return Change((*actions, *there), tuple(journal), based_on=seq, skips_model_check=True)
 
 
-def counted(tenant: Tenant, group: Group, more: int) -> Update:
+def user_count_update(tenant: Tenant, group: Group, more: int) -> Update:
     """Return the update that adds to the number of a group's users, if the group is there."""
     key = (tenant.name, keys.group_item(group.id))
     return Update(keys.DIRECTORY, key, (exists(GROUP_EXISTS),), add={"users": more})
 
 
-def _gone(group: Group) -> GroupNotFound:
+def _group_gone_error(group: Group) -> GroupNotFound:
     return GroupNotFound(f"the group {group.name!r} was deleted meanwhile: create it first")

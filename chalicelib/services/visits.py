@@ -22,7 +22,15 @@ from chalicelib.core.observations import ChangedObservation, Observation, Observ
 from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, group_from, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item, with_pages
-from chalicelib.core.visits import Arrival, DefaultGroups, FaceVisits, PromotionRule, VisitPlan, Visits, touched
+from chalicelib.core.visits import (
+    Arrival,
+    DefaultGroups,
+    FaceVisits,
+    PromotionRule,
+    VisitPlan,
+    Visits,
+    list_touched_arrivals,
+)
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import FACES_LEFT, NUMBERED
 
@@ -34,7 +42,7 @@ _A_TRANSACTION = 20
 
 
 class FaceVisitsStore(UseCase):
-    def read(
+    def read_face(
         self, tenant: Tenant, faceid: str, at_ms: int | None = None, groups: DefaultGroups | None = None
     ) -> FaceVisits | None:
         """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound.
@@ -75,7 +83,7 @@ class FaceVisitsStore(UseCase):
 
     def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
-        for arrival in touched(held.visits, plan.visits):
+        for arrival in list_touched_arrivals(held.visits, plan.visits):
             yield from sightings_of_arrival(self.book.items, tenant, held.face, arrival)
 
     def in_one_item(self, tenant: Tenant, held: FaceVisits) -> FaceVisits:
@@ -89,7 +97,7 @@ class FaceVisitsStore(UseCase):
             visits = replace(visits, version=visits.version + 1)
         return replace(held, visits=visits)
 
-    def renamed(
+    def write_surplus_changes(
         self, tenant: str, held: FaceVisits, left: Sequence[ChangedObservation]
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
         """Store changes of a face's observations until the rest fit a transaction; return the face and that rest.
@@ -151,7 +159,8 @@ def face_update(tenant: Tenant, before: Face, after: Face) -> Update:
 def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
     """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
 
-    If another name is set, the same transaction needs `renamed` of services/faces. Raises FaceHeld, ConsentMissing.
+    If another name is set, the same transaction needs `rename_actions` of services/faces. Raises FaceHeld,
+    ConsentMissing.
     """
     require_kept(before, after)
     require_ground(tenant, before, after)

@@ -49,14 +49,14 @@ from chalicelib.core.items import (
     ListPage,
     delete_in_parts,
     every,
-    retried,
+    retry_if_changed,
     write,
     write_in_parts,
     write_unless_changed,
 )
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
-from chalicelib.core.slots import held
+from chalicelib.core.slots import hold_place
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.core.webhooks import (
@@ -97,7 +97,7 @@ FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
 
 
 class Hooks(UseCase):
-    @retried("many hooks of this tenant are added at once: send the request again in a moment")
+    @retry_if_changed("many hooks of this tenant are added at once: send the request again in a moment")
     def add(
         self, tenant: str, url: str | None, *, request: RequestId | None = None, **given: Any
     ) -> tuple[Hook, str | None]:
@@ -109,7 +109,7 @@ class Hooks(UseCase):
         """
         now = self.book.clock.now()
         id_ = time_ordered_id(now)
-        checked = self._checked({"url": url, **given})
+        checked = self._check_fields({"url": url, **given})
         sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
         hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
@@ -142,10 +142,10 @@ class Hooks(UseCase):
 
         Raises HookNotFound, InvalidInput, Busy, AnsweredAlready.
         """
-        checked = self._checked(changes)
+        checked = self._check_fields(changes)
         if "url" in changes and (changes["url"] is None) is not self.get(tenant, id_).is_mailbox:
             raise InvalidInput("a hook has a url for good, and a mailbox has none: add another hook for the other way")
-        return self._changed(tenant, id_, lambda hook: replace(hook, **checked), request)
+        return self._change_hook(tenant, id_, lambda hook: replace(hook, **checked), request)
 
     def new_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
         """Replace the hook's secret; the old one signs nothing any more.
@@ -154,14 +154,14 @@ class Hooks(UseCase):
         """
         require_url(self.get(tenant, id_))
         sealed, secret = self._new_secret(tenant, id_)
-        self._changed(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
+        self._change_hook(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
         return secret
 
     def secret(self, tenant: str, hook: Hook) -> str:
         """Return the hook's secret in the clear, to sign with."""
         return self.book.storage.vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
 
-    @retried("this hook is changed by others all the time: send the request again in a moment")
+    @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
@@ -170,8 +170,8 @@ class Hooks(UseCase):
             deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
             delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
 
-    @retried("this hook is changed by others all the time: send the request again in a moment")
-    def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
+    @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
+    def _change_hook(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
         hook = self.get(tenant, id_)
         changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
         update = Update(
@@ -188,10 +188,10 @@ class Hooks(UseCase):
         """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
         return write_unless_changed(self.book.items, [Update(keys.HOOKS, (tenant, id_), (only,), **changes)])
 
-    def recovered(self, tenant: str, id_: str) -> None:
+    def note_recovery(self, tenant: str, id_: str) -> None:
         self.note(tenant, id_, set={"failures": 0}, remove=("paused_until",))
 
-    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _check_fields(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given values in the forms that are stored. Raises InvalidInput."""
         checked = dict(given)
         if given.get("url") is not None:
@@ -282,18 +282,18 @@ class Outbox(UseCase):
         body = msgspec.json.encode(_Notice(tenant, id_, milliseconds(delivery.next_at))).decode()
         self.book.storage.deliveries_queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
 
-    def done(self, delivery: Delivery) -> None:
+    def delete_delivery(self, delivery: Delivery) -> None:
         write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
     def postpone(self, delivery: Delivery, until: datetime, last_error: str) -> None:
         """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
-        self._moved(delivery, replace(delivery, next_at=moment(milliseconds(until)), last_error=last_error))
+        self._move_delivery(delivery, replace(delivery, next_at=moment(milliseconds(until)), last_error=last_error))
 
     def park(self, delivery: Delivery, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
         now = moment(milliseconds(self.book.clock.now()))
         parked = replace(delivery, next_at=now, last_error=last_error, parked=True)
-        if not write_unless_changed(self.book.items, _replaced(delivery, parked)):
+        if not write_unless_changed(self.book.items, _replacement_actions(delivery, parked)):
             return
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
 
@@ -301,7 +301,7 @@ class Outbox(UseCase):
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
         now = moment(milliseconds(self.book.clock.now()))
         late = (one for one in self._all(tenant, keys.PENDING) if one.next_at < now - overdue)
-        announced = (one for one in late if self._hastened(one, now))
+        announced = (one for one in late if self._hasten_delivery(one, now))
         return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
 
     def page(
@@ -323,11 +323,11 @@ class Outbox(UseCase):
         it is a mailbox.
         """
         require_url(self.book.webhooks.hooks.get(tenant, hook_id))
-        self.book.webhooks.hooks.recovered(tenant, hook_id)
+        self.book.webhooks.hooks.note_recovery(tenant, hook_id)
         now = moment(milliseconds(self.book.clock.now()))
         prefixes = (keys.PARKED_PREFIX, "")
         found = (one for prefix in prefixes for one in self._all(tenant, keys.deliveries_range(hook_id, prefix)))
-        sent = (one for one in found if (one.parked or one.next_at > now) and self._hastened(one, now))
+        sent = (one for one in found if (one.parked or one.next_at > now) and self._hasten_delivery(one, now))
         return sum(1 for _ in islice(sent, MAX_ANNOUNCED))
 
     def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
@@ -348,20 +348,20 @@ class Outbox(UseCase):
     def _all(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
         return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, between=between))
 
-    def _hastened(self, delivery: Delivery, now: datetime) -> bool:
+    def _hasten_delivery(self, delivery: Delivery, now: datetime) -> bool:
         """Have the delivery tried now, a parked one for another day; return False if others changed it."""
         if not delivery.parked:
-            return self._moved(delivery, replace(delivery, next_at=now))
+            return self._move_delivery(delivery, replace(delivery, next_at=now))
         fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
-        return self._queued(_replaced(delivery, fresh), fresh)
+        return self._queue_delivery(_replacement_actions(delivery, fresh), fresh)
 
-    def _moved(self, delivery: Delivery, to: Delivery) -> bool:
+    def _move_delivery(self, delivery: Delivery, to: Delivery) -> bool:
         """Store the delivery's new time; return False if the time is not the one that was read any more."""
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
-        return self._queued([Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to)
+        return self._queue_delivery([Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to)
 
-    def _queued(self, actions: Sequence[Action], delivery: Delivery) -> bool:
+    def _queue_delivery(self, actions: Sequence[Action], delivery: Delivery) -> bool:
         """Store a delivery and queue its message; return False if others changed it."""
         is_stored = write_unless_changed(self.book.items, actions)
         if is_stored:
@@ -369,7 +369,7 @@ class Outbox(UseCase):
         return is_stored
 
 
-def _replaced(delivery: Delivery, to: Delivery) -> list[Action]:
+def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
     """Return the actions that move a delivery, unless its time or payload has changed since it was read."""
     same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
     return [Delete(keys.OUTBOX, delivery_key(delivery), same), Put(keys.OUTBOX, delivery_item(to))]
@@ -416,7 +416,7 @@ class DeliverySlots:
                 limit = self._limits[kind]
                 slot = self._held.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
                 slow = f"the receiver of this {kind} is too slow: {limit} posts to it are under way already"
-                both.enter_context(held(slot, slow, self._waited_s))
+                both.enter_context(hold_place(slot, slow, self._waited_s))
             yield
 
 
@@ -459,7 +459,7 @@ class Deliveries(UseCase):
         now = self.book.clock.now()
         if delivery.created_at < now - OVERDUE:  # it waited, and meanwhile somebody's consent may have expired
             with suppress(TenantNotFound):
-                self.book.tenants.named(notice.tenant)
+                self.book.tenants.get_by_name(notice.tenant)
             delivery = optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
             if delivery is None:
                 return None
@@ -468,7 +468,7 @@ class Deliveries(UseCase):
             return self.outbox.notify(delivery) if milliseconds(delivery.next_at) == notice.due else None
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
-            return self.outbox.done(delivery)
+            return self.outbox.delete_delivery(delivery)
         if not hook.enabled:
             return self.outbox.park(delivery, "the hook is disabled: enable it, then send its deliveries again")
         if hook.is_failing and not self._may_probe(hook, delivery, now):
@@ -492,7 +492,7 @@ class Deliveries(UseCase):
     def _attempt(self, hook: Hook, url: str, delivery: Delivery) -> None:
         tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
-            status = self._posted(hook, url, delivery)
+            status = self._post_delivery(hook, url, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
             return self.outbox.postpone(
                 delivery, self.book.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
@@ -500,17 +500,17 @@ class Deliveries(UseCase):
         except InvalidInput as error:
             return self.outbox.park(tried, str(error))
         except Unusable as error:
-            return self._failed(hook, tried, str(error))
+            return self._note_failure(hook, tried, str(error))
         if 200 <= status < 300:
-            self.outbox.done(delivery)
+            self.outbox.delete_delivery(delivery)
             if hook.failures:
-                self.hooks.recovered(delivery.tenant, hook.id)
+                self.hooks.note_recovery(delivery.tenant, hook.id)
             return None
         if status == _GONE:
             return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
-        return self._failed(hook, tried, f"the receiver answered {status}, not 200 to 299")
+        return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
-    def _posted(self, hook: Hook, url: str, delivery: Delivery) -> int:
+    def _post_delivery(self, hook: Hook, url: str, delivery: Delivery) -> int:
         body = delivery.payload.encode()
         secret = self.hooks.secret(delivery.tenant, hook)
         headers = {
@@ -522,7 +522,7 @@ class Deliveries(UseCase):
         with self.slots.one(delivery.tenant, hook.id):
             return self.book.ports.postman.post(url, body, headers)
 
-    def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
+    def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
         now = self.book.clock.now()
         if now >= delivery.ends_at:

@@ -85,7 +85,7 @@ class CpuSlots:
 
         def help_out() -> None:
             try:
-                with telemetry.begun("", ""):
+                with telemetry.begin_invocation("", ""):
                     telemetry.of_tenant(tenant)
                     go_on(lambda: self._waiting)
             finally:
@@ -100,7 +100,7 @@ class CpuSlots:
             helper.result()
         return [answers[at] for at in range(len(parts))]
 
-    def done(self, works: Sequence[Work[Any]]) -> list[Any]:
+    def do_works(self, works: Sequence[Work[Any]]) -> list[Any]:
         """Do the parts of all these works as `spread` does, the first ones first, and return each work's answer."""
         found = iter(self.spread(lambda part: part(), [part for work in works for part in work.parts]))
         return [work.answer([next(found) for _ in work.parts]) for work in works]

@@ -72,8 +72,8 @@ class FacePipeline:
         if self._slots.count > 1:
             self._sessions.load(self._manifest.detector.file, threads=2)  # for large pictures
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        return image.read(picture, rules, self._decoding)
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        return image.read_picture(picture, rules, self._decoding)
 
     def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
         return image.size(picture, rules)
@@ -100,10 +100,10 @@ class FacePipeline:
         *,
         beside: Sequence[Box] | None = None,
     ) -> Examined:
-        roles = self._wanted(faces, wanted)
+        roles = self._choose_roles(faces, wanted)
         crops = [] if beside is None else [(face.box, [one for one in beside if one != face.box]) for face in faces]
         with self._slots.slot():
-            jpegs, embeddings, outputs, qualities = self._done(
+            jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",  # the longest parts first
                 Work([partial(crop.jpeg, image, *one) for one in crops], list),
                 self._embeddings(image, faces),
@@ -114,21 +114,21 @@ class FacePipeline:
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         with self._slots.slot():
-            (embeddings,) = self._done("embed", self._embeddings(image, faces))
+            (embeddings,) = self._do_works("embed", self._embeddings(image, faces))
         return np.asarray(embeddings)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         with self._slots.slot():
-            (qualities,) = self._done("quality", self._qualities(image, faces))
+            (qualities,) = self._do_works("quality", self._qualities(image, faces))
         return list(qualities)
 
     def describe(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
-        roles = self._wanted(faces, wanted)
+        roles = self._choose_roles(faces, wanted)
         with self._slots.slot():
             ruled = faces if any(role.rule for role in roles.values()) else []
-            outputs, qualities, embeddings = self._done(
+            outputs, qualities, embeddings = self._do_works(
                 "attributes",
                 self._attributes.outputs(image, faces, roles),
                 self._qualities(image, faces),
@@ -140,9 +140,9 @@ class FacePipeline:
         with self._slots.slot(), stage("crop"):
             return crop.jpeg(image, face.box, others)
 
-    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
         with self._slots.slot(), stage("crop"):
-            return crop.shown(image, box, others)
+            return crop.show_face(image, box, others)
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         with self._slots.slot(), stage("crop"):
@@ -159,17 +159,17 @@ class FacePipeline:
         with room, self._slots.slot(to_open=True), stage("decode"):
             yield
 
-    def _done(self, name: str, *works: Work[Any]) -> list[Any]:
+    def _do_works(self, name: str, *works: Work[Any]) -> list[Any]:
         with stage(name):
-            return self._slots.done(works)
+            return self._slots.do_works(works)
 
-    def _wanted(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
+    def _choose_roles(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
         return {name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted, _POSE}}
 
     def _embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
         role, known = self._manifest.embedding, self._last.of(image).embeddings
         new = [face for face in faces if face not in known]
-        aligned = [self._aligned(image, new, each) for each in role.networks]
+        aligned = [self._align_faces(image, new, each) for each in role.networks]
         work = embed.embeddings(self._sessions, role, aligned)
 
         def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -179,7 +179,7 @@ class FacePipeline:
         return Work(work.parts, with_known)
 
     def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
-        aligned, known = self._aligned(image, faces, self._manifest.quality), self._last.of(image).qualities
+        aligned, known = self._align_faces(image, faces, self._manifest.quality), self._last.of(image).qualities
         new = {face: aligned[at] for at, face in enumerate(faces) if face not in known}
 
         def with_known(measured: list[Quality]) -> list[Quality]:
@@ -200,9 +200,9 @@ class FacePipeline:
         if rule:
             weights = self._sessions.array(rule)
             ruled = embeddings @ weights[:-1] + weights[-1]
-        return [_estimated(roles, *each) for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)]
+        return [_make_estimates(roles, *each) for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)]
 
-    def _aligned(
+    def _align_faces(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
     ) -> list[NDArray[np.uint8]]:
         with stage("align"):
@@ -210,11 +210,11 @@ class FacePipeline:
             keys = [(face.landmarks, role.points, role.size_px) for face in faces]
             for key in keys:
                 if key not in crops:
-                    crops[key] = align.aligned(image, *key)
+                    crops[key] = align.align_face(image, *key)
             return [crops[key] for key in keys]
 
 
-def _estimated(
+def _make_estimates(
     roles: Mapping[str, CropRole],
     face: DetectedFace,
     known: Quality,

@@ -112,7 +112,7 @@ def test_half_a_snapshot_is_not_taken(tail: bytes, camera: Camera, clock: FakeCl
     with pytest.raises(SourceFailed, match="was cut off"):
         source.take()
     camera.gives = lambda number: pictures.jpeg(number) + tail
-    assert source.take().encoded() == pictures.jpeg(2) + tail
+    assert source.take().encode_picture() == pictures.jpeg(2) + tail
 
 
 def test_a_metrics_port_that_is_taken_stops_nothing_and_is_taken_when_it_is_free(
@@ -144,7 +144,7 @@ def test_pictures_of_a_camera_that_is_not_configured_any_more_hold_up_nobody(
 ) -> None:
     """With a key for each camera there is no key for what is left of it: it is kept, and said."""
     stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "key-of-door", "enabled": True}
-    with spools.opened(box.folder / "spool") as spool:
+    with spools.open_spool(box.folder / "spool") as spool:
         add(spool, 7, origin=Origin("gone", "s"))
     own = box.folder / "door_key"
     own.write_text("key-of-door")
@@ -186,7 +186,7 @@ def test_a_disk_that_something_else_fills_twice_goes_on_sending(disk: Path, box:
     (box.folder / "spool").symlink_to(disk)
     box.configure(f'[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{box.folder}/ftp"\n')
     for sent in (30, 60):
-        with spools.opened(disk, Limits(min_free_bytes=0)) as spool:
+        with spools.open_spool(disk, Limits(min_free_bytes=0)) as spool:
             for number in range(sent - 30, sent):
                 add(spool, number, size=40_000)
         with (disk / "filler").open("ab", buffering=0) as stream, suppress(OSError):
@@ -224,7 +224,7 @@ def test_that_the_source_is_back_is_said_once_and_not_while_the_spool_is_full(
         raise SourceFailed("no answer")
 
     source = Scripted(fails, *[lambda number=number: frame(number) for number in range(5)])
-    with spools.opened(tmp_path / "spool", Limits(max_bytes=1500, min_free_bytes=0)) as spool:
+    with spools.open_spool(tmp_path / "spool", Limits(max_bytes=1500, min_free_bytes=0)) as spool:
         capture = capture_of(spool, source)
         capture.run(threading.Event())
     assert caplog.text.count("the source is back") == 1
@@ -232,7 +232,7 @@ def test_that_the_source_is_back_is_said_once_and_not_while_the_spool_is_full(
 
 
 def test_the_watchdog_hears_of_a_source_that_hangs(tmp_path: Path) -> None:
-    with spools.opened(tmp_path / "spool") as spool:
+    with spools.open_spool(tmp_path / "spool") as spool:
         capture = capture_of(spool, Scripted())
         now = run.time.monotonic()
         assert not capture.hangs(now + HANGS_S - 60)

@@ -38,7 +38,7 @@ from rig.weather import Weather
 @pytest.fixture
 def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool]:
     stand_in.now_ms = lambda: clock.true_ms
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         yield spool
 
 
@@ -72,7 +72,7 @@ def test_what_is_there_already_is_not_sent_again(
 ) -> None:
     add(spool, 1)
     drain(uploader_of(spool, stand_in, clock), clock)
-    with spools.opened(tmp_path / "other", clock=clock) as other:
+    with spools.open_spool(tmp_path / "other", clock=clock) as other:
         add(other, 1)
         drain(uploader_of(other, stand_in, clock), clock)
         assert other.totals()["door"].sent == 1
@@ -305,27 +305,27 @@ def ms(year: int, month: int, day: int, hour: int = 0) -> int:
 
 def test_bytes_are_counted_by_month(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     now = ms(2026, 1, 31, 23)
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         allowance = Allowance(spool.books, 3 * MIB, lambda: now, UTC)
         with caplog.at_level(logging.WARNING):
             for _ in range(30):
                 allowance.spend(MIB // 10)
             assert not allowance.is_spent()
             allowance.spend(18)
-        assert (allowance.spent(), allowance.is_spent()) == (3 * MIB, True)
+        assert (allowance.read_spent_bytes(), allowance.is_spent()) == (3 * MIB, True)
         assert [record.getMessage() for record in caplog.records] == [
             "the 3 MiB of this month are sent; pictures wait for the next one"
         ]
         now = ms(2026, 2, 1)
-        assert (allowance.spent(), allowance.is_spent()) == (0, False)
+        assert (allowance.read_spent_bytes(), allowance.is_spent()) == (0, False)
 
 
 def test_the_count_outlives_the_process(tmp_path: Path) -> None:
     sent = 0
     for _ in range(3):
-        with spools.opened(tmp_path) as spool:
+        with spools.open_spool(tmp_path) as spool:
             allowance = Allowance(spool.books, math.inf, lambda: ms(2026, 1, 5), UTC)
-            assert allowance.spent() == sent
+            assert allowance.read_spent_bytes() == sent
             allowance.spend(2 * MIB + 7)
             allowance.spend(1000)
             sent += 2 * MIB + 1007
@@ -333,7 +333,7 @@ def test_the_count_outlives_the_process(tmp_path: Path) -> None:
 
 def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clock: FakeClock) -> None:
     stand_in.now_ms = clock.wall_ms
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         for number in range(40):
             add(spool, number, Stamp(clock.moment()), size=PICTURE_BYTES)
         allowance = Allowance(spool.books, MIB, clock.wall_ms, UTC)
@@ -358,10 +358,10 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
 
 def test_the_cap_is_set_in_mib() -> None:
     server = {"url": "https://regulars.example"}
-    assert config.parsed({"server": server, "upload": {"mib_per_month": 500}}).bytes_a_month == 500 * MIB
-    assert config.parsed({"server": server}).bytes_a_month == math.inf
+    assert config.read_config({"server": server, "upload": {"mib_per_month": 500}}).bytes_a_month == 500 * MIB
+    assert config.read_config({"server": server}).bytes_a_month == math.inf
     with pytest.raises(Misconfigured, match="more than 0"):
-        config.parsed({"server": server, "upload": {"mib_per_month": 0}})
+        config.read_config({"server": server, "upload": {"mib_per_month": 0}})
 
 
 def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_until_then(

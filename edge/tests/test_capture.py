@@ -51,7 +51,7 @@ class Film:
 def filmed(folder: Path, worths: list[float], quiet_s: int = 0, size: int = 0) -> tuple[Spool, list[int]]:
     """The spool afterwards, and the numbers of the frames in it."""
     clock = FakeClock()
-    with spools.opened(folder, clock=clock) as spool:
+    with spools.open_spool(folder, clock=clock) as spool:
         per_minute = PerMinute(PER_MINUTE, lambda: clock.boot_ms() / 1000)
         source = Film(worths, clock, quiet_s, size)
         dropped = Tally("door")
@@ -117,7 +117,7 @@ def test_a_camera_rests_outside_of_its_hours_and_begins_again(tmp_path: Path) ->
             stop.set()
         return stream.is_hour or (stream.opened == 1 and looks > 3)
 
-    with spools.opened(tmp_path / "spool") as spool:
+    with spools.open_spool(tmp_path / "spool") as spool:
         capture = capture_of(spool, stream, LastOf(), is_open=is_open)
         began = time.monotonic()
         capture.run(stop)
@@ -190,7 +190,7 @@ class InTwo:
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for number, frame in enumerate(frames):
             if number % 2:
-                yield from (EncodedFrame(frame.encoded()[:-1] + bytes([part]), frame.stamp) for part in range(2))
+                yield from (EncodedFrame(frame.encode_picture()[:-1] + bytes([part]), frame.stamp) for part in range(2))
 
 
 class AtTheEnd:
@@ -205,7 +205,7 @@ class AtTheEnd:
 def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
     clock, tally = FakeClock(), Tally("door")
     room = Limits(2 * len(pictures.jpeg(0)), 0)
-    with spools.opened(tmp_path / "spool", room, clock) as spool:
+    with spools.open_spool(tmp_path / "spool", room, clock) as spool:
 
         class Stop(threading.Event):
             """While somebody waits, a picture is sent."""
@@ -224,7 +224,7 @@ def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
 def test_a_source_whose_hours_close_for_a_moment_goes_on(tmp_path: Path) -> None:
     """Once the service's clock was heard, the hours may be others."""
     clock, open_ = FakeClock(), iter([True, True, False])
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         capture_of(spool, Six(clock), is_open=lambda: next(open_, True)).run(threading.Event())
         assert spool.totals()["door"].unsent == 7
 
@@ -235,7 +235,7 @@ def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path
     Nor does it hang meanwhile, however many there are.
     """
     clock, ended, turned = FakeClock(), [], set()
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
 
         class Stop(threading.Event):
             """While a frame waits for its minute, somebody asks whether the film has ended."""
@@ -270,7 +270,7 @@ def test_a_source_counts_what_it_drops(
     tmp_path: Path, chooser: Chooser, limit: int | None, max_bytes: int, data: tuple[bytes, ...], counted: object
 ) -> None:
     clock, tally = FakeClock(), Tally("door")
-    with spools.opened(tmp_path / "spool", Limits(max_bytes, 0), clock) as spool:
+    with spools.open_spool(tmp_path / "spool", Limits(max_bytes, 0), clock) as spool:
         capture = capture_of(spool, Six(clock, data), chooser, PerMinute(limit, lambda: 0.0), dropped=tally)
         capture.run(threading.Event())
     assert tally.counts() == counted
@@ -293,7 +293,7 @@ def test_what_is_held_when_a_source_fails_is_taken_even_if_the_box_stops_then(tm
             stop.set()
             raise fault
 
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         capture = capture_of(spool, Failing(clock), BestShot(Somebody(), longest_s=600), dropped=tally)
         with suppress(OSError):
             capture.run(stop)
@@ -307,7 +307,7 @@ def test_settings_that_can_be_used_come_in_place_of_those_that_never_could(tmp_p
         raise Misconfigured("`send` needs onnxruntime")
 
     clock = FakeClock()
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         capture = Capture(CameraConfig("door", "snapshot"), no_model, spool, Tally("door"))
         with pytest.raises(Misconfigured):
             capture.run(threading.Event())

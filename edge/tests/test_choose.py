@@ -94,7 +94,9 @@ def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portr
     person = Image.open(portraits[1]).convert("RGB")
     nobody = Image.new("RGB", person.size, "teal")
     frames: list[Frame] = [decoded(picture, at(0)) for picture in (person, nobody)]
-    assert [one.encoded() for one in WithFaces(Still(detector, 40)).choose(frames)] == [frames[0].encoded()]
+    assert [one.encode_picture() for one in WithFaces(Still(detector, 40)).choose(frames)] == [
+        frames[0].encode_picture()
+    ]
     assert list(WithFaces(Still(detector, 4000)).choose(frames)) == []
 
 
@@ -299,7 +301,7 @@ def test_faces_are_looked_for_anew_when_a_camera_changes_its_size(
         encoded(picture, 500 * number) if kind == "encoded" else decoded(picture, at(500 * number))
         for number, picture in enumerate(pictures)
     ]
-    sent = [Image.open(io.BytesIO(one.encoded())).convert("RGB") for one in chooser.choose(frames)]
+    sent = [Image.open(io.BytesIO(one.encode_picture())).convert("RGB") for one in chooser.choose(frames)]
     assert sent
     assert all(len(detector.faces(picture)) == 1 for picture in sent)
 

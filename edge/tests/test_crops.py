@@ -41,7 +41,7 @@ def frame(at_ms: int = 0) -> Frame:
 
 
 def size_px(one: Frame) -> tuple[int, int]:
-    return Image.open(io.BytesIO(one.encoded())).size
+    return Image.open(io.BytesIO(one.encode_picture())).size
 
 
 def test_a_crop_is_the_face_with_room_as_far_as_the_picture_goes() -> None:
@@ -53,7 +53,7 @@ def test_a_crop_is_the_face_with_room_as_far_as_the_picture_goes() -> None:
 def test_a_crop_shows_its_part_and_keeps_the_time() -> None:
     one = frame(17)
     (part,) = parts(one, [face(100.4, 100.4)], 0.5)
-    shown, meant = Image.open(io.BytesIO(part.packed.encoded())), one.image().crop((40, 40, 201, 201))
+    shown, meant = Image.open(io.BytesIO(part.packed.encode_picture())), one.image().crop((40, 40, 201, 201))
     off = sum(abs(a - b) for a, b in zip(shown.tobytes(), meant.tobytes(), strict=True)) / len(meant.tobytes())
     assert off < 10, "of 255, as JPEG rounds noise; another part is off by 60"
     assert part.packed.stamp == one.stamp
@@ -84,7 +84,7 @@ def test_crops_need_faces() -> None:
     camera = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "send": "motion", "crop_room": 0.5}
     for more, complaint in (({}, "crop_room needs send"), ({"send": "faces", "crop_room": 0.0}, "more than 0")):
         with pytest.raises(Misconfigured, match=complaint):
-            config.parsed({"server": {"url": "https://regulars.example"}, "camera": [{**camera, **more}]})
+            config.read_config({"server": {"url": "https://regulars.example"}, "camera": [{**camera, **more}]})
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def sent(
     folder.mkdir()
     digests = []
     for number, one in enumerate(frames):
-        data = one.encoded()
+        data = one.encode_picture()
         digests.append(hashlib.sha256(data).hexdigest())
         path = folder / f"{number}.jpg"
         path.write_bytes(data)
@@ -136,7 +136,7 @@ def test_the_service_knows_the_same_people_in_crops(
     assert len({face for _, face in who if face}) == len(first), "each is somebody, new or known by another test"
     frames: list[Frame] = [scene(path, 10 + at) for at, path in enumerate(later)]
     crops = list(WithFaces(detector, ROOM).choose(frames))
-    assert sum(len(one.encoded()) for one in crops) < sum(len(one.encoded()) for one in frames) / 10
+    assert sum(len(one.encode_picture()) for one in crops) < sum(len(one.encode_picture()) for one in frames) / 10
     in_frames, scores = sent(started_regulars, tmp_path / "frames", frames)
     in_crops, scores_of_crops = sent(started_regulars, tmp_path / "crops", crops)
     assert in_crops == in_frames == [("matched", face) for _, face in who]

@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from regulars_edge.capture import source_of
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.clock import Clock, Moment
-from regulars_edge.config import parsed
+from regulars_edge.config import read_config
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Address, Http
 from regulars_edge.sources.snapshot import SnapshotSource
@@ -25,8 +25,8 @@ from regulars_edge.sources.video import (
     LiveSource,
     Mailbox,
     VideoFileSource,
-    followed,
-    named,
+    follow_redirects,
+    open_decoder,
     rtsp_options,
 )
 from regulars_edge.spool.model import Stamp
@@ -102,7 +102,7 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
 
     def source(**more: str) -> LiveSource:
         row = {"name": "x", "source": "rtsp", "url": url, "interval_s": 0.2, **more}
-        config = parsed({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
+        config = read_config({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
         return source_of(config.cameras[0], config, Clock())
 
     with pytest.raises(SourceFailed, match="if its certificate is its own, let ca_file name it"):
@@ -136,7 +136,7 @@ def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, 
 
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises((SourceFailed, OSError), match=said):
-            followed(f"rtsp://admin:secret@127.0.0.1:{server.getsockname()[1]}/live", {}, 0.3)
+            follow_redirects(f"rtsp://admin:secret@127.0.0.1:{server.getsockname()[1]}/live", {}, 0.3)
 
 
 def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(camera: Rtsp) -> None:
@@ -194,7 +194,7 @@ def test_a_decoder_with_a_name_gives_the_frames_of_the_usual_one(film: Path, cap
 
     with av.open(str(film)) as container:
         (stream,) = container.streams.video
-        decoder = named(stream, "h264", "film")
+        decoder = open_decoder(stream, "h264", "film")
         found = [frame.to_image() for packet in container.demux(stream) for frame in decoder.decode(packet)]
     assert [number_of(picture) for picture in found] == list(range(4 * GOP))
     assert not caplog.text
@@ -314,7 +314,7 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
     moves = h264(tmp_path / "moves.h264", [scene(x * 5) for x in range(15)], RATE)
     small = Rtsp(still, RATE)
     row = {"name": "door", "source": "rtsp", "url": camera.url, "motion_url": small.url, "interval_s": 0.1}
-    config = parsed({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
+    config = read_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
     source, stop, found = source_of(config.cameras[0], config, Clock()), threading.Event(), list[Any]()
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
@@ -342,7 +342,7 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
 def test_what_does_not_fit_the_source_is_told(more: dict[str, Any], complaint: str) -> None:
     row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", **more}
     with pytest.raises(Misconfigured, match=complaint):
-        parsed({"server": {"url": "http://a"}, "camera": [{key: row[key] for key in row if row[key] is not None}]})
+        read_config({"server": {"url": "http://a"}, "camera": [{key: row[key] for key in row if row[key] is not None}]})
 
 
 MATRICES = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}

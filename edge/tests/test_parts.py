@@ -18,8 +18,8 @@ from regulars_edge.cli import main
 from regulars_edge.config import VARIABLE, CameraConfig, api_key, load, secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import Machine
-from regulars_edge.logs import JsonLines, Redaction, redacted
-from regulars_edge.pace import PIECE_BYTES, Backoff, Bandwidth, Hours, PerMinute, throttled
+from regulars_edge.logs import JsonLines, Redaction, redact_text
+from regulars_edge.pace import PIECE_BYTES, Backoff, Bandwidth, Hours, PerMinute, throttle_stream
 from regulars_edge.picture import exif_ms
 from regulars_edge.sources.snapshot import Credentials
 from rig import pictures
@@ -68,31 +68,31 @@ def test_no_bytes_make_the_exif_reader_fail(data: bytes) -> None:
 
 def test_backoff_is_full_jitter_under_a_cap() -> None:
     backoff = Backoff(base_s=1, cap_s=60, rng=random.Random(1))
-    waits = [backoff.failed() for _ in range(200)]
+    waits = [backoff.count_failure() for _ in range(200)]
     assert waits[0] <= 1
     assert max(waits) <= 60
     assert min(waits[10:]) < 10
     assert 25 < sum(waits[10:]) / 190 < 35, "on the average, half of the cap"
-    backoff.worked()
-    assert backoff.failed() <= 1
+    backoff.reset_failures()
+    assert backoff.count_failure() <= 1
 
 
 def test_backoff_waits_at_least_what_the_service_asks_for_within_reason() -> None:
     backoff = Backoff(base_s=1, rng=random.Random(1))
-    assert 30 <= backoff.failed(retry_after_s=30) <= 31
-    assert backoff.failed(retry_after_s=1e9) <= 3602
+    assert 30 <= backoff.count_failure(retry_after_s=30) <= 31
+    assert backoff.count_failure(retry_after_s=1e9) <= 3602
 
 
 def test_bandwidth_is_kept_over_all_streams() -> None:
     now = [0.0]
     cap = Bandwidth(2 * PIECE_BYTES, now=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
     for _ in range(2):
-        assert sum(map(len, throttled(io.BytesIO(bytes(10 * PIECE_BYTES)), cap))) == 10 * PIECE_BYTES
+        assert sum(map(len, throttle_stream(io.BytesIO(bytes(10 * PIECE_BYTES)), cap))) == 10 * PIECE_BYTES
     assert 9.0 <= now[0] <= 10.0
 
 
 def test_hours_over_midnight_and_by_zone() -> None:
-    night = Hours.parsed(["22:00-06:00"], ZoneInfo("Europe/Berlin"))
+    night = Hours.read_spans(["22:00-06:00"], ZoneInfo("Europe/Berlin"))
 
     def at(hour: int) -> int:
         return round(datetime(2026, 1, 5, hour, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
@@ -106,13 +106,13 @@ def test_hours_over_midnight_and_by_zone() -> None:
         False,
         False,
     ]
-    assert Hours.parsed([]).open_at(0)
+    assert Hours.read_spans([]).open_at(0)
     with pytest.raises(ValueError, match="write them as 22:00-06:00"):
-        Hours.parsed(["22-6"])
+        Hours.read_spans(["22-6"])
 
 
 def test_hours_of_some_days() -> None:
-    shop = Hours.parsed(["Mon-Fri 08:00-20:00", "sat 09:00-14:00", "Fri-Sat 22:00-02:00"], UTC)
+    shop = Hours.read_spans(["Mon-Fri 08:00-20:00", "sat 09:00-14:00", "Fri-Sat 22:00-02:00"], UTC)
 
     def open_at(day: int, hour: int) -> bool:
         return shop.open_at(round(datetime(2026, 1, 4 + day, hour, tzinfo=UTC).timestamp() * 1000))
@@ -122,9 +122,9 @@ def test_hours_of_some_days() -> None:
     assert [open_at(friday, hour) for hour in (1, 21, 22, 23)] == [False, False, True, True]
     assert [open_at(saturday, hour) for hour in (1, 8, 9, 14, 23)] == [True, False, True, False, True]
     assert [open_at(sunday + 7, hour) for hour in (1, 2, 12, 23)] == [True, False, False, False]
-    assert [span.start // 1440 for span in Hours.parsed(["Sat-Mon 08:00-09:00"]).spans] == [5, 6, 0]
+    assert [span.start // 1440 for span in Hours.read_spans(["Sat-Mon 08:00-09:00"]).spans] == [5, 6, 0]
     with pytest.raises(ValueError, match="or as Mon-Fri"):
-        Hours.parsed(["Mo-Fr 08:00-20:00"])
+        Hours.read_spans(["Mo-Fr 08:00-20:00"])
 
 
 @given(st.lists(st.floats(0, 40), max_size=60), st.integers(1, 10))
@@ -155,12 +155,12 @@ def test_never_more_than_the_number_a_minute(passed_s: list[float], limit: int) 
     ],
 )
 def test_secrets_are_redacted(text: str, shown: str) -> None:
-    assert redacted(text) == shown
+    assert redact_text(text) == shown
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1))
 def test_no_password_of_a_url_survives(password: str) -> None:
-    assert f":{password}@" not in redacted(f"error at rtsp://user:{password}@cam/1: refused")
+    assert f":{password}@" not in redact_text(f"error at rtsp://user:{password}@cam/1: refused")
 
 
 @pytest.mark.parametrize("source", ["rtsp", "snapshot"])
@@ -271,16 +271,16 @@ def test_digest_as_rfc_7616_works_it_out() -> None:
     }
     for algorithm, response in expected.items():
         credentials = Credentials("Mufasa", "Circle of Life", lambda: cnonce)
-        assert credentials.challenged([challenge.format(algorithm)])
+        assert credentials.accept_challenge([challenge.format(algorithm)])
         assert f'response="{response}"' in str(credentials.header("GET", "http://www.example.org/dir/index.html"))
     credentials = Credentials("Mufasa", "Circle of Life", lambda: cnonce)
-    assert credentials.challenged([challenge.format("MD5"), challenge.format("SHA-256"), 'Basic realm="x"'])
+    assert credentials.accept_challenge([challenge.format("MD5"), challenge.format("SHA-256"), 'Basic realm="x"'])
     assert expected["SHA-256"] in str(credentials.header("GET", "http://www.example.org/dir/index.html"))
 
 
 def test_digest_without_quality_as_rfc_2069() -> None:
     credentials = Credentials("Mufasa", "CircleOfLife")
-    assert credentials.challenged(
+    assert credentials.accept_challenge(
         [
             'Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '
             'opaque="5ccc069c403ebaf9f0171e9517f40e41"'
@@ -292,14 +292,14 @@ def test_digest_without_quality_as_rfc_2069() -> None:
 
 
 def test_a_challenge_that_cannot_be_met_is_said() -> None:
-    assert not Credentials("u", "p").challenged(['Digest realm="x", nonce="y", algorithm=MD9'])
-    assert not Credentials("u", "p").challenged(['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"])
+    assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", algorithm=MD9'])
+    assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"])
 
 
 @pytest.mark.parametrize("challenge", ["Digest nonsense", "Digest nonce=", 'Digest nonce="a", realm=, =b, "'])
 def test_a_challenge_that_is_no_challenge_breaks_nothing(challenge: str) -> None:
     credentials = Credentials("u", "p")
-    if credentials.challenged([challenge]):
+    if credentials.accept_challenge([challenge]):
         assert 'nonce="a"' in (credentials.header("GET", "http://cam/") or "")
 
 
@@ -315,7 +315,7 @@ def of(**more: object) -> dict[str, object]:
 
 
 def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
-    found = config.parsed({"server": SERVER, "camera": [CAMERA]}, environment={"HOME": str(tmp_path)})
+    found = config.read_config({"server": SERVER, "camera": [CAMERA]}, environment={"HOME": str(tmp_path)})
     assert found.url == "https://regulars.example"
     assert found.spool == tmp_path / ".local/state/regulars-edge"
     assert (found.cameras[0].interval_s, found.cameras[0].per_minute) == (1.0, 60)
@@ -364,12 +364,12 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
 )
 def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], complaint: str) -> None:
     with pytest.raises(Misconfigured, match=complaint):
-        config.parsed({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
+        config.read_config({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
 
 
 def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no_sense_is_left_out() -> None:
     upload = {"kib_per_s": 5, "hours": ["08:00-09:00"]}
-    found = config.parsed({"server": SERVER, "zone": "Asia/Tokyo", "upload": upload})
+    found = config.read_config({"server": SERVER, "zone": "Asia/Tokyo", "upload": upload})
     now = found.with_settings({"kib_per_s": 200, "mib_per_month": 7, "upload_hours": ["09:00-10:00"], "send": "all"})
     assert (now.bandwidth_bytes_s, now.bytes_a_month) == (200 * 1024, 7 * 2**20)
     assert now.hours.open_at(0) != found.hours.open_at(0), "9 o'clock in Tokyo"
@@ -378,7 +378,7 @@ def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no
 
 def test_all_faults_of_a_configuration_are_told_at_once() -> None:
     with pytest.raises(Misconfigured) as caught:
-        config.parsed(
+        config.read_config(
             {
                 "server": {**SERVER, "keyfile": "/k"},
                 "spool": {"max_mib": "2"},
@@ -426,7 +426,7 @@ def test_every_command_says_what_it_does_and_what_its_codes_mean(
 
 
 def test_a_machine_keeps_its_id_and_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
-    parsed = config.parsed({"server": {"url": "https://regulars.example", "box": "shop-12"}})
+    parsed = config.read_config({"server": {"url": "https://regulars.example", "box": "shop-12"}})
     machine = Machine.of(parsed, tmp_path)
     assert len(machine.id) == 16
     assert machine.name == "shop-12"

@@ -61,7 +61,7 @@ def test_what_is_inside_a_mask_is_painted(corners: list[tuple[float, float]], x:
 def test_a_masked_part_is_black_whatever_is_made_of_the_frame(kind: str) -> None:
     frame: Frame = decoded(split(), STAMP) if kind == "decoded" else EncodedFrame(data(split(), kind), STAMP)
     masked = Prepared(frame, LEFT_HALF)
-    assert is_hidden(masked.encoded())
+    assert is_hidden(masked.encode_picture())
     assert is_hidden(data(masked.image(), "PNG"))
     assert masked.grey((12, 6)).getpixel((2, 3)) == 0
     if isinstance(frame, DecodedFrame):
@@ -72,7 +72,9 @@ def test_no_exif_data_stays_that_may_show_the_picture() -> None:
     exif = Image.Exif()
     exif[0x010E] = "the till"
     exif.get_ifd(0x8769).update({0x9003: "2026:03:04 05:06:07", 0x927C: b"a thumbnail"})
-    masked = Prepared(EncodedFrame(data(split(), "JPEG", exif=exif, comment=b"secret"), STAMP), LEFT_HALF).encoded()
+    masked = Prepared(
+        EncodedFrame(data(split(), "JPEG", exif=exif, comment=b"secret"), STAMP), LEFT_HALF
+    ).encode_picture()
     assert not any(word in masked for word in (b"Exif", b"till", b"thumbnail", b"secret", b"2026:03:04"))
 
 
@@ -81,7 +83,7 @@ def test_masks_are_meant_for_the_picture_as_it_is_seen() -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
     upside_down = data(split().transpose(Image.Transpose.ROTATE_180), "JPEG", exif=exif)
-    assert is_hidden(Prepared(EncodedFrame(upside_down, STAMP), LEFT_HALF).encoded())
+    assert is_hidden(Prepared(EncodedFrame(upside_down, STAMP), LEFT_HALF).encode_picture())
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
@@ -91,7 +93,7 @@ def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for
     frame: Frame = decoded(lying, STAMP) if kind == "decoded" else EncodedFrame(data(lying, kind), STAMP)
     shown = list(chooser_of(camera(send="all", rotate=degrees)).choose([frame]))
     (turned,) = shown
-    assert is_hidden(turned.encoded())
+    assert is_hidden(turned.encode_picture())
     assert is_hidden(data(turned.image(), "PNG"))
     assert (turned.image().size, turned.grey((12, 6)).size) == ((120, 60), (12, 6))
     assert turned.size == (120, 60)
@@ -99,7 +101,7 @@ def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for
 
 def camera(**more: object) -> CameraConfig:
     row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "masks": [[0.0, 0.0, 0.5, 1.0]], **more}
-    return config.parsed(
+    return config.read_config(
         {
             "server": {"url": "https://regulars.example"},
             "camera": [{key: row[key] for key in row if row[key] is not None}],
@@ -112,7 +114,7 @@ def test_whatever_is_chosen_was_masked_before(send: str) -> None:
     frames = [decoded(split(right="lime" if number else "black"), STAMP) for number in range(2)]
     chosen = list(chooser_of(camera(send=send)).choose(frames))
     assert len(chosen) == {"all": 2, "motion": 1}.get(send, 0)
-    assert all(is_hidden(frame.encoded()) for frame in chosen[-1:])
+    assert all(is_hidden(frame.encode_picture()) for frame in chosen[-1:])
 
 
 def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_path: Path) -> None:
@@ -123,14 +125,14 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
     (drop / "a.jpg").write_bytes(data(split(), "JPEG", exif=exif))
     (drop / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
     source = FolderSource(drop, Clock())
-    with spools.opened(tmp_path / "spool") as spool:
+    with spools.open_spool(tmp_path / "spool") as spool:
         masking = chooser_of(camera())
         capture = capture_of(spool, source, masking, camera="yard", waits=True)
         for _ in range(3):
             for frame in masking.choose(source.look()):
                 capture.take(frame, stop)
         (entry,) = spool.next("yard", 10, 10**9)
-        with spool.opened(entry) as copy:
+        with spool.open_picture(entry) as copy:
             assert is_hidden(copy.read())
     assert entry.captured_at_ms == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000
     assert [path.name for path in drop.iterdir()] == ["b.jpg"], "it cannot be masked, so it is not sent"

@@ -134,7 +134,7 @@ def test_what_grew_too_old_while_the_box_was_off_is_counted(box: Box, stand_in: 
     box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
     spool_table = f'folder = "{tmp_path / "spool"}"'
     box.toml.write_text(box.toml.read_text().replace(spool_table, f"{spool_table}\nunsent_days = 0.00001"))
-    with spools.opened(tmp_path / "spool") as spool:
+    with spools.open_spool(tmp_path / "spool") as spool:
         add(spool, 1)
     time.sleep(1)
     box.start()

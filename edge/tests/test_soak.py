@@ -167,7 +167,7 @@ class Film:
         for frame in self._source.frames(stop):
             yield frame
             if frame is not None and not stop.is_set():
-                self._note(frame.encoded(), frame.stamp.stated_ms or 0)
+                self._note(frame.encode_picture(), frame.stamp.stated_ms or 0)
 
     def _note(self, data: bytes, at_ms: int) -> None:
         times = self._day.film_times.setdefault(sha256(data).digest(), [])
@@ -270,7 +270,7 @@ class Box:
     def alive(self, limits: Limits) -> Iterator[Spool]:
         day, stage = self._day, self._day.stage
         others = stage.playing
-        with spools.opened(day.folder / "spool", limits, day.clock) as spool:
+        with spools.open_spool(day.folder / "spool", limits, day.clock) as spool:
             stop = stage.event()
             service_time = ServiceTime(day.clock, spool.anchor())
             http = Http(day.clock)

@@ -62,7 +62,7 @@ def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_beh
     write(drop / "more.jpg", more, clock)
     assert names(source, clock, QUIET_MS - 1_000) == []
     assert names(source, clock) == []
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         capture = capture_of(spool, source, waits=True, dropped=dropped)
         for _ in range(3):
             for frame in source.look():
@@ -106,7 +106,7 @@ def test_a_files_time_is_corrected_with_the_clock_that_gave_it(drop: Path, clock
         names(source, clock)
         (frame,) = source.look()
         assert abs(frame.stamp.moment.boot_ms - truth) <= 1_400
-        frame.kept()
+        frame.release_file()
 
 
 def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tm
     write(drop / "b.jpg", pictures.jpeg(2), clock)
     source = FolderSource(drop, clock)
     room_for_one = Limits(max_bytes=1_500, min_free_bytes=0)
-    with spools.opened(tmp_path / "spool", room_for_one, clock) as spool:
+    with spools.open_spool(tmp_path / "spool", room_for_one, clock) as spool:
         capture = capture_of(spool, source, waits=True)
         stop = threading.Event()
         stop.set()
@@ -128,7 +128,7 @@ def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tm
 
 def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
     write(drop / "a.jpg", pictures.jpeg(1), clock)
-    with spools.opened(tmp_path / "spool", clock=clock) as spool:
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         for _ in range(2):
             source = FolderSource(drop, clock)
             names(source, clock)
@@ -149,7 +149,7 @@ def test_files_can_be_moved_away_in_place_of_removed(drop: Path, clock: FakeCloc
         write(drop / "day" / "a.jpg", data, clock)
         names(source, clock)
         (frame,) = source.look()
-        frame.kept()
+        frame.release_file()
     assert sorted(path.name for path in (tmp_path / "done" / "day").iterdir()) == ["a-2.jpg", "a.jpg"]
 
 
@@ -160,7 +160,7 @@ def test_a_file_that_is_written_anew_meanwhile_is_not_taken_away(drop: Path, clo
     (frame,) = source.look()
     clock.pass_(10)
     write(drop / "shot.jpg", pictures.jpeg(2), clock)
-    frame.kept()
+    frame.release_file()
     assert (drop / "shot.jpg").read_bytes() == pictures.jpeg(2)
 
 
@@ -191,7 +191,7 @@ def test_a_snapshot_is_fetched_with_the_authentication_that_the_camera_asks_for(
     address = Address.of(f"http://admin:p%40ss%20word@{camera.host}/shot.jpg?channel=1")
     source = SnapshotSource(Http(clock), address, clock, 0.01)
     frames = [source.take() for _ in range(3)]
-    assert [frame.encoded() for frame in frames] == [pictures.jpeg(number) for number in (1, 2, 3)]
+    assert [frame.encode_picture() for frame in frames] == [pictures.jpeg(number) for number in (1, 2, 3)]
     assert camera.refused == (1 if asks_for else 0), "the challenge is remembered"
     assert frames[0].stamp.moment == clock.moment()
 
@@ -228,7 +228,7 @@ def test_a_film_gives_a_frame_an_interval_with_its_times_and_ends_when_its_file_
     os.utime(file, ns=(1_700_000_004_000_000_000,) * 2)
     frames = [frame for frame in VideoFileSource(file, 0.5).frames(threading.Event()) if frame]
     assert [frame.stamp.stated_ms for frame in frames] == [1_700_000_000_000 + 500 * number for number in range(8)]
-    assert frames[0].encoded()[:2] == b"\xff\xd8"
+    assert frames[0].encode_picture()[:2] == b"\xff\xd8"
 
 
 def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:

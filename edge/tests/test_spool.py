@@ -33,32 +33,32 @@ def ids(spool: Spool, camera: str = "door") -> list[int]:
 
 
 def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         add(spool, 1)
     stamp = Stamp(stated_ms=STATED_MS)
     (tmp_path / "pictures" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(b"\xff\xd8\xff half")
     (tmp_path / "pictures" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         spool.take_in(threading.Event())
         assert len(copies(tmp_path)) == 2
         assert (len(ids(spool)), len(ids(spool, "yard"))) == (1, 1)
 
 
 def test_a_copy_of_what_is_done_goes_even_if_a_kill_came_before(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         taken = add(spool, 1)
         with spool.books.writing() as db:
             db.execute(
                 "UPDATE pictures SET state = 1, finished_at_ms = ? WHERE id = ?", (spool.clock.wall_ms(), taken.id)
             )
     assert len(copies(tmp_path)) == 1
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         assert copies(tmp_path) == []
         assert spool.held_bytes == 0
 
 
 def test_the_same_picture_at_the_same_time_is_one(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         first = add(spool, 1)
         again = add(spool, 1, Stamp(stated_ms=STATED_MS + 2_001))
         assert (again.id, again.is_new) == (first.id, False)
@@ -68,14 +68,14 @@ def test_the_same_picture_at_the_same_time_is_one(tmp_path: Path) -> None:
 
 
 def test_the_same_picture_at_another_time_is_another_capture(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         assert add(spool, 1).id != add(spool, 1, Stamp(stated_ms=STATED_MS + 2_002)).id
         assert add(spool, 1, origin=Origin("yard", "test")).is_new
 
 
 def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps(tmp_path: Path) -> None:
     clock = FakeClock()
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         first = add(spool, 1, Stamp(clock.moment()))
         clock.wall_error_ms = 3_600_000
         assert add(spool, 1, Stamp(clock.moment())).id == first.id
@@ -86,12 +86,12 @@ def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps
 
 def test_no_frame_of_another_boot_is_the_same_whatever_its_wall_clock_says_but_a_file_is(tmp_path: Path) -> None:
     clock = FakeClock()
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         frame = add(spool, 1, Stamp(clock.moment()))
         file = add(spool, 2, Stamp(clock.moment(), by="file"))
     clock.boot_again("boot-2", off_ms=60_000)
     clock.wall_error_ms -= 60_000  # a machine without a battery goes on where it was switched off
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         again = add(spool, 1, Stamp(clock.moment()))
         assert (again.is_new, again.id != frame.id) == (True, True)
         assert add(spool, 2, Stamp(clock.moment(), by="file")).id == file.id
@@ -100,15 +100,15 @@ def test_no_frame_of_another_boot_is_the_same_whatever_its_wall_clock_says_but_a
 def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9 \xc3\xa9.jpg")  # no UTF-8: cameras write what they like
     mark = FileMark(tmp_path / name, len(pictures.jpeg(1)), 1_700_000_000_000_000_000)
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         taken = add(spool, 1, mark=mark)
-        assert spool.known("door", mark) == taken.id
-        assert spool.known("yard", mark) is None
-        assert spool.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
+        assert spool.find_picture("door", mark) == taken.id
+        assert spool.find_picture("yard", mark) is None
+        assert spool.find_picture("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
 
 
 def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         door = [add(spool, number).id for number in (3, 1, 2)]
         add(spool, 4, origin=Origin("yard", "test"))
         assert ids(spool) == door
@@ -120,7 +120,7 @@ def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(t
 
 
 def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         waiting = [add(spool, number).id for number in range(20)]
         left = []
         for new in range(20, 23):
@@ -136,7 +136,7 @@ def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave
 
 
 def test_an_id_of_the_service_belongs_to_one_picture(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         first, second = add(spool, 1), add(spool, 2)
         spool.record("door", {first.id: "c1"})
         with pytest.raises(Unreachable, match="ids of other pictures"):
@@ -146,7 +146,7 @@ def test_an_id_of_the_service_belongs_to_one_picture(tmp_path: Path) -> None:
 
 def test_what_is_sent_frees_its_room(tmp_path: Path) -> None:
     size = len(pictures.jpeg(1))
-    with spools.opened(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
+    with spools.open_spool(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
         first = add(spool, 1)
         add(spool, 2)
         with pytest.raises(SpoolFull, match="it was not taken"):
@@ -158,7 +158,7 @@ def test_what_is_sent_frees_its_room(tmp_path: Path) -> None:
 
 def test_refused_pictures_make_room_and_unsent_ones_never_do(tmp_path: Path) -> None:
     size = len(pictures.jpeg(1))
-    with spools.opened(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
+    with spools.open_spool(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
         first, second = add(spool, 1), add(spool, 2)
         spool.refuse(first.id, "not wanted")
         third = add(spool, 3)
@@ -171,7 +171,7 @@ def test_refused_pictures_make_room_and_unsent_ones_never_do(tmp_path: Path) -> 
 def test_the_oldest_unsent_picture_makes_room_if_that_was_chosen(tmp_path: Path) -> None:
     size = len(pictures.jpeg(1))
     limits = Limits(max_bytes=2 * size, min_free_bytes=0, drops_oldest=True)
-    with spools.opened(tmp_path, limits) as spool:
+    with spools.open_spool(tmp_path, limits) as spool:
         add(spool, 1, origin=Origin("yard", "test"))
         kept = [add(spool, 2).id, add(spool, 3).id]
         assert spool.dropped == [(Dropped.SPOOL_FULL, "yard")], "whose picture went, not whose came"
@@ -183,9 +183,9 @@ def test_the_oldest_unsent_picture_makes_room_if_that_was_chosen(tmp_path: Path)
 
 def test_nothing_is_dropped_if_that_would_not_make_room_enough(tmp_path: Path) -> None:
     limits = Limits(min_free_bytes=shutil.disk_usage(tmp_path).free * 2, drops_oldest=True)
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         kept = add(spool, 1).id
-    with spools.opened(tmp_path, limits) as spool:
+    with spools.open_spool(tmp_path, limits) as spool:
         with pytest.raises(SpoolFull):
             add(spool, 2)
         assert ids(spool) == [kept]
@@ -194,7 +194,7 @@ def test_nothing_is_dropped_if_that_would_not_make_room_enough(tmp_path: Path) -
 def test_what_was_refused_long_ago_is_there_when_somebody_asks_for_it_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with spools.opened(tmp_path / "spool") as spool:
+    with spools.open_spool(tmp_path / "spool") as spool:
         spool.refuse(add(spool, 1).id, "not wanted")
         with spool.books.writing() as db:
             db.execute("UPDATE pictures SET finished_at_ms = finished_at_ms - ?", (60 * DAY_MS,))
@@ -204,7 +204,7 @@ def test_what_was_refused_long_ago_is_there_when_somebody_asks_for_it_again(
 
 
 def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Path, clock: FakeClock) -> None:
-    with spools.opened(tmp_path, Limits(unsent_days=3), clock) as spool:
+    with spools.open_spool(tmp_path, Limits(unsent_days=3), clock) as spool:
         old = add(spool, 1)
         clock.pass_(2 * DAY_MS)
         young = add(spool, 2)
@@ -222,7 +222,7 @@ def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Pat
 
 def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(tmp_path: Path) -> None:
     clock = FakeClock()
-    with spools.opened(tmp_path, Limits(kept_days=30), clock) as spool:
+    with spools.open_spool(tmp_path, Limits(kept_days=30), clock) as spool:
         taken, refused = add(spool, 1), add(spool, 2)
         spool.record("door", {taken.id: "c1"})
         spool.refuse(refused.id, "no")
@@ -236,7 +236,7 @@ def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(t
 
 def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_come_again(tmp_path: Path) -> None:
     clock = FakeClock()
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         mark = FileMark(tmp_path / "a.jpg", len(pictures.jpeg(99)), 1)
         of_file = add(spool, 99, mark=mark)
         done = [of_file, *(add(spool, number) for number in range(5))]
@@ -247,7 +247,7 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
         clock.pass_(2 * 3_600_000)
         spool.sweep()
         assert spool.books.rows("SELECT id FROM pictures ORDER BY id") == [(of_file.id,), (left.id,)]
-        assert spool.known("door", mark) is not None
+        assert spool.find_picture("door", mark) is not None
         spool.record("door", {left.id: "left"})
         clock.pass_(2 * 3_600_000)
         spool.sweep()
@@ -255,13 +255,13 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
 
 
 def test_what_is_held_is_known_again_after_a_start(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         taken = [add(spool, number) for number in range(6)]
         spool.record("door", {taken[0].id: "c"})
         spool.refuse(taken[1].id, "no")
         held = spool.held_bytes
         assert held == 5 * len(pictures.jpeg(1))
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         assert spool.held_bytes == held
 
 
@@ -273,7 +273,7 @@ def written(folder: Path, kind: str) -> float:
         return int(rows["write_bytes"])
 
     clock, size, count = Clock(), 102_400, 100
-    with spools.opened(folder, Limits(min_free_bytes=0), clock) as spool:
+    with spools.open_spool(folder, Limits(min_free_bytes=0), clock) as spool:
         spool.remember(Anchor(clock.wall_ms() - clock.boot_ms(), 1, clock.boot_ms()))
         before = so_far()
         for number in range(count):
@@ -298,21 +298,21 @@ def test_the_card_is_written_little_more_than_the_pictures(tmp_path: Path, kind:
 
 
 def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
-    with spools.opened(tmp_path):
+    with spools.open_spool(tmp_path):
         pass
     with sqlite3.connect(tmp_path / database.FILE) as db:
         db.execute("PRAGMA user_version = 9")
     db.close()
-    with pytest.raises(SpoolDamaged, match="version 9"), spools.opened(tmp_path):
+    with pytest.raises(SpoolDamaged, match="version 9"), spools.open_spool(tmp_path):
         pass
 
 
 def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         add(spool, 1)
     with closing(sqlite3.connect(tmp_path / database.FILE)) as books:
         books.execute("PRAGMA user_version = 1")
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         spool.take_in(threading.Event())
         (entry,) = spool.next("door", 10, 10**9)
         assert (entry.content, entry.captured_at_ms) == (content(1)[1], STATED_MS + 1)
@@ -338,7 +338,7 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
     yard = Origin("50 % / yard_é", "test")
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         for number in range(30):
             add(spool, number, origin=yard if number % 2 else DOOR)
         clock.pass_(1_000)
@@ -349,7 +349,7 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
     taken_at = clock.true_ms
     clock.boot_again("boot-2", off_ms=3_600_000)
     for number in range(2):
-        with spools.opened(tmp_path, clock=clock) as spool:
+        with spools.open_spool(tmp_path, clock=clock) as spool:
             assert len(list(tmp_path.glob("damaged-*"))) == (how != "is gone")
             spool.take_in(threading.Event())
             spool.remember(Anchor(clock.true_ms - clock.boot_ms(), 1, 0))
@@ -365,12 +365,12 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
 
 def test_books_that_know_the_time_of_a_copy_that_cannot_be_read_stay_whatever_fails_then(tmp_path: Path) -> None:
     """It is taken in when it can be read, and the service may have heard that time."""
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         for number in range(30):
             add(spool, number)
     damage(tmp_path, "is something else")
     (tmp_path / "pictures" / "1_1___door.jpg").mkdir()  # as a sector that cannot be read
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         ((pages,),) = spool.books.rows("PRAGMA page_count")
         spool.books.rows(f"PRAGMA max_page_count={pages + 4}")
         with pytest.raises(SpoolFull):
@@ -382,12 +382,12 @@ def test_books_that_know_the_time_of_a_copy_that_cannot_be_read_stay_whatever_fa
 
 
 def take_in(folder: Path) -> None:
-    with spools.opened(folder) as spool:
+    with spools.open_spool(folder) as spool:
         spool.take_in(threading.Event())
 
 
 def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         taken = [add(spool, number).id for number in range(200)]
         spool.record("door", {taken[0]: "c0"})
     damage(tmp_path, "has damaged pages")
@@ -400,7 +400,7 @@ def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_p
         process.join()
         ended.append(process.exitcode)
     assert ended.count(-9) > 1, ended
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         assert spool.strays == []
         assert len(spool.next("door", 300, 10**9)) == len(copies(tmp_path)) == 199
         assert spool.held_bytes == 199 * len(pictures.jpeg(1))
@@ -408,7 +408,7 @@ def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_p
 
 
 def damage_index(folder: Path, name: str) -> None:
-    with database.opened(folder) as db:
+    with database.open_books(folder) as db:
         (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
         (size,) = db.execute("PRAGMA page_size").fetchone()
     db.close()
@@ -425,9 +425,9 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = tmp_path / "whole"
-    with spools.opened(whole):
+    with spools.open_spool(whole):
         pass
-    with spools.opened(whole) as spool:
+    with spools.open_spool(whole) as spool:
         for number in range(12):
             add(spool, number)
         for path in (whole / database.FILE, whole / f"{database.FILE}-wal"):
@@ -444,7 +444,7 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
         shutil.copytree(tmp_path / "pictures", box / "pictures")
         shutil.copy(tmp_path / database.FILE, box)
         (box / f"{database.FILE}-wal").write_bytes(journal)
-        with spools.opened(box) as spool:
+        with spools.open_spool(box) as spool:
             spool.take_in(threading.Event())
             assert len(ids(spool)) == 12, number
             assert spool.held_bytes == sum(path.stat().st_size for path in copies(box))
@@ -453,13 +453,13 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
 
 
 def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_next_start(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         for number in range(100):
             add(spool, number)
     damage_index(tmp_path, "by_content")
-    with pytest.raises(BooksDamaged), spools.opened(tmp_path) as spool:
+    with pytest.raises(BooksDamaged), spools.open_spool(tmp_path) as spool:
         add(spool, 100)
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         spool.take_in(threading.Event())
         assert len(spool.next("door", 200, 10**9)) == 100
     assert list(tmp_path.glob("damaged-*")) == [], "what was taken in does not take room twice"
@@ -467,14 +467,14 @@ def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_n
 
 def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_path: Path, clock: FakeClock) -> None:
     """With another time, the same picture would be another capture."""
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         for number in range(60):
             clock.pass_(3_000)
             add(spool, number, Stamp(clock.moment()))
         spool.remember(Anchor(12_345, 1, 0))
         heard = [entry.captured_at_ms for entry in spool.next("door", 10, 10**9)]
     damage_index(tmp_path, "finished")
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         assert ids(spool) == []
         spool.take_in(threading.Event())
         spool.remember(Anchor(99_999, 1, 0))
@@ -482,7 +482,7 @@ def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_
 
 
 def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_only_disk_are_not(tmp_path: Path) -> None:
-    with spools.opened(tmp_path) as spool:
+    with spools.open_spool(tmp_path) as spool:
         for code, kind in (("SQLITE_IOERR_READ", BooksDamaged), ("SQLITE_READONLY", SpoolDamaged)):
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = getattr(sqlite3, code)
@@ -492,9 +492,9 @@ def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_on
 
 
 def test_a_new_spool_keeps_its_pictures_out_of_git(tmp_path: Path) -> None:
-    with files.held(tmp_path / "spool"):
+    with files.hold_spool(tmp_path / "spool"):
         assert (tmp_path / "spool" / ".gitignore").read_text() == "*\n"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").touch()
-    with files.held(tmp_path / "mine"):
+    with files.hold_spool(tmp_path / "mine"):
         assert not (tmp_path / "mine" / ".gitignore").exists()

@@ -63,7 +63,7 @@ def test_an_anchor_grows_less_sure_with_its_age(clock: FakeClock) -> None:
 
 
 def test_pictures_wait_until_the_service_s_time_is_known(tmp_path: Path, clock: FakeClock) -> None:
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
         assert spool.needs_time("door")
         assert times(spool) == []  # as when the picture comes after the uploader has asked whether any waits
@@ -77,7 +77,7 @@ def test_times_of_one_source_are_in_order_however_the_anchor_is_refined(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]
 ) -> None:
     clock = FakeClock()
-    with spools.opened(tmp_path_factory.mktemp("spool"), clock=clock) as spool:
+    with spools.open_spool(tmp_path_factory.mktemp("spool"), clock=clock) as spool:
         found = []
         for number, (passed_ms, refined_ms) in enumerate(steps):
             clock.pass_(passed_ms)
@@ -97,7 +97,7 @@ def stamps(delays_ms: list[int], *, rate: float = 1.0, frame_ms: int = 67) -> li
     for number, delay_ms in enumerate(delays_ms):
         true_ms = 50_000 + number * frame_ms
         presented_ms = number * frame_ms * rate
-        time.arrived(presented_ms, true_ms + delay_ms)
+        time.note_packet(presented_ms, true_ms + delay_ms)
         off.append(time.taken_ms(presented_ms) - true_ms)
     return off
 
@@ -124,13 +124,13 @@ def test_a_camera_whose_time_runs_wrong_is_followed_for_hours(rate: float) -> No
 def test_a_camera_whose_time_begins_anew_is_followed() -> None:
     time = StreamTime()
     for presented_ms, now_ms in ((1_000, 60_000), (1_100, 60_100), (0, 60_200), (100, 60_300), (9_000_000, 60_400)):
-        time.arrived(presented_ms, now_ms)
+        time.note_packet(presented_ms, now_ms)
         assert time.taken_ms(presented_ms) == now_ms
 
 
 def test_frames_without_presentation_times_were_taken_when_they_came() -> None:
     time = StreamTime()
-    time.arrived(None, 60_000)
+    time.note_packet(None, 60_000)
     assert time.taken_ms(None) == 60_000
 
 
@@ -139,7 +139,7 @@ def test_frames_without_presentation_times_were_taken_when_they_came() -> None:
 
 def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_path: Path, clock: FakeClock) -> None:
     """best_shot gives a face's best frame when the face is gone: that of the face that stays longest comes last."""
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         for number, after_ms in enumerate((5_000, 2_000, 3_500, 1_999, 5_000)):
             add(spool, number, Stamp(moment(clock, clock.boot_ms() + after_ms)))
@@ -147,7 +147,7 @@ def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_p
 
 
 def test_two_sources_of_a_camera_do_not_hold_up_each_others_times(tmp_path: Path, clock: FakeClock) -> None:
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         take(spool, 1, clock, "rtsp")
         take(spool, 2, clock, "usb")
@@ -158,7 +158,7 @@ def test_a_boot_that_never_reached_the_service_is_taken_at_its_clocks_last_word(
     """Its clock was a day slow, then was set right: all of its pictures are put right with it."""
     clock = FakeClock(wall_error_ms=-86_400_000)
     truth = []
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         for number in range(4):
             if number == 3:
                 clock.wall_error_ms = 0
@@ -166,34 +166,34 @@ def test_a_boot_that_never_reached_the_service_is_taken_at_its_clocks_last_word(
             take(spool, number, clock)
             clock.pass_(60_000)
     clock.boot_again("boot-2", off_ms=3_600_000)
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         assert times(spool) == truth
 
 
 def test_pictures_of_an_earlier_boot_are_not_later_than_the_next_boot(tmp_path: Path) -> None:
     clock = FakeClock(wall_error_ms=86_400_000)
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
     clock.boot_again("boot-2", off_ms=10_000)
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         assert times(spool) == [clock.true_ms]
 
 
 def test_the_anchor_of_a_boot_survives_the_process(tmp_path: Path) -> None:
     clock = FakeClock(wall_error_ms=5_000_000)
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
     clock.pass_(1_000)
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
         assert times(spool) == [clock.true_ms]
 
 
 def test_a_stated_time_is_never_corrected(tmp_path: Path) -> None:
     clock = FakeClock(wall_error_ms=5_000_000)
-    with spools.opened(tmp_path, clock=clock) as spool:
+    with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         add(spool, 1, Stamp(stated_ms=123_456_789))
         assert times(spool) == [123_456_789]
@@ -213,7 +213,7 @@ def test_the_limits_in_days_survive_a_clock_that_jumps(tmp_path: Path, wrong_ms:
     clock = FakeClock(wall_error_ms=wrong_ms)
     limits = Limits(unsent_days=30, kept_days=30)
     for step in range(4):
-        with spools.opened(tmp_path, limits, clock) as spool:
+        with spools.open_spool(tmp_path, limits, clock) as spool:
             take(spool, 2 * step, clock)
             take(spool, 2 * step + 1, clock)
             spool.refuse(2 * step + 2, "no")
@@ -231,17 +231,17 @@ def test_the_limits_in_days_survive_a_clock_that_jumps(tmp_path: Path, wrong_ms:
 def test_a_picture_is_as_old_as_the_machine_has_run_since(tmp_path: Path, boots: int) -> None:
     clock = FakeClock(wall_error_ms=-BOOTED_MS)
     limits = Limits(unsent_days=3, kept_days=1)
-    with spools.opened(tmp_path, limits, clock) as spool:
+    with spools.open_spool(tmp_path, limits, clock) as spool:
         take(spool, 1, clock)
     for _ in range(2):
-        with spools.opened(tmp_path, limits, clock) as spool:
+        with spools.open_spool(tmp_path, limits, clock) as spool:
             clock.pass_(DAY_MS + DAY_MS // 2 - 60_000)
             spool.sweep()
             assert states(spool) == [0]
         if boots == 2:
             clock.boot_again(f"boot-{clock.true_ms}", off_ms=100 * DAY_MS)
     clock.wall_error_ms = 0
-    with spools.opened(tmp_path, limits, clock) as spool:
+    with spools.open_spool(tmp_path, limits, clock) as spool:
         clock.pass_(180_000)
         spool.sweep()
         assert states(spool) == [2]

@@ -19,7 +19,7 @@ def ways(seen_at: Callable[[float], list[Face]], interval_s: float = 0.2, second
     for number in range(round(seconds / interval_s)):
         now = round(number * interval_s * 1000)
         assert len(set(tracks.follow(faces := seen_at(now / 1000), now))) == len(faces)
-        ended += len(tracks.ended(now))
+        ended += len(tracks.take_ended_tracks(now))
     return ended + len(tracks.all_ended())
 
 
@@ -66,7 +66,7 @@ def test_a_face_far_away_or_of_another_size_is_somebody_else() -> None:
 def test_best_shot_looks_five_times_a_second_unless_told_otherwise() -> None:
     camera = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "send": "best_shot"}
     rows = [camera, {**camera, "name": "gate", "interval_s": 0.5}, {**camera, "name": "till", "send": "faces"}]
-    found = config.parsed({"server": {"url": "https://regulars.example"}, "camera": rows})
+    found = config.read_config({"server": {"url": "https://regulars.example"}, "camera": rows})
     assert [one.interval_s for one in found.cameras] == [0.2, 0.5, 1.0]
 
 
@@ -76,5 +76,5 @@ def test_a_crowd_is_bounded_and_nobody_is_lost() -> None:
 
     tracks = Tracks(10_000)
     first = tracks.follow(crowd(0), 0)
-    assert len(tracks.ended(0)) == len(first) - MOST
+    assert len(tracks.take_ended_tracks(0)) == len(first) - MOST
     assert len(tracks.all_ended()) == MOST

@@ -179,7 +179,7 @@ class Versions:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=clean())
 
     def report(self) -> Report:
-        return Report.read(self.spool, Clock())
+        return Report.read_file(self.spool, Clock())
 
     def boot(self) -> None:
         """Cut the power, and begin again."""
@@ -244,7 +244,7 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     assert "update" not in told
     assert library_of(versions, NEW) == "99.0"
     assert library_of(versions, __version__) not in ("99.0", ""), "that of the version before is as it was"
-    assert State.read(versions.root) == State(former=__version__, least=__version__, watched=WATCHED)
+    assert State.read_file(versions.root) == State(former=__version__, least=__version__, watched=WATCHED)
     ask_for(started_regulars, versions, __version__)
     said = versions.update()
     assert said.stdout == f"{__version__} is tried in place of {NEW}\n", (
@@ -407,7 +407,7 @@ def look_until(versions: Versions, version: str, looks: int = LOOKS + 2) -> None
             two_minutes_pass(versions)
         said = versions.update()
         assert said.returncode == 0, said.stderr
-        if (versions.current, State.read(versions.root).tried) == (version, None):
+        if (versions.current, State.read_file(versions.root).tried) == (version, None):
             until(lambda: is_well(versions, version), 60)
             return
     raise AssertionError(f"{versions.current} after {looks} looks: {said}")
@@ -475,7 +475,7 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
         begin(versions)
         look_until(versions, __version__)
         assert str((versions.root / "updater").readlink()) == __version__, fault
-        assert State.read(versions.root).failed == BAD, fault
+        assert State.read_file(versions.root).failed == BAD, fault
         until(lambda: status(started_regulars, versions.camera_id).get("update") == why, 60)
         heard.append(fault)
     print(f"{len(heard)} of {len(chosen)} boxes are heard again, of releases that: {', '.join(heard)}")
@@ -587,6 +587,6 @@ def full_while_preparing(versions: Versions, releases: Releases, service: Regula
     said = versions.update()
     assert (said.returncode, versions.current) == (1, __version__), said
     assert not (versions.root / NEW).exists()
-    assert State.read(versions.root).failed == NEW
+    assert State.read_file(versions.root).failed == NEW
     assert versions.report().is_well
     full.unlink()

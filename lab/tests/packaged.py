@@ -20,7 +20,7 @@ from chalicelib.settings import Settings
 from infra import package
 from infra.dependencies import Failed
 from regulars_lab.bench.lambda_account import account
-from regulars_lab.bench.lambda_package import unpacked
+from regulars_lab.bench.lambda_package import unpack_package
 from regulars_lab.rigs.stand_ins import portraits
 from tests.support.api.function_url import function_url, rekognition
 
@@ -30,14 +30,14 @@ _BUCKET = "photos-of-staff"
 def main() -> int:
     """Return 0 if the calls are answered as they should be, or the check is skipped."""
     try:
-        made = unpacked()
+        made = unpack_package()
         with account() as aws:
             services = bootstrap.build(Settings.from_environment(made.environ(aws, "Search")))
             keys = services.tenants.add("shop", Profile.CLOUD)
             with (
-                made.started("Search", made.environ(aws, "Search")) as search,
+                made.make_function("Search", made.environ(aws, "Search")) as search,
                 made.searching(aws, search) as environ,
-                made.started("APIHandler", environ) as api,
+                made.make_function("APIHandler", environ) as api,
                 function_url(lambda event: api.call(event)[0]) as url,
             ):
                 _play(rekognition(url, keys), *portraits()[:2])

@@ -81,7 +81,7 @@ def test_scenes_are_played_in_each_order_of_each_folder_and_whom_the_book_mixes_
         folder = tmp_path / "two" / f"obama {number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file.name).symlink_to(file)
-    figures, folders = tmp_path / "figures.json", [labelled.read(one) for one in (people, tmp_path / "two")]
+    figures, folders = tmp_path / "figures.json", [labelled.read_folder(one) for one in (people, tmp_path / "two")]
     scenes = ("door", "backlog")
     evaluate_book(folders, pack, DEFAULT_FPIR, orders=1, out=tmp_path, json_file=figures, scenes=scenes)
     played = json.loads(figures.read_text())["orders"]

@@ -11,8 +11,8 @@ import pytest
 from chalicelib.api.observability import observer
 from regulars.cost import table
 from regulars_lab.rigs import operations, shop
-from regulars_lab.rigs.stage import staged
-from regulars_lab.rigs.stand_ins import Eyes, drawn
+from regulars_lab.rigs.stage import open_stage
+from regulars_lab.rigs.stand_ins import Eyes, draw_picture
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def said() -> Any:
 
 def test_the_committed_figures_are_those_of_this_code(said: Any, tmp_path: Path) -> None:
     """If code changed what an operation uses, `python -m regulars_lab.rigs.operations --write` commits that."""
-    committed, found = said["used"], operations.measured(tmp_path)
+    committed, found = said["used"], operations.measure_operations(tmp_path)
     # A moment's number takes a byte more or less by its last zeros.
     assert committed.pop("bytes") == pytest.approx(found.pop("bytes"), rel=0.02)
     assert committed == found
@@ -36,7 +36,7 @@ def test_every_operation_that_is_timed_is_measured_and_the_other_way_round(said:
 
 def test_a_capture_of_somebody_who_came_often_uses_no_more(said: Any, tmp_path: Path) -> None:
     within = said["used"]["operations"]["capture_within"]
-    with staged(tmp_path, Eyes(), drawn) as stage:
+    with open_stage(tmp_path, Eyes(), draw_picture) as stage:
         stage.capture_new()()
         for _ in range(60):
             stage.capture_arrival()()
@@ -56,7 +56,7 @@ def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> Non
     out = io.StringIO()
     observe = observer({"AWS_LAMBDA_FUNCTION_NAME": "any"}, out)
     event = SimpleNamespace(context=SimpleNamespace(aws_request_id="1"))
-    with staged(tmp_path, Eyes(), drawn) as stage:
+    with open_stage(tmp_path, Eyes(), draw_picture) as stage:
         for operation in (stage.watch, stage.sweep, stage.retention, stage.send_sweeps, stage.search_nobody):
             work = operation()
             observe(event, lambda _, work=work: work())
@@ -67,7 +67,7 @@ def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> Non
 
 def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table_says() -> None:
     """The days cost a little more: of few people fewer come again. Times of this machine are in it, too."""
-    (captures, *_), found = shop.measured(days=2, a_day=200)
+    (captures, *_), found = shop.measure_shops(days=2, a_day=200)
     assert captures.spent["offer"].runs == 400
     assert found["search"]["kms_requests"] < 0.02, "the canary keeps the API warm, and a cold start asks KMS"
     for kind, off in (("capture", 0.15), ("search", 0.1)):

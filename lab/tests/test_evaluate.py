@@ -90,7 +90,7 @@ def test_the_page_needs_nothing_but_itself(out: Path) -> None:
 
 
 def test_a_second_run_looks_at_nothing_and_finds_the_same(people: Path, pack: Pack, out: Path) -> None:
-    folder = labelled.read(people)
+    folder = labelled.read_folder(people)
     done: list[int] = []
     before = faces.see_all(pack, folder.files, out / "embeddings.sqlite", done.append)
     assert done == [len(folder.files)]

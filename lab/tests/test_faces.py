@@ -111,7 +111,7 @@ def many(people: Path, tmp_path: Path) -> Path:
 
 def test_a_worker_that_is_ended_is_one_line_and_a_second_run_goes_on(many: Path, pack: Pack, tmp_path: Path) -> None:
     """As the kernel ends one when memory runs out."""
-    files = labelled.read(many).files[:24]
+    files = labelled.read_folder(many).files[:24]
     done: list[int] = []
 
     def advance(more: int) -> None:

@@ -41,7 +41,7 @@ def people(vision: FacePipeline, pack: Pack) -> Sequence[Person]:
         pytest.skip(f"{pack.manifest.name} tells every gender, however low its score is")
     found = []
     for label in json.loads((FACES / "ground_truth.json").read_text()):
-        image = vision.read((FACES / label["filename"]).read_bytes(), ANY_PICTURE)
+        image = vision.read_picture((FACES / label["filename"]).read_bytes(), ANY_PICTURE)
         face = person_in(vision.detect(image), image.shape[1], image.shape[0])
         (seen,) = vision.describe(image, [face], {"age", "gender"})
         found.append(Person(label["age"], Gender(label["gender"].lower()), seen))

@@ -16,7 +16,7 @@ def test_a_small_shops_capture_waits_for_seconds_and_did_for_minutes(
 ) -> None:
     """ANY: what is played; without groups nobody of the small shop came within as long."""
     with_groups, without = (
-        fairness.played(tmp_path / str(fair), fairness.Case(where, backlog, a_second, 60, fair))
+        fairness.play_case(tmp_path / str(fair), fairness.Case(where, backlog, a_second, 60, fair))
         for fair in (True, False)
     )
     assert with_groups["longest_s"] < longest_s < without["longest_s"]

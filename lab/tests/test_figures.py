@@ -187,7 +187,7 @@ def test_a_person_whose_pictures_show_no_face_is_missed(faces: Faces, decides: R
 
 class TestCalibration:
     def test_the_measured_curve_has_the_measured_rates(self, faces: Faces) -> None:
-        entry, suspects = calibrate.measured(faces, [f"p{n}" for n in range(600)], NO_ROWS)
+        entry, suspects = calibrate.measure_model(faces, [f"p{n}" for n in range(600)], NO_ROWS)
         curve = ImpostorCurve.from_calibration(entry)
         first = faces.embeddings[::4]
         others = (first @ first.T)[np.triu_indices(len(first), 1)]
@@ -203,7 +203,7 @@ class TestCalibration:
     def test_strangers_pass_the_curve_no_more_often_than_aimed_at(self, faces: Faces) -> None:
         """A tenth, since there are few to count."""
         rows = calibrate.population_of(faces.embeddings[3:1200:4])
-        entry, _ = calibrate.measured(faces, [str(n) for n in range(600)], rows)
+        entry, _ = calibrate.measure_model(faces, [str(n) for n in range(600)], rows)
         rule = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry), 0.1), Population(rows, entry["usual"]))
         found = open_set.searches(faces, rule, 1, trials=4)
         counted = open_set.threshold_at(found.non_mated, 0.1)
@@ -222,7 +222,7 @@ class TestCalibration:
     def test_one_person_under_two_names_is_left_out_and_named(self, faces: Faces) -> None:
         rows = faces.embeddings.copy()
         rows[4] = rows[0]
-        entry, suspects = calibrate.measured(
+        entry, suspects = calibrate.measure_model(
             Faces(rows, faces.found, faces.person_of), [f"p{n}" for n in range(600)], NO_ROWS
         )
         assert [pair[:2] for pair in suspects.pairs] == [("p0", "p1")]
@@ -231,4 +231,4 @@ class TestCalibration:
 
     def test_too_few_persons_make_no_curve(self, faces: Faces) -> None:
         with pytest.raises(calibrate.NoPictures, match="of 149 persons"):
-            calibrate.measured(small(faces, 149), [str(n) for n in range(149)], NO_ROWS)
+            calibrate.measure_model(small(faces, 149), [str(n) for n in range(149)], NO_ROWS)

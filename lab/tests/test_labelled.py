@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from regulars.errors import NoPictures, OperatorError
-from regulars_lab.evaluate.labelled import IllegalPairs, LabelledFolder, Pair, read, read_groups, read_pairs
+from regulars_lab.evaluate.labelled import IllegalPairs, LabelledFolder, Pair, read_folder, read_groups, read_pairs
 
 FOLD = "Ann_Lee\t1\t2\nAnn_Lee\t2\tBo\t1\n"
 """One mated and one non-mated pair."""
@@ -30,11 +30,11 @@ def _put(path: Path) -> None:
 def pairs_of(folder: Path, text: str) -> list[Pair]:
     path = folder / "pairs.txt"
     path.write_text(text)
-    return read_pairs(path, read(folder))
+    return read_pairs(path, read_folder(folder))
 
 
 def test_a_folder_with_pictures_is_a_person(folder: Path) -> None:
-    found = read(folder)
+    found = read_folder(folder)
     assert found.persons == ("Ann_Lee", "Bo")
     assert [found.name(i) for i in range(5)] == [
         "Ann_Lee/a.png",
@@ -49,7 +49,7 @@ def test_a_folder_with_pictures_is_a_person(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere", "Bo"])
 def test_a_folder_without_persons_is_refused(name: str, folder: Path) -> None:
     with pytest.raises(NoPictures, match=r"folder"):
-        read(folder / name)
+        read_folder(folder / name)
 
 
 def test_pairs_are_named_as_lfw_names_them(folder: Path) -> None:
@@ -86,7 +86,7 @@ def test_pairs_that_are_none_are_refused_with_the_line(text: str, message: str, 
 def groups_of(folder: Path, text: str, encoding: str = "utf-8") -> tuple[LabelledFolder, dict[str, list[str | None]]]:
     path = folder / "labels.csv"
     path.write_bytes(text.encode(encoding))
-    return read(folder), read_groups(path, read(folder))
+    return read_folder(folder), read_groups(path, read_folder(folder))
 
 
 def test_groups_are_of_persons_or_of_pictures(folder: Path) -> None:
@@ -112,7 +112,7 @@ def test_labels_and_pairs_are_read_as_spreadsheets_write_them(encoding: str, fol
     assert found == {"city": [None, None, "Rome", "Rome", "Rome", "Oslo"]}
     path = folder / "pairs.txt"
     path.write_bytes(f"2\t1\r\nBo\t1\t10\r\nBo\t2\tZoë\t1\r\n{FOLD}".encode(encoding))
-    assert read_pairs(path, read(folder))[:2] == [Pair(2, 3, True, 0), Pair(4, 5, False, 0)]
+    assert read_pairs(path, read_folder(folder))[:2] == [Pair(2, 3, True, 0), Pair(4, 5, False, 0)]
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
@@ -132,13 +132,13 @@ def test_a_file_in_another_encoding_is_refused_with_the_line(encoding: str, line
     path = folder / "pairs.txt"
     path.write_bytes(f"2\t1\nBo\t1\t2\nZoë\t1\t2\n{FOLD}".encode(encoding))
     with pytest.raises(OperatorError, match=rf"line {line} of .*pairs\.txt is no UTF-8"):
-        read_pairs(path, read(folder))
+        read_pairs(path, read_folder(folder))
 
 
 def test_half_a_character_of_utf_16_is_refused(folder: Path) -> None:
     (folder / "labels.csv").write_bytes("person,city\nBo,Rome\n".encode("utf-16")[:-1])
     with pytest.raises(OperatorError, match=r"line 2 of .* is no UTF-16"):
-        read_groups(folder / "labels.csv", read(folder))
+        read_groups(folder / "labels.csv", read_folder(folder))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_name_that_is_no_utf_8_is_shown_with_its_bytes(folder: Path) -> None:
     person = folder / os.fsdecode(b"M\xfcller")
     person.mkdir()
     (person / os.fsdecode(b"M\xfcller_1.jpg")).write_bytes(b"here")
-    found = read(folder)
+    found = read_folder(folder)
     assert found.persons == ("Ann_Lee", "Bo", "M\\xfcller")
     assert found.name(5) == "M\\xfcller/M\\xfcller_1.jpg"
     assert found.files[5].read_bytes() == b"here"

@@ -8,14 +8,14 @@ from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import FACES, HOOKS
 from chalicelib.core.ports import Delete, Put, Update, absent, equals, exists
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from tests.support.fakes import FakeClock
 from tests.support.storage.meter import Meter, MeteredItems
 
 
 @pytest.fixture
 def items(tmp_path: Path) -> MeteredItems:
-    return MeteredItems(opened(Settings(storage=tmp_path), FakeClock()).items)
+    return MeteredItems(open_storage(Settings(storage=tmp_path), FakeClock()).items)
 
 
 def item(size: int, **more: str) -> dict[str, str]:
@@ -88,7 +88,7 @@ def test_of_what_is_called_side_by_side_the_longer_way_is_waited_for() -> None:
 
     def calls(*kinds: str) -> None:
         for kind in kinds:
-            meter.called(kind)
+            meter.count_call(kind)
 
     longer = meter.beside(lambda: calls("s3 get"))
     shorter = meter.beside(lambda: calls("dynamodb"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.core.templates import fused
+from chalicelib.core.templates import fuse_embeddings
 from tests.support.pictures.album import Album
 
 FEWEST = 5
@@ -33,7 +33,7 @@ def known(persons: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float
 def scores(rows: NDArray[np.float32], photos: int) -> list[float]:
     """Of each photo with the mean of so many others of the person, whichever they are."""
     return [
-        float(fused(rows[list(chosen)]) @ rows[probe])
+        float(fuse_embeddings(rows[list(chosen)]) @ rows[probe])
         for probe in range(len(rows))
         for chosen in combinations([one for one in range(len(rows)) if one != probe], photos)
     ]
@@ -60,4 +60,4 @@ def test_strangers_come_hardly_nearer_to_the_mean_than_to_the_nearest_photo(
 ) -> None:
     for name, rows in known.items():
         strangers = np.concatenate([others for other, others in persons.items() if other != name])
-        assert float((strangers @ fused(rows)).max()) < float((strangers @ rows.T).max()) + 0.01
+        assert float((strangers @ fuse_embeddings(rows)).max()) < float((strangers @ rows.T).max()) + 0.01

@@ -29,7 +29,7 @@ def measured(faces: Faces) -> Figures:
     seen = [PictureResult("", 1, 80.0, {"embed": 1.0}, row) for row in rows]
     seen[13] = PictureResult("no face was found", 0, 0.0, {}, None)
     decides = Rule(OperatingPoint(CURVE), Population(NO_ROWS, 0.0))
-    return figures.measured(folder, seen, decides, None, {})
+    return figures.measure_figures(folder, seen, decides, None, {})
 
 
 def test_one_person_under_two_names_is_named_and_nobody_else(measured: Figures) -> None:
@@ -63,5 +63,5 @@ def test_how_many_pictures_of_strangers_there_are_is_told(measured: Figures) -> 
 
 def _in_words(measured: Figures) -> str:
     text = io.StringIO()
-    Console(file=text, width=200).print(table.shown(table.sections(measured)))
+    Console(file=text, width=200).print(table.render_sections(table.sections(measured)))
     return text.getvalue()

@@ -18,8 +18,8 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 def test_the_visitor_book_equals_the_timeline_and_the_pages_say_its_figures(tmp_path: Path) -> None:
     files = run.draw(None, tmp_path / "week", run.last_week(datetime.now(UTC)))
     with service.running(tmp_path / "data") as running, Connection(running.url) as connection:
-        known = credentials.read(running.data)["shop"]
-        week = run.played(files, Sunmi(connection, known), V1(connection, known.api_key))
+        known = credentials.read_credentials(running.data)["shop"]
+        week = run.play_week(files, Sunmi(connection, known), V1(connection, known.api_key))
     assert week.differences == {}
     assert {one.group for one in week.expected} == {"stranger", "regular"}
     visitors, captures = len(week.expected), len(week.captures)
@@ -31,7 +31,7 @@ def test_the_visitor_book_equals_the_timeline_and_the_pages_say_its_figures(tmp_
 
 def test_a_book_that_differs_from_the_timeline_is_seen_to() -> None:
     week = {"1": Capture(MONDAY, "door", ("ann",)), "2": Capture(MONDAY + timedelta(hours=2), "door", ("ann",))}
-    expected = timeline.expected(list(week.values()))
+    expected = timeline.expect_entries(list(week.values()))
     assert [(one.group, len(one.arrivals)) for one in expected] == [("stranger", 2)]
     entry = run.book.BookEntry("7", "stranger", 1, MONDAY, (MONDAY,), (MONDAY,), frozenset({"1"}))
     assert len(run.book.differences(week, [entry], expected)["ann"]) == 4

@@ -19,11 +19,11 @@ import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib.core.audit import Entry, Verified, absorbed, head_of, with_absorbed
+from chalicelib.core.audit import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
 from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
 from chalicelib.core.model import Tenant
 from chalicelib.core.signing import fingerprint
-from chalicelib.core.values import counted, moment, moment_of_text, time_text
+from chalicelib.core.values import format_count, moment, moment_of_text, time_text
 from chalicelib.services import Services
 from regulars.errors import OperatorError
 
@@ -94,7 +94,7 @@ def since(entries: Iterable[Entry], begin: datetime) -> Since:
 
 def _of_parts(said: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
     """Return the entries about faces, and about those that became a part of them."""
-    whole = {faceid: with_absorbed([faceid], partial(absorbed, entries)) for faceid in said}
+    whole = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in said}
     return {part: said[faceid] for faceid, parts in whole.items() for part in parts} | said
 
 
@@ -107,21 +107,21 @@ def done_again(services: Services, file: Path, begin: datetime, key: str | None)
     from chalicelib.services.audit.audit import verified_export
 
     def key_of(name: str) -> str:
-        own = services.audit.signing.public_keys(services.tenants.named(name).name)
+        own = services.audit.signing.public_keys(services.tenants.get_by_name(name).name)
         return key or fingerprint(own.current)
 
     with file.open(encoding="utf-8", errors="replace") as lines:
         seen, entries = verified_export(lines, key_of)
     if seen.findings:
         raise OperatorError(f"{file} is not as it was signed: {seen.findings[0]}")
-    tenant = services.tenants.named(head_of(seen.last).tenant)
-    for line in chain(_changed(services, tenant, since(entries, begin)), _unknown(seen)):
+    tenant = services.tenants.get_by_name(head_of(seen.last).tenant)
+    for line in chain(_apply_changes(services, tenant, since(entries, begin)), _unknown(seen)):
         yield f"{tenant.name}: {line}"
 
 
-def _changed(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
+def _apply_changes(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
     """Lift before deleting, since a held face cannot be deleted; then hold and restrict the faces that are left."""
-    yield from _marked(services, tenant, found, are_set=False)
+    yield from _apply_marks(services, tenant, found, are_set=False)
     for faceid in services.faces.by_id(tenant, list(found.deleted), restricted=True) if found.deleted else ():
         try:
             services.deletion.of_faces(tenant, [faceid], by="operator")
@@ -132,10 +132,10 @@ def _changed(services: Services, tenant: Tenant, found: Since) -> Iterator[str]:
         with suppress(FaceNotFound, ConsentNotFound):
             services.consents.withdraw(tenant, faceid)
             yield f"the consent of {faceid} is withdrawn"
-    yield from _marked(services, tenant, found, are_set=True)
+    yield from _apply_marks(services, tenant, found, are_set=True)
 
 
-def _marked(services: Services, tenant: Tenant, found: Since, *, are_set: bool) -> Iterator[str]:
+def _apply_marks(services: Services, tenant: Tenant, found: Since, *, are_set: bool) -> Iterator[str]:
     """Set, or lift, the holds and the restrictions of which the last word says so."""
     for marks, wanted, word in (
         (services.faces.holds, found.holds, "held"),
@@ -150,7 +150,8 @@ def _marked(services: Services, tenant: Tenant, found: Since, *, are_set: bool) 
 
 def _unknown(seen: Verified) -> Iterator[str]:
     if seen.erased:
-        yield f"{counted(len(seen.erased), 'erasure', 'erasures')} took entries away: erase again by their receipts"
+        erasures = format_count(len(seen.erased), "erasure", "erasures")
+        yield f"{erasures} took entries away: erase again by their receipts"
     last = None if seen.last is None else head_of(seen.last)
     if last is not None:
         yield f"what was done from {time_text(moment(last.hour))[:13]}:59 on is not in this export"

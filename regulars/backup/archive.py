@@ -130,7 +130,7 @@ def reading(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
         raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
 
 
-def checked(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
+def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
     """Compare every byte of the file with its manifest, and return that. `judge` says what is wrong with a format.
 
     Raises DamagedFile if they differ, OperatorError if the data is of another format, and OSError.
@@ -149,11 +149,11 @@ def checked(path: Path, judge: Callable[[str, object], str | None] = wrong_forma
                 found[member.name] = Entry(member.size, digest.hexdigest())
     except (tarfile.TarError, ValueError, EOFError, RecursionError) as error:
         raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
-    return _agreed(path, manifest, found, judge)
+    return _check_manifest(path, manifest, found, judge)
 
 
-def unpacked(path: Path, into: Path) -> None:
-    """Write all entries below the folder `into`, durably. Call `checked` first."""
+def unpack_file(path: Path, into: Path) -> None:
+    """Write all entries below the folder `into`, durably. Call `check_file` first."""
     with reading(path, "r|") as tar:
         for member, content in _members(tar):
             if member.name == MANIFEST:
@@ -205,7 +205,7 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
         yield member, content
 
 
-def _agreed(
+def _check_manifest(
     path: Path, manifest: Any, found: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
     if not isinstance(manifest, dict):

@@ -52,7 +52,7 @@ def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
         raise OperatorError("a box keeps no earlier time: restore a backup of then, or name a stage")
     folder.require_data(data)
     # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
-    with folder.locked(data / BACKUP_LOCK), scratch(data / BACKUP) as place:
+    with folder.hold_lock(data / BACKUP_LOCK), scratch(data / BACKUP) as place:
         stage = place / "copy"
         stage.mkdir(mode=0o700)
         _take_complete(data, stage)
@@ -90,7 +90,7 @@ def _take_complete(data: Path, stage: Path) -> None:
 def _take(data: Path, stage: Path) -> None:
     _link_objects(data, stage)
     # A process that makes or rotates keys holds this lock until both the database and the file have changed.
-    with folder.locked(data / credentials.LOCK):
+    with folder.hold_lock(data / credentials.LOCK):
         _copy_database(data / DATABASE, stage / DATABASE)
         (stage / credentials.FILE).unlink(missing_ok=True)
         with suppress(FileNotFoundError):
@@ -147,10 +147,10 @@ def _missing(stage: Path) -> list[str]:
     with scratch(stage.with_name("look")) as place:
         shutil.copyfile(stage / DATABASE, place / DATABASE)
         with closing(SqliteItemStore(place / DATABASE, keys.TABLES)) as items:
-            return [key for key in _named(items) if not (stage / "blobs" / key).is_file()]
+            return [key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()]
 
 
-def _stored(pictures: Iterable[Picture]) -> Iterator[str]:
+def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
     """Yield the keys of kept pictures and of their thumbnails."""
     for picture in pictures:
         if picture.key:
@@ -159,14 +159,14 @@ def _stored(pictures: Iterable[Picture]) -> Iterator[str]:
                 yield keys.thumbnail(picture.key)
 
 
-def _named(items: ItemStore) -> Iterator[str]:
+def _list_blob_keys(items: ItemStore) -> Iterator[str]:
     for tenant in every(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant_from(tenant).name
         for face in every(items, keys.FACES, name):
-            yield from _stored(face_from(face).pictures)
+            yield from _list_picture_keys(face_from(face).pictures)
         for merge in every(items, keys.MERGES, name):
             found = merge_from(merge)
-            yield from _stored(found.kept.face.pictures) if found.is_active and found.kept else ()
+            yield from _list_picture_keys(found.kept.face.pictures) if found.is_active and found.kept else ()
         for pointer in every(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
             yield pointer["snapshots"][-1]
             yield keys.base_of_snapshot(pointer["snapshots"][-1])
@@ -191,14 +191,14 @@ def restore(
         return cloud_backup.restore(settings, data, file, begin)
     data = data.absolute()
     _require_free(data)
-    manifest = archive.checked(file)
+    manifest = archive.check_file(file)
     if DATABASE not in manifest.entries:
         raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
     _require_known(file, manifest.entries)
     data.parent.mkdir(parents=True, exist_ok=True)
     with scratch(data.with_name(f".{data.name}.restoring")) as stage:
         folder.keep_out_of_git(stage)
-        archive.unpacked(file, stage)
+        archive.unpack_file(file, stage)
         if mark:
             folder.write_durably(stage / MARK, mark)
         if data.exists():

@@ -29,7 +29,7 @@ from chalicelib.core.ports import BlobStore, Item, Storage
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 
@@ -48,7 +48,7 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
 
     Raises OperatorError if tables cannot be restored to a point in time, and leaves no file then.
     """
-    client, blobs = aws_client("dynamodb"), opened(settings, SystemClock())
+    client, blobs = aws_client("dynamodb"), open_storage(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.writing(path) as writer:
         place = Path(folder, "one")
         _add_objects(writer, blobs, _tenants(_items(storage.table_prefix)), place)
@@ -77,15 +77,15 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
 
     Raises OperatorError if a table is not empty or the data is of another format, DamagedFile; both before any write.
     """
-    items, blobs = _items(storage.table_prefix), opened(settings, SystemClock())
-    manifest = archive.checked(file)
+    items, blobs = _items(storage.table_prefix), open_storage(settings, SystemClock())
+    manifest = archive.check_file(file)
     if f"{ITEMS}/{keys.TENANTS.name}.jsonl" not in manifest.entries:
         raise DamagedFile(f"{file} is the backup of one box: restore it with --data")
     for table in keys.TABLES:
         if next(items.scan(table), None) is not None:
             raise OperatorError(f"{storage.table_prefix}{table.name} is not empty: restore into a stage that is new")
     with tempfile.TemporaryDirectory() as folder:
-        archive.unpacked(file, Path(folder))
+        archive.unpack_file(file, Path(folder))
         begin()
         # Objects first, so that no record ever names an object that is not there.
         for name, store in (("blobs", blobs.blobs), ("captures", blobs.uploads)):

@@ -16,7 +16,7 @@ from chalicelib.adapters.witness import documents_at
 from chalicelib.core.erasures import RECEIPTS, receipt_name
 from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.signing import canonical_json
-from chalicelib.core.values import counted
+from chalicelib.core.values import format_count
 from chalicelib.services import Services
 from chalicelib.services.erasure.again import Receipt, receipt_of
 from regulars import folder
@@ -49,7 +49,7 @@ def write_beside(services: Services, place: Path) -> int:
     return len(documents)
 
 
-def read(places: Iterable[str]) -> list[Receipt]:
+def read_receipts(places: Iterable[str]) -> list[Receipt]:
     """Read the receipts in these places: files, folders, buckets. Raises DamagedFile, OperatorError."""
     found: dict[str, Receipt] = {}
     for place in places:
@@ -89,7 +89,7 @@ def _receipt(name: str, data: bytes) -> Receipt | None:
         raise DamagedFile(f"{name} is not as it was signed: {error}") from error
 
 
-def marked(places: Sequence[str]) -> str:
+def format_mark(places: Sequence[str]) -> str:
     """Return what the mark of a restored folder says."""
     return json.dumps({"receipts": list(places)}) + "\n"
 
@@ -107,8 +107,8 @@ def redo(services: Services, receipts: Iterable[Receipt], trusted: Collection[st
 
     May be cut off anywhere and repeated. Raises InvalidInput if somebody else signed a receipt.
     """
-    from regulars.privacy import waited
-    from regulars.tenants.erasing import finished
+    from regulars.privacy import wait_for_erasures
+    from regulars.tenants.erasing import finish_erasure
 
     again = services.erasure.again
     unknown = again.unknown(receipts)
@@ -116,12 +116,12 @@ def redo(services: Services, receipts: Iterable[Receipt], trusted: Collection[st
     for one in unknown:
         if one.is_of_tenant:
             again.begin_tenant(one, trusted)
-            finished(services, one.tenant)
+            finish_erasure(services, one.tenant)
             yield f"{one.tenant}: the whole tenant is erased again"
     people = {name: again.people(name) for name in {one.tenant for one in unknown} - of_tenants}
     begun = [(one, again.begin(one, people[one.tenant], trusted)) for one in unknown if one.tenant in people]
     for receipt, ids in begun:
-        waited(services, services.tenants.named(receipt.tenant), ids, alone=True)
+        wait_for_erasures(services, services.tenants.get_by_name(receipt.tenant), ids, alone=True)
     _finish_others(services)
     for receipt, ids in begun:
         again.end(receipt)
@@ -134,11 +134,11 @@ def redo(services: Services, receipts: Iterable[Receipt], trusted: Collection[st
 
 def _finish_others(services: Services) -> None:
     """Finish erasures that a redo began which was cut off, or that had begun at the backup's time."""
-    from regulars.privacy import waited
+    from regulars.privacy import wait_for_erasures
 
     for tenant in services.tenants.all():
-        left = [one.id for one in services.erasure.records.unfinished(tenant.name) if one.erases]
-        waited(services, tenant, left, alone=True)
+        left = [one.id for one in services.erasure.records.list_unfinished(tenant.name) if one.erases]
+        wait_for_erasures(services, tenant, left, alone=True)
 
 
 def require_done(services: Services, data: Path) -> None:
@@ -164,6 +164,6 @@ def require_done(services: Services, data: Path) -> None:
     if open_now:
         which = ", ".join(map(str, open_now[:3])) + (" and others" if len(open_now) > 3 else "")
         raise OperatorError(
-            f"{data} has {counted(len(open_now), 'erasure', 'erasures')} less than the witness knows: {which}. Was it "
-            f"restored? {command} does them again, and then it is served"
+            f"{data} has {format_count(len(open_now), 'erasure', 'erasures')} less than the witness knows: {which}. "
+            f"Was it restored? {command} does them again, and then it is served"
         )

@@ -61,7 +61,7 @@ class Plan(Struct, frozen=True):
     removed: Probe | None
 
 
-def read(folder: Path) -> Album:
+def read_folder(folder: Path) -> Album:
     """Read a folder of pictures. Names come from labels.csv, else as an import takes them.
 
     Raises NoPictures if the folder has no pictures of people.
@@ -69,7 +69,7 @@ def read(folder: Path) -> Album:
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder")
     if (folder / LABELS).is_file():
-        album = _labelled(folder)
+        album = _read_labelled_folder(folder)
     else:
         found = of_folder(folder)
         people = {person.name: [photo for photo in person.photos if _is_read(photo.name)] for person in found.people}
@@ -100,7 +100,7 @@ def plan(album: Album) -> Plan:
     )
 
 
-def _labelled(folder: Path) -> Album:
+def _read_labelled_folder(folder: Path) -> Album:
     people: dict[str, list[Photo]] = {}
     nobody: list[Probe] = []
     several: list[Probe] = []
@@ -146,7 +146,7 @@ _WIDE_PX = (1920, 1080)
 _STRIP_HEIGHT_PX = 480
 
 
-def opened(data: bytes) -> Image.Image:
+def open_picture(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data))
     except OSError as error:
@@ -170,7 +170,7 @@ def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
 def side_by_side(photos: Sequence[bytes]) -> bytes:
     """Make one JPEG of the pictures in a row, cropped to portraits of equal size. The crop keeps the top: the heads."""
     tiles = [
-        ImageOps.fit(upright(opened(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0))
+        ImageOps.fit(upright(open_picture(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0))
         for data in photos
     ]
     strip = Image.new("RGB", (sum(tile.width for tile in tiles), _STRIP_HEIGHT_PX))
@@ -181,4 +181,4 @@ def side_by_side(photos: Sequence[bytes]) -> bytes:
 
 def wide(data: bytes) -> bytes:
     """Make a JPEG of the picture as wide as a camera's, with grey at its sides."""
-    return jpeg(ImageOps.pad(upright(opened(data)), _WIDE_PX, color="#777"), side_px=_WIDE_PX[0])
+    return jpeg(ImageOps.pad(upright(open_picture(data)), _WIDE_PX, color="#777"), side_px=_WIDE_PX[0])

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image, ImageEnhance, ImageOps
 
 from regulars import libraries
-from regulars.demo.album import LABELS, jpeg, opened, side_by_side, upright
+from regulars.demo.album import LABELS, jpeg, open_picture, side_by_side, upright
 from regulars.errors import NoPictures
 from regulars.libraries import Package, PackageUnavailable
 
@@ -111,20 +111,20 @@ def _write(target: Path, contents: Mapping[str, bytes]) -> None:
     for name, people, notes, sources in _PICTURES:
         file = target / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(_drawn([contents[source] for source in sources], varied="made=" in notes))
+        file.write_bytes(_draw_picture([contents[source] for source in sources], varied="made=" in notes))
         labels.append(f"{name},{people},{len(sources) if people else 0},{notes}")
     (target / LABELS).write_text("\n".join([*labels, ""]), encoding="utf-8")
     shutil.copyfile(_ABOUT, target / "SOURCES.md")
 
 
-def _drawn(sources: list[bytes], *, varied: bool) -> bytes:
+def _draw_picture(sources: list[bytes], *, varied: bool) -> bytes:
     if len(sources) > 1:
         return side_by_side(sources)
-    return _varied(sources[0]) if varied else jpeg(upright(opened(sources[0])), side_px=_LONG_PX)
+    return _vary_picture(sources[0]) if varied else jpeg(upright(open_picture(sources[0])), side_px=_LONG_PX)
 
 
-def _varied(data: bytes) -> bytes:
+def _vary_picture(data: bytes) -> bytes:
     """Make a picture as if of another day: mirrored, tilted, darker, compressed again."""
-    picture = ImageOps.mirror(upright(opened(data)))
+    picture = ImageOps.mirror(upright(open_picture(data)))
     tilted = picture.rotate(8, resample=Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
     return jpeg(ImageEnhance.Brightness(tilted).enhance(0.7), side_px=_LONG_PX, quality=70)

@@ -30,7 +30,7 @@ from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
 from regulars.demo.story import IDENTIFY, Part, Step, Story, steps_of
 from regulars.errors import OperatorError
-from regulars.options import opened
+from regulars.options import open_services
 from regulars.serve import service
 from regulars.serve.service import Service
 from regulars.tenants import credentials
@@ -51,7 +51,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
         with service.running(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             with Connection(running.url) as connection:
-                v1 = V1(connection, credentials.read(running.data)[TENANT].api_key)
+                v1 = V1(connection, credentials.read_credentials(running.data)[TENANT].api_key)
                 steps = [*track(Story(v1).play(plan), "it is at work", steps_of(plan), console=console, transient=True)]
                 console.print(table(steps, labelled=shown.labelled))
                 console.print("strangers are kept: the story is how one of them becomes a regular", soft_wrap=True)
@@ -67,13 +67,13 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
 
 def _pack(data: Path, models: Path | None) -> Pack:
     """Return the pack that the service took, which reads no file of settings."""
-    settings = configuration.read({"data": data, "models": models}, os.environ, Path(os.devnull)).settings
+    settings = configuration.read_settings({"data": data, "models": models}, os.environ, Path(os.devnull)).settings
     return packs.find(settings.models, settings.pack)
 
 
 def find_pictures(photos: Path | None) -> Album:
     """Read the folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
-    return album.read(photos or registry_photos.folder())
+    return album.read_folder(photos or registry_photos.folder())
 
 
 def stay(running: Service, console: Console) -> None:
@@ -186,8 +186,8 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
 
 def invitation(running: Service) -> str:
     """Make a link that signs in, and say how to get another."""
-    with closing(opened(Settings(storage=running.data))) as services:
-        made = link(services, services.tenants.named(TENANT), FIRST, running.url)
+    with closing(open_services(Settings(storage=running.data))) as services:
+        made = link(services, services.tenants.get_by_name(TENANT), FIRST, running.url)
     another = f"regulars console --tenant {TENANT} --data {running.data}"
     return (
         f"see who came, in the console (the link signs in once, within ten minutes):\n  {made}\nanother link: {another}"

@@ -64,7 +64,9 @@ class Story:
 
     def _enrol(self, probe: Probe) -> Step:
         (person,) = probe.names
-        done = self._asked("POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": shown_name(person)})
+        done = self._send_request(
+            "POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": shown_name(person)}
+        )
         if done.status == 201:
             self._people[done.json["id"]] = person
         answer = f"enrolled as {person}" if done.status == 201 else _refusal(done)
@@ -72,7 +74,7 @@ class Story:
 
     def _search(self, part: Part, probe: Probe) -> Step:
         """Search all faces of a picture. The answer is right if it names exactly the enrolled on it."""
-        found = self._asked("POST", f"/v1/{IDENTIFY}", _picture(probe.photo))
+        found = self._send_request("POST", f"/v1/{IDENTIFY}", _picture(probe.photo))
         if found.status != 200:
             return Step(part, IDENTIFY, probe.photo.name, _refusal(found), False, found.elapsed_ms)
         faces = found.json["faces"]
@@ -86,12 +88,12 @@ class Story:
 
     def _delete(self, person: str) -> Step:
         faceid = next(id_ for id_, one in self._people.items() if one == person)
-        done = self._asked("DELETE", f"/v1/faces/{faceid}")
+        done = self._send_request("DELETE", f"/v1/faces/{faceid}")
         if right := done.status == 204:
             del self._people[faceid]
         return Step(Part.DELETE, "faces", person, "deleted" if right else _refusal(done), right, done.elapsed_ms)
 
-    def _asked(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:
+    def _send_request(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:
         """Ask, and once more a second later if that was too many questions a second."""
         while (reply := self._v1.reply(method, path, sent)).status == 429:
             time.sleep(1)

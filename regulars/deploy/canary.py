@@ -16,13 +16,13 @@ def add_canary(stage: str, parameters: Mapping[str, str]) -> None:
     from chalicelib.core.model import Profile
     from chalicelib.core.tenant_settings import TenantSettings
     from regulars.deploy.deploy import stops
-    from regulars.options import opened, settings_of
+    from regulars.options import open_services, settings_of
 
     name = parameters.get("CanaryTenant", "")
     if not name or stops(parameters):
         return
     try:
-        with closing(opened(settings_of(stage=stage))) as services:
+        with closing(open_services(settings_of(stage=stage))) as services:
             services.tenants.add(name, Profile.CAMERA, TenantSettings(time_zone="UTC"))
             print(f"made the tenant {name}, as which the canary asks: enrol nobody in it")
     except TenantExists:

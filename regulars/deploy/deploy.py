@@ -21,7 +21,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.cost import table
-from regulars.deploy.package import ARCHIVE, TEMPLATE, packaged, shipped_packs
+from regulars.deploy.package import ARCHIVE, TEMPLATE, package_checkout, shipped_packs
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 
@@ -177,7 +177,7 @@ def plan(
         shipped = shipped_packs(models, names, os.environ)
     except MissingModel as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
-    made = packaged(architecture, python, models, shipped)
+    made = package_checkout(architecture, python, models, shipped)
     template = json.loads((made / TEMPLATE).read_text(encoding="utf-8"))
     require_parameters(template, parameters)
     return Plan(stack, made / ARCHIVE, template, parameters, shipped)
@@ -205,7 +205,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     The record of a failed first deployment is removed before that, if `agree` returns True for it, too. Raises
     NotDeployed.
     """
-    if not _cleared(plan, account, agree):
+    if not _clear_failed_record(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
         return False
     concurrency = account.concurrency()
@@ -254,7 +254,7 @@ def _warnings(plan: Plan, given: Mapping[str, str], account: Account) -> Iterato
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"
 
 
-def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
+def _clear_failed_record(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
     """Remove the record that a failed first deployment left, if `agree` returns True. Tell whether none is left."""
     if not account.failed_before(plan.stack, plan.tables):
         return True

@@ -45,7 +45,7 @@ def options_of_packs(models: Path | None, names: Sequence[str], environ: Mapping
     return [*options, "--models", str(folder.resolve())] if folder else options
 
 
-def packaged(architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
+def package_checkout(architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
     """Package the checkout as `make package` does, and return the folder of it. Raises NotDeployed."""
     if not (_CHECKOUT / "infra" / "package.py").is_file():
         raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")

@@ -141,7 +141,7 @@ class Account:
                 "MonitoringTimeInMinutes": WATCHED_MINUTES if triggers else 0,
             },
         )
-        return self._described(Change(self._formation, stack, name, new, silent))
+        return self._wait_for_change(Change(self._formation, stack, name, new, silent))
 
     def _guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         """Return the ARNs of the alarms that guard an update, and of each alarm why it does not; "": it does.
@@ -164,7 +164,7 @@ class Account:
             yield from page["StackResourceSummaries"]
 
     @contextmanager
-    def stopped(self, stack: str) -> Iterator[None]:
+    def stop_functions(self, stack: str) -> Iterator[None]:
         """Let no function of a stack run while the block lasts. If the block fails, they stay stopped."""
         functions = self._session.client("lambda")
         kind = "AWS::Lambda::Function"
@@ -218,7 +218,7 @@ class Account:
             return None
         return table
 
-    def _described(self, change: Change) -> Change | None:
+    def _wait_for_change(self, change: Change) -> Change | None:
         from botocore.exceptions import WaiterError
 
         named = {"StackName": change.stack, "ChangeSetName": change.name}

@@ -18,12 +18,12 @@ def settings(stage: str) -> dict[str, str]:
     return account.settings(stack)
 
 
-def stopped(stage: str | None) -> AbstractContextManager[None]:
+def stop_functions(stage: str | None) -> AbstractContextManager[None]:
     """Let no function of a stage run while a block lasts, or for good if it fails. None: of a box, whose are none."""
     if stage is None:
         return nullcontext()
     account, stack = _account_and_stack(stage)
-    return account.stopped(stack)
+    return account.stop_functions(stack)
 
 
 def _account_and_stack(stage: str) -> tuple[Account, str]:

@@ -28,7 +28,7 @@ def read_keys(path: Path | None) -> Keys:
 
 def check(name: str, url: str, keys: Keys) -> Iterator[Finding]:
     """Send one call of each kind, and the first that has a body once more with a slash too many."""
-    dialect, parts = dialects.named(name), urlsplit(url)
+    dialect, parts = dialects.find_dialect(name), urlsplit(url)
     service = f"{parts.scheme}://{parts.netloc}"
     base = parts.path.rstrip("/")
     try:
@@ -43,7 +43,7 @@ def check(name: str, url: str, keys: Keys) -> Iterator[Finding]:
                 yield well(one.subject, f"{one.method} {one.path} is answered as the client expects")
             else:
                 yield failed(
-                    one.subject, f"{one.method} {one.path} is answered with HTTP {reply.status}: {_said(reply)}"
+                    one.subject, f"{one.method} {one.path} is answered with HTTP {reply.status}: {_reason_of(reply)}"
                 )
         told = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get("x-regulars-time")
         if told and abs(late_s := int(told) / 1000 - time.time()) > _LATE_S:
@@ -51,7 +51,7 @@ def check(name: str, url: str, keys: Keys) -> Iterator[Finding]:
     yield well("limits", dialect.limits)
 
 
-def _said(reply: Reply) -> str:
+def _reason_of(reply: Reply) -> str:
     answer = reply.json if isinstance(reply.json, dict) else {}
     names = ("message", "Message", "msg", "error", "ERROR_MSG", "detail")
     found = next((str(answer[name]) for name in names if answer.get(name)), None)

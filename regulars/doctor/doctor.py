@@ -42,7 +42,7 @@ from regulars.doctor.machine import (
     warning,
     well,
 )
-from regulars.options import opened
+from regulars.options import open_services
 from regulars.privacy import options_for
 
 MOST = 1000
@@ -72,7 +72,7 @@ def check_files(pack: Pack) -> Iterator[Finding]:
 def check_book(settings: Settings) -> Iterator[Finding]:
     """Open the book and check all its pages, models, cameras, hooks, retention and notices."""
     try:
-        with closing(opened(settings)) as services:
+        with closing(open_services(settings)) as services:
             if (damage := services.ports.storage.damage()) is not None:
                 yield failed("book", f"{DAMAGED} ({damage})")
             tenants = services.tenants.all()
@@ -160,7 +160,7 @@ def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding
         yield warning("hooks", f"{named}: events {said} (the last: {last}): {mend}")
 
 
-def printed(found: Iterable[Finding]) -> int:
+def print_findings(found: Iterable[Finding]) -> int:
     """Print findings; return the exit code."""
     worst = 0
     for level, subject, says in found:
@@ -176,7 +176,7 @@ def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
         its = found = read()
         data = found.settings.storage
         assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
-        running = folder.served(data)
+        running = folder.find_server(data)
         if running and running.settings:
             its = of_lines(running.settings, data / folder.LOCK)
         settings, serving = replace(its.settings, storage=data), its.serving

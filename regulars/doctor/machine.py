@@ -299,7 +299,7 @@ def check_certificate(serving: ServeSettings, public_url: str | None, now: datet
         return
     shown = x509.load_pem_x509_certificate(serving.tls_cert.read_bytes())
     yield _ending(serving.tls_cert, shown, now)
-    yield _named(shown, public_url)
+    yield _check_names(shown, public_url)
 
 
 def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
@@ -341,7 +341,7 @@ def _ending(chain: Path, shown: x509.Certificate, now: datetime) -> Finding:
     return well("tls", ends)
 
 
-def _named(shown: x509.Certificate, public_url: str | None) -> Finding:
+def _check_names(shown: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
     own = [each.value for each in shown.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
     names = [str(one.value) for all_ in own for one in all_ if isinstance(one, x509.DNSName | x509.IPAddress)]

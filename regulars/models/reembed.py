@@ -17,7 +17,7 @@ from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.options import chosen, opened
+from regulars.options import find_tenants, open_services
 
 
 def run(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_only: bool) -> int:
@@ -27,15 +27,15 @@ def run(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_on
     data folder, TenantNotFound.
     """
     lost = 0
-    with closing(opened(settings)) as services:
+    with closing(open_services(settings)) as services:
         new = FacePipeline(packs.find(settings.models, pack_name))
         new.load()
-        for tenant in chosen(services, names):
+        for tenant in find_tenants(services, names):
             old = services.tenant_vision.of(tenant.model)
             if estimate_only or old.model != new.model:
                 print(_to_do(services, tenant.name, old, new), flush=True)
             if not estimate_only:
-                outcome = _changed(services, tenant.name, old, new)
+                outcome = _change_model(services, tenant.name, old, new)
                 _print(tenant.name, outcome)
                 lost += len(outcome.lost)
     return 1 if lost else 0
@@ -51,7 +51,7 @@ def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> s
     return f"{tenant}: {left.faces} faces{duration}; reads {left.pictures} pictures"
 
 
-def _changed(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:
+def _change_model(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:
     with Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{tenant} to {new.model}", total=None)
 

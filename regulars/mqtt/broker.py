@@ -80,7 +80,7 @@ class Broker:
             except (OSError, ssl.SSLError) as error:
                 raise OperatorError(f"--ca-file {ca} cannot be used: {error}") from error
         self._confirmed: deque[int] = deque()
-        self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
+        self._client.on_connect, self._client.on_disconnect = self._handle_connect, self._handle_disconnect
         why = ", or its certificate is not trusted" if address.tls else ""
         self._client.on_connect_fail = lambda *_: self._say(
             logging.WARNING, f"cannot be reached{why}; it is tried again"
@@ -121,12 +121,12 @@ class Broker:
         """Send a message, or have it wait for the connection; return the number by which it is confirmed."""
         return self._client.publish(topic, payload, QOS, retain=retain).mid
 
-    def confirmed(self) -> Iterator[int]:
+    def take_confirmations(self) -> Iterator[int]:
         """Yield the numbers of the messages that the broker has confirmed since the last call."""
         while self._confirmed:
             yield self._confirmed.popleft()
 
-    def _connected(self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any) -> None:
+    def _handle_connect(self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any) -> None:
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
             return
@@ -136,7 +136,9 @@ class Broker:
         self.connections += 1
         self._say(logging.INFO, "is connected")
 
-    def _disconnected(self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any) -> None:
+    def _handle_disconnect(
+        self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any
+    ) -> None:
         if reason.is_failure:
             self._say(logging.WARNING, f"has gone ({reason}); what is not confirmed is sent when it is back")
 

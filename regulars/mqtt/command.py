@@ -79,7 +79,7 @@ def mqtt(
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
     for library in ("httpx", "stamina"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    with Access(url, key_file, patience_s=_PATIENCE_S).opened() as service:
+    with Access(url, key_file, patience_s=_PATIENCE_S).open_client() as service:
         from regulars_client.connection import secret_in
 
         from regulars.mqtt.bridge import run

@@ -85,7 +85,7 @@ class _Listed(Struct):
 
 def read_event(payload: bytes) -> Seen | None:
     """Read a message at frigate/events; None: no person of whom there is a picture. Raises NotFrigates."""
-    message = _read(payload, _Message)
+    message = _read_json(payload, _Message)
     after = message.after
     if after.label != "person" or not after.has_snapshot or after.false_positive:
         return None
@@ -95,7 +95,7 @@ def read_event(payload: bytes) -> Seen | None:
 
 def read_events(body: bytes) -> list[Seen]:
     """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
-    listed: Sequence[_Listed] = _read(body, list[_Listed])
+    listed: Sequence[_Listed] = _read_json(body, list[_Listed])
     return [
         Seen(one.id, one.camera, (one.data and one.data.snapshot_frame_time) or one.start_time, ended=True)
         for one in listed
@@ -103,7 +103,7 @@ def read_events(body: bytes) -> list[Seen]:
     ]
 
 
-def _read(data: bytes, shape: type[_Shape]) -> _Shape:
+def _read_json(data: bytes, shape: type[_Shape]) -> _Shape:
     try:
         return msgspec.json.decode(data, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -120,19 +120,19 @@ class Frigate:
     def snapshot(self, event: str) -> bytes:
         """Return the best picture of a person so far, cut out, without Frigate's drawings."""
         query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
-        return self._asked("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
+        return self._send_request("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
 
     def ended_since(self, at: float) -> list[Seen]:
         """Return the people of whom there are pictures, and who have gone since `at`. Raises NotFrigates."""
         query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": at}
-        return read_events(self._asked("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
+        return read_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
 
     def label(self, event: str, name: str, score: float) -> None:
         """Say who it is. `score` is told as more than 0 and at most 1, which Frigate wants."""
         body = {"subLabel": name[:LONGEST_SUB_LABEL], "subLabelScore": round(min(1.0, max(0.001, score)), 3)}
-        self._asked("POST", f"events/{event}/sub_label", MOST_BYTES, body)
+        self._send_request("POST", f"events/{event}/sub_label", MOST_BYTES, body)
 
-    def _asked(self, method: str, path: str, most: int, body: dict[str, object] | None = None) -> bytes:
+    def _send_request(self, method: str, path: str, most: int, body: dict[str, object] | None = None) -> bytes:
         try:
             answer = self._http.request(
                 method, f"{self._url}/api/{path}", json=body, preload_content=False, redirect=False

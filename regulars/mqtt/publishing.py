@@ -81,7 +81,7 @@ class Publisher:
         return CONFIRMED_S if self._waiting else EVERY_S
 
     def _acknowledge(self) -> None:
-        for number in self._broker.confirmed():
+        for number in self._broker.take_confirmations():
             event = self._waiting.pop(number, None)
             if event is not None:
                 self._done.append(event)

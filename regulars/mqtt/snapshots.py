@@ -124,7 +124,7 @@ class Snapshots:
         with self._lock:
             return [due for due in self._due.values() if due.at <= time.monotonic()]
 
-    def _done(self, due: _Due) -> None:
+    def _forget_due(self, due: _Due) -> None:
         """Forget what is due, unless there is something newer by now."""
         with self._lock:
             if self._due.get(due.seen.event) is due:
@@ -158,7 +158,7 @@ class Snapshots:
         due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
         person = self._person(seen.event)
         if seen.at in person.times or (len(person.times) >= MOST_PICTURES and not seen.ended):
-            self._done(due)
+            self._forget_due(due)
             return
         try:
             picture = self._frigate.snapshot(seen.event)
@@ -173,7 +173,7 @@ class Snapshots:
                 self._labels.append(_Label(seen.event, capture.id, capture.camera, until))
         person.digest = digest
         person.times.add(seen.at)
-        self._done(due)
+        self._forget_due(due)
 
     def _without_picture(self, due: _Due, error: Refused) -> None:
         due.tries += 1
@@ -182,7 +182,7 @@ class Snapshots:
             return
         if due.seen.ended:
             _log.warning("%s: there is no picture of this person: %s", due.seen.camera, error)
-        self._done(due)
+        self._forget_due(due)
 
     def _capture(self, seen: Seen, picture: bytes) -> models.Capture | None:
         """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""

@@ -52,7 +52,7 @@ class Application:
         exchange = Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())
         try:
-            with logs.observed("api") as this:
+            with logs.observe_invocation("api") as this:
                 telemetry.of_route(scope["method"], "-")  # until its route is known
                 response = await self._response(scope, exchange)
                 this.status = response.status
@@ -87,7 +87,7 @@ class Application:
             request = _request(scope, self._proxies)
         except ValueError as error:
             exchange.is_last = True
-            telemetry.answered(BAD_REQUEST, BAD_REQUEST)
+            telemetry.report_error_code(BAD_REQUEST, BAD_REQUEST)
             return message(400, f"Bad Request: {error}")
         exchange.sender = request.client
         telemetry.of_address(request.client)

@@ -70,7 +70,7 @@ class Tenants:
         self._proved: OrderedDict[tuple[object, ...], tuple[str, float]] = OrderedDict()
         """By claim: its tenant, and until when that is sure. A signature's has the sender, too."""
 
-    def read(self, request: Request) -> CallerHint:
+    def read_claim(self, request: Request) -> CallerHint:
         """Read the claim in a head, or in a whole request. A signed path was checked already."""
         if request.path.startswith((PREFIX, PICTURES_PREFIX)):
             return CallerHint(request.path.split("/")[2])

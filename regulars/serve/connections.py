@@ -130,7 +130,7 @@ class Connection(H11Protocol):
         self.enter(Phase.HEAD)
         self._limiter.enter(self)
         self._task = asyncio.create_task(self._open(tls))
-        self._task.add_done_callback(self._opened)
+        self._task.add_done_callback(self._close_unopened)
 
     async def _open(self, tls: ssl.SSLContext | None) -> None:
         patience_s = self._limiter.patience.head_s if tls else None
@@ -139,7 +139,7 @@ class Connection(H11Protocol):
                 lambda: self, self._sock, ssl=tls, ssl_handshake_timeout=patience_s
             )
 
-    def _opened(self, _task: asyncio.Task[None]) -> None:
+    def _close_unopened(self, _task: asyncio.Task[None]) -> None:
         if self._link is None:
             self._sock.close()
             self._limiter.leave(self)
@@ -165,7 +165,7 @@ class Connection(H11Protocol):
             self._progress(len(data))
         if not self.is_refused:
             self._unread += data
-            self._read()
+            self._read_request()
         if self._body_bytes > HEARD_OUT_BYTES:
             self.abort()
 
@@ -174,7 +174,7 @@ class Connection(H11Protocol):
         self._has_eof = True
         return self._is_answering and not self._is_in_body and self._link.get_extra_info("sslcontext") is None
 
-    def _read(self) -> None:
+    def _read_request(self) -> None:
         """Have h11 read up to the end of a request, by pieces with which it never has more than a head may have."""
         while self.is_open and not self.is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
             begun = self.conn.trailing_data[0]
@@ -279,7 +279,7 @@ class Connection(H11Protocol):
         self._unread[:0] = self.conn.trailing_data[0]
         self.conn = h11.Connection(h11.SERVER)
         self._body_bytes = 0
-        self._read()
+        self._read_request()
         self.flow.resume_reading()
         if self._has_eof and not self._is_answering:
             self._link.close()
@@ -312,7 +312,7 @@ class Connection(H11Protocol):
     def is_open(self) -> bool:
         return self._link is not None and not self._link.is_closing()
 
-    def used(self, patience: Timeouts, now: float) -> float:
+    def measure_used_share(self, patience: Timeouts, now: float) -> float:
         """Return the used share of the timeout; from 1 on, it has passed. 0 while the server itself is busy with it."""
         if self._phase is Phase.OURS:
             return 0.0
@@ -385,7 +385,7 @@ class ConnectionLimiter:
     def look(self) -> None:
         """Close what has used up its time."""
         now = time.monotonic()
-        for connection in [each for each in self._connections if each.used(self.patience, now) >= 1]:
+        for connection in [each for each in self._connections if each.measure_used_share(self.patience, now) >= 1]:
             connection.abort()
 
     async def see_off(self, timeout_s: float) -> None:
@@ -410,7 +410,7 @@ class ConnectionLimiter:
         now = time.monotonic()
         most = Counter(each.sender for each in self._connections).most_common(1)[0][0]
         theirs = [each for each in self._connections if each.sender == most]
-        used = {each: each.used(self.patience, now) for each in theirs}
+        used = {each: each.measure_used_share(self.patience, now) for each in theirs}
         waiting = sorted((each for each in theirs if used[each] > 0), key=used.__getitem__, reverse=True)
         for connection in waiting[: max(1, self.places // 8)] or [max(theirs, key=lambda each: each.since)]:
             connection.abort()

@@ -85,7 +85,7 @@ class Background:
             self._stop.wait(wait_s)
 
 
-def feed(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], background: Background) -> None:
+def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], background: Background) -> None:
     """Start the threads of each event handler that `app` has registered. Schedules run once at the start.
 
     `queues`: with the number of threads, by the handler's name. If they are several, each takes one message at a time,
@@ -135,7 +135,7 @@ def hand_over(
     if not messages:
         return IDLE_S
     context = Context(name, deadline=time.monotonic() + visibility_s)
-    with logs.observed(name, context.aws_request_id):
+    with logs.observe_invocation(name, context.aws_request_id):
         answer = handler({"Records": [_record(message) for message in messages]}, context)
     failures = answer.get("batchItemFailures", ()) if isinstance(answer, Mapping) else ()
     failed = {failure["itemIdentifier"] for failure in failures}
@@ -181,6 +181,6 @@ def _tick(handler: Handler, name: str, every_s: float) -> float:
         "detail": {},
     }
     context = Context(name, deadline=time.monotonic() + every_s)
-    with logs.observed(name, context.aws_request_id):
+    with logs.observe_invocation(name, context.aws_request_id):
         handler(event, context)
     return every_s

@@ -22,7 +22,7 @@ from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Views
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, NotFound
-from regulars.serve.messages import BodyTooLarge, Request, Response, compressed, message, of_app
+from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, message, of_app
 
 _log = logging.getLogger(__name__)
 _STATUSES: Mapping[type[Exception], int] = {NotFound: 404, BodyTooLarge: 413}
@@ -65,10 +65,10 @@ class Gateway:
 
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises NotFound."""
-        route, _ = self._matched(head)
+        route, _ = self._match_route(head)
         return views_of(head.path).bodies.get((head.method, route), MAX_BODY_BYTES)
 
-    def failed(self, head: Request, error: Exception) -> Response:
+    def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in the words of the path's dialect."""
         views, status = views_of(head.path), _STATUSES.get(type(error))
         made = views.failed(views.too_long if isinstance(error, BodyTooLarge) else error, head.path)
@@ -80,15 +80,15 @@ class Gateway:
 
     def answer(self, request: Request) -> Response:
         """Answer one request by the app. An error of the app becomes the gateway's 502. Raises NotFound."""
-        matched = self._matched(request)
+        matched = self._match_route(request)
         try:
             answer = self._app(_event(request, matched), Context("api"))
-            return compressed(_response(answer), request.headers.get("accept-encoding", ""))
+            return compress_response(_response(answer), request.headers.get("accept-encoding", ""))
         except Exception:
             _log.exception("the handler of a %s failed", request.method)
             return message(502, "Internal server error")
 
-    def _matched(self, head: Request) -> tuple[str, dict[str, str]]:
+    def _match_route(self, head: Request) -> tuple[str, dict[str, str]]:
         """Return the route and its parameters. Raises NotFound."""
         matched = self._routes.match(head.method, head.path)
         if matched is None:

@@ -82,11 +82,11 @@ class Lanes:
         self._works.add(work)
         held.callback(self._works.discard, work)
 
-        def ended(_: Future[Any]) -> None:
+        def close_held(_: Future[Any]) -> None:
             with suppress(RuntimeError):  # the server has stopped meanwhile
                 loop.call_soon_threadsafe(held.close)
 
-        work.add_done_callback(ended)
+        work.add_done_callback(close_held)
 
     def _leave(self, lane: str) -> None:
         self._lanes[lane].inside -= 1

@@ -60,7 +60,7 @@ class TextLines(logging.Formatter):
         return f"{super().format(record)}{f' [{tenant}]' if tenant else ''}\n"
 
 
-def observed(function: str, request_id: str | None = None) -> AbstractContextManager[Invocation]:
+def observe_invocation(function: str, request_id: str | None = None) -> AbstractContextManager[Invocation]:
     """Observe the work inside as one invocation of `function`: count it, and write its line at the end."""
     return observability.observed_to(_tell, function, request_id or str(uuid.uuid4()))
 

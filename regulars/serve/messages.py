@@ -104,7 +104,7 @@ asks for once.
 _TEXTS = ("text/", "application/json", "application/problem+json")
 
 
-def compressed(response: Response, accepted: str) -> Response:
+def compress_response(response: Response, accepted: str) -> Response:
     """Compress the answer's body if it is a longer text and `accepted`, the Accept-Encoding, has gzip."""
     headers = {name.lower(): value for name, value in response.headers}
     if (

@@ -28,7 +28,7 @@ from chalicelib.core.errors import RegularsError
 from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
 from chalicelib.services import Services
 from chalicelib.services.cameras import is_silent
-from regulars.serve.messages import BodyTooLarge, Request, Response, compressed, of_app
+from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, of_app
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -100,14 +100,14 @@ class Figures:
         telemetry.of_route(head.method, head.path)
         return 0
 
-    def failed(self, _head: Request, error: Exception) -> Response:
+    def answer_error(self, _head: Request, error: Exception) -> Response:
         if isinstance(error, BodyTooLarge):
             error = Refused(413, "This takes no body.")
         return of_app(plain_refusal(error if isinstance(error, Failure) else Failure("", str(error), 503)))
 
     def answer(self, request: Request) -> Response:
         told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
-        return compressed(told, request.headers.get("accept-encoding", ""))
+        return compress_response(told, request.headers.get("accept-encoding", ""))
 
 
 def everything(services: Services) -> CollectorRegistry:

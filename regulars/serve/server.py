@@ -99,7 +99,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     sys.setswitchinterval(_SWITCH_S)
     leave_no_core()
     stop = stop_on_signals()
-    with folder.held(data) as tell, listening(serving.host, serving.port) as sock:
+    with folder.hold_folder(data) as tell, listening(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
         from regulars.backup.receipts import require_done
@@ -120,7 +120,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         app.provide.use(services)
         app.console_files.use(libraries.modules())
         background = events.Background(stop)
-        feed(app.app, services, background)
+        feed_handlers(app.app, services, background)
         front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
@@ -208,7 +208,7 @@ def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> li
     return links
 
 
-def feed(app: Chalice, services: Any, background: events.Background) -> None:
+def feed_handlers(app: Chalice, services: Any, background: events.Background) -> None:
     """Start the threads that call the app's event handlers."""
     storage = services.ports.storage
     queues = {
@@ -216,14 +216,14 @@ def feed(app: Chalice, services: Any, background: events.Background) -> None:
         "ingest": (storage.captures_queue, cores()),
         "deliver": (storage.deliveries_queue, DELIVERING_THREADS),
     }
-    events.feed(app, queues, background)
+    events.feed_handlers(app, queues, background)
 
 
 def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
     stores = services.ports.storage.uploads, services.ports.storage.blobs
     others = {one.paths.prefix: SignedBlobs(one) for one in stores if isinstance(one, FolderUploadStore)}
-    return Site(Gateway(app), others, Tenants(services).read)
+    return Site(Gateway(app), others, Tenants(services).read_claim)
 
 
 @contextmanager

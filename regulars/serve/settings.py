@@ -21,12 +21,12 @@ def _port(text: str) -> int:
 
 
 def _one_of(*choices: str) -> dict[str, object]:
-    def read(text: str) -> str:
+    def read_choice(text: str) -> str:
         if text not in choices:
             raise ValueError(f"is one of {', '.join(choices)}")
         return text
 
-    return {"read": read, "choices": choices}
+    return {"read": read_choice, "choices": choices}
 
 
 class ServeSettings(Struct, frozen=True):

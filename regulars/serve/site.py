@@ -69,7 +69,7 @@ class Part(Protocol):
     def answer(self, request: Request) -> Response:
         """Answer in a thread. Raises RegularsError, Failure."""
 
-    def failed(self, head: Request, error: Exception) -> Response:
+    def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer what was raised by it, a body that is too large, or a server that is busy."""
 
 
@@ -114,12 +114,12 @@ class Site:
             claim = self._read_caller(head)
             if head.announced_bytes > limit:
                 raise BodyTooLarge
-            return await self._answered(part, head, claim, partial(exchange.body, limit))
+            return await self._answer_request(part, head, claim, partial(exchange.body, limit))
         except (RegularsError, Failure, BodyTooLarge) as error:
-            telemetry.answered(type(error).__name__, type(error).__name__)
-            return part.failed(head, error)
+            telemetry.report_error_code(type(error).__name__, type(error).__name__)
+            return part.answer_error(head, error)
 
-    async def _answered(self, part: Part, head: Request, claim: CallerHint, body: Body) -> Response:
+    async def _answer_request(self, part: Part, head: Request, claim: CallerHint, body: Body) -> Response:
         """Answer a request in its tenant's lane once it is proved whose it is."""
         tenant = claim.tenant
         if tenant is None and not claim.by_body:

@@ -22,7 +22,7 @@ class Certificate:
     def __init__(self, chain: Path, key: Path) -> None:
         self._chain, self._key = chain, key
         self._seen = self._look()
-        self.context = self._loaded()
+        self.context = self._load_context()
 
     def renew(self) -> None:
         """Take the files again if they have changed. If those cannot be used, say so once and keep the ones in use.
@@ -37,7 +37,7 @@ class Certificate:
             return
         self._seen = seen
         try:
-            self._loaded()  # first apart: a chain whose key does not fit would spoil the context
+            self._load_context()  # first apart: a chain whose key does not fit would spoil the context
             self.context.load_cert_chain(self._chain, self._key, _no_passphrase)
             _log.info("the certificate %s was read again", self._chain)
         except (OperatorError, OSError) as error:
@@ -51,7 +51,7 @@ class Certificate:
             raise OperatorError(f"{error.filename} cannot be read: {error.strerror}") from error
         return [(one.st_mtime_ns, one.st_size, one.st_ino) for one in stats]
 
-    def _loaded(self) -> ssl.SSLContext:
+    def _load_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:

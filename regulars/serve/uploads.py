@@ -54,7 +54,7 @@ class SignedBlobs:
         self._store.paths.require_signed(head.method, self._key(head), head.query, head.headers)
         return MAX_UPLOAD_BYTES
 
-    def failed(self, head: Request, error: Exception) -> Response:
+    def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in S3's words."""
         if isinstance(error, BodyTooLarge):
             most = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"

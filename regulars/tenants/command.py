@@ -30,17 +30,17 @@ from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (
     SERVICE_URL,
     asking,
-    configured,
     data_option,
     named_tenant,
-    opened,
+    open_services,
+    read_configuration,
     settings_of,
     storage_options,
     tenant_of,
     together,
     with_services,
 )
-from regulars.tenants.credentials import FILE, CredentialsFile, read, zone_of_machine
+from regulars.tenants.credentials import FILE, CredentialsFile, read_credentials, zone_of_machine
 
 if TYPE_CHECKING:
     from chalicelib.services.tenants import Tenants
@@ -135,7 +135,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
             "count; --strangers keep remembers them, so that they can become regulars. In the EU that needs a ground "
             "of the GDPR's Article 9(2), which you say by --basis (docs/tasks/consent.md)"
         )
-    with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
+    with closing(open_services(settings_of(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
             raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
         settings = TenantSettings(**{"time_zone": zone_of_machine(), **changes})
@@ -183,7 +183,7 @@ def change(services: Services, name: str, **given: Any) -> None:
     if not changes:
         raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
     services.tenants.change(name, changes)
-    _print_settings(services, services.tenants.named(name))
+    _print_settings(services, services.tenants.get_by_name(name))
 
 
 @tenants.command(short_help="Give a tenant new keys and a new code.")
@@ -207,7 +207,7 @@ def key(name: str, data: Path | None) -> None:
     """
     storage = settings_of(data=data, here=True).storage
     assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
-    found = read(storage).get(name)
+    found = read_credentials(storage).get(name)
     if found is None:
         raise OperatorError(f"{storage / FILE} has no tenant {name!r}: `regulars tenants list` shows all")
     print(found.api_key)
@@ -256,14 +256,14 @@ def enable(services: Services, name: str) -> None:
 
 def _print_settings(services: Services, tenant: Tenant) -> None:
     """Print all settings of one tenant, a line each."""
-    rows = described(tenant)
+    rows = describe_tenant(tenant)
     for kept, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
         rows[kept] = f"{days} (the service's)" if rows[kept] == "any" else rows[kept]
-    for line in aligned([*rows.items()]):
+    for line in align_rows([*rows.items()]):
         print(line)
 
 
-def described(tenant: Tenant) -> dict[str, str]:
+def describe_tenant(tenant: Tenant) -> dict[str, str]:
     """Describe a tenant's settings in words, by the options' names."""
     return {
         "tenant": tenant.name,
@@ -306,10 +306,10 @@ def table(tenants: Iterable[Tenant]) -> list[str]:
         who = (tenant.name, tenant.profile.value, tenant.app_id)
         quota = _in_words(tenant.requests_a_day, "any")
         rows.append((*who, _state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
-    return aligned(rows)
+    return align_rows(rows)
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
     """Format rows in columns, each as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -412,7 +412,7 @@ def add_key(
         raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
     if dialect is not None and group is not None:
         given = {service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()}
-        _add_services(services, tenant, key_name, [*dialects.named(dialect).services], group, given)
+        _add_services(services, tenant, key_name, [*dialects.find_dialect(dialect).services], group, given)
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
@@ -435,7 +435,7 @@ def _add_services(
     groups = services.groups
     if groups.find(tenant, group_name) is None:
         groups.create(tenant, group_name, groups.implicit_capacity(tenant), "")
-    group = groups.named(tenant, group_name)
+    group = groups.get_by_name(tenant, group_name)
     for service in names:
         of = group.id if service == names[0] else ""
         print(f"{service}:", add_service_key(services, tenant, f"{key_name}, {service}", service, of, given[service]))
@@ -446,7 +446,7 @@ def _add_services(
 @_of_key
 def renew_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    if _agreed(services, tenant, key_id, may, "gets another secret"):
+    if _confirm_key_change(services, tenant, key_id, may, "gets another secret"):
         print(services.access.keys.renew(tenant, key_id))
 
 
@@ -454,11 +454,11 @@ def renew_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[st
 @_of_key
 def delete_key(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool]) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    if _agreed(services, tenant, key_id, may, "is deleted"):
+    if _confirm_key_change(services, tenant, key_id, may, "is deleted"):
         services.access.keys.delete(tenant, key_id)
 
 
-def _agreed(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool], what: str) -> bool:
+def _confirm_key_change(services: Services, tenant: Tenant, key_id: str, may: Callable[[str], bool], what: str) -> bool:
     key = services.access.keys.get(tenant, key_id)
     return may(f"Key {key.id} ({key.name}) {what}, and who has it is signed out. Go on?")
 
@@ -497,8 +497,8 @@ def _listens(storage: Path | AwsStorage) -> str:
     """Return the folder's URL or, if no service runs, the one that it would have. Raises OperatorError for a stage."""
     if not isinstance(storage, Path):
         raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
-    running = folder.served(storage)
-    return running.url if running and running.url else configured().serving.url
+    running = folder.find_server(storage)
+    return running.url if running and running.url else read_configuration().serving.url
 
 
 def key_table(held: Iterable[ApiKey]) -> list[str]:
@@ -508,4 +508,4 @@ def key_table(held: Iterable[ApiKey]) -> list[str]:
         used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
         rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))
-    return aligned(rows)
+    return align_rows(rows)

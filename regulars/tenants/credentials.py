@@ -63,16 +63,16 @@ class CredentialsFile:
         tenant has its signing key from then on, and every backup holds what knows a receipt's faces again. Return the
         file's faults, a sentence each. They stop nothing: clients that have their keys are served.
         """
-        with folder.locked(self._data / LOCK):
+        with folder.hold_lock(self._data / LOCK):
             try:
                 known = _entries(self.path)
                 if self._tenants.is_new():
-                    with acts.begun(acts.chore("regulars tenants add", FIRST_TENANT[0])):
+                    with acts.begin_act(acts.chore("regulars tenants add", FIRST_TENANT[0])):
                         made = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
                     self._write_down(made, known)
             except DamagedFile as error:
                 return [str(error)]
-            return [self._lost(name) for name in self._without_keys(known)]
+            return [self._describe_lost_keys(name) for name in self._without_keys(known)]
 
     def add(self, name: str, profile: Profile, settings: TenantSettings) -> Credentials:
         """Make a tenant and write its credentials down.
@@ -80,23 +80,23 @@ class CredentialsFile:
         Raises TenantExists, InvalidInput, DamagedFile, and NotWrittenDown if the tenant is made and the file cannot be
         written.
         """
-        with folder.locked(self._data / LOCK):
+        with folder.hold_lock(self._data / LOCK):
             known = _entries(self.path)
             self._tenants.all()  # raises for data of another format
-            return self._kept(self._tenants.add(name, profile, settings), known)
+            return self._keep_credentials(self._tenants.add(name, profile, settings), known)
 
     def rotate(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
 
         Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
-        with folder.locked(self._data / LOCK):
+        with folder.hold_lock(self._data / LOCK):
             known = _entries(self.path)
-            return self._kept(self._tenants.rotate(name), known)
+            return self._keep_credentials(self._tenants.rotate(name), known)
 
     def forget(self, name: str) -> None:
         """Take the credentials of an erased tenant out of the file. Raises DamagedFile, OSError."""
-        with folder.locked(self._data / LOCK):
+        with folder.hold_lock(self._data / LOCK):
             known = _entries(self.path)
             if known.pop(name, None) is not None:
                 self._write(known)
@@ -118,13 +118,13 @@ class CredentialsFile:
             or any(bearer is not None and bearer.name == entry.tenant for bearer in bearers)
         )
 
-    def _lost(self, name: str) -> str:
+    def _describe_lost_keys(self, name: str) -> str:
         return (
             f"{self.path} has no keys of {name} that work; clients that have them are served. Where they are lost, "
             f"`{_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
         )
 
-    def _kept(self, credentials: Credentials, known: dict[str, Credentials]) -> Credentials:
+    def _keep_credentials(self, credentials: Credentials, known: dict[str, Credentials]) -> Credentials:
         try:
             self._write_down(credentials, known)
         except OSError as error:
@@ -143,7 +143,7 @@ class CredentialsFile:
         folder.write_durably(self.path, json.dumps([asdict(entry) for entry in known.values()], indent=2) + "\n")
 
 
-def read(data: Path) -> dict[str, Credentials]:
+def read_credentials(data: Path) -> dict[str, Credentials]:
     """Read the file's entries by tenant, for a client on the same box. Raises DamagedFile, FileNotFoundError."""
     path = data / FILE
     if not path.exists():
@@ -161,12 +161,12 @@ def _entries(path: Path) -> dict[str, Credentials]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+        raise _damage_error(path, f"cannot be read ({error.strerror})") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _damaged(path, f"is not the JSON list that was written there ({error})") from error
+        raise _damage_error(path, f"is not the JSON list that was written there ({error})") from error
 
 
-def _damaged(path: Path, how: str) -> DamagedFile:
+def _damage_error(path: Path, how: str) -> DamagedFile:
     return DamagedFile(
         f"{path} {how}; nothing was changed, and clients that have their keys are served. Repair it, or move it away "
         f"and run `{_rotation('NAME', path.parent)}` for each tenant whose keys are lost"

@@ -13,10 +13,10 @@ import click
 
 from chalicelib.core.errors import Busy
 from chalicelib.core.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
-from chalicelib.core.values import counted, time_text
+from chalicelib.core.values import format_count, time_text
 from chalicelib.services import Services
 from regulars.errors import OperatorError
-from regulars.folder import served, write_durably
+from regulars.folder import find_server, write_durably
 from regulars.options import PATH, with_services
 from regulars.tenants.credentials import CredentialsFile
 
@@ -53,7 +53,7 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
         )
     if isinstance(services.settings.storage, Path):
         CredentialsFile(services.settings.storage, services.tenants).forget(name)
-    erasure = finished(services, name)
+    erasure = finish_erasure(services, name)
     write_durably(out, f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n")
     for what, number in erasure.counts.items():
         print(f"{what:14}{number:,}")
@@ -63,7 +63,7 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
 def _under_way(services: Services) -> timedelta:
     """Return for how long something may still write that knows the tenant: not at all while nobody serves a folder."""
     storage = services.settings.storage
-    return timedelta(0) if isinstance(storage, Path) and served(storage) is None else UNDER_WAY
+    return timedelta(0) if isinstance(storage, Path) and find_server(storage) is None else UNDER_WAY
 
 
 def _require_place(out: Path) -> None:
@@ -73,9 +73,9 @@ def _require_place(out: Path) -> None:
 
 def _require_name(services: Services, name: str, typed: str | None) -> None:
     """Say what goes, and have the name typed. Raises TenantNotFound, OperatorError."""
-    tenant = services.tenants.named(name)
+    tenant = services.tenants.get_by_name(name)
     usage = services.account.usage(tenant)
-    faces, groups = counted(usage.faces, "face", "faces"), counted(usage.groups, "group", "groups")
+    faces, groups = format_count(usage.faces, "face", "faces"), format_count(usage.groups, "group", "groups")
     print(f"{name} has {faces} in {groups}, since {tenant.created_at:%Y-%m-%d}", flush=True)
     if typed is None:
         if not sys.stdin.isatty():
@@ -85,7 +85,7 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
         raise OperatorError(f"that is not {name!r}, and nothing is changed")
 
 
-def finished(services: Services, name: str) -> TenantErasure:
+def finish_erasure(services: Services, name: str) -> TenantErasure:
     """Do all steps of a tenant's erasure, and wait for those whose time has not come. Return it when it is done."""
     waits, erasures = "", services.erasure.of_tenants
     while True:

@@ -54,7 +54,7 @@ class Access(Struct, frozen=True):
         return self.url or os.environ.get("REGULARS_URL") or URL
 
     @contextmanager
-    def opened(self) -> Iterator[Regulars]:
+    def open_client(self) -> Iterator[Regulars]:
         """Yield the client. Raises OperatorError, also for what the client raises within the block."""
         try:
             from regulars_client import errors
@@ -63,13 +63,13 @@ class Access(Struct, frozen=True):
                 "this needs the client: install the wheel regulars_client beside regulars, as docs/install.md shows"
             ) from error
         try:
-            with self._opened() as service:
+            with self._open_client() as service:
                 yield service
         except errors.RegularsError as error:
             raise OperatorError(str(error)) from error
 
     @contextmanager
-    def _opened(self) -> Iterator[Regulars]:
+    def _open_client(self) -> Iterator[Regulars]:
         from regulars_client import Regulars
 
         if self.data is None:
@@ -91,7 +91,7 @@ class Access(Struct, frozen=True):
 def _key(data: Path, tenant: str | None) -> str:
     from regulars.tenants import credentials
 
-    known = credentials.read(data)
+    known = credentials.read_credentials(data)
     if tenant is not None and tenant not in known:
         raise OperatorError(f"{data} has no keys of {tenant}: it has those of {', '.join(known)}")
     return known[tenant or next(iter(known))].api_key
@@ -148,25 +148,27 @@ def import_(  # the options are the command's, a name each
       regulars import shop.tar --data regulars-data --tenant shop-12
       regulars import http://compreface.lan:8000 --from compreface --from-key-file key --group Staff
     """
-    from regulars.transfer.importing import Import, bar, rehearsed
+    from regulars.transfer.importing import Import, bar, rehearse_import
     from regulars.transfer.importing import report as reported
-    from regulars.transfer.journal import opened
+    from regulars.transfer.journal import open_journal
 
     if report and not report.absolute().parent.is_dir():
         raise OperatorError(f"there is no folder {report.parent} for --report: make it, or name another file")
     into = Access(**access)
     place = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
-    with read(source, service, from_key_file, collection) as people, into.opened() as tenant:
+    with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
         if group is None and any(person.group is None for person in people.people):
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
         with bar(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
                 with _told_if_stopped(lambda: "nothing was changed"):
-                    fates = rehearsed(tenant, people.people, told)
+                    fates = rehearse_import(tenant, people.people, told)
             else:
                 about = {"from": source if "://" in source else str(place.resolve()), "into": into.name}
                 with (
-                    opened(journal or place.with_name(f"{place.name}.import"), {**about, "group": group or ""}) as kept,
+                    open_journal(
+                        journal or place.with_name(f"{place.name}.import"), {**about, "group": group or ""}
+                    ) as kept,
                     _told_if_stopped(
                         lambda: (
                             f"{kept.people:,} of {len(people.people):,} people are in; nothing is lost, and the same "
@@ -204,13 +206,13 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
     """
     from regulars.transfer import exports, importing
 
-    with Access(**access).opened() as service, importing.bar(None) as told:
+    with Access(**access).open_client() as service, importing.bar(None) as told:
         count = exports.export(service, file, history=history, told=told)
     print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
     print("legal holds and restricted faces are not in it: `regulars backup` keeps those")
 
 
-def read(
+def open_source(
     source: str, service: str | None = None, key_file: Path | None = None, collection: str | None = None
 ) -> AbstractContextManager[Source]:
     """Read whatever the source is. Raises OperatorError."""
@@ -230,4 +232,4 @@ def read(
         return nullcontext(sources.of_folder(path))
     if not path.is_file():
         raise OperatorError(f"there is no {path}: name a folder, a table (.csv), or the file of an export")
-    return exports.opened(path) if archive.is_tar(path) else nullcontext(sources.of_table(path))
+    return exports.open_export(path) if archive.is_tar(path) else nullcontext(sources.of_table(path))

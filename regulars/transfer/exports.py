@@ -75,25 +75,27 @@ class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
+def open_export(path: Path) -> Iterator[Source]:
     """Check an export to the last byte and open it: its people's photos can be read within the block.
 
     Raises DamagedFile, OperatorError if it is another kind of file.
     """
-    archive.checked(path, _wrong_format)
+    archive.check_file(path, _wrong_format)
     with archive.reading(path, "r:") as tar:
         members, lock = {member.name: member for member in tar}, threading.Lock()
 
-        def read(name: str) -> bytes:
+        def read_member(name: str) -> bytes:
             with lock:  # one file, several readers
                 content = tar.extractfile(members[name]) if name in members else None
                 if content is None:
                     raise DamagedFile(f"{path} holds no {name}")
                 return content.read()
 
-        groups = _lines(path, GROUPS, read(GROUPS), GroupLine)
-        people = [_person(path, line, members, read) for line in _lines(path, FACES, read(FACES), FaceLine)]
-        rules = next(iter(_lines(path, RULES, read(RULES), dict[str, Any])), {})
+        groups = _lines(path, GROUPS, read_member(GROUPS), GroupLine)
+        people = [
+            _person(path, line, members, read_member) for line in _lines(path, FACES, read_member(FACES), FaceLine)
+        ]
+        rules = next(iter(_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
         yield Source(f"{path}, an export", people, [msgspec.to_builtins(group) for group in groups], rules)
 
 
@@ -156,7 +158,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
         groups = [msgspec.convert(group, GroupLine, from_attributes=True) for group in service.list_groups()]
         _add(writer, GROUPS, b"".join(msgspec.json.encode(group) + b"\n" for group in groups))
         count = 0
-        for line, pictures in _exported(service):
+        for line, pictures in _fetch_faces(service):
             for name, data in zip(line.pictures, pictures, strict=True):
                 _add(writer, name, data)
             lines.write(msgspec.json.encode(line) + b"\n")
@@ -172,7 +174,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
     return count
 
 
-def _exported(service: Regulars) -> Iterator[Exported]:
+def _fetch_faces(service: Regulars) -> Iterator[Exported]:
     """Yield every face with its pictures, by id. The pictures of a few are fetched at a time."""
     consents = {one.face: one for one in service.list_consents()}
     faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))

@@ -30,7 +30,7 @@ from rich.progress import Progress as Bar
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import MAX_PICTURES, STRANGER
-from chalicelib.core.values import counted, one_line, time_ordered_id, write_rows
+from chalicelib.core.values import format_count, one_line, time_ordered_id, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import BARE, KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
@@ -90,28 +90,28 @@ class Import(Struct):
 
     def _person(self, person: Person) -> list[Fate]:
         progress = self.journal.of(person.key)
-        photos, unreadable = _read(person)
+        photos, unreadable = _read_photos(person)
         if photos.keys() - progress.order:
             order = self._best_first(person, [photo for photo in photos.values() if photo.id not in progress.order])
             faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
-            self.journal.begun(person.key, faceid, [*progress.order, *order])
+            self.journal.note_order(person.key, faceid, [*progress.order, *order])
         for photo in (photos[one] for one in progress.order if one in photos and one not in progress.outcomes):
             if progress.kept == MAX_PICTURES:
-                self._tried(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
+                self._note_outcome(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
                 continue
             try:
-                self._tried(person, photo, KEPT, self._send(person, photo, progress))
+                self._note_outcome(person, photo, KEPT, self._send(person, photo, progress))
             except _OF_THE_PHOTO as error:
-                self._tried(person, photo, REFUSED, str(error))
+                self._note_outcome(person, photo, REFUSED, str(error))
             except _OF_THE_PERSON as error:
                 for other in photos.values():
                     if other.id not in progress.outcomes:
-                        self._tried(person, other, REFUSED, str(error))
+                        self._note_outcome(person, other, REFUSED, str(error))
         known = (progress.outcomes[one] for one in photos)
         return [Fate(person.key, outcome) for outcome in (*unreadable, *known)]
 
-    def _tried(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
-        self.journal.tried(person.key, photo.id, Outcome(photo.name, state, why))
+    def _note_outcome(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
+        self.journal.note_outcome(person.key, photo.id, Outcome(photo.name, state, why))
 
     def _best_first(self, person: Person, photos: Sequence[Ready]) -> list[str]:
         """Order the photos: those of one face first, the better the earlier. One alone needs no look."""
@@ -171,18 +171,18 @@ class Import(Struct):
             return False
 
 
-def readied(photo: Photo) -> Ready:
+def read_photo(photo: Photo) -> Ready:
     """Read a photo, shrunk if need be. Raises OSError, PictureTooLarge."""
     return Ready(photo.name, fitting(photo.read()))
 
 
-def _read(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:
+def _read_photos(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:
     """Read the person's photos, by id; and say which of them no service would read."""
     photos: dict[str, Ready] = {}
     unreadable = [] if person.photos else [Outcome("", BARE, "no picture of this person was kept")]
     for photo in person.photos:
         try:
-            ready = readied(photo)
+            ready = read_photo(photo)
         except (OSError, PictureTooLarge) as error:
             unreadable.append(Outcome(photo.name, REFUSED, str(error)))
         else:
@@ -239,7 +239,7 @@ def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told
     return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))
 
 
-def rehearsed(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
+def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
     """Return the fate that each photo would have. Whether people are known, or alike, shows only when they come in."""
     least = service.get_settings().enrol_quality or MIN_QUALITY
 
@@ -253,7 +253,7 @@ def rehearsed(service: Regulars, people: Sequence[Person], told: Told) -> list[F
 def _flaw(service: Regulars, photo: Photo, least: float) -> str:
     """Say why the photo would be refused, or nothing."""
     try:
-        faces = service.detect(picture=readied(photo).data).faces
+        faces = service.detect(picture=read_photo(photo).data).faces
     except (OSError, PictureTooLarge, codes.Unusable) as error:
         return str(error)
     if not faces:
@@ -311,7 +311,7 @@ def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) 
     alike = [fate for fate in fates if fate.outcome.state == KEPT and fate.outcome.why]
     _list(f"people who look like somebody in the book (merge them if they are one): {len(alike):,}", alike, names)
     verb = "would be added" if dry_run else "added"
-    added = f"{counted(len(kept), 'person', 'people')} with {counted(counts[KEPT], 'picture', 'pictures')}"
+    added = f"{format_count(len(kept), 'person', 'people')} with {format_count(counts[KEPT], 'picture', 'pictures')}"
     left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
     print(f"{source.about}: {added} {verb}, {len(refused):,} refused{left}")
     return 1 if refused else 0

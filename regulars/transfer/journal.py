@@ -63,8 +63,8 @@ class _Seals:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def hashed(self, person: str) -> str:
-        return self._made("person", person).hex()
+    def hash_person(self, person: str) -> str:
+        return self._make_digest("person", person).hex()
 
     def seal(self, person: str, event: Mapping[str, Any]) -> str:
         nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -85,9 +85,9 @@ class _Seals:
     def _cipher(self, person: str) -> AESGCM:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        return AESGCM(self._made("key", person))
+        return AESGCM(self._make_digest("key", person))
 
-    def _made(self, what: str, person: str) -> bytes:
+    def _make_digest(self, what: str, person: str) -> bytes:
         return hmac.digest(self._secret, f"{what}\n{person}".encode("utf-8", "surrogatepass"), "sha256")
 
 
@@ -112,37 +112,37 @@ class Journal:
         with self._lock:
             return len(self._in)
 
-    def begun(self, person: str, faceid: str, order: Sequence[str]) -> None:
+    def note_order(self, person: str, faceid: str, order: Sequence[str]) -> None:
         """Note the id and the order before anything is sent, so that the next run sends the same."""
         self._note(person, {"face": faceid, "order": list(order)})
 
-    def tried(self, person: str, photo: str, outcome: Outcome) -> None:
+    def note_outcome(self, person: str, photo: str, outcome: Outcome) -> None:
         self._note(person, {"photo": photo, "outcome": [outcome.name, outcome.state, outcome.why]})
 
     def _of(self, person: str) -> Progress:
         if person not in self._progress:
             made = Progress()
             try:
-                for sealed, _ in self._noted.get(self._seals.hashed(person), ()):
+                for sealed, _ in self._noted.get(self._seals.hash_person(person), ()):
                     _apply(made, self._seals.unseal(person, sealed))
             except (ValueError, TypeError, KeyError, RecursionError) as error:
-                raise _damaged(self._path, error) from error
+                raise _damaged_error(self._path, error) from error
             self._progress[person] = made
         return self._progress[person]
 
     def _note(self, person: str, event: Mapping[str, Any]) -> None:
         is_in = "outcome" in event and event["outcome"][1] == KEPT
-        hashed = self._seals.hashed(person)
+        hashed = self._seals.hash_person(person)
         noted = {"person": hashed, "sealed": self._seals.seal(person, event), "in": is_in}
         with self._lock:
             _apply(self._of(person), event)
             self._in |= {hashed} if is_in else set()
-            _written(self._descriptor, json.dumps(noted).encode() + b"\n")
+            _write_line(self._descriptor, json.dumps(noted).encode() + b"\n")
             os.fdatasync(self._descriptor)
 
 
 @contextmanager
-def opened(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
+def open_journal(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
     """Open the journal, or begin it. `about`: what is imported into what, which must be as it was.
 
     Raises FolderInUse if another import holds it, OperatorError if it is another import's, DamagedFile.
@@ -153,12 +153,12 @@ def opened(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise FolderInUse(f"another import is at work with {path}") from error
-        yield Journal(descriptor, path, *_read(descriptor, path, about))
+        yield Journal(descriptor, path, *_read_progress(descriptor, path, about))
     finally:
         os.close(descriptor)
 
 
-def _read(descriptor: int, path: Path, about: Mapping[str, str]) -> tuple[_Seals, _Noted]:
+def _read_progress(descriptor: int, path: Path, about: Mapping[str, str]) -> tuple[_Seals, _Noted]:
     with os.fdopen(os.dup(descriptor), "rb") as stream:
         data = stream.read()
     whole = data[: data.rfind(b"\n") + 1]
@@ -166,7 +166,7 @@ def _read(descriptor: int, path: Path, about: Mapping[str, str]) -> tuple[_Seals
     os.lseek(descriptor, 0, os.SEEK_END)
     if not whole:
         secret = secrets.token_bytes(32)
-        _written(descriptor, json.dumps({"import": dict(about), "secret": secret.hex()}).encode() + b"\n")
+        _write_line(descriptor, json.dumps({"import": dict(about), "secret": secret.hex()}).encode() + b"\n")
         return _Seals(secret), {}
     noted: dict[str, list[tuple[str, bool]]] = {}
     try:
@@ -175,16 +175,16 @@ def _read(descriptor: int, path: Path, about: Mapping[str, str]) -> tuple[_Seals
         for event in events:
             noted.setdefault(str(event["person"]), []).append((str(event["sealed"]), bool(event["in"])))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _damaged(path, error) from error
+        raise _damaged_error(path, error) from error
     if before != about:
         raise OperatorError(
-            f"{path} is the journal of another import ({_shown(before)}; this one: {_shown(about)}): "
-            "name another one with --journal, or move it away"
+            f"{path} is the journal of another import ({_describe_import(before)}; "
+            f"this one: {_describe_import(about)}): name another one with --journal, or move it away"
         )
     return _Seals(secret), noted
 
 
-def _damaged(path: Path, error: Exception) -> DamagedFile:
+def _damaged_error(path: Path, error: Exception) -> DamagedFile:
     return DamagedFile(f"{path} is no journal of an import: {error}. Move it away to begin anew")
 
 
@@ -195,10 +195,10 @@ def _apply(one: Progress, event: Mapping[str, Any]) -> None:
         one.outcomes[event["photo"]] = Outcome(*event["outcome"])
 
 
-def _written(descriptor: int, line: bytes) -> None:
+def _write_line(descriptor: int, line: bytes) -> None:
     while line:
         line = line[os.write(descriptor, line) :]
 
 
-def _shown(about: object) -> str:
+def _describe_import(about: object) -> str:
     return ", ".join(f"{name} {value}" for name, value in about.items()) if isinstance(about, dict) else "unknown"

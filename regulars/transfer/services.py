@@ -20,7 +20,7 @@ from regulars_client.connection import secret_in
 from regulars_client.errors import NotConfigured
 
 from regulars.errors import NoPictures, OperatorError
-from regulars.transfer.sources import SUFFIXES, Person, Photo, Source, shown
+from regulars.transfer.sources import SUFFIXES, Person, Photo, Source, escape_name
 
 _PAGE = 1000
 _MOST_BYTES = 64 * 2**20
@@ -48,7 +48,7 @@ class Api:
         if answer.status == 404:
             raise FileNotFoundError(f"{path} is not there any more")
         if answer.status != 200:
-            said = shown(data[:200].decode(errors="replace"))
+            said = escape_name(data[:200].decode(errors="replace"))
             raise OperatorError(f"{asked} answers {answer.status}, {said!r}: check the address and --from-key-file")
         return data
 
@@ -65,10 +65,12 @@ def of_compreface(api: Api) -> Iterator[Person]:
     faces = "/api/v1/recognition/faces"
     subjects: dict[str, list[str]] = {name: [] for name in api.page("/api/v1/recognition/subjects")["subjects"]}
     pages = (api.page(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
-    for one in _listed(pages, "image_id"):
+    for one in _list_items(pages, "image_id"):
         subjects.setdefault(one["subject"], []).append(one["image_id"])
     for name, ids in subjects.items():
-        photos = (Photo(f"{shown(name)}/{one}", partial(api.get, f"{faces}/{quote(one, safe='')}/img")) for one in ids)
+        photos = (
+            Photo(f"{escape_name(name)}/{one}", partial(api.get, f"{faces}/{quote(one, safe='')}/img")) for one in ids
+        )
         yield Person(key=name, name=name, photos=tuple(photos))
 
 
@@ -82,13 +84,15 @@ def of_immich(api: Api) -> Iterator[Person]:
             answer = api.page("/api/people", page=number, size=_PAGE, withHidden="false")
             yield answer["people"]
 
-    for one in _listed(pages(), "id"):
+    for one in _list_items(pages(), "id"):
         if one["name"]:
             read = partial(api.get, f"/api/people/{quote(one['id'], safe='')}/thumbnail")
-            yield Person(key=one["id"], name=one["name"], photos=(Photo(f"{shown(one['name'])}/{one['id']}", read),))
+            yield Person(
+                key=one["id"], name=one["name"], photos=(Photo(f"{escape_name(one['name'])}/{one['id']}", read),)
+            )
 
 
-def _listed(pages: Iterable[Any], id_: str) -> Iterator[Any]:
+def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
     """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
     known = set[str]()
     for page in pages:
@@ -149,7 +153,7 @@ def of_bucket(url: str, collection: str | None) -> Source:
     if not pictures:
         raise NoPictures(f"{url} has no pictures ({', '.join(sorted(SUFFIXES))})")
 
-    def read(key: PurePosixPath) -> bytes:
+    def read_object(key: PurePosixPath) -> bytes:
         try:
             data: bytes = s3.get_object(Bucket=bucket, Key=str(key))["Body"].read(_MOST_BYTES)
         except (BotoCoreError, ClientError) as error:
@@ -161,7 +165,9 @@ def of_bucket(url: str, collection: str | None) -> Source:
     return Source(
         about,
         [
-            Person(key=name, name=name, photos=tuple(Photo(str(key), partial(read, key)) for key in sorted(found)))
+            Person(
+                key=name, name=name, photos=tuple(Photo(str(key), partial(read_object, key)) for key in sorted(found))
+            )
             for name, found in people.items()
         ],
     )

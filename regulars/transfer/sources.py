@@ -32,7 +32,7 @@ class Photo(Struct, frozen=True):
     def of(cls, file: Path, folder: Path) -> Photo:
         """Make the photo of a file, named by its place below the folder."""
         name = file.relative_to(folder) if file.is_relative_to(folder) else file
-        return cls(shown(str(name)), file.read_bytes)
+        return cls(escape_name(str(name)), file.read_bytes)
 
 
 class Person(Struct, frozen=True):
@@ -61,7 +61,7 @@ class Source(Struct, frozen=True):
     rules: Mapping[str, Any] = field(default_factory=dict)
 
 
-def shown(name: str) -> str:
+def escape_name(name: str) -> str:
     """Return a file's name as a text that can be written; bytes that are no UTF-8 become `\\xfc`."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
@@ -133,7 +133,7 @@ def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 def _people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
     return [
-        Person(key=shown(name), name=shown(name), photos=tuple(Photo.of(file, folder) for file in found))
+        Person(key=escape_name(name), name=escape_name(name), photos=tuple(Photo.of(file, folder) for file in found))
         for name, found in files.items()
     ]
 
@@ -159,7 +159,7 @@ def of_table(file: Path) -> Source:
     """
     if _is_picture(file):
         raise DamagedFile(f"{file} is a picture: name the folder that has it, or a table")
-    text, encoding = _decoded(file.read_bytes())
+    text, encoding = _decode_table(file.read_bytes())
     rows: dict[tuple[str, str], list[tuple[int, Row]]] = {}
     faults: list[Fault] = []
     first = text.partition("\n")[0]
@@ -190,7 +190,7 @@ def of_table(file: Path) -> Source:
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
 
-def _decoded(data: bytes) -> tuple[str, str]:
+def _decode_table(data: bytes) -> tuple[str, str]:
     """Decode a spreadsheet's table; return the text and the name of its encoding.
 
     Bytes above 127 stand in pairs in Chinese, and mostly alone in names of Europe.

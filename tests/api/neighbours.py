@@ -330,20 +330,20 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
     services.items.transact([Put(keys.REVIEWS, review_item(tenant, one)) for one in reviews])
-    customer = services.tenants.named(tenant)
+    customer = services.tenants.get_by_name(tenant)
     alike = services.faces.by_id(customer, [face, f"{word}-2", f"{word}-3"])
     for one, other in pairwise(alike.values()):
         services.merges.duplicates.suggest(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
     for n in (8, 9):
         v1.done("POST", "/v1/faces", {"id": f"{word}-{n}", "group": club, "picture": _text(_photo(seed + n))})
         erasure = v1.done("DELETE", f"/v1/faces/{word}-{n}", erase="true")["id"]
-    members = services.groups.named(customer, club)
+    members = services.groups.get_by_name(customer, club)
     for user in (f"{word}-one", f"{word}-two"):
         services.users.create(customer, members, user)
     services.users.associate(customer, members, f"{word}-one", [face], 0)
 
     services.groups.create(customer, f"{word}-family", 20, "")
-    family = services.groups.named(customer, f"{word}-family")
+    family = services.groups.get_by_name(customer, f"{word}-family")
     kinds = {
         kind: add_service_key(services, customer, kind, kind, family.id if kind in ("recognition", "deepstack") else "")
         for kind in SERVICES

@@ -132,7 +132,7 @@ def test_a_message_whose_pause_could_not_be_set_is_failed_all_the_same_and_count
     record = {"messageId": "m", "receiptHandle": "r", "body": "x", "attributes": {"ApproximateReceiveCount": "1"}}
     event = SQSEvent({"Records": [record]}, None)
     failed = {"m": StorageUnavailable("DynamoDB does not answer")}
-    with telemetry.begun("deliver", "r") as this:
+    with telemetry.begin_invocation("deliver", "r") as this:
         assert batches.all_but(event, failed, NoQueue()) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
     assert this.measured == {FAILURES_UNAVAILABLE: 1}
     assert batches.all_but(event, {}, NoQueue()) == {"batchItemFailures": []}

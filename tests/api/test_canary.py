@@ -52,13 +52,13 @@ def test_a_stage_that_works_knows_nobody_and_stores_nothing(api: Receiver, real_
     canary.ask(real_services, url(api), cameras_url(api), "canary")
     canary.ask(real_services, url(api), cameras_url(api), "canary")
     assert [one.path for one in api.heard] == 2 * ["/api/openapi/face/getFaceByPicture", "/v1/captures/uploads"]
-    directory = real_services.groups.all(real_services.tenants.named("canary"))
+    directory = real_services.groups.all(real_services.tenants.get_by_name("canary"))
     assert [group.count for group in directory] == [0, 0]
 
 
 def test_the_drawn_face_is_found_and_only_that() -> None:
     vision = FacePipeline(packs.find(None))
-    image = vision.read(canary.drawn_face(), PICTURES)
+    image = vision.read_picture(canary.drawn_face(), PICTURES)
     [face] = vision.detect(image)
     [quality] = vision.qualities(image, [face])
     assert face.score > 0.8

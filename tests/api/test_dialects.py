@@ -54,7 +54,7 @@ def test_no_file_outside_of_its_folder_names_a_dialect() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dialect_is_a_folder_that_holds_all_of_it(name: str) -> None:
-    dialect = dialects.named(name)
+    dialect = dialects.find_dialect(name)
     assert dialect.views.answers
     assert dialect.limits
     assert dialect.has_canary == (API / name / "canary.py").exists()

@@ -18,12 +18,12 @@ from chalice.app import Chalice
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.adapters.aws.errors import translated
+from chalicelib.adapters.aws.errors import translate_failures
 from chalicelib.api import observability
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from tests.api.logs import LAMBDA, lines
 from tests.api.neighbours import ALPHA, Street, Walk, key_of
 from tests.support.api.gateway import Reply
@@ -53,7 +53,7 @@ class Trouble(Struct, frozen=True):
 
 def _of_aws(code: str, message: str) -> Callable[[], NoReturn]:
     def happens() -> NoReturn:
-        with translated("DynamoDB"):
+        with translate_failures("DynamoDB"):
             raise ClientError({"Error": {"Code": code, "Message": message}}, "Query")
         raise AssertionError
 
@@ -144,7 +144,7 @@ class TroubledWalk(Walk):
             settings = Settings(
                 storage=Path(shutil.copytree(self.street.folder, self._folder / "troubled")), **UNHURRIED
             )
-            whole = opened(settings, self.clock)
+            whole = open_storage(settings, self.clock)
             failing = {name: Failing(getattr(whole, name), self._trouble) for name in PORTS}
             services = build(settings, clock=self.clock, vision=FakeVision, storage=replace(whole, **failing))
             ids = self.street.shops[ALPHA].ids

@@ -80,7 +80,7 @@ class Shop:
         """All that is stored of her but what is told and noted of calls; and her pictures."""
         book, items = self.book, self.book.storage.items
         face = book.services.faces.get(book.tenant, self.eva)
-        observations = list(book.services.merges.mover.observed(book.tenant, self.eva))
+        observations = list(book.services.merges.mover.list_observations(book.tenant, self.eva))
         merges = book.services.merges.records.below(book.tenant.name, self.eva)
         about = holdings(Subject(items, book.tenant, face, observations, merges, []))
         told = ("audit", "journal", "outbox", "requests", "reviews", "duplicates")

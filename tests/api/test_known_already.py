@@ -26,16 +26,18 @@ def photo(seed: int, number: int = 0) -> bytes:
 def house(services: Services) -> Credentials:
     made = services.tenants.add("home", Profile.CLOUD)
     for name in ("family", "office"):
-        services.groups.create(services.tenants.named("home"), name, None, "")
+        services.groups.create(services.tenants.get_by_name("home"), name, None, "")
     return made
 
 
 @pytest.fixture
 def key_for(services: Services, house: Credentials) -> Callable[..., str]:
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
 
     def key_for(service: str, group: str = "family") -> str:
-        return add_service_key(services, tenant, f"{service} {group}", service, services.groups.named(tenant, group).id)
+        return add_service_key(
+            services, tenant, f"{service} {group}", service, services.groups.get_by_name(tenant, group).id
+        )
 
     return key_for
 

@@ -146,7 +146,7 @@ def test_a_request_in_whose_middle_the_model_changes_succeeds(shop: Shop, step: 
     [faceid] = add(shop, 1)
     shop.change_during_the_next_request()
     step(shop, faceid)
-    assert shop.services.tenants.named("shop").model == NEW.model
+    assert shop.services.tenants.get_by_name("shop").model == NEW.model
     assert found(shop, 1) == faceid
 
 
@@ -154,7 +154,7 @@ def test_such_a_request_is_counted_once(shop: Shop) -> None:
     shop.services.tenants.change("shop", {"requests_a_day": 1})
     shop.change_during_the_next_request()
     assert len(persons(shop.market.enrol("vip", picture(Person(3))))) == 1
-    assert shop.services.tenants.named("shop").model == NEW.model
+    assert shop.services.tenants.get_by_name("shop").model == NEW.model
 
 
 def refused_camera(shop: Shop, _: str) -> None:
@@ -209,7 +209,7 @@ def refusing(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -
 def put_in(shop: Shop, seed: int) -> str:
     """By a process that knows of the change."""
     with closing(shop.process()) as elsewhere:
-        tenant = elsewhere.tenants.named("shop")
+        tenant = elsewhere.tenants.get_by_name("shop")
         return elsewhere.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
 
 

@@ -87,14 +87,14 @@ class OfDeepStack(Struct):
 @pytest.fixture
 def house(services: Services) -> Credentials:
     made = services.tenants.add("home", Profile.CLOUD)
-    services.groups.create(services.tenants.named("home"), "family", None, "")
+    services.groups.create(services.tenants.get_by_name("home"), "family", None, "")
     return made
 
 
 @pytest.fixture
 def key_for(services: Services, house: Credentials) -> Callable[[str], str]:
-    tenant = services.tenants.named("home")
-    group = services.groups.named(tenant, "family")
+    tenant = services.tenants.get_by_name("home")
+    group = services.groups.get_by_name(tenant, "family")
     return lambda service: add_service_key(services, tenant, service, service, group.id)
 
 
@@ -188,7 +188,7 @@ def test_the_night_unites_nobody_whose_names_only_fold_alike(
 ) -> None:
     for seed, name in enumerate(["ann", "Ann", "Weiß", "Weiss"]):
         deepstack.enrol(name, seed)
-    tenant = replace(services.tenants.named("home"), format=UNITED)
+    tenant = replace(services.tenants.get_by_name("home"), format=UNITED)
     assert services.subjects.unite_all(tenant)
     assert [deepstack.named(seed) for seed in range(4)] == ["ann", "Ann", "Weiß", "Weiss"]
 
@@ -222,9 +222,9 @@ def test_who_was_stored_by_an_earlier_version_is_found_by_each_spelling_that_it_
 def test_somebody_who_is_restricted_keeps_the_place_from_another_name(
     services: Services, compreface: Dialect, deepstack: Dialect
 ) -> None:
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
     deepstack.enrol("Anna Weiß", 1)
-    group = services.groups.named(tenant, "family")
+    group = services.groups.get_by_name(tenant, "family")
     (faceid,) = services.subjects.get(tenant, group, "Anna Weiß").faceids
     services.restrictions.set(tenant, faceid, "letter 7")
     deepstack.enrol("Anna Weiss", 2)

@@ -182,11 +182,11 @@ def house(tmp_path: Path) -> Iterator[House]:
         with closing(shop.opened(tmp_path / "shop")) as made:
             for name in ("people", "unseen", *(f"leaving-{way}" for way in IN)):
                 made.rekognition("CreateCollection", CollectionId=name)
-                group = made.services.groups.named(made.tenant, name)
+                group = made.services.groups.get_by_name(made.tenant, name)
                 for service in {*SERVICES} & {"recognition", "deepstack"}:
                     key = add_service_key(made.services, made.tenant, f"{service} {name}", service, group.id)
                     made.ids[f"{service} of {name}"] = key
-            unseen = made.services.groups.named(made.tenant, "unseen").id
+            unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
             made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
             made.services.tenants.change("shop", {"expired_consent_erases": True, "deletes_erase": False})
             with served(made, broker) as own:

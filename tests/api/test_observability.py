@@ -111,7 +111,7 @@ def test_a_record_is_one_line_of_json_with_the_fault_in_it() -> None:
     except ValueError:
         fault = sys.exc_info()
     record = logging.LogRecord("chalicelib.x", logging.ERROR, "x.py", 1, "%s failed", ("this",), fault)
-    with telemetry.begun("ingest", "r-1"):
+    with telemetry.begin_invocation("ingest", "r-1"):
         telemetry.of_tenant("shop")
         text = observability.JsonLines().format(record)
     said = json.loads(text)
@@ -131,7 +131,7 @@ def test_the_handlers_that_lambda_set_up_write_json_from_info_on() -> None:
 
 
 def test_of_values_that_are_told_the_highest_is_kept_and_counts_add_up() -> None:
-    with telemetry.begun("sweep", "r") as this:
+    with telemetry.begin_invocation("sweep", "r") as this:
         for tail in (3, 9, 4):
             telemetry.at_least(telemetry.JOURNAL_TAIL, tail)
             telemetry.count(telemetry.FACES_NEW)

@@ -39,7 +39,7 @@ def credentials(services: Services, clock: FakeClock) -> Credentials:
 
 @pytest.fixture
 def tenant(services: Services, credentials: Credentials) -> Tenant:
-    tenant = services.tenants.named(credentials.tenant)
+    tenant = services.tenants.get_by_name(credentials.tenant)
     services.cameras.add(tenant, "door", "door", CameraSettings())
     return tenant
 
@@ -53,7 +53,7 @@ def enrol_photos(
     request: pytest.FixtureRequest, app: Chalice, services: Services, tenant: Tenant, credentials: Credentials
 ) -> Way:
     def key(service: str, name: str) -> str:
-        return add_service_key(services, tenant, service, service, services.groups.named(tenant, name).id)
+        return add_service_key(services, tenant, service, service, services.groups.get_by_name(tenant, name).id)
 
     def compreface(group: str, number: int) -> None:
         client = Client(app, key("recognition", group))

@@ -45,14 +45,14 @@ NO_BASE64 = ["~", "a", "YQ==YQ==", "ä", "data:image/png;base64,?"]
 @pytest.fixture
 def home(services: Services) -> Credentials:
     made = services.tenants.add("home", Profile.CLOUD)
-    services.groups.create(services.tenants.named("home"), "family", None, "")
+    services.groups.create(services.tenants.get_by_name("home"), "family", None, "")
     return made
 
 
 @pytest.fixture
 def key_for(services: Services, home: Credentials) -> Callable[[str], str]:
-    tenant = services.tenants.named("home")
-    family = services.groups.named(tenant, "family").id
+    tenant = services.tenants.get_by_name("home")
+    family = services.groups.get_by_name(tenant, "family").id
     return lambda name: add_service_key(services, tenant, name, name, family if name == "deepstack" else "")
 
 

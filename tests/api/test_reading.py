@@ -202,6 +202,6 @@ def test_a_refused_role_has_the_caller_and_a_member_no_name(walk: Walk, log: io.
     log.seek(log.truncate(0))
     walk.send("GET", "/v1/keys", Sample(), **bearer(walk.street.shops[ALPHA].camera_key))
     assert json.loads(log.getvalue())["caller"] == "camera kestrel-gate"
-    with telemetry.begun("api", "r-1") as this:
+    with telemetry.begin_invocation("api", "r-1") as this:
         telemetry.of_tenant("shop", "Maria, member 3 (manager), member 7")
     assert this.caller == "member 7"

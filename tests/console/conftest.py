@@ -104,7 +104,7 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
             patch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")  # where the tests' receivers are
             running = until_the_end.enter_context(service.running(tmp_path_factory.mktemp("console")))
         assert main(["tenants", "add", "empty", "--strangers", "keep", "--data", str(running.data)]) == 0
-        known = credentials.read(running.data)
+        known = credentials.read_credentials(running.data)
         book = Book(running.url, running.data, known["shop"].api_key, known["empty"].api_key)
         with book.client() as client:
             fill(client, running.data)

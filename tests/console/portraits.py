@@ -37,8 +37,8 @@ _ALL_ARE_CLOSE, _NONE_IS_CLOSE = 0.5, 0.0
 class Portraits(FakeVision):
     """Fake eyes for drawn people: behind a picture's last byte stands who is in it, which a browser passes over."""
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        return super().read(picture.rpartition(TOLD)[2], rules)
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        return super().read_picture(picture.rpartition(TOLD)[2], rules)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return [replace(one, box=Box(*drawn.FACE)) for one in super().detect(image)]
@@ -68,7 +68,7 @@ def enrol_drawn(data: Path, tenant: str, people: Mapping[int, tuple[str, str]]) 
     with closing(build(Settings(storage=data), vision=PortraitsOfThePack)) as services:
         for number, (name, group) in people.items():
             picture = portrait(Person(number))
-            services.enrolment.of_largest_face(services.tenants.named(tenant), group, picture, RULES, name=name)
+            services.enrolment.of_largest_face(services.tenants.get_by_name(tenant), group, picture, RULES, name=name)
 
 
 def portrait(person: Person, *, again: bool = False, times: int = 1) -> bytes:
@@ -86,7 +86,7 @@ class Shop:
 
     @property
     def tenant(self) -> Tenant:
-        return self.services.tenants.named(self.name)
+        return self.services.tenants.get_by_name(self.name)
 
     def enrol(self, *names: str) -> None:
         for number, name in enumerate(names):

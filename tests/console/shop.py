@@ -46,7 +46,7 @@ class Shop(Struct, frozen=True):
 
     @property
     def tenant(self) -> Tenant:
-        return self.box.services.tenants.named(self.name)
+        return self.box.services.tenants.get_by_name(self.name)
 
     def groups(self) -> dict[str, int]:
         with self.box.client() as client:

@@ -72,7 +72,7 @@ def test_somebody_is_added_by_the_webcam(browser: Browser, tmp_path: Path) -> No
         executable_path=CHROMIUM, args=[*fake, f"--use-file-for-fake-video-capture={film}"]
     )
     with service.running(tmp_path / "shop") as running:  # real eyes, and a book that no other flow looks at
-        key = credentials.read(running.data)["shop"].api_key
+        key = credentials.read_credentials(running.data)["shop"].api_key
         visitor = Visitor(
             chromium.new_context(viewport=DESK, locale="en-GB"), Book(running.url, running.data, key, key)
         )

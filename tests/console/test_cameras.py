@@ -116,7 +116,7 @@ def test_a_camera_of_a_dialect_gets_a_new_key_and_is_seen_to_use_it(page: Page, 
     expect(dialog.get_by_label("Server address")).to_have_value(book.url)
     dialog.get_by_role("button", name="Show a new App key").click()
     expect(dialog.get_by_text("Waiting for its first call")).to_be_visible()
-    known = credentials.read(book.data)["shop"]
+    known = credentials.read_credentials(book.data)["shop"]
     assert dialog.get_by_label("App ID").input_value() == known.app_id
     key = dialog.get_by_label("App key").input_value()
     with Connection(book.url) as connection:
@@ -234,7 +234,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_written_over(
 def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path) as box:
         key = box.services.tenants.add("fleet", Profile.CAMERA).api_key
-        tenant = box.services.tenants.named("fleet")
+        tenant = box.services.tenants.get_by_name("fleet")
 
         def beat(camera: str, number: int, *, works: bool = True, **told: object) -> None:
             added, _ = box.services.cameras.add(tenant, camera, camera.title())
@@ -304,11 +304,11 @@ def test_another_key_is_made_by_keys_alone(page: Page, book: Book) -> None:
 def test_a_thousand_cameras_are_few_elements_and_few_requests(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path) as box:
         key = box.services.tenants.add("many", Profile.CAMERA).api_key
-        tenant = box.services.tenants.named("many")
+        tenant = box.services.tenants.get_by_name("many")
         for index in range(MANY):
             box.services.cameras.add(tenant, f"c{index:04}", f"Camera {index:04}")
         seen = box.services.clock.now() + timedelta(minutes=1)
-        box.services.cameras.seen(tenant, box.services.cameras.get(tenant, "c0700"), seen)
+        box.services.cameras.note_last_seen(tenant, box.services.cameras.get(tenant, "c0700"), seen)
         visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
         page = visitor.open("#/cameras")
         expect(page.get_by_text("1,000 cameras")).to_be_visible()
@@ -341,7 +341,7 @@ def captures_asked(visitor: Visitor) -> list[str]:
 def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path) as box:
         key = box.services.tenants.add("aims", Profile.CAMERA).api_key
-        tenant = box.services.tenants.named("aims")
+        tenant = box.services.tenants.get_by_name("aims")
         door, _ = box.services.cameras.add(tenant, "door", "Door")
         box.services.cameras.heartbeat(tenant, door, {"box": "b1", "version": "1.0"})
         visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()

@@ -61,7 +61,7 @@ def test_somebody_who_has_read_nothing_drops_a_folder_and_sees_everybody_in_it_r
         page.get_by_role("button", name=f"Add {len(PEOPLE)} people").click(timeout=60_000)
         expect(page.get_by_text(f"{len(PEOPLE)} people added")).to_be_visible(timeout=60_000)
         page.get_by_role("link", name="Visits").tap()
-        with Regulars(url, api_key=credentials.read(data)[tenant].api_key) as client:
+        with Regulars(url, api_key=credentials.read_credentials(data)[tenant].api_key) as client:
             client.add_camera(id="door", name="Front door", labels={})
             for _, picture in PEOPLE.values():
                 client.take_capture(picture=FOLDER / picture, camera="door", captured_at=datetime.now(UTC))

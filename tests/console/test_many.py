@@ -56,7 +56,7 @@ def crowd(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     data = tmp_path_factory.mktemp("many")
     with serving(data) as box:
         key = box.services.tenants.add("many", Profile.CLOUD).api_key
-        tenant = box.services.tenants.named("many")
+        tenant = box.services.tenants.get_by_name("many")
         group = box.services.groups.create(tenant, "members", None, "")
         write_faces(box.services.ports.storage.items, tenant, group, PEOPLE, FakeVision())
         yield Book(box.url, data, key, key)

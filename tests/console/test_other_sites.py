@@ -79,7 +79,7 @@ def context(browser: Browser, chromium: str, box: Service) -> Iterator[BrowserCo
     args = ["--no-sandbox", "--host-resolver-rules=MAP evil.test 127.0.0.1"]
     launched = browser.browser_type.launch(executable_path=chromium, args=args)
     signed_in = launched.new_context()
-    key = credentials.read(box.data)["shop"].api_key
+    key = credentials.read_credentials(box.data)["shop"].api_key
     assert signed_in.request.post(f"{box.url}/v1/session", data={"api_key": key}).status == 201
     yield signed_in
     launched.close()
@@ -93,7 +93,7 @@ def call(box: Service, path: str, fields: dict[str, str], *, photo: bool = False
 
 
 def state(box: Service) -> tuple[list[str], list[str]]:
-    key = credentials.read(box.data)["shop"].api_key
+    key = credentials.read_credentials(box.data)["shop"].api_key
     groups = httpx.get(f"{box.url}/v1/groups", headers={"Authorization": f"Bearer {key}"}).json()
     return call(box, "list", {})["faces"], [one["name"] for one in groups["groups"]]
 

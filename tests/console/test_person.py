@@ -337,7 +337,7 @@ def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(sho
 def zoes(shop: Shop) -> list[str]:
     """Three faces of one subject, as a book of before may have them."""
     services = shop.box.services
-    group = services.groups.named(shop.tenant, "VIP")
+    group = services.groups.get_by_name(shop.tenant, "VIP")
     photos = [[picture(Person(seed))] for seed in (201, 202, 203)]
     return several_faces(services, shop.tenant, group, "Zoe", photos)
 
@@ -346,7 +346,7 @@ def zoes(shop: Shop) -> list[str]:
 def user(shop: Shop) -> list[str]:
     """Two faces of a user of Rekognition: nobody says that a user is one person."""
     services, faces = shop.box.services, [shop.face(name).id for name in ("Dmitri", "王芳")]
-    group = services.groups.named(shop.tenant, "regular")
+    group = services.groups.get_by_name(shop.tenant, "regular")
     services.users.create(shop.tenant, group, "u-1")
     services.users.associate(shop.tenant, group, "u-1", faces, 0.0)
     return faces

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright._impl._driver import compute_driver_executable
-from regulars_edge.config import parsed
+from regulars_edge.config import read_config
 
 from chalicelib.api.console_files import folder
 from chalicelib.core.local_time import LocalTime
@@ -63,7 +63,7 @@ def test_the_uploader_reads_the_file_of_each_kind_of_camera() -> None:
         console.log(JSON.stringify(kinds.map((kind) => edgeFile(kind, given))));
         """,
     )
-    cameras = [one for file in json.loads(written) for one in parsed(tomllib.loads(file)).cameras]
+    cameras = [one for file in json.loads(written) for one in read_config(tomllib.loads(file)).cameras]
     at = "rtsp://a:p%40%22%5C@10.0.0.9/live"
     assert [one.place for one in cameras] == [at, '/srv/"x"', at, "/dev/video0"]
     assert [one.send for one in cameras] == ["best_shot", "all", "best_shot", "best_shot"]

@@ -162,10 +162,10 @@ def test_a_screen_on_the_wall_shows_visits_and_nothing_else(visitor: Visitor, bo
 def test_a_password_on_a_service_of_several_shops_is_followed_by_the_question_which_one(
     browser: Browser, book: Book
 ) -> None:
-    known = credentials.read(book.data)
+    known = credentials.read_credentials(book.data)
     if "third" not in known:
         assert main(["tenants", "add", "third", "--strangers", "keep", "--data", str(book.data)]) == 0
-    path = invite(replace(book, key=credentials.read(book.data)["third"].api_key), "Uma")
+    path = invite(replace(book, key=credentials.read_credentials(book.data)["third"].api_key), "Uma")
     with visiting(browser, book) as visitor:
         page = visitor.open(path)
         page.get_by_label("A password of your own").fill(WORDS)

@@ -51,7 +51,7 @@ def test_any_order_makes_the_visits_of_the_definition(seen: list[tuple[int, int]
 def test_joining_two_faces_is_adding_all_sightings_to_one(
     one: list[tuple[int, int]], two: list[tuple[int, int]]
 ) -> None:
-    assert after(one).joined(after(two)) == after(one + two)
+    assert after(one).join_arrivals(after(two)) == after(one + two)
 
 
 @given(sightings, st.integers(0, 39))
@@ -62,7 +62,7 @@ def test_taking_a_sighting_out_is_never_having_added_it(seen: list[tuple[int, in
     arrival = whole.around(seen[place][0])
     assert arrival is not None
     inside = [(at, gap) for at, gap in rest if arrival.first_ms <= at <= arrival.last_ms]
-    assert whole.recounted(arrival, inside) == after(rest)
+    assert whole.recount_arrival(arrival, inside) == after(rest)
 
 
 def test_exactly_the_gap_apart_are_two_arrivals_and_a_millisecond_less_is_one() -> None:
@@ -81,7 +81,7 @@ def test_what_is_stored_is_read_back(seen: list[tuple[int, int]]) -> None:
 
 def test_a_presence_that_does_not_fit_the_record_is_refused() -> None:
     with pytest.raises(ValueError, match="49 days"):
-        Arrivals((Arrival(0, 50 * DAY_MS, 51 * DAY_MS),)).packed()
+        Arrivals((Arrival(0, 50 * DAY_MS, 51 * DAY_MS),)).pack_arrivals()
 
 
 @given(sightings, st.integers(0, 3_000 * MINUTE))

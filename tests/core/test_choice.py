@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chalicelib.core.choice import Chooser
 from chalicelib.core.decision import Population
 from chalicelib.core.model import MAX_COMPARED, Picture
-from chalicelib.core.templates import canonical, fused, vector
+from chalicelib.core.templates import canonical, fuse_embeddings, vector
 from tests.support.fakes import CURVE, DIMENSIONS, embedding_of
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -43,10 +43,10 @@ def test_none_is_lost_one_at_least_is_compared_and_no_more_than_may_be(
 
 def test_of_more_than_eight_those_stay_whose_mean_is_nearest_to_the_mean_of_all() -> None:
     pictures = tuple(picture(number) for number in range(12))
-    mean = fused(np.stack([vector(one.templates[0]) for one in pictures]))
+    mean = fuse_embeddings(np.stack([vector(one.templates[0]) for one in pictures]))
 
     def nearness(numbers: list[int]) -> float:
-        return float(fused(np.stack([vector(pictures[number].templates[0]) for number in numbers])) @ mean)
+        return float(fuse_embeddings(np.stack([vector(pictures[number].templates[0]) for number in numbers])) @ mean)
 
     chosen = compared_seeds(CHOOSER.pictures(pictures))
     assert len(chosen) == MAX_COMPARED

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.chores import SETTLED, TRUSTED, Called, called
+from chalicelib.core.chores import SETTLED, TRUSTED, Called, judge_clock
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTES = st.integers(-600 * 1_440, 600 * 1_440)
@@ -11,9 +11,9 @@ MINUTES = st.integers(-600 * 1_440, 600 * 1_440)
 
 def calls(*minutes: int) -> list[Called]:
     """Return what is noted of calls, each so many minutes after the one before."""
-    noted = [called(None, START)]
+    noted = [judge_clock(None, START)]
     for step in minutes:
-        noted.append(called(noted[-1], noted[-1].at + timedelta(minutes=step)))
+        noted.append(judge_clock(noted[-1], noted[-1].at + timedelta(minutes=step)))
     return noted
 
 

@@ -11,7 +11,7 @@ from chalicelib.core import templates
 from chalicelib.core.decision import anchor_threshold
 from chalicelib.core.model import MAX_COMPARED, Decision, Learnt, Picture
 from chalicelib.core.pictures import Estimates
-from chalicelib.core.templates import MAX_LEARNT, canonical, is_sure, kept
+from chalicelib.core.templates import MAX_LEARNT, canonical, choose_kept_pictures, is_sure
 from tests.support.fakes import CURVE, embedding_of
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -79,7 +79,7 @@ def _before(one: Picture, other: Picture) -> bool:
 def test_the_best_of_each_day_is_kept_then_the_second_best_of_another_hour(
     own: list[Picture], seen: list[Picture]
 ) -> None:
-    found = kept([*own, *seen])
+    found = choose_kept_pictures([*own, *seen])
     assert list(found[: len(own)]) == own
     room = min(MAX_LEARNT, MAX_COMPARED - len(own))
     assert {one.id for one in found[len(own) :]} == by_definition(seen, room)
@@ -89,10 +89,10 @@ def test_the_best_of_each_day_is_kept_then_the_second_best_of_another_hour(
 def test_one_after_the_other_in_any_order_and_twice_the_same_are_kept(
     own: list[Picture], seen: list[Picture], rng: random.Random
 ) -> None:
-    held = kept(own)
+    held = choose_kept_pictures(own)
     for one in rng.sample(seen * 2, 2 * len(seen)):
-        held = kept([*held, one])
-    assert held == kept([*own, *seen])
+        held = choose_kept_pictures([*held, one])
+    assert held == choose_kept_pictures([*own, *seen])
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), sightings), min_size=2, max_size=4), st.randoms())
@@ -107,12 +107,14 @@ def test_faces_merged_in_any_grouping_keep_the_same(
         for number, (photos, shots) in enumerate(found)
     ]
     given_ones = list(dict.fromkeys(one for own, _ in faces for one in own))[:MAX_COMPARED]
-    everything = kept([*given_ones, *(one for _, seen in faces for one in seen)])
-    groups = [kept([*own, *seen]) for own, seen in faces]
+    everything = choose_kept_pictures([*given_ones, *(one for _, seen in faces for one in seen)])
+    groups = [choose_kept_pictures([*own, *seen]) for own, seen in faces]
     while len(groups) > 1:
         first, second = (groups.pop(rng.randrange(len(groups))) for _ in range(2))
-        both = list(dict.fromkeys([*templates.given(first), *templates.given(second)]))[:MAX_COMPARED]
-        groups.append(kept([*both, *(one for one in (*first, *second) if one.learnt)]))
+        both = list(dict.fromkeys([*templates.list_given_pictures(first), *templates.list_given_pictures(second)]))[
+            :MAX_COMPARED
+        ]
+        groups.append(choose_kept_pictures([*both, *(one for one in (*first, *second) if one.learnt)]))
     assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
 
 
@@ -137,19 +139,23 @@ def test_the_hour_that_made_a_stranger_teaches_a_better_picture_or_another_view(
 def test_of_good_pictures_those_of_the_first_three_days_are_kept_for_good() -> None:
     three = [learnt(day, 24 * day, 80 + day) for day in range(3)]
     later = [learnt(day, 24 * day + 5, 99) for day in range(3, 40)]
-    assert kept([owned(100), *three, *later]) == (owned(100), *three)
+    assert choose_kept_pictures([owned(100), *three, *later]) == (owned(100), *three)
 
 
 def test_a_photo_that_was_given_is_not_learnt_as_well() -> None:
     one = learnt(1, 0, 90)
     mine = Picture(one.id, "mine.jpg", FIRST, one.templates)
-    assert kept([one, mine]) == (mine,)
+    assert choose_kept_pictures([one, mine]) == (mine,)
 
 
 def test_of_one_photo_the_picture_of_the_first_sighting_is_learnt() -> None:
     first = learnt(1, 0, 60)
     again = replace(learnt(2, 24, 80), id=first.id)
-    assert kept([owned(1), again, first]) == kept([owned(1), first, again]) == (owned(1), first)
+    assert (
+        choose_kept_pictures([owned(1), again, first])
+        == choose_kept_pictures([owned(1), first, again])
+        == (owned(1), first)
+    )
 
 
 def test_without_a_given_picture_the_first_choice_counts_as_given() -> None:

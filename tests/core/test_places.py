@@ -86,7 +86,7 @@ def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> No
         for place in PLACES:
             spared = {"held"} if place.hold is Mark.KEPT else set[str]()
             spared |= {"restricted"} if place.restriction in (Mark.KEPT, Mark.HIDDEN) else set()
-            assert marked.spared(place.name) == spared, place.name
+            assert marked.list_spared_faces(place.name) == spared, place.name
     clocked = [one for one in PLACES if one.clocks or one.name == "crops"]
     assert all(one.hold is Mark.KEPT and one.restriction in (Mark.KEPT, Mark.HIDDEN) for one in clocked)
 

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.core import signing
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.signing import Renewal, renewal_of, renewed
+from chalicelib.core.signing import Renewal, renewal_of, sign_renewal
 
 (OLD, OLD_PUBLIC), (NEW, NEW_PUBLIC) = signing.new_key(), signing.new_key()
 SINCE, UNTIL = "2026-03-02T09:00:00.000Z", "2026-03-16T09:00:00.000Z"
@@ -22,15 +22,19 @@ SAID = {"tenant": "shop", "old": text(OLD_PUBLIC), "new": text(NEW_PUBLIC), "sin
 
 @pytest.mark.parametrize("old", [OLD, None], ids=["kept", "lost"])
 def test_a_renewal_says_which_key_signed_what_and_whether_it_vouches_for_the_next(old: str | None) -> None:
-    read = renewal_of(renewed(SAID, old, NEW))
+    read = renewal_of(sign_renewal(SAID, old, NEW))
     assert read == Renewal("shop", OLD_PUBLIC, NEW_PUBLIC, SINCE, UNTIL, 7, is_vouched=old is not None)
 
 
 def test_who_has_one_of_the_keys_alone_cannot_change_a_renewal() -> None:
     """With the old one nothing is signed; with the new one the old one's signature is not of what is said."""
-    document = renewed(SAID, OLD, NEW)
+    document = sign_renewal(SAID, OLD, NEW)
     longer = {**document["statement"], "heads": 70}
-    for forged in ({**document, "statement": longer}, signing.signed(longer, OLD), signing.signed(longer, NEW)):
+    for forged in (
+        {**document, "statement": longer},
+        signing.sign_statement(longer, OLD),
+        signing.sign_statement(longer, NEW),
+    ):
         with pytest.raises(InvalidInput):
             renewal_of(forged)
 
@@ -41,6 +45,6 @@ def test_who_has_one_of_the_keys_alone_cannot_change_a_renewal() -> None:
     ids=str,
 )
 def test_what_is_no_renewal_is_refused(change: dict[str, Any]) -> None:
-    statement = {**renewed(SAID, None, NEW)["statement"], **change}
+    statement = {**sign_renewal(SAID, None, NEW)["statement"], **change}
     with pytest.raises(InvalidInput):
-        renewal_of(signing.signed(statement, NEW))
+        renewal_of(signing.sign_statement(statement, NEW))

@@ -34,10 +34,10 @@ from chalicelib.core.visits import (
     Promotion,
     PromotionRule,
     Visits,
-    arrived,
-    misnamed,
-    settled,
-    touched,
+    apply_plan,
+    list_touched_arrivals,
+    plan_group,
+    rename_sightings,
     without_sighting,
 )
 from chalicelib.core.webhooks import EventKind
@@ -188,10 +188,10 @@ def test_sightings_of_a_group_of_ones_own_keep_its_name_when_a_promotion_moves()
     held = replace(story.held, visits=replace(story.visits, regrouping=True))
     [first, second] = story.observations.values()
     own = replace(first, group_name="vip")
-    assert touched(held.visits, held.visits) == held.visits.arrivals.recent, "cut off: all are looked at"
-    assert misnamed(held.groups, held.visits, [own, first, second]) == []
+    assert list_touched_arrivals(held.visits, held.visits) == held.visits.arrivals.recent, "cut off: all are looked at"
+    assert rename_sightings(held.groups, held.visits, [own, first, second]) == []
     wrong = replace(second, group_name=held.groups.stranger.name)
-    assert [one.after for one in misnamed(held.groups, held.visits, [wrong])] == [second]
+    assert [one.after for one in rename_sightings(held.groups, held.visits, [wrong])] == [second]
 
 
 def test_a_promotion_that_is_undone_and_one_that_moves_touch_the_arrivals_between() -> None:
@@ -200,9 +200,9 @@ def test_a_promotion_that_is_undone_and_one_that_moves_touch_the_arrivals_betwee
         arrivals = arrivals.with_sighting(day * DAY_MS, 60_000)
     at = [Visits(arrivals, Promotion(day * DAY_MS, PromotionRule(2, A_WEEK))) for day in range(5)]
     recent, never = arrivals.recent, Visits(arrivals)
-    assert touched(at[1], at[3]) == touched(at[3], at[1]) == recent[1:3]
-    assert touched(at[2], never) == touched(never, at[2]) == recent[2:]
-    assert touched(at[2], at[2]) == touched(never, never) == ()
+    assert list_touched_arrivals(at[1], at[3]) == list_touched_arrivals(at[3], at[1]) == recent[1:3]
+    assert list_touched_arrivals(at[2], never) == list_touched_arrivals(never, at[2]) == recent[2:]
+    assert list_touched_arrivals(at[2], at[2]) == list_touched_arrivals(never, never) == ()
 
 
 @pytest.mark.shows("sunmi", "If regular is full, the face stays a stranger")
@@ -265,7 +265,7 @@ def test_a_visit_that_falls_in_two_may_make_a_regular_and_one_that_goes_a_strang
     left = without_sighting(story.held, arrival, [(at[0], gap_ms), (at[2], gap_ms)], now_ms)
     assert (left.group_id, left.visits.arrivals.count) == (REGULAR, 3)
     assert left.visits.promotion == Promotion(at[2], story.groups.rule)
-    held = replace(story.held, face=arrived(story.face, left), visits=left.visits)
+    held = replace(story.held, face=apply_plan(story.face, left), visits=left.visits)
     last = left.visits.arrivals.recent[-1]
     again = without_sighting(held, last, [], now_ms)
     assert (again.group_id, again.visits.promotion, again.visits.arrivals.count) == (STRANGER, None, 2)
@@ -286,7 +286,7 @@ def test_the_first_of_two_new_arrivals_that_promote_counts() -> None:
 
 def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
     arrivals = Arrivals().with_sighting(0, 60_000).with_sighting(DAY_MS, 60_000)
-    plan = partial(settled, now_ms=DAY_MS, groups=groups(2))
+    plan = partial(plan_group, now_ms=DAY_MS, groups=groups(2))
     assert plan(STRANGER, Visits(arrivals)).group_id == STRANGER
     assert plan(STRANGER, Visits(arrivals), joined=arrivals.recent[-1]).group_id == REGULAR
     assert plan(REGULAR, Visits(Arrivals())).group_id == REGULAR

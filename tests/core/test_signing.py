@@ -24,31 +24,31 @@ statements = st.dictionaries(st.text(), values, max_size=4)
 
 @given(statements)
 def test_a_signed_statement_is_read_again_with_its_key_however_it_is_written(statement: dict[str, Any]) -> None:
-    document = dict(reversed(json.loads(json.dumps(signing.signed(statement, PRIVATE))).items()))
-    assert signing.verified(document) == (statement, PUBLIC)
+    document = dict(reversed(json.loads(json.dumps(signing.sign_statement(statement, PRIVATE))).items()))
+    assert signing.verify_statement(document) == (statement, PUBLIC)
 
 
 @given(statements, statements)
 def test_another_statement_does_not_pass_for_the_one_that_was_signed(one: Any, other: Any) -> None:
-    document = {**signing.signed(one, PRIVATE), "statement": other}
+    document = {**signing.sign_statement(one, PRIVATE), "statement": other}
     if signing.canonical_json(one) == signing.canonical_json(other):
-        assert signing.verified(document)
+        assert signing.verify_statement(document)
         return
     with pytest.raises(InvalidInput, match="was changed"):
-        signing.verified(document)
+        signing.verify_statement(document)
 
 
 @pytest.mark.parametrize("field", ["statement", "public_key", "signature"])
 @pytest.mark.parametrize("value", [None, 1, "", "x", "AAAA", [], {}, {"a": 2}])
 def test_what_is_no_signed_statement_is_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidInput):
-        signing.verified({**signing.signed({"a": 1}, PRIVATE), field: value})
+        signing.verify_statement({**signing.sign_statement({"a": 1}, PRIVATE), field: value})
 
 
 @pytest.mark.parametrize("document", [None, 1, [], {}, "text"])
 def test_what_is_no_document_is_refused(document: Any) -> None:
     with pytest.raises(InvalidInput, match="no signed statement"):
-        signing.verified(document)
+        signing.verify_statement(document)
 
 
 @pytest.mark.parametrize("sign", [0, 0x80], ids=["even", "odd"])
@@ -73,14 +73,14 @@ def test_a_key_of_small_order_that_signs_everything_is_refused(y: str, sign: int
 
 def test_what_stands_beside_the_statement_is_refused_since_nobody_signed_it() -> None:
     with pytest.raises(InvalidInput, match="'note' stands beside the statement"):
-        signing.verified({**signing.signed({"a": 1}, PRIVATE), "note": "approved"})
+        signing.verify_statement({**signing.sign_statement({"a": 1}, PRIVATE), "note": "approved"})
 
 
 def test_a_statement_of_another_kind_is_refused() -> None:
-    document = signing.signed({"kind": "erasure"}, PRIVATE)
-    assert signing.verified(document, "erasure") == ({"kind": "erasure"}, PUBLIC)
+    document = signing.sign_statement({"kind": "erasure"}, PRIVATE)
+    assert signing.verify_statement(document, "erasure") == ({"kind": "erasure"}, PUBLIC)
     with pytest.raises(InvalidInput, match="is 'erasure', not 'head'"):
-        signing.verified(document, "head")
+        signing.verify_statement(document, "head")
 
 
 def test_what_is_signed_has_the_form_of_rfc_8785() -> None:
@@ -92,6 +92,6 @@ def test_what_is_signed_has_the_form_of_rfc_8785() -> None:
 @pytest.mark.parametrize("number", [EXACT + 1, -EXACT - 1, float("nan"), float("inf")])
 def test_a_number_that_has_no_one_form_is_not_signed_and_proves_nothing(number: float) -> None:
     with pytest.raises(ValueError, match=r"domain|representable"):
-        signing.signed({"a": number}, PRIVATE)
+        signing.sign_statement({"a": number}, PRIVATE)
     with pytest.raises(InvalidInput, match="was changed"):
-        signing.verified({**signing.signed({"a": 1}, PRIVATE), "statement": {"a": number}})
+        signing.verify_statement({**signing.sign_statement({"a": 1}, PRIVATE), "statement": {"a": number}})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import DEFAULT_FPIR, MATCH, ImpostorCurve, judged, similarity
+from chalicelib.core.decision import DEFAULT_FPIR, MATCH, ImpostorCurve, fit_similarity, similarity
 
 CURVE = ImpostorCurve(((0.1, 0.2), (0.3, 1e-2), (0.45, 1e-4), (0.55, 1e-6)), 0.45, 1e-4, 46.0)
 sizes = st.integers(0, 5_000_000)
@@ -58,7 +58,7 @@ def test_a_point_at_a_score_of_one_or_more_is_left_out(score: float, faces: int)
 
 
 def test_the_decision_has_the_last_word() -> None:
-    assert judged(99.0, match=False) == 79.9999
-    assert judged(60.0, match=True) == 80
-    assert judged(85.5, match=True) == 85.5
-    assert judged(12.0, match=False) == 12
+    assert fit_similarity(99.0, match=False) == 79.9999
+    assert fit_similarity(60.0, match=True) == 80
+    assert fit_similarity(85.5, match=True) == 85.5
+    assert fit_similarity(12.0, match=False) == 12

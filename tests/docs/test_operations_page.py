@@ -48,7 +48,7 @@ def test_every_metric_is_explained(tmp_path: Path) -> None:
 def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder: Path) -> None:
     with closing(bootstrap.build(Settings(storage=folder), vision=FakeVision)) as services:
         services.tenants.add("shop-12", Profile.CAMERA)
-        tenant = services.tenants.named("shop-12")
+        tenant = services.tenants.get_by_name("shop-12")
         for number, faceid in enumerate(("anna", "bernd")):
             services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=faceid)
         services.writer.commit("shop-12", Change((), (JournalEntry(Edit.DELETE, "anna", "regular"),)))

@@ -111,8 +111,8 @@ def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, re
     assert client.describe_collection(CollectionId=COLLECTION)["FaceCount"] == len(listed)
     assert server.stop() == 0
     with closing(build(Settings(storage=tmp_path / "data"))) as services:
-        tenant = services.tenants.named("shop")
-        group = services.groups.named(tenant, COLLECTION).id
+        tenant = services.tenants.get_by_name("shop")
+        group = services.groups.get_by_name(tenant, COLLECTION).id
         assert disagreements(services, tenant) == []
     assert len(answers) == count
     for number, ids in answers.items():

@@ -60,7 +60,7 @@ def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tupl
     known, unknown = folder / "known.toml", folder / "unknown.toml"
     known.write_text(common + "".join(tables), "utf-8")
     unknown.write_text(common, "utf-8")
-    shop = services.tenants.named("shop")
+    shop = services.tenants.get_by_name("shop")
     for seed, id_ in ((1, "door"), (2, "till")):
         services.enrolment.of_largest_face(shop, "regular", picture(Person(seed, side_px=90)), RULES, faceid=id_)
     each = ("--phases", "examples,coverage,fuzzing", "--exclude-method", "DELETE", "--max-examples", str(examples))

@@ -13,7 +13,7 @@ from functools import partial
 
 from chalicelib.api.forms import MAX_BOUNDARY, read_form
 from chalicelib.api.http import JSON, MediaType
-from chalicelib.api.icredit.request import Parameters, decoded, read_parameters
+from chalicelib.api.icredit.request import Parameters, decode_base64, read_parameters
 from chalicelib.api.sunmi.request import Parameters as SunmiParameters
 from chalicelib.api.sunmi.request import SignedForm, is_signed, read_list
 from chalicelib.api.v1.cameras import NewCamera
@@ -22,7 +22,7 @@ from chalicelib.api.v1.times import read_time, read_time_parameter
 from chalicelib.api.v1.wire import finite_object, read_body, read_query
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import PageTokens
-from chalicelib.core.names import composed, legal_group_name
+from chalicelib.core.names import legal_group_name, normalise_name
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.services.cameras import legal_camera_name
 from chalicelib.services.statistics.statistics import normal
@@ -84,10 +84,10 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "escaped bytes": (10_000, lambda n: lambda: read_form(URLENCODED, b"a=" + b"%e4%bc%9a" * n)),
     "ampersands": (100_000, lambda n: lambda: read_form(URLENCODED, b"&" * n)),
     "equals signs": (100_000, lambda n: lambda: read_form(URLENCODED, b"=" * n)),
-    "a picture escaped twice": (10_000, lambda n: lambda: decoded("%2541" * n)),
-    "a picture of spaces": (100_000, lambda n: lambda: decoded(" " * n)),
-    "a picture of line breaks": (100_000, lambda n: lambda: decoded("\r\n" * n)),
-    "a data URL": (100_000, lambda n: lambda: decoded("data:" + ":" * n)),
+    "a picture escaped twice": (10_000, lambda n: lambda: decode_base64("%2541" * n)),
+    "a picture of spaces": (100_000, lambda n: lambda: decode_base64(" " * n)),
+    "a picture of line breaks": (100_000, lambda n: lambda: decode_base64("\r\n" * n)),
+    "a data URL": (100_000, lambda n: lambda: decode_base64("data:" + ":" * n)),
     "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).number("n")),
     "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).number("n")),
     "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).seconds("n")),
@@ -124,7 +124,7 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     # connections
     "bodies that come at once": (250, lambda n: lambda: bodies_at_once(n)),
     # names
-    "a composed name": (4_000, lambda n: lambda: composed(marks(n), 96)),
+    "a composed name": (4_000, lambda n: lambda: normalise_name(marks(n), 96)),
     "a group's name": (4_000, lambda n: lambda: legal_group_name(marks(n))),
     "a group's name in a filter": (4_000, lambda n: lambda: normal(ObservationFilter(group_name=marks(n)))),
     "a camera's name": (4_000, lambda n: lambda: legal_camera_name(marks(n))),

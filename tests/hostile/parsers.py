@@ -54,12 +54,12 @@ from chalicelib.api.base64_text import of_form, read_base64
 from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_path
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
-from chalicelib.api.icredit.request import decoded, read_parameters
+from chalicelib.api.icredit.request import decode_base64, read_parameters
 from chalicelib.api.rekognition.collections import place
 from chalicelib.api.rekognition.requests import REQUESTS
-from chalicelib.api.rekognition.requests import read as read_request
+from chalicelib.api.rekognition.requests import read_members as read_request
 from chalicelib.api.rekognition.signature import SignedRequest, verify
-from chalicelib.api.rekognition.signature import read as read_signature
+from chalicelib.api.rekognition.signature import read_signature as read_signature
 from chalicelib.api.sites import is_own
 from chalicelib.api.sunmi.request import Parameters, SignedForm, is_signed
 from chalicelib.api.v1.auth import require_own_page, session_token
@@ -150,8 +150,8 @@ def passkey(data: bytes) -> None:
     for read in (
         passkeys.challenge_of,
         passkeys.handle,
-        lambda sent: passkeys.made(PASSKEY_SITE, "AA", sent, known.created_at),
-        lambda sent: passkeys.used(PASSKEY_SITE, "AA", [known], sent),
+        lambda sent: passkeys.check_registration(PASSKEY_SITE, "AA", sent, known.created_at),
+        lambda sent: passkeys.check_sign_in(PASSKEY_SITE, "AA", [known], sent),
     ):
         with suppress(WrongCredentials):
             read(sent)
@@ -321,7 +321,7 @@ def icredit_parameters_of(data: bytes) -> object:
             lambda name=name: found.number(name, 1, 999),
             lambda name=name: found.seconds(name),
             lambda name=name: found.flag(name),
-            lambda name=name: decoded(found.required(name)),
+            lambda name=name: decode_base64(found.required_text(name)),
         )
     return found
 
@@ -394,8 +394,8 @@ KNOWN_PICTURES = {*words.PICTURES, *(sample.pic for sample in SAMPLES.values()),
 class SeesWhole(FakeVision):
     """Cannot read a broken picture, as vision; here pictures are texts, which break in other ways."""
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        return super().read(picture if picture in KNOWN_PICTURES else b"", rules)
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        return super().read_picture(picture if picture in KNOWN_PICTURES else b"", rules)
 
 
 @contextmanager
@@ -416,7 +416,7 @@ def requests(credential: Callable[[Any], str]) -> Opened:
         with shop(folder) as (services, credentials):
             app, rules = make_stage(services).app, PictureRules(frozenset({"JPEG"}), 10**7, 4096, 4096)
             services.enrolment.of_largest_face(
-                services.tenants.named("shop"), "regular", picture(Person(1, side_px=90)), rules, faceid="door"
+                services.tenants.get_by_name("shop"), "regular", picture(Person(1, side_px=90)), rules, faceid="door"
             )
             yield lambda data: answered(app, credential(credentials), data)
 
@@ -622,7 +622,7 @@ PICTURES = pictures()
 
 
 def picture_of(data: bytes) -> None:
-    seen = image.read(data, RULES)
+    seen = image.read_picture(data, RULES)
     assert (seen.ndim, seen.shape[2], seen.dtype) == (3, 3, np.uint8)
 
 
@@ -707,7 +707,7 @@ def exported(folder: Path) -> Iterator[Read]:
             for name, content in members.items():
                 writer.add_stream(name, io.BytesIO(content), len(content))
             writer.finish(AT, exports.FORMAT)
-        with exports.opened(path) as source:
+        with exports.open_export(path) as source:
             return [photo.read() for person in source.people for photo in person.photos]
 
     yield read
@@ -739,7 +739,7 @@ def journals_of_imports(folder: Path) -> Iterator[Read]:
     def read(data: bytes) -> object:
         path = folder / "journal"
         path.write_bytes(data)
-        with imports.opened(path, {}) as journal:
+        with imports.open_journal(path, {}) as journal:
             return journal.of("Ann").kept
 
     yield read
@@ -750,7 +750,7 @@ def backups(folder: Path) -> Iterator[Read]:
     def checked(data: bytes) -> object:
         path = folder / "backup"
         path.write_bytes(data)
-        return archive.checked(path)
+        return archive.check_file(path)
 
     yield checked
 
@@ -964,7 +964,7 @@ PROBE_MATCH = (
 
 
 def probe_answer_of(data: bytes) -> None:
-    onvif.answered(data, "10.0.0.9", PROBED)
+    onvif.read_device(data, "10.0.0.9", PROBED)
 
 
 def spooled_name_of(data: bytes) -> None:
@@ -979,7 +979,7 @@ def box_report_of(data: bytes) -> None:
     """Read what the uploader, which may be anybody's by then, tells the command that root runs."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / report.FILE).write_bytes(data)
-        told = report.Report.read(Path(folder), Clock())
+        told = report.Report.read_file(Path(folder), Clock())
     assert told.wanted is None or re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){2}", told.wanted)
     report.newest([told.version, told.wanted])
 
@@ -1042,7 +1042,7 @@ ENVIRONMENT = [
 def file_of_settings(data: bytes) -> object:
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(data)
-        return configuration.read({}, {}, Path(file.name))
+        return configuration.read_settings({}, {}, Path(file.name))
 
 
 def environment_of(data: bytes) -> object:
@@ -1368,13 +1368,13 @@ PARSERS = {
     "receipts": Parser(
         plain(lambda data: receipt_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
         ("chalicelib.core.signing", "regulars.privacy", "regulars.backup.receipts"),
-        [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
+        [as_json(signing.sign_statement({"id": "7"}, signing.new_key()[0]))],
         json_values,
     ),
     "renewals of a signing key": Parser(
         plain(lambda data: signing.renewal_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
         ("chalicelib.core.signing",),
-        [as_json(signing.signed({"kind": "renewal of the signing key", "heads": 7}, signing.new_key()[0]))],
+        [as_json(signing.sign_statement({"kind": "renewal of the signing key", "heads": 7}, signing.new_key()[0]))],
         json_values,
     ),
     "answers to the client": Parser(

@@ -62,15 +62,15 @@ SOME = changes(Edit.PUT, Edit.REPLACE, Edit.MOVE, Edit.DELETE, Edit.EMBED)
 def test_a_delta_upon_its_base_is_the_gallery_that_followed_the_journal(
     base: list[JournalEntry], first: list[JournalEntry], second: list[JournalEntry]
 ) -> None:
-    one = delta.folded("m", first)
+    one = delta.fold_changes("m", first)
     assert one is not None
-    two = delta.folded("m", (*delta.decode(delta.encode(one)), *second))
+    two = delta.fold_changes("m", (*delta.decode(delta.encode(one)), *second))
     assert len(two) == len({entry.faceid for entry in two})
     assert after(base, delta.decode(delta.encode(two))) == after(base, first, second)
 
 
 def test_only_a_gallery_knows_the_faces_of_a_group_that_is_dropped() -> None:
-    assert delta.folded("m", [JournalEntry(Edit.DROP, "", "a")]) is None
+    assert delta.fold_changes("m", [JournalEntry(Edit.DROP, "", "a")]) is None
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:5], lambda data: b"X" + data[1:]])
@@ -96,7 +96,7 @@ class Shop:
 
     @cached_property
     def tenant(self) -> Tenant:
-        return self.services.tenants.named("cloud")
+        return self.services.tenants.get_by_name("cloud")
 
     def copied(self, folder: Path) -> Shop:
         """Open a copy, as it was left when it was closed."""

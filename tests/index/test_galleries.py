@@ -53,7 +53,7 @@ def came(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, str]
 def full(came: tuple[Path, dict[int, str]], tmp_path: Path, clock: FakeClock) -> Iterator[Full]:
     folder, faces = came
     with closing(opened(Path(shutil.copytree(folder, tmp_path / "full")), clock)) as services:
-        yield Full(services, services.tenants.named("cloud"), {**faces})
+        yield Full(services, services.tenants.get_by_name("cloud"), {**faces})
 
 
 def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(full: Full) -> None:

@@ -43,7 +43,7 @@ def queries(coder: Coder, probe: NDArray[np.float32]) -> list[Query]:
     """The probe as the kernel codes it for each tier. The first slack covers the errors of rotation and rounding."""
     compiled = kernel()
     assert compiled is not None, "no kernel was compiled, which codes probes: make kernels"
-    room, _ = compiled._searched(of_coder(coder), coder, [(probe, BestFaces(0))])
+    room, _ = compiled._run_search(of_coder(coder), coder, [(probe, BestFaces(0))])
     call = Call.from_buffer(room)
     codes = (np.frombuffer(ctypes.string_at(tier.query, tier.width), np.int8) for tier in call.tiers)
     tiers = zip(call.tiers[: call.tier_count], codes, strict=False)

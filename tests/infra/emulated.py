@@ -21,7 +21,7 @@ from chalicelib.vision.pipeline import FacePipeline
 from infra import package
 from infra.dependencies import Failed, run
 from regulars.demo import run as demo
-from regulars.demo.album import jpeg, opened, upright
+from regulars.demo.album import jpeg, open_picture, upright
 from regulars.deploy.package import ARCHIVE
 
 WORK = package.BUILD / "emulated"
@@ -42,7 +42,7 @@ def main() -> int:
         python = _root("arm64", "python3.13-minimal,libpython3.13-stdlib,libstdc++6") / "usr" / "bin" / "python3.13"
         qemu = _root("amd64", "qemu-user") / "usr" / "bin" / "qemu-aarch64"
         people = demo.find_pictures(None).people[:2]
-        pictures = [jpeg(upright(opened(person.photos[0].read())), side_px=720) for person in people]
+        pictures = [jpeg(upright(open_picture(person.photos[0].read())), side_px=720) for person in people]
         said = json.loads(_guest(qemu, python, pictures))
     except Failed as error:
         print(f"arm64: FAILED: {error}")
@@ -86,7 +86,7 @@ def _guest(qemu: Path, python: Path, pictures: list[bytes]) -> str:
 def _here(pack: str, pictures: list[bytes]) -> list[list[float]]:
     """Return the embedding of the first face of each picture by the zip's models, on this machine."""
     pipeline = FacePipeline(packs.find(WORK / "task" / "chalicelib" / "model_packs", pack))
-    images = [pipeline.read(picture, KEPT_PICTURE) for picture in pictures]
+    images = [pipeline.read_picture(picture, KEPT_PICTURE) for picture in pictures]
     return [pipeline.embed(image, pipeline.detect(image)[:1])[0].tolist() for image in images]
 
 

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     pipeline = FacePipeline(pack)
     embeddings = []
     for name in sys.argv[2:]:
-        image = pipeline.read(Path(name).read_bytes(), KEPT_PICTURE)
+        image = pipeline.read_picture(Path(name).read_bytes(), KEPT_PICTURE)
         embeddings.append(pipeline.embed(image, pipeline.detect(image)[:1])[0].tolist())
     sys.stdout.write(
         json.dumps({"kernel": "compiled" if kernel() else "none", "pack": pack.manifest.name, "embeddings": embeddings})

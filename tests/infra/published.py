@@ -27,7 +27,7 @@ from msgspec import Struct
 from chalicelib.core.version import VERSION
 from infra import images, wheels
 from infra.dependencies import ROOT, run
-from infra.release import SAYING, renamed
+from infra.release import SAYING, replace_version
 from regulars.demo.registry_photos import folder as photos
 from regulars.serve import service
 from tests.infra import container
@@ -179,7 +179,9 @@ class Release(Struct, frozen=True):
         now = re.search('VERSION = "(.*)"', (root / "chalicelib/core/version.py").read_text())
         assert now
         for file in (file for pattern in SAYING for file in root.rglob(pattern)):
-            file.write_text(renamed(file.read_text(encoding="utf-8"), now[1], version, "2026-01-01"), encoding="utf-8")
+            file.write_text(
+                replace_version(file.read_text(encoding="utf-8"), now[1], version, "2026-01-01"), encoding="utf-8"
+            )
         run([sys.executable, "-m", "infra.wheels"], cwd=root, more={"PYTHONPATH": str(root)})
         return cls(root / "dist", version)
 

@@ -54,7 +54,7 @@ class Shop:
 
     @property
     def tenant(self) -> Tenant:
-        return self.account.services.tenants.named(self.name)
+        return self.account.services.tenants.get_by_name(self.name)
 
     @property
     def items(self) -> DynamoItemStore:
@@ -509,7 +509,7 @@ def erasures(account: Account) -> None:
     known = [account.services.faces.get(shop.tenant, one) for one in (ann, bob)]
     account.services.merges.duplicates.suggest(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
     taken_for_bob = Negative(alone[1]["id"], (canonical("fake", embedding_of(1)),), "door")
-    shop.items.transact([account.services.recognition.negatives.remembered(shop.name, bob, taken_for_bob)])
+    shop.items.transact([account.services.recognition.negatives.make_put(shop.name, bob, taken_for_bob)])
     account.services.tenants.change(shop.name, {"time_zone": "Asia/Shanghai"})
     again = {"Idempotency-Key": "once"}
     shop.v1.send("PATCH", f"/v1/faces/{ann}", {"name": "Ann"}, headers=again)
@@ -690,7 +690,7 @@ def _next_commit_is_announced(shop: Shop) -> None:
 def _mistaken(shop: Shop, faceid: str) -> None:
     """Somebody was taken for this face, and it was said that he is not."""
     template = canonical("fake", embedding_of(99))
-    rejected = shop.account.services.recognition.negatives.remembered(
+    rejected = shop.account.services.recognition.negatives.make_put(
         shop.name, faceid, Negative(f"sighting-{faceid}", (template,))
     )
     counted = Update(keys.FACES, (shop.name, faceid), (exists("face"),), add={"negatives": 1})

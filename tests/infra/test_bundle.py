@@ -35,7 +35,7 @@ def zipped(folder: Path, contents: dict[str, bytes]) -> Path:
 
 def test_a_whole_bundle_tells_its_sizes(tmp_path: Path, whole: dict[str, bytes]) -> None:
     path = zipped(tmp_path, whole | {"big": bytes(1_000_000)})
-    assert bundle.checked(path, ARM, []) == "0.0 of 70 MB zipped, 1.0 of 160 MB unzipped"
+    assert bundle.check_bundle(path, ARM, []) == "0.0 of 70 MB zipped, 1.0 of 160 MB unzipped"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_whole_bundle_tells_its_sizes(tmp_path: Path, whole: dict[str, bytes])
 def test_a_bundle_without_a_part_is_refused(tmp_path: Path, whole: dict[str, bytes], lost: str, told: str) -> None:
     assert whole.pop(lost) is not None
     with pytest.raises(Failed, match=told):
-        bundle.checked(zipped(tmp_path, whole), ARM, [])
+        bundle.check_bundle(zipped(tmp_path, whole), ARM, [])
 
 
 def test_a_model_that_is_another_file_is_refused(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_model_that_is_another_file_is_refused(tmp_path: Path) -> None:
 def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
     whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES + 1)
     with pytest.raises(Failed, match="bytes unzipped; the limit is 160,000,000"):
-        bundle.checked(zipped(tmp_path, whole), ARM, [])
+        bundle.check_bundle(zipped(tmp_path, whole), ARM, [])
 
 
 def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
@@ -74,13 +74,13 @@ def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: d
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
     with pytest.raises(Failed, match="bytes zipped; the limit is 70,000,000"):
-        bundle.checked(path, ARM, [])
+        bundle.check_bundle(path, ARM, [])
 
 
 def test_a_pack_of_ones_own_may_make_the_bundle_larger(tmp_path: Path, whole: dict[str, bytes]) -> None:
     own_pack(tmp_path)
     shipped = [packs.find(tmp_path, name) for name in (NAME, packs.DEFAULT_PACK)]
-    said = bundle.checked(zipped(tmp_path, whole), ARM, shipped)
+    said = bundle.check_bundle(zipped(tmp_path, whole), ARM, shipped)
     assert said == "0.0 of 100 MB zipped, 0.0 of 190 MB unzipped"
 
 
@@ -102,7 +102,7 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
     for name, people in ((NAME, 0), (packs.DEFAULT_PACK, 20)):
         pack = packs.find(tmp_path / "models", name)
         folder = unpacked(package._models(pack), tmp_path / "zip") / name
-        found = manifest.read(folder)
+        found = manifest.read_manifest(folder)
         assert replace(found, measured=pack.manifest.measured) == pack.manifest
         assert (found.impostor_curve, found.measured.usual) == (
             pack.manifest.impostor_curve,
@@ -111,4 +111,4 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
         assert len(found.population().rows) == people
         assert all((folder / file.name).read_bytes() == pack.content(file.name) for file in pack.files)
     folder = unpacked(package._models(packs.at()), tmp_path / "again") / packs.DEFAULT_PACK
-    assert len(manifest.read(folder).population().rows) == len(product.population().rows) > 200
+    assert len(manifest.read_manifest(folder).population().rows) == len(product.population().rows) > 200

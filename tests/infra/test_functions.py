@@ -173,7 +173,7 @@ def test_no_secret_is_ever_in_a_log(played: Account, text: str) -> None:
 @pytest.mark.parametrize("person", PEOPLE)
 def test_no_picture_and_no_template_is_ever_in_a_log(text: str, person: int) -> None:
     vision, shown = FakeVision(), picture(Person(person))
-    image = vision.read(shown, RULES)
+    image = vision.read_picture(shown, RULES)
     [embedding] = vision.embed(image, vision.detect(image))
     for data in (shown, canonical("fake", embedding).vector):
         head = data[:24]

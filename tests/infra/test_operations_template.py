@@ -243,7 +243,7 @@ def test_the_gateway_answers_an_unknown_path_as_one_box_does(packaged: dict[str,
     """It takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong one."""
     definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answer = definition["x-amazon-apigateway-gateway-responses"][name]
-    on_one_box = Gateway(app.app).failed(Request("GET", "/no/such/path"), NotFound(v1.UNKNOWN))
+    on_one_box = Gateway(app.app).answer_error(Request("GET", "/no/such/path"), NotFound(v1.UNKNOWN))
     expected = json.loads(on_one_box.body)
     read = json.loads(answer["responseTemplates"]["application/json"])
     assert {member: read[member] for member in expected} == expected
@@ -296,4 +296,4 @@ def test_every_parameter_says_what_it_is_and_stands_in_the_deployers_page(packag
 )
 def test_parts_that_say_two_things_of_one_are_refused(one: dict[str, Any], other: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"two templates say what Resources\.It\.\w+ is"):
-        template.joined({"Resources": {"It": one}}, {"Resources": {"It": other}})
+        template.join_templates({"Resources": {"It": one}}, {"Resources": {"It": other}})

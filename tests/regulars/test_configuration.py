@@ -36,7 +36,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_file_sets_what_the_environment_and_options_do_not(tmp_path: Path) -> None:
     file = written(tmp_path, ALL)
-    read = configuration.read({"port": 9000}, {"REGULARS_FPIR": "0.002", "REGULARS_PACK": ""}, file)
+    read = configuration.read_settings({"port": 9000}, {"REGULARS_FPIR": "0.002", "REGULARS_PACK": ""}, file)
     assert (read.settings.storage, read.settings.models) == (tmp_path / "shop", Path("/srv/models"))
     assert read.settings.hook_networks == (ip_network("192.168.7.0/24"), ip_network("fd00::/8"))
     assert (read.settings.public_url, read.settings.pack) == ("https://box.example", None)
@@ -47,13 +47,13 @@ def test_a_file_sets_what_the_environment_and_options_do_not(tmp_path: Path) -> 
 
 def test_without_any_all_is_as_it_is_initially(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    read = configuration.read({}, {})
+    read = configuration.read_settings({}, {})
     assert (read.settings.storage, read.serving.port, read.file) == (Path("regulars-data"), 8000, None)
     written(tmp_path, "port = 8001")
-    assert configuration.read({}, {}).serving.port == 8001
+    assert configuration.read_settings({}, {}).serving.port == 8001
     other = tmp_path / "other.toml"
     other.write_text("port = 8002")
-    assert configuration.read({}, {"REGULARS_CONFIG": str(other)}).serving.port == 8002
+    assert configuration.read_settings({}, {"REGULARS_CONFIG": str(other)}).serving.port == 8002
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,11 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_sets_nothing(
     service: str, address: str, ports: dict[str, tuple[int, str]]
 ) -> None:
     added = added_by_kubernetes(service, address, ports)
-    assert configuration.read({}, added) == configuration.read({}, {})
+    assert configuration.read_settings({}, added) == configuration.read_settings({}, {})
     assert Settings.from_environment({**added, "REGULARS_DATA": "d"}) == Settings(storage=Path("d"))
-    assert edge_config.parsed(EDGE, environment={**added, **HOME}) == edge_config.parsed(EDGE, environment=HOME)
+    assert edge_config.read_config(EDGE, environment={**added, **HOME}) == edge_config.read_config(
+        EDGE, environment=HOME
+    )
 
 
 def test_beside_such_services_every_command_runs(
@@ -171,21 +173,21 @@ def test_beside_such_services_every_command_runs(
 def test_a_setting_beside_a_service_of_that_name_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     added = added_by_kubernetes("regulars", "10.0.0.7", {"": (8000, "TCP")})
-    assert configuration.read({}, {**added, "REGULARS_PORT": "9000"}).serving.port == 9000
+    assert configuration.read_settings({}, {**added, "REGULARS_PORT": "9000"}).serving.port == 9000
 
 
 @pytest.mark.parametrize("name", sorted(added_by_kubernetes("regulars-edge", "10.0.0.7", {"web": (8000, "TCP")})))
 def test_what_kubernetes_would_not_write_is_a_mistake_all_the_same(name: str) -> None:
     for wrong in ("", "hush", "tcp:8000", "10.0.0.7/8", "-1"):
         with pytest.raises(SettingError, match=f"{name} in the environment: no such setting"):
-            configuration.read({}, {name: wrong})
+            configuration.read_settings({}, {name: wrong})
 
 
 @pytest.mark.parametrize("name", ["REGULARS_SERVICES_HOST", "REGULARS_PORTS", "REGULARS_PORT_TCP", "REGULARS_HOSTS"])
 def test_a_name_that_kubernetes_does_not_make_is_a_mistake(name: str) -> None:
     for text in ("10.0.0.7", "8000", "tcp://10.0.0.7:8000"):
         with pytest.raises(SettingError, match=f"{name} in the environment: no such setting"):
-            configuration.read({}, {name: text})
+            configuration.read_settings({}, {name: text})
 
 
 def test_every_variable_that_our_files_name_is_known() -> None:
@@ -223,9 +225,9 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.toml"
-        path.write_text("\n".join(configuration.read(file, {}, Path("/dev/null")).lines()), "utf-8")
+        path.write_text("\n".join(configuration.read_settings(file, {}, Path("/dev/null")).lines()), "utf-8")
         texts = {TABLE[key].variable: text(value) for key, value in environ.items()}
-        read = configuration.read(options, texts, path)
+        read = configuration.read_settings(options, texts, path)
     assert {key: one.value for key, one in read.given.items()} == {**file, **environ, **options}
 
 
@@ -251,19 +253,21 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
 
 def test_the_pages_list_of_settings_is_what_the_command_prints() -> None:
     listed = (ROOT / "docs/settings.toml").read_text()
-    assert listed.splitlines() == list(configuration.read({}, {}, None).lines()), "regulars config > docs/settings.toml"
+    assert listed.splitlines() == list(configuration.read_settings({}, {}, None).lines()), (
+        "regulars config > docs/settings.toml"
+    )
 
 
 def test_the_pages_example_of_a_file_can_be_read(tmp_path: Path) -> None:
     example = (ROOT / "docs/operations.md").read_text().partition("```toml\n")[2].partition("```")[0]
-    read = configuration.read({}, {}, written(tmp_path, example))
+    read = configuration.read_settings({}, {}, written(tmp_path, example))
     assert read.serving.tls_cert == tmp_path / "chain.pem"
     assert read.settings.storage == Path("/srv/regulars")
 
 
 def test_the_units_file_can_be_read_and_is_the_one_that_it_names() -> None:
     box = ROOT / "infra/box"
-    read = configuration.read({}, {}, box / "regulars.toml")
+    read = configuration.read_settings({}, {}, box / "regulars.toml")
     assert (read.settings.storage, read.serving.host) == (Path("/var/lib/regulars/data"), "127.0.0.1")
     commented = re.sub("^#([a-z])", r"\1", (box / "regulars.toml").read_text(), flags=re.MULTILINE)
     for line in commented.splitlines():

@@ -15,14 +15,14 @@ import pytest
 
 from chalicelib.core import acts, signing
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.erasures import RECEIPT, named
+from chalicelib.core.erasures import RECEIPT, list_named_faces
 from chalicelib.core.errors import TooMany
 from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.places import PLACES
 from chalicelib.services import Services
 from regulars.cli import main
 from regulars.errors import OperatorError
-from regulars.folder import held
+from regulars.folder import hold_folder
 from regulars.options import services_of
 from regulars.privacy import erase_one, face_of_photo, mark_person
 from tests.support.book.book import Book, shot
@@ -140,13 +140,13 @@ def data(tmp_path: Path) -> Path:
 @contextmanager
 def served(folder: Path, at_each_erasure: Callable[[], None] = lambda: None) -> Iterator[Book]:
     """A service that has the steps done, and whose clock is ahead: nothing has to be waited for."""
-    with held(folder), closing(Book(folder)) as book:
+    with hold_folder(folder), closing(Book(folder)) as book:
         book.clock.advance(datetime.now(UTC) - book.clock.now() + timedelta(minutes=5))
         is_over = threading.Event()
 
         def serve() -> None:
             while not is_over.wait(0.1):
-                for erasure in book.services.erasure.records.unfinished("shop"):
+                for erasure in book.services.erasure.records.list_unfinished("shop"):
                     at_each_erasure()
                     book.services.erasure.records.go_on(book.tenant, erasure.id)
 
@@ -201,7 +201,7 @@ def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured)
 
 def subject_of(book: Book, number: int) -> list[str]:
     """Ann again, by another program: a subject of so many faces, as a book of before may have it."""
-    group = book.services.groups.named(book.tenant, "regular")
+    group = book.services.groups.get_by_name(book.tenant, "regular")
     photos = [[picture(Person(seed))] for seed in range(50, 50 + number)]
     return several_faces(book.services, book.tenant, group, "Ann Bell Cole Dunn Ede Fox", photos)
 
@@ -232,7 +232,7 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
     with closing(Book(data)) as book:
         eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
         for part in parts:
-            with acts.begun(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+            with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
                 book.services.merges.merging.merge(book.tenant, eva, part)
         book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
         book.sweep()
@@ -240,8 +240,8 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
         book.services.erasure.records.a_record = 2
         assert erase(data, "--face", eva, "--receipt", str(receipt), "--yes") == 0
         key = book.services.audit.signing.face_key("shop")
-    said = [signing.read(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]
-    assert sorted(one for each in said for one in named(each, key, [eva, *parts])) == sorted([eva, *parts])
+    said = [signing.read_statement(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]
+    assert sorted(one for each in said for one in list_named_faces(each, key, [eva, *parts])) == sorted([eva, *parts])
     assert len(said) == 3
 
 
@@ -269,7 +269,7 @@ def test_a_face_is_marked_listed_and_freed_by_its_id(data: Path, capsys: Capture
 
 def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(data: Path, capsys: Captured) -> None:
     said = {"kind": "erasure", "id": "7"}
-    receipt = written(data.parent, signing.signed(said, PRIVATE) | {"statement": {**said, "id": "8"}})
+    receipt = written(data.parent, signing.sign_statement(said, PRIVATE) | {"statement": {**said, "id": "8"}})
     assert erase(data, "--again", str(receipt), "--yes") == 1
     assert "was changed" in capsys.readouterr().err
 
@@ -289,7 +289,11 @@ def test_nobody_is_erased_by_a_paper_that_is_no_receipt_of_this_tenant(
     true = json.loads(erased(data).read_text())["statement"]
     restored = data.parent / "restored"
     with closing(Book(restored)) as book:
-        sign = book.services.audit.signing.sign if changes else lambda _, statement: signing.signed(statement, PRIVATE)
+        sign = (
+            book.services.audit.signing.sign
+            if changes
+            else lambda _, statement: signing.sign_statement(statement, PRIVATE)
+        )
         paper = written(restored, sign("shop", {**true, **changes}))
         capsys.readouterr()
         assert erase(restored, "--again", str(data.parent / "receipt.json"), str(paper), "--yes") == 1
@@ -299,7 +303,7 @@ def test_nobody_is_erased_by_a_paper_that_is_no_receipt_of_this_tenant(
 
 def test_a_receipt_of_a_key_that_the_operator_names_erases_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     true = json.loads(erased(data).read_text())["statement"]
-    paper = written(data, signing.signed(true, PRIVATE))
+    paper = written(data, signing.sign_statement(true, PRIVATE))
     monkeypatch.chdir(data.parent)
     with served(data.parent / "restored") as book:
         assert erase(data.parent / "restored", "--again", str(paper), "--key", PRINT, "--yes") == 0
@@ -446,7 +450,7 @@ def test_nothing_is_left_in_the_folder_before_there_is_a_receipt(
 
 @pytest.fixture
 def receipt(tmp_path: Path) -> Path:
-    return written(tmp_path, signing.signed({"kind": "erasure", "id": "7", "said": "\u674e"}, PRIVATE))
+    return written(tmp_path, signing.sign_statement({"kind": "erasure", "id": "7", "said": "\u674e"}, PRIVATE))
 
 
 def written(folder: Path, document: Any) -> Path:
@@ -476,7 +480,7 @@ def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(recei
     ids=["renewal", "head"],
 )
 def test_what_was_signed_and_is_no_receipt_is_refused(statement: Any, tmp_path: Path, capsys: Captured) -> None:
-    other = written(tmp_path, signing.signed(statement, PRIVATE))
+    other = written(tmp_path, signing.sign_statement(statement, PRIVATE))
     assert main(["receipt", "verify", str(other), "--key", PRINT]) == 1
     assert "is no receipt of an erasure: the kind" in capsys.readouterr().err
 
@@ -586,7 +590,7 @@ def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
     page = capsys.readouterr().out
     assert "Ann &lt;Lee&gt; Ltd" in page
     [data] = re.findall(r'href="data:application/json;base64,([^"]+)"', page)
-    statement, _ = signing.verified(json.loads(base64.b64decode(data)))
+    statement, _ = signing.verify_statement(json.loads(base64.b64decode(data)))
     assert statement["id"] == id_
     assert words.format(len(statement["removed"]["pictures"])) in page
     assert signing.fingerprint(services.audit.signing.public_keys("shop").current) in page

@@ -54,7 +54,7 @@ def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
 
 def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
     book.services.tenants.change("shop", {"time_zone": "Pacific/Auckland"})
-    week = week_of(book.services, book.services.tenants.named("shop"), MONDAY.date())
+    week = week_of(book.services, book.services.tenants.get_by_name("shop"), MONDAY.date())
     assert [day.visits for day in week.days] == [2, 1, 0, 1, 0, 0, 0]
     assert f"{week.busiest[0]:%H:%M %z}" == "22:00 +1300"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.formats import FORMAT, Due, raised
+from chalicelib.core.formats import FORMAT, Due, upgrade_format
 from chalicelib.core.local_time import DAY_MS
 from tests.releases.back import HERE, Version, upgraded_and_back
 
@@ -53,4 +53,4 @@ def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) 
 def test_a_format_is_raised_a_day_after_the_first_sweep(
     number: int, due: Due | None, after: tuple[int, Due | None]
 ) -> None:
-    assert raised(number, due, NOW) == after
+    assert upgrade_format(number, due, NOW) == after

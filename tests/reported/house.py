@@ -71,7 +71,7 @@ class House(Struct, frozen=True):
 
     @property
     def tenant(self) -> Tenant:
-        return self.services.tenants.named("home")
+        return self.services.tenants.get_by_name("home")
 
     def group(self) -> str:
         """Make a group and return its name."""
@@ -80,7 +80,7 @@ class House(Struct, frozen=True):
         return name
 
     def key(self, service: str, group: str) -> str:
-        id_ = self.services.groups.named(self.tenant, group).id
+        id_ = self.services.groups.get_by_name(self.tenant, group).id
         return add_service_key(self.services, self.tenant, f"key-{next(self.numbers)}", service, id_)
 
     def compreface(self, group: str = "") -> CompreFace:

@@ -15,7 +15,7 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_setting() -> None:
     added = {"REGULARS_SERVICE_HOST": "10.0.0.7", "REGULARS_SERVICE_PORT": "8000"}
     added |= {"REGULARS_PORT": "tcp://10.0.0.7:8000", begin: "tcp://10.0.0.7:8000", f"{begin}_ADDR": "10.0.0.7"}
     added |= {f"{begin}_PORT": "8000", f"{begin}_PROTO": "tcp"}
-    assert configuration.read({}, added) == configuration.read({}, {})
+    assert configuration.read_settings({}, added) == configuration.read_settings({}, {})
     assert Settings.from_environment({**added, "REGULARS_DATA": "d"}).storage.name == "d"
 
 

@@ -25,13 +25,13 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from chalicelib.services.deletion.orphans import LISTED, OrphanedPictures
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars.serve.gateway import Context
 from tests.support.book.book_with import book_with
 from tests.support.book.tenants import add_tenant
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.meanwhile import Around
-from tests.support.storage.meter import Meter, metered
+from tests.support.storage.meter import Meter, meter_storage
 
 LONG_AGO = timedelta(hours=7)
 
@@ -42,7 +42,7 @@ class Hour:
     def __init__(self, folder: Path, wrap: Any = lambda storage: storage) -> None:
         self.clock = FakeClock(datetime(2026, 3, 2, 9, tzinfo=UTC))
         settings = Settings(storage=folder)
-        self.storage = opened(settings, self.clock)
+        self.storage = open_storage(settings, self.clock)
         self.services: Services = bootstrap.build(
             settings, clock=self.clock, vision=FakeVision, storage=wrap(self.storage)
         )
@@ -213,7 +213,7 @@ def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late
     tenant = add_tenant(hour.services, "shop", Profile.CLOUD)
 
     def age() -> float:
-        with telemetry.begun("watch", "r") as this:
+        with telemetry.begin_invocation("watch", "r") as this:
             hour.services.watch.run()
         return this.measured[SWEEP_AGE]
 
@@ -300,7 +300,7 @@ def test_a_message_of_a_commit_asks_for_snapshots_only(hour: Hour) -> None:
 
 def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_word_of_the_face(hour: Hour) -> None:
     """They may be years old: no listing of young pictures would find them."""
-    tenant = hour.services.tenants.named("shop")
+    tenant = hour.services.tenants.get_by_name("shop")
     faces = [
         hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in range(3)
     ]
@@ -320,7 +320,7 @@ def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_w
 def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour) -> None:
     for number in range(30):
         hour.leave_picture("shop", f"{number:02d}", timedelta(days=700))
-    on_meter, meter = metered(hour.storage)
+    on_meter, meter = meter_storage(hour.storage)
     orphans = OrphanedPictures(book_with(hour.services, items=on_meter.items, storage=on_meter))
     orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
     left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/"))
@@ -355,13 +355,13 @@ def of_size(folder: Path, faces: int) -> Meter:
     on_meter: list[Meter] = []
 
     def wrap(storage: Storage) -> Storage:
-        counted, meter = metered(storage)
+        counted, meter = meter_storage(storage)
         on_meter.append(meter)
         return counted
 
     hour = Hour(folder, wrap)
     hour.services.tenants.add("shop", Profile.CLOUD)
-    tenant = hour.services.tenants.named("shop")
+    tenant = hour.services.tenants.get_by_name("shop")
     first = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(0)), RULES)
     item = hour.storage.items.get(keys.FACES, ("shop", first.faceid))
     assert item is not None
@@ -399,7 +399,7 @@ def test_a_sweep_of_3_000_faces_without_changes_reads_50_units_at_most_and_as_ma
 def test_a_clock_that_jumped_deletes_nothing_by_it_until_it_has_run_on(
     hour: Hour, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tenant = hour.services.tenants.named("shop")
+    tenant = hour.services.tenants.get_by_name("shop")
     stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     hour.tick()
     right = hour.clock.now()
@@ -414,7 +414,7 @@ def test_a_clock_that_jumped_deletes_nothing_by_it_until_it_has_run_on(
 
 
 def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
-    tenant = hour.services.tenants.named("shop")
+    tenant = hour.services.tenants.get_by_name("shop")
     face = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
     hour.tick()
     hour.services.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
@@ -424,7 +424,7 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
 
 
 def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour) -> None:
-    tenant = hour.services.tenants.named("shop")
+    tenant = hour.services.tenants.get_by_name("shop")
     stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     hour.services.sweep.all(hour.clock.now())
     hour.clock.advance(timedelta(days=3_650))
@@ -438,7 +438,7 @@ def test_a_chore_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour)
             raise StorageUnavailable("no snapshots")
 
     hour.services.index = Failing()
-    tenant = hour.services.tenants.named("shop")
+    tenant = hour.services.tenants.get_by_name("shop")
     stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     for _ in range(100 * 2):
         hour.tick()
@@ -447,7 +447,7 @@ def test_a_chore_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour)
 
 
 def test_a_box_that_is_on_for_an_hour_every_other_day_deletes_what_is_kept_no_longer(hour: Hour) -> None:
-    tenant = hour.services.tenants.named("shop")
+    tenant = hour.services.tenants.get_by_name("shop")
     stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     for _ in range(50):
         hour.tick()

@@ -45,7 +45,7 @@ def test_silent_camera_is_told_once(
     hook, _ = services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(timedelta(minutes=5))
-    services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+    services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
     clock.advance(QUARTER - timedelta(seconds=1))
     services.watch.run()
     assert pending(services, cloud) == []
@@ -76,7 +76,7 @@ def test_the_age_of_the_oldest_sweep_is_reported(services: Services, clock: Fake
     second = add_tenant(services, "second", Profile.CAMERA)
 
     def oldest() -> float:
-        with telemetry.begun("watch", "r") as this:
+        with telemetry.begin_invocation("watch", "r") as this:
             services.watch.run()
         return this.measured[SWEEP_AGE]
 
@@ -119,7 +119,7 @@ def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, c
         services.watch.run()
         heard.append(clock.now())
         if len(heard) % 2:
-            services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+            services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
         else:
             services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None)
         assert services.cameras.get(cloud, "door").silent_since is None
@@ -156,7 +156,7 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
 
     class HeardMeanwhile(Outbox):
         def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
-            services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+            services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
             return super().actions(tenant, events)
 
     outbox = HeardMeanwhile(services)
@@ -228,16 +228,16 @@ def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Servic
     asked: list[str] = []
 
     class Failing(Redrive):
-        def lost(self, tenant: Tenant, captured_in: timedelta | None = None) -> int:
+        def send_all_lost(self, tenant: Tenant, captured_in: timedelta | None = None) -> int:
             asked.append(tenant.name)
             if tenant.name == "one":
                 raise StorageUnavailable("storage did not answer: try again")
             if tenant.name == "other":
                 raise KeyError("a fault of ours")
-            return super().lost(tenant, captured_in)
+            return super().send_all_lost(tenant, captured_in)
 
     clock.advance(QUARTER)
-    with telemetry.begun("watch", "r") as this:
+    with telemetry.begin_invocation("watch", "r") as this:
         services.captures.redrive = Failing(**vars(services.captures.redrive))
         services.watch.run()
     assert (this.measured[FAILURES_UNAVAILABLE], this.measured[FAILURES_UNEXPECTED]) == (1, 1)

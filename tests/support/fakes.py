@@ -108,7 +108,7 @@ class FakeVision:
     impostor_curve = CURVE
     population = NO_POPULATION
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         if len(picture) > rules.max_bytes:
             raise Unusable(f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed", "bytes")
         try:
@@ -119,7 +119,7 @@ class FakeVision:
         return np.frombuffer(json.dumps(people).encode(), dtype=np.uint8).reshape(1, -1, 1)
 
     def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
-        height, width, _ = self.read(picture, rules).shape
+        height, width, _ = self.read_picture(picture, rules).shape
         return width, height
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
@@ -185,7 +185,7 @@ class FakeVision:
         data = picture(self._person(image, face))
         return FaceJpeg(data, b"small " + data, Sides(640, 480))
 
-    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
@@ -264,7 +264,7 @@ class FakeObjects:
         self._at = at
         self.asked: list[tuple[str, ...]] = []
 
-    def read(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
         self.asked.append(tuple(filter(None, (bucket, key, version))))
         found = self._at.get(self.asked[-1])
         if isinstance(found, RegularsError):

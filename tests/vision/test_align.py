@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.vision.detect.align import Similarity, aligned, similarity, warp
+from chalicelib.vision.detect.align import Similarity, align_face, similarity, warp
 
 POINTS = ((40.4, 59.1), (87.4, 59.1), (64.0, 82.0), (44.7, 105.6), (83.6, 105.6))
 coordinates = st.lists(
@@ -55,12 +55,12 @@ class TestSimilarity:
         assert ours == pytest.approx(matrix, abs=1e-9)
 
     def test_landmarks_on_one_spot_give_something_to_look_at(self) -> None:
-        crop = aligned(texture(64, 64), [(10.0, 10.0)] * 5, POINTS, 128)
+        crop = align_face(texture(64, 64), [(10.0, 10.0)] * 5, POINTS, 128)
         assert crop.shape == (128, 128, 3)
 
     def test_landmarks_that_are_no_face_give_something_to_look_at(self) -> None:
         mirrored = [(-1e5 * x, 1e5 * y) for x, y in POINTS]
-        assert aligned(texture(64, 64), mirrored, POINTS, 128).shape == (128, 128, 3)
+        assert align_face(texture(64, 64), mirrored, POINTS, 128).shape == (128, 128, 3)
 
 
 class TestWarp:
@@ -90,7 +90,7 @@ class TestWarp:
     def test_a_large_face_is_averaged_not_sampled(self) -> None:
         checkers = (np.indices((1024, 1024)).sum(axis=0) % 2 * 255).astype(np.uint8)
         image = np.repeat(checkers[:, :, None], 3, axis=2)
-        crop = aligned(image, [(8 * x, 8 * y) for x, y in POINTS], POINTS, 128)
+        crop = align_face(image, [(8 * x, 8 * y) for x, y in POINTS], POINTS, 128)
         assert np.abs(crop[8:-8, 8:-8].astype(int) - 128).max() <= 2
 
     def test_outside_the_picture_is_black(self) -> None:

@@ -163,7 +163,7 @@ class TestCropModels:
     def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
         sessions = FixedSessions()
         role = CropRole(models)
-        [(told,)] = CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})])
+        [(told,)] = CpuSlots(1).do_works([CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})])
         return told["emotion"], sessions
 
     def test_a_models_answers_come_in_the_order_of_the_roles_labels(self) -> None:
@@ -186,7 +186,7 @@ class TestCropModels:
         model = CropModel("f", ("o",), CROP)
         sessions = FixedSessions()
         roles = {"age": CropRole((model,)), "gender": CropRole((replace(model, labels=("a", "b", "c")),))}
-        CpuSlots(1).done([CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)])
+        CpuSlots(1).do_works([CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)])
         assert sessions.batches == [("f", (2, 3, 16, 16))]
 
 

@@ -16,15 +16,15 @@ from chalicelib.vision.pictures.crop import (
     Square,
     _interpolation,
     batch,
-    brightened,
+    brighten_crop,
     canvas,
     cut,
     cut_turned,
     hidden,
     jpeg,
     planes_of,
-    resized,
-    shown,
+    resize_picture,
+    show_face,
     square_of,
 )
 from tests.support.pictures.album import Album
@@ -40,12 +40,12 @@ def middle(crop: NDArray[np.uint8]) -> float:
 @given(CROPS, st.floats(1, 200))
 def test_a_crop_that_is_bright_enough_stays_as_it_is(crop: NDArray[np.uint8], least: float) -> None:
     if middle(crop) >= least:
-        assert brightened(crop, least) is crop
+        assert brighten_crop(crop, least) is crop
 
 
 @given(CROPS, st.floats(1, 200))
 def test_a_dark_one_is_brightened_all_over_and_by_no_more_than_it_lacks(crop: NDArray[np.uint8], least: float) -> None:
-    bright = brightened(crop, least)
+    bright = brighten_crop(crop, least)
     assert (bright >= crop).all()
     assert middle(bright) <= max(least, middle(crop)) + 1
 
@@ -53,13 +53,13 @@ def test_a_dark_one_is_brightened_all_over_and_by_no_more_than_it_lacks(crop: ND
 def test_the_middle_counts_and_not_the_black_that_is_outside_the_picture() -> None:
     crop = np.zeros((8, 8, 3), np.uint8)
     crop[2:-2, 2:-2] = 110
-    assert brightened(crop, 100) is crop
+    assert brighten_crop(crop, 100) is crop
     crop[2:-2, 2:-2] = 50
-    assert middle(brightened(crop, 100)) == 100
+    assert middle(brighten_crop(crop, 100)) == 100
 
 
 def test_night_is_not_brightened_beyond_what_is_in_it() -> None:
-    assert middle(brightened(np.full((8, 8, 3), 2, np.uint8), 100)) == 2 * LARGEST_GAIN
+    assert middle(brighten_crop(np.full((8, 8, 3), 2, np.uint8), 100)) == 2 * LARGEST_GAIN
 
 
 @pytest.mark.parametrize(("channels", "values"), [("RGB", (10, 20, 40)), ("BGR", (40, 20, 10)), ("L", (19,))])
@@ -123,7 +123,7 @@ def test_planes_are_the_picture(image: NDArray[np.uint8]) -> None:
 @pytest.mark.parametrize("size", [(640, 640), (500, 300), (360, 360), (300, 310), (160, 160), (1440, 1440)])
 def test_they_are_resized_as_pillow_does_it(size: tuple[int, int], image: NDArray[np.uint8]) -> None:
     theirs = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-    ours = picture_of(resized(image, size))
+    ours = picture_of(resize_picture(image, size))
     assert ours.shape == (size[1], size[0], 3)
     assert far(ours, np.asarray(theirs)) < 2
 
@@ -133,7 +133,7 @@ def test_the_order_of_the_colours_changes_nothing(image: NDArray[np.uint8]) -> N
         for colour in reversed(colours):
             work(colour)
 
-    assert np.array_equal(resized(image, (500, 400), backwards), resized(image, (500, 400)))
+    assert np.array_equal(resize_picture(image, (500, 400), backwards), resize_picture(image, (500, 400)))
 
 
 def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]) -> None:
@@ -145,14 +145,14 @@ def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]
     planes, sides = planes_of(image), (1, 3, height, width)
     inputs = {"planes": planes[None], "sides": np.array(sides, np.int64)}
     (at_once,) = _interpolation("sides").run(None, inputs)
-    assert np.abs(resized(image, (width, height)) - at_once[0]).max() < 1e-3
+    assert np.abs(resize_picture(image, (width, height)) - at_once[0]).max() < 1e-3
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:
     planes = planes_of(image)
     height, width = (side // 2 for side in image.shape[:2])
     means = planes[:, : 2 * height, : 2 * width].reshape(3, height, 2, width, 2).mean(axis=(2, 4))
-    assert np.abs(resized(image, (width, height)) - means).max() < 0.01
+    assert np.abs(resize_picture(image, (width, height)) - means).max() < 0.01
 
 
 @pytest.mark.parametrize("size", [160, 256])
@@ -198,8 +198,8 @@ def test_a_crop_with_two_faces_shows_who_is_meant_and_the_kept_picture_stays_as_
         return [int(pixels[3, 3]), int(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2])]
 
     plain, dimmed = [pytest.approx(200, abs=2)] * 2, [pytest.approx(70, abs=3), pytest.approx(200, abs=2)]
-    assert corner_and_middle(shown(image, face, [far])) == plain
-    assert corner_and_middle(shown(image, face, [far, beside])) == dimmed
+    assert corner_and_middle(show_face(image, face, [far])) == plain
+    assert corner_and_middle(show_face(image, face, [far, beside])) == dimmed
     kept = jpeg(image, face, [beside])
     assert corner_and_middle(kept.data) == plain
     assert corner_and_middle(kept.thumbnail) == dimmed

@@ -175,7 +175,7 @@ class TestFaces:
         exif[0x0112] = orientation
         target = io.BytesIO()
         stored.save(target, "JPEG", quality=98, subsampling=0, exif=exif)
-        (face,) = vision.detect(vision.read(target.getvalue(), ANY_PICTURE))
+        (face,) = vision.detect(vision.read_picture(target.getvalue(), ANY_PICTURE))
         assert row(face) == pytest.approx(row(seen.faces[0]), abs=1.5)
         assert np.array(face.landmarks) == pytest.approx(np.array(seen.faces[0].landmarks), abs=1.5)
 

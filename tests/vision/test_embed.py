@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.vision.describe.embed import embeddings
-from chalicelib.vision.detect.align import aligned
+from chalicelib.vision.detect.align import align_face
 from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs.manifest import EmbeddingRole
 from chalicelib.vision.packs.packs import Pack
@@ -23,11 +23,11 @@ def templates(role: EmbeddingRole, pack: Pack, album: Album) -> NDArray[np.float
     """The templates of FILES' faces by a role's networks alone."""
     seen = [album.seen(file) for file in FILES]
     crops = [
-        [aligned(one.image, one.faces[0].landmarks, of.points, of.size_px) for one in seen] for of in role.networks
+        [align_face(one.image, one.faces[0].landmarks, of.points, of.size_px) for one in seen] for of in role.networks
     ]
     slots = CpuSlots(1)
     with slots.slot():
-        (rows,) = slots.done([embeddings(Sessions(pack, slots), role, crops)])
+        (rows,) = slots.do_works([embeddings(Sessions(pack, slots), role, crops)])
     return np.asarray(rows)
 
 

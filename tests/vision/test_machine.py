@@ -13,7 +13,7 @@ from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.machine import CpuSlots, PictureMemory, Work, resident_bytes
-from chalicelib.vision.pictures.image import read
+from chalicelib.vision.pictures.image import read_picture
 
 RULES = PictureRules(frozenset({"WEBP"}), 2**20, 8_192, 8_192)
 SLOTS = 2
@@ -109,7 +109,7 @@ def of_tenant(name: str, slots: CpuSlots, begun: threading.Event, end: threading
     """Start a thread that holds a slot for a tenant until `end`."""
 
     def hold() -> None:
-        with telemetry.begun("test", ""):
+        with telemetry.begin_invocation("test", ""):
             telemetry.of_tenant(name)
             with slots.slot(to_open=True):
                 begun.set()
@@ -208,7 +208,7 @@ class TestSpread:
             both_at_once.wait(30)
             return telemetry.tenant()
 
-        with telemetry.begun("test", ""):
+        with telemetry.begin_invocation("test", ""):
             telemetry.of_tenant("shop")
             with slots.slot():
                 assert slots.spread(tenant, range(2)) == ["shop", "shop"]
@@ -227,12 +227,12 @@ class TestDone:
         slots = CpuSlots(4)
         works = [Work([partial(pow, number, 2) for number in range(count)], list) for count in (3, 0, 5)]
         with slots.slot():
-            assert slots.done(works) == [[0, 1, 4], [], [0, 1, 4, 9, 16]]
+            assert slots.do_works(works) == [[0, 1, 4], [], [0, 1, 4, 9, 16]]
 
     def test_parts_of_two_works_go_side_by_side(self) -> None:
         slots, both_at_once = CpuSlots(2), threading.Barrier(2)
         with slots.slot():
-            slots.done([Work([partial(both_at_once.wait, 30)], list) for _ in range(2)])
+            slots.do_works([Work([partial(both_at_once.wait, 30)], list) for _ in range(2)])
 
 
 class TestOneMore:
@@ -266,7 +266,7 @@ ONE = 18_000_000
 
 @contextmanager
 def for_tenant(name: str) -> Iterator[None]:
-    with telemetry.begun("test", ""):
+    with telemetry.begin_invocation("test", ""):
         telemetry.of_tenant(name)
         yield
 
@@ -350,7 +350,7 @@ def test_a_picture_that_never_fits_is_none_that_can_be_used() -> None:
     Image.new("RGB", (8_192, 8_192)).save(largest, "WEBP", method=0, quality=1)
     memory = PictureMemory(2048 * 1024 * 1024, Process(), wait_s=60)
     with pytest.raises(Unusable, match="does not fit into memory") as refused:
-        read(largest.getvalue(), RULES, memory.room)
+        read_picture(largest.getvalue(), RULES, memory.room)
     assert refused.value.breaks == "bytes"
 
 

@@ -197,7 +197,7 @@ class TestManifest:
     def test_another_schema_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "manifest.toml").write_text("schema = 2")
         with pytest.raises(ValueError, match="schema 1, not 2"):
-            manifest.read(tmp_path)
+            manifest.read_manifest(tmp_path)
 
     @pytest.mark.parametrize(
         ("old", "new", "said"),
@@ -223,7 +223,7 @@ class TestManifest:
         (tmp_path / "manifest.toml").write_text(text.replace(old, new, 1))
         (tmp_path / "calibration.json").write_bytes((PRODUCT / "calibration.json").read_bytes())
         with pytest.raises(ValueError, match=said):
-            manifest.read(tmp_path)
+            manifest.read_manifest(tmp_path)
 
     def test_the_outputs_are_those_of_the_models(self, vision: Vision, pack: Pack) -> None:
         assert vision.model == pack.manifest.embedding.model

@@ -14,7 +14,7 @@ from PIL import Image
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Gender, PictureRules
 from chalicelib.core.ports import Vision
-from chalicelib.core.telemetry import collected
+from chalicelib.core.telemetry import collect_stages
 from chalicelib.vision.machine import cores, cores_to_run_on
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
@@ -32,8 +32,8 @@ def test_it_is_the_vision_port(vision: FacePipeline, pack: Pack) -> None:
 
 
 def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
-    with collected() as stages:
-        image = vision.read(album.data(PORTRAIT), ANY_PICTURE)
+    with collect_stages() as stages:
+        image = vision.read_picture(album.data(PORTRAIT), ANY_PICTURE)
         faces = vision.detect(image)
         vision.qualities(image, faces)
         vision.embed(image, faces)
@@ -45,7 +45,7 @@ def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
 
 def test_limits_are_the_callers(vision: FacePipeline, album: Album) -> None:
     with pytest.raises(Unusable, match="at most 640x480"):
-        vision.read(album.data(PORTRAIT), replace(ANY_PICTURE, max_long_side_px=640, max_short_side_px=480))
+        vision.read_picture(album.data(PORTRAIT), replace(ANY_PICTURE, max_long_side_px=640, max_short_side_px=480))
 
 
 def test_embeddings_are_unit_rows(album: Album, pack: Pack) -> None:
@@ -159,7 +159,7 @@ class TestKeptPictures:
         for label in album.of("people") + album.of("multi"):
             seen = album.seen(label.file)
             for face, row in zip(seen.faces, seen.embeddings, strict=True):
-                kept = vision.read(vision.crop(seen.image, face).data, ANY_PICTURE)
+                kept = vision.read_picture(vision.crop(seen.image, face).data, ANY_PICTURE)
                 again = vision.detect(kept)
                 if self.likeness(vision, kept, again, row) <= (0.95 if face.box.width >= 40 else 0.83):
                     lost.append(label.file)
@@ -181,13 +181,13 @@ class TestKeptPictures:
         width, height = portrait.width * 1080 // portrait.height, 1080
         wide[660 : 660 + height, 660 : 660 + width] = portrait.resize((width, height))
         (face,) = vision.detect(wide)
-        sides = vision.read(vision.crop(wide, face).data, ANY_PICTURE).shape[:2]
+        sides = vision.read_picture(vision.crop(wide, face).data, ANY_PICTURE).shape[:2]
         assert max(sides) == 640
         assert min(sides) >= 639  # whole pixels of the picture: a side may hold one less than the other
 
     def test_one_is_cut_off_where_the_picture_was(self, album: Album, vision: FacePipeline) -> None:
         seen = album.seen(CUT_OFF)
-        kept = vision.read(vision.crop(seen.image, seen.faces[0]).data, ANY_PICTURE)
+        kept = vision.read_picture(vision.crop(seen.image, seen.faces[0]).data, ANY_PICTURE)
         assert kept.shape[1] < kept.shape[0] <= 640
         assert kept.min(axis=(0, 1)).max() < 30  # no bar of padding
         assert np.ptp(kept[:, 0].astype(int)) > 30
@@ -211,13 +211,13 @@ def at(faces: list[DetectedFace], box: Box) -> list[DetectedFace]:
 def test_the_hidden_one_of_several_is_nobody_and_the_others_are_who_they_were(
     vision: FacePipeline, photos: Path
 ) -> None:
-    image = vision.read((photos / at_hand.GROUP).read_bytes(), RULES)
+    image = vision.read_picture((photos / at_hand.GROUP).read_bytes(), RULES)
     faces = vision.detect(image)
     assert len(faces) >= 3
     before = vision.embed(image, faces)
     threshold = vision.impostor_curve.operating_threshold(1_000, 0.003)
     for number, hidden in enumerate(faces[:3]):
-        after = vision.read(vision.hidden(image, [hidden.box]), RULES)
+        after = vision.read_picture(vision.hidden(image, [hidden.box]), RULES)
         seen = vision.detect(after)
         found = at(seen, hidden.box)
         if found:
@@ -237,9 +237,9 @@ def _wide(box: Box) -> Box:
 def test_the_template_of_a_hidden_portrait_is_not_the_persons(vision: FacePipeline, photos: Path) -> None:
     worst = -1.0
     for file in at_hand.PORTRAITS:
-        image = vision.read((photos / file).read_bytes(), RULES)
+        image = vision.read_picture((photos / file).read_bytes(), RULES)
         [face, *_] = vision.detect(image)
-        after = vision.read(vision.hidden(image, [face.box]), RULES)
+        after = vision.read_picture(vision.hidden(image, [face.box]), RULES)
         # Where the face was, even if nothing is detected there.
         scores = vision.embed(after, [face]) @ vision.embed(image, [face])[0]
         worst = max(worst, float(np.max(scores)))

@@ -85,15 +85,15 @@ def test_without_the_pose_it_is_never_less(album: Album, vision: FacePipeline) -
 class TestFusion:
     def test_one_bad_factor_refuses_by_itself(self) -> None:
         for name in GOOD:
-            assert quality.fused({**GOOD, name: 0.1}).total < MIN_QUALITY
+            assert quality.combine_factors({**GOOD, name: 0.1}).total < MIN_QUALITY
 
     def test_better_in_one_thing_is_never_worse(self) -> None:
         for name in GOOD:
-            scores = [quality.fused({**GOOD, name: share}).total for share in (0, 0.2, 0.5, 0.9, 1)]
+            scores = [quality.combine_factors({**GOOD, name: share}).total for share in (0, 0.2, 0.5, 0.9, 1)]
             assert scores == sorted(scores)
 
     def test_it_names_the_worst(self) -> None:
-        found = quality.fused({**GOOD, "sharpness": 0.12})
+        found = quality.combine_factors({**GOOD, "sharpness": 0.12})
         assert (found.flaw, found.flaw_score) == ("too blurred", pytest.approx(12))
 
     def test_every_factor_has_words(self, album: Album) -> None:

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, PartialCredenti
 from urllib3.exceptions import HTTPError
 
 from chalicelib.adapters.aws.clients import aws_credentials
-from chalicelib.adapters.aws.errors import FAILURES, error_code, translated
+from chalicelib.adapters.aws.errors import FAILURES, error_code, translate_failures
 from chalicelib.adapters.limits import (
     CACHE_CONTROL,
     SIGNED_S,
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
-def _signed(url: str, credentials: Any, region: str, at: datetime) -> str:
+def _sign_url(url: str, credentials: Any, region: str, at: datetime) -> str:
     """Sign a GET of an object's `url` with frozen credentials, good from `at` (UTC) for SIGNED_S."""
     time, host = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
     scope = f"{time[:8]}/{region}/s3/aws4_request"
@@ -85,7 +85,7 @@ _T = TypeVar("_T")
 
 def _unless(instead: Mapping[str, _T | None], call: Callable[[], _T]) -> _T | None:
     """Return what a call of S3 does, or what stands `instead` of its error of this code."""
-    with translated(_SERVICE):
+    with translate_failures(_SERVICE):
         try:
             return call()
         except ClientError as error:
@@ -110,7 +110,7 @@ class S3BlobStore:
         self._now = now
 
     def get(self, key: str) -> bytes | None:
-        return _unless({"NoSuchKey": None}, lambda: self._read(key))
+        return _unless({"NoSuchKey": None}, lambda: self._read_object(key))
 
     def size(self, key: str) -> int | None:
         missing = {"404": None, "NoSuchKey": None}
@@ -119,19 +119,19 @@ class S3BlobStore:
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_range(begin, length)
         asked = f"bytes={begin}-{begin + length - 1}"
-        return _unless({"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read(key, Range=asked))
+        return _unless({"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=asked))
 
     def _at(self, key: str) -> dict[str, Any]:
         """Return the parameters that name an object. Raises InvalidInput."""
         require_blob_key(key)
         return {"Bucket": self._bucket, "Key": key}
 
-    def _read(self, key: str, **asked: Any) -> bytes:
+    def _read_object(self, key: str, **asked: Any) -> bytes:
         # The body is streamed, so reading it can fail just as the call can.
         return self._client.get_object(**self._at(key), **asked)["Body"].read()
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             try:
                 self._client.put_object(**self._at(key), Body=data, ContentType=content_type, IfNoneMatch="*")
             except ClientError as error:
@@ -143,18 +143,18 @@ class S3BlobStore:
         return True
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             self._client.put_object(**self._at(key), Body=data, ContentType=content_type)
 
     def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
         require_prefix(prefix)
         asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
-        return self._listed(asked | ({"StartAfter": after} if after else {}))
+        return self._list_objects(asked | ({"StartAfter": after} if after else {}))
 
-    def _listed(self, asked: dict[str, Any]) -> Iterator[BlobInfo]:
+    def _list_objects(self, asked: dict[str, Any]) -> Iterator[BlobInfo]:
         """Yield what S3 lists, page by page: a thousand, or fewer, from each read."""
         while True:
-            with translated(_SERVICE):
+            with translate_failures(_SERVICE):
                 answer = self._client.list_objects_v2(**asked)
             for entry in answer.get("Contents", []):
                 yield BlobInfo(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
@@ -163,15 +163,15 @@ class S3BlobStore:
             asked = {**asked, "ContinuationToken": answer["NextContinuationToken"]}
 
     def delete(self, key: str) -> None:
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             self._client.delete_object(**self._at(key))
 
     def signed_get(self, key: str) -> str:
         require_blob_key(key)
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             found = self._credentials().get_frozen_credentials()
             url = self._root_url + quote(key, safe="/-_.~")
-            return _signed(url, found, self._client.meta.region_name, signed_from(self._now()))
+            return _sign_url(url, found, self._client.meta.region_name, signed_from(self._now()))
 
     @lazy
     def _root_url(self) -> str:
@@ -199,7 +199,7 @@ class S3UploadStore(S3BlobStore):
             "ChecksumSHA256": headers["x-amz-checksum-sha256"],
         }
         require_expiry(expires_s)
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             params = {**self._at(key), **signed}
             url = self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_s)
         return PresignedRequest("PUT", url, headers)
@@ -215,21 +215,21 @@ class S3Objects:
     def __init__(self, client: S3Client) -> None:
         self._client = client
 
-    def read(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
         which: Any = {"VersionId": version} if version else {}
         try:
             found = self._client.get_object(Bucket=bucket, Key=key, **which)
             with closing(found["Body"]) as body:
                 data = b"" if found["ContentLength"] > most_bytes else body.read(most_bytes + 1)
         except (*FAILURES, HTTPError) as failure:
-            _log.warning("a picture was not read from S3: %s", _said(failure))
+            _log.warning("a picture was not read from S3: %s", _describe_failure(failure))
             return None
         if max(len(data), found["ContentLength"]) > most_bytes:
             raise Unusable(f"a picture in S3 has up to {most_bytes} bytes", "bytes")
         return data
 
 
-def _said(failure: Exception) -> str:
+def _describe_failure(failure: Exception) -> str:
     """Say why in words that name no object: an object's name may be a person's."""
     if isinstance(failure, NoCredentialsError | PartialCredentialsError):
         return (

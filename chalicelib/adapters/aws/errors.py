@@ -46,7 +46,7 @@ _SERVER_ERROR = 500
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translate_failures(what: str) -> Iterator[None]:
     """Raise AWS's failures inside the block as `translation` has them, from them; `what` names the service."""
     try:
         yield

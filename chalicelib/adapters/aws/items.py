@@ -21,7 +21,7 @@ from chalicelib.adapters.aws.errors import (
     error_code,
     is_ambiguous,
     refused_item,
-    translated,
+    translate_failures,
     translation,
 )
 from chalicelib.adapters.limits import (
@@ -29,9 +29,9 @@ from chalicelib.adapters.limits import (
     Position,
     Span,
     Stored,
-    failed,
     item_from_wire,
     item_to_wire,
+    list_failed_conditions,
     to_wire,
 )
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
@@ -179,8 +179,8 @@ class DynamoItemStore(Items):
         self._prefix = prefix
         self._sleep = sleep
 
-    def _read(self, table: Table, key: tuple[str, str]) -> Stored | None:
-        with translated(_SERVICE):
+    def _read_item(self, table: Table, key: tuple[str, str]) -> Stored | None:
+        with translate_failures(_SERVICE):
             answer = self._client.get_item(
                 TableName=self._prefix + table.name, Key=key_to_wire(table, key), ConsistentRead=True
             )
@@ -199,7 +199,7 @@ class DynamoItemStore(Items):
             parameters["Limit"] = limit
         if after is not None:
             parameters["ExclusiveStartKey"] = _start_key(span, after)
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             answer = self._client.query(**parameters)
         last: Any = answer.get("LastEvaluatedKey")
         end = last and Position(last[span.table.sort]["S"], last[span.order]["S"] if span.index else None)
@@ -212,7 +212,7 @@ class DynamoItemStore(Items):
             begins = placeholders.name(table.partition), placeholders.value(prefix)
             asked |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
         while True:
-            with translated(_SERVICE):
+            with translate_failures(_SERVICE):
                 answer = self._client.scan(**asked)
             yield answer["Items"]
             if "LastEvaluatedKey" not in answer:
@@ -278,7 +278,7 @@ class DynamoItemStore(Items):
         """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""
         answers: list[Any] = []
         for attempt in range(_BATCH_ROUNDS):
-            with translated(_SERVICE):
+            with translate_failures(_SERVICE):
                 answers.append(call(RequestItems=left))
             left = answers[-1].get(unprocessed)
             if not left:
@@ -332,7 +332,7 @@ def _failed_names(action: Action, reason: Any) -> frozenset[str]:
     The reason carries that item. Without one, all conditions count as failed.
     """
     item = item_from_wire(reason["Item"]) if reason.get("Item") else None
-    return failed([action], [item]) or frozenset(condition.name for condition in action.when)
+    return list_failed_conditions([action], [item]) or frozenset(condition.name for condition in action.when)
 
 
 def _messages(reasons: list[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chalicelib.adapters.aws.errors import translated
+from chalicelib.adapters.aws.errors import translate_failures
 from chalicelib.adapters.limits import require_message, require_visibility
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SqsQueue:
         message: SendMessageRequestTypeDef = {"QueueUrl": self._url, "MessageBody": body, "DelaySeconds": delay_s}
         if group:
             message["MessageGroupId"] = group
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             self._client.send_message(**message)
 
     def drop(self, group: str) -> None:
@@ -41,7 +41,7 @@ class SqsQueue:
         if not receipt:
             return
         gone = (self._client.exceptions.MessageNotInflight, self._client.exceptions.ReceiptHandleIsInvalid)
-        with translated(_SERVICE), suppress(*gone):
+        with translate_failures(_SERVICE), suppress(*gone):
             self._client.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=visibility_s
             )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ConnectionClosedError
 from msgspec import DecodeError, Struct, convert, json, to_builtins
 
-from chalicelib.adapters.aws.errors import translated
+from chalicelib.adapters.aws.errors import translate_failures
 from chalicelib.core import errors
 from chalicelib.core.decision import FaceSearch, OperatingPoint, SearchAnswer, SearchRequest
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
@@ -77,14 +77,14 @@ class LambdaSearch:
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         event = json.encode(event_of(tenant, request))
-        with translated(_SERVICE):
-            reply = self._invoked(event)
+        with translate_failures(_SERVICE):
+            reply = self._invoke_function(event)
             payload = reply["Payload"].read()
         if reply.get("FunctionError"):
             raise _remote_error(payload)
         return _answer_from_wire(payload)
 
-    def _invoked(self, event: bytes) -> InvocationResponseTypeDef:
+    def _invoke_function(self, event: bytes) -> InvocationResponseTypeDef:
         """Call the function, once more if a connection that was kept from an earlier call had been closed meanwhile."""
         try:
             return self._client.invoke(FunctionName=self._function_name, Payload=event)
@@ -108,7 +108,7 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     import numpy as np
 
     try:
-        asked = _read(event, _Event)
+        asked = _read_message(event, _Event)
         probes = np.frombuffer(asked.probes, _PROBE_TYPE).reshape(asked.shape).astype(np.float32)
     except (DecodeError, ValueError) as error:
         raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
@@ -122,7 +122,7 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
 _T = TypeVar("_T", _Event, _Reply)
 
 
-def _read(sent: object, kind: type[_T]) -> _T:
+def _read_message(sent: object, kind: type[_T]) -> _T:
     """Read what was sent, without what is not known here. Raises Busy if it is of a later version, DecodeError."""
     if (version := convert(sent, _Sent).version) > VERSION:
         raise Busy(f"a call of {_SERVICE} is of version {version}, and only {VERSION} is known yet; try again")
@@ -131,7 +131,7 @@ def _read(sent: object, kind: type[_T]) -> _T:
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
     try:
-        reply = _read(json.decode(payload), _Reply)
+        reply = _read_message(json.decode(payload), _Reply)
     except (DecodeError, ValueError, RecursionError) as error:
         raise StorageUnavailable(f"{_SERVICE} answered with what is no search answer") from error
     return SearchAnswer(reply.seq, reply.gallery_size, reply.candidates, reply.templates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.adapters.aws.errors import translated
+from chalicelib.adapters.aws.errors import translate_failures
 from chalicelib.adapters.limits import require_secret
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ class KmsVault:
 
     def seal(self, secret: str, context: str) -> bytes:
         data = require_secret(secret)
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             answer = self._client.encrypt(KeyId=self._key_id, Plaintext=data, EncryptionContext={_CONTEXT: context})
         return answer["CiphertextBlob"]
 
     def unseal(self, sealed: bytes, context: str) -> str:
-        with translated(_SERVICE):
+        with translate_failures(_SERVICE):
             answer = self._client.decrypt(
                 KeyId=self._key_id, CiphertextBlob=sealed, EncryptionContext={_CONTEXT: context}
             )

@@ -44,20 +44,20 @@ class FolderBlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._temporary = root / _TEMPORARY
-        with _translated():
+        with _translate_failures():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._temporary.mkdir(mode=0o700, exist_ok=True)
         self.remove_leftovers()
 
     def get(self, key: str) -> bytes | None:
         path = self._path(key)
-        with _translated(), suppress(*_NO_OBJECT):
+        with _translate_failures(), suppress(*_NO_OBJECT):
             return path.read_bytes()
         return None
 
     def size(self, key: str) -> int | None:
         path = self._path(key)
-        with _translated(), suppress(*_NO_OBJECT):
+        with _translate_failures(), suppress(*_NO_OBJECT):
             status = path.stat()
             return status.st_size if stat.S_ISREG(status.st_mode) else None
         return None
@@ -65,14 +65,14 @@ class FolderBlobStore:
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         path = self._path(key)
         require_range(begin, length)
-        with _translated(), suppress(*_NO_OBJECT), path.open("rb", buffering=0) as file:
-            return _read(file.fileno(), begin, length)
+        with _translate_failures(), suppress(*_NO_OBJECT), path.open("rb", buffering=0) as file:
+            return _read_range(file.fileno(), begin, length)
         return None
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
         """Store durably; return False if the key is taken. A file has no place for `content_type`."""
         path = self._path(key)
-        with _translated():
+        with _translate_failures():
             written = self._write_temporary(data)
             try:
                 return self._link(written, path)
@@ -81,7 +81,7 @@ class FolderBlobStore:
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:  # noqa: ARG002 - the port's signature
         path = self._path(key)
-        with _translated():
+        with _translate_failures():
             written = self._write_temporary(data)
             self._make_folder(path.parent)
             written.replace(path)
@@ -94,7 +94,7 @@ class FolderBlobStore:
 
     def delete(self, key: str) -> None:
         path = self._path(key)
-        with _translated():
+        with _translate_failures():
             try:
                 path.unlink()
             except _NO_OBJECT:
@@ -107,7 +107,7 @@ class FolderBlobStore:
     def remove_leftovers(self, age_s: float = _TEMPORARY_AGE_S) -> None:
         """Remove files that a crash left between writing and naming. Younger ones may be another process's and stay."""
         oldest = time.time() - age_s
-        with _translated():
+        with _translate_failures():
             for path in self._temporary.iterdir():
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime < oldest:
@@ -173,7 +173,7 @@ class FolderBlobStore:
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[BlobInfo]:
         """Iterate over the objects below `folder` ("" or ending in a slash), in byte order of the whole key."""
-        with _translated():
+        with _translate_failures():
             names = _names(self._root / folder)
         for key in (f"{folder}{name}" for name in names):
             if key.endswith("/"):
@@ -181,7 +181,7 @@ class FolderBlobStore:
                 if not passed and (key.startswith(prefix) or prefix.startswith(key)):
                     yield from self._walk(key, prefix, after)
             elif key > after and key.startswith(prefix):
-                with _translated():
+                with _translate_failures():
                     found = _info(f"{self._root}/{key}", key)
                 if found:
                     yield found
@@ -202,12 +202,12 @@ def _info(path: str, key: str) -> BlobInfo | None:
     return None
 
 
-def _read(descriptor: int, begin: int, length: int) -> bytes:
+def _read_range(descriptor: int, begin: int, length: int) -> bytes:
     """Read `length` bytes, or as many as there are: one read may return fewer."""
     part = os.pread(descriptor, length, begin)
     if len(part) in (0, length):
         return part
-    return part + _read(descriptor, begin + len(part), length - len(part))
+    return part + _read_range(descriptor, begin + len(part), length - len(part))
 
 
 def _removed_if_empty(folder: Path) -> bool:
@@ -230,7 +230,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_failures() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -259,7 +259,7 @@ def without_backup(folder: Path) -> Iterator[None]:
     Raises Busy if one is under way, or StorageUnavailable if only another user may remove what is there.
     """
     left = folder / BACKUP
-    with _translated(), ExitStack() as stack:
+    with _translate_failures(), ExitStack() as stack:
         with suppress(PermissionError):  # root backs up what a service of another user has: lock and folder are root's
             descriptor = os.open(folder / BACKUP_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, descriptor)

@@ -56,7 +56,7 @@ class SqliteFile:
         self._writer = threading.Lock()
         self._closed = False
         self._create()
-        with self._translated():
+        with self._translate_failures():
             # The mode is kept in the file; changing it needs a moment without other connections.
             self._connection().execute("PRAGMA journal_mode = WAL")
 
@@ -74,7 +74,7 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Provide a connection to read with; each statement sees everything committed before it."""
-        with self._translated():
+        with self._translate_failures():
             yield self._connection()
 
     @contextmanager
@@ -88,7 +88,7 @@ class SqliteFile:
         if not self._writer.acquire(timeout=self._busy_s):
             raise Busy("another transaction holds the database; try again")
         try:
-            with self._translated():
+            with self._translate_failures():
                 connection = self._connection()
                 connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
@@ -108,7 +108,7 @@ class SqliteFile:
 
         Raises Busy if another program reads or writes: what it may still read stays in the log.
         """
-        with self._writer, self._translated(), closing(self._open()) as session:
+        with self._writer, self._translate_failures(), closing(self._open()) as session:
             session.connection.execute(f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}")
             is_busy, _, _ = session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if is_busy:
@@ -120,7 +120,7 @@ class SqliteFile:
         `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy, StorageUnavailable.
         """
         self.wipe()  # with a reader in the way, the log would grow by the whole file at each try
-        with self._writer, self._translated():
+        with self._writer, self._translate_failures():
             self._connection().execute("VACUUM")
         self.wipe()
 
@@ -171,7 +171,7 @@ class SqliteFile:
             del self._local.session
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_failures(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
@@ -221,13 +221,13 @@ class SqliteItemStore(Items):
         """Close all connections; the store cannot be used afterwards."""
         self.file.close()
 
-    def _read(self, table: Table, key: tuple[str, str]) -> Stored | None:
+    def _read_item(self, table: Table, key: tuple[str, str]) -> Stored | None:
         return self._read_many([(table, key)])[0]
 
     def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
         self._require(table for table, _ in places)
         with self.file.reading() as connection:
-            return _read(connection, places)
+            return _read_items(connection, places)
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
         self._require([span.table])
@@ -263,7 +263,7 @@ class SqliteItemStore(Items):
         self._require(action.table for action in actions)
         is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
         with self.file.writing(durable=is_lasting) as connection:
-            for change in changes(actions, _read(connection, [(action.table, action.key) for action in actions])):
+            for change in changes(actions, _read_items(connection, [(action.table, action.key) for action in actions])):
                 _replace(connection, change)
 
     def _require(self, tables: Iterable[Table]) -> None:
@@ -271,7 +271,7 @@ class SqliteItemStore(Items):
             raise StorageUnavailable(f"this store has no table {', '.join(missing)}")
 
 
-def _read(connection: sqlite3.Connection, places: Iterable[Place]) -> list[Stored | None]:
+def _read_items(connection: sqlite3.Connection, places: Iterable[Place]) -> list[Stored | None]:
     sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
     found = [connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in places]
     return [row and row[0] for row in found]

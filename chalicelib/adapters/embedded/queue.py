@@ -90,7 +90,7 @@ class SqliteQueue:
                     connection.executemany("UPDATE messages SET dead = 1 WHERE id = ?", worn)
                     continue
                 self._turn, until_ms = rows[-1][0], self._now_ms() + visibility_s * 1000
-                return [_received(connection, *row[1:], until_ms=until_ms) for row in rows]
+                return [_receive_message(connection, *row[1:], until_ms=until_ms) for row in rows]
         return []
 
     def hide(self, receipt: str, visibility_s: int) -> None:
@@ -130,7 +130,9 @@ class SqliteQueue:
         return milliseconds(self._clock.now())
 
 
-def _received(connection: sqlite3.Connection, number: int, receives: int, body: str, *, until_ms: int) -> Message:
+def _receive_message(
+    connection: sqlite3.Connection, number: int, receives: int, body: str, *, until_ms: int
+) -> Message:
     receipt = uuid.uuid4().hex
     connection.execute(
         "UPDATE messages SET visible_at_ms = ?, receives = ?, receipt = ? WHERE id = ?",

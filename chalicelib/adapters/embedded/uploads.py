@@ -42,13 +42,13 @@ class SignedPaths:
     def sign(self, method: str, key: str, headers: Mapping[str, str], expires_s: int) -> str:
         """Sign a request with these headers; return its path and query. Raises InvalidInput."""
         require_expiry(expires_s)
-        return self._signed(method, key, headers, int(self._clock.now().timestamp()) + expires_s)
+        return self._sign_path(method, key, headers, int(self._clock.now().timestamp()) + expires_s)
 
     def sign_for_hours(self, key: str) -> str:
         """Sign a GET that is good for one to two hours. The path is the same for an hour, so that caches keep it."""
-        return self._signed("GET", key, {}, int(signed_from(self._clock.now()).timestamp()) + SIGNED_S)
+        return self._sign_path("GET", key, {}, int(signed_from(self._clock.now()).timestamp()) + SIGNED_S)
 
-    def _signed(self, method: str, key: str, headers: Mapping[str, str], expires_at: int) -> str:
+    def _sign_path(self, method: str, key: str, headers: Mapping[str, str], expires_at: int) -> str:
         require_blob_key(key)
         signed = {name.lower(): value for name, value in headers.items()}
         expires = str(expires_at)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.adapters.web.url import PORTS, Address, Target, is_public
 from chalicelib.core.errors import Busy, Unusable
-from chalicelib.core.slots import held
+from chalicelib.core.slots import hold_place
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -159,14 +159,14 @@ class Connector:
 
     def place(self) -> AbstractContextManager[None]:
         """Hold one of the `at_once` places. Raises Busy, without waiting, if all are taken."""
-        return held(self._places, _BUSY)
+        return hold_place(self._places, _BUSY)
 
-    def connected(self, target: Target, deadline: Deadline) -> socket:
+    def open_connection(self, target: Target, deadline: Deadline) -> socket:
         """Connect to the target's host; for https with TLS, after a check of the certificate for the host's name.
 
         Raises Unusable, Busy, TimeoutError, OSError (ssl.SSLCertVerificationError among them).
         """
-        sock = self._dialled(target, deadline)
+        sock = self._dial_host(target, deadline)
         if target.scheme == "http":
             return sock
         try:
@@ -180,7 +180,7 @@ class Connector:
             sock.close()
             raise
 
-    def _dialled(self, target: Target, deadline: Deadline) -> socket:
+    def _dial_host(self, target: Target, deadline: Deadline) -> socket:
         addresses = self._allowed_addresses(target, deadline)[:_ADDRESSES_TRIED]
         for place, address in enumerate(addresses):
             try:

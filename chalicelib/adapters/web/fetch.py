@@ -27,9 +27,9 @@ from chalicelib.adapters.web.connection import (
     dial,
     resolve,
 )
-from chalicelib.adapters.web.url import Address, Target, is_public, read_url, redirected
+from chalicelib.adapters.web.url import Address, Target, is_public, read_redirect, read_url
 from chalicelib.core.errors import InvalidInput, Unusable
-from chalicelib.core.slots import held
+from chalicelib.core.slots import hold_place
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
 """Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""
@@ -40,7 +40,7 @@ _MEDIA_TYPE = re.compile(r"\s*([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,40})\s*(?:;.*)?",
 _HEADERS = {"Accept": "image/jpeg, image/png, image/bmp"}
 
 
-def _asked(exchange: Exchange, target: Target, max_bytes: int) -> bytes | Target:
+def _ask_for_picture(exchange: Exchange, target: Target, max_bytes: int) -> bytes | Target:
     """Ask for the picture and read it, or return the place that the host names.
 
     Raises Unusable for any answer but a picture within the limits, TimeoutError, OSError if the connection breaks, and
@@ -48,18 +48,18 @@ def _asked(exchange: Exchange, target: Target, max_bytes: int) -> bytes | Target
     """
     with exchange.ask("GET", _HEADERS) as response:
         if response.status in _REDIRECTS:
-            return _moved(target, response)
+            return _read_location(target, response)
         _require_picture(response)
         # Chunks add framing. A host whose framing is larger than the picture means to waste our time.
         exchange.allowed_bytes = 2 * max_bytes + MAX_HEAD_BYTES
         return _body(response, max_bytes)
 
 
-def _moved(target: Target, response: HTTPResponse) -> Target:
+def _read_location(target: Target, response: HTTPResponse) -> Target:
     location = response.getheader("Location")
     if not location:
         raise Unusable("the URL redirects to nowhere: send that of the picture itself")
-    return redirected(target, location)
+    return read_redirect(target, location)
 
 
 def _require_picture(response: HTTPResponse) -> None:
@@ -134,7 +134,7 @@ class SafeFetcher:
         target = read_url(url)
         try:
             with self._place_of(tenant), self._connector.place():
-                return self._followed(target, Deadline(self._limit_s))
+                return self._follow_redirects(target, Deadline(self._limit_s))
         except TimeoutError as error:
             raise Unusable(
                 f"the picture was not there within {self._limit_s:g} s: use a faster host, or send the picture itself"
@@ -156,12 +156,14 @@ class SafeFetcher:
 
     def _place_of(self, tenant: str) -> AbstractContextManager[None]:
         places = self._places.setdefault(tenant, BoundedSemaphore(self._of_tenant))  # one step
-        return held(places, f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment")
+        return hold_place(
+            places, f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment"
+        )
 
-    def _followed(self, target: Target, deadline: Deadline) -> bytes:
+    def _follow_redirects(self, target: Target, deadline: Deadline) -> bytes:
         for _ in range(1 + MAX_REDIRECTS):
-            with closing(self._connector.connected(target, deadline)) as sock:
-                answer = _asked(Exchange(sock, target, deadline), target, self._max_bytes)
+            with closing(self._connector.open_connection(target, deadline)) as sock:
+                answer = _ask_for_picture(Exchange(sock, target, deadline), target, self._max_bytes)
             if not answer:
                 raise Unusable("the URL's picture is empty: send the URL of a JPG, PNG or BMP file")
             if isinstance(answer, bytes):
@@ -203,19 +205,19 @@ class SafePostman:
 
         A host name is not looked up: it need not exist before the first post.
         """
-        self._read(url)
+        self._read_target(url)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Post the body and return the answer's status. No redirect is followed: its status is returned.
 
         Raises InvalidInput, Unusable and Busy, as the port says.
         """
-        target = self._read(url)
+        target = self._read_target(url)
         try:
             with self._connector.place():
                 deadline = Deadline(self._limit_s)
-                with closing(self._connector.connected(target, deadline)) as sock:
-                    return _posted(Exchange(sock, target, deadline), body, headers)
+                with closing(self._connector.open_connection(target, deadline)) as sock:
+                    return _post_body(Exchange(sock, target, deadline), body, headers)
         except TimeoutError as error:
             raise Unusable(f"no answer within {self._limit_s:g} s: answer first and work afterwards") from error
         except ssl.SSLCertVerificationError as error:
@@ -225,7 +227,7 @@ class SafePostman:
         except OSError as error:
             raise Unusable("the connection broke off before the answer's head was complete: see why it did") from error
 
-    def _read(self, url: str) -> Target:
+    def _read_target(self, url: str) -> Target:
         try:
             target = read_url(url, user_ports=True)
         except Unusable as error:
@@ -245,7 +247,7 @@ def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
     return is_public(address) or any(address in network for network in networks)
 
 
-def _posted(exchange: Exchange, body: bytes, headers: Mapping[str, str]) -> int:
+def _post_body(exchange: Exchange, body: bytes, headers: Mapping[str, str]) -> int:
     """Post and return the status. Read on for a moment: some receivers stop when nobody listens any more."""
     with exchange.ask("POST", headers, body) as response:
         exchange.allowed_bytes = MAX_HEAD_BYTES + _DRAINED_BYTES

@@ -135,7 +135,7 @@ def read_url(url: str, *, user_ports: bool = False) -> Target:
     return Target(url, parts.scheme, host, address, port, f"{path}?{query}" if query else path)
 
 
-def redirected(origin: Target, location: str) -> Target:
+def read_redirect(origin: Target, location: str) -> Target:
     """Read a Location header by the same rules. Raises Unusable, also if it leads from https to http."""
     try:
         text = location.encode("latin-1").decode()  # http.client reads headers as Latin-1

@@ -97,7 +97,7 @@ def least_score(threshold: float) -> float:
     return _CLEAR - (_CLEAR - _LEAST) * math.sqrt((1 - threshold) / _SPREAD)
 
 
-def looked(call: Call, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False) -> Looked:
+def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False) -> Looked:
     """Look at a picture for the faces that the options ask for. Raises Failure if there are none.
 
     `cropped`: the picture is one face, whatever is found in it.
@@ -105,8 +105,8 @@ def looked(call: Call, photo: Photo, *, embeds: bool, live: bool = False, croppe
     options, wanted = call.options, call.options.plugins
     embeds = embeds or "calculator" in wanted
     models = [one for one in _MODELS if one in wanted and one not in call.tenant.attributes_off]
-    with judged(photo), telemetry.collected() as stages:
-        seen = call.services.recognition.face_analysis.seen(
+    with translate_unusable(photo), telemetry.collect_stages() as stages:
+        seen = call.services.recognition.face_analysis.describe_picture(
             call.tenant,
             photo.data,
             RULES,
@@ -140,7 +140,7 @@ def the_only(found: Looked) -> Looked:
 
 
 @contextmanager
-def judged(photo: Photo) -> Iterator[None]:
+def translate_unusable(photo: Photo) -> Iterator[None]:
     """Tell a file of another kind from a broken picture."""
     try:
         yield

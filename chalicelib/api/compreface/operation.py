@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from chalicelib.api.compreface import DIALECT
 from chalicelib.api.compreface.requests import Options, Sent
-from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answered, failure_of, json_response, sentence
+from chalicelib.api.http import Failure, HttpRequest, Provide, Told, answer_request, failure_of, json_response, sentence
 from chalicelib.api.service_keys import holder
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import Act
@@ -67,7 +67,7 @@ def response(failure: Failure) -> Response:
     return json_response(body, failure.status, {**CORS, **failure.headers})
 
 
-def failed(error: Exception) -> tuple[int | str, Response]:
+def answer_error(error: Exception) -> tuple[int | str, Response]:
     told = _unusable(error) if isinstance(error, errors.Unusable) else failure_of(TABLE, error)
     return told.code, response(told)
 
@@ -120,11 +120,11 @@ class Operation(Struct, frozen=True):
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-        made = answered(request, lambda: self._made(provide(), request), failed, self.name)
+        made = answer_request(request, lambda: self._run_view(provide(), request), answer_error, self.name)
         made.headers |= CORS
         return made
 
-    def _made(self, services: Services, request: HttpRequest) -> Response:
+    def _run_view(self, services: Services, request: HttpRequest) -> Response:
         if not self.service:
             return self._response(self.view(services, request))
         call = caller(services, request, self.service, self.act)

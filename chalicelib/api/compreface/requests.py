@@ -53,7 +53,7 @@ class Sent(Texts, frozen=True):
     @classmethod
     def of(cls, request: HttpRequest) -> Sent:
         """Read the query and the body, if its method has one. Raises Refused, Failure."""
-        query = dict(_queried(request.query))
+        query = dict(_read_query(request.query))
         if request.method in ("GET", "DELETE"):
             return cls(query)
         media_type = request.media_type((JSON, *FORMS))
@@ -134,7 +134,7 @@ class Photo(Struct, frozen=True):
     @property
     def data(self) -> bytes:
         """Return its bytes. Raises Failure."""
-        return self.raw if isinstance(self.raw, bytes) else _decoded(self.raw)
+        return self.raw if isinstance(self.raw, bytes) else _decode_base64(self.raw)
 
 
 class Options(Struct, frozen=True):
@@ -151,11 +151,11 @@ class Options(Struct, frozen=True):
     def of(cls, sent: Sent) -> Options:
         """Read them. Raises Failure, which says all that is wrong with the values."""
         usual = cls()
-        limit = _read(sent, "limit", usual.limit, _whole, "a whole number")
-        count = _read(sent, "prediction_count", usual.count, _whole, "a whole number")
-        threshold = _read(sent, "det_prob_threshold", usual.threshold, _finite, "a number")
-        status = _read(sent, "status", usual.status, _flag, "true or false")
-        detects = _read(sent, "detect_faces", usual.detects, _flag, "true or false")
+        limit = _read_parameter(sent, "limit", usual.limit, _whole, "a whole number")
+        count = _read_parameter(sent, "prediction_count", usual.count, _whole, "a whole number")
+        threshold = _read_parameter(sent, "det_prob_threshold", usual.threshold, _finite, "a number")
+        status = _read_parameter(sent, "status", usual.status, _flag, "true or false")
+        detects = _read_parameter(sent, "detect_faces", usual.detects, _flag, "true or false")
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),
@@ -190,7 +190,7 @@ def image_id(value: Any) -> str:
     return value
 
 
-def _queried(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
+def _read_query(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]:
     """Yield the parameters, of repeated ones the first last, so that it counts."""
     for name, values in query.items():
         first, *others = _JOINED.split(values[0])
@@ -208,7 +208,7 @@ def _json(body: bytes) -> Any:
         raise Failure(0, f"The body is no JSON that can be read: {error}") from error
 
 
-def _decoded(value: Any) -> bytes:
+def _decode_base64(value: Any) -> bytes:
     if not isinstance(value, str):
         raise _NOT_BASE64
     try:
@@ -217,7 +217,7 @@ def _decoded(value: Any) -> bytes:
         raise _NOT_BASE64 from None
 
 
-def _read(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], wanted: str) -> _Value:
+def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str], _Value], wanted: str) -> _Value:
     """Read a parameter; one that is not sent has its default. Raises Failure."""
     text = sent.text(name)
     try:

@@ -11,8 +11,8 @@ from chalice.app import Response
 
 from chalicelib.api.claims import Head, KeyClaim, by_service_key
 from chalicelib.api.compreface import DIALECT, PREFIX
-from chalicelib.api.compreface.details import Body, judged, least_score, looked, the_only
-from chalicelib.api.compreface.operation import Call, Operation, failed, preflight, response
+from chalicelib.api.compreface.details import Body, least_score, look_at_picture, the_only, translate_unusable
+from chalicelib.api.compreface.operation import Call, Operation, answer_error, preflight, response
 from chalicelib.api.compreface.requests import (
     LARGEST_FILE_BYTES,
     NO_SUBJECT_NAME,
@@ -46,15 +46,15 @@ _MOST_NAMED = 100
 
 def detect(call: Call) -> Body:
     photo = call.sent.picture()
-    found = looked(call, photo, embeds=False)
+    found = look_at_picture(call, photo, embeds=False)
     return {"result": [found.body(number) for number in range(len(found.seen.described.faces))], **found.versions(call)}
 
 
 def verify(call: Call) -> Body:
     photos = call.sent.picture("source_image"), call.sent.picture("target_image")
-    source, target = (looked(call, photo, embeds=True, live=True) for photo in photos)
+    source, target = (look_at_picture(call, photo, embeds=True, live=True) for photo in photos)
     source = the_only(source)
-    close = call.services.subjects.compared(call.tenant, source.seen, target.seen)
+    close = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
     matches = [target.body(number, similarity=value) for number, value in enumerate(close)]
     return {"result": [{"source_image_face": source.body(0), "face_matches": matches, **source.versions(call)}]}
 
@@ -66,10 +66,14 @@ def verify_embeddings(call: Call) -> Body:
         vectors(call, targets)
         example = _example(call, id_, "Image Id is incorrect")
         reads([example.face.faceid])
-        return {"result": compared(call, call.services.subjects.template_of(call.tenant, example.picture), targets)}
+        return {
+            "result": compare_embeddings(
+                call, call.services.subjects.template_of(call.tenant, example.picture), targets
+            )
+        }
     source, targets = call.sent.vectors("source"), call.sent.vectors("targets")
     (one,) = vectors(call, [source])
-    return {"result": compared(call, one, targets)}
+    return {"result": compare_embeddings(call, one, targets)}
 
 
 def show_config(_services: Services, request: HttpRequest) -> Body:
@@ -94,7 +98,7 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
     return {"status": "OK", **told, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
 
 
-def compared(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
+def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
     """Return how close embeddings are to a face, the closest first, each as it was sent."""
     close = call.services.subjects.close_to(call.tenant, one, vectors(call, sent), [None] * len(sent))
     bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
@@ -154,12 +158,12 @@ def delete_subjects(call: Call) -> Body:
 
 
 def list_examples(call: Call) -> Body:
-    wanted = _wanted(call, call.sent.text("subject"))
+    wanted = _find_subjects(call, call.sent.text("subject"))
     examples = call.services.subjects.examples_of(call.tenant, call.group, wanted)
     found = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
     page, size = call.sent.page()
     return {
-        "faces": [_told(each) for each in found[page * size : (page + 1) * size]],
+        "faces": [_describe_example(each) for each in found[page * size : (page + 1) * size]],
         "page_number": page,
         "page_size": size,
         "total_pages": -(-len(found) // size),
@@ -170,7 +174,7 @@ def list_examples(call: Call) -> Body:
 def add_example(call: Call) -> Body:
     name, photo = call.sent.subject(), call.sent.picture()
     least = least_score(call.options.threshold)
-    with judged(photo):
+    with translate_unusable(photo):
         added = call.services.subjects.enrol(call.tenant, call.group, name, photo.data, RULES, least)
     if added.like:
         call.headers["X-Regulars-Looks-Like"] = quote(added.like)
@@ -181,10 +185,10 @@ def delete_examples_of_subject(call: Call) -> Body:
     name = call.sent.values.get("subject")
     if name is not None and not name.strip():
         raise Failure(26, NO_SUBJECT_NAME)
-    return {"deleted": call.services.subjects.delete(call.tenant, call.group, _wanted(call, name), call.key.id)}
+    return {"deleted": call.services.subjects.delete(call.tenant, call.group, _find_subjects(call, name), call.key.id)}
 
 
-def _wanted(call: Call, name: str | None) -> list[User]:
+def _find_subjects(call: Call, name: str | None) -> list[User]:
     """Return the subject of a name, if there is one; None: all of them."""
     if name is None:
         return call.services.subjects.all(call.tenant, call.group)
@@ -196,7 +200,7 @@ def delete_example(call: Call) -> Body:
     id_ = image_id(call.request.parameters["id"])
     found = _example(call, id_, f"Image {id_} not found")
     call.services.subjects.remove(call.tenant, found, call.key.id)
-    return _told(found)
+    return _describe_example(found)
 
 
 def delete_examples(call: Call) -> list[Body]:
@@ -211,12 +215,12 @@ def delete_examples(call: Call) -> list[Body]:
     for one in found:
         with suppress(PictureNotFound):
             subjects.remove(call.tenant, one, call.key.id)
-            deleted.append(_told(one))
+            deleted.append(_describe_example(one))
     return deleted
 
 
 def show_example(call: Call) -> Response:
-    return _shown(call, image_id(call.request.parameters["id"]))
+    return _show_picture(call, image_id(call.request.parameters["id"]))
 
 
 def show_static(services: Services, request: HttpRequest) -> Response:
@@ -227,12 +231,12 @@ def show_static(services: Services, request: HttpRequest) -> Response:
         return _picture(b"")
     call = Call(services, request, *found)
     with services.audit.reads.of(call.act(show_example.__name__)):
-        return _shown(call, id_)
+        return _show_picture(call, id_)
 
 
 def recognize(call: Call) -> Body:
     photo = call.sent.picture()
-    found = looked(call, photo, embeds=True, live=True, cropped=not call.options.detects)
+    found = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
     near = _nearest(call, found.seen.embeddings, found.seen.described.faces)
     results = [found.body(number, subjects=each) for number, each in enumerate(near)]
     return {"result": results, **found.versions(call)}
@@ -245,7 +249,7 @@ def verify_example(call: Call) -> Body:
     example = _example(call, id_, "Image Id is incorrect")
     reads([example.face.faceid])
     own = call.services.subjects.template_of(call.tenant, example.picture)
-    found = looked(call, photo, embeds=True, live=True)
+    found = look_at_picture(call, photo, embeds=True, live=True)
     faces, quality = found.seen.described.faces, example.picture.estimates.quality
     close = call.services.subjects.close_to(call.tenant, own, found.seen.embeddings, faces, quality)
     results = [found.body(number, subject=example.subject, similarity=value) for number, value in enumerate(close)]
@@ -280,12 +284,12 @@ def _example(call: Call, id_: str, otherwise: str) -> Example:
         raise Failure(44, otherwise, 404) from None
 
 
-def _told(example: Example) -> Body:
+def _describe_example(example: Example) -> Body:
     reads([example.face.faceid])
     return {"image_id": example.id, "subject": example.subject}
 
 
-def _shown(call: Call, id_: str) -> Response:
+def _show_picture(call: Call, id_: str) -> Response:
     try:
         found = call.services.subjects.example(call.tenant, call.group, id_)
     except PictureNotFound:
@@ -342,7 +346,7 @@ def claim(_settings: Settings, request: Head) -> KeyClaim:
 
 
 VIEWS = Views(
-    lambda error, _: failed(error)[1],
+    lambda error, _: answer_error(error)[1],
     "There is no such path here: docs/compreface.md names those that are.",
     Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
     claim,

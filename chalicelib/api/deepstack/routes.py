@@ -24,11 +24,11 @@ from chalicelib.api.http import (
     Refused,
     Told,
     Views,
-    answered,
+    answer_request,
     json_response,
     sentence,
 )
-from chalicelib.api.service_keys import Holder, holder, reached
+from chalicelib.api.service_keys import Holder, holder, use_key
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import errors, telemetry
 from chalicelib.core.acts import read_users, reads
@@ -59,7 +59,7 @@ def response(failure: Failure) -> Response:
     return json_response(body, failure.status, failure.headers)
 
 
-def failed(error: Exception) -> tuple[int, Response]:
+def answer_error(error: Exception) -> tuple[int, Response]:
     told = failure_of(error)
     return told.status, response(told)
 
@@ -113,7 +113,7 @@ DETECTED, NAMED = 0.55, 0.5
 
 def detect(call: Call) -> Body:
     image, least = call.image(), call.least(DETECTED)
-    seen = _seen(call, image, embeds=False)
+    seen = _look_at_picture(call, image, embeds=False)
     faces = [face for face in seen.described.faces if face.detected.score >= least]
     return {
         "predictions": [{"confidence": round(face.detected.score, 5), **_place(face, seen.described)} for face in faces]
@@ -151,7 +151,7 @@ def register(call: Call) -> Body:
 
 def recognize(call: Call) -> Body:
     image, least = call.image(), max(NAMED, call.least(NAMED))
-    seen = _seen(call, image, embeds=True)
+    seen = _look_at_picture(call, image, embeds=True)
     faces = seen.described.faces
     if not faces:
         return {"predictions": []}
@@ -172,8 +172,8 @@ def match(call: Call) -> Body:
     if len(call.uploads) != 2:
         few = "expected two image files, only one found"
         raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
-    one, other = (_largest(_seen(call, upload.data, embeds=True)) for upload in call.uploads)
-    (close,) = call.services.subjects.compared(call.tenant, one, other)
+    one, other = (_largest(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
+    (close,) = call.services.subjects.compare_pictures(call.tenant, one, other)
     return {"similarity": round(close, 5)}
 
 
@@ -190,9 +190,9 @@ def delete(call: Call) -> None:
         subjects.delete(call.tenant, call.group, [held], call.key.id)
 
 
-def _seen(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
+def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
     analysis = call.services.recognition.face_analysis
-    return analysis.seen(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
+    return analysis.describe_picture(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
 
 
 def _largest(seen: SeenPicture) -> SeenPicture:
@@ -230,9 +230,11 @@ class Operation(Struct, frozen=True):
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-        return answered(request, lambda: json_response(self._answered(provide(), request)), failed, self.name)
+        return answer_request(
+            request, lambda: json_response(self._run_view(provide(), request)), answer_error, self.name
+        )
 
-    def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
+    def _run_view(self, services: Services, request: HttpRequest) -> dict[str, Any]:
         most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
         form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
@@ -240,7 +242,7 @@ class Operation(Struct, frozen=True):
         act = DIALECT.act(self.act, f"key {found.key.id}", found.tenant)
         telemetry.of_tenant(act.tenant, act.by)
         began = time.perf_counter()
-        with services.audit.reads.of(act), telemetry.collected() as stages:
+        with services.audit.reads.of(act), telemetry.collect_stages() as stages:
             answer = {"success": True, **(self.view(Call(services, *found, values, uploads)) or {})}
         return {**answer, **_times(stages, began)} if uploads else answer
 
@@ -331,12 +333,12 @@ def _keyless(services: Services, name: str | None, act: str) -> Holder | None:
     if name is None:
         return None
     try:
-        tenant = services.tenants.named(name)
+        tenant = services.tenants.get_by_name(name)
     except TenantNotFound:
         return None
     now, keys = services.clock.now(), services.access.keys.all(tenant)
     own = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
-    return None if own is None else reached(services, DIALECT, tenant, own, act)
+    return None if own is None else use_key(services, DIALECT, tenant, own, act)
 
 
 def claim(settings: Settings, request: Head) -> KeyClaim:
@@ -351,7 +353,7 @@ def claim(settings: Settings, request: Head) -> KeyClaim:
 
 
 VIEWS = Views(
-    lambda error, _: failed(error)[1],
+    lambda error, _: answer_error(error)[1],
     "There is no such path here: docs/deepstack.md names those that are.",
     Refused(413, "The body is larger than 20 MiB."),
     claim,

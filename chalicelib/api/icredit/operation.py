@@ -12,7 +12,17 @@ from typing import Any
 from chalice.app import Response
 from msgspec import Struct
 
-from chalicelib.api.http import FORMS, JSON, HttpRequest, Provide, Refused, answered, json_response, nearest, sentence
+from chalicelib.api.http import (
+    FORMS,
+    JSON,
+    HttpRequest,
+    Provide,
+    Refused,
+    answer_request,
+    json_response,
+    nearest,
+    sentence,
+)
 from chalicelib.api.icredit import DIALECT
 from chalicelib.api.icredit.request import Parameters, read_parameters
 from chalicelib.core import errors, telemetry
@@ -90,9 +100,9 @@ class Operation(Struct, frozen=True):
                 answer = self.view(call)
             return json_response(answer, headers=headers)
 
-        return answered(request, work, self.failed, self.name)
+        return answer_request(request, work, self.answer_error, self.name)
 
-    def failed(self, error: Exception) -> tuple[str, Response]:
+    def answer_error(self, error: Exception) -> tuple[str, Response]:
         code = nearest(CODES, type(error))
         empty = dict.fromkeys(self.failed_lists, ())
         failure = {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": sentence(error)}
@@ -120,7 +130,7 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
         raise _refusal(403, "Unauthorized", "A403AU")
     if not request.is_second_try and not services.quotas.take(tenant):
         raise _refusal(403, "Quota Exhausted", "A403QE")
-    services.tenants.used(tenant, DIALECT.name)
+    services.tenants.note_use(tenant, DIALECT.name)
     return tenant
 
 

@@ -32,7 +32,7 @@ class Parameters(Texts, frozen=True):
 
     def token(self, name: str) -> str:
         """Read a PERSON_TOKEN. Raises FaceNotFound for a text that cannot be one."""
-        token = self.required(name).strip()
+        token = self.required_text(name).strip()
         if not is_faceid(token):
             raise FaceNotFound(
                 f"there is no face {token[:70]!r}: a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`"
@@ -41,7 +41,7 @@ class Parameters(Texts, frozen=True):
 
     def seconds(self, name: str) -> int:
         """Read a required time in UNIX seconds."""
-        text = self.required(name)
+        text = self.required_text(name)
         if not _DIGITS.fullmatch(text) or int(text) > LAST_SECOND:
             raise InvalidInput(
                 f"{name} is a time in UNIX seconds, such as 1573441871 (no milliseconds, no date), not {text[:40]!r}"
@@ -72,7 +72,7 @@ def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
     return Parameters({name: _scalar(name, value) for name, value in sent.items()})
 
 
-def decoded(sent: str) -> bytes:
+def decode_base64(sent: str) -> bytes:
     """Decode base64 text that may be URL-encoded once or twice more. Raises Unusable if it is none, or too large."""
     text = sent
     for _ in range(_TIMES_ENCODED):

@@ -15,7 +15,7 @@ from chalicelib.api.claims import Head, KeyClaim
 from chalicelib.api.http import Views, search_headers
 from chalicelib.api.icredit import PREFIX
 from chalicelib.api.icredit.operation import CODES, PERSONS, Body, Call, Operation, sent_code
-from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded
+from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decode_base64
 from chalicelib.core import acts
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput, RegularsError
@@ -58,7 +58,7 @@ _TOKENS = ("3", "2")
 
 
 def manage(call: Call) -> Body:
-    control = call.parameters.required("CONTROL_TYPE")
+    control = call.parameters.required_text("CONTROL_TYPE")
     if control not in _CONTROLS:
         raise InvalidInput(f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}")
     return _CONTROLS[control](call)
@@ -66,17 +66,19 @@ def manage(call: Call) -> Body:
 
 def enrol(call: Call) -> Body:
     parameters, enrolment = call.parameters, call.services.enrolment.everybody
-    group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
-        return enrolled([enrolment.stored(call.tenant, group, parameters.token("IMAGE"), labels)])
+        return describe_enrolled_faces(
+            [enrolment.enrol_stored_face(call.tenant, group, parameters.token("IMAGE"), labels)]
+        )
     picture, rules = _picture(call)
-    return enrolled(enrolment.all_in_picture(call.tenant, group, picture, rules, labels))
+    return describe_enrolled_faces(enrolment.all_in_picture(call.tenant, group, picture, rules, labels))
 
 
 def search(call: Call) -> Body:
     """Search; the answer carries the stored labels, and the observations those of the call."""
     parameters, analysis = call.parameters, call.services.recognition.face_analysis
-    group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
         match = analysis.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
         matches = [match] if match else []
@@ -85,12 +87,12 @@ def search(call: Call) -> Body:
         matches = analysis.all_in_picture(call.tenant, picture, group, rules, labels).matches
     if matches:
         call.headers.update(search_headers([match.decision for match in matches]))
-    return matched(matches)
+    return describe_matches(matches)
 
 
 def delete(call: Call) -> Body:
     parameters = call.parameters
-    group = parameters.required("PERSON_GROUP_LABEL")
+    group = parameters.required_text("PERSON_GROUP_LABEL")
     token = _token_to_delete(parameters)
     deleted = call.services.deletion.of_group(call.tenant, group, [token], by="icredit")
     if deleted.failed:
@@ -108,7 +110,7 @@ def _is_token(parameters: Parameters) -> bool:
 
     Raises InvalidInput for another IMAGE_TYPE.
     """
-    kind = parameters.required("IMAGE_TYPE")
+    kind = parameters.required_text("IMAGE_TYPE")
     if kind not in (_BASE64, _URL, *_TOKENS):
         raise InvalidInput(
             f"IMAGE_TYPE is 0 (base64 of a picture), 1 (its URL) or 3 (a PERSON_TOKEN), not {kind[:40]!r}"
@@ -121,9 +123,9 @@ def _picture(call: Call) -> tuple[bytes, PictureRules]:
 
     Raises Unusable; Busy if too many pictures are being fetched.
     """
-    if call.parameters.required("IMAGE_TYPE") == _BASE64:
-        return decoded(call.parameters.required("IMAGE")), PICTURES
-    url = call.parameters.required("IMAGE")
+    if call.parameters.required_text("IMAGE_TYPE") == _BASE64:
+        return decode_base64(call.parameters.required_text("IMAGE")), PICTURES
+    url = call.parameters.required_text("IMAGE")
     with stage("fetch"):
         return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
 
@@ -165,14 +167,14 @@ def query(call: Call) -> Body:
         page_size=parameters.number("PAGE_SIZE", PAGE_SIZES[0], most) or most,
         page_token=parameters.text("PAGE_TOKEN"),
     )
-    entities = [_observed(observation) for observation in page.observations]
+    entities = [_describe_observation(observation) for observation in page.observations]
     return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
 
 
 def analysis(call: Call) -> Body:
     """Count observations, or persons, by month, week, day or hour."""
     parameters = call.parameters
-    statistical = parameters.required("STATISTICAL")
+    statistical = parameters.required_text("STATISTICAL")
     if statistical not in _UNITS:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
     granularity, unit = _UNITS[statistical]
@@ -206,11 +208,11 @@ def _filter(parameters: Parameters) -> ObservationFilter:
     return ObservationFilter(parameters.labels(), parameters.text("PERSON_GROUP_LABEL"), token)
 
 
-def enrolled(faces: Sequence[EnrolledFace]) -> Body:
+def describe_enrolled_faces(faces: Sequence[EnrolledFace]) -> Body:
     return _persons([_person(one) for one in faces])
 
 
-def matched(matches: Sequence[Match]) -> Body:
+def describe_matches(matches: Sequence[Match]) -> Body:
     """Render matches: tokens and labels are the stored ones, box and estimates the probe's."""
     return _persons([_person(one, one.decision) for one in matches])
 
@@ -236,7 +238,7 @@ def _person(one: EnrolledFace | Match, decision: Decision | None = None) -> Body
     return _entity(face, one.group.name, known, box=one.box, decision=decision)
 
 
-def _observed(observation: Observation) -> Body:
+def _describe_observation(observation: Observation) -> Body:
     from chalicelib.core.observations import ObservationKind  # not at the cold starts of other requests
 
     found = observation.decision if observation.kind is ObservationKind.SEARCH else None
@@ -309,7 +311,7 @@ def gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object
 
 
 VIEWS = Views(
-    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).failed(error)[1],
+    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
     f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
     InvalidInput("The body is larger than 4 MiB."),
     claim,

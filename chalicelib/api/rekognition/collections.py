@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.api.http import Failure
 from chalicelib.api.rekognition.operation import BAD_REQUEST, RULES, Call, Members
-from chalicelib.api.rekognition.pictures import face_detail, picture_of, placed, reason_of, require_one
+from chalicelib.api.rekognition.pictures import describe_box, face_detail, picture_of, reason_of, require_one
 from chalicelib.core import acts
 from chalicelib.core.decision import MATCH
 from chalicelib.core.errors import FaceNotFound, InvalidInput, StorageUnavailable
@@ -80,22 +80,22 @@ def describe_collection(call: Call, asked: Members) -> Members:
 
 
 def tag_resource(call: Call, asked: Members) -> None:
-    name, tags = _named(asked["ResourceArn"]), asked["Tags"]
+    name, tags = _read_arn(asked["ResourceArn"]), asked["Tags"]
     call.once(lambda: call.services.groups.tag(call.tenant, collection(call, name).name, tags, call.request))
 
 
 def untag_resource(call: Call, asked: Members) -> None:
-    name, tags = _named(asked["ResourceArn"]), asked["TagKeys"]
+    name, tags = _read_arn(asked["ResourceArn"]), asked["TagKeys"]
     call.once(lambda: call.services.groups.untag(call.tenant, collection(call, name).name, tags, call.request))
 
 
 def list_tags_for_resource(call: Call, asked: Members) -> Members:
-    return {"Tags": dict(collection(call, _named(asked["ResourceArn"])).tags)}
+    return {"Tags": dict(collection(call, _read_arn(asked["ResourceArn"])).tags)}
 
 
 def collection(call: Call, name: str) -> Group:
     """Return the group of a collection. Raises GroupNotFound."""
-    return call.services.groups.named(call.tenant, name)
+    return call.services.groups.get_by_name(call.tenant, name)
 
 
 def arn(call: Call, name: str) -> str:
@@ -135,7 +135,7 @@ def _account(tenant: Tenant) -> str:
     return f"{int.from_bytes(hashlib.sha256(tenant.name.encode()).digest()[:8], 'big') % 10**12:012d}"
 
 
-def _named(text: str) -> str:
+def _read_arn(text: str) -> str:
     """Return the collection that an ARN names. Raises Failure."""
     found = _ARN.fullmatch(text)
     if found is None:
@@ -165,7 +165,7 @@ def index_faces(call: Call, asked: Members) -> Members:
     details = [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]
     return {
         "FaceRecords": [
-            {"Face": shown(indexed.faces[number], version), "FaceDetail": details[number]}
+            {"Face": describe_face(indexed.faces[number], version), "FaceDetail": details[number]}
             for number in sorted(indexed.faces)
         ],
         "UnindexedFaces": [
@@ -179,34 +179,34 @@ def index_faces(call: Call, asked: Members) -> Members:
 def list_faces(call: Call, asked: Members) -> Members:
     group = collection(call, asked["CollectionId"])
     most = asked.get("MaxResults") or LARGEST_PAGE
-    wanted = None if "FaceIds" not in asked else [taken(one) for one in asked["FaceIds"]]
+    wanted = None if "FaceIds" not in asked else [read_faceid(one) for one in asked["FaceIds"]]
     if "UserId" in asked:
         own = call.services.users.get(call.tenant, group, asked["UserId"]).faceids
         wanted = [one for one in own if wanted is None or one in wanted]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
     behind = place(tokens, asked.get("NextToken"))
-    faces, following = call.services.faces.lists.enrolled(call.tenant, group, most, behind, wanted)
+    faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, most, behind, wanted)
     version = model_version(call)
-    answer = {"Faces": [shown(one, version) for one in faces], "FaceModelVersion": version}
+    answer = {"Faces": [describe_face(one, version) for one in faces], "FaceModelVersion": version}
     return answer if following is None else {**answer, "NextToken": tokens.token(following)}
 
 
 def delete_faces(call: Call, asked: Members) -> Members:
     group = collection(call, asked["CollectionId"])
-    asked_ids = {taken(one): one for one in asked["FaceIds"]}
+    asked_ids = {read_faceid(one): one for one in asked["FaceIds"]}
     gone: set[str] = set()
     for number, some in enumerate(parts(asked_ids, MAX_DELETED)):
-        gone |= _deleted(call, group, some, number)
+        gone |= _delete_batch(call, group, some, number)
     left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
     kept = call.services.faces.of_group(call.tenant, group, [*left])
     return {
         "DeletedFaces": [shown_id(faceid) for faceid in asked_ids if faceid in gone],
-        "UnsuccessfulFaceDeletions": [_undeleted(one, kept.get(faceid)) for faceid, one in left.items()],
+        "UnsuccessfulFaceDeletions": [_describe_kept_face(one, kept.get(faceid)) for faceid, one in left.items()],
     }
 
 
 def search_faces(call: Call, asked: Members) -> Members:
-    group, faceid = collection(call, asked["CollectionId"]), taken(asked["FaceId"])
+    group, faceid = collection(call, asked["CollectionId"]), read_faceid(asked["FaceId"])
     face = face_of(call, group, faceid)
     acts.reads([faceid])
     found = call.services.recognition.ranking.of_face(
@@ -220,7 +220,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     quality_filter = asked.get("QualityFilter", "NONE")
     filters = quality_filter != "NONE"
     looked_at = MOST_FACES if filters else 1
-    seen = call.services.recognition.face_analysis.seen(
+    seen = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
     )
     fit = seen.without(partial(reason_of, quality_filter=quality_filter))
@@ -235,13 +235,13 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
             call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
         )
     )
-    found_at = placed(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
+    found_at = describe_box(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
     return {**{f"SearchedFace{name}": value for name, value in found_at.items()}, **_face_matches(call, found)}
 
 
 def _face_matches(call: Call, found: Sequence[Similar]) -> dict[str, Any]:
     version = model_version(call)
-    matches = [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found]
+    matches = [{"Similarity": one.similarity, "Face": describe_face(one.face, version)} for one in found]
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
@@ -259,7 +259,7 @@ def face_of(call: Call, group: Group, faceid: str) -> Face:
     return face
 
 
-def shown(face: Face, version: str) -> dict[str, Any]:
+def describe_face(face: Face, version: str) -> dict[str, Any]:
     """Return the Face of answers, with what is known of it."""
     acts.reads([face.faceid])
     answer: dict[str, Any] = {"FaceId": shown_id(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
@@ -268,7 +268,7 @@ def shown(face: Face, version: str) -> dict[str, Any]:
     if face.user:
         answer["UserId"] = face.user
     if found := face.portrait.found:
-        answer |= placed(found)
+        answer |= describe_box(found)
     return {**answer, "IndexFacesModelVersion": version}
 
 
@@ -280,14 +280,14 @@ def shown_id(faceid: str) -> str:
     return f"00000000-0000-0000-{digits[:4]}-{digits[4:]}"
 
 
-def taken(faceid: str) -> str:
+def read_faceid(faceid: str) -> str:
     """Return the core's id of a face, in whichever form it was sent."""
     found = _OF_NUMBER.fullmatch(faceid)
     number = int(found[1] + found[2], 16) if found else 0
     return str(number) if 0 < number < 2**63 else faceid
 
 
-def _deleted(call: Call, group: Group, faceids: list[str], number: int) -> set[str]:
+def _delete_batch(call: Call, group: Group, faceids: list[str], number: int) -> set[str]:
     """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
     request = call.request and replace(call.request, key=f"{call.request.key}-{number}")
     of_call = replace(call, request=request)
@@ -298,7 +298,7 @@ def _deleted(call: Call, group: Group, faceids: list[str], number: int) -> set[s
     return set(deleted["success"])
 
 
-def _undeleted(faceid: str, face: Face | None) -> dict[str, Any]:
+def _describe_kept_face(faceid: str, face: Face | None) -> dict[str, Any]:
     if face is None:
         return {"FaceId": faceid, "Reasons": ["FACE_NOT_FOUND"]}
     of_user = {"UserId": face.user} if face.user else {}
@@ -332,25 +332,25 @@ def list_users(call: Call, asked: Members) -> Members:
 
 def associate_faces(call: Call, asked: Members) -> Members:
     associate = partial(call.services.users.associate, least=asked.get("UserMatchThreshold", _LEAST))
-    return _changed(call, asked, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
+    return _change_user_faces(call, asked, associate, ("AssociatedFaces", "UnsuccessfulFaceAssociations"))
 
 
 def disassociate_faces(call: Call, asked: Members) -> Members:
     names = ("DisassociatedFaces", "UnsuccessfulFaceDisassociations")
-    return _changed(call, asked, call.services.users.disassociate, names)
+    return _change_user_faces(call, asked, call.services.users.disassociate, names)
 
 
-def _changed(call: Call, asked: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
+def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome], names: tuple[str, str]) -> Members:
     """Change the faces of a user. `names`: of what was done in the answer, and of what was refused."""
 
     def work() -> dict[str, Any]:
-        group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
+        group, faceids = collection(call, asked["CollectionId"]), [read_faceid(one) for one in asked["FaceIds"]]
         return asdict(change(call.tenant, group, asked["UserId"], faceids, request=call.request))
 
     outcome = Outcome.of(call.once(work))
     return {
         names[0]: [{"FaceId": shown_id(one)} for one in outcome.done],
-        names[1]: [_refused(one) for one in outcome.refused],
+        names[1]: [_describe_refusal(one) for one in outcome.refused],
         "UserStatus": _status(outcome.held),
     }
 
@@ -367,7 +367,7 @@ def search_users(call: Call, asked: Members) -> Members:
         acts.read_users([one])
         found = ranking.users_of_user(call.tenant, group, one, least=least, most=most)
         return {**_matches(call, found), "SearchedUser": {"UserId": one.id}}
-    face = face_of(call, group, taken(asked["FaceId"]))
+    face = face_of(call, group, read_faceid(asked["FaceId"]))
     acts.reads([face.faceid])
     found = ranking.users_of_face(call.tenant, group, face, least=least, most=most)
     return {**_matches(call, found), "SearchedFace": {"FaceId": shown_id(face.faceid)}}
@@ -375,7 +375,7 @@ def search_users(call: Call, asked: Members) -> Members:
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
     group, picture = in_collection(call, asked)
-    seen = call.services.recognition.face_analysis.seen(
+    seen = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
     )
     described = seen.described
@@ -408,7 +408,7 @@ def _status(faces: int) -> str:
     return "ACTIVE" if faces else "CREATED"
 
 
-def _refused(refusal: Refusal) -> dict[str, Any]:
+def _describe_refusal(refusal: Refusal) -> dict[str, Any]:
     told: dict[str, Any] = {"FaceId": shown_id(refusal.faceid), "Reasons": [refusal.reason]}
     if refusal.user:
         acts.reads([refusal.faceid])

@@ -26,7 +26,7 @@ from chalicelib.api.http import (
     Provide,
     Refused,
     Told,
-    answered,
+    answer_request,
     failure_of,
     sentence,
 )
@@ -106,7 +106,7 @@ def _unusable(error: errors.Unusable) -> Failure:
     return Failure("InvalidImageFormatException", "Request has invalid image format")
 
 
-def failed(error: Exception, _path: str) -> Response:
+def answer_error(error: Exception, _path: str) -> Response:
     """Make the response of an error before the application saw the request."""
     id_ = str(uuid.uuid4())
     return response(in_words(error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
@@ -159,37 +159,39 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         nonlocal members
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
-        call, members = _asked(services, request, sent, operation)
+        call, members = _read_call(services, request, sent, operation)
         with services.audit.reads.of(DIALECT.act(operation, _CALLER, call.tenant)):
             answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers})
 
-    def refused(error: Exception) -> tuple[int | str, Response]:
+    def answer_failure(error: Exception) -> tuple[int | str, Response]:
         told = in_words(error, members)
         return told.code, response(told, id_, headers)
 
-    return answered(request, work, refused, operation[:40])
+    return answer_request(request, work, answer_failure, operation[:40])
 
 
 def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     """Return the id of the key that signed a request, and its tenant. Raises Failure."""
-    claim, tenant = _signed(services, request, request.headers, _body(request))
+    claim, tenant = _verify_signature(services, request, request.headers, _body(request))
     return claim.access_key_id, tenant
 
 
-def _asked(services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str) -> tuple[Call, Members]:
+def _read_call(
+    services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str
+) -> tuple[Call, Members]:
     """Return the arguments of the operation's view. Raises Failure."""
     body = _body(request)
     is_ours = sent.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
-    claim, tenant = _signed(services, request, sent, body)
+    claim, tenant = _verify_signature(services, request, sent, body)
     telemetry.of_tenant(tenant.name, _CALLER)
     if operation not in requests.REQUESTS:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
-    members = requests.read(body, requests.REQUESTS[operation])
+    members = requests.read_members(body, requests.REQUESTS[operation])
     id_ = sent.get(_INVOCATION) or claim.signature
     call = Call(services, tenant, claim.region, id_, _request_id(operation, sent, members))
     # What is not signed tells attempts of a call, but not calls: who overheard a signature writes what they like.
@@ -226,7 +228,7 @@ def _body(request: HttpRequest) -> bytes:
         raise too_long(limit) from None
 
 
-def _signed(
+def _verify_signature(
     services: Services, request: HttpRequest, sent: Mapping[str, str], body: bytes
 ) -> tuple[signature.Claim, Tenant]:
     """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
@@ -250,7 +252,7 @@ def _signed(
 def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Claim:
     """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
     try:
-        return signature.read(sent, presigned="X-Amz-Signature" in request.query)
+        return signature.read_signature(sent, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:
         if failure.code != signature.MISSING or not request.is_through_gateway:
             raise

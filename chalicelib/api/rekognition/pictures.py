@@ -31,7 +31,7 @@ def picture_of(call: Call, image: Mapping[str, Any]) -> bytes:
         sent: bytes = image["Bytes"]
         return sent
     place = image["S3Object"]
-    found = call.services.recognition.stored_pictures.read(
+    found = call.services.recognition.stored_pictures.read_picture(
         call.tenant, place["Bucket"], place["Name"], place.get("Version")
     )
     if found is None:
@@ -84,7 +84,7 @@ def wanted_models(attributes: Sequence[str]) -> frozenset[str]:
     return frozenset(MODELS[name] for name in asked if name in MODELS)
 
 
-def placed(found: Found) -> Members:
+def describe_box(found: Found) -> Members:
     """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
     return {
         "BoundingBox": {"Width": found.width, "Height": found.height, "Left": found.x, "Top": found.y},
@@ -106,7 +106,7 @@ def compared_face(face: DescribedFace, width: int, height: int) -> Members:
     """Return the members that every face of a picture has. `width`, `height`: those of the picture."""
     detected, quality, pose = face.detected, face.quality, face.estimates.pose
     detail: Members = {
-        **placed(Found.of(detected, Sides(width, height))),
+        **describe_box(Found.of(detected, Sides(width, height))),
         "Landmarks": [
             {"Type": name, "X": x / width, "Y": y / height}
             for name, (x, y) in zip(_LANDMARKS, detected.landmarks, strict=False)
@@ -180,7 +180,7 @@ def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
     require_one(asked["Image"])
     picture, analysis = picture_of(call, asked["Image"]), call.services.recognition.face_analysis
-    seen = analysis.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
+    seen = analysis.describe_picture(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
     unseen = call.tenant.answers_unknown
     return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]}
 
@@ -190,7 +190,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
     for name in names:
         require_one(asked[name])
     quality_filter = asked.get("QualityFilter", "NONE")
-    looked = partial(call.services.recognition.face_analysis.seen, rules=RULES, embeds=True)
+    looked = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
     most = 1 if quality_filter == "NONE" else MOST_FACES, MOST_FACES
     both = [looked(call.tenant, picture_of(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
     unfit = partial(reason_of, quality_filter=quality_filter)
@@ -209,7 +209,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
     matches = sorted((one for one in compared if one[0] >= least), key=lambda one: -one[0])
     largest = source.described.faces[0].detected
     return {
-        "SourceImageFace": placed(Found.of(largest, Sides(source.described.width, source.described.height))),
+        "SourceImageFace": describe_box(Found.of(largest, Sides(source.described.width, source.described.height))),
         "FaceMatches": [{"Similarity": similarity, "Face": face} for similarity, face in matches],
         "UnmatchedFaces": [face for similarity, face in compared if similarity < least],
     }

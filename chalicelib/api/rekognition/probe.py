@@ -16,12 +16,12 @@ def calls(keys: Keys) -> list[Ask]:
     """Make a question and a detection, both signed."""
     image = {"Image": {"Bytes": base64.b64encode(empty_picture()).decode()}}
     return [
-        _signed(keys, "collections", "ListCollections", {}),
-        _signed(keys, "detect", "DetectFaces", image),
+        _make_signed_ask(keys, "collections", "ListCollections", {}),
+        _make_signed_ask(keys, "detect", "DetectFaces", image),
     ]
 
 
-def _signed(keys: Keys, subject: str, operation: str, members: Mapping[str, Any]) -> Ask:
+def _make_signed_ask(keys: Keys, subject: str, operation: str, members: Mapping[str, Any]) -> Ask:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials

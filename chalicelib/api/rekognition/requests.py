@@ -33,12 +33,12 @@ class Text(Struct, frozen=True):
     fits: Callable[[str], object] | None = None
     """In place of the pattern, which then only stands in the error's text."""
 
-    def read(self, value: Any, place: str, problems: Problems) -> str:
+    def read_value(self, value: Any, place: str, problems: Problems) -> str:
         if not isinstance(value, str):
             raise _wrong_type(place, value, "a string")
         if not is_unicode(value):
             raise Failure("SerializationException", f"{place} has half of a character")
-        problems += (_failed(value, place, what) for what in self.flaws(value))
+        problems += (_describe_flaw(value, place, what) for what in self.flaws(value))
         return value
 
     def flaws(self, value: str) -> Iterator[str]:
@@ -55,10 +55,10 @@ class Number(Struct, frozen=True):
     most: int | None = None
     whole: bool = False
 
-    def read(self, value: Any, place: str, problems: Problems) -> float | int:
+    def read_value(self, value: Any, place: str, problems: Problems) -> float | int:
         if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value % 1):
             raise _wrong_type(place, value, "a whole number" if self.whole else "a number")
-        problems += (_failed(value, place, what) for what in _bounds(value, self.least, self.most, "value"))
+        problems += (_describe_flaw(value, place, what) for what in _bounds(value, self.least, self.most, "value"))
         return int(value) if self.whole else value
 
 
@@ -66,7 +66,7 @@ class Blob(Struct, frozen=True):
     least: int
     most: int
 
-    def read(self, value: Any, place: str, problems: Problems) -> bytes:
+    def read_value(self, value: Any, place: str, problems: Problems) -> bytes:
         if not isinstance(value, str):
             raise _wrong_type(place, value, "a string in base64")
         try:
@@ -83,15 +83,15 @@ class ListOf(Struct, frozen=True):
     least: int = 0
     most: int | None = None
 
-    def read(self, value: Any, place: str, problems: Problems) -> list[str]:
+    def read_value(self, value: Any, place: str, problems: Problems) -> list[str]:
         if not isinstance(value, list):
             raise _wrong_type(place, value, "a list")
-        found = [self.member.read(one, place, []) for one in value if one is not None]
+        found = [self.member.read_value(one, place, []) for one in value if one is not None]
         shown = f"[{', '.join(found)}]"
         flaws = [what for one in found for what in self.member.flaws(one)]
-        problems += (_failed(shown, place, what) for what in _bounds(len(found), self.least, self.most))
+        problems += (_describe_flaw(shown, place, what) for what in _bounds(len(found), self.least, self.most))
         problems += (
-            _failed(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
+            _describe_flaw(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
         )
         return found
 
@@ -102,18 +102,18 @@ class MapOf(Struct, frozen=True):
     least: int = 0
     most: int | None = None
 
-    def read(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
+    def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
         if not isinstance(value, dict):
             raise _wrong_type(place, value, "an object")
-        found = {key: self.value.read(one, place, []) for key, one in value.items() if one is not None}
+        found = {key: self.value.read_value(one, place, []) for key, one in value.items() if one is not None}
         shown = "{" + ", ".join(f"{key}={one}" for key, one in found.items()) + "}"
-        problems += (_failed(shown, place, what) for what in _bounds(len(found), self.least, self.most))
+        problems += (_describe_flaw(shown, place, what) for what in _bounds(len(found), self.least, self.most))
         for part, flaws in (
             ("keys", [what for key in found for what in self.key.flaws(key)]),
             ("value", [what for one in found.values() for what in self.value.flaws(one)]),
         ):
             told = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
-            problems += (_failed(shown, place, what) for what in told)
+            problems += (_describe_flaw(shown, place, what) for what in told)
         return found
 
 
@@ -123,14 +123,14 @@ class Members(Struct, frozen=True):
     members: Mapping[str, Kind]
     required: tuple[str, ...] = ()
 
-    def read(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
+    def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _wrong_type(place or "the body", value, "an object")
         found: dict[str, Any] = {}
         for name, kind in self.members.items():
             inner = ".".join(filter(None, (place, name[0].lower() + name[1:])))
             if value.get(name) is not None:
-                found[name] = kind.read(value[name], inner, problems)
+                found[name] = kind.read_value(value[name], inner, problems)
             elif name in self.required:
                 problems.append(f"Value null at '{inner}' failed to satisfy constraint: Member must not be null")
         return found
@@ -139,21 +139,21 @@ class Members(Struct, frozen=True):
 Kind = Text | Number | Blob | ListOf | MapOf | Members
 
 
-def read(body: bytes, request: Members) -> dict[str, Any]:
+def read_members(body: bytes, request: Members) -> dict[str, Any]:
     """Read a request's members. Raises Failure: SerializationException, ValidationException."""
     try:
-        value = json.loads(body.decode() or "{}", parse_constant=_refused)
+        value = json.loads(body.decode() or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise Failure("SerializationException", "The body is not one JSON object in UTF-8") from None
     problems: Problems = []
-    found = request.read(value, "", problems)
+    found = request.read_value(value, "", problems)
     if problems:
         number = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
         raise Failure("ValidationException", f"{number}: {'; '.join(problems)}")
     return found
 
 
-def _refused(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
@@ -165,7 +165,7 @@ def _bounds(size: float, least: int | None, most: int | None, what: str = "lengt
         yield f"Member must have {what} less than or equal to {most}"
 
 
-def _failed(value: object, place: str, what: str) -> str:
+def _describe_flaw(value: object, place: str, what: str) -> str:
     text = str(value)
     shown = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
     return f"Value '{shown}' at '{place}' failed to satisfy constraint: {what}"

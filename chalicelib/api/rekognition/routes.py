@@ -34,7 +34,7 @@ def claim(_settings: Settings, request: Head) -> Claim:
 
 
 VIEWS = Views(
-    operation.failed,
+    operation.answer_error,
     "Operations are called by POST.",
     operation.too_long(operation.ONE_BOX_BODY_BYTES),
     claim,

@@ -60,7 +60,7 @@ class Claim(Struct, frozen=True):
         return f"{self.day}/{self.region}/{self.service}/{self.terminator}"
 
 
-def read(headers: Mapping[str, str], *, presigned: bool = False) -> Claim:
+def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Claim:
     """Read the claim from the headers, whose names are in small letters. Raises Failure if there is none, or half."""
     authorization = headers.get("authorization", "").strip()
     if presigned or not authorization:

@@ -12,7 +12,7 @@ from chalice.app import Response
 from msgspec import Struct
 
 from chalicelib.api.forms import Form, sent_form
-from chalicelib.api.http import NOTHING, HttpRequest, Provide, answered, json_response, nearest, sentence
+from chalicelib.api.http import NOTHING, HttpRequest, Provide, answer_request, json_response, nearest, sentence
 from chalicelib.api.sunmi import DIALECT
 from chalicelib.api.sunmi.request import Parameters, SignedForm
 from chalicelib.core import errors, telemetry
@@ -145,9 +145,9 @@ class Endpoint(Struct, frozen=True):
             asked = (self.means(form) if self.means else None) or self
             return json_response(asked.respond(provide, request.path, form, headers), headers=headers)
 
-        return answered(request, work, lambda error: asked.failed(error, headers), self.name)
+        return answer_request(request, work, lambda error: asked.answer_error(error, headers), self.name)
 
-    def failed(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
+    def answer_error(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
         failure = self.failure_body(error)
         return failure["code"], json_response(failure, headers=headers)
 
@@ -158,16 +158,16 @@ class Endpoint(Struct, frozen=True):
         telemetry.of_tenant(caller.name, _CALLER)
         request_id = signed.request_id(path) if self.changes else None
         if request_id is None:
-            services.requests.read(signed.key)
+            services.requests.remember_read(signed.key)
         with services.audit.reads.of(DIALECT.act(self.name, _CALLER, caller)):
-            answer = self._answered(Call(services, caller, request_id, headers), form)
+            answer = self._run_view_once(Call(services, caller, request_id, headers), form)
         if answer.code != OK:
-            telemetry.answered(answer.body["code"], answer.code)
+            telemetry.report_error_code(answer.body["code"], answer.code)
             return answer.body
         data = self.render(answer.body)
         return {"code": DONE, "data": data} if data else {"code": DONE}
 
-    def _answered(self, call: Call, form: Form) -> Answer:
+    def _run_view_once(self, call: Call, form: Form) -> Answer:
         """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
         requests, tenant = call.services.requests, call.tenant.name
         try:

@@ -47,7 +47,7 @@ def own_name(sent: str, own: Collection[str]) -> str:
     return lowered if lowered in own else name
 
 
-def chosen(uploads: Iterable[Part]) -> list[Part]:
+def omit_empty_files(uploads: Iterable[Part]) -> list[Part]:
     """Return the files, without the empty ones that a browser sends for file fields left empty."""
     return [upload for upload in uploads if upload.filename or upload.data]
 
@@ -64,12 +64,12 @@ class Parameters(Texts, frozen=True):
         """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
         known = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
 
-        def meant(sent: str) -> str:
+        def read_name(sent: str) -> str:
             name = own_name(sent, known)
             return ALIASES.get(name, name) if name in known else name
 
-        fields = [(meant(name), value) for name, value in form.fields]
-        files = [(meant(upload.name), upload.data) for upload in chosen(form.uploads)]
+        fields = [(read_name(name), value) for name, value in form.fields]
+        files = [(read_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)]
         each_once([*fields, *files])
         return cls(dict(fields), dict(files), own)
 
@@ -80,7 +80,7 @@ class Parameters(Texts, frozen=True):
 
     def texts(self, name: str) -> list[str]:
         """Read a required list of texts of any length."""
-        return read_list(name, self.required(name))
+        return read_list(name, self.required_text(name))
 
     def ids(self, name: str) -> list[str]:
         """Read a required list of texts of 1 to _LONGEST_ID characters."""
@@ -191,7 +191,7 @@ class SignedForm(Struct, frozen=True):
             raise WrongCredentials(f"sign is wrong: {self._how_to_sign()}")
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-        services.tenants.used(tenant, DIALECT.name)
+        services.tenants.note_use(tenant, DIALECT.name)
         return tenant
 
     @property

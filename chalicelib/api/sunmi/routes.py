@@ -13,7 +13,7 @@ from chalicelib.api.forms import Form
 from chalicelib.api.http import Views, search_headers
 from chalicelib.api.sunmi import PREFIX
 from chalicelib.api.sunmi.endpoint import CODES, Body, Call, Endpoint, signer
-from chalicelib.api.sunmi.request import ITEMS, Parameters, chosen, own_name
+from chalicelib.api.sunmi.request import ITEMS, Parameters, omit_empty_files, own_name
 from chalicelib.core import acts
 from chalicelib.core.errors import (
     Busy,
@@ -56,14 +56,14 @@ def is_update(form: Form) -> bool:
     """
     known = _OF_FACE | _ONLY_UPDATED
     sent = {own_name(name, known) for name, value in form.fields if value}
-    files = {own_name(upload.name, known) for upload in chosen(form.uploads)}
+    files = {own_name(upload.name, known) for upload in omit_empty_files(form.uploads)}
     return "pic" not in sent | files and not sent.isdisjoint(_ONLY_UPDATED)
 
 
 def add_face(call: Call, parameters: Parameters) -> Body:
     enrolled = call.services.enrolment.of_largest_face(
         call.tenant,
-        parameters.required("group_name"),
+        parameters.required_text("group_name"),
         parameters.required_file("pic"),
         PICTURES,
         faceid=parameters.text("faceid"),
@@ -85,12 +85,12 @@ def update_face(call: Call, parameters: Parameters) -> None:
         gender=_gender(parameters),
         values=parameters.others(),
     )
-    group_name, faceid = parameters.required("group_name"), parameters.required("faceid")
+    group_name, faceid = parameters.required_text("group_name"), parameters.required_text("faceid")
     call.services.enrolment.update.of_face(call.tenant, group_name, faceid, changes, PICTURES, request=call.request)
 
 
 def delete_face(call: Call, parameters: Parameters) -> Body:
-    number, group_name = parameters.required_number("num"), parameters.required("group_name")
+    number, group_name = parameters.required_number("num"), parameters.required_text("group_name")
     faceids = parameters.ids("faceid_list")
     if number != len(faceids) or not 1 <= number <= 100:
         raise InvalidInput(
@@ -101,21 +101,21 @@ def delete_face(call: Call, parameters: Parameters) -> Body:
 
 def get_face(call: Call, parameters: Parameters) -> Body:
     try:
-        found = call.services.faces.get(call.tenant, parameters.required("faceid"))
+        found = call.services.faces.get(call.tenant, parameters.required_text("faceid"))
     except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
         found = call.services.faces.get(call.tenant, str(merged.details["into"]))
     return face(found, _group_of(call, found))
 
 
 def get_face_list(call: Call, parameters: Parameters) -> Body:
-    name = parameters.required("group_name")
+    name = parameters.required_text("group_name")
     page_num, page_size = parameters.number("page_num", low=1), parameters.number("page_size", 1, 100)
     page = call.services.faces.page(call.tenant, name, page_num or 1, page_size or 10)
     return {"total_num": page.group.count, **_faces(page)}
 
 
 def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
-    name, number = parameters.required("group_name"), parameters.number("num", 1, 10)
+    name, number = parameters.required_text("group_name"), parameters.number("num", 1, 10)
     return _faces(call.services.faces.longest_away(call.tenant, name, number or 1))
 
 
@@ -144,7 +144,7 @@ def create_group(call: Call, parameters: Parameters) -> None:
 
 
 def update_group(call: Call, parameters: Parameters) -> None:
-    old_name, new = parameters.required("old_name"), _of_group(call, parameters)
+    old_name, new = parameters.required_text("old_name"), _of_group(call, parameters)
     changes = dict(zip(("name", "capacity", "description"), new, strict=True))
     call.services.groups.update(call.tenant, old_name, changes, request=call.request)
 
@@ -155,7 +155,7 @@ def update_migration(call: Call, parameters: Parameters) -> None:
 
 
 def delete_group(call: Call, parameters: Parameters) -> None:
-    call.services.groups.delete(call.tenant, parameters.required("name"), request=call.request)
+    call.services.groups.delete(call.tenant, parameters.required_text("name"), request=call.request)
 
 
 def get_group_list(call: Call, _: Parameters) -> Body:
@@ -164,17 +164,17 @@ def get_group_list(call: Call, _: Parameters) -> Body:
 
 
 def add_face_info_item(call: Call, parameters: Parameters) -> None:
-    group_name, names = parameters.required("group_name"), _attribute_names(parameters)
+    group_name, names = parameters.required_text("group_name"), _attribute_names(parameters)
     call.services.groups.add_attributes(call.tenant, group_name, names, request=call.request)
 
 
 def remove_face_info_item(call: Call, parameters: Parameters) -> None:
-    group_name, names = parameters.required("group_name"), _attribute_names(parameters)
+    group_name, names = parameters.required_text("group_name"), _attribute_names(parameters)
     call.services.groups.remove_attributes(call.tenant, group_name, names, request=call.request)
 
 
 def get_face_info_item(call: Call, parameters: Parameters) -> Body:
-    group = call.services.groups.named(call.tenant, parameters.required("group_name"))
+    group = call.services.groups.get_by_name(call.tenant, parameters.required_text("group_name"))
     return {"num": len(group.attributes), "name_list": [attribute.name for attribute in group.attributes]}
 
 
@@ -242,7 +242,7 @@ def age_range(found: Face) -> int | None:
     return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
 
 
-def _deleted(body: Body) -> Body:
+def _describe_deletion(body: Body) -> Body:
     return {"success_list": body["success"], "failed_list": body["failed"], "not_exist_list": body["not_exist"]}
 
 
@@ -261,7 +261,13 @@ ENDPOINTS = (
     Endpoint("removeFaceInfoItem", remove_face_info_item, _ATTRIBUTES, changes=True),
     Endpoint("getFaceInfoItem", get_face_info_item, frozenset({"group_name"})),
     Endpoint("addFace", add_face, _OF_FACE, changes=True, means=lambda form: _UPDATE_FACE if is_update(form) else None),
-    Endpoint("deleteFace", delete_face, frozenset({"num", "group_name", "faceid_list"}), changes=True, render=_deleted),
+    Endpoint(
+        "deleteFace",
+        delete_face,
+        frozenset({"num", "group_name", "faceid_list"}),
+        changes=True,
+        render=_describe_deletion,
+    ),
     _UPDATE_FACE,
     Endpoint("getFace", get_face, frozenset({"faceid"})),
     Endpoint("getFaceList", get_face_list, frozenset({"group_name", "page_num", "page_size"})),
@@ -285,7 +291,7 @@ def gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object
 
 
 VIEWS = Views(
-    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).failed(error)[1],
+    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
     f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
     InvalidInput("The body is larger than 4 MiB."),
     claim,

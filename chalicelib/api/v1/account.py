@@ -10,7 +10,18 @@ from msgspec.structs import asdict
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
 from chalicelib.api.v1.shapes import qr_code
-from chalicelib.api.v1.wire import MAX_BYTES, Answer, Changes, Instant, NextToken, Sent, Time, Token, sent, setting_type
+from chalicelib.api.v1.wire import (
+    MAX_BYTES,
+    Answer,
+    Changes,
+    Instant,
+    NextToken,
+    Sent,
+    Time,
+    Token,
+    list_sent_members,
+    setting_type,
+)
 from chalicelib.core import acts
 from chalicelib.core.audit import faces_of
 from chalicelib.core.model import MAX_PICTURES, Tenant
@@ -155,11 +166,11 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
 
     A setting holds from the next request on. Another time zone counts for the past, too.
     """
-    changes = sent(body)
+    changes = list_sent_members(body)
     if "attributes_off" in changes:
         changes["attributes_off"] = frozenset(changes["attributes_off"])
     if "no_pictures_of" in changes:
-        named = call.services.groups.named
+        named = call.services.groups.get_by_name
         changes["no_pictures_of"] = frozenset(named(call.tenant, name).id for name in changes["no_pictures_of"])
     call.services.account.change(call.tenant, changes, call.request)
     return get_settings(call)

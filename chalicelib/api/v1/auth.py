@@ -119,7 +119,7 @@ def caller(request: HttpRequest, services: Services) -> Caller:
     if found.tenant.disabled:
         raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
     if isinstance(found.key, ApiKey):
-        services.access.keys.used(found.tenant, found.key)
+        services.access.keys.note_use(found.tenant, found.key)
     return found
 
 

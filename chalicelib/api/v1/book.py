@@ -12,7 +12,7 @@ from msgspec import Meta, field
 from chalicelib.api.v1 import endpoint
 from chalicelib.api.v1.captures import urls_of
 from chalicelib.api.v1.endpoint import Call, Operations
-from chalicelib.api.v1.shapes import Box, Decided, Labels, Number, Portrait, decided, number_of, portrait_of
+from chalicelib.api.v1.shapes import Box, Decided, Labels, Number, Portrait, describe_decision, number_of, portrait_of
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import acts, observations
 from chalicelib.core.captures import parts_of_sighting
@@ -285,7 +285,7 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     acts.reads([query.face] if query.face is not None and any(one.amounts for one in buckets) else [])
     if query.format is Format.CSV:
         return endpoint.TextAnswer(_csv(buckets, query.split), _CSV)
-    begun = call.services.statistics.begun(call.tenant)
+    begun = call.services.statistics.find_first_day(call.tenant)
     return Statistics(
         buckets=[Bucket(time=_time(one.time), amounts=_amounts(one, query.split)) for one in buckets],
         time_zone=call.tenant.time_zone,
@@ -329,7 +329,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     age = one.estimates.age
     return Observation.made_of(
         one,
-        **_seen(call, one, face),
+        **_describe_seen_face(call, one, face),
         group=one.group_name,
         camera=one.camera or None,
         capture=parts_of_sighting(one.id)[0] if is_sighting else None,
@@ -342,7 +342,7 @@ def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None)
     first = one.first
     return FaceArrival.made_of(
         one,
-        **_seen(call, first, one.face),
+        **_describe_seen_face(call, first, one.face),
         camera=first.camera,
         sighting=first.id,
         first=first.at,
@@ -352,7 +352,7 @@ def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None)
     )
 
 
-def _seen(call: Call, one: observations.Observation, face: Face | None) -> dict[str, Any]:
+def _describe_seen_face(call: Call, one: observations.Observation, face: Face | None) -> dict[str, Any]:
     """Return the members of a SeenFace. `face`: None if it was deleted."""
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if not is_erased(one.faceid):
@@ -365,7 +365,7 @@ def _seen(call: Call, one: observations.Observation, face: Face | None) -> dict[
         "number": number_of(face),
         "portrait": None if face is None else portrait_of(call, face),
         **urls,
-        **decided(one.decision),
+        **describe_decision(one.decision),
     }
 
 

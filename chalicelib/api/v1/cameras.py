@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels, Name, QrPath, qr_code
-from chalicelib.api.v1.wire import Answer, Changes, PictureSent, Revision, Sent, Time, sent, setting_type
+from chalicelib.api.v1.wire import Answer, Changes, PictureSent, Revision, Sent, Time, list_sent_members, setting_type
 from chalicelib.core import captures, model
 from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
@@ -257,7 +257,7 @@ class ClaimCode(Answer):
 @operations("GET", "/v1/cameras", Role.VIEWER)
 def list_cameras(call: Call) -> Cameras:
     """List all cameras, by id."""
-    return Cameras(cameras=_described(call, Camera, call.services.cameras.all(call.tenant)))
+    return Cameras(cameras=_describe_cameras(call, Camera, call.services.cameras.all(call.tenant)))
 
 
 @operations("POST", "/v1/cameras", Role.ADMIN, status=201, again=secret_not_kept("camera", "ask for another key of it"))
@@ -275,7 +275,7 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     made, api_key = call.services.cameras.add(
         call.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=call.request
     )
-    return _described(call, CameraMade, [made], api_key=api_key)[0]
+    return _describe_cameras(call, CameraMade, [made], api_key=api_key)[0]
 
 
 @operations("GET", "/v1/boxes", Role.VIEWER)
@@ -299,7 +299,7 @@ def get_fleet(call: Call) -> Fleet:
 @operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_of(get_fleet))
 def change_fleet(call: Call, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
-    call.services.cameras.begin_wave(call.tenant, sent(body.settings), call.request)
+    call.services.cameras.begin_wave(call.tenant, list_sent_members(body.settings), call.request)
     return get_fleet(call)
 
 
@@ -334,7 +334,7 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     cameras, id_, by = call.services.cameras, call.path["id"], call.caller.camera
     known = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
     camera = cameras.heartbeat(call.tenant, known, body.status, is_working=body.working)
-    return _one(call, call.services.captures.counted(call.tenant, camera))
+    return _one(call, call.services.captures.count_faceless(call.tenant, camera))
 
 
 @operations(
@@ -388,7 +388,7 @@ def give_still(call: Call, body: StillTaken) -> None:
 def _box(one: cameras.Box) -> EdgeBox:
     """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
 
-    def told(name: str, kind: type[_Told]) -> _Told | None:
+    def read_status(name: str, kind: type[_Told]) -> _Told | None:
         value = one.status.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and kind is float:
             value = float(value)
@@ -396,17 +396,17 @@ def _box(one: cameras.Box) -> EdgeBox:
 
     return EdgeBox.made_of(
         one,
-        name=told("box_name", str),
-        version=told("version", str),
-        disk_free_mib=told("disk_free_mib", float),
-        clock_error_s=told("clock_error_s", float),
-        temperature_c=told("temperature_c", float),
+        name=read_status("box_name", str),
+        version=read_status("version", str),
+        disk_free_mib=read_status("disk_free_mib", float),
+        clock_error_s=read_status("clock_error_s", float),
+        temperature_c=read_status("temperature_c", float),
     )
 
 
 def _settings(body: CameraSettings) -> dict[str, Any]:
     """Give the settings that were sent, in the form that Cameras.change takes."""
-    settings = sent(body)
+    settings = list_sent_members(body)
     if "labels" in settings:
         settings["labels"] = {letter: text or "" for letter, text in settings["labels"].items()}
     if settings.get("groups") is not None:
@@ -415,10 +415,12 @@ def _settings(body: CameraSettings) -> dict[str, Any]:
 
 
 def _one(call: Call, camera: captures.Camera) -> Camera:
-    return _described(call, Camera, [camera])[0]
+    return _describe_cameras(call, Camera, [camera])[0]
 
 
-def _described(call: Call, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str) -> list[_Camera]:
+def _describe_cameras(
+    call: Call, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
+) -> list[_Camera]:
     """Describe cameras. `more`: members that only this kind of answer has."""
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):

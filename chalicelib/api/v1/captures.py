@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, Redirect, nothing
-from chalicelib.api.v1.shapes import Box, Decided, Number, decided, number_of, shown_capture
+from chalicelib.api.v1.shapes import Box, Decided, Number, describe_decision, number_of, shown_capture
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.core import acts, captures, errors, keys, observations
 from chalicelib.core.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
@@ -218,7 +218,9 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     """
     from chalicelib.services.captures.captures import Shot, type_of  # not at the other routes' cold starts
 
-    shot = Shot(_named(call, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or "")
+    shot = Shot(
+        _require_camera(call, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or ""
+    )
     return _one(call, call.services.captures.take(call.tenant, shot, call.request))
 
 
@@ -260,7 +262,7 @@ def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
 
 def _of_camera(call: Call, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
-    return call.services.cameras.id_of(call.tenant, _named(call, query.camera))
+    return call.services.cameras.id_of(call.tenant, _require_camera(call, query.camera))
 
 
 @operations("GET", "/v1/captures/{id}/crops/{n}", Role.VIEWER, status=302)
@@ -274,7 +276,7 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
     kept = call.services.captures.kept
-    return _shown(call, query, lambda tenant, camera, id_: kept.crop(tenant, camera, id_, int(number)))
+    return _redirect_to_picture(call, query, lambda tenant, camera, id_: kept.crop(tenant, camera, id_, int(number)))
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
@@ -284,10 +286,10 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
     403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
     any more.
     """
-    return _shown(call, query, call.services.captures.kept.thumbnail)
+    return _redirect_to_picture(call, query, call.services.captures.kept.thumbnail)
 
 
-def _shown(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:
+def _redirect_to_picture(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:
     """Lead to what is `made` of a capture. Raises NotAllowed."""
     call.caller.require_pictures()
     camera, id_ = _of_camera(call, query), call.path["id"]
@@ -300,7 +302,7 @@ def _camera(call: Call, named: str | None) -> str | None:
     return call.caller.camera.id if call.caller.camera is not None else named
 
 
-def _named(call: Call, named: str | None, lacks: str = "camera is missing: say whose capture this is") -> str:
+def _require_camera(call: Call, named: str | None, lacks: str = "camera is missing: say whose capture this is") -> str:
     """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
     camera = _camera(call, named)
     if camera is None:
@@ -312,7 +314,7 @@ def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
     from chalicelib.services.captures.captures import Offer  # not at the other routes' cold starts
 
     sent = None if one.camera is UNSET else one.camera
-    camera = _named(call, sent, f"{place}.camera is missing: it is required")
+    camera = _require_camera(call, sent, f"{place}.camera is missing: it is required")
     return Offer(**structs.asdict(one) | {"camera": camera, "track": one.track or ""})
 
 
@@ -335,7 +337,7 @@ def faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sight
         for capture, one in seen
         if one.faceid
     }
-    return call.services.faces.sighted(call.tenant, sightings)
+    return call.services.faces.find_by_sightings(call.tenant, sightings)
 
 
 def _one(call: Call, capture: captures.Capture) -> Capture:
@@ -393,7 +395,7 @@ def sighting_of(
         face=sighting.faceid if face is None else face.faceid,
         name=None if face is None else face.name,
         number=number_of(face),
-        **decided(sighting.decision),
+        **describe_decision(sighting.decision),
         reason=sighting.reason or None,
         crop_url=crop_url(call, capture.camera_id, id_),
     )
@@ -461,7 +463,7 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
 @operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=nothing)
 def finish_review(call: Call) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
-    call.services.sightings.reviews.done(call.tenant, call.path["id"], call.request)
+    call.services.sightings.reviews.forget_review(call.tenant, call.path["id"], call.request)
 
 
 def _review(call: Call, review: observations.Review) -> Review:
@@ -472,6 +474,6 @@ def _review(call: Call, review: observations.Review) -> Review:
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
         **urls_of(call, review.camera, review.sighting_id),
-        **decided(review.decision),
+        **describe_decision(review.decision),
         near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
     )

@@ -157,7 +157,9 @@ class Marked(Answer, kw_only=True):
     others: Others
 
 
-def _marked(faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None) -> dict[str, Any]:
+def _describe_mark(
+    faceid: str, mark: model.Hold | model.Restriction | None, person: Person | None = None
+) -> dict[str, Any]:
     """Return what the answers about holds and restrictions have in common. `person`: None, of the face alone."""
     faces, others = person or Person((faceid,), ())
     reason = mark.said if isinstance(mark, model.Restriction) else mark.reason if mark else None
@@ -191,14 +193,14 @@ class Holds(Answer):
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
     found = call.services.faces.holds.all(call.tenant.name)
-    return Holds(holds=[Hold(held=True, **_marked(one.faceid, one.hold)) for one in found], next_token=None)
+    return Holds(holds=[Hold(held=True, **_describe_mark(one.faceid, one.hold)) for one in found], next_token=None)
 
 
 @operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
 def get_hold(call: Call) -> Hold:
     """Read whether a face is under legal hold."""
     face, person = _with_others(call)
-    return Hold(held=face.hold is not None, **_marked(face.faceid, face.hold, person))
+    return Hold(held=face.hold is not None, **_describe_mark(face.faceid, face.hold, person))
 
 
 @operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_of(get_hold))
@@ -218,7 +220,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
 
 def _each(call: Call, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
-    faceids = call.services.faces.of_person(call.tenant, call.path["id"]).taken(body.whole)
+    faceids = call.services.faces.of_person(call.tenant, call.path["id"]).choose_faces(body.whole)
     change = marks.set if is_set else marks.lift
     if is_set:
         marks.require_room(call.tenant, faceids)
@@ -272,7 +274,7 @@ def _restriction(call: Call, face: Face, person: Person | None = None) -> Restri
         restricted=mark is not None,
         ended=_ENDED.get(mark.ended) if mark else None,
         erased_at=optional(time_text, goes),
-        **_marked(face.faceid, mark, person),
+        **_describe_mark(face.faceid, mark, person),
     )
 
 

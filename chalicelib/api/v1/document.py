@@ -191,13 +191,13 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         **({"description": rest.strip()} if rest else {}),
         **({"security": []} if operation.role is None else {"x-role": operation.role.value}),
         **({"x-camera-key": True} if operation.of_cameras else {}),
-        **_named("parameters", _parameters(operation, schemas)),
+        **_omit_if_empty("parameters", _parameters(operation, schemas)),
         **({} if body is None else {"requestBody": _request_body(operation, body, schemas)}),
         "responses": _successes(operation, schemas),
     }
 
 
-def _named(name: str, value: Any) -> dict[str, Any]:
+def _omit_if_empty(name: str, value: Any) -> dict[str, Any]:
     return {name: value} if value else {}
 
 
@@ -230,8 +230,12 @@ def _beside(parameter: dict[str, Any], schemas: _Schemas) -> dict[str, Any]:
 def _parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
     schema = _without_null(member)
     if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):  # a number is a text there, too
-        schema = {"type": "string", "format": "date-time", **_named("description", schema.get("description", ""))}
-    described = _named("description", schema.pop("description", ""))
+        schema = {
+            "type": "string",
+            "format": "date-time",
+            **_omit_if_empty("description", schema.get("description", "")),
+        }
+    described = _omit_if_empty("description", schema.pop("description", ""))
     kind = {"required": True} if needed else {"allowEmptyValue": True}
     return {"name": name, "in": "query", **kind, **described, "schema": schema}
 
@@ -251,7 +255,7 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
     plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
     options = [one for one in plain.pop("anyOf", ()) if one != {"type": "null"}]
-    return {**options[0], **plain} if len(options) == 1 else {**plain, **_named("anyOf", options)}
+    return {**options[0], **plain} if len(options) == 1 else {**plain, **_omit_if_empty("anyOf", options)}
 
 
 def _request_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
@@ -268,10 +272,18 @@ def _with_picture(body: type[WithPicture], schemas: _Schemas) -> dict[str, Any]:
     members, required = schemas.members(body)
     file = {"type": "string", "format": "binary"}
     sent = {name: file if _is_file(member) else _without_null(member) for name, member in members.items()}
-    form = {"type": "object", "properties": sent, **_named("required", [*required]), "additionalProperties": False}
+    form = {
+        "type": "object",
+        "properties": sent,
+        **_omit_if_empty("required", [*required]),
+        "additionalProperties": False,
+    }
     objects = {name: {"contentType": JSON} for name, member in sent.items() if schemas.is_object(member)}
     bare = {one: {"schema": file} for one in body.MEDIA_TYPES}
-    return {MULTIPART: {"schema": schemas.add(f"{body.__name__}Form", form), **_named("encoding", objects)}, **bare}
+    return {
+        MULTIPART: {"schema": schemas.add(f"{body.__name__}Form", form), **_omit_if_empty("encoding", objects)},
+        **bare,
+    }
 
 
 def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:

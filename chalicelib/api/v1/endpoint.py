@@ -74,7 +74,7 @@ class Call(Struct, frozen=True):
         """Complete the path of another route of ours, as the caller has to send it."""
         return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
 
-    def shown(self, url: str, of: str) -> str | None:
+    def show_picture(self, url: str, of: str) -> str | None:
         """Complete the URL of somebody's picture, as `absolute` does; None if the key sees no pictures.
 
         `of`: what the audit says was shown.
@@ -175,14 +175,17 @@ class Operation(Struct, frozen=True, dict=True):
         `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
         """
         what = f"{self.method} {self.path}"
-        return http.answered(
-            request, lambda: self._unless_known(request, self._done(provide, request, reading)), errors.failed, what
+        return http.answer_request(
+            request,
+            lambda: self._unless_known(request, self._run_view(provide, request, reading)),
+            errors.answer_error,
+            what,
         )
 
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
         """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""
         read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
-        present = str(self._unless_known(read, self._done(provide, read)).headers.get("ETag", ""))
+        present = str(self._unless_known(read, self._run_view(provide, read)).headers.get("ETag", ""))
         known = {one.strip().removeprefix("W/") for one in request.headers["if-match"].split(",")}
         if not known & {present.removeprefix("W/"), "*"}:
             raise Refused(412, f"This was changed since you read it: read it again; its ETag is {present}.")
@@ -201,7 +204,7 @@ class Operation(Struct, frozen=True, dict=True):
             return response
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
-    def _done(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
+    def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
         if self.role is None:
             return self._at_the_door(provide, request)
         services = provide()
@@ -212,7 +215,7 @@ class Operation(Struct, frozen=True, dict=True):
         headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
         id_ = request_id(request, who.id, self.most_bytes)
         call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
-        sent = self._sent(request)
+        sent = self._read_request(request)
 
         def do() -> Any:
             if reading is not None and self.method != "GET" and "if-match" in request.headers:
@@ -227,7 +230,7 @@ class Operation(Struct, frozen=True, dict=True):
         again = None if self.again is None else partial(self.again, call)
         keeps = id_ is not None and not (self.searches and self.again is None)  # the use case may store an answer
         with services.audit.reads.of(self._act(who, request)):
-            answer = answered(call, do, again=again) if keeps else do()
+            answer = answer_once(call, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
 
     def _act(self, who: Caller, request: HttpRequest) -> Act:
@@ -239,14 +242,14 @@ class Operation(Struct, frozen=True, dict=True):
 
     def _at_the_door(self, provide: Provide, request: HttpRequest) -> Response:
         headers: dict[str, str] = {}
-        sent = self._sent(request)
+        sent = self._read_request(request)
         if "door" in self.types:
             sent["door"] = KeylessCall(provide(), request, headers)
         what = f"{self.method} {self.path}"
-        with acts.begun(Act(what, "sign-in", kind_of(what))):
+        with acts.begin_act(Act(what, "sign-in", kind_of(what))):
             return _response(self.view(**sent), self.status, headers)
 
-    def _sent(self, request: HttpRequest) -> dict[str, Any]:
+    def _read_request(self, request: HttpRequest) -> dict[str, Any]:
         """Read query and body, as far as the view takes them; what it does not take may not be sent."""
         if self.takes_picture:
             return {"body": read_with_picture(request, self.types["body"])}
@@ -269,23 +272,23 @@ class Operations(list[Operation]):
     beside."""
 
     def __call__(self, method: str, path: str, role: Role | None, **more: Any) -> Callable[[_View], _View]:
-        def joined(view: _View) -> _View:
+        def add_operation(view: _View) -> _View:
             self.append(Operation(method, path, view, role, **more))
             return view
 
-        return joined
+        return add_operation
 
 
 def answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
     """Return what answers the operations of one path, by method."""
     by_method = {one.method: one for one in operations}
     reading = by_method.get("GET")
-    return {name: _stamped(provide, partial(one.answer, provide, reading)) for name, one in by_method.items()}
+    return {name: _add_server_time(provide, partial(one.answer, provide, reading)) for name, one in by_method.items()}
 
 
 def refusal(provide: Provide, refused: http.Failure) -> Response:
     """Answer a request that no operation gets."""
-    return _stamped(provide, errors.refusal)(refused)
+    return _add_server_time(provide, errors.refusal)(refused)
 
 
 def _response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
@@ -311,10 +314,10 @@ def _origin(request: HttpRequest) -> str:
     return f"{scheme}://{host}" if host else ""
 
 
-def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:
+def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:
     """Wrap `answer` so that it adds the server's time."""
 
-    def stamped(asked: _Asked) -> Response:
+    def answer_with_time(asked: _Asked) -> Response:
         response = answer(asked)
         try:
             now_ms = milliseconds(provide().clock.now())
@@ -323,7 +326,7 @@ def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable
         response.headers[TIME_HEADER] = str(now_ms)
         return response
 
-    return stamped
+    return answer_with_time
 
 
 def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
@@ -343,7 +346,7 @@ def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> Request
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 
-def answered(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
+def answer_once(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
     """Do what is asked, or answer it `again` from what was stored when it was done.
 
     `again` None: it can be done as often as it comes. What failed changed nothing, and is tried anew.

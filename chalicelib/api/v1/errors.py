@@ -63,7 +63,7 @@ class Problem(Struct, kw_only=True):
     request_id: Annotated[str, Meta(description="By which the log knows the request.")] | UnsetType = UNSET
 
 
-def failed(error: Exception) -> tuple[str, Response]:
+def answer_error(error: Exception) -> tuple[str, Response]:
     """Answer an error, with its details; of a fault of ours the log has them.
 
     `index` in the answer tells which of several items sent at once it concerns.

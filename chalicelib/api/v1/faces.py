@@ -11,7 +11,17 @@ from chalicelib.api.v1.book import FaceArrival, arrival_of
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, faces_seen, sighting_of, urls_of
 from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, erasure_of, record_of
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of
-from chalicelib.api.v1.shapes import Box, Decided, Estimates, Labels, Number, Portrait, decided, number_of, portrait_of
+from chalicelib.api.v1.shapes import (
+    Box,
+    Decided,
+    Estimates,
+    Labels,
+    Number,
+    Portrait,
+    describe_decision,
+    number_of,
+    portrait_of,
+)
 from chalicelib.api.v1.wire import (
     PICTURES,
     Answer,
@@ -23,7 +33,7 @@ from chalicelib.api.v1.wire import (
     Sent,
     Text,
     Time,
-    sent,
+    list_sent_members,
 )
 from chalicelib.core import acts, errors, model
 from chalicelib.core.captures import Instead, parts_of_sighting
@@ -282,7 +292,7 @@ def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
 
 def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
     face = call.services.faces.get(call.tenant, body["faceid"])
-    return _enrolled(call, call.services.enrolment.absorbing(call.tenant, face))
+    return _describe_enrolled_face(call, call.services.enrolment.absorbing(call.tenant, face))
 
 
 @operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_enrolled_before, searches=True)
@@ -300,7 +310,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
     from chalicelib.services.enrolment.enrolment import require_attributes  # not at the other routes' cold starts
 
     if body.attributes:
-        require_attributes(call.services.groups.named(call.tenant, body.group), body.attributes)
+        require_attributes(call.services.groups.get_by_name(call.tenant, body.group), body.attributes)
     face = call.services.enrolment.of_largest_face(
         call.tenant,
         body.group,
@@ -312,16 +322,16 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
         values=body.attributes,
         name=body.name,
         note=body.note,
-        labels=model.Labels(**sent(body.labels)),
+        labels=model.Labels(**list_sent_members(body.labels)),
         consent=None if body.consent is None else record_of(body.consent),
         refuses_known=body.if_known == "refuse",
         request=call.request,
     )
-    return _enrolled(call, face)
+    return _describe_enrolled_face(call, face)
 
 
-def _enrolled(call: Call, face: model.Face) -> EnrolledFace:
-    absorbed = call.services.enrolment.absorbed(call.tenant, face)
+def _describe_enrolled_face(call: Call, face: model.Face) -> EnrolledFace:
+    absorbed = call.services.enrolment.list_absorbed(call.tenant, face)
     acts.reads(absorbed)
     return EnrolledFace.made_of(face_of(call, face), absorbed=absorbed)
 
@@ -342,7 +352,7 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     """
     from chalicelib.services.enrolment import enrolment  # not at the other routes' cold starts
 
-    changes = sent(body)
+    changes = list_sent_members(body)
     taken_back = {name for name in (enrolment.AGE, enrolment.GENDER) if name in changes and changes[name] is None}
     revision = changes.pop("revision", None)
     fields: dict[str, Any] = {
@@ -384,7 +394,9 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
         deleted = call.services.erasure.of_gone(call.tenant, faceid, call.request, by=by)
     else:
         call.services.faces.get(call.tenant, faceid, restricted=query.erase)
-        faceids = call.services.faces.of_person(call.tenant, faceid).taken(query.whole) if query.erase else (faceid,)
+        faceids = (
+            call.services.faces.of_person(call.tenant, faceid).choose_faces(query.whole) if query.erase else (faceid,)
+        )
         # The named one last, by which a repeat finds those that are left.
         deleted = deletion.of_faces(call.tenant, faceids[::-1], call.request, by=by, erase=query.erase)
     if deleted.failed:
@@ -422,10 +434,10 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
 def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
     faceid, sighting = call.path["id"], call.path["sighting"]
     if "visit" in body:
-        given = call.services.sightings.rejection.given(call.tenant, faceid, sighting, body)
-        return _rejected(call, given.rejected, given.sightings)
+        given = call.services.sightings.rejection.answer_gift_again(call.tenant, faceid, sighting, body)
+        return _describe_rejection(call, given.rejected, given.sightings)
     done = call.services.sightings.rejection.again(call.tenant, faceid, sighting, body["camera"], body.get("other"))
-    return _rejected(call, done, [sighting])
+    return _describe_rejection(call, done, [sighting])
 
 
 @operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_rejected_before)
@@ -460,14 +472,14 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
         only = tuple(body.only or ()) if body.visit else (sighting,)
         gift = Gift(body.other, body.instead, body.name or "", only)
         given = call.services.sightings.rejection.give(call.tenant, faceid, sighting, gift, call.request)
-        return _rejected(call, given.rejected, given.sightings)
+        return _describe_rejection(call, given.rejected, given.sightings)
     done = call.services.sightings.rejection.reject(
         call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
     )
-    return _rejected(call, done, [sighting])
+    return _describe_rejection(call, done, [sighting])
 
 
-def _rejected(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
+def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
     seen = rejected.sighting
     sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [(rejected.capture, seen)]))
     book = call.services.sightings.arrivals
@@ -486,7 +498,7 @@ def _sighting(call: Call, observation: Observation) -> FaceSighting:
         capture=parts_of_sighting(observation.id)[0],
         captured_at=observation.at,
         group=observation.group_name,
-        **decided(observation.decision),
+        **describe_decision(observation.decision),
         **urls_of(call, observation.camera, observation.id),
     )
 
@@ -503,10 +515,10 @@ def faces_of(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list
     acts.reads(face.faceid for face in faces)
     ids = dict.fromkeys(face.group_id for face in faces)
     groups = {id_: call.services.groups.of_id(call.tenant, id_) for id_ in ids}
-    return [_described(call, face, groups[face.group_id]) for face in faces]
+    return [_describe_face(call, face, groups[face.group_id]) for face in faces]
 
 
-def _described(call: Call, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
+def _describe_face(call: Call, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
     """Describe a face. `group`: None if it is just being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
@@ -567,7 +579,7 @@ def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
         return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
     from chalicelib.services.deletion.deletion import Deleted
 
-    return _deleted(Deleted(**body))
+    return _describe_deletion(Deleted(**body))
 
 
 @operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_changed_before)
@@ -579,19 +591,21 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
         raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
-        return _deleted(call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
+        return _describe_deletion(
+            call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id)
+        )
     from chalicelib.services.enrolment.enrolment import FaceChanges
 
     if isinstance(body.group, str):
-        call.services.groups.named(call.tenant, body.group)
+        call.services.groups.get_by_name(call.tenant, body.group)
         changes = FaceChanges(new_group_name=body.group)
     else:
-        changes = FaceChanges(labels=sent(body).get("labels", {}))
+        changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))
     changed = call.services.enrolment.update.many(call.tenant, body.ids, changes, call.request)
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 
 
-def _deleted(deleted: Deleted) -> FacesChanged:
+def _describe_deletion(deleted: Deleted) -> FacesChanged:
     missing = [
         FailedFace(id=id_, code="FaceNotFound", message=f"there is no face {id_!r}") for id_ in deleted.not_exist
     ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, list_sent_members
 from chalicelib.core import model
 from chalicelib.core.roles import Role
 
@@ -120,7 +120,7 @@ def change_group(call: Call, body: GroupChanges) -> Group:
     goes are forgotten, also if the name comes again. The names of `stranger` and `regular` stay, and they have no
     attributes (400 DefaultGroup).
     """
-    changes = sent(body)
+    changes = list_sent_members(body)
     revision = changes.pop("revision", None)
     return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
 

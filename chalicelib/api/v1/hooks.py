@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, read_as, sent
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, read_as
 from chalicelib.core import acts, webhooks
 from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
@@ -198,7 +198,7 @@ def add_hook(call: Call, body: NewHook) -> HookMade:
 
     What is sent to it, and how to check the signature, stands in docs/webhooks.md.
     """
-    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **sent(body), request=call.request)
+    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **list_sent_members(body), request=call.request)
     return HookMade.made_of(hook, health=_health(hook), secret=secret)
 
 
@@ -214,7 +214,9 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
 
     A hook that was failing is tried again at once.
     """
-    return _hook(call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], sent(body), call.request))
+    return _hook(
+        call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], list_sent_members(body), call.request)
+    )
 
 
 @operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=nothing)
@@ -261,7 +263,7 @@ def acknowledge(call: Call, body: EventIds) -> Acknowledged:
 
 
 def _tested_before(call: Call, body: Mapping[str, Any]) -> TestSent:
-    return _tested(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
+    return _describe_test_event(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
 
 
 @operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_tested_before)
@@ -270,10 +272,12 @@ def test_hook(call: Call) -> TestSent:
 
     It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
     """
-    return _tested(call, call.services.webhooks.deliveries.test(call.tenant.name, call.path["id"], call.request))
+    return _describe_test_event(
+        call, call.services.webhooks.deliveries.test(call.tenant.name, call.path["id"], call.request)
+    )
 
 
-def _tested(call: Call, event: webhooks.Event) -> TestSent:
+def _describe_test_event(call: Call, event: webhooks.Event) -> TestSent:
     return TestSent(event=read_as(Event, json.loads(webhooks.payload(call.tenant.name, event))))
 
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.dialects import SHARED_KEYS
 from chalicelib.api.v1.endpoint import Call, Operations, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Name
-from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
+from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, list_sent_members
 from chalicelib.core.errors import KeyNotFound
 from chalicelib.core.model import SharedKey
 from chalicelib.core.roles import ApiKey, Role
@@ -127,7 +127,7 @@ def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
 
 def with_role(body: Changes) -> dict[str, Any]:
     """Return the changes that were sent of a key or a member."""
-    changes = sent(body)
+    changes = list_sent_members(body)
     return {**changes, "role": Role(changes["role"])} if "role" in changes else changes
 
 

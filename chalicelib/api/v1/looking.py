@@ -146,7 +146,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
         records=body.record,
         request=call.request,
     )
-    return IdentifiedPicture.made_of(found, faces=[_identified(call, face) for face in found.faces])
+    return IdentifiedPicture.made_of(found, faces=[_describe_identified_face(call, face) for face in found.faces])
 
 
 @operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
@@ -160,17 +160,17 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
         raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
     use = call.services.recognition.verification
     if body.face is not None:
-        verified = _verified(use.with_face(call.tenant, body.picture, PICTURES, body.face))
+        verified = _describe_comparison(use.with_face(call.tenant, body.picture, PICTURES, body.face))
         acts.reads([body.face])
         return verified
-    return _verified(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
+    return _describe_comparison(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
 
 
 @operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
 def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
     found = call.services.recognition.face_analysis.detect(call.tenant, body.picture, PICTURES)
-    return DetectedPicture.made_of(found, faces=[_detected(face) for face in found.faces])
+    return DetectedPicture.made_of(found, faces=[_describe_detected_face(face) for face in found.faces])
 
 
 @operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)
@@ -181,15 +181,15 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     been seen then; 409 Conflict if its picture is not kept any more.
     """
     faceid, sighting = call.path["id"], query.sighting
-    seen = None if sighting is None else call.services.captures.seen(call.tenant, faceid, sighting)
+    seen = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
     found = call.services.recognition.face_analysis.similar(call.tenant, faceid, query.limit, seen)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 
 
-def _identified(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
+def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
     return IdentifiedFace.made_of(
         face.decision,
-        **_rated(face.probe.box, face.probe.quality),
+        **_describe_quality(face.probe.box, face.probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
         candidates=_candidates(call, face.candidates),
@@ -202,21 +202,21 @@ def _candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candi
     return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
 
 
-def _verified(found: Comparison) -> Verified:
-    faces = [ComparedFace(**_rated(one.box, one.quality)) for one in found.probes]
+def _describe_comparison(found: Comparison) -> Verified:
+    faces = [ComparedFace(**_describe_quality(one.box, one.quality)) for one in found.probes]
     return Verified.made_of(found, reason=found.reason or None, faces=faces)
 
 
-def _detected(face: recognised.DescribedFace) -> DetectedFace:
+def _describe_detected_face(face: recognised.DescribedFace) -> DetectedFace:
     return DetectedFace.made_of(
         face,
-        **_rated(face.detected.box, face.quality),
+        **_describe_quality(face.detected.box, face.quality),
         landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],
         certainty=min(max(face.detected.score, 0.0), 1.0),
     )
 
 
-def _rated(box: pictures.Box, quality: pictures.Quality) -> dict[str, Any]:
+def _describe_quality(box: pictures.Box, quality: pictures.Quality) -> dict[str, Any]:
     """Return the members of a ComparedFace."""
     flaw = quality.flaw if quality.total < 100 else ""
     return {"box": Box.of(box), "quality": quality.total, "flaw": flaw}

@@ -71,7 +71,7 @@ class Members(Answer):
 @operations("GET", "/v1/members", Role.ADMIN)
 def list_members(call: Call) -> Members:
     """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
-    return Members(members=[_shown(Member, one) for one in call.services.access.members.all(call.tenant)])
+    return Members(members=[_describe_member(Member, one) for one in call.services.access.members.all(call.tenant)])
 
 
 @operations("POST", "/v1/members", Role.ADMIN, status=201, again=secret_not_kept("member", "invite this one again"))
@@ -84,7 +84,7 @@ def add_member(call: Call, body: NewMember) -> MemberInvited:
     member, invitation = call.services.access.members.add(
         call.tenant, body.name, Role(body.role), pictures=body.pictures, screen=body.screen, request=call.request
     )
-    return _invited(call, member, invitation)
+    return _describe_invitation(call, member, invitation)
 
 
 def _of_path(call: Call) -> Stored:
@@ -92,7 +92,7 @@ def _of_path(call: Call) -> Stored:
 
 
 def _changed_before(call: Call, _body: Mapping[str, Any]) -> Member:
-    return _shown(Member, _of_path(call))
+    return _describe_member(Member, _of_path(call))
 
 
 @operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_changed_before)
@@ -101,7 +101,9 @@ def change_member(call: Call, body: MemberChanges) -> Member:
     changes = with_role(body)
     if changes.get("pictures"):
         call.caller.require_may_give(pictures=not _of_path(call).pictures)
-    return _shown(Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request))
+    return _describe_member(
+        Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request)
+    )
 
 
 @operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=nothing)
@@ -120,7 +122,7 @@ def delete_member(call: Call) -> None:
 def invite_member(call: Call) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
     call.caller.require_may_give(pictures=_of_path(call).pictures)
-    return _invited(call, *call.services.access.members.invite(call.tenant, call.path["id"], call.request))
+    return _describe_invitation(call, *call.services.access.members.invite(call.tenant, call.path["id"], call.request))
 
 
 @operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=nothing)
@@ -129,12 +131,12 @@ def remove_passkey(call: Call) -> None:
     call.services.access.members.remove_passkey(call.tenant, call.path["id"], call.path["passkey"], call.request)
 
 
-def _invited(call: Call, member: Stored, invitation: str) -> MemberInvited:
+def _describe_invitation(call: Call, member: Stored, invitation: str) -> MemberInvited:
     url = call.route(f"/console#invitation={invitation}")
-    return _shown(MemberInvited, member, url=url, **qr_code(url))
+    return _describe_member(MemberInvited, member, url=url, **qr_code(url))
 
 
-def _shown(kind: type[Shown], member: Stored, **others: Any) -> Shown:
+def _describe_member(kind: type[Shown], member: Stored, **others: Any) -> Shown:
     acts.reads([f"member {member.id}"])
     passkeys = [MemberPasskey.made_of(one) for one in member.passkeys]
     return kind.made_of(member, has_password=member.password is not None, passkeys=passkeys, **others)

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Call, Operations, nothing
 from chalicelib.api.v1.faces import Face, FaceId, face_of, faces_of
-from chalicelib.api.v1.shapes import Compared, Number, Portrait, decided, number_of, portrait_of
+from chalicelib.api.v1.shapes import Compared, Number, Portrait, describe_decision, number_of, portrait_of
 from chalicelib.api.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.core import acts, merges, model
 from chalicelib.core.merges import MergeState
@@ -59,7 +59,7 @@ class MergesPage(Answer):
     next_token: NextToken
 
 
-@operations("POST", "/v1/faces/{id}/merge", Role.OPERATOR, again=lambda call, body: _continued(call, body["merge"]))
+@operations("POST", "/v1/faces/{id}/merge", Role.OPERATOR, again=lambda call, body: _finish_merge(call, body["merge"]))
 def merge_faces(call: Call, body: Absorbed) -> Merged:
     """Merge two faces that are one person; the face of the path absorbs the other one.
 
@@ -71,7 +71,9 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
     Many observations take a while to move: then `state` is `moving`, the same call goes on, and so does the sweep;
     until then a count of persons may count both. The same call again answers with the same merge.
     """
-    return _merged(call, call.services.merges.merging.merge(call.tenant, call.path["id"], body.other, call.request))
+    return _describe_merged_face(
+        call, call.services.merges.merging.merge(call.tenant, call.path["id"], body.other, call.request)
+    )
 
 
 @operations("GET", "/v1/merges", Role.VIEWER)
@@ -86,7 +88,9 @@ def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     return MergesPage(merges=merged, next_token=found.next_token)
 
 
-@operations("POST", "/v1/merges/{id}/undo", Role.OPERATOR, again=lambda call, _body: _continued(call, call.path["id"]))
+@operations(
+    "POST", "/v1/merges/{id}/undo", Role.OPERATOR, again=lambda call, _body: _finish_merge(call, call.path["id"])
+)
 def undo_merge(call: Call) -> Merged:
     """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face.
 
@@ -94,14 +98,14 @@ def undo_merge(call: Call) -> Merged:
     if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
     TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
     """
-    return _merged(call, call.services.merges.merging.undo(call.tenant, call.path["id"], call.request))
+    return _describe_merged_face(call, call.services.merges.merging.undo(call.tenant, call.path["id"], call.request))
 
 
-def _continued(call: Call, merge_id: str) -> Merged:
-    return _merged(call, call.services.merges.mover.finish(call.tenant, merge_id))
+def _finish_merge(call: Call, merge_id: str) -> Merged:
+    return _describe_merged_face(call, call.services.merges.mover.finish(call.tenant, merge_id))
 
 
-def _merged(call: Call, merge: merges.Merge) -> Merged:
+def _describe_merged_face(call: Call, merge: merges.Merge) -> Merged:
     face = call.services.faces.get(call.tenant, merge.survivor)
     return Merged(merge=merge.id, state=merge.state, face=face_of(call, face))
 
@@ -170,5 +174,5 @@ def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
         id=f"{duplicate.first}.{duplicate.second}",
         face=face,
         other=other,
-        **decided(duplicate.decision, Compared),
+        **describe_decision(duplicate.decision, Compared),
     )

@@ -28,9 +28,9 @@ OPERATIONS: tuple[Operation, ...] = tuple(
 _BODIES = {(one.method, one.path): one.most_bytes for one in OPERATIONS}
 
 
-def _failed(error: Exception, _path: str) -> Response:
+def _answer_early_error(error: Exception, _path: str) -> Response:
     """Answer an error before any operation was reached."""
-    response = errors.failed(error)[1]
+    response = errors.answer_error(error)[1]
     response.headers[TIME_HEADER] = str(int(time.time() * 1000))
     return response
 
@@ -56,6 +56,6 @@ def claim(_settings: Settings, request: Head) -> KeyClaim:
     return KeyClaim(_holder_of_bearer, secret.strip()) if scheme.lower() == "bearer" else NOBODY
 
 
-VIEWS = Views(_failed, errors.UNKNOWN, errors.TOO_LONG, claim, _BODIES)
+VIEWS = Views(_answer_early_error, errors.UNKNOWN, errors.TOO_LONG, claim, _BODIES)
 SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
 """The requests by which people sign in. Only the bodies have credentials."""

@@ -127,7 +127,7 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     caller = Caller(session.tenant, key=session.key, session=session)
     telemetry.of_tenant(session.tenant.name, caller.said)
     door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, door.request, services)
-    return _described(services, caller)
+    return _describe_session(services, caller)
 
 
 @operations("POST", "/v1/session/challenge", None, status=201)
@@ -139,8 +139,8 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
     if body.invitation is None:
         made, invited = sessions.challenge(origin), None
     else:
-        with _counted(services, network_of(door.request.address)):
-            tenant, member = services.access.members.invited(body.invitation)
+        with _count_wrong_sign_ins(services, network_of(door.request.address)):
+            tenant, member = services.access.members.find_invited(body.invitation)
         telemetry.of_tenant(tenant.name)
         invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name)
         try:
@@ -156,8 +156,8 @@ def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
 
     Wrong codes count as wrong sign-ins.
     """
-    with _counted(door.services, network_of(door.request.address)):
-        camera, key = door.services.cameras.claimed(body.code)
+    with _count_wrong_sign_ins(door.services, network_of(door.request.address)):
+        camera, key = door.services.cameras.redeem_code(body.code)
     return Claimed(id=camera.id, name=camera.name, api_key=key)
 
 
@@ -168,7 +168,7 @@ def get_session(call: Call) -> CurrentSession:
     if session is not None and session.expires_at is None:
         token = session_token(call.http, call.services.settings.public_url) or ""
         call.headers["Set-Cookie"] = cookie_of(token, None, call.http, call.services)
-    return _described(call.services, call.caller)
+    return _describe_session(call.services, call.caller)
 
 
 @operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
@@ -184,7 +184,7 @@ def _signed_in(services: Services, body: NewSession, door: KeylessCall, address:
     """Begin the session. What nobody can guess is taken however many wrong ones come: only those count."""
     sessions, keep = services.access.sessions, body.keep
     origin = origin_of(door.request, services.settings.public_url)
-    with _counted(services, address, is_password=body.name is not None):
+    with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
         if body.api_key is not None:
             return sessions.of_key(body.api_key, keep=keep)
         if body.code is not None:
@@ -200,7 +200,7 @@ def _signed_in(services: Services, body: NewSession, door: KeylessCall, address:
 
 
 @contextmanager
-def _counted(services: Services, address: str, *, is_password: bool = False) -> Iterator[None]:
+def _count_wrong_sign_ins(services: Services, address: str, *, is_password: bool = False) -> Iterator[None]:
     """Count what is wrong inside against the address. Passwords are counted before they are looked at."""
     rates, right = services.access.rates, f"sign-ins of {address}"
     rates.requests.take(right)
@@ -226,7 +226,7 @@ def _as_sent(passkey: PasskeyAnswer) -> dict[str, Any]:
     return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": named}
 
 
-def _described(services: Services, caller: Caller) -> CurrentSession:
+def _describe_session(services: Services, caller: Caller) -> CurrentSession:
     key, session = caller.key, caller.session
     until = session.expires_at if session else key.expires_at if isinstance(key, ApiKey) else None
     return CurrentSession.made_of(

@@ -60,7 +60,7 @@ class Decided(Compared, kw_only=True):
     by: By
 
 
-def decided(decision: model.Decision | None, kind: type[Compared] = Decided) -> dict[str, Any]:
+def describe_decision(decision: model.Decision | None, kind: type[Compared] = Decided) -> dict[str, Any]:
     """Give the members of `kind`: the score, and the threshold and gallery size that it was compared with.
 
     A null score means that no candidate reached the threshold. All are null if no search was made.
@@ -218,13 +218,13 @@ def links(call: Call, picture: model.Picture) -> dict[str, str | None]:
         return {"url": None, "thumb_url": None}
     sign = call.services.ports.storage.blobs.signed_get
     of = keys.faceid_of_picture(call.tenant.name, picture.key)
-    url = call.shown(sign(picture.key), of)
-    return {"url": url, "thumb_url": call.shown(sign(keys.thumbnail(picture.key)), of) if picture.sides else url}
+    url = call.show_picture(sign(picture.key), of)
+    return {"url": url, "thumb_url": call.show_picture(sign(keys.thumbnail(picture.key)), of) if picture.sides else url}
 
 
 def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
     """Return the link to a capture's picture, or to a part of it."""
-    return call.shown(url, f"capture {camera} {capture}")
+    return call.show_picture(url, f"capture {camera} {capture}")
 
 
 QrPath = Annotated[str, Meta(description="A QR code: an SVG path of its dark squares, `qr_size` of them a side.")]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec import inspect as types
 from msgspec.structs import replace
 
-from chalicelib.api.forms import described
+from chalicelib.api.forms import describe_value
 from chalicelib.api.v1.times import TIME_SAID
 from chalicelib.core.errors import InvalidInput
 
@@ -42,7 +42,7 @@ def validation_error(
     """Make the error for a `value` that msgspec did not convert to `struct`. `has_null`: null can be sent."""
     text = str(error)
     place = _PLACE.search(text)
-    spot = _found(_Spot(types.type_info(struct), value), place[1] if place else "")
+    spot = _follow_path(_Spot(types.type_info(struct), value), place[1] if place else "")
     if not has_null and isinstance(spot.kind, types.UnionType):
         others = tuple(one for one in spot.kind.types if not isinstance(one, types.NoneType))
         spot = replace(spot, kind=types.UnionType(others))
@@ -62,13 +62,13 @@ def _sentence(spot: _Spot, text: str) -> str:
                 can = ", ".join(sorted(known)) if known else "none"
                 return f"there is no field {spot.member(name[:_SHOWN])!r} here: {can} can be sent"
     if "`key` in `" in text and isinstance(spot.kind, types.DictType):
-        return f"each name in {spot.name} is {_said(spot.kind.key_type)}"
+        return f"each name in {spot.name} is {_describe_type(spot.kind.key_type)}"
     many = isinstance(spot.kind, types.DictType) and isinstance(spot.value, Mapping)
-    sent = f"of {len(spot.value)}" if many else described(spot.value)
-    return f"{spot.name or 'the body'} is {_said(spot.kind)}, not {sent}"
+    sent = f"of {len(spot.value)}" if many else describe_value(spot.value)
+    return f"{spot.name or 'the body'} is {_describe_type(spot.kind)}, not {sent}"
 
 
-def _found(spot: _Spot, path: str) -> _Spot:
+def _follow_path(spot: _Spot, path: str) -> _Spot:
     """Follow msgspec's path from `spot`, as far as it leads."""
     for name, number, any_name in _STEP.findall(path):
         kind = _whole(spot.kind, spot.value)
@@ -117,14 +117,14 @@ def _fits(value: Any, kind: types.Type) -> bool:
     return type(kind) in python and isinstance(value, python[type(kind)])
 
 
-def _said(kind: types.Type) -> str:
+def _describe_type(kind: types.Type) -> str:
     """Say in words what a value of the type is."""
     kind = _plain(kind)
     match kind:
         case types.UnionType():
             others = [one for one in map(_plain, kind.types) if not isinstance(one, types.NoneType)]
             null = len(others) < len(kind.types)
-            return _either([*(_said(one) for one in others), *(["null"] if null else [])])
+            return _either([*(_describe_type(one) for one in others), *(["null"] if null else [])])
         case types.StrType():
             return f"a text{_length(kind, 'characters')}" + (f" of the form {kind.pattern}" if kind.pattern else "")
         case types.IntType():
@@ -154,7 +154,7 @@ def _many(kind: types.Type) -> str:
         return f"texts{_length(kind, 'characters')}" + (" each" if kind.max_length else "")
     if isinstance(kind, types.StructType | types.DictType):
         return "objects"
-    return "values, each " + _said(kind)
+    return "values, each " + _describe_type(kind)
 
 
 def _length(kind: Any, units: str) -> str:

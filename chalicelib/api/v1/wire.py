@@ -110,10 +110,12 @@ class Paged(Sent, kw_only=True):
     token: Token | None = None
 
 
-def sent(struct: Struct) -> dict[str, Any]:
+def list_sent_members(struct: Struct) -> dict[str, Any]:
     """Return the members that were sent, by name, and those of members likewise."""
     values = ((name, getattr(struct, name)) for name in struct.__struct_fields__)
-    return {name: sent(one) if isinstance(one, Struct) else one for name, one in values if one is not UNSET}
+    return {
+        name: list_sent_members(one) if isinstance(one, Struct) else one for name, one in values if one is not UNSET
+    }
 
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -150,7 +152,7 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
         if kind is bytes and isinstance(value.get(name), str):
             with suppress(ValueError):  # what is no base64 is told as any other wrong value
                 value[name] = read_base64(value[name])
-    return _converted(value, struct, are_texts=False)
+    return _read_struct(value, struct, are_texts=False)
 
 
 @cache
@@ -187,10 +189,10 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Str
             raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
         elif values and values[0]:
             value[name] = values[0]
-    return _converted(value, struct)
+    return _read_struct(value, struct)
 
 
-def _converted(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True) -> _Struct:
+def _read_struct(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True) -> _Struct:
     """Read members by name as `struct`. `are_texts`: they are, apart from files and lists. Raises InvalidInput."""
     try:
         read = read_as(struct, value, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json)
@@ -206,10 +208,10 @@ def _converted(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bo
 
 def finite_object(body: bytes) -> dict[str, Any]:
     """Parse a body that is a JSON object. Raises InvalidInput as `read_object` does, and for infinite numbers."""
-    return read_object(body, parse_int=_bounded, parse_float=_finite, parse_constant=_no_constant)
+    return read_object(body, parse_int=_read_whole_number, parse_float=_finite, parse_constant=_no_constant)
 
 
-def _bounded(text: str) -> int:
+def _read_whole_number(text: str) -> int:
     """Read a whole number. One of thousands of digits takes time with their square, and no other request goes on."""
     if len(text) > _SHOWN:
         raise InvalidInput(f"{text[:_SHOWN]}... is too large for a number")
@@ -281,7 +283,7 @@ def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes
             value.setdefault(name, []).append(text)
         elif kinds.get(name) is dict:
             value[name] = _object(name, text)
-    return _converted(value, struct)
+    return _read_struct(value, struct)
 
 
 def _object(name: str, text: str) -> Any:

@@ -35,11 +35,11 @@ from chalicelib.core.values import (
     Codec,
     Form,
     form_of,
-    known,
     milliseconds,
     moment,
     number,
     numbers,
+    omit_none,
     optional,
 )
 
@@ -90,7 +90,7 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
     """Make a group's item. It has `free`, the room that is left, only if the group has a capacity."""
     free = None if group.capacity is None else group.capacity - group.count
     made = {**_GROUP.write(group), "created_at": milliseconds(created_at)}
-    return {"tenant": tenant, "item": keys.group_item(group.id), **made, **known({"free": free})}
+    return {"tenant": tenant, "item": keys.group_item(group.id), **made, **omit_none({"free": free})}
 
 
 def attribute_items(group: Group) -> list[Item]:
@@ -117,7 +117,7 @@ _ESTIMATES = Codec(
     beauty=number(".1f"),
     liveness=number(".3f"),
 )
-ESTIMATES, estimates_by_name = _ESTIMATES.listed(), _ESTIMATES.named
+ESTIMATES, estimates_by_name = _ESTIMATES.make_list_form(), _ESTIMATES.name_values
 """A list without names, so that most faces stay below 1 KB (`face_item`)."""
 
 

@@ -32,7 +32,7 @@ from chalicelib.core.pictures import Box, Gender
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
 from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import DECISION, ESTIMATES, estimates_by_name
-from chalicelib.core.values import Codec, Form, known, many, moment, number, numbers, optional, row
+from chalicelib.core.values import Codec, Form, many, moment, number, numbers, omit_none, optional, row
 from chalicelib.core.visits import Arrival, Arrivals, Promotion, PromotionRule, Visits
 
 _PROMOTION = Form(
@@ -99,7 +99,7 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
     fields = {
         "tenant": tenant,
         "faceid": faceid,
-        "recent": arrivals.packed(),
+        "recent": arrivals.pack_arrivals(),
         "folded": arrivals.folded - unread,
         "folded_sightings": arrivals.folded_sightings - sightings,
         "folded_until": arrivals.folded_until_ms or None,
@@ -108,7 +108,7 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
         "promotion": promotion and _PROMOTION.write(promotion),
         "regrouping": visits.regrouping or None,
     }
-    return known(fields)
+    return omit_none(fields)
 
 
 def visits_from(item: Item | None) -> Visits:
@@ -117,7 +117,7 @@ def visits_from(item: Item | None) -> Visits:
         return Visits()
     unread, sightings, *pages = map(int, item.get("paged", (0, 0)))
     return Visits(
-        Arrivals.unpacked(
+        Arrivals.unpack_arrivals(
             bytes(item["recent"]),
             int(item["folded"]) + unread,
             int(item["folded_sightings"]) + sightings,
@@ -132,13 +132,17 @@ def visits_from(item: Item | None) -> Visits:
 
 
 def page_item(tenant: str, faceid: str, start_ms: int, arrivals: tuple[Arrival, ...]) -> Item:
-    return {"tenant": tenant, "faceid": keys.visits_page(faceid, start_ms), "recent": Arrivals(arrivals).packed()}
+    return {
+        "tenant": tenant,
+        "faceid": keys.visits_page(faceid, start_ms),
+        "recent": Arrivals(arrivals).pack_arrivals(),
+    }
 
 
 def pages_from(items: Iterable[Item | None]) -> dict[int, tuple[Arrival, ...]]:
     """Read those pages of one face that there are, by their starts."""
     return {
-        keys.parts_of_visits(item["faceid"])[1]: Arrivals.unpacked(bytes(item["recent"])).recent
+        keys.parts_of_visits(item["faceid"])[1]: Arrivals.unpack_arrivals(bytes(item["recent"])).recent
         for item in items
         if item
     }
@@ -169,7 +173,7 @@ Months = Mapping[str, Item | None]
 """Months of the calendar as they were read, for days that are not known to be in it; None: the month has none yet."""
 
 
-def recorded(
+def observation_actions(
     tenant: str,
     observations: Sequence[Observation],
     changed: Sequence[ChangedObservation],

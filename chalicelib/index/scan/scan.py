@@ -41,7 +41,7 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     numbers: NDArray[np.int32] | None = None
     """the rows to look at, ascending, if they are few: a small group of a large gallery; None: all"""
 
-    def searched(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
+    def find_searched_faces(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the faces of these rows, (rows,); -1 if a face is not searched."""
         if len(self.first_row) == len(self.templates) + 1:
             faces = numbers.astype(np.int64)
@@ -171,13 +171,13 @@ class Kernel:
 
     def search(self, rows: Rows, probes: Found) -> None:
         """Add the best of the rows' faces for each probe."""
-        room, each = self._searched(rows.call, rows.coder, probes)
+        room, each = self._run_search(rows.call, rows.coder, probes)
         for begin, (_, best) in zip(range(_FOUND, len(room), each), probes, strict=True):
             (held,) = _HELD.unpack_from(room, begin - 8)
             found = unpack_from("dq" * held, room, begin)
             best.add_ranked(found[1::2], found[::2])
 
-    def _searched(self, told: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
+    def _run_search(self, told: Call, coder: Coder, probes: Found) -> tuple[bytearray, int]:
         """Search; return the kernel's room, and how many bytes of it are each probe's."""
         rows = [np.asarray(probe, np.float32) for probe, _ in probes]
         plain = turned = b"".join([row.tobytes() for row in rows])
@@ -202,7 +202,7 @@ def _agrees(compiled: Kernel) -> bool:
         rows = Rows(
             templates,
             Coder(dimensions, None, tiers, 2.0),
-            CodedRows(tuple(_coded(tier, codes) for tier in tiers), np.empty(0, np.uint32)),
+            CodedRows(tuple(_code_rows(tier, codes) for tier in tiers), np.empty(0, np.uint32)),
             np.arange(0, 11, rows_of_face, dtype=np.uint32),
             np.zeros(10 // rows_of_face, np.int32),
             np.ones(1, dtype=bool),
@@ -214,7 +214,7 @@ def _agrees(compiled: Kernel) -> bool:
     return True
 
 
-def _coded(tier: Tier, codes: NDArray[np.int8]) -> NDArray[np.int8]:
+def _code_rows(tier: Tier, codes: NDArray[np.int8]) -> NDArray[np.int8]:
     rows = np.zeros((len(codes), tier.width), np.int8)
     rows[:, : tier.numbers] = codes[:, tier.begin : tier.end]
     rows[:, tier.numbers : tier.numbers + tier.columns] = 127
@@ -249,7 +249,7 @@ def scan(rows: Rows, probes: Found) -> None:
     loose = rows.codes.loose
     if len(loose):
         loose = loose if rows.numbers is None else np.intersect1d(loose, rows.numbers)
-        faces = rows.searched(loose)
+        faces = rows.find_searched_faces(loose)
         templates = rows.templates[loose[faces >= 0]]
         for probe, best in probes:
             best.add(faces[faces >= 0], exact_scores(templates, probe))
@@ -260,7 +260,7 @@ def scan_without_kernel(rows: Rows, probes: Found) -> None:
     every = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
     for begin in range(0, len(every), _TILE_ROWS):
         some = every[begin : begin + _TILE_ROWS]
-        templates, faces = rows.templates[some].astype(np.float32), rows.searched(some)
+        templates, faces = rows.templates[some].astype(np.float32), rows.find_searched_faces(some)
         longest = float(row_norms(templates).max())
         for probe, best in probes:
             scan_plain(templates, longest, faces, probe, best)

@@ -18,7 +18,7 @@ _MAGIC = b"RGDELT01"
 _BODY = len(_MAGIC) + 4
 
 
-def folded(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
+def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
     """Reduce changes to the last state of each face they name: PUT, MOVE or DELETE, in a gallery of this model.
 
     None if a whole group is dropped: only a gallery knows the faces of it.

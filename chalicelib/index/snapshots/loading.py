@@ -22,7 +22,7 @@ from chalicelib.core.items import directory_of, every_face, every_user
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from, user_from
-from chalicelib.core.templates import compared, gallery_group
+from chalicelib.core.templates import gallery_group, reduce_templates
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots import delta
 from chalicelib.index.snapshots.scratch import Place
@@ -60,10 +60,10 @@ def fetch(blobs: BlobStore, key: str, place: Place) -> Segment | None:
         raise DamagedSnapshot(f"its header is longer than its {size} bytes")
     if length > len(head):
         head = _range(blobs, key, 0, length)
-    return _loaded(blobs, key, read_layout(head[:length], size), place)
+    return _load_segment(blobs, key, read_layout(head[:length], size), place)
 
 
-def _loaded(blobs: BlobStore, key: str, layout: Layout, place: Place) -> Segment:
+def _load_segment(blobs: BlobStore, key: str, layout: Layout, place: Place) -> Segment:
     hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
     with place(hot_bytes, cold_bytes) as (descriptor, mapped):
         hot = np.empty(hot_bytes, dtype=np.uint8)
@@ -180,7 +180,7 @@ def from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
     faces = map(face_from, every_face(items, tenant))
     users = map(user_from, every_user(items, tenant))
     entries = chain(
-        ((face.faceid, face.group_id, compared(face.templates)) for face in faces),
+        ((face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
     )
     held = (

@@ -26,7 +26,7 @@ from chalicelib.core.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.core.items import CountedList, every, retried
+from chalicelib.core.items import CountedList, every, retry_if_changed
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
@@ -73,7 +73,7 @@ class KeyRing(Outside):
         now = self.book.clock.now()
         secret = api_keys.new_key(api_keys.OF_TENANT)
         key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
-        return self._added(tenant, self._checked(key), request), secret
+        return self._add_key(tenant, self._check_key(key), request), secret
 
     def add_for(
         self, tenant: Tenant, name: str, service: str, role: Role, *, group: str = "", given: str | None = None
@@ -89,12 +89,12 @@ class KeyRing(Outside):
             raise InvalidInput("this key is in use already: give another one, or none")
         now = self.book.clock.now()
         key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), service=service, group=group)
-        self._added(tenant, self._checked(key))
+        self._add_key(tenant, self._check_key(key))
         return secret
 
-    @retried(_BUSY)
-    def _added(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
-        listed = self._listed(tenant.name)
+    @retry_if_changed(_BUSY)
+    def _add_key(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
+        listed = self._list_keys(tenant.name)
         if len(listed.rows) >= MAX_KEYS:
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
         put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
@@ -104,37 +104,37 @@ class KeyRing(Outside):
 
     def all(self, tenant: Tenant) -> list[ApiKey]:
         """Return all keys, the tenant's first one before the others, these by age."""
-        return [*self._listed(tenant.name).rows]
+        return [*self._list_keys(tenant.name).rows]
 
     def get(self, tenant: Tenant, id_: str) -> ApiKey:
         """Return the key of that id. Raises KeyNotFound."""
-        return _of_id(self._listed(tenant.name).rows, id_)
+        return _of_id(self._list_keys(tenant.name).rows, id_)
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
         """Set the fields in `changes`: name, role, pictures, expires_at. They hold from the key's next request on.
 
         The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
         """
-        listed = self._listed(tenant.name)
-        before = _named(listed.rows, id_)
+        listed = self._list_keys(tenant.name)
+        before = _find_changeable_key(listed.rows, id_)
         if before.service and changes.get("role", before.role) is not before.role:
             raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
-        key = self._checked(replace(before, **changes, version=before.version + 1))
+        key = self._check_key(replace(before, **changes, version=before.version + 1))
         _require_ruler(listed.rows, before, key)
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
         self.book.requests.write(tenant.name, [update, listed.changed], request, {"id": id_})
         return key
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the key's secret. The old one, and the sessions that it began, stop at once.
 
         Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
-        listed = self._listed(tenant.name)
-        before = _named(listed.rows, id_)
+        listed = self._list_keys(tenant.name)
+        before = _find_changeable_key(listed.rows, id_)
         if before.service:
             raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
         key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
@@ -144,16 +144,16 @@ class KeyRing(Outside):
         self.book.requests.write(tenant.name, actions, request, {"id": id_})
         return secret
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Delete the key. It, and the sessions that it began, stop at once.
 
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """
-        listed = self._listed(tenant.name)
+        listed = self._list_keys(tenant.name)
         key = _of_id(listed.rows, id_)
         _require_ruler(listed.rows, key, None)
-        actions = [*_deleted(tenant.name, key), listed.changed]
+        actions = [*_deletion_actions(tenant.name, key), listed.changed]
         self.book.requests.write(tenant.name, actions, request, {"id": id_})
 
     def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
@@ -189,17 +189,17 @@ class KeyRing(Outside):
             return None
         if key.is_expired(self.book.clock.now()):
             raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
-        return self.book.tenants.opened(record), key
+        return self.book.tenants.open_tenant(record), key
 
-    def used(self, tenant: Tenant, key: ApiKey) -> None:
+    def note_use(self, tenant: Tenant, key: ApiKey) -> None:
         """Note the hour in which the key is used: one write an hour and key."""
         hour = api_keys.hour_to_note(self.book.clock.now(), key.last_used_at)
         if hour is None:
             return
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
-            self.book.items.transact([_noted(tenant.name, key, hour)])
+            self.book.items.transact([_make_use_note(tenant.name, key, hour)])
 
-    def _listed(self, tenant: str) -> CountedList[ApiKey]:
+    def _list_keys(self, tenant: str) -> CountedList[ApiKey]:
         kind, place = keys.key_record(tenant, keys.CHANGES)
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
         record, own, changes = self.book.items.get_many(keys.TENANTS, places)
@@ -208,7 +208,7 @@ class KeyRing(Outside):
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
         return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
 
-    def _checked(self, key: ApiKey) -> ApiKey:
+    def _check_key(self, key: ApiKey) -> ApiKey:
         """Return the key in the form that is stored. Raises InvalidInput."""
         if key.role not in ROLES:
             raise InvalidInput(f"role is {', '.join(ROLES)}, not {key.role}: a camera's key is made with the camera")
@@ -227,7 +227,7 @@ def _of_id(listed: Sequence[ApiKey], id_: str) -> ApiKey:
     return key
 
 
-def _named(listed: Sequence[ApiKey], id_: str) -> ApiKey:
+def _find_changeable_key(listed: Sequence[ApiKey], id_: str) -> ApiKey:
     """Return a key that may change. Raises KeyNotFound, InvalidInput."""
     if id_ == FIRST:
         raise InvalidInput(
@@ -249,7 +249,7 @@ def _same(key: ApiKey) -> tuple[Any, ...]:
     return (equals("version", key.version, _SAME),)
 
 
-def _deleted(tenant: str, key: ApiKey) -> list[Action]:
+def _deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
     shut_out = api_keys.shut_out(key.digest)
     if key.id == FIRST:
         gone = first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
@@ -257,7 +257,7 @@ def _deleted(tenant: str, key: ApiKey) -> list[Action]:
     return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _same(key)), shut_out]
 
 
-def _noted(tenant: str, key: ApiKey, hour: datetime) -> Action:
+def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
     """Return the write that notes the use of a key, on condition that nobody noted it meanwhile."""
     noted = optional(milliseconds, key.last_used_at)
     if key.id == FIRST:

@@ -25,7 +25,7 @@ from chalicelib.core.errors import (
     TooManyMembers,
     WrongCredentials,
 )
-from chalicelib.core.items import CountedList, every, retried
+from chalicelib.core.items import CountedList, every, retry_if_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Delete, Put, absent, equals
@@ -51,13 +51,13 @@ _BUSY = "those who sign in are changed by others all the time: send the request 
 class Members(Outside):
     def all(self, tenant: Tenant) -> list[Member]:
         """Return all members, by age."""
-        return [*self._listed(tenant.name).rows]
+        return [*self._list_members(tenant.name).rows]
 
     def get(self, tenant: Tenant, id_: str) -> Member:
         """Return the member of that id. Raises MemberNotFound."""
-        return _of_id(self._listed(tenant.name).rows, id_)
+        return _of_id(self._list_members(tenant.name).rows, id_)
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def add(
         self,
         tenant: Tenant,
@@ -75,8 +75,8 @@ class Members(Outside):
         now = self.book.clock.now()
         new = Member(time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen)
         invitation, fields = self._invitation(tenant, new.id)
-        member = _checked(replace(new, **fields))
-        listed = self._listed(tenant.name)
+        member = _check_member(replace(new, **fields))
+        listed = self._list_members(tenant.name)
         _require_free(listed.rows, member)
         if len(listed.rows) >= MAX_MEMBERS:
             raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
@@ -89,28 +89,28 @@ class Members(Outside):
 
         Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
         """
-        return self._changed(tenant.name, id_, lambda before: _checked(replace(before, **changes)), request)
+        return self._change_member(tenant.name, id_, lambda before: _check_member(replace(before, **changes)), request)
 
     def invite(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> tuple[Member, str]:
         """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
         invitation, fields = self._invitation(tenant, id_)
-        return self._changed(tenant.name, id_, lambda before: replace(before, **fields), request), invitation
+        return self._change_member(tenant.name, id_, lambda before: replace(before, **fields), request), invitation
 
     def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
         """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
 
-        def changed(before: Member) -> Member:
+        def drop_passkey(before: Member) -> Member:
             left = tuple(one for one in before.passkeys if one.id != passkey)
             if len(left) == len(before.passkeys):
                 raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
             return replace(before, passkeys=left, digest=api_keys.new_secret())
 
-        self._changed(tenant.name, id_, changed, request)
+        self._change_member(tenant.name, id_, drop_passkey, request)
 
-    @retried(_BUSY)
+    @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
-        listed = self._listed(tenant.name)
+        listed = self._list_members(tenant.name)
         member = _of_id(listed.rows, id_)
         gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
         self.book.requests.write(tenant.name, [gone, listed.changed], request, {"id": id_})
@@ -120,7 +120,7 @@ class Members(Outside):
         found = self._of_id(tenant, id_)
         return found if found is not None and hmac.compare_digest(found[1].digest, digest) else None
 
-    def invited(self, invitation: str) -> tuple[Tenant, Member]:
+    def find_invited(self, invitation: str) -> tuple[Tenant, Member]:
         """Return an invitation's tenant and member. Raises WrongCredentials if it is used up, too old or not ours."""
         parts = _INVITATION.fullmatch(invitation)
         found = self._of_id(parts[1], parts[2]) if parts else None
@@ -146,35 +146,37 @@ class Members(Outside):
             stored = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
             found = [str(one["id"]) for one in stored]
             if len(found) == 2:  # as on a box that began with two
-                found = [one for one in found if self._listed(one).rows]
+                found = [one for one in found if self._list_members(one).rows]
             if len(found) > 1:
                 raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
             tenant = found[0] if found else ""
         record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
-        listed = self._listed(tenant).rows if record else ()
+        listed = self._list_members(tenant).rows if record else ()
         member = next((one for one in listed if plain(one.name) == plain(name)), None)
-        return tenant, (self.book.tenants.opened(record), member) if record and member else None
+        return tenant, (self.book.tenants.open_tenant(record), member) if record and member else None
 
     def _of_id(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
         places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
         record, own = self.book.items.get_many(keys.TENANTS, places)
-        return None if record is None or own is None else (self.book.tenants.opened(record), member_from(own))
+        return None if record is None or own is None else (self.book.tenants.open_tenant(record), member_from(own))
 
     def _invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
         """Make an invitation, and the fields that a member has of it."""
         secret, until = secrets.token_urlsafe(SECRET_BYTES), self.book.clock.now() + INVITED_FOR
         return f"{tenant.name}.{id_}.{secret}", {"invitation": api_keys.digest(secret), "invited_until": until}
 
-    def _listed(self, tenant: str) -> CountedList[Member]:
+    def _list_members(self, tenant: str) -> CountedList[Member]:
         kind, place = keys.member_item(tenant, keys.CHANGES)
         changes = self.book.items.get(keys.TENANTS, (kind, place))  # first: it vouches for the list
         found = map(member_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
         by_age = sorted(found, key=lambda one: (one.created_at, one.id))
         return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
 
-    @retried(_BUSY)
-    def _changed(self, tenant: str, id_: str, changed: Callable[[Member], Member], request: RequestId | None) -> Member:
-        listed = self._listed(tenant)
+    @retry_if_changed(_BUSY)
+    def _change_member(
+        self, tenant: str, id_: str, changed: Callable[[Member], Member], request: RequestId | None
+    ) -> Member:
+        listed = self._list_members(tenant)
         before = _of_id(listed.rows, id_)
         member = replace(changed(before), version=before.version + 1)
         _require_free(listed.rows, member)
@@ -214,7 +216,7 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFKC", name[: 4 * NAME_LENGTH]).casefold().strip()
 
 
-def _checked(member: Member) -> Member:
+def _check_member(member: Member) -> Member:
     """Return the member in the form that is stored. Raises InvalidInput."""
     if member.screen and member.role is not Role.VIEWER:
         raise InvalidInput("a screen on the wall is a viewer: else anybody before it could change the book")

@@ -51,7 +51,7 @@ def site_of(origin: str) -> Site:
     return Site(origin, host)
 
 
-def made(site: Site, challenge: str, response: Mapping[str, Any], now: datetime) -> Passkey:
+def check_registration(site: Site, challenge: str, response: Mapping[str, Any], now: datetime) -> Passkey:
     """Check the answer to "make a passkey" and return that. Raises WrongCredentials."""
     try:
         found = _server(site).register_complete(_state(challenge), response)
@@ -60,7 +60,7 @@ def made(site: Site, challenge: str, response: Mapping[str, Any], now: datetime)
             raise ValueError("no credential in it")
         return Passkey(websafe_encode(data.credential_id), site.host, bytes(data), found.counter, now)
     except Exception as error:  # what a stranger sent goes through the library's parsers
-        raise _refused(error) from error
+        raise _refusal_error(error) from error
 
 
 def handle(response: Mapping[str, Any]) -> bytes:
@@ -68,10 +68,10 @@ def handle(response: Mapping[str, Any]) -> bytes:
     try:
         return AuthenticationResponse.from_dict(response).response.user_handle or b""
     except Exception as error:
-        raise _refused(error) from error
+        raise _refusal_error(error) from error
 
 
-def used(site: Site, challenge: str, passkeys: Sequence[Passkey], response: Mapping[str, Any]) -> Passkey:
+def check_sign_in(site: Site, challenge: str, passkeys: Sequence[Passkey], response: Mapping[str, Any]) -> Passkey:
     """Check the answer to "sign in" and return the passkey that gave it, with its new counter.
 
     Raises WrongCredentials if none of these gave it on this site, or if its counter says that it was copied.
@@ -83,7 +83,7 @@ def used(site: Site, challenge: str, passkeys: Sequence[Passkey], response: Mapp
         found = _server(site).authenticate_complete(_state(challenge), known, response)
         passkey, counter = here[websafe_encode(found.credential_id)], answer.response.authenticator_data.counter
     except Exception as error:
-        raise _refused(error) from error
+        raise _refusal_error(error) from error
     if (counter or passkey.counter) and counter <= passkey.counter:
         raise WrongCredentials(
             "this passkey was used elsewhere since, so it may be a copy: ask for a new link, and remove this passkey"
@@ -97,7 +97,7 @@ def challenge_of(response: Mapping[str, Any]) -> str:
         client_data = response["response"]["clientDataJSON"]
         return websafe_encode(CollectedClientData(websafe_decode(client_data)).challenge)
     except Exception as error:
-        raise _refused(error) from error
+        raise _refusal_error(error) from error
 
 
 def _server(site: Site) -> Fido2Server:
@@ -109,6 +109,6 @@ def _state(challenge: str) -> Mapping[str, Any]:
     return {"challenge": challenge, "user_verification": UserVerificationRequirement.REQUIRED}
 
 
-def _refused(error: Exception) -> WrongCredentials:
+def _refusal_error(error: Exception) -> WrongCredentials:
     said = f" ({error})" if isinstance(error, ValueError) and str(error).isprintable() else ""
     return WrongCredentials(f"this passkey does not sign in here{said[:100]}: try once more, or ask for a new link")

@@ -103,7 +103,7 @@ class Rates:
         """Each address with the person who signed in from there, the latest last."""
 
     @contextmanager
-    def guessed(self, address: str, person: str) -> Iterator[None]:
+    def count_guess(self, address: str, person: str) -> Iterator[None]:
         """Count a password of this person that is tried inside, unless it is right.
 
         A password can be guessed, unlike a key, so it is not looked at once too many were wrong: of this address, or of

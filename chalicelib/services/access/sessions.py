@@ -80,7 +80,7 @@ class Sessions(Outside):
         """
         from chalicelib.services.access import passkeys  # a second of a cold start
 
-        site, invited = passkeys.site_of(origin), optional(self.book.access.members.invited, invitation)
+        site, invited = passkeys.site_of(origin), optional(self.book.access.members.find_invited, invitation)
         until = int((self.book.clock.now() + CHALLENGE_GOOD_FOR).timestamp())
         whose = (invited[0].name, invited[1].id) if invited else ("", "")
         text = self._challenge_of(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
@@ -91,7 +91,7 @@ class Sessions(Outside):
         known = self.book.access.keys.by_api_key(api_key)
         if known is None:
             raise WrongCredentials(_UNKNOWN_KEY)
-        return self._begun(known, [], keep=keep)
+        return self._begin_session(known, [], keep=keep)
 
     def of_code(self, code: str, *, keep: bool = False) -> tuple[str, Session]:
         """Begin a session with a code, which is used up then; return its token. Raises as `of_key`."""
@@ -102,7 +102,7 @@ class Sessions(Outside):
         if known is None:
             raise _unknown_code()
         try:
-            return self._begun(known[0], [Delete(keys.TENANTS, place, (exists("code-unused"),))], keep=keep)
+            return self._begin_session(known[0], [Delete(keys.TENANTS, place, (exists("code-unused"),))], keep=keep)
         except ConditionFailed as error:
             raise _unknown_code() from error
 
@@ -120,7 +120,7 @@ class Sessions(Outside):
         A screen on the wall needs neither. A new password ends the member's other sessions. Raises InvalidInput,
         WrongCredentials, Busy, TenantDisabled.
         """
-        tenant, before = self.book.access.members.invited(invitation)
+        tenant, before = self.book.access.members.find_invited(invitation)
         if ((password is None) == (passkey is None)) is not before.screen:
             raise InvalidInput(
                 "a screen on the wall signs in by its link alone"
@@ -132,12 +132,12 @@ class Sessions(Outside):
         if password is not None:
             passwords.require_password(password, member.name, tenant.name)
             with passwords.place():
-                member = replace(member, password=passwords.hashed(password), digest=api_keys.new_secret())
+                member = replace(member, password=passwords.hash_password(password), digest=api_keys.new_secret())
         if passkey is not None:
             from chalicelib.services.access import passkeys
 
             site, (challenge, used_up) = passkeys.site_of(origin), self._challenge(passkey, tenant.name, member.id)
-            made = passkeys.made(site, challenge, passkey, self.book.clock.now())
+            made = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
             others = tuple(one for one in member.passkeys if one.id != made.id)
             if len(others) >= MOST_PASSKEYS:
                 raise InvalidInput(f"you have {MOST_PASSKEYS} passkeys already: ask for one to be removed first")
@@ -157,7 +157,7 @@ class Sessions(Outside):
         WrongCredentials, TooManyRequests, Busy, TenantDisabled, InvalidInput if there are several tenants.
         """
         shop, known = self.book.access.members.of_name(tenant, name)
-        with passwords.place(), self.book.access.rates.guessed(address, f"{shop}#{plain(name)}"):
+        with passwords.place(), self.book.access.rates.count_guess(address, f"{shop}#{plain(name)}"):
             is_right = len(password) <= passwords.LENGTHS[-1] and passwords.fits(
                 password, known[1].password if known else None
             )
@@ -171,7 +171,7 @@ class Sessions(Outside):
 
         site, (challenge, used_up) = passkeys.site_of(origin), self._challenge(passkey)
         known = self.book.access.members.of_handle(passkeys.handle(passkey))
-        used = passkeys.used(site, challenge, known[1].passkeys if known else (), passkey)
+        used = passkeys.check_sign_in(site, challenge, known[1].passkeys if known else (), passkey)
         if known is None:
             raise WrongCredentials(_UNKNOWN_KEY)
         tenant, member = known
@@ -268,9 +268,9 @@ class Sessions(Outside):
         """Begin a session of a member, and note when."""
         member = replace(member, version=before.version + 1, signed_in_at=self.book.clock.now())
         acts.says(member=member.said)
-        return self._begun((tenant, member), [*actions, member_put(tenant.name, member, before)], keep=keep)
+        return self._begin_session((tenant, member), [*actions, member_put(tenant.name, member, before)], keep=keep)
 
-    def _begun(
+    def _begin_session(
         self, known: tuple[Tenant, ApiKey | Member], actions: Sequence[Action], *, keep: bool
     ) -> tuple[str, Session]:
         tenant, key = known

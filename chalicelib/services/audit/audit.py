@@ -31,9 +31,9 @@ from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Table, Update
-from chalicelib.core.reading import Data, in_entries, kinds_of, unnamed
+from chalicelib.core.reading import Data, count_key, in_entries, kinds_of
 from chalicelib.core.templates import is_users
-from chalicelib.core.values import known, milliseconds
+from chalicelib.core.values import milliseconds, omit_none
 from chalicelib.services.outside import Outside
 from chalicelib.services.rooms import Made
 
@@ -96,7 +96,7 @@ class Reads(Outside):
         Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
         Busy, StorageUnavailable: then nobody gets the answer.
         """
-        with acts.begun(act):
+        with acts.begin_act(act):
             try:
                 yield
             except RegularsError:
@@ -105,13 +105,13 @@ class Reads(Outside):
                 raise
             self._close(act)
 
-    def exported(self, tenant: str, face: str | None = None) -> None:
+    def write_export_entry(self, tenant: str, face: str | None = None) -> None:
         """Write the entry of an export by the command line, before it gives anything out. `face`: all that it is of."""
         if (act := acts.current()) is not None and act.kind is Kind.EXPORT:
-            act.tenant, act.about, act.entered = tenant, known({"face": face}), False
+            act.tenant, act.about, act.entered = tenant, omit_none({"face": face}), False
             self._close(act)
 
-    def printed(self, tenant: str, people: Iterable[str]) -> None:
+    def enter_printing(self, tenant: str, people: Iterable[str]) -> None:
         """Write the entry of what a command is about to print of a tenant's people. `people`: as `acts.reads`."""
         if (act := acts.current()) is not None:
             act.tenant, act.read = tenant, dict.fromkeys(people)
@@ -136,7 +136,7 @@ class Reads(Outside):
     def _new(self, act: Act) -> dict[_Told, frozenset[Data]]:
         """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
         hour, kinds = milliseconds(self.book.clock.now()) // HOUR_MS, kinds_of(act)
-        read = act.read if not act.unnamed else {**act.read, unnamed(act.unnamed): None}
+        read = act.read if not act.unnamed else {**act.read, count_key(act.unnamed): None}
         found = {
             (act.tenant, act.by, hour, one): (kinds if one in read else _NOTHING)
             | (_PICTURES if one in act.shown else _NOTHING)
@@ -155,7 +155,7 @@ def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
         case Kind.CHORE:
             return any(one.table.name in _OF_CHORES for one in changes)
         case Kind.SIGHTING:
-            return bool(_deleted(actions))
+            return bool(_list_deleted_faces(actions))
         case _:
             return False
 
@@ -181,7 +181,7 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
         act.by,
         request=request_id(),
         faces=list(dict.fromkeys(faces)),
-        deleted=_deleted(actions),
+        deleted=_list_deleted_faces(actions),
         seq=int(journal[0]["seq"]) if journal else None,
         key=next((one.item.get("key") for one in puts if one.key[0] in signs_in), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
@@ -197,7 +197,7 @@ def _audit_days(action: Action) -> int | str | None:
     return (fields["audit_days"] or "none") if "audit_days" in fields else None
 
 
-def _deleted(actions: Sequence[Action]) -> list[str]:
+def _list_deleted_faces(actions: Sequence[Action]) -> list[str]:
     return [one.key[1] for one in actions if isinstance(one, Delete) and one.table.name == keys.FACES.name]
 
 
@@ -221,15 +221,15 @@ class Audit(Outside):
     verifying: Made[Verifying] = Made("services.audit.leaving.Verifying")
     breaches: Made[Breaches] = Made("services.audit.breach.Breaches")
 
-    def _closed(self, tenant: str) -> None:
+    def _close_hours(self, tenant: str) -> None:
         """Close the hours that are over, and give their heads to the witness, if there is one."""
         self.chain.close(tenant)
         if (witness := self.book.ports.witness) is not None:
-            self.chain.witnessed(tenant, witness)
+            self.chain.send_heads(tenant, witness)
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("audit", lambda one: self._closed(one.tenant.name)),
+            Chore("audit", lambda one: self._close_hours(one.tenant.name)),
             Chore(
                 "audit retention",
                 lambda one: self.erasing.nightly(one.tenant.name, one.tenant.audit_days),
@@ -239,7 +239,7 @@ class Audit(Outside):
 
 
 def verified_export(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
-    """Verify the lines of an export, without the service. Raises as `leaving.exported`."""
-    from chalicelib.services.audit.leaving import exported
+    """Verify the lines of an export, without the service. Raises as `leaving.verify_export_lines`."""
+    from chalicelib.services.audit.leaving import verify_export_lines
 
-    return exported(lines, key_of)
+    return verify_export_lines(lines, key_of)

@@ -33,7 +33,7 @@ class Breaches(Outside):
         found, chain = Breach(Tally(reads)), self.book.audit.chain
         end = chain.end(tenant)
         now = milliseconds(self.book.clock.now())
-        waiting = [one.leaf for one in chain.pending(tenant, end, chain.taken(tenant, end), now)]
+        waiting = [one.leaf for one in chain.pending(tenant, end, chain.read_last_hour(tenant, end), now)]
         self._note(found, waiting, caller, since_ms)
         elements = [one for one in chain.elements(tenant) if one.head.hour + HOUR_MS > since_ms]
         found.let_go = sum(one.entries is None for one in elements)

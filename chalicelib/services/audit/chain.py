@@ -52,15 +52,15 @@ from chalicelib.core.items import (
     captures_of,
     every,
     parts,
-    retried,
+    retry_if_changed,
     write,
     write_in_parts,
     write_unless_changed,
 )
 from chalicelib.core.ports import Delete, Item, Put, Witness, absent, equals
-from chalicelib.core.reading import summed
+from chalicelib.core.reading import sum_entries
 from chalicelib.core.records.captures import capture_from
-from chalicelib.core.signing import PublicKeys, canonical_json, renewed
+from chalicelib.core.signing import PublicKeys, canonical_json, sign_renewal
 from chalicelib.core.values import Codec, milliseconds, moment, nonce, optional, time_text
 from chalicelib.services.audit.sightings import CLOSED_WITH, has_item, sighting_entry
 from chalicelib.services.outside import Outside
@@ -124,7 +124,7 @@ class Chain(Outside):
         data = None if element.entries is None else self.book.storage.blobs.get(element.entries)
         return [Leaf(*json.loads(line)) for line in (data or b"").splitlines()]
 
-    def taken(self, tenant: str, end: End) -> set[str]:
+    def read_last_hour(self, tenant: str, end: End) -> set[str]:
         """Return the ids of the last hour's entries, and the hashes of those that were erased.
 
         Entries that wait under one of these are closed: the closing was cut off before it was deleted.
@@ -153,7 +153,7 @@ class Chain(Outside):
     def append(self, end: End, document: Document, leaves: Sequence[Leaf]) -> bool:
         """Add an hour behind `end`. Return False, and change nothing, if the chain has another end by now."""
         head = head_of(document)
-        entries = self._stored(head.tenant, head.number, leaves)
+        entries = self._write_leaves(head.tenant, head.number, leaves)
         after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
         added = Put(keys.AUDIT, _item(document, entries), (absent(_SAME),))
         is_added = write_unless_changed(self.book.items, [added, _end_put(head.tenant, end, after)])
@@ -189,13 +189,13 @@ class Chain(Outside):
     def rewrite(self, element: Element, leaves: Sequence[Leaf] | None) -> None:
         """Put other leaves in the place of an hour's, or none of them; the old ones are deleted."""
         head, old = element.head, element.entries
-        new = None if leaves is None else self._stored(head.tenant, head.number, leaves)
+        new = None if leaves is None else self._write_leaves(head.tenant, head.number, leaves)
         put = Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))
         left = old if write_unless_changed(self.book.items, [put]) else new
         if left is not None:
             self.book.storage.blobs.delete(left)
 
-    def witnessed(self, tenant: str, witness: Witness) -> int:
+    def send_heads(self, tenant: str, witness: Witness) -> int:
         """Give a witness the heads that it was not given yet, the oldest first; return how many.
 
         May be cut off anywhere and repeated. After a restore heads come again, with the hash in the name: both stay.
@@ -255,18 +255,18 @@ class Chain(Outside):
         taken = set[str]()
         if waiting and end.number and (element := self.element(tenant, end.number)):
             self.anchor(element.document)
-            taken = self.taken(tenant, end)
+            taken = self.read_last_hour(tenant, end)
             self._delete(one for one in waiting if one.is_of(taken))
         due = [one for one in waiting if one.at_ms < until and not one.is_of(taken)]
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
         if until - HOUR_MS <= end.hour:
             return 0
         if seen := list(self.sightings(tenant, since, until)):
-            taken = taken or self.taken(tenant, end)
+            taken = taken or self.read_last_hour(tenant, end)
             due += [one for one in seen if one.id not in taken]
         closed = 0
         for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
-            after = self._closed(tenant, end, hour, entries)
+            after = self._close_hour(tenant, end, hour, entries)
             if after is None:
                 break
             end, closed = after, closed + 1
@@ -291,17 +291,17 @@ class Chain(Outside):
                 return tokens.page(found, "/".join(map(str, astuple(place))))
         return tokens.page(found, None)
 
-    def _stored(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
+    def _write_leaves(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
         lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
         key = keys.audit_entries(tenant, number, nonce())
         if not self.book.storage.blobs.put_if_absent(key, "\n".join(lines).encode(), _JSON):
             raise StorageUnavailable(f"entries of the name {key!r} were there before")
         return key
 
-    def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
+    def _close_hour(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
         read = [entry for one in entries if (entry := one.reading) is not None]
-        leaves = [one.leaf for one in entries if one.reading is None] + [leaf_of(one) for one in summed(read)]
+        leaves = [one.leaf for one in entries if one.reading is None] + [leaf_of(one) for one in sum_entries(read)]
         head = Head(
             tenant=tenant,
             number=end.number + 1,
@@ -338,7 +338,7 @@ class Chain(Outside):
 
     def _open_entries(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
         """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
-        now, taken = milliseconds(self.book.clock.now()), self.taken(tenant, end)
+        now, taken = milliseconds(self.book.clock.now()), self.read_last_hour(tenant, end)
         found = {
             one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
             for one in self.pending(tenant, end, taken, now)
@@ -446,7 +446,7 @@ class Signing(Outside):
 
     def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
         """Return the signed statement (core/signing). Raises Busy, StorageUnavailable."""
-        return signing.signed(statement, self._private(tenant, self._key(tenant)))
+        return signing.sign_statement(statement, self._private(tenant, self._key(tenant)))
 
     def face_key(self, tenant: str) -> bytes:
         """Return the key by which receipts hash the ids of faces. It stays, whatever the signing key becomes.
@@ -455,7 +455,7 @@ class Signing(Outside):
         """
         return bytes(self._key(tenant)[_FACE_KEY])
 
-    @retried("the audit of this tenant changes all the time: try again in a moment")
+    @retry_if_changed("the audit of this tenant changes all the time: try again in a moment")
     def renew(self, tenant: str, *, is_lost: bool = False) -> Document:
         """Replace the key; return the signed renewal, which the public keys and the act's entry hold, too.
 
@@ -476,7 +476,7 @@ class Signing(Outside):
             "until": time_text(moment(after["created_at"])),
             "heads": end.number,
         }
-        document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
+        document = sign_renewal(statement, self._old(tenant, before, is_lost=is_lost), private)
         after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
         after[_FACE_KEY] = before[_FACE_KEY]
         acts.says(renewal=document)
@@ -499,7 +499,7 @@ class Signing(Outside):
     def _private(self, tenant: str, item: Item) -> str:
         return self.book.storage.vault.unseal(bytes(item["sealed"]), _context(tenant))
 
-    @retried("the tenant's signing key is being made: send the request again in a moment")
+    @retry_if_changed("the tenant's signing key is being made: send the request again in a moment")
     def _key(self, tenant: str) -> Item:
         found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
         if found is None:

@@ -8,7 +8,8 @@ heads stay.
 
 Verification: is the chain what was closed? It finds and names each entry that was changed, dropped or swapped. Each
 hour must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have an
-entry, and an entry its renewal. With the tenant's key, anybody verifies an export in the same way (`exported`).
+entry, and an entry its renewal. With the tenant's key, anybody verifies an export in the same way
+(`verify_export_lines`).
 
 What it cannot find: an entry that somebody adds, changes or removes before its hour is closed; and a chain made anew by
 somebody with the tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`).
@@ -38,11 +39,11 @@ from chalicelib.core.audit import (
     Head,
     Leaf,
     Verified,
-    absorbed,
     at_ms,
     entry_item,
     entry_put,
     head_of,
+    list_absorbed_faces,
     new_entry,
     root,
     said_signed,
@@ -56,7 +57,7 @@ from chalicelib.core.reading import without
 from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
 from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
 from chalicelib.core.tenant_settings import AUDIT_DAYS
-from chalicelib.core.values import counted, milliseconds, moment, time_text
+from chalicelib.core.values import format_count, milliseconds, moment, time_text
 from chalicelib.services.audit.chain import CLOSED_AFTER, Element, End, Open
 from chalicelib.services.outside import Outside
 
@@ -122,7 +123,7 @@ class AuditErasing(Outside):
 
     def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
         """Return these faces and those that became a part of them: a merge is forgotten in 30 days, an entry is not."""
-        return with_absorbed(faceids, lambda some: absorbed(self.entries(tenant, some, since), some))
+        return with_absorbed(faceids, lambda some: list_absorbed_faces(self.entries(tenant, some, since), some))
 
     def nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""
@@ -275,9 +276,9 @@ class Verifying(Outside):
         seen.findings += self._end(tenant, seen)
         seen.findings += self._anchors(tenant, elements)
         if not elements:
-            seen.findings += self._emptied(tenant, waiting)
+            seen.findings += self._verify_waiting(tenant, waiting)
         if kept is not None:
-            seen.findings += _kept(tenant, elements, kept)
+            seen.findings += _verify_kept_head(tenant, elements, kept)
         return seen
 
     def _waiting(self, tenant: str, seen: Verified) -> list[Open]:
@@ -285,14 +286,14 @@ class Verifying(Outside):
         end = self.book.audit.chain.end(tenant)
         with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_entries` says which cannot be read
             waiting = self.book.audit.chain.pending(
-                tenant, end, self.book.audit.chain.taken(tenant, end), milliseconds(self.book.clock.now())
+                tenant, end, self.book.audit.chain.read_last_hour(tenant, end), milliseconds(self.book.clock.now())
             )
             seen.waiting = len(waiting)
             if waiting:
                 seen.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
         return list(self.book.audit.chain.waiting(tenant))
 
-    def _emptied(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
+    def _verify_waiting(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
         """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""
         made_ms = self.book.audit.signing.since_ms(tenant)
         if made_ms is not None and all(one.at_ms >= made_ms + HOUR_MS for one in waiting):
@@ -328,7 +329,7 @@ class Verifying(Outside):
                 yield f"{element.head.name}: its anchor is gone"
 
 
-def exported(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
+def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
     """Verify the lines of an export (`regulars audit export`); return the entries of its closed hours, too.
 
     `key_of`: gives the fingerprint of a tenant's public key. Statements that the service alone holds are left out: its
@@ -376,7 +377,7 @@ def _hold(
     told: _Told,
 ) -> None:
     """Hold entries against their heads, heads against each other, and statements against what is gone."""
-    followed = list(_followed(told.tenant, told.keys, seen))
+    followed = list(_follow_renewals(told.tenant, told.keys, seen))
     bare = bare + _entries(elements, leaves_of, seen, told)
     seen.findings += [
         f"{named} was erased, and no signed entry says so: leaf {leaf}"
@@ -419,7 +420,7 @@ def _entries(
         head = element.head
         try:
             leaves = leaves_of(element)
-            seen.findings += _judged(head, leaves, ids)
+            seen.findings += _verify_leaves(head, leaves, ids)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             seen.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
             continue
@@ -441,7 +442,7 @@ def _let_go(elements: Sequence[Element], seen: Verified, told: _Told) -> Iterato
             seen.trimmed[days] += 1
 
 
-def _followed(tenant: str, public_keys: PublicKeys, seen: Verified) -> Iterator[str]:
+def _follow_renewals(tenant: str, public_keys: PublicKeys, seen: Verified) -> Iterator[str]:
     """Follow the signing key from the first to the one in use."""
     try:
         seen.renewals = [renewal_of(one) for one in public_keys.renewals]
@@ -468,9 +469,9 @@ def _renewal(one: Renewal) -> str:
     return f"the renewal of the signing key after hour {one.heads}"
 
 
-def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
+def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
     if len(leaves) != head.count:
-        yield f"{head.name}: has {counted(len(leaves), 'entry', 'entries')}, not {head.count}"
+        yield f"{head.name}: has {format_count(len(leaves), 'entry', 'entries')}, not {head.count}"
     elif root(leaf.hash for leaf in leaves) != head.root:
         yield f"{head.name}: its entries are not those that it was closed with, or in another order"
     for place, leaf in enumerate(leaves, 1):
@@ -487,13 +488,13 @@ def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str
 def _signed_otherwise(document: Document, key: bytes) -> str:
     """Name the fault of a head's signature; "" if nothing is."""
     try:
-        _, by = signing.verified(document)
+        _, by = signing.verify_statement(document)
     except InvalidInput as error:
         return str(error)
     return "" if by == key else f"is signed by another key: {signing.fingerprint(by)[:16]}"
 
 
-def _kept(tenant: str, elements: list[Element], kept: Document) -> Iterator[str]:
+def _verify_kept_head(tenant: str, elements: list[Element], kept: Document) -> Iterator[str]:
     head = head_of(kept)
     if head.tenant != tenant:
         raise InvalidInput(f"the head that was kept is of tenant {head.tenant!r}, not of {tenant!r}")

@@ -13,7 +13,7 @@ from chalicelib.core.acts import decision_said
 from chalicelib.core.audit import Entry, entry_put, new_entry, request_id
 from chalicelib.core.captures import Capture, Sighting, captured_ms, sighting_id
 from chalicelib.core.ports import Action, Clock
-from chalicelib.core.values import known, milliseconds, time_text
+from chalicelib.core.values import milliseconds, omit_none, time_text
 
 CLOSED_WITH = timedelta(minutes=30)
 """A sighting that is resolved within this time of its capture has no item: closing finds it by the capture's id."""
@@ -43,7 +43,7 @@ def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
         "model": sighting.model or None,
         "reason": sighting.reason or None,
     }
-    return {**known(fields), **decision_said(sighting.decision)}
+    return {**omit_none(fields), **decision_said(sighting.decision)}
 
 
 def sighting_put(tenant: str, capture: Capture, sighting: Sighting) -> list[Action]:

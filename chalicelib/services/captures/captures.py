@@ -49,7 +49,7 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import ListPage, PageTokens, captures_of, retried, write, write_unless_changed
+from chalicelib.core.items import ListPage, PageTokens, captures_of, retry_if_changed, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box
@@ -187,10 +187,10 @@ class Captures(UseCase):
         offered = []
         for index, offer in enumerate(offers):
             with concerning(index):
-                offered.append(self._read(tenant, offer, cameras, now))
-        standing = self._written(tenant, {_key(tenant, capture): capture for capture in offered}, now)
+                offered.append(self._read_offer(tenant, offer, cameras, now))
+        standing = self._write_captures(tenant, {_key(tenant, capture): capture for capture in offered}, now)
         for camera in {camera.id: camera for camera in cameras.values()}.values():
-            self.book.cameras.seen(tenant, camera, now)
+            self.book.cameras.note_last_seen(tenant, camera, now)
         answers = {key: self._answer(tenant, capture) for key, capture in standing.items()}
         return [answers[_key(tenant, capture)] for capture in offered]
 
@@ -235,7 +235,7 @@ class Captures(UseCase):
         end = rows[-1].id if len(rows) < len(found) else read[-1].id if len(read) == _MOST_READ else None
         return tokens.page(rows, end)
 
-    def counted(self, tenant: Tenant, camera: Camera) -> Camera:
+    def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
         """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
         if camera.faceless_at is not None and self.book.clock.now() - camera.faceless_at < COUNTED_EVERY:
             return camera
@@ -256,7 +256,7 @@ class Captures(UseCase):
         """
         now, begun = self.book.clock.now(), None
         if request is not None and shot.captured_at is None:
-            begun = self.book.requests.begun(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
+            begun = self.book.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
         at = shot.captured_at or (now if begun is None else moment(begun[_CAPTURED_AT]))
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
@@ -285,26 +285,28 @@ class Captures(UseCase):
             return None
         return observation_from(item)
 
-    def seen(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
-        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `sighted`."""
+    def read_face_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
+        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `read_face_in_box`."""
         observation = self.observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
-        return self.sighted(tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box).seen
+        return self.read_face_in_box(
+            tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box
+        ).seen
 
     def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
         """Raise Conflict if the capture's picture is gone."""
         if self.book.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
-            raise _gone(tenant)
+            raise _picture_gone_error(tenant)
 
-    def sighted(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
+    def read_face_in_box(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
         """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
 
         Raises Conflict if the picture is gone, cannot be read or shows no face any more.
         """
         picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
-            raise _gone(tenant)
+            raise _picture_gone_error(tenant)
         try:
             reading = Reading(self.book.tenant_vision.of(tenant.model), of_any_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
@@ -313,10 +315,10 @@ class Captures(UseCase):
             raise Conflict("no face is found any more on the picture of this sighting")
         return SightedFace(reading, _nearest(reading.faces, box))
 
-    def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
+    def _read_offer(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
         if offer.camera not in cameras:
-            cameras[offer.camera] = self.book.cameras.named(tenant, offer.camera)
+            cameras[offer.camera] = self.book.cameras.get_by_any_name(tenant, offer.camera)
         camera = cameras[offer.camera]
         if not camera.enabled:
             raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
@@ -338,8 +340,8 @@ class Captures(UseCase):
             track=require_track(offer.track) if offer.track else "",
         )
 
-    @retried("others offer the same captures at this moment: try again")
-    def _written(
+    @retry_if_changed("others offer the same captures at this moment: try again")
+    def _write_captures(
         self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
         """Record the captures; return them as they are recorded then. Raises DailyLimitReached, Busy."""
@@ -388,7 +390,7 @@ class Captures(UseCase):
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
         """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
         try:
-            return self.book.cameras.named(tenant, camera).id
+            return self.book.cameras.get_by_any_name(tenant, camera).id
         except CameraNotFound:
             if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
                 return camera
@@ -480,13 +482,17 @@ def _there(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str])
     """Return those of the ids whose picture is there."""
     by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
     if len(by_key) > _ASKED_ONE_BY_ONE:
-        return [by_key[key] for key in _listed(uploads, tenant, camera_id, min(by_key), max(by_key)) if key in by_key]
+        return [
+            by_key[key]
+            for key in _list_picture_keys(uploads, tenant, camera_id, min(by_key), max(by_key))
+            if key in by_key
+        ]
     with ThreadPoolExecutor(len(by_key)) as askers:
         sizes = askers.map(uploads.size, by_key)
         return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
 
 
-def _listed(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
+def _list_picture_keys(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
     """Yield the keys of the camera's pictures from `first` to `last`, both included."""
     prefix = keys.capture_picture(tenant.name, camera_id, "")
     if uploads.size(first) is not None:
@@ -505,7 +511,7 @@ class SightedFace(Struct, frozen=True):
     seen: SeenFace
 
 
-def _gone(tenant: Tenant) -> Conflict:
+def _picture_gone_error(tenant: Tenant) -> Conflict:
     off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
     return Conflict(f"the picture of this sighting is not kept any more{off}")
 

@@ -90,9 +90,9 @@ class KeptCaptures(UseCase):
         capture = self.book.captures.get(tenant, camera_id, capture_id)
 
         def cut(vision: Vision, picture: bytes) -> bytes:
-            box = _seen(capture, number).box
+            box = _find_sighting(capture, number).box
             others = [one.box for one in capture.sightings if one.number != number]
-            return vision.shown(vision.read(picture, RULES), box, others)
+            return vision.show_face(vision.read_picture(picture, RULES), box, others)
 
         return self._url(tenant, capture, number, cut)
 
@@ -105,10 +105,10 @@ class KeptCaptures(UseCase):
         if capture.state is not CaptureState.RESOLVED:
             raise Conflict("this capture is not resolved, so it has no thumbnail")
 
-        def made(vision: Vision, picture: bytes) -> bytes:
-            return vision.thumbnail(vision.read(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX)
+        def make_thumbnail(vision: Vision, picture: bytes) -> bytes:
+            return vision.thumbnail(vision.read_picture(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX)
 
-        return self._url(tenant, capture, keys.WHOLE, made)
+        return self._url(tenant, capture, keys.WHOLE, make_thumbnail)
 
     def _came_again(self, key: str, capture: Capture) -> bool:
         """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
@@ -148,7 +148,7 @@ THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
 """A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
 
 
-def _seen(capture: Capture, number: int) -> Sighting:
+def _find_sighting(capture: Capture, number: int) -> Sighting:
     found = next((one for one in capture.sightings if one.number == number), None)
     if found is None:
         raise CaptureNotFound(

@@ -18,7 +18,7 @@ from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
 from chalicelib.core.errors import RegularsError
-from chalicelib.core.items import camera_ids, captures_of, retried, write, write_unless_changed
+from chalicelib.core.items import camera_ids, captures_of, retry_if_changed, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import SENT_AGAIN, Item, Update, at_least, equals, picture_event
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from
@@ -42,7 +42,7 @@ SENT_AGAIN_AFTER = timedelta(hours=12)
 class Redrive(UseCase):
     page_size: int = 1_000
 
-    def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
+    def list_parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
         found = captures_of(self.book.items, tenant.name, camera_id)
         return [capture_from(item) for item in found if item["state"] == CaptureState.PARKED]
@@ -52,7 +52,7 @@ class Redrive(UseCase):
         unparked = (one for one in captures if self._unpark(tenant, one))
         return sum(self.send(tenant.name, one.camera_id, one.id) for one in unparked)
 
-    def lost(self, tenant: Tenant, captured_in: timedelta | None = None, after: timedelta = LOST_AFTER) -> int:
+    def send_all_lost(self, tenant: Tenant, captured_in: timedelta | None = None, after: timedelta = LOST_AFTER) -> int:
         """Send captures whose picture is here and that are not resolved; return how many.
 
         Those that were offered less than `after` ago, or sent less than SENT_AGAIN_AFTER ago, are left out.
@@ -65,7 +65,7 @@ class Redrive(UseCase):
         return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
 
     def sweep(self, this: ChoreContext) -> Rest | None:
-        """Send lost captures, as `lost` does, as far back as this hour's sweep looks."""
+        """Send lost captures, as `send_all_lost` does, as far back as this hour's sweep looks."""
         now, (begun_with, _, begun_at) = self.book.clock.now(), this.after.rpartition("/")
         is_night = this.hour.hour == NIGHT_HOUR
         since = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
@@ -91,7 +91,7 @@ class Redrive(UseCase):
         self.book.storage.captures_queue.send(event, group=tenant)
         return 1
 
-    @retried("several workers begin with this capture at once: deliver it again in a moment")
+    @retry_if_changed("several workers begin with this capture at once: deliver it again in a moment")
     def begin(self, tenant: str, camera_id: str, capture_id: str) -> bool:
         """Count an attempt at the capture. Call this before its picture is opened.
 

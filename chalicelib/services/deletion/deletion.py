@@ -27,11 +27,11 @@ from chalicelib.core.chores import STOPS_AT_S, Chore
 from chalicelib.core.duties import MOST_LEAVING, Departure, weight_of
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
 from chalicelib.core.hold import require_free
-from chalicelib.core.items import Changed, attempts, faces_in, retried, write, write_in_parts
+from chalicelib.core.items import Changed, attempts, faces_in, retry_if_changed, write, write_in_parts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Delete, ItemStore, Put
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.templates import deleted, gallery_group, user_of
+from chalicelib.core.templates import gallery_group, make_delete_entry, user_of
 from chalicelib.services.commit import Change
 from chalicelib.services.faces import face_deletes
 from chalicelib.services.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own
@@ -109,7 +109,7 @@ class Deletion(UseCase):
 
         Raises GroupNotFound, and the errors of `of_faces`.
         """
-        group = self.book.groups.named(tenant, group_name)
+        group = self.book.groups.get_by_name(tenant, group_name)
         return self.of_faces(
             tenant, faceids, request, by=by, only=lambda face: face.group_id == group.id and only(face)
         )
@@ -142,8 +142,8 @@ class Deletion(UseCase):
         progress = self.book.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
-            require_free(self._found(tenant, faceids, manner).values())
-        while left := _left(faceids, deleted):
+            require_free(self._find_deletable(tenant, faceids, manner).values())
+        while left := _list_remaining(faceids, deleted):
             try:
                 deleted = self._chunk(tenant, left, deleted, request, manner)
             except (Busy, FaceHeld, StorageUnavailable):
@@ -165,7 +165,7 @@ class Deletion(UseCase):
         with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
             list(threads.map(delete, faceids))
 
-    @retried("these faces are changed by others all the time: send the request again in a moment")
+    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
     def _chunk(
         self,
         tenant: Tenant,
@@ -174,7 +174,7 @@ class Deletion(UseCase):
         request: RequestId | None,
         manner: DeletionOptions,
     ) -> Deleted:
-        found = self._found(tenant, left[:CHUNK], manner)
+        found = self._find_deletable(tenant, left[:CHUNK], manner)
         require_free(found.values())
         if self.book.merges.mover.settle(tenant, *found.values()):
             raise Changed
@@ -185,7 +185,7 @@ class Deletion(UseCase):
         departure = self._departure(tenant, faces, manner) if faces else None
         ids = [departure.id] if departure is not None and departure.id and manner.erases else []
         deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
-        record = self.book.requests.recorded(
+        record = self.book.requests.make_answer_actions(
             tenant.name, request, asdict(deleted), before=asdict(before), is_last=len(chunk) == len(left)
         )
         try:
@@ -207,7 +207,7 @@ class Deletion(UseCase):
     def _departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
         return self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at)
 
-    def _found(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
+    def _find_deletable(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
         stored = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
         return {faceid: face for faceid, face in stored.items() if manner.only(face)}
 
@@ -217,9 +217,9 @@ class Deletion(UseCase):
         counts = Counter(face.group_id for face in faces if face.restriction is None)
         return Change(
             actions=(*(one for face in faces for one in face_deletes(self.book.items, tenant.name, face)), *record),
-            journal=tuple(map(deleted, faces)),
+            journal=tuple(map(make_delete_entry, faces)),
             counts={id_: -number for id_, number in counts.items()},
-            limited_groups=self.book.groups.limited(tenant, counts),
+            limited_groups=self.book.groups.list_limited(tenant, counts),
             keeps_users=manner.keeps_users and not manner.erases,
         )
 
@@ -235,7 +235,7 @@ class Deletion(UseCase):
         self.book.face_pictures.discard(pictures)
 
 
-def _left(faceids: Sequence[str], deleted: Deleted) -> list[str]:
+def _list_remaining(faceids: Sequence[str], deleted: Deleted) -> list[str]:
     done = {*deleted.success, *deleted.not_exist}
     return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
 
@@ -266,7 +266,7 @@ class GroupDeletion(UseCase):
     a_record: int = 5_000
     """Faces in one record that erases nobody, which holds their ids: each record reads all observations."""
 
-    @retried(CHANGED_ALL_THE_TIME)
+    @retry_if_changed(CHANGED_ALL_THE_TIME)
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = "") -> None:
         """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
 
@@ -276,7 +276,7 @@ class GroupDeletion(UseCase):
         """
         with self.book.writer.exclusive(tenant.name):
             seq = self.book.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
-            group = self.book.groups.named(tenant, name)
+            group = self.book.groups.get_by_name(tenant, name)
             require_own(group)
             self._require_free(tenant, group)
             if len(tenant.gone) >= _MOST_GONE:
@@ -319,7 +319,7 @@ class GroupDeletion(UseCase):
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
         noted = Put(keys.DIRECTORY, manner)
         return Change(
-            (*group_deletes(tenant.name, group), noted, *self.book.requests.recorded(tenant.name, request)),
+            (*group_deletes(tenant.name, group), noted, *self.book.requests.make_answer_actions(tenant.name, request)),
             tuple(JournalEntry(Edit.DROP, "", one) for one in (group.id, gallery_group(group.id))),
             tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
             based_on=seq,
@@ -331,11 +331,11 @@ class GroupDeletion(UseCase):
         most = MOST_LEAVING if manner.erases else self.a_record
         found = islice(faces_in(self.book.items, tenant.name, group_id), most)
         places = [(tenant.name, item["faceid"]) for item in found]
-        faces = self._stored(places, group_id) if places else []
+        faces = self._read_faces(places, group_id) if places else []
         recorded = accumulate(map(weight_of, faces))
         return [face for face, number in zip(faces, recorded, strict=True) if number <= most]
 
-    def _stored(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
+    def _read_faces(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
         """Read faces that are still of the group: an id may have been enrolled again, in another group."""
         faces = [face_from(item) for item in self.book.items.get_many(keys.FACES, places) if item]
         return [face for face in faces if face.group_id == group_id]
@@ -363,7 +363,7 @@ class GroupDeletion(UseCase):
                 )
             except ConditionFailed:  # another worker was first, or a request under way changed one
                 places, [group_id] = [(tenant.name, one) for one in left], {face.group_id for face in left.values()}
-                left = {face.faceid: face for face in self._stored(places, group_id)}
+                left = {face.faceid: face for face in self._read_faces(places, group_id)}
                 if left:
                     continue
             return {faceid: face for faceid, face in faces.items() if faceid not in some}

@@ -67,20 +67,20 @@ class OrphanedPictures(UseCase):
                 return
             folders = [one for one in folders[1:] if one >= keys.folder_of_picture(blobs[-1].key)]
 
-    def found(self, tenant: str) -> Iterator[str]:
+    def list_orphans(self, tenant: str) -> Iterator[str]:
         """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""
         for page in parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
-            yield from (key for key in self._unnamed(tenant, self._old(page)) if not keys.is_archive(key))
+            yield from (key for key in self._list_unnamed(tenant, self._old(page)) if not keys.is_archive(key))
 
     def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
         limit = self.book.clock.now() - PICTURE_GRACE
         return [blob.key for blob in blobs if blob.stored_at < limit]
 
     def _delete_unnamed(self, tenant: str, blobs: Iterable[BlobInfo]) -> None:
-        for key in self._unnamed(tenant, self._old(blobs)):
+        for key in self._list_unnamed(tenant, self._old(blobs)):
             self.book.storage.blobs.delete(key)
 
-    def _unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
+    def _list_unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
         """Return the keys that are named by no face, and by no merge that can be undone."""
         left = self._without_named(tenant, picture_keys)
         if left:

@@ -31,7 +31,7 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.grounds import require_record
-from chalicelib.core.items import retried
+from chalicelib.core.items import retry_if_changed
 from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Face, Group, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
@@ -96,7 +96,7 @@ class Enrolment(UseCase):
         name, note = face_name(name), face_note(note)
         if faceid is not None:
             require_faceid(tenant, faceid)
-        group = self.book.groups.named(tenant, group_name)
+        group = self.book.groups.get_by_name(tenant, group_name)
         attributes = attribute_values(group, values)
         if faceid is not None:
             self._require_free(tenant, faceid)
@@ -133,7 +133,7 @@ class Enrolment(UseCase):
                 return self.book.faces.find(tenant, enrolled.faceid) or enrolled
         return enrolled
 
-    def absorbed(self, tenant: Tenant, face: Face) -> list[str]:
+    def list_absorbed(self, tenant: Tenant, face: Face) -> list[str]:
         """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
         if not face.merges:
             return []
@@ -144,7 +144,7 @@ class Enrolment(UseCase):
         if self.book.faces.find(tenant, faceid, restricted=True):
             raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
 
-    @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
+    @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _store(
         self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, *, refuses_known: bool
     ) -> Face:
@@ -172,10 +172,10 @@ class Enrolment(UseCase):
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
         face = replace(new, faceid=new.faceid or time_ordered_id(self.book.clock.now()))
-        face = replace(face, pictures=(self.book.portraits.stored(tenant, face, portrait, face.enrolled_at),))
-        with self.book.face_pictures.replaced((), [face.picture_key]):
+        face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, face.enrolled_at),))
+        with self.book.face_pictures.replace_pictures((), [face.picture_key]):
             enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
-            record = self.book.requests.recorded(tenant.name, request, {"faceid": face.faceid})
+            record = self.book.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})
             change = self.change(tenant, group, [enrolled], face.enrolled_at, actions=record)
             self.book.writer.commit(tenant.name, replace(change, based_on=seq))
         return face

@@ -25,13 +25,13 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.grounds import require_record
-from chalicelib.core.items import parts, retried
+from chalicelib.core.items import parts, retry_if_changed
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.names import legal_group_name
 from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.recognised import MOST_FACES, DescribedFace, Probes, SeenPicture
 from chalicelib.core.records.faces import as_stored, group_item
-from chalicelib.core.templates import canonical, edited, of_model, vector
+from chalicelib.core.templates import canonical, make_change_entries, of_model, vector
 from chalicelib.core.values import first_version, photo_id, time_ordered_id
 from chalicelib.services.commit import Change
 from chalicelib.services.enrolment.enrolment import EnrolledFace
@@ -79,7 +79,7 @@ class GroupEnrolment(UseCase):
         portraits = self.book.portraits.of_all(tenant, picture, rules)
         return self._enrol(tenant, name, portraits, _Said(labels))
 
-    def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
+    def enrol_stored_face(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
         """Enrol a stored face in a group as a new face, from its first picture and its templates.
 
         Labels that are not given are kept, and so is its record of consent.
@@ -117,7 +117,7 @@ class GroupEnrolment(UseCase):
         Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_record(tenant, None)
-        seen = self.book.recognition.face_analysis.seen(
+        seen = self.book.recognition.face_analysis.describe_picture(
             of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
         )
         reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
@@ -136,17 +136,19 @@ class GroupEnrolment(UseCase):
 
         New faces then absorb strangers.
         """
-        enrolled = self._committed(tenant, name, portraits, said)
+        enrolled = self._commit_enrolment(tenant, name, portraits, said)
         for new in (one.face for one in enrolled if not one.known):
             self.book.enrolment.absorbing(tenant, new)
         return enrolled
 
-    @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
-    def _committed(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
+    @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
+    def _commit_enrolment(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said
+    ) -> list[EnrolledFace]:
         new: list[str] = []
         replaced: list[str] = []
         try:
-            with self.book.face_pictures.replaced(replaced, new), self.book.writer.exclusive(tenant.name):
+            with self.book.face_pictures.replace_pictures(replaced, new), self.book.writer.exclusive(tenant.name):
                 return self._try(tenant, name, portraits, said, (replaced, new))
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
@@ -168,7 +170,7 @@ class GroupEnrolment(UseCase):
         seq, group = self.book.writer.seq(tenant.name), self.book.groups.find(tenant, name)
         known: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
-            known, seq = self._known(tenant, group, portraits)
+            known, seq = self._find_known_faces(tenant, group, portraits)
         makes_group = group is None
         if group is None:
             capacity = self.book.groups.implicit_capacity(tenant)
@@ -181,7 +183,7 @@ class GroupEnrolment(UseCase):
             if face is None:
                 after = self._new_face(tenant, group, portrait, said)
             elif after is None:
-                before[face.faceid], after = face, self._refreshed(tenant, face, portrait, said.labels)
+                before[face.faceid], after = face, self._refresh_face(tenant, face, portrait, said.labels)
                 pictures[0].extend(face.picture_keys)
             pictures[1].extend(after.picture_keys)
             enrolled.append(
@@ -210,7 +212,9 @@ class GroupEnrolment(UseCase):
         puts = [face_put(tenant, *both) for both in changed]
         change = self.book.enrolment.change(tenant, group, enrolled, now, labels, puts)
         if not makes_group:
-            return replace(change, journal=(*change.journal, *(entry for both in changed for entry in edited(*both))))
+            return replace(
+                change, journal=(*change.journal, *(entry for both in changed for entry in make_change_entries(*both)))
+            )
         count = change.counts[group.id]
         if group.capacity is not None and count > group.capacity:
             raise GroupFull(f"{count} faces do not fit: a new group would have room for {group.capacity}")
@@ -221,7 +225,9 @@ class GroupEnrolment(UseCase):
             tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(group.capacity or 0)},
         )
 
-    def _known(self, tenant: Tenant, group: Group, portraits: Sequence[Portrait]) -> tuple[list[Face | None], int]:
+    def _find_known_faces(
+        self, tenant: Tenant, group: Group, portraits: Sequence[Portrait]
+    ) -> tuple[list[Face | None], int]:
         """Find for each portrait the face of the group that it already is; return the seq at which that holds, too."""
         import numpy as np
 
@@ -246,18 +252,18 @@ class GroupEnrolment(UseCase):
     def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said) -> Face:
         now = self.book.clock.now()
         faceid = time_ordered_id(now)
-        face = Face(faceid, group.id, now, (), labels=_merged(said.kept, said.labels), consent=said.consent)
-        return replace(face, pictures=(self.book.portraits.stored(tenant, face, portrait, now),))
+        face = Face(faceid, group.id, now, (), labels=_merge_labels(said.kept, said.labels), consent=said.consent)
+        return replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
 
-    def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
-        face = replace(face, labels=_merged(face.labels, labels))
+    def _refresh_face(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
+        face = replace(face, labels=_merge_labels(face.labels, labels))
         if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
-        picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
+        picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
         others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
         return replace(face, pictures=(picture, *others))
 
-    @retried("many enrolments of this tenant arrive at once: send the request again in a moment")
+    @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
         """Index these faces in one transaction, but those that are indexed already."""
         ids = self._ids(tenant, photo, numbers)
@@ -266,7 +272,7 @@ class GroupEnrolment(UseCase):
         if not new:
             return known
         try:
-            return known | self._stored(tenant, photo, new)
+            return known | self._write_faces(tenant, photo, new)
         except ConditionFailed as error:
             self.book.enrolment.raise_refused(tenant, photo.group.id, error, len(new))
             raise
@@ -288,14 +294,14 @@ class GroupEnrolment(UseCase):
             tries += 1
         return found
 
-    def _stored(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
+    def _write_faces(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
         now, enrolled, stored = self.book.clock.now(), dict[int, EnrolledFace](), list[str]()
-        with self.book.face_pictures.replaced((), stored):
+        with self.book.face_pictures.replace_pictures((), stored):
             for number, faceid in new.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
                 portrait = _portrait(photo, number)
-                face = replace(face, pictures=(self.book.portraits.stored(tenant, face, portrait, now),))
+                face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
                 stored += face.picture_keys
                 enrolled[number] = EnrolledFace(face, photo.group, portrait.box, False, face.estimates)
             change = self.book.enrolment.change(tenant, photo.group, [*enrolled.values()], now)
@@ -303,7 +309,7 @@ class GroupEnrolment(UseCase):
         return {number: one.face for number, one in enrolled.items()}
 
 
-def _merged(old: Labels, new: Labels) -> Labels:
+def _merge_labels(old: Labels, new: Labels) -> Labels:
     return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
 
 
@@ -335,10 +341,10 @@ def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
 def _is_there(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, and not another one that an earlier detector found."""
     found = face.portrait.found
-    return found is None or found.overlap(_found(photo.seen, number)) >= SAME_PLACE
+    return found is None or found.overlap(_make_found(photo.seen, number)) >= SAME_PLACE
 
 
-def _found(seen: SeenPicture, number: int) -> Found:
+def _make_found(seen: SeenPicture, number: int) -> Found:
     described = seen.described
     return Found.of(described.faces[number].detected, Sides(described.width, described.height))
 
@@ -353,7 +359,7 @@ def _portrait(photo: _Photo, number: int) -> Portrait:
         as_stored(face.estimates),
         seen.crop(number),
         photo_id(photo.sha256),
-        _found(seen, number),
+        _make_found(seen, number),
     )
 
 

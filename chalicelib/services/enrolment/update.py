@@ -41,7 +41,7 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action
 from chalicelib.core.recognised import Probes, Recognised
 from chalicelib.core.records.observations import visits_from
-from chalicelib.core.templates import given, of_model, vector, with_a_given_one
+from chalicelib.core.templates import list_given_pictures, of_model, vector, with_a_given_one
 from chalicelib.core.values import photo_id
 from chalicelib.services.captures.captures import not_found
 from chalicelib.services.commit import Change, GalleryMoved, face_change, limited_groups
@@ -52,7 +52,7 @@ from chalicelib.services.enrolment.enrolment import (
     attribute_values,
     require_attributes,
 )
-from chalicelib.services.face_pictures import unpictured
+from chalicelib.services.face_pictures import apply_pictures_off
 from chalicelib.services.groups import require_room
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.portraits import Portrait, id_of
@@ -81,7 +81,7 @@ class FaceUpdate(UseCase):
         changes = _legal(changes)
 
         def groups(face: Face | None) -> tuple[Group, Group]:
-            group = self.book.groups.named(tenant, group_name)
+            group = self.book.groups.get_by_name(tenant, group_name)
             target = self._target(tenant, group, changes)
             if face is None or face.group_id != group.id:
                 raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
@@ -89,7 +89,7 @@ class FaceUpdate(UseCase):
 
         groups(self.book.faces.find(tenant, faceid))
         portrait = None if changes.picture is None else self.book.portraits.of_largest(tenant, changes.picture, rules)
-        self.book.faces.changed(tenant, faceid, self._change(tenant, changes, groups, portrait), request)
+        self.book.faces.change_face(tenant, faceid, self._change(tenant, changes, groups, portrait), request)
 
     def of_id(
         self,
@@ -105,7 +105,7 @@ class FaceUpdate(UseCase):
         `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput, FaceNotFound,
         GroupNotFound, AttributeNotFound (its group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
         """
-        return self.book.faces.changed(tenant, faceid, self._of_any_group(tenant, changes, revision), request)
+        return self.book.faces.change_face(tenant, faceid, self._of_any_group(tenant, changes, revision), request)
 
     def many(
         self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
@@ -119,20 +119,20 @@ class FaceUpdate(UseCase):
         requests, failed = self.book.requests, list[FailedFace]()
         progress: Mapping[str, Any] = requests.progress(tenant.name, request) or {"done": []}
 
-        def noted(face: Face) -> tuple[Face, Change] | None:
+        def change_and_note(face: Face) -> tuple[Face, Change] | None:
             nonlocal progress
             progress = requests.progress(tenant.name, request) or progress
             if face.faceid in progress["done"]:
                 return None
             after, change = self._of_any_group(tenant, changes)(face)
             done = {"done": [*progress["done"], face.faceid]}
-            note = requests.recorded(tenant.name, request, done, before=progress, is_last=False)
+            note = requests.make_answer_actions(tenant.name, request, done, before=progress, is_last=False)
             return after, replace(change, actions=(*change.actions, *note))
 
         for faceid in dict.fromkeys(faceids):
             try:
                 if faceid not in progress["done"]:
-                    self.book.faces.changed(tenant, faceid, noted, None)
+                    self.book.faces.change_face(tenant, faceid, change_and_note, None)
                     progress = {"done": [*progress["done"], faceid]}
             except (Busy, StorageUnavailable):
                 raise
@@ -142,14 +142,16 @@ class FaceUpdate(UseCase):
                     failed.append(FailedFace(faceid, type(error).__name__, str(error)))
         while True:
             changed = ManyChanged(progress["done"], failed)
-            last = requests.recorded(tenant.name, request, to_builtins(changed), before=progress)
+            last = requests.make_answer_actions(tenant.name, request, to_builtins(changed), before=progress)
             if not last or write_unless_changed(self.book.items, last):
                 return changed
             progress = requests.progress(tenant.name, request) or progress
 
     def _target(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
-        target = group if changes.new_group_name is None else self.book.groups.named(tenant, changes.new_group_name)
+        target = (
+            group if changes.new_group_name is None else self.book.groups.get_by_name(tenant, changes.new_group_name)
+        )
         attribute_values(target, changes.values)
         return target
 
@@ -178,21 +180,21 @@ class FaceUpdate(UseCase):
     ) -> Callable[[Face], tuple[Face, Change]]:
         """Return what applies the changes. `groups`: reads the face's group, and that which it is to be in."""
 
-        def changed(face: Face) -> tuple[Face, Change]:
+        def make_change(face: Face) -> tuple[Face, Change]:
             group, target = groups(face)
             if target.id != group.id:
                 require_room(target)
-            after = _changed(face, group, target, changes)
+            after = _apply_changes(face, group, target, changes)
             if portrait is not None:
-                picture = self.book.portraits.stored(tenant, after, portrait, self.book.clock.now())
+                picture = self.book.portraits.write_portrait(tenant, after, portrait, self.book.clock.now())
                 after = replace(after, pictures=(picture,))
-            after = unpictured(tenant, after)
+            after = apply_pictures_off(tenant, after)
             if after != face:
                 after = replace(after, changed_at=self.book.clock.now())
             limited = limited_groups(group) | limited_groups(target)
             return after, face_change(face, after, self._placed_by_hand(tenant, face, after), limited)
 
-        return changed
+        return make_change
 
     def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
         """Return the action that ends the promotion of a face that a user moves.
@@ -216,7 +218,7 @@ def _legal(changes: FaceChanges) -> FaceChanges:
     )
 
 
-def _changed(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
+def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
     """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
     names = {attribute.id: attribute.name for attribute in group.attributes}
     carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
@@ -311,7 +313,7 @@ class FacePictures(UseCase):
 
         def portrait() -> Portrait:
             return self.book.portraits.of_seen(
-                tenant, self.book.captures.sighted(tenant, camera_id, capture_id, box), photo
+                tenant, self.book.captures.read_face_in_box(tenant, camera_id, capture_id, box), photo
             )
 
         return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)
@@ -322,12 +324,12 @@ class FacePictures(UseCase):
         Raises FaceNotFound, PictureNotFound, LastPicture, FaceHeld, Busy, AnsweredAlready.
         """
 
-        def left(face: Face) -> tuple[Picture, ...]:
+        def keep_others(face: Face) -> tuple[Picture, ...]:
             if all(one.id != picture_id for one in face.pictures):
                 raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
             return tuple(one for one in face.pictures if one.id != picture_id)
 
-        self.keep(tenant, faceid, left, request)
+        self.keep(tenant, faceid, keep_others, request)
 
     def keep(
         self,
@@ -351,7 +353,7 @@ class FacePictures(UseCase):
             after = replace(face, pictures=chooser.pictures(with_a_given_one(pictures)))
             return after, face_change(face, after)
 
-        self.book.faces.changed(tenant, faceid, fewer, request)
+        self.book.faces.change_face(tenant, faceid, fewer, request)
 
     def _add(
         self,
@@ -367,7 +369,7 @@ class FacePictures(UseCase):
         portrait: Portrait | None = None
         for _ in attempts():
             face = self.book.faces.get(tenant, faceid)
-            known = _known(face, photo, portrait)
+            known = _find_given_picture(face, photo, portrait)
             if known is not None:
                 self.book.requests.write(tenant.name, [], request, {"picture": known.id})
                 return known
@@ -397,7 +399,7 @@ class FacePictures(UseCase):
         Raises TooManyPictures, ConditionFailed, FaceHeld (another picture would have to go).
         """
         require_room_for_picture(face)
-        picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
+        picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
         after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures(pictures))
         self.book.faces.put(tenant, face, after, face_change(face, after), request, {"picture": picture.id})
@@ -430,13 +432,13 @@ class FacePictures(UseCase):
 
 def require_room_for_picture(face: Face) -> None:
     """Raise TooManyPictures if a person can give the face no further picture."""
-    if len(given(face.pictures)) >= MAX_PICTURES:
+    if len(list_given_pictures(face.pictures)) >= MAX_PICTURES:
         raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
 
 
-def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
+def _find_given_picture(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
     """Find the face's given picture that is this photo."""
-    for one in given(face.pictures):
+    for one in list_given_pictures(face.pictures):
         if one.id == photo or (portrait is not None and portrait.template in one.templates):
             return one
     return None

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.core import keys, signing
-from chalicelib.core.erasures import OF_ERASURE, RECEIPT, Erasure, erasure_item, named, require_receipt
+from chalicelib.core.erasures import OF_ERASURE, RECEIPT, Erasure, erasure_item, list_named_faces, require_receipt
 from chalicelib.core.errors import Busy, InvalidInput
 from chalicelib.core.items import parts, write
 from chalicelib.core.model import Face, Tenant
@@ -51,7 +51,7 @@ class Receipt(Struct, frozen=True):
 
 def receipt_of(document: Any) -> Receipt | None:
     """Read a receipt; None if this is another statement. Raises InvalidInput if it is not as it was signed."""
-    statement, signer = signing.verified(document)
+    statement, signer = signing.verify_statement(document)
     return Receipt(document, statement, signer) if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT) else None
 
 
@@ -62,9 +62,9 @@ class People(Struct):
     faceids: set[str]
     observed: set[str]
 
-    def named(self, receipt: Receipt) -> list[str]:
+    def list_named(self, receipt: Receipt) -> list[str]:
         """Return whom a receipt names."""
-        return named(receipt.statement, self.key, sorted(self.faceids | self.observed))
+        return list_named_faces(receipt.statement, self.key, sorted(self.faceids | self.observed))
 
 
 class Again(Outside):
@@ -77,14 +77,14 @@ class Again(Outside):
             for app_id, id_ in [name.removesuffix(".json").split("/")[-2:]]
             if app_id in tenants
         }
-        known = self._known(list(found.values()))
+        known = self._find_known(list(found.values()))
         return [name for name, place in found.items() if place not in known]
 
     def unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
         tenants = {one.name: one.app_id for one in self.book.tenants.all()}
         here = {(one.tenant, one.id): one for one in receipts if one.tenant in tenants}
-        known = self._known(list(here))
+        known = self._find_known(list(here))
         left = [one for place, one in here.items() if place not in known]
         of_here = (one for one in left if one.statement.get("app_id", tenants[one.tenant]) == tenants[one.tenant])
         return sorted(of_here, key=lambda one: str(one.statement["done_at"]))
@@ -96,15 +96,17 @@ class Again(Outside):
         for one in self.unknown(receipts):
             if not one.is_of_tenant and one.tenant not in people:
                 people[one.tenant] = self.people(one.tenant)
-            if one.is_of_tenant or people[one.tenant].named(one):
+            if one.is_of_tenant or people[one.tenant].list_named(one):
                 found.append(one)
         return found
 
     def people(self, tenant: str) -> People:
         """Read who is in a tenant's book, from every face and every observation."""
         key = self.book.audit.signing.face_key(tenant)
-        faceids = {item["faceid"] for item in self._scanned(keys.FACES, tenant)}
-        return People(key, faceids, {observation_from(one).faceid for one in self._scanned(keys.OBSERVATIONS, tenant)})
+        faceids = {item["faceid"] for item in self._scan_tenant(keys.FACES, tenant)}
+        return People(
+            key, faceids, {observation_from(one).faceid for one in self._scan_tenant(keys.OBSERVATIONS, tenant)}
+        )
 
     def begin(self, receipt: Receipt, people: People, trusted: Collection[str] = ()) -> list[str]:
         """Erase again whom a receipt of people names, whatever holds them; return the ids of the erasures.
@@ -113,9 +115,9 @@ class Again(Outside):
         signed it.
         """
         tenant = self._tenant(receipt, trusted)
-        ids = people.named(receipt)
+        ids = people.list_named(receipt)
         there = self.book.faces.by_id(tenant, ids, restricted=True)
-        left = self._left(tenant, receipt, [one for one in ids if one in people.observed], there)
+        left = self._erase_remains(tenant, receipt, [one for one in ids if one in people.observed], there)
         for faceid, face in there.items():
             if face.hold is not None:  # that was over when the person was erased
                 self.book.faces.holds.lift(tenant, faceid, f"erased again, by receipt {receipt.id}")
@@ -127,7 +129,9 @@ class Again(Outside):
         people.observed -= {*ids}
         return [*left, *deleted.erasures]
 
-    def _left(self, tenant: Tenant, receipt: Receipt, observed: Sequence[str], there: dict[str, Face]) -> list[str]:
+    def _erase_remains(
+        self, tenant: Tenant, receipt: Receipt, observed: Sequence[str], there: dict[str, Face]
+    ) -> list[str]:
         """Erase what faces left that are gone, or whose id somebody else has now, who is taken out of `there`.
 
         A receipt without templates is of somebody who was deleted before. If the id has observations that are not of
@@ -169,7 +173,7 @@ class Again(Outside):
         )
 
     def _tenant(self, receipt: Receipt, trusted: Collection[str]) -> Tenant:
-        tenant = self.book.tenants.named(receipt.tenant)
+        tenant = self.book.tenants.get_by_name(receipt.tenant)
         public = self.book.audit.signing.public_keys(tenant.name)
         try:
             require_receipt(receipt.statement, receipt.signer, tenant.name, public, trusted)
@@ -177,11 +181,11 @@ class Again(Outside):
             raise InvalidInput(f"the receipt of {receipt} erases nobody: {error}") from error
         return tenant
 
-    def _scanned(self, table: Table, tenant: str) -> Iterator[Item]:
+    def _scan_tenant(self, table: Table, tenant: str) -> Iterator[Item]:
         found = self.book.storage.items.scan(table, tenant)
         return (item for item in found if keys.is_of_tenant(table, item, tenant))
 
-    def _known(self, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    def _find_known(self, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the tenants' erasures that this book has a record of."""
         known = set[tuple[str, str]]()
         for some in parts(places, _AT_ONCE):

@@ -32,9 +32,9 @@ from chalicelib.core.erasures import (
     HASHED,
     MOST_NAMED,
     Erasure,
+    add_face_hashes,
     erasure_from,
     erasure_item,
-    hashed,
     names_of,
     receipt_name,
     statement,
@@ -46,7 +46,7 @@ from chalicelib.core.items import (
     delete_in_parts,
     every,
     parts,
-    retried,
+    retry_if_changed,
     write,
     write_in_parts,
     write_unless_changed,
@@ -101,12 +101,12 @@ class Erasures(Outside):
             return erasure
         given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
         names = {name for face in (*faces, *given) for name in names_of(face)}
-        return replace(_unnamed(erasure), hashes=self._hashes([*faces, *given]), names=tuple(sorted(names)))
+        return replace(_add_pseudonym(erasure), hashes=self._hashes([*faces, *given]), names=tuple(sorted(names)))
 
     def of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
         """Make the record of a face that was deleted before. `asked_at`: as `of` has it."""
         now = self.book.clock.now()
-        return _unnamed(
+        return _add_pseudonym(
             Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1, is_told=asked_at is not None)
         )
 
@@ -147,7 +147,7 @@ class Erasures(Outside):
         """Yield all records, oldest first."""
         return map(erasure_from, every(self.book.items, keys.ERASURES, tenant))
 
-    def unfinished(self, tenant: str) -> Iterator[Erasure]:
+    def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""
         return (one for one in self.all(tenant) if one.done_at is None)
 
@@ -287,7 +287,7 @@ class Erasures(Outside):
     def _hide(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
         """Take the sightings out of their captures. Return the fates of the pictures."""
         captures: dict[tuple[str, str], set[int]] = {}
-        for camera, capture, number in _sighted(observations):
+        for camera, capture, number in _list_sighting_places(observations):
             captures.setdefault((camera, capture), set()).add(number)
         done = Counter(self.book.erasure.traces.hide(tenant, *place, numbers) for place, numbers in captures.items())
         return Counter(captures_deleted=done["deleted"], captures_hidden=done["hidden"])
@@ -305,7 +305,7 @@ class Erasures(Outside):
         write_unless_changed(self.book.items, [progress, *self.book.statistics.actions(tenant.name, bare, gone)])
 
     def _bare(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
-        for place in _sighted(observations):
+        for place in _list_sighting_places(observations):
             self.book.erasure.traces.delete_crop(tenant, *place)
         changed = [ChangedObservation(one, _ageless(one)) for one in observations]
         write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], changed))
@@ -349,7 +349,7 @@ class Erasures(Outside):
             write_unless_changed(self.book.items, [Delete(keys.ERASURES, key, same)])
             return
         if erasure.faceids:
-            erasure = hashed(erasure, self.book.audit.signing.face_key(tenant.name))
+            erasure = add_face_hashes(erasure, self.book.audit.signing.face_key(tenant.name))
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
         wiped = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
         with suppress(ConditionFailed):  # another worker did it
@@ -375,14 +375,14 @@ class Erasures(Outside):
         write_unless_changed(self.book.items, [told])
 
 
-def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:
+def _list_sighting_places(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:
     """Yield camera, capture and number of each sighting."""
     for one in observations:
         if one.kind is ObservationKind.SIGHTING:
             yield one.camera, *parts_of_sighting(one.id)
 
 
-def _unnamed(erasure: Erasure) -> Erasure:
+def _add_pseudonym(erasure: Erasure) -> Erasure:
     """Give an erasure the secret of which its faces' observations get their names."""
     return replace(erasure, pseudonym=erasures.ERASED + secrets.token_hex(16))  # an older version takes it for the name
 
@@ -474,7 +474,7 @@ class DerivedData(Outside):
         names = naming(faceids)
 
         def action(item: Item, gone: set[str]) -> Action | None:
-            is_of_them = not gone.isdisjoint(_named([item["id"], json.loads(item["payload"])], names))
+            is_of_them = not gone.isdisjoint(_find_names([item["id"], json.loads(item["payload"])], names))
             return Delete(keys.OUTBOX, (tenant.name, item["id"])) if is_of_them else None
 
         self._walk(tenant, keys.OUTBOX, faceids, action, "created_at")
@@ -492,7 +492,7 @@ class DerivedData(Outside):
 
         def action(item: Item, gone: set[str]) -> Action | None:
             place, body = (tenant.name, item["request"]), json.loads(item["body"])
-            if (item["code"] == PARTIAL and "erasures" in body) or gone.isdisjoint(_named(body, names)):
+            if (item["code"] == PARTIAL and "erasures" in body) or gone.isdisjoint(_find_names(body, names)):
                 return None
             if not body.get("erasures"):
                 return Delete(keys.REQUESTS, place)
@@ -519,7 +519,7 @@ class DerivedData(Outside):
         """Delete the face that was cut out of a capture, if somebody looked at it."""
         self.book.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
 
-    @retried("this capture is changed by others all the time: send the request again in a moment")
+    @retry_if_changed("this capture is changed by others all the time: send the request again in a moment")
     def hide(self, tenant: Tenant, camera_id: str, capture_id: str, numbers: Collection[int]) -> str:
         """Take these faces out of a capture: its record, its picture, and all that was cut out of it.
 
@@ -529,7 +529,7 @@ class DerivedData(Outside):
         place, picture = keys.capture(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
         item = self.book.items.get(keys.CAPTURES, place)
         if item is None:
-            return self._deleted(*picture, max(numbers) + 1)
+            return self._delete_picture(*picture, max(numbers) + 1)
         capture = capture_from(item)
         own = [one for one in capture.sightings if one.number in numbers and one.reason != ERASED]
         if not own:
@@ -537,7 +537,7 @@ class DerivedData(Outside):
         done, fields = "", dict[str, Any]()
         if _shows_others(capture, item, numbers):
             done, fields = self._hidden(tenant, capture, own)
-        done = done or self._deleted(*picture, len(capture.sightings))
+        done = done or self._delete_picture(*picture, len(capture.sightings))
         write(self.book.items, [_forgotten(place, capture, item, numbers, fields)])
         return done
 
@@ -555,12 +555,12 @@ class DerivedData(Outside):
         """
         found = list(every(self.book.items, table, tenant.name))
         since = self.since(tenant, faceids)
-        made = [one for item in found if (one := action(item, _gone(faceids, since, item.get(at, 0))))]
+        made = [one for item in found if (one := action(item, _list_gone_at(faceids, since, item.get(at, 0))))]
         write_in_parts(self.book.items, (one for one in made if isinstance(one, Delete)))
         for change in (one for one in made if not isinstance(one, Delete)):
             write_unless_changed(self.book.items, [change])
 
-    def _deleted(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> str:
+    def _delete_picture(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> str:
         key = keys.capture_picture(tenant, camera_id, capture_id)
         was = self.book.storage.uploads.size(key) is not None
         self.book.storage.uploads.delete(key)
@@ -579,7 +579,7 @@ class DerivedData(Outside):
             return "", {}
         vision = self.book.tenant_vision.of(tenant.model)
         try:
-            after = vision.hidden(vision.read(before, RULES), [one.box for one in own])
+            after = vision.hidden(vision.read_picture(before, RULES), [one.box for one in own])
         except (Unusable, InvalidInput):
             return "", {}
         self.book.storage.uploads.replace(key, after, "image/jpeg")
@@ -598,13 +598,13 @@ def naming(faceids: Collection[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
 
 
-def _gone(faceids: Iterable[str], since: Mapping[str, datetime], at_ms: int) -> set[str]:
+def _list_gone_at(faceids: Iterable[str], since: Mapping[str, datetime], at_ms: int) -> set[str]:
     """Return those of the ids that nobody else had at a time."""
     at = moment(at_ms)
     return {one for one in faceids if one not in since or at < since[one]}
 
 
-def _named(value: Any, names: re.Pattern[str]) -> set[str]:
+def _find_names(value: Any, names: re.Pattern[str]) -> set[str]:
     return {found for text in texts_of(value) for found in names.findall(text)}
 
 

@@ -50,7 +50,7 @@ class Forgetting(Outside):
         was asked for first, if a backup brought that back. Raises Busy, AnsweredAlready.
         """
         now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
-        if all(now is not None and is_of(now, one) for one in self.book.merges.mover.observed(tenant, faceid)):
+        if all(now is not None and is_of(now, one) for one in self.book.merges.mover.list_observations(tenant, faceid)):
             return Deleted([], [], [faceid])
         erasure = self.records.of_gone(faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
@@ -67,15 +67,15 @@ class Forgetting(Outside):
             Chore("consents", self._consents),
             Chore(
                 "retention",
-                lambda one: self._kept(one, *SWEPT),
+                lambda one: self._apply_retention(one, *SWEPT),
                 nightly=self.book.storage.expires_items,
             ),
-            Chore("learnt pictures", lambda one: self._kept(one, Kind.LEARNT), nightly=True),
+            Chore("learnt pictures", lambda one: self._apply_retention(one, Kind.LEARNT), nightly=True),
         )
 
     def _consents(self, one: ChoreContext) -> Rest | None:
         self.book.restrictions.expire(one.tenant, looks=True)
-        return self._kept(one, Kind.CONSENTS)
+        return self._apply_retention(one, Kind.CONSENTS)
 
-    def _kept(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
+    def _apply_retention(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
         return unless(self.retention.tenant(one.tenant, one.left_s, of=kinds))

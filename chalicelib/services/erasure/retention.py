@@ -54,7 +54,7 @@ from chalicelib.core.retention import (
 from chalicelib.core.tenant_settings import captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.erasure.erasing import delete_stills
-from chalicelib.services.face_pictures import unpictured
+from chalicelib.services.face_pictures import apply_pictures_off
 from chalicelib.services.outside import Outside
 from chalicelib.services.visits import face_put
 
@@ -148,11 +148,11 @@ class Retention(Outside):
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
         now, waits = self.book.clock.now(), self.withheld(tenant)
-        return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
+        return [self._plan_kind(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
 
     def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return the counts that the last sweep withheld, by kind and group."""
-        return {name: one for name, one in self._noted(tenant).items() if not one.is_over}
+        return {name: one for name, one in self._read_withheld(tenant).items() if not one.is_over}
 
     def withhold(
         self, tenant: Tenant, kinds: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
@@ -161,7 +161,7 @@ class Retention(Outside):
 
         `kinds`: by name what reads all that is due by a time.
         """
-        now, before = self.book.clock.now(), self._noted(tenant)
+        now, before = self.book.clock.now(), self._read_withheld(tenant)
         found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
         for name, due in kinds.items() if not yes else ():
             overdue = sum(1 for _ in due(now - OVERDUE))
@@ -182,7 +182,7 @@ class Retention(Outside):
         self._note(tenant, before, found)
         return {name: one for name, one in found.items() if name in kinds and not one.is_over}
 
-    def _planned(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
+    def _plan_kind(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         if kept.days is None:
             return Planned(kept.kind, kept.group, None)
         due = list(islice(kept.due(now + SOON), MOST_COUNTED + 1))
@@ -203,7 +203,7 @@ class Retention(Outside):
         marked = Marked(self.book.items, tenant.name)
         places = {kind: place.name for place in PLACES for kind in place.clocks}
         for kind in of:
-            yield from self._of_kind(tenant, kind, partial(marked.spared, places[kind]))
+            yield from self._of_kind(tenant, kind, partial(marked.list_spared_faces, places[kind]))
 
     def _of_kind(self, tenant: Tenant, kind: Kind, spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
         """Yield the kept things of a kind. `spared`: reads the faces of which nothing goes."""
@@ -225,7 +225,7 @@ class Retention(Outside):
                     yield _Kept(kind, group.name, unseen_kept(tenant, group), unseen, partial(self._forget, tenant))
             case Kind.CONSENTS:
                 if tenant.expired_consent_erases:
-                    ended = partial(self._ended, tenant)
+                    ended = partial(self._list_ended, tenant)
                     yield _Kept(kind, None, tenant.ended_days, ended, partial(self._erase, tenant))
             case Kind.LEARNT:
                 if tenant.learnt_days is not None:
@@ -262,7 +262,7 @@ class Retention(Outside):
         own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
         return kind in own and own[kind] is None
 
-    def _ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
+    def _list_ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces whose record of consent has ended and that go before then, but those under legal hold."""
         for face in (*self.book.restrictions.all(tenant), *self.book.consents.until(tenant, at)):
             goes, since = erased_at(tenant, face), consent_ended_at(face)
@@ -290,12 +290,12 @@ class Retention(Outside):
         """Remove the learnt pictures of faces that are over now."""
         since = self.book.clock.now() - timedelta(days=tenant.learnt_days or 0)
 
-        def left(face: Face) -> tuple[Picture, ...]:
+        def keep_recent(face: Face) -> tuple[Picture, ...]:
             return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= since)
 
         for faceid in dict.fromkeys(faceids):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
-                self.book.enrolment.pictures.keep(tenant, faceid, left)
+                self.book.enrolment.pictures.keep(tenant, faceid, keep_recent)
 
     def _pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
         """Yield the keys of pictures and crops that are over by then.
@@ -347,7 +347,7 @@ class Retention(Outside):
         capture_id = capture_of(key.rpartition("/")[2])
         return bool(held) and not shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
 
-    def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
+    def _read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
         kinds = json.loads(item["kinds"]) if item else {}
         return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
@@ -404,7 +404,7 @@ class PicturesOff(Outside):
         faces = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
         for part in parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
-                if (after_it := unpictured(tenant, face)) != face:
+                if (after_it := apply_pictures_off(tenant, face)) != face:
                     put = face_put(tenant, face, replace(after_it, revision=face.revision))
                     if write_unless_changed(self.book.items, [put]):  # else the next day finds it
                         self.book.face_pictures.discard(face.picture_keys)
@@ -412,12 +412,12 @@ class PicturesOff(Outside):
 
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
-        held = Marked(self.book.items, tenant.name).spared("merges")
+        held = Marked(self.book.items, tenant.name).list_spared_faces("merges")
         for part in parts(self.book.merges.records.all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
             for merge in part:
                 if merge.kept is None or merge.survivor in held:
                     continue
-                if (face := unpictured(tenant, merge.kept.face)) == merge.kept.face:
+                if (face := apply_pictures_off(tenant, merge.kept.face)) == merge.kept.face:
                     continue
                 update = kept_update(tenant.name, merge, replace(merge.kept, face=face))
                 if write_unless_changed(self.book.items, [update]):

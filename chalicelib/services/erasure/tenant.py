@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.core import keys
 from chalicelib.core.erasures import COUNT, receipt_name
 from chalicelib.core.errors import FaceHeld, TenantNotFound
-from chalicelib.core.items import every, parts, retried, write, write_unless_changed
+from chalicelib.core.items import every, parts, retry_if_changed, write, write_unless_changed
 from chalicelib.core.ports import Check, Delete, Put, Table, Update, absent, equals, exists
 from chalicelib.core.signing import canonical_json
 from chalicelib.core.tenant_erasures import (
@@ -31,7 +31,7 @@ from chalicelib.core.tenant_erasures import (
     tenant_erasure_item,
     tenant_statement,
 )
-from chalicelib.core.values import counted, optional, time_ordered_id
+from chalicelib.core.values import format_count, optional, time_ordered_id
 from chalicelib.services.outside import Outside
 
 _A_TRANSACTION = 50
@@ -58,7 +58,7 @@ class TenantErasures(Outside):
         face is under legal hold, Busy.
         """
         now = self.book.clock.now()
-        return self._begun(name, TenantErasure(time_ordered_id(now), name, "", now, by, now + under_way))
+        return self._take_tenant_away(name, TenantErasure(time_ordered_id(now), name, "", now, by, now + under_way))
 
     def begin_again(self, name: str, by: str, *, id_: str, at: datetime) -> TenantErasure:
         """Take away a tenant that a backup brought back: as `begin`, by the erasure of before.
@@ -66,11 +66,11 @@ class TenantErasures(Outside):
         Nothing is under way, and a legal hold is in the backup only: it was over when the tenant was erased.
         """
         now = self.book.clock.now()
-        return self._begun(name, TenantErasure(id_, name, "", at, by, now), free=False)
+        return self._take_tenant_away(name, TenantErasure(id_, name, "", at, by, now), free=False)
 
-    @retried("the gallery of this tenant changes all the time: disable the tenant first")
-    def _begun(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
-        tenant = self.book.tenants.stored(name)
+    @retry_if_changed("the gallery of this tenant changes all the time: disable the tenant first")
+    def _take_tenant_away(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
+        tenant = self.book.tenants.read_stored(name)
         seq = self.book.writer.seq(name)  # each hold comes with another one
         if free:
             self._require_free(name)
@@ -91,7 +91,7 @@ class TenantErasures(Outside):
         May be cut off anywhere, and called again. Raises TenantNotFound, StorageUnavailable, Busy, also while a file
         cannot be wiped, and the errors of the witness.
         """
-        erasure = self._stored(name)
+        erasure = self._read_erasure(name)
         match erasure.next_step:
             case TenantStep.ALL:
                 self._count_files(erasure)
@@ -106,9 +106,9 @@ class TenantErasures(Outside):
                 self.book.storage.scrub()
                 self._tell(erasure)
                 self._save(erasure, step=erasure.step + 1)
-        return self._stored(name)
+        return self._read_erasure(name)
 
-    def _stored(self, name: str) -> TenantErasure:
+    def _read_erasure(self, name: str) -> TenantErasure:
         found = self.find(name)
         if found is None:
             raise TenantNotFound(f"there is no erasure of a tenant {name[:70]!r}")
@@ -118,7 +118,8 @@ class TenantErasures(Outside):
         held = sum(1 for _ in self.book.faces.holds.all(name))
         if held:
             raise FaceHeld(
-                f"{counted(held, 'face', 'faces')} of {name} under legal hold: lift that first (`regulars hold list`)"
+                f"{format_count(held, 'face', 'faces')} of {name} under legal hold: "
+                "lift that first (`regulars hold list`)"
             )
 
     def _count_files(self, erasure: TenantErasure) -> None:

@@ -149,7 +149,7 @@ class Duplicates(UseCase):
         behind = tokens.place(token, str)
         stored = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
         suggested = (one for one in map(duplicate_from, stored) if not one.are_two)
-        return tokens.filtered(
+        return tokens.make_filtered_page(
             suggested, _id, limit, partial(self._open, tenant), lambda suggestion: _id(suggestion.duplicate)
         )
 

@@ -1,7 +1,8 @@
 """Merge of two faces of one person: pictures, arrivals, negatives and observations of one become the other's.
 
 One transaction changes the faces and keeps a record of the other face for as long as the merge can be undone. Then its
-observations follow (observations.py). The plan of it (`merged` and what follows) reads nothing and changes nothing.
+observations follow (observations.py). The plan of it (`plan_merge_survivor` and what follows) reads and
+changes nothing.
 
 By an undo, within UNDONE_WITHIN (core/merges), the other face comes back as it was; the survivor keeps its own data,
 and what it gained since.
@@ -31,7 +32,7 @@ from chalicelib.core.errors import (
     Unusable,
 )
 from chalicelib.core.hold import require_kept
-from chalicelib.core.items import Changed, retried
+from chalicelib.core.items import Changed, retry_if_changed
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import (
@@ -61,12 +62,27 @@ from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Delete, Put, absent, equals
 from chalicelib.core.records.faces import FACE_FREE, face_puts
 from chalicelib.core.records.observations import STORABLE, visits_item
-from chalicelib.core.templates import compared, deleted, edited, given, with_a_given_one
+from chalicelib.core.templates import (
+    list_given_pictures,
+    make_change_entries,
+    make_delete_entry,
+    reduce_templates,
+    with_a_given_one,
+)
 from chalicelib.core.values import milliseconds, time_ordered_id
-from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, Promotion, PromotionRule, VisitPlan, Visits, arrived
+from chalicelib.core.visits import (
+    KEPT_MS,
+    Arrivals,
+    FaceVisits,
+    Promotion,
+    PromotionRule,
+    VisitPlan,
+    Visits,
+    apply_plan,
+)
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import TENANT_ROOM, Change, limited_groups
-from chalicelib.services.faces import name_deletes, renamed
+from chalicelib.services.faces import name_deletes, rename_actions
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.models import Embedder, known_of
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
@@ -75,7 +91,7 @@ from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, visits_
 
 
 class Merging(UseCase):
-    @retried("these faces are changed by others all the time: send the request again in a moment")
+    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
     def merge(
         self,
         tenant: Tenant,
@@ -97,7 +113,7 @@ class Merging(UseCase):
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
-        survivor, other = (self.book.face_visits.read(tenant, one) for one in (faceid, other_id))
+        survivor, other = (self.book.face_visits.read_face(tenant, one) for one in (faceid, other_id))
         if survivor is None:
             raise self.book.faces.missing(tenant, faceid)
         if other is None:
@@ -127,16 +143,17 @@ class Merging(UseCase):
         survivor, other = (self.book.face_visits.in_one_item(tenant, one) for one in (survivor, other))
         own = survivor.face.pictures
         pictures = tuple(
-            one if one.is_among(own) else self.book.face_pictures.copied(tenant, survivor.face, one) for one in both
+            one if one.is_among(own) else self.book.face_pictures.copy_picture(tenant, survivor.face, one)
+            for one in both
         )
-        with self.book.face_pictures.replaced(survivor.face.picture_keys, [one.key for one in pictures]):
-            merge, change = self._planned(tenant, survivor, other, pictures, joined=is_joined)
-            record = self.book.requests.recorded(tenant.name, request, {"merge": merge.id})
+        with self.book.face_pictures.replace_pictures(survivor.face.picture_keys, [one.key for one in pictures]):
+            merge, change = self._plan_merge(tenant, survivor, other, pictures, joined=is_joined)
+            record = self.book.requests.make_answer_actions(tenant.name, request, {"merge": merge.id})
             self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *also)))
         self.book.webhooks.outbox.announce(tenant.name, change.actions)
         return self.book.merges.mover.finish(tenant, merge.id)
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
+    @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
     def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
         """Make a merged face two again. Called again, go on from there. The state may still be UNDOING.
 
@@ -149,10 +166,10 @@ class Merging(UseCase):
         if not merge.is_active:
             self.book.requests.write(tenant.name, [], request)
             return self.book.merges.mover.finish(tenant, merge.id)
-        kept = self._kept(merge)
-        survivor = self.book.face_visits.read(tenant, merge.survivor)
+        kept = self._require_backup(merge)
+        survivor = self.book.face_visits.read_face(tenant, merge.survivor)
         if survivor is None:
-            raise self._gone(tenant, merge)
+            raise self._survivor_gone_error(tenant, merge)
         require_kept(survivor.face)
         if self.book.merges.mover.settle(tenant, survivor.face):
             raise Changed
@@ -161,7 +178,7 @@ class Merging(UseCase):
             change, left_behind = self._change(tenant, merge, kept, survivor)
             self.book.tenants.announce_end(tenant, kept.face.consent)
             with self.book.requests.answering(tenant.name, request):
-                record = self.book.requests.recorded(tenant.name, request)
+                record = self.book.requests.make_answer_actions(tenant.name, request)
                 self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
             self.book.face_pictures.discard(left_behind)
             self.book.duties.face_changed(tenant, merge.survivor)
@@ -177,12 +194,12 @@ class Merging(UseCase):
                 return self.book.merges.mover.finish(tenant, merge.id)
         raise self.book.faces.missing(tenant, other_id)
 
-    def _planned(
+    def _plan_merge(
         self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
     ) -> tuple[Merge, Change]:
         """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
         now = self.book.clock.now()
-        plan = merged(survivor, other, survivor.groups.rule, milliseconds(now))
+        plan = plan_merge_survivor(survivor, other, survivor.groups.rule, milliseconds(now))
         own, others = (self.book.recognition.negatives.of_face(tenant.name, one.face) for one in (survivor, other))
         known = {one.sighting_id for one in own}
         lacked = [one for one in others if one.sighting_id not in known]  # oldest first
@@ -190,7 +207,7 @@ class Merging(UseCase):
         number = self._number(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
-            arrived(survivor.face, plan),
+            apply_plan(survivor.face, plan),
             changed_at=survivor.face.changed_at if joined else now,
             name=survivor.face.name or other.face.name,
             note=survivor.face.note or other.face.note,
@@ -208,23 +225,23 @@ class Merging(UseCase):
             at=now,
             state=MergeState.MOVING,
             renaming=renaming(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
-            kept=_kept(survivor, other, pictures, others, taken),
+            kept=_make_backup(survivor, other, pictures, others, taken),
             joined=joined,
         )
         negatives = [
             *(self.book.recognition.negatives.forgotten(tenant.name, merge.other, one.sighting_id) for one in others),
-            *(self.book.recognition.negatives.remembered(tenant.name, face.faceid, one) for one in taken),
+            *(self.book.recognition.negatives.make_put(tenant.name, face.faceid, one) for one in taken),
         ]
         actions = (
             face_put(tenant, survivor.face, face),
-            *renamed(tenant.name, survivor.face, face),
+            *rename_actions(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.visits),
-            *absorbed(tenant.name, other.face, other.visits),
+            *absorption_actions(tenant.name, other.face, other.visits),
             *merge_puts(tenant.name, merge, absent("merge-free")),
             *negatives,
             *self.book.webhooks.outbox.actions(tenant.name, [_event(merge, face, survivor.name_of(face.group_id))]),
         )
-        journal = (deleted(other.face), *edited(survivor.face, face))
+        journal = (make_delete_entry(other.face), *make_change_entries(survivor.face, face))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
         limited = survivor.limited_groups | other.limited_groups
         return merge, Change(actions, journal, changed, limited, skips_model_check=True)
@@ -241,12 +258,12 @@ class Merging(UseCase):
             )
         return len(before) + 1
 
-    def _kept(self, merge: Merge) -> MergeBackup:
+    def _require_backup(self, merge: Merge) -> MergeBackup:
         if merge.kept is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:
             raise MergeNotFound(f"merge {merge.id!r} can no longer be undone: it is over {UNDONE_WITHIN.days} days old")
         return merge.kept
 
-    def _gone(self, tenant: Tenant, merge: Merge) -> Exception:
+    def _survivor_gone_error(self, tenant: Tenant, merge: Merge) -> Exception:
         into = self.book.merges.records.into(tenant.name, merge.survivor)
         if into is None:
             return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
@@ -274,7 +291,7 @@ class Merging(UseCase):
         visits = replace(plan.other.visits, version=plan.other.visits.version + 1)
         actions: list[Action] = [
             face_put(tenant, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
-            *renamed(tenant.name, survivor.face, face),
+            *rename_actions(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             *face_puts(tenant, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, visits)),
@@ -282,17 +299,15 @@ class Merging(UseCase):
             *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             # The survivor's, if it has it: that has a template of the present model, too.
             *(
-                self.book.recognition.negatives.remembered(
-                    tenant.name, other.faceid, negatives.get(one.sighting_id, one)
-                )
+                self.book.recognition.negatives.make_put(tenant.name, other.faceid, negatives.get(one.sighting_id, one))
                 for one in kept.negatives
             ),
             said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self.book.clock.now())),
         ]
-        put = JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))
+        put = JournalEntry(Edit.PUT, other.faceid, other.group_id, reduce_templates(other.templates))
         change = Change(
             tuple(actions),
-            (put, *edited(survivor.face, face)),
+            (put, *make_change_entries(survivor.face, face)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.limited_groups | limited_groups(plan.group),
             skips_model_check=not (_is_of_model(tenant, other) and _is_of_model(tenant, face)),
@@ -303,8 +318,8 @@ class Merging(UseCase):
     def _undo_planned(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
         merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.book.clock.now()))
         own, others, rejected = self._returning(tenant, merge, kept, merged_ms)
-        plan = unmerged(survivor, kept, own, survivor.groups.rule, now_ms)
-        other = returned(kept, others, now_ms)
+        plan = plan_undo_survivor(survivor, kept, own, survivor.groups.rule, now_ms)
+        other = plan_undo_other(kept, others, now_ms)
         group = self.book.groups.of_id(tenant, other.group_id)
         if group is None:
             raise GroupNotFound("the group of the face that was merged is gone: this merge cannot be undone any more")
@@ -348,7 +363,7 @@ class Merging(UseCase):
         now, records = self.book.clock.now(), self.book.merges.records
         below, all_below = (records.active_below(tenant.name, one) for one in (merge.other, merge.survivor))
         face = replace(
-            arrived(survivor.face, plan.survivor),
+            apply_plan(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),
             note=_own(survivor.face.note, kept.note),
             consent=None if survivor.face.consent == kept.consent else survivor.face.consent,
@@ -359,7 +374,7 @@ class Merging(UseCase):
         )
         left = (one for one in kept.face.pictures if not (one.learnt and one.learnt.sighting_id in plan.rejected))
         pictures = with_a_given_one(tuple(left) or kept.face.pictures)
-        other = self._of_today(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
+        other = self._of_today(tenant, apply_plan(replace(kept.face, pictures=pictures), plan.other))
         other = replace(
             other,
             user="",  # it left its user as it was merged
@@ -381,7 +396,9 @@ class Merging(UseCase):
             for one in pictures
             if one.id not in kept.pictures and (one.learnt is None or one.learnt.sighting_id in kept.learnt)
         )
-        return self.book.tenant_vision.chooser(tenant).pictures(with_a_given_one(tuple(own) or given(pictures)))
+        return self.book.tenant_vision.chooser(tenant).pictures(
+            with_a_given_one(tuple(own) or list_given_pictures(pictures))
+        )
 
     def _of_today(self, tenant: Tenant, face: Face) -> Face:
         """Return the face with templates of the tenant's model, made from its pictures if it has none.
@@ -390,9 +407,9 @@ class Merging(UseCase):
         """
         if _is_of_model(tenant, face):
             return face
-        return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
+        return replace(face, pictures=tuple(self._embed_picture(tenant, face, one) for one in face.pictures))
 
-    def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
+    def _embed_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
         jpeg = self.book.face_pictures.load_jpeg(picture)
         if jpeg is None:
             return picture
@@ -419,7 +436,7 @@ def _event(merge: Merge, face: Face, group_name: str) -> Event:
     return Event(id_, EventKind.FACE_MERGED, merge.at, group_name, data=data)
 
 
-def _kept(
+def _make_backup(
     survivor: FaceVisits,
     other: FaceVisits,
     pictures: Sequence[Picture],
@@ -443,7 +460,7 @@ def _kept(
     )
 
 
-def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
+def absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Action]:
     """Return the actions that delete a face, its visits and name, if they are as they were read.
 
     Conditions FACE_SAME, VISITS_SAME. Raises FaceHeld: another face may become a part of a held one, not it of another.
@@ -463,8 +480,8 @@ def merged_pictures(survivor: Face, other: Face, chooser: Chooser, *, is_sure: b
     First its given ones and those of the other that it lacks, but for strangers' pictures without room to be compared;
     then the learnt ones of both that are kept. A held face has all its own first.
     """
-    own = survivor.pictures if survivor.hold else given(survivor.pictures)
-    lacked = [one for one in given(other.pictures) if not any(one.is_same(mine) for mine in own)]
+    own = survivor.pictures if survivor.hold else list_given_pictures(survivor.pictures)
+    lacked = [one for one in list_given_pictures(other.pictures) if not any(one.is_same(mine) for mine in own)]
     while len(own) + len(lacked) > MAX_COMPARED and any(one.founded_at for one in lacked):
         lacked.remove([one for one in lacked if one.founded_at][-1])
     if len(own) + len(lacked) > MAX_PICTURES:
@@ -479,14 +496,14 @@ def merged_pictures(survivor: Face, other: Face, chooser: Chooser, *, is_sure: b
     return chooser.pictures((*own, *new, *learnt))
 
 
-def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:
+def plan_merge_survivor(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:
     """Plan the survivor of a merge: the arrivals of both faces, and the group that follows from them.
 
     A face that a user put into its group stays there. Otherwise a promotion of either face holds if the arrivals of
     both meet its rule; the earlier one, if both do. If none holds, the present rule decides, over all periods. If the
     group that it should go to is full, the face stays in its own. So does a held one.
     """
-    arrivals = survivor.visits.arrivals.joined(other.visits.arrivals)
+    arrivals = survivor.visits.arrivals.join_arrivals(other.visits.arrivals)
     regrouping = survivor.visits.regrouping or other.visits.regrouping
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None, regrouping=regrouping)
     if survivor.face.hold is not None:
@@ -502,7 +519,7 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms:
     promotion = min(kept, key=lambda one: one.at_ms, default=None) or visits.promotion_of_stranger(rule)
     if not (survivor.is_promoted or survivor.groups.promotes or other.groups.promotes):
         promotion = None
-    plan = _grouped(visits, promotion)
+    plan = _plan_group(visits, promotion)
     target = survivor.groups.regular if promotion else survivor.groups.stranger
     if plan.group_id != survivor.face.group_id and target.is_full and other.face.group_id != target.id:
         stays = replace(visits, promotion=survivor.visits.promotion if survivor.is_promoted else None)
@@ -510,7 +527,7 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms:
     return plan
 
 
-def unmerged(
+def plan_undo_survivor(
     survivor: FaceVisits, kept: MergeBackup, arrivals: Arrivals, rule: PromotionRule, now_ms: int
 ) -> VisitPlan:
     """Plan the survivor of an undo with these arrivals, its own.
@@ -525,14 +542,14 @@ def unmerged(
     before = kept.survivor_visits
     promoted_before = kept.survivor_group_id == REGULAR and before.promotion is not None
     if arrivals == before.arrivals:
-        return _grouped(visits, before.promotion if promoted_before else None)
+        return _plan_group(visits, before.promotion if promoted_before else None)
     if promoted_before:
-        return _grouped(visits, replace(before, arrivals=arrivals).promotion_of_promoted(now_ms))
+        return _plan_group(visits, replace(before, arrivals=arrivals).promotion_of_promoted(now_ms))
     promotion = survivor.visits.promotion
-    return _grouped(visits, visits.promotion_of_stranger(promotion.rule if promotion else rule))
+    return _plan_group(visits, visits.promotion_of_stranger(promotion.rule if promotion else rule))
 
 
-def returned(kept: MergeBackup, arrivals: Arrivals, now_ms: int) -> VisitPlan:
+def plan_undo_other(kept: MergeBackup, arrivals: Arrivals, now_ms: int) -> VisitPlan:
     """Plan the other face after an undo, with these arrivals.
 
     It is as it was before the merge, unless sightings of it were rejected since.
@@ -541,7 +558,7 @@ def returned(kept: MergeBackup, arrivals: Arrivals, now_ms: int) -> VisitPlan:
     was_promoted = kept.face.group_id == REGULAR and visits.promotion is not None
     if arrivals == kept.visits.arrivals or not was_promoted:
         return VisitPlan(visits, kept.face.group_id)
-    return _grouped(replace(visits, promotion=None), visits.promotion_of_promoted(now_ms))
+    return _plan_group(replace(visits, promotion=None), visits.promotion_of_promoted(now_ms))
 
 
 def arrivals_since(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[int, int]]) -> Arrivals:
@@ -585,7 +602,7 @@ def counts(gained: Sequence[str], lost: Sequence[str]) -> Mapping[str, int]:
     return {group_id: number for group_id, number in changes.items() if number}
 
 
-def _grouped(visits: Visits, promotion: Promotion | None) -> VisitPlan:
+def _plan_group(visits: Visits, promotion: Promotion | None) -> VisitPlan:
     return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
 
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.items import attempts, observed_on, retried, write, write_unless_changed
+from chalicelib.core.items import attempts, observed_on, retry_if_changed, write, write_unless_changed
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState, merge_deletes
 from chalicelib.core.model import Face, Tenant
@@ -68,7 +68,7 @@ class _Way(Struct, frozen=True):
 
 
 class ObservationMover(UseCase):
-    def observed(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
+    def list_observations(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
         """Yield the observations of a face, also of one that was deleted."""
         return (one for chunk in self.chunks(tenant, {faceid}) for one in chunk)
 
@@ -93,22 +93,22 @@ class ObservationMover(UseCase):
         merge = self.book.merges.records.get(tenant.name, merge_id)
         until = None if within_s is None else time.monotonic() + within_s
         if merge.state is MergeState.MOVING:
-            whole = self._move(tenant, self._given(tenant, merge), until)
+            whole = self._move(tenant, self._make_merge_way(tenant, merge), until)
         elif merge.state is MergeState.UNDOING:
-            whole = self._move(tenant, _Way(merge, merge.survivor, merge.other, _returned(merge)), until)
+            whole = self._move(tenant, _Way(merge, merge.survivor, merge.other, _make_return(merge)), until)
         else:
             return merge
         if whole and merge.renaming is not None:
             first_ms, behind_ms = merge.renaming
             span = Span(first_ms, behind_ms - 1)
-            whole = self._move(tenant, _Way(merge, merge.survivor, merge.survivor, _named, span), until)
-        return self._finished(tenant, merge) if whole else merge
+            whole = self._move(tenant, _Way(merge, merge.survivor, merge.survivor, _set_group_name, span), until)
+        return self._finish_merge(tenant, merge) if whole else merge
 
     def stragglers(self, tenant: Tenant, merge: Merge) -> None:
         """Move the other face's observations that a search under way at the merge wrote after it."""
         at_ms, around_ms = milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
         span = Span(at_ms - around_ms, at_ms + around_ms)
-        self._move(tenant, self._given(tenant, merge, span), None)
+        self._move(tenant, self._make_merge_way(tenant, merge, span), None)
 
     def tenant(self, tenant: Tenant) -> None:
         """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
@@ -130,26 +130,26 @@ class ObservationMover(UseCase):
         for of_day in self._ids(tenant, faceids, span):
             found += [keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in of_day]
             while len(found) >= size:
-                yield self.read(faceids, found[:size])
+                yield self.read_by_keys(faceids, found[:size])
                 found = found[size:]
         if found:
-            yield self.read(faceids, found)
+            yield self.read_by_keys(faceids, found)
 
     def captures(self, tenant: Tenant, faceid: str) -> set[str]:
         """Return the ids of all captures in which the face was seen."""
         kind = ObservationKind.SIGHTING
         return {parts_of_sighting(id_)[0] for of_day in self._ids(tenant, {faceid}, kind=kind) for _, id_ in of_day}
 
-    def read(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
+    def read_by_keys(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
         """Read those of the observations that still exist and are still of these faces."""
         items = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
         return [observation_from(item) for item in items if item and item["faceid"] in faceids]
 
-    def _given(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _Way:
+    def _make_merge_way(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _Way:
         """Return the way of a merge: of what the other face's id has, that face's own."""
         face = merge.kept.face if merge.kept else None
         is_given = face is not None and not is_new_id(face) and self._is_enrolled(tenant, merge, face)
-        return _Way(merge, merge.other, merge.survivor, _given(merge), span, face if is_given else None)
+        return _Way(merge, merge.other, merge.survivor, _make_reassignment(merge), span, face if is_given else None)
 
     def _is_enrolled(self, tenant: Tenant, merge: Merge, face: Face) -> bool:
         """Return whether somebody enrolled the other face: as `own` of core/observations does, with one read."""
@@ -182,7 +182,7 @@ class ObservationMover(UseCase):
     def _chunk(self, tenant: Tenant, way: _Way, observations: list[Observation]) -> None:
         same = Check(keys.MERGES, (tenant.name, way.merge.id), (equals("state", way.merge.state, _MERGE_STATE),))
         for _ in attempts():
-            held = self.book.face_visits.read(tenant, way.named_after)
+            held = self.book.face_visits.read_face(tenant, way.named_after)
             if held is None:
                 return
             changes = [
@@ -199,15 +199,15 @@ class ObservationMover(UseCase):
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
-                observations = self.read(
+                observations = self.read_by_keys(
                     {way.source}, [keys.observation(tenant.name, one.at_ms, one.id) for one in observations]
                 )
             else:
                 return
         raise Busy("many sightings of this face arrive at once: send the request again in a moment")
 
-    @retried("this face is changed by others all the time: send the request again in a moment")
-    def _finished(self, tenant: Tenant, merge: Merge) -> Merge:
+    @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
+    def _finish_merge(self, tenant: Tenant, merge: Merge) -> Merge:
         undone = merge.state is MergeState.UNDOING
         after = replace(merge, state=MergeState.UNDONE if undone else MergeState.DONE, renaming=None)
         if undone:
@@ -225,7 +225,7 @@ class ObservationMover(UseCase):
                 set={"state": after.state},
                 remove=gone,
             ),
-            *(_released(tenant.name, face, merge) for face in faces if face.moving == merge.id),
+            *(_release_update(tenant.name, face, merge) for face in faces if face.moving == merge.id),
         ]
         try:
             write(self.book.items, actions)
@@ -240,12 +240,12 @@ class ObservationMover(UseCase):
         merge = self.finish(tenant, merge.id, None)
         age = self.book.clock.now() - merge.at
         if age > UNDONE_WITHIN:
-            if self._deleted(tenant.name, merge):
+            if self._delete_merge(tenant.name, merge):
                 self.book.face_pictures.discard(merge.picture_keys)
         elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
             self.stragglers(tenant, merge)
 
-    def _deleted(self, tenant: str, merge: Merge) -> bool:
+    def _delete_merge(self, tenant: str, merge: Merge) -> bool:
         """Delete a merge and lower the survivor's count of merges; return False if that face is held or restricted.
 
         If the survivor is gone (merged itself, or deleted just now), delete the merge only.
@@ -274,19 +274,19 @@ class ObservationMover(UseCase):
             yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
 
 
-def _given(merge: Merge) -> Reassignment:
-    def given(observation: Observation, survivor: FaceVisits) -> Observation | None:
+def _make_reassignment(merge: Merge) -> Reassignment:
+    def assign_to_survivor(observation: Observation, survivor: FaceVisits) -> Observation | None:
         passages = (*observation.passages, Passage(merge.id, observation.group_name))
-        named = _named(observation, survivor)
+        named = _set_group_name(observation, survivor)
         return replace(named, faceid=merge.survivor, passages=passages, written_at=merge.at)
 
-    return given
+    return assign_to_survivor
 
 
-def _returned(merge: Merge) -> Reassignment:
+def _make_return(merge: Merge) -> Reassignment:
     kept = merge.kept
 
-    def returned(observation: Observation, other: FaceVisits) -> Observation | None:
+    def assign_back(observation: Observation, other: FaceVisits) -> Observation | None:
         passages = observation.passages
         if not passages or passages[-1].merge != merge.id:
             return None
@@ -296,19 +296,19 @@ def _returned(merge: Merge) -> Reassignment:
         )
         # With its old group name, unless the face's promotion has changed since.
         as_before = kept is not None and other.visits.promotion == kept.visits.promotion
-        return back if as_before else _named(back, other)
+        return back if as_before else _set_group_name(back, other)
 
-    return returned
+    return assign_back
 
 
-def _named(observation: Observation, held: FaceVisits) -> Observation:
+def _set_group_name(observation: Observation, held: FaceVisits) -> Observation:
     if not held.is_grouped_by_visits:
         return observation
     promotion = held.visits.promotion if held.is_promoted else None
     return named_by(held.groups, None if promotion is None else promotion.at_ms, observation)
 
 
-def _released(tenant: str, face: Face, merge: Merge) -> Update:
+def _release_update(tenant: str, face: Face, merge: Merge) -> Update:
     still = (equals("moving", merge.id, "still-moving"),)
     return Update(keys.FACES, (tenant, face.faceid), still, add={"version": 1}, remove=("moving",))
 

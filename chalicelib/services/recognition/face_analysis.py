@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from chalicelib.core.decision import SearchRequest, comparable
 from chalicelib.core.errors import InvalidInput, Unusable
-from chalicelib.core.items import retried
+from chalicelib.core.items import retry_if_changed
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import (
@@ -48,7 +48,15 @@ from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import template_of, vector
 from chalicelib.services.commit import GalleryMoved, settled
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
-from chalicelib.services.models import Estimated, computed, embedded, estimated, examined, judged, whole
+from chalicelib.services.models import (
+    Estimated,
+    choose_attributes,
+    embed_faces,
+    estimate_faces,
+    examine_faces,
+    judge_estimates,
+    whole,
+)
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.statistics.statistics import new_id
 
@@ -84,32 +92,32 @@ MAX_FACES = 80
 
 def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
     """Find and embed a picture's faces, the `most` largest. Raises Unusable if it cannot be read."""
-    image, (width, height), scale = _read(vision, picture, rules)
-    faces = _found(vision, image, most)
+    image, (width, height), scale = _decode_picture(vision, picture, rules)
+    faces = _find_faces(vision, image, most)
     if not faces:
         return ProbePicture(width, height, vision.model, ())
-    vectors, refused = embedded(vision, tenant, image, faces)
+    vectors, refused = embed_faces(vision, tenant, image, faces)
     qualities = vision.qualities(image, faces)
     probes = tuple(
-        Probe(_scaled(face.box, scale), qualities[i], vectors[i], refused[i] or "") for i, face in enumerate(faces)
+        Probe(_scale_box(face.box, scale), qualities[i], vectors[i], refused[i] or "") for i, face in enumerate(faces)
     )
     return ProbePicture(width, height, vision.model, probes)
 
 
-def _read(
+def _decode_picture(
     vision: Vision, picture: bytes, rules: PictureRules
 ) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
     """Decode a picture; return it with its own size and the scale from its pixels to those, which may be more."""
-    image = vision.read(picture, rules)
+    image = vision.read_picture(picture, rules)
     width, height = vision.size(picture, rules)
     return image, (width, height), (width / image.shape[1], height / image.shape[0])
 
 
-def _found(vision: Vision, image: NDArray[np.uint8], most: int) -> list[DetectedFace]:
+def _find_faces(vision: Vision, image: NDArray[np.uint8], most: int) -> list[DetectedFace]:
     return (vision.largest(image) if most == 1 else vision.detect(image))[:most]
 
 
-def _described(
+def _describe_picture(
     sides: tuple[int, int],
     scale: tuple[float, float],
     vision: Vision,
@@ -125,14 +133,14 @@ def _described(
     return DescribedPicture(*sides, tuple(described))
 
 
-def _scaled(box: Box, scale: tuple[float, float]) -> Box:
+def _scale_box(box: Box, scale: tuple[float, float]) -> Box:
     across, down = scale
     return Box(box.x * across, box.y * down, box.width * across, box.height * down)
 
 
 def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
     landmarks = tuple((x * scale[0], y * scale[1]) for x, y in face.landmarks)
-    return replace(face, box=_scaled(face.box, scale), landmarks=landmarks)
+    return replace(face, box=_scale_box(face.box, scale), landmarks=landmarks)
 
 
 class FaceAnalysis(UseCase):
@@ -145,11 +153,11 @@ class FaceAnalysis(UseCase):
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
         vision = self.book.tenant_vision.of(tenant.model)
-        image, sides, scale = _read(vision, picture, rules)
+        image, sides, scale = _decode_picture(vision, picture, rules)
         found = vision.detect(image)[:MAX_FACES]
-        return _described(sides, scale, vision, image, found, estimated(vision, tenant, image, found))
+        return _describe_picture(sides, scale, vision, image, found, estimate_faces(vision, tenant, image, found))
 
-    def seen(
+    def describe_picture(
         self,
         tenant: Tenant,
         picture: bytes,
@@ -169,19 +177,21 @@ class FaceAnalysis(UseCase):
         the picture is one face, found or not. Raises Unusable if the picture cannot be read.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        image, sides, scale = _read(vision, picture, rules)
-        found = _found(vision, image, 1 if cropped else most)
+        image, sides, scale = _decode_picture(vision, picture, rules)
+        found = _find_faces(vision, image, 1 if cropped else most)
         if cropped and not found:
             found = [vision.whole(image)]
         judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
-        names = computed(judge, ATTRIBUTES if wanted is None else wanted)
+        names = choose_attributes(judge, ATTRIBUTES if wanted is None else wanted)
         if embeds and (poses or names):
             both = vision.examine(image, found, names)
             estimates, embeddings = both.estimates, both.embeddings
         else:
             estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
             embeddings = vision.embed(image, found if embeds else [])
-        described = _described(sides, scale, vision, image, found, [judged(judge, one) for one in estimates])
+        described = _describe_picture(
+            sides, scale, vision, image, found, [judge_estimates(judge, one) for one in estimates]
+        )
 
         def crop(number: int) -> FaceJpeg:
             return vision.crop(image, found[number], [one.box for one in found if one is not found[number]])
@@ -208,9 +218,11 @@ class FaceAnalysis(UseCase):
         """
         if most not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {most}")
-        group_ids = None if group_names is None else [self.book.groups.named(tenant, one).id for one in group_names]
+        group_ids = (
+            None if group_names is None else [self.book.groups.get_by_name(tenant, one).id for one in group_names]
+        )
         seen = probes_of(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
-        identified = self._identified(tenant, seen, group_ids, most)
+        identified = self._identify_probes(tenant, seen, group_ids, most)
         if records:
             self._record(tenant, identified, request)
         return IdentifiedPicture(seen.width, seen.height, tuple(identified))
@@ -228,10 +240,10 @@ class FaceAnalysis(UseCase):
         own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         point = self.book.tenant_vision.decides(tenant)
         request = SearchRequest(tenant.model, own[None], None, most + 1)
-        answer, (judged,) = self.book.recognition.judged(tenant, request, point)
+        answer, (judged,) = self.book.recognition.search_and_judge(tenant, request, point)
         others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
         faces = self.book.faces.of_candidates(tenant, (one for one, _ in others))
-        rated = (_rated(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
+        rated = (_make_rated_face(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
         return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
@@ -240,11 +252,11 @@ class FaceAnalysis(UseCase):
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        image = vision.read(picture, rules)
+        image = vision.read_picture(picture, rules)
         faces = vision.largest(image)[:1]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-        probes, (why,) = embedded(vision, tenant, image, faces)
+        probes, (why,) = embed_faces(vision, tenant, image, faces)
         if why:
             raise Unusable(why)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
@@ -262,19 +274,19 @@ class FaceAnalysis(UseCase):
         Unusable if the picture cannot be read.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        image = vision.read(picture, rules)
+        image = vision.read_picture(picture, rules)
         faces = vision.detect(image)
         group = self.book.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
-        found, seen = examined(vision, tenant, image, faces, ())
+        found, seen = examine_faces(vision, tenant, image, faces, ())
         fit = [number for number, one in enumerate(seen) if not one.spoof]
         if not fit:
             return PictureSearch([], len(faces))
         boxes, estimates = [faces[number].box for number in fit], [seen[number].estimates for number in fit]
         searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
         known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
-        seen = estimated(vision, tenant, image, [faces[number] for number in known]) if known else []
+        seen = estimate_faces(vision, tenant, image, [faces[number] for number in known]) if known else []
         matches = [replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
@@ -295,7 +307,7 @@ class FaceAnalysis(UseCase):
         return best
 
     @settled
-    def _identified(
+    def _identify_probes(
         self, tenant: Tenant, seen: ProbePicture, group_ids: Sequence[str] | None, most: int
     ) -> list[IdentifiedFace]:
         """Search and decide. Search again if the gallery changed in between. Raises Busy, WrongModel."""
@@ -306,25 +318,27 @@ class FaceAnalysis(UseCase):
         vectors = np.stack([probe.vector for probe in seen.probes])
         probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
         decided = self.book.recognition.of(tenant, probes, group_ids=group_ids, most=most)
-        rated = self._rated(tenant, decided)
-        return [_identified(*one) for one in zip(seen.probes, decided, rated, strict=True)]
+        rated = self._rate_nearest(tenant, decided)
+        return [_make_identified_face(*one) for one in zip(seen.probes, decided, rated, strict=True)]
 
-    def _rated(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
+    def _rate_nearest(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
         """Return the nearest faces of each probe, and the one that matches. Raises GalleryMoved."""
         faces = self.book.faces.of_candidates(tenant, (one for found in decided for one in found.near))
         rated = []
         for own in decided:
             matched, candidate = own.face, own.verdict.candidate
             near = [
-                _rated(faces[one.faceid], one.score, match=matched is not None and one.faceid == matched.faceid)
+                _make_rated_face(
+                    faces[one.faceid], one.score, match=matched is not None and one.faceid == matched.faceid
+                )
                 for one in own.near
             ]
             if matched is not None and candidate is not None and not any(one.match for one in near):
-                near.append(_rated(matched, candidate.score, match=True))
+                near.append(_make_rated_face(matched, candidate.score, match=True))
             rated.append(near)
         return rated
 
-    @retried("many searches are recorded at once: send the request again in a moment")
+    @retry_if_changed("many searches are recorded at once: send the request again in a moment")
     def _record(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
         """Record an observation of each match. A repeat of the request finds it done."""
         if request is not None and self.book.requests.find(tenant.name, request):
@@ -376,12 +390,12 @@ class FaceAnalysis(UseCase):
         return Search(match, decision)
 
 
-def _identified(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -> IdentifiedFace:
+def _make_identified_face(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -> IdentifiedFace:
     """Put a face together. One that cannot be compared has no candidates: their scores would show the blur."""
     if probe.spoof or (probe.reason and decided.face is None):
         return IdentifiedFace(probe, decided.verdict.decision.without_score(), ())
     return IdentifiedFace(probe, decided.verdict.decision, tuple(rated))
 
 
-def _rated(face: Face, score: float, *, match: bool) -> RatedFace:
+def _make_rated_face(face: Face, score: float, *, match: bool) -> RatedFace:
     return RatedFace(face, min(score, 1.0), match)

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import decision_said
-from chalicelib.core.decision import MATCH, SearchRequest, is_match, judged, judged_score, similarity
+from chalicelib.core.decision import MATCH, SearchRequest, fit_similarity, is_match, judged_score, similarity
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.recognised import Similar, SimilarUser, Wanted
 from chalicelib.core.records.faces import user_from
 from chalicelib.core.templates import User, gallery_group, id_of, is_users, template_of, vector
-from chalicelib.core.values import known
+from chalicelib.core.values import omit_none
 from chalicelib.services.commit import settled
 from chalicelib.services.rooms import UseCase
 
@@ -32,7 +32,7 @@ class Ranking(UseCase):
 
         Raises Busy, WrongModel.
         """
-        found, faces = self._ranked(tenant, group.id, wanted)
+        found, faces = self._rank_entries(tenant, group.id, wanted)
         return [Similar(faces[faceid], similar) for faceid, similar in found]
 
     def of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
@@ -44,7 +44,7 @@ class Ranking(UseCase):
 
     def users_of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
         """Return the users of a group by the means of their faces, as `of_probe` does."""
-        found, _ = self._ranked(tenant, gallery_group(group.id), wanted)
+        found, _ = self._rank_entries(tenant, gallery_group(group.id), wanted)
         places = [(tenant.name, keys.user_item(entry)) for entry, _ in found]
         acts.read_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, places) if item)
         return [SimilarUser(id_of(entry), similar) for entry, similar in found]
@@ -61,7 +61,7 @@ class Ranking(UseCase):
         return self.users_of_probe(tenant, group, Wanted(vector(own), None, least, most, user.entry))
 
     @settled
-    def _ranked(
+    def _rank_entries(
         self, tenant: Tenant, group_id: str, wanted: Wanted
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
         """Return the entries that are found with their similarity, and the faces among them by id.
@@ -72,7 +72,7 @@ class Ranking(UseCase):
         limit = wanted.most if wanted.besides is None else wanted.most + 1
         point = decides if wanted.least >= MATCH else None  # with it, a search finds only what may match
         request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, point)
-        answer, (judgements,) = self.book.recognition.judged(tenant, request, decides)
+        answer, (judgements,) = self.book.recognition.search_and_judge(tenant, request, decides)
         found = [(one, verdict) for verdict in judgements if (one := verdict.candidate)]
         candidates = [both for both in found if both[0].faceid != wanted.besides][: wanted.most]
         of_users = is_users(group_id)
@@ -83,11 +83,11 @@ class Ranking(UseCase):
             likeness = similarity(
                 judged_score(one.score, verdict.demand), decides.curve, answer.gallery_size, decides.fpir_target
             )
-            if judged(likeness, match=match) >= wanted.least:
-                ranked.append((one.faceid, judged(likeness, match=match)))
+            if fit_similarity(likeness, match=match) >= wanted.least:
+                ranked.append((one.faceid, fit_similarity(likeness, match=match)))
         best = ranked[0][0] if ranked and not of_users else None
         said = {"face": best, "model": tenant.model, "found": len(ranked)}
-        acts.decided([known({**said, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
+        acts.report_decisions([omit_none({**said, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
         return sorted(ranked, key=lambda one: -one[1]), faces  # stable: then by score, then by id
 
     def _is_fit(self, tenant: Tenant, face: Face, wanted: Wanted, score: float) -> bool:

@@ -116,7 +116,7 @@ class Recognition(UseCase):
         limit, point = max(most, CANDIDATES), None if most else decides
         with stage("search"):
             request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point, seq=visit and visit[1].seq)
-            answer, judgements = self.judged(tenant, request, decides, are_matches=True)
+            answer, judgements = self.search_and_judge(tenant, request, decides, are_matches=True)
         nobody = Recognised(None, decides.verdict(None, answer.gallery_size), answer.seq)
         found = (
             self._first(tenant, probes, number, judged, answer.seq, besides=besides, visit=visit)
@@ -126,10 +126,10 @@ class Recognition(UseCase):
             replace(one or nobody, near=near[:most]) for one, near in zip(found, answer.candidates, strict=True)
         ]
         if not surely:
-            acts.decided([_said(probes.model, one) for one in recognised])
+            acts.report_decisions([_describe_decision(probes.model, one) for one in recognised])
         return recognised
 
-    def judged(
+    def search_and_judge(
         self, tenant: Tenant, request: SearchRequest, decides: OperatingPoint, *, are_matches: bool = False
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
         """Search, and judge the candidates of each probe, as `verdicts` does; `are_matches`: only those that may match.
@@ -147,7 +147,7 @@ class Recognition(UseCase):
         Raises WrongModel.
         """
         probe = vector(seen.template)[None, :]
-        request = SearchRequest(seen.template.model, probe, searched(camera), most)
+        request = SearchRequest(seen.template.model, probe, list_searched_groups(camera), most)
         return self.book.ports.search.search(tenant.name, request).candidates[0]
 
     def of_visit(
@@ -170,7 +170,7 @@ class Recognition(UseCase):
             return found
         taken = {not_face, *(one.faceid for one in capture.sightings)}
         beside = self.beside(tenant, capture, alone=not others and len(capture.sightings) <= 1)
-        groups = searched(camera)
+        groups = list_searched_groups(camera)
         rated = [
             (score, face.faceid, face)
             for face, _ in beside.values()
@@ -196,9 +196,11 @@ class Recognition(UseCase):
         They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
         was made from it. `alone`: whether the capture shows one face only. A track counts only if both do.
         """
-        shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
+        shown = sorted(
+            self._list_recent_sightings(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms)
+        )
         ids = {(captured_ms(one.sighting_id), one.sighting_id): one.faceid for one in shown}
-        faces = self.book.faces.sighted(tenant, ids) if ids else {}
+        faces = self.book.faces.find_by_sightings(tenant, ids) if ids else {}
         best: dict[str, tuple[Face, RecentSighting]] = {}
         for one in shown:
             if (face := faces.get(one.sighting_id)) and len(best) < NEAREST:
@@ -224,7 +226,7 @@ class Recognition(UseCase):
             if verdict.candidate is None or not verdict.match:
                 return Recognised(None, verdict, seq)
             candidate = verdict.candidate
-            held = self.book.face_visits.read(tenant, candidate.faceid, *visit) if visit else None
+            held = self.book.face_visits.read_face(tenant, candidate.faceid, *visit) if visit else None
             face = held.face if held else None if visit else self.book.faces.find(tenant, candidate.faceid)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
@@ -248,13 +250,13 @@ class Recognition(UseCase):
         """Return the face that has the visits of the face's user, itself if it has none; and that with its visits."""
         if not face.user or (id_ := self.book.faces.visitor(tenant, face)) == face.faceid:
             return face, held
-        held = self.book.face_visits.read(tenant, id_, *visit) if visit else None
+        held = self.book.face_visits.read_face(tenant, id_, *visit) if visit else None
         visitor = held.face if held else None if visit else self.book.faces.find(tenant, id_)
         if visitor is None:
             raise GalleryMoved
         return visitor, held
 
-    def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
+    def _list_recent_sightings(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
         """Yield what the camera's captures of the same visit surely show."""
         at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
         low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
@@ -293,13 +295,13 @@ def _reaching(answer: SearchAnswer, decides: OperatingPoint) -> SearchAnswer:
     )
 
 
-def _said(model: str, found: Recognised) -> Mapping[str, Any]:
+def _describe_decision(model: str, found: Recognised) -> Mapping[str, Any]:
     """Describe a decision for the audit."""
     face = {} if found.face is None else {"face": found.face.faceid}
     return {**face, "model": model, **decision_said(found.decision)}
 
 
-def searched(camera: Camera) -> list[str] | None:
+def list_searched_groups(camera: Camera) -> list[str] | None:
     """Return the ids of the groups that a camera searches; None: all.
 
     They include the default groups, so that the camera finds the strangers that it made and those promoted since.
@@ -329,11 +331,11 @@ class Negatives(UseCase):
         return list(self._of_id(tenant, face.faceid)) if face.negatives else []
 
     def _of_id(self, tenant: str, faceid: str) -> Iterator[Negative]:
-        return map(_negative_from, self._stored(tenant, keys.negatives_range(faceid)))
+        return map(_negative_from, self._list_items(tenant, keys.negatives_range(faceid)))
 
     def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
         """Yield (faceid, negative) for all negatives of the tenant."""
-        for item in self._stored(tenant):
+        for item in self._list_items(tenant):
             yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
 
     def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
@@ -350,7 +352,7 @@ class Negatives(UseCase):
         """Return the actions that delete the face's negatives, for the transaction that deletes the face."""
         return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face)]
 
-    def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
+    def make_put(self, tenant: str, faceid: str, negative: Negative) -> Action:
         """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
         place = {"tenant": tenant, "id": keys.negative(faceid, negative.sighting_id)}
         return Put(keys.NEGATIVES, {**place, **_NEGATIVE.write(negative)})
@@ -359,7 +361,7 @@ class Negatives(UseCase):
         """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
-    def _stored(self, tenant: str, between: Bounds = (None, None)) -> Iterator[Item]:
+    def _list_items(self, tenant: str, between: Bounds = (None, None)) -> Iterator[Item]:
         return every(self.book.items, keys.NEGATIVES, tenant, between=between)
 
 

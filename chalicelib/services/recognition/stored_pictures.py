@@ -25,7 +25,7 @@ class StoredPictures(Struct):
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
 
-    def read(self, tenant: Tenant, bucket: str, key: str, version: str | None = None) -> bytes | None:
+    def read_picture(self, tenant: Tenant, bucket: str, key: str, version: str | None = None) -> bytes | None:
         """Return an object's bytes; None if it is not allowed, not there or cannot be read: nobody can tell which.
 
         A tenant without buckets is answered at once: there is nothing to hide from it. Raises Unusable over MOST_BYTES.
@@ -34,7 +34,7 @@ class StoredPictures(Struct):
             return None
         began = self.monotonic()
         if bucket not in self.own and allows(tenant.picture_buckets, bucket, key):
-            found = self.objects().read(bucket, key, version, MOST_BYTES)
+            found = self.objects().read_object(bucket, key, version, MOST_BYTES)
             if found is not None:
                 return found
         self.sleep(FAILS_AFTER_S - (self.monotonic() - began) % FAILS_AFTER_S)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
 from chalicelib.core.acts import decision_said
-from chalicelib.core.decision import is_match, judged, judged_score, similarity
+from chalicelib.core.decision import fit_similarity, is_match, judged_score, similarity
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import Comparison, Probe, SeenPicture
 from chalicelib.core.templates import canonical, of_model, template_of, vector
-from chalicelib.core.values import known
+from chalicelib.core.values import omit_none
 from chalicelib.services.recognition.face_analysis import probes_of
 from chalicelib.services.rooms import UseCase
 
@@ -38,7 +38,7 @@ class Verification(UseCase):
         Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
         """
         own = template_of(self.book.faces.get(tenant, faceid), tenant.model)
-        return self._judged(tenant, [self._largest(tenant, picture, rules, "the picture")], own, faceid)
+        return self._judge_probe(tenant, [self._largest(tenant, picture, rules, "the picture")], own, faceid)
 
     def with_picture(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
         """Compare the largest faces of two pictures. Raises Unusable if a picture cannot be read or shows no face."""
@@ -46,7 +46,7 @@ class Verification(UseCase):
             self._largest(tenant, picture, rules, "the picture"),
             self._largest(tenant, other, rules, "the other picture"),
         ]
-        return self._judged(tenant, probes, canonical(tenant.model, probes[1].vector))
+        return self._judge_probe(tenant, probes, canonical(tenant.model, probes[1].vector))
 
     def similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
         """Return how similar the source's first face is to each of the target's, 0..100 (core/decision).
@@ -56,7 +56,7 @@ class Verification(UseCase):
         if not (source.model == target.model == tenant.model):
             raise WrongModel(f"tenant {tenant.name!r} is searched with another model by now: send the request again")
         pairs = [
-            self._compared(
+            self._compare_pair(
                 tenant,
                 source.embeddings[0],
                 canonical(target.model, other),
@@ -64,31 +64,31 @@ class Verification(UseCase):
             )
             for other, face in zip(target.embeddings, target.described.faces, strict=True)
         ]
-        acts.decided([_said(tenant.model, pair) for pair in pairs])
+        acts.report_decisions([_describe_judgement(tenant.model, pair) for pair in pairs])
         return [self._similar(tenant, pair) for pair in pairs]
 
     def similarity(
         self, tenant: Tenant, one: NDArray[np.float32], other: Template, qualities: Sequence[float | None]
     ) -> float:
         """Return how similar two templates of the tenant's model are, as `similarities` does."""
-        return self._similar(tenant, self._compared(tenant, one, other, qualities))
+        return self._similar(tenant, self._compare_pair(tenant, one, other, qualities))
 
     def _similar(self, tenant: Tenant, pair: _Compared) -> float:
         point = self.book.tenant_vision.decides(tenant)
-        return judged(similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
+        return fit_similarity(similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
 
-    def restricted(self, tenant: Tenant, probe: Probe) -> str | None:
+    def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
-        faces = self.book.faces.restricted(tenant)
+        faces = self.book.faces.list_restricted(tenant)
         own = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
         found: list[tuple[float, str]] = []
         for face, template in own:
             qualities = (probe.quality.total, face.estimates.quality)
-            pair = self._compared(tenant, probe.vector, template, qualities, size=len(own))
+            pair = self._compare_pair(tenant, probe.vector, template, qualities, size=len(own))
             found += [(pair.score, face.faceid)] if pair.match else []
         return max(found)[1] if found else None
 
-    def _compared(
+    def _compare_pair(
         self,
         tenant: Tenant,
         one: NDArray[np.float32],
@@ -115,16 +115,18 @@ class Verification(UseCase):
             raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
         return probes[0]
 
-    def _judged(self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None) -> Comparison:
+    def _judge_probe(
+        self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None
+    ) -> Comparison:
         """Judge the first probe's score with a template, as a search does."""
-        pair = self._compared(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
+        pair = self._compare_pair(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
         is_fit = not any(probe.spoof for probe in probes)
         pair = pair._replace(match=pair.match and is_fit)
-        acts.decided([{**known({"face": faceid}), **_said(tenant.model, pair)}])
+        acts.report_decisions([{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}])
         fmr = self.book.tenant_vision.of(tenant.model).impostor_curve.fmr_at(pair.judged)
         return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 
-def _said(model: str, pair: _Compared) -> dict[str, Any]:
+def _describe_judgement(model: str, pair: _Compared) -> dict[str, Any]:
     """Describe a judgement for the audit."""
     return {"model": model, "match": pair.match, **decision_said(Decision(pair.score, pair.threshold, 1))}

@@ -20,7 +20,7 @@ from chalicelib.core.values import moment
 from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.faces import face_deletes
-from chalicelib.services.recognition.recognition import CANDIDATES, searched
+from chalicelib.services.recognition.recognition import CANDIDATES, list_searched_groups
 from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class SightingSearch:
         one, seen = self.sighted, self.sighted.seen
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
         (found,) = self.book.recognition.of(
-            one.tenant, probes, group_ids=searched(one.camera), besides=one.not_face, visit=visit
+            one.tenant, probes, group_ids=list_searched_groups(one.camera), besides=one.not_face, visit=visit
         )
         if one.instead is not None:
             found = replace(found, face=None)
@@ -80,7 +80,7 @@ class SightingSearch:
 class Contexts(UseCase):
     """The reader of contexts."""
 
-    def read(self, one: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
+    def read_context(self, one: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
         """Find the sighting's face, and read what the sighting may change.
 
         `new`: the face that is made if nobody is found, without number and pictures. Raises GalleryMoved if the face is
@@ -114,7 +114,7 @@ class Contexts(UseCase):
         Raises GalleryMoved if the face is gone.
         """
         held, decision = (found.held, found.decision) if found else (None, None)
-        held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
+        held = held or self.book.face_visits.read_face(one.tenant, faceid, one.at_ms)
         if held is None:
             raise GalleryMoved
         vision = self.book.tenant_vision.of(one.seen.template.model)
@@ -124,7 +124,7 @@ class Contexts(UseCase):
         if one.is_uncertain(decision) and not one.near:
             nearest = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
             one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest))
-        return self._completed(Context(one, held, plan_of(one, held), decision, judge=judge))
+        return self._complete_context(Context(one, held, plan_of(one, held), decision, judge=judge))
 
     def _read_new(
         self, one: OpenSighting, new: Face, groups: DefaultGroups, decision: Decision | None
@@ -133,13 +133,13 @@ class Contexts(UseCase):
         held = FaceVisits(replace(new, number=groups.numbered + 1), Visits(), groups, groups.stranger)
         context = Context(one, held, plan_of(one, held), decision, is_new=True)
         if not context.has_room:
-            evicted = self._evicted(one.tenant, groups.stranger, one.not_face)
+            evicted = self._choose_evicted(one.tenant, groups.stranger, one.not_face)
             if evicted is None:
                 return Nobody(one, "the group of strangers is full, and nobody could go for it")
             context = replace(context, evicted=evicted)
-        return self._completed(context)
+        return self._complete_context(context)
 
-    def _completed(self, context: Context) -> Context:
+    def _complete_context(self, context: Context) -> Context:
         """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
         one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
         between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
@@ -152,7 +152,7 @@ class Contexts(UseCase):
         )
         return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
 
-    def _evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted | None:
+    def _choose_evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted | None:
         """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
 
         Nor one that is held, whose observations move, or with whom more goes than one transaction has room for. None:

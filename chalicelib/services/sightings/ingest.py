@@ -89,17 +89,17 @@ class Ingest(UseCase):
                 if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
                     self.book.captures.redrive.send(*place)
                 elif sent_again or receive_count > 1:
-                    self._counted(*place)
+                    self._attempt_capture(*place)
                 else:
                     self.capture(*place)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
 
-    def _counted(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
+    def _attempt_capture(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
         """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
         picture, which parks the capture instead."""
         if not self.book.captures.redrive.begin(tenant_name, camera_id, capture_id):
-            tenant = self.book.tenants.named(tenant_name)
+            tenant = self.book.tenants.get_by_name(tenant_name)
             capture = self.book.captures.get(tenant, camera_id, capture_id)
             self.book.captures.kept.forget(tenant, capture)
             return
@@ -122,7 +122,7 @@ class Ingest(UseCase):
                 partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
             )
             try:
-                with acts.begun(act):
+                with acts.begin_act(act):
                     tenant, capture = self._as_it_is(tenant_name, camera_id, capture_id, picture)
             except WrongModel:
                 continue
@@ -151,22 +151,22 @@ class Ingest(UseCase):
         )
         if of_tenant is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        tenant, capture = self.book.tenants.opened(of_tenant), capture_from(item)
+        tenant, capture = self.book.tenants.open_tenant(of_tenant), capture_from(item)
         picture = None if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED) else awaited()
         if picture is None:
             return tenant, capture
         try:
             camera = camera_of(capture, of_camera)
-            return tenant, _measured(self._resolve(tenant, camera, capture, item, picture))
+            return tenant, _count_outcomes(self._resolve(tenant, camera, capture, item, picture))
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
         if AGAIN in item:
             again = open_correction(tenant, camera, capture, item, self.book.clock.now())
-            reading = self._read(tenant, picture, [again.seen])
+            reading = self._make_reading(tenant, picture, [again.seen])
             return self._resolve_face(replace(again, seen=reading.faces[0]), reading)
-        reading = self._read(tenant, picture, detected_faces(item))
+        reading = self._make_reading(tenant, picture, detected_faces(item))
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             capture = replace(capture, state=CaptureState.RESOLVED)
@@ -189,7 +189,7 @@ class Ingest(UseCase):
             capture = self._resolve_face(open_sighting, reading)
         return capture
 
-    def _read(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
+    def _make_reading(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
         return Reading(self.book.tenant_vision.of(tenant.model), tenant, picture, faces)
 
     def _resolve_face(self, one: OpenSighting, reading: Reading) -> Capture:
@@ -201,7 +201,7 @@ class Ingest(UseCase):
         new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
         for _ in attempts():
             try:
-                context = self.book.sightings.contexts.read(one, search, new)
+                context = self.book.sightings.contexts.read_context(one, search, new)
                 if isinstance(context, Nobody):
                     return self._write_nobody(context)
                 if context.is_new:
@@ -244,7 +244,7 @@ class Ingest(UseCase):
         """
         tenant = outcome.context.sighted.tenant.name
         with self._stored_pictures(outcome, crop) as pictures:
-            held, renamed = self.book.face_visits.renamed(tenant, outcome.context.held, outcome.renamed)
+            held, renamed = self.book.face_visits.write_surplus_changes(tenant, outcome.context.held, outcome.renamed)
             change = known_change(outcome, replace(outcome.face, pictures=pictures), held, renamed)
             change = self._add_entry(outcome, change)
             self.book.writer.save(tenant, change)
@@ -308,9 +308,9 @@ class Ingest(UseCase):
             return
         # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
         jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
-        stored = self.book.face_pictures.kept(outcome.context.sighted.tenant, before, new, jpeg)
+        stored = self.book.face_pictures.write_picture(outcome.context.sighted.tenant, before, new, jpeg)
         pictures = tuple(stored if one is new else one for one in pictures)
-        with self.book.face_pictures.replaced(before.picture_keys, [one.key for one in pictures if one.key]):
+        with self.book.face_pictures.replace_pictures(before.picture_keys, [one.key for one in pictures if one.key]):
             yield pictures
 
     def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
@@ -333,7 +333,7 @@ _OUTCOMES = {
 }
 
 
-def _measured(capture: Capture) -> Capture:
+def _count_outcomes(capture: Capture) -> Capture:
     telemetry.count(CAPTURES_RESOLVED, *(_OUTCOMES[one.resolution] for one in capture.sightings))
     return capture
 

@@ -31,7 +31,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.grounds import require_record
 from chalicelib.core.hold import require_kept
-from chalicelib.core.items import Changed, attempts, retried, write_unless_changed
+from chalicelib.core.items import Changed, attempts, retry_if_changed, write_unless_changed
 from chalicelib.core.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.core.names import face_name
 from chalicelib.core.observations import ChangedObservation, Observation
@@ -39,9 +39,9 @@ from chalicelib.core.ports import Action, Check, Item, Update, equals
 from chalicelib.core.records.captures import AGAIN, capture_from, seen_item
 from chalicelib.core.records.observations import review_delete
 from chalicelib.core.sighting import Gift, Rejected
-from chalicelib.core.templates import given, without
-from chalicelib.core.values import known, milliseconds, photo_id
-from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, misnamed, without_sighting
+from chalicelib.core.templates import list_given_pictures, without
+from chalicelib.core.values import milliseconds, omit_none, photo_id
+from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, apply_plan, rename_sightings, without_sighting
 from chalicelib.services.captures.captures import not_found
 from chalicelib.services.commit import Change, face_change
 from chalicelib.services.enrolment.enrolment import FaceChanges
@@ -98,7 +98,7 @@ class Rejection(UseCase):
             self.book.faces.get(tenant, other)
         seen: SeenFace | None = None
         for _ in attempts():
-            held = self.book.face_visits.read(tenant, faceid)
+            held = self.book.face_visits.read_face(tenant, faceid)
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             require_kept(held.face)
@@ -113,8 +113,8 @@ class Rejection(UseCase):
                 continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
-                seen = self.book.captures.sighted(tenant, found.capture.camera_id, found.capture.id, box).seen
-            left = partial(_left, seen=seen, photo=photo_id(found.capture.sha256))
+                seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
+            left = partial(_keep_own_pictures, seen=seen, photo=photo_id(found.capture.sha256))
             if left(held.face) != held.face.pictures:
                 self.book.enrolment.pictures.keep(tenant, faceid, left)
                 continue
@@ -224,13 +224,13 @@ class Rejection(UseCase):
         if observation.gap_s is not None:
             plan = self._plan(tenant, held, observation)
             visits = self.book.face_visits
-            misnamed_ones = misnamed(held.groups, plan.visits, visits.between(tenant.name, held, plan))
-            held, renamed = visits.renamed(tenant.name, held, misnamed_ones)
+            misnamed_ones = rename_sightings(held.groups, plan.visits, visits.between(tenant.name, held, plan))
+            held, renamed = visits.write_surplus_changes(tenant.name, held, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
         is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
         is_new = is_new and held.face.negatives < MAX_NEGATIVES
-        face = replace(arrived(held.face, plan), negatives=held.face.negatives + is_new)
+        face = replace(apply_plan(held.face, plan), negatives=held.face.negatives + is_new)
         negative = Negative(observation.id, (seen.template,), observation.camera)
         changed = [
             ChangedObservation(observation, None),
@@ -241,7 +241,7 @@ class Rejection(UseCase):
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
             _waiting(tenant.name, found, seen, other, instead),
             face_put(tenant, held.face, face),
-            *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
+            *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
             review_delete(tenant.name, observation.id),
             *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
             *self.book.statistics.actions(tenant.name, [], changed),
@@ -281,7 +281,7 @@ class Rejection(UseCase):
             forgotten = negatives.forgotten(tenant.name, faceid, sighting_id)
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
 
-        self.book.faces.changed(tenant, faceid, taken_back, request)
+        self.book.faces.change_face(tenant, faceid, taken_back, request)
 
     def give(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
@@ -300,30 +300,30 @@ class Rejection(UseCase):
             require_record(tenant, None)  # who it is gets a face of its own, without a record
         progress = self.book.requests.progress(tenant.name, request)
         try:
-            progress = progress or self._begun(tenant, faceid, sighting_id, gift, request)
+            progress = progress or self._begin_gift(tenant, faceid, sighting_id, gift, request)
         except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
             progress = self.book.requests.progress(tenant.name, request)
             if not progress:
                 raise
-        done = self._finished(tenant, faceid, sighting_id, progress, gift.name)
+        done = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
         if request is not None:
             record = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
         return done
 
-    def given(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+    def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
         was = progress["other"] if progress.get("merged") else faceid
         now = self.again(tenant, was, sighting_id, camera)
         return Given(now, tuple(one for _, one in progress["visit"]))
 
-    @retried(_BUSY)
-    def _begun(
+    @retry_if_changed(_BUSY)
+    def _begin_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
-        held = self.book.face_visits.read(tenant, faceid)
+        held = self.book.face_visits.read_face(tenant, faceid)
         # Without the name, which an erasure would not find: the face that gets it has no id so far.
         progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
         rejection, other = self.book.sightings.rejection, gift.other
@@ -354,10 +354,12 @@ class Rejection(UseCase):
         self.book.merges.merging.merge(tenant, other, faceid, also=record)
         return progress
 
-    def _finished(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str) -> Given:
+    def _finish_gift(
+        self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
+    ) -> Given:
         """Give the rest of a visit."""
         if progress["merged"]:
-            return self._merged(tenant, faceid, sighting_id, progress)
+            return self._finish_merge(tenant, faceid, sighting_id, progress)
         other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
         rejection = self.book.sightings.rejection
         done: dict[str, Rejected] = {}
@@ -393,7 +395,7 @@ class Rejection(UseCase):
         negatives = self.book.recognition.negatives
         return other is not None and any(negatives.of_sighting(tenant.name, other, one.id) for one in visit)
 
-    def _merged(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+    def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Finish the merge of a face into the other one, which it may be again."""
         other, ids = progress["other"], tuple(one for _, one in progress["visit"])
         self.book.merges.merging.merge(tenant, other, faceid)
@@ -420,7 +422,7 @@ def _waiting(
         "seen": seen_item(seen),
         "gap_s": observation.gap_s,
         "labels": list(observation.labels),
-        **known({"other": other, "instead": instead}),
+        **omit_none({"other": other, "instead": instead}),
     }
     old = found.capture.sightings[found.number]
     nobody = Sighting(found.number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
@@ -429,7 +431,7 @@ def _waiting(
     return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
 
 
-def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
+def _keep_own_pictures(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
     from chalicelib.core.templates import vector
 
@@ -438,7 +440,7 @@ def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
 
 def _is_by_hand(face: Face) -> bool:
     """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
-    return any(one.founded_at is None for one in given(face.pictures))
+    return any(one.founded_at is None for one in list_given_pictures(face.pictures))
 
 
 class Given(Struct, frozen=True):

@@ -30,9 +30,9 @@ from chalicelib.core.records.captures import (
     sighting_item,
 )
 from chalicelib.core.records.faces import face_puts
-from chalicelib.core.records.observations import recorded, review_item
+from chalicelib.core.records.observations import observation_actions, review_item
 from chalicelib.core.sighting import OpenSighting, Outcome
-from chalicelib.core.templates import deleted
+from chalicelib.core.templates import make_delete_entry
 from chalicelib.core.values import milliseconds, optional
 from chalicelib.core.visits import FaceVisits
 from chalicelib.core.webhooks import event_puts
@@ -76,7 +76,7 @@ def new_change(outcome: Outcome, face: Face, seq: int) -> Change:
     ]
     if evicted:
         actions += evicted.deletes
-        journal.insert(0, deleted(evicted.face))
+        journal.insert(0, make_delete_entry(evicted.face))
         counts[STRANGER] = counts.get(STRANGER, 0) - 1
     numbered = {NUMBERED: 1}  # based on the seq at which the last number was read: so each is given once
     return Change(tuple(actions), tuple(journal), counts, held.limited_groups, tenant=numbered, based_on=seq)
@@ -91,7 +91,7 @@ def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = 
     tenant = one.tenant.name
     actions: list[Action] = [
         resolution_update(one, outcome.capture),
-        *recorded(tenant, [outcome.observation], renamed, context.months, one.now),
+        *observation_actions(tenant, [outcome.observation], renamed, context.months, one.now),
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
         *event_puts(tenant, context.hooks, outcome.events, one.now),
     ]

@@ -138,9 +138,9 @@ class ArrivalBook(UseCase):
     def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
         uncertain = self.book.sightings.reviews.uncertain(tenant, span)
-        return self.book.statistics.totals(tenant, span, wanted, uncertain, partial(self._named, tenant))
+        return self.book.statistics.totals(tenant, span, wanted, uncertain, partial(self._find_present_groups, tenant))
 
-    def _named(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, str]:
+    def _find_present_groups(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, str]:
         """Return the groups of now of those strangers who have a name since."""
         return self._groups(tenant, self.book.faces.by_id(tenant, set(faceids)).values())
 
@@ -179,7 +179,7 @@ class ArrivalBook(UseCase):
             if len(found) > limit or read >= self.most_read:
                 break
             read, more = read + len(items), items[-1]["time_id"]
-            begun = [observation_from(item) for item in reading.begun(items, every_group)]
+            begun = [observation_from(item) for item in reading.list_begins(items, every_group)]
             begun = self._of_group(tenant, begun, wanted)
             if only is Only.FIRST:
                 first = self.book.statistics.firsts(tenant, [_begin_of_arrival(one) for one in begun])
@@ -206,14 +206,14 @@ class ArrivalBook(UseCase):
             return None
         first = found[-1]
         reading = _Reading(self.book.items, self.book.statistics, tenant)
-        reading.read([_begin_of_arrival(first)])
+        reading.read_visits([_begin_of_arrival(first)])
         return next(iter(self._arrivals(tenant, reading, [first])), None)
 
     def _of_group(self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter) -> list[Observation]:
         """Return those of the groups that the filter takes, as FaceArrival.group has them."""
         if wanted.group_name is None and not wanted.without:
             return begun
-        named = self._named(tenant, {one.faceid for one in begun if one.group_name == STRANGER})
+        named = self._find_present_groups(tenant, {one.faceid for one in begun if one.group_name == STRANGER})
         groups = [named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun]
         return [
             one
@@ -253,7 +253,7 @@ class _Reading:
         self._tenant = tenant
         self._visits: dict[str, Visits] = {}
 
-    def begun(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
+    def list_begins(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
         """Yield the wanted ones of these observations at which an arrival begins.
 
         They are all of their instants, newest first. Of two sightings of a face at the same time the one with the lower
@@ -263,34 +263,34 @@ class _Reading:
         first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
         taken = (begin for begin, item in first.items() if wanted.takes(row_from(item).dimensions))
         first = {begin: first[begin] for begin in taken if wanted.faceid in (None, begin[1])}
-        self.read(first)
-        untold = [begin for begin in first if self._kept(begin) is None]
+        self.read_visits(first)
+        untold = [begin for begin in first if self._find_kept_arrival(begin) is None]
         worked_out = self._worked_out(untold) if untold else set()
         for begin, item in sorted(first.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
-            kept = self._kept(begin)
+            kept = self._find_kept_arrival(begin)
             if begin in worked_out if kept is None else kept.first_ms == begin[0]:
                 yield item
 
     def whole(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Return the arrivals that begin so."""
-        kept = {begin: self._kept(begin) for begin in begins}
+        kept = {begin: self._find_kept_arrival(begin) for begin in begins}
         rest = [begin for begin, arrival in kept.items() if arrival is None]
         found = {begin: arrival for begin, arrival in kept.items() if arrival is not None}
-        return found | (self._followed(rest) if rest else {})
+        return found | (self._follow_sightings(rest) if rest else {})
 
     def place(self, begin: Begin) -> tuple[int | None, datetime | None]:
         """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
-        arrivals, kept = self._visits[begin[1]].arrivals, self._kept(begin)
+        arrivals, kept = self._visits[begin[1]].arrivals, self._find_kept_arrival(begin)
         if kept is None:
             return None, None
         place = arrivals.recent.index(kept)
         return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
-    def read(self, begins: Iterable[Begin]) -> None:
+    def read_visits(self, begins: Iterable[Begin]) -> None:
         new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].reaches(one[0])]
         self._visits |= visits_reaching(self._items, self._tenant.name, new)
 
-    def _kept(self, begin: Begin) -> Arrival | None:
+    def _find_kept_arrival(self, begin: Begin) -> Arrival | None:
         """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
         at_ms, faceid = begin
         return self._visits[faceid].arrivals.around(at_ms)
@@ -305,7 +305,7 @@ class _Reading:
             for row in rows.tolist()
         }
 
-    def _followed(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
+    def _follow_sightings(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Work out the arrivals that begin so from the sightings behind, until each has ended."""
         faceids = {faceid for _, faceid in begins}
         first_ms, days = min(at_ms for at_ms, _ in begins), 1
@@ -363,15 +363,15 @@ class Reviews(UseCase):
         """
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
-        stored = self._stored(tenant.name, between, tokens.place(token, str))
-        return tokens.filtered(stored, _id, limit, partial(self._open, tenant), _id)
+        stored = self._list_reviews(tenant.name, between, tokens.place(token, str))
+        return tokens.make_filtered_page(stored, _id, limit, partial(self._open, tenant), _id)
 
     def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""
         between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
         return {one.sighting_id for _, still in self._looked_at(tenant, between) for one in still}
 
-    def done(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+    def forget_review(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
         gone = ReviewNotFound(f"there is no review {id_[:80]!r}: it is done, or what it asked is answered")
         if not _ID.fullmatch(id_):
@@ -393,10 +393,10 @@ class Reviews(UseCase):
 
     def _looked_at(self, tenant: Tenant, between: Bounds = (None, None)) -> Iterator[tuple[list[Review], list[Review]]]:
         """Yield some reviews at once, and those of them that are not over."""
-        for some in parts(self._stored(tenant.name, between), _AT_ONCE):
+        for some in parts(self._list_reviews(tenant.name, between), _AT_ONCE):
             yield some, self._open(tenant, some)
 
-    def _stored(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
+    def _list_reviews(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
         found = every(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
         return map(review_from, found)
 
@@ -404,14 +404,14 @@ class Reviews(UseCase):
         """Return those of the reviews that are not over."""
         kept = self.book.clock.now() - timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
         young = [one for one in reviews if one.at >= kept]
-        faces = self._read(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
+        faces = self._read_items(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
         uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
         places = {one.id: keys.observation(tenant.name, milliseconds(one.at), one.sighting_id) for one in uncertain}
-        sightings = self._read(keys.OBSERVATIONS, places)
+        sightings = self._read_items(keys.OBSERVATIONS, places)
         there = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
         return [one for one in young if _is_open(one, there.get(one.id), sightings.get(one.id))]
 
-    def _read(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
+    def _read_items(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
         """Read the item of each review's place, by the review's id."""
         unique = list(dict.fromkeys(places.values()))
         held = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}

@@ -56,7 +56,7 @@ class ObservedDays(Struct, frozen=True):
         )
         return sorted(day for day in named if day in days)
 
-    def unmoved(self, days: Iterable[int]) -> list[Check]:
+    def make_late_checks(self, days: Iterable[int]) -> list[Check]:
         """Return checks that hold while the late counts of these days are as they were read (condition LATE_SAME)."""
         when: dict[str, list[Condition]] = defaultdict(list)
         for month, day in map(keys.calendar_place, days):
@@ -74,7 +74,7 @@ class Calendar:
         self._known: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
 
-    def read(self, tenant: str, days: range) -> ObservedDays:
+    def read_days(self, tenant: str, days: range) -> ObservedDays:
         """Read the months of these UTC days. Only months with observations are stored."""
         (first, _), (last, _) = keys.calendar_place(days[0]), keys.calendar_place(days[-1])
         months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last))
@@ -114,9 +114,9 @@ class Seal(Struct, frozen=True):
     """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
 
     `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
-    the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: marks of the day's faces (`marked`), if
-    read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts; None: none were stored, or
-    some are of another seal.
+    the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: marks of the day's faces
+    (`make_marks`), if read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts; None:
+    none were stored, or some are of another seal.
     """
 
     day: int
@@ -141,7 +141,7 @@ class Seal(Struct, frozen=True):
         A seal that was made while a clock was ahead is not valid either.
         """
         pieces = local.pieces_of(self.day)
-        unmoved = self.pieces == pieces and self.late == observed.late(touched(pieces))
+        unmoved = self.pieces == pieces and self.late == observed.late(utc_days_of(pieces))
         return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
 
     def was_ahead(self, now: datetime) -> bool:
@@ -149,7 +149,7 @@ class Seal(Struct, frozen=True):
         return self.sealed_at_ms > milliseconds(now)
 
 
-def marked(faceids: Iterable[str]) -> bytes | None:
+def make_marks(faceids: Iterable[str]) -> bytes | None:
     """Return two bytes for each of a day's faces; None if they are too many to be read with each seal."""
     marks = sorted({_mark(faceid) for faceid in faceids})
     return b"".join(marks) if len(marks) <= _MARKED else None
@@ -167,7 +167,7 @@ def _marks(faces: bytes) -> set[bytes]:
     return {faces[at : at + 2] for at in range(0, len(faces), 2)}
 
 
-def touched(pieces: Sequence[Piece]) -> range:
+def utc_days_of(pieces: Sequence[Piece]) -> range:
     """Return the UTC days that a local day touches."""
     return Span(pieces[0].first_ms, pieces[-1].last_ms).utc_days if pieces else range(0)
 

@@ -36,8 +36,8 @@ from chalicelib.services.statistics.calendar import (
     MAX_CHUNKS,
     ObservedDays,
     Seal,
-    marked,
-    touched,
+    make_marks,
+    utc_days_of,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class DayReader(UseCase):
         """
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
-        observed = self.book.statistics.calendar.read(tenant.name, around)
+        observed = self.book.statistics.calendar.read_days(tenant.name, around)
         local = LocalTime(tenant.time_zone)
         found: set[int] = set()
         for day in observed.within(days):
@@ -137,7 +137,7 @@ class ObservedSpan(Struct):
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
             for batch in parts(days, _AT_ONCE):
                 for day, data in zip(batch, fetchers.map(self._object, batch), strict=True):
-                    yield day, self._decoded(day, data)
+                    yield day, self._decode_day(day, data)
 
     def _sealed_counts(self, day: int) -> CountsByHour | None:
         """Return the day's counts from its seal.
@@ -151,20 +151,20 @@ class ObservedSpan(Struct):
             return None
         if not self.wanted.by_labels and self.split in (None, Split.KIND):
             kinds = {kind: by_hour for kind, by_hour in seal.by_kind.items() if self.wanted.kind in (None, kind)}
-            return _summed((kind if self.split else "", by_hour) for kind, by_hour in kinds.items())
+            return _sum_counts((kind if self.split else "", by_hour) for kind, by_hour in kinds.items())
         if seal.label_chunks is None:
             return None
         try:
             counts = [codec.decode_counts(chunk).by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
         except DamagedData:
             return None
-        return _summed(entry for one in counts for entry in one.items())
+        return _sum_counts(entry for one in counts for entry in one.items())
 
     def _object(self, day: int) -> bytes | None:
         seal = self.seals.get(day)
         return None if seal is None or seal.columns_key is None else self.blobs.get(seal.columns_key)
 
-    def _decoded(self, day: int, data: bytes | None) -> Columns:
+    def _decode_day(self, day: int, data: bytes | None) -> Columns:
         """Decode the day's object. If it is missing (the day was just sealed again) or damaged, read the raw ones."""
         seal = self.seals.get(day)
         if seal is not None and seal.columns_key is None:
@@ -200,18 +200,18 @@ class ObservedSpan(Struct):
         for place, (day, columns) in enumerate(self.columns(self.days)):
             held[day] = columns
             seen = presence.sightings(day, columns)
-            seen = seen if left is None else left.joined(seen)
+            seen = seen if left is None else left.join_with(seen)
             following = self.days[place + 1 : place + 2]
             whole_ms = min((self.local.pieces_of(next_)[0].first_ms for next_ in following), default=None)
             now = seen.at_ms < whole_ms if whole_ms is not None else np.ones(len(seen.at_ms), bool)
             left, told = seen.part(~now), seen.part(now)
-            begun = told.part(presence.begun(told))
+            begun = told.part(presence.mark_begins(told))
             for of_day in np.unique(begun.day).tolist():
                 yield of_day, held[of_day], np.sort(begun.row[begun.day == of_day])
             held = {of_day: held[of_day] for of_day in np.unique(left.day).tolist()}
 
 
-def _summed(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
+def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
     import numpy as np
 
     summed: dict[str, NDArray[np.int64]] = {}
@@ -258,7 +258,7 @@ class _Sightings(Struct, frozen=True):
     def part(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> _Sightings:
         return _Sightings(*(column[rows] for column in self._columns))
 
-    def joined(self, other: _Sightings) -> _Sightings:
+    def join_with(self, other: _Sightings) -> _Sightings:
         """Return both, by time."""
         import numpy as np
 
@@ -293,7 +293,7 @@ class Presence:
             at_ms, until_ms, np.array(numbers, np.int64)[columns.face[rows]], np.full(len(rows), day), rows
         )
 
-    def begun(self, seen: _Sightings) -> NDArray[np.bool_]:
+    def mark_begins(self, seen: _Sightings) -> NDArray[np.bool_]:
         """Return for each sighting whether it begins an arrival: (n,). Of two at the same time the first one does."""
         import numpy as np
 
@@ -337,7 +337,7 @@ class Sealing(UseCase):
         was ahead is deleted first.
         """
         local = LocalTime(tenant.time_zone)
-        observed = self.book.statistics.calendar.read(tenant.name, STORABLE.utc_days)
+        observed = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         whole_days = (Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed.within(STORABLE.utc_days))
         days = sorted({day for span in whole_days for day in local.days(span)})
         if not days:
@@ -357,7 +357,7 @@ class Sealing(UseCase):
         pieces = local.pieces_of(day)
         if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.book.clock.now():
             return False
-        return any(self._sealed(tenant, local, day, pieces) for _ in attempts(_TRIES))
+        return any(self._seal_day(tenant, local, day, pieces) for _ in attempts(_TRIES))
 
     def forget_other_zones(self, tenant: Tenant, before: int | None = None) -> None:
         """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them.
@@ -381,14 +381,14 @@ class Sealing(UseCase):
                 if seal.columns_key is not None:
                     self.book.storage.blobs.delete(seal.columns_key)
 
-    def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
+    def _seal_day(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
         """Read the late counts, count the raw observations, and store the seal if neither it nor they changed.
 
         Return False if they did.
         """
-        utc_days, zone = touched(pieces), tenant.time_zone
+        utc_days, zone = utc_days_of(pieces), tenant.time_zone
         old = self.book.statistics.seals.get(tenant.name, zone, day)
-        observed = self.book.statistics.calendar.read(tenant.name, utc_days)
+        observed = self.book.statistics.calendar.read_days(tenant.name, utc_days)
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
         columns = raw_columns(self.book.items, observed, local, day, span)
         hours = local.hours(columns.at_ms) - day * 24
@@ -396,20 +396,23 @@ class Sealing(UseCase):
         chunks = codec.encode_counts(counts, self.chunk_bytes)
         if len(chunks) > self.max_chunks:
             chunks = []
-        columns_key = self._stored(tenant, day, columns)
+        columns_key = self._write_columns(tenant, day, columns)
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self.book.clock.now())
         late = observed.late(utc_days)
-        faces = marked(columns.faceids)
+        faces = make_marks(columns.faceids)
         seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
-        actions = [*self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old), *observed.unmoved(utc_days)]
+        actions = [
+            *self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old),
+            *observed.make_late_checks(utc_days),
+        ]
         is_sealed = write_unless_changed(self.book.items, actions)
         left = (old.columns_key if old else None) if is_sealed else columns_key
         if left is not None:
             self.book.storage.blobs.delete(left)
         return is_sealed
 
-    def _stored(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
+    def _write_columns(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
         if not len(columns):
             return None
         data = codec.encode(columns)
@@ -463,11 +466,11 @@ class ObservationExpiry(UseCase):
         if tenant.observation_days is None:
             return []
         days = range(max(milliseconds(at) // DAY_MS - tenant.observation_days, 1))
-        return self.book.statistics.calendar.read(tenant.name, days).within(days)
+        return self.book.statistics.calendar.read_days(tenant.name, days).within(days)
 
     def _forget(self, tenant: Tenant, day: int) -> None:
         """Forget a day in one transaction with its seals, if its observations are gone, and none came meanwhile."""
-        observed = self.book.statistics.calendar.read(tenant.name, range(day, day + 1))
+        observed = self.book.statistics.calendar.read_days(tenant.name, range(day, day + 1))
         if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
             return
         (month, field), (late,) = keys.calendar_place(day), observed.late([day])

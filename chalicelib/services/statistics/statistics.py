@@ -27,7 +27,7 @@ from chalicelib.core.items import PageTokens, attempts, parts, restricted_faces,
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
 from chalicelib.core.model import REGULAR, STRANGER, Tenant
-from chalicelib.core.names import LONGEST_GROUP_NAME, composed
+from chalicelib.core.names import LONGEST_GROUP_NAME, normalise_name
 from chalicelib.core.observations import (
     EVERYTHING,
     OF_ARRIVALS,
@@ -47,8 +47,8 @@ from chalicelib.core.records.columns import UNKNOWN
 from chalicelib.core.records.observations import (
     OBSERVATION_NEW,
     days_of,
+    observation_actions,
     observation_from,
-    recorded,
     row_from,
     visits_reaching,
 )
@@ -134,7 +134,7 @@ class Statistics(UseCase):
         granularity = question.granularity
         every = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
         buckets: dict[int, dict[str, int]] = {number: {} for number in every}
-        counted = self._counted(tenant, question)
+        counted = self._count_amounts(tenant, question)
         if len(counted) > self.most_amounts and question.split is not None:
             raise InvalidInput(
                 f"these are {len(counted)} amounts, and {self.most_amounts} is the most: choose a shorter time, "
@@ -144,7 +144,7 @@ class Statistics(UseCase):
             buckets.setdefault(number, {})[value] = amount
         return [SplitBucket(time_key(granularity, number), buckets[number]) for number in sorted(buckets)]
 
-    def _counted(self, tenant: Tenant, question: Question) -> Amounts:
+    def _count_amounts(self, tenant: Tenant, question: Question) -> Amounts:
         span, wanted, split = question.span, question.wanted, question.split
         if split in OF_ARRIVALS and question.measure is not Measure.ARRIVALS:
             raise InvalidInput(f"only arrivals are split by {split}, not {question.measure}: choose measure=arrivals")
@@ -158,7 +158,7 @@ class Statistics(UseCase):
                 if split is Split.VISIT:
                     return self._by_visit(tenant, observed, question)
                 if split in (Split.STAY, Split.AGAIN):
-                    hours = {one.begin: one.hour for one in _begun(observed, span, question.wanted)}
+                    hours = {one.begin: one.hour for one in _list_begins(observed, span, question.wanted)}
                     values, granularity = self.values(tenant, [*hours], split), question.granularity
                     return Counter((bucket_of(granularity, hour), values[begin]) for begin, hour in hours.items())
                 return _arrivals(observed, question)
@@ -173,7 +173,7 @@ class Statistics(UseCase):
         """
         wanted = normal(wanted)
         of_all = replace(wanted, group_name=None)
-        begun = list(_begun(self.days.looking_back(tenant, span, of_all), span, of_all))
+        begun = list(_list_begins(self.days.looking_back(tenant, span, of_all), span, of_all))
         now = named({one.faceid for one in begun if one.group == STRANGER})
         begun = [one._replace(group=now.get(one.faceid, STRANGER)) if one.group == STRANGER else one for one in begun]
         taken = [one for one in begun if wanted.group_name in (None, one.group) and one.group not in wanted.without]
@@ -183,7 +183,7 @@ class Statistics(UseCase):
 
     def _by_visit(self, tenant: Tenant, observed: ObservedSpan, question: Question) -> Amounts:
         """Count arrivals by bucket and VisitKind."""
-        begun = list(_begun(observed, question.span, question.wanted))
+        begun = list(_list_begins(observed, question.span, question.wanted))
         first = self.firsts(tenant, [one.begin for one in begun])
 
         def kind(one: _Begun) -> VisitKind:
@@ -192,10 +192,10 @@ class Statistics(UseCase):
 
         return Counter((bucket_of(question.granularity, one.hour), kind(one)) for one in begun)
 
-    def begun(self, tenant: Tenant) -> str | None:
+    def find_first_day(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
         always = range(milliseconds(self.book.clock.now()) // DAY_MS + 2)
-        for utc_day in self.calendar.read(tenant.name, always).within(always):
+        for utc_day in self.calendar.read_days(tenant.name, always).within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
             observed = self.days.open(tenant, span, SIGHTINGS)
             for day, columns in observed.columns(observed.days):
@@ -207,7 +207,7 @@ class Statistics(UseCase):
         """Return those of these arrivals that are their faces' first."""
         first: set[Begin] = set()
         untold: set[Begin] = set()
-        for begin, arrivals, kept in self._kept(tenant, begins):
+        for begin, arrivals, kept in self._read_arrivals(tenant, begins):
             if kept is None:
                 untold.add(begin)
             elif not arrivals.folded and kept == arrivals.recent[0]:
@@ -218,7 +218,7 @@ class Statistics(UseCase):
         """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
         now_ms = milliseconds(self.book.clock.now())
         told: dict[Begin, str] = {}
-        for begin, arrivals, kept in self._kept(tenant, begins):
+        for begin, arrivals, kept in self._read_arrivals(tenant, begins):
             if kept is None:
                 told[begin] = UNKNOWN
             else:
@@ -228,9 +228,9 @@ class Statistics(UseCase):
     def actions(
         self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
-        """Return the actions that store and change observations, as `recorded` does (core/records/observations)."""
+        """Make the actions that store and change observations, by `observation_actions`, with the tenant's months."""
         months = self.calendar.months(tenant, days_of(observations, changed))
-        return recorded(tenant, observations, changed, months, self.book.clock.now())
+        return observation_actions(tenant, observations, changed, months, self.book.clock.now())
 
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
@@ -255,7 +255,9 @@ class Statistics(UseCase):
                     earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
         return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
 
-    def _kept(self, tenant: Tenant, begins: Collection[Begin]) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
+    def _read_arrivals(
+        self, tenant: Tenant, begins: Collection[Begin]
+    ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
         """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
         of_face = visits_reaching(self.book.items, tenant.name, begins)
         for begin in begins:
@@ -275,7 +277,7 @@ class Statistics(UseCase):
 
 def normal(wanted: ObservationFilter) -> ObservationFilter:
     """Return the filter with the group's name in the form in which names are stored."""
-    return replace(wanted, group_name=wanted.group_name and composed(wanted.group_name, LONGEST_GROUP_NAME))
+    return replace(wanted, group_name=wanted.group_name and normalise_name(wanted.group_name, LONGEST_GROUP_NAME))
 
 
 def _observations(observed: ObservedSpan, question: Question) -> Amounts:
@@ -513,7 +515,7 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
 NamedSince = Callable[[Collection[str]], Mapping[str, str]]
 
 
-def _begun(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:
+def _list_begins(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:
     import numpy as np
 
     for _, columns, begun in observed.arrivals_begun():

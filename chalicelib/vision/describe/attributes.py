@@ -29,7 +29,7 @@ from chalicelib.vision.detect.align import Points
 from chalicelib.vision.machine import Work
 from chalicelib.vision.packs.manifest import WHITE, Crop, CropModel, CropRole
 from chalicelib.vision.packs.session import Sessions
-from chalicelib.vision.pictures.crop import about_box, batch, brightened, cut, cut_inside
+from chalicelib.vision.pictures.crop import about_box, batch, brighten_crop, cut, cut_inside
 
 FACES = 2
 """Faces in one run, with their mirror images. In runs of 8 crops, each takes 5 % longer, because the activations no
@@ -62,7 +62,7 @@ class CropModels:
 
         def by_face(ran: list[Mapping[str, NDArray[np.float32]]]) -> list[Mapping[str, Sequence[Looks]]]:
             parts = iter(ran)
-            found = {each: _joined([next(parts) for _ in groups]) for each in runs}
+            found = {each: _join_outputs([next(parts) for _ in groups]) for each in runs}
             answers = {name: _of_role(role, found, len(faces)) for name, role in roles.items()}
             return [{name: [rows[at] for rows in each] for name, each in answers.items()} for at in range(len(faces))]
 
@@ -80,14 +80,14 @@ def _of_role(role: CropRole, found: Mapping[_Run, Mapping[str, NDArray[np.float3
     return outputs
 
 
-def _joined(parts: Sequence[Mapping[str, NDArray[np.float32]]]) -> Mapping[str, NDArray[np.float32]]:
+def _join_outputs(parts: Sequence[Mapping[str, NDArray[np.float32]]]) -> Mapping[str, NDArray[np.float32]]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _crops(image: NDArray[np.uint8], faces: Sequence[DetectedFace], crop: Crop) -> NDArray[np.float32]:
     pictures = []
     for face in faces:
-        picture = brightened(_picture(image, face, crop), crop.least_brightness)
+        picture = brighten_crop(_picture(image, face, crop), crop.least_brightness)
         pictures += [picture, picture[:, ::-1]] if crop.mirrored else [picture]
     black, white = crop.pixels
     return batch(pictures, crop.channels) * np.float32((white - black) / WHITE) + np.float32(black)

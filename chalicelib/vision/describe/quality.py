@@ -108,10 +108,10 @@ def quality(image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.ui
         "detector": between(face.score, DETECTOR_USELESS, DETECTOR_BEST),
     }
     brightness = float(_inner(grey).mean()) / 255
-    return replace(fused(factors), sharpness=factors["sharpness"], brightness=brightness)
+    return replace(combine_factors(factors), sharpness=factors["sharpness"], brightness=brightness)
 
 
-def fused(factors: Mapping[str, float]) -> Quality:
+def combine_factors(factors: Mapping[str, float]) -> Quality:
     """Multiply factors of 0..1, and name the worst of them, in words too."""
     worst = min(factors, key=lambda name: factors[name])
     return Quality(100 * math.prod(factors.values()), FLAWS[worst], 100 * factors[worst], worst)

@@ -73,7 +73,7 @@ def _direction(z: complex) -> complex:
     return z / abs(z) if abs(z) > 0 else z
 
 
-def aligned(image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int) -> NDArray[np.uint8]:
+def align_face(image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int) -> NDArray[np.uint8]:
     """Cut out the face as a (size_px, size_px, 3) picture with its landmarks at `points`; black outside `image`.
 
     A face much larger than the crop is first averaged down by a whole factor. Bilinear sampling reads only four pixels,

@@ -33,7 +33,7 @@ from chalicelib.vision.pictures.crop import (
     in_turn,
     is_plain,
     planes_of,
-    resized,
+    resize_picture,
     square_of,
 )
 
@@ -176,17 +176,17 @@ class Detector:
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces of a (height, width, 3) RGB picture, largest box first."""
         passes = [*self._passes(image), *([self._in_tiles(image)] if _is_huge(image) else [])]
-        return [_face(row) for row in self._decided(image, passes)]
+        return [_face(row) for row in self._choose_faces(image, passes)]
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find the largest face as `faces` does, and all of at least half its area, largest first."""
         finer = self._passes(image)
         passes = [next(finer)]
         alone = passes[0].alone()
-        rows = self._decided(image, passes) if len(alone) else alone
+        rows = self._choose_faces(image, passes) if len(alone) else alone
         if not (iou(rows[:1], alone) >= LOOK_IOU).any():
             passes += finer
-            rows = self._decided(image, passes)
+            rows = self._choose_faces(image, passes)
             if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
                 return self.faces(image)
         return [_face(row) for row in rows]
@@ -224,10 +224,10 @@ class Detector:
 
     def _rows(self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> NDArray[np.float32]:
         """Run the detector over the picture resized to (width, height); return the rows in its own pixels."""
-        (rows,) = self._network.rows([resized(image, size, spread)], FINE_SCORE)
-        return _scaled(surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1])
+        (rows,) = self._network.rows([resize_picture(image, size, spread)], FINE_SCORE)
+        return _scale_rows(surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1])
 
-    def _decided(self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]) -> NDArray[np.float32]:
+    def _choose_faces(self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]) -> NDArray[np.float32]:
         """Return the faces among what the passes propose: (n, 15) rows, largest first."""
         rows, sure = _proposals(passes, max(image.shape[:2]), self._role.nms_iou)
         found = suppress(self.confirm(image, rows, sure), self._role.nms_iou)
@@ -287,7 +287,7 @@ class Detector:
 
         def of_part(part: NDArray[np.float32]) -> None:
             frames = [frame_of(row, turn, size) for row in part]
-            found = self._network.rows([frame.seen(image, size) for frame in frames], LOOK_SCORE)
+            found = self._network.rows([frame.cut_planes(image, size) for frame in frames], LOOK_SCORE)
             for row, frame, inside in zip(part, frames, found, strict=True):
                 again = _again(row, frame.back(inside, size))
                 if again is not None:
@@ -301,7 +301,7 @@ def _is_huge(image: NDArray[np.uint8]) -> bool:
     return int(max(image.shape[:2])) > HUGE_PX
 
 
-def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
+def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
     """Multiply all positions and sizes in the rows."""
     scaled = rows.copy()
     scaled[:, 0:14:2] *= across
@@ -459,7 +459,7 @@ class Frame(Struct, frozen=True):
     square: Square
     turn: float
 
-    def seen(self, image: NDArray[np.uint8], size: int) -> Planes:
+    def cut_planes(self, image: NDArray[np.uint8], size: int) -> Planes:
         """Return the square's planes, `size` pixels a side; black outside the picture."""
         if self.turn:
             return planes_of(cut_turned(image, self.square, self.turn, size))

@@ -221,13 +221,13 @@ def table(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
 
 
-def read(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
     """Read the manifest and the calibration that it names. Raises ValueError that says what is wrong with it."""
     data = table(folder)
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
-    embedding = _made(EmbeddingRole, "role embedding", roles["embedding"])
+    embedding = _make_record(EmbeddingRole, "role embedding", roles["embedding"])
     calibration_file = folder / data["calibration"]
     measured = measured_of(calibration_file, embedding.model)
     if measured is None:
@@ -237,10 +237,10 @@ def read(folder: Path) -> Manifest:
         name=data["pack"],
         version=data["version"],
         licence=data["licence"],
-        files=_made(tuple[PackFile, ...], "a file", data["file"]),
-        detector=_made(DetectorRole, "role detector", roles["detector"]),
+        files=_make_record(tuple[PackFile, ...], "a file", data["file"]),
+        detector=_make_record(DetectorRole, "role detector", roles["detector"]),
         embedding=embedding,
-        quality=_made(
+        quality=_make_record(
             QualityRole, "role quality", roles.get("quality", {"size_px": first.size_px, "points": first.points})
         ),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
@@ -258,7 +258,7 @@ def _require_files(manifest: Manifest, folder: Path) -> None:
         raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}")
 
 
-def calibrated(manifest: Manifest, file: Path) -> Manifest:
+def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
     """Return the manifest with what `file` has of its model; warn and leave it as it is if there is nothing.
 
     Without a population beside it, the curve was measured with the pack's own.
@@ -279,7 +279,7 @@ def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
     """Read a role of one model, which is the table without the role's own settings, or of a list of them."""
     settings = {key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__}
     alone = {key: value for key, value in table.items() if key not in settings}
-    role = _made(CropRole, f"role {name}", settings if "model" in settings else {**settings, "model": [alone]})
+    role = _make_record(CropRole, f"role {name}", settings if "model" in settings else {**settings, "model": [alone]})
     for model in role.models:
         if sorted(model.labels) != sorted(role.labels):
             raise ValueError(
@@ -289,7 +289,7 @@ def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
     return role
 
 
-def _made(kind: type[Record], what: str, table: Any) -> Record:
+def _make_record(kind: type[Record], what: str, table: Any) -> Record:
     """Make a record from a table that has its fields' names. Raises ValueError that says what is wrong with it."""
     try:
         return convert(table, kind)

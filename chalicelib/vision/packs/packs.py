@@ -100,7 +100,7 @@ def at(models: Path | None = None, name: str | None = None) -> Pack:
         raise MissingModel(f"the model pack {folder} cannot be used: {wrong}") from error
     curve = models / folder.name / CALIBRATION if models and models != folder.parent else None
     measured = curve if curve and curve.is_file() else None
-    return Pack(_calibrated(manifest, measured) if measured else manifest, folder, measured)
+    return Pack(_apply_calibration(manifest, measured) if measured else manifest, folder, measured)
 
 
 def find(models: Path | None, name: str | None = None) -> Pack:
@@ -154,7 +154,7 @@ def _every(models: Path | None) -> Iterator[Pack]:
 
 @cache
 def _manifest(folder: Path) -> Manifest:
-    manifest = manifests.read(folder)
+    manifest = manifests.read_manifest(folder)
     if manifest.name != folder.name:
         raise ValueError(f"its manifest calls it {manifest.name}, and the folder {folder.name}")
     for name in [] if folder.parent == PACKS else names(None):
@@ -170,9 +170,9 @@ def _folder(models: Path | None, name: str) -> Path:
     raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(names(models))}")
 
 
-def _calibrated(manifest: Manifest, file: Path) -> Manifest:
+def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
     try:
-        return manifests.calibrated(manifest, file)
+        return manifests.apply_calibration(manifest, file)
     except DamagedCalibration as error:
         raise MissingModel(
             f"{error}. Move the file away, and the pack's own curve counts; `regulars calibrate` measures another"

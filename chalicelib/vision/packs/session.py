@@ -65,7 +65,7 @@ class Sessions:
     def __init__(self, pack: Pack, slots: CpuSlots | None = None) -> None:
         self._pack = pack
         self._slots = slots or CpuSlots(1)
-        self.spread, self.done = self._slots.spread, self._slots.done
+        self.spread, self.done = self._slots.spread, self._slots.do_works
         self._sessions: dict[tuple[str, int], Any] = {}
         self._arrays: dict[str, NDArray[np.float32]] = {}
         self._making = threading.Lock()

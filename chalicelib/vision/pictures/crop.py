@@ -51,20 +51,22 @@ def planes_of(image: NDArray[np.uint8]) -> Planes:
     return planes
 
 
-def resized(image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> Planes:
+def resize_picture(image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> Planes:
     """Resize a picture to (width, height) and return its planes; it is averaged first if shrunk to less than half.
 
     `spread` may do the colours side by side.
     """
     if max(size) > max(image.shape[:2]):
-        return _enlarged(image, size)
+        return _enlarge_picture(image, size)
     block = max(1, math.ceil(max(image.shape[:2]) / max(size)) - 1)
     if block > 1:
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(block))
-    return planes_of(image) if size == image.shape[1::-1] else _interpolated(image.transpose(2, 0, 1), size, spread)
+    return (
+        planes_of(image) if size == image.shape[1::-1] else _interpolate_planes(image.transpose(2, 0, 1), size, spread)
+    )
 
 
-def _interpolated(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
+def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
     session, sides = _interpolation("sides"), (1, 1, size[1], size[0])
     resized = np.empty((3, *sides[2:]), np.float32)
 
@@ -79,7 +81,7 @@ def _interpolated(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spre
     return resized
 
 
-def _enlarged(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
+def _enlarge_picture(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
     """Enlarge with Pillow: whether a face in a small picture is found depends on how Pillow rounds."""
     whole = Image.fromarray(np.ascontiguousarray(image))
     return planes_of(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
@@ -177,7 +179,7 @@ def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: i
 
 
 LARGEST_GAIN = 10.0
-"""Largest gain of `brightened`: beyond it only the camera's noise gets brighter."""
+"""Largest gain of `brighten_crop`: beyond it only the camera's noise gets brighter."""
 
 
 def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:
@@ -196,7 +198,7 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
     return padded
 
 
-def brightened(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
+def brighten_crop(crop: NDArray[np.uint8], least: float) -> NDArray[np.uint8]:
     """Brighten the (n, n, 3) crop so that the mean of its middle is `least`, if it is lower.
 
     The middle is half as wide and high as the crop. It is the face, and inside the picture even if the crop's rim is
@@ -252,18 +254,18 @@ def jpeg(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> Face
     Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller,
     and shows the one that is meant if one of the `others` is in it, too.
     """
-    picture, meant = _kept(image, box, others, dims=False)
-    small = thumbnail(picture if meant is None else _kept(image, box, others)[0])
-    data = _encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4")
+    picture, meant = _cut_kept_part(image, box, others, dims=False)
+    small = thumbnail(picture if meant is None else _cut_kept_part(image, box, others)[0])
+    data = _encode_jpeg(picture, quality=KEPT_QUALITY, subsampling="4:4:4")
     return FaceJpeg(data, small, Sides(*picture.size), meant)
 
 
-def shown(image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+def show_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
     """Encode the same part to look at: if one of the others is in it, all but the face that is meant is darker."""
-    return _encoded(_kept(image, box, others)[0], quality=KEPT_QUALITY)
+    return _encode_jpeg(_cut_kept_part(image, box, others)[0], quality=KEPT_QUALITY)
 
 
-def _kept(
+def _cut_kept_part(
     image: NDArray[np.uint8], box: Box, others: Sequence[Box], *, dims: bool = True
 ) -> tuple[Image.Image, Box | None]:
     """Cut out what is kept; if one of the others is in it, return the place of the face in it, too."""
@@ -292,7 +294,7 @@ def thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
     """Encode the picture so small that many are shown at once."""
     small = picture.copy()  # averaged by whole blocks first, it takes a quarter of the time
     small.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    return _encoded(small, quality=THUMBNAIL_QUALITY)
+    return _encode_jpeg(small, quality=THUMBNAIL_QUALITY)
 
 
 class _Jpeg(io.BytesIO):
@@ -301,7 +303,7 @@ class _Jpeg(io.BytesIO):
     name = "face.jpg"
 
 
-def _encoded(picture: Image.Image, **options: Any) -> bytes:
+def _encode_jpeg(picture: Image.Image, **options: Any) -> bytes:
     target = _Jpeg()
     picture.save(target, **options)
     return target.getvalue()
@@ -326,4 +328,4 @@ def hidden(image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
             region = picture.crop((left, top, right, bottom))
             cells = region.resize((HIDDEN_CELLS, HIDDEN_CELLS), Image.Resampling.BOX)
             picture.paste(cells.resize(region.size, Image.Resampling.BILINEAR), (left, top))
-    return _encoded(picture, quality=KEPT_QUALITY)
+    return _encode_jpeg(picture, quality=KEPT_QUALITY)

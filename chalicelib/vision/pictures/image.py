@@ -89,7 +89,7 @@ BACKGROUND = (255, 255, 255)
 """Colour behind transparent pixels, as on a page. The file's own colour there was never meant to be seen."""
 
 
-def read(data: bytes, rules: PictureRules, decoding: Room = nullcontext) -> NDArray[np.uint8]:
+def read_picture(data: bytes, rules: PictureRules, decoding: Room = nullcontext) -> NDArray[np.uint8]:
     """Decode a picture to (height, width, 3) uint8 RGB, upright.
 
     A picture of more than `rules.most_pixels` is reduced to a half, a quarter or an eighth of its sides: a JPEG while
@@ -97,7 +97,7 @@ def read(data: bytes, rules: PictureRules, decoding: Room = nullcontext) -> NDAr
     decoded, by its bytes; entered when all limits are checked. Raises Unusable if the picture cannot be used; the
     message says what was wrong and what would be right.
     """
-    with _opened(data, rules) as (picture, pixels, orientation):
+    with _open_picture(data, rules) as (picture, pixels, orientation):
         whole = picture.size
         step = _step(whole, rules)
         reduced = whole[0] // step, whole[1] // step
@@ -113,7 +113,7 @@ def read(data: bytes, rules: PictureRules, decoding: Room = nullcontext) -> NDAr
 
 def size(data: bytes, rules: PictureRules) -> tuple[int, int]:
     """Return the width and height of a picture as it is stored, but upright. No pixel is decoded. Raises Unusable."""
-    with _opened(data, rules) as (picture, _, orientation):
+    with _open_picture(data, rules) as (picture, _, orientation):
         width, height = picture.size
         return (height, width) if orientation in _ON_ITS_SIDE else (width, height)
 
@@ -123,7 +123,7 @@ _Opened = tuple[ImageFile, bytes, int]
 
 
 @contextmanager
-def _opened(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
+def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
     """Open a picture within the limits. Raises Unusable, also in place of the errors of decoders in the block."""
     file_format = _allowed_format(data, rules)
     try:

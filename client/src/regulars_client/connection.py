@@ -171,18 +171,18 @@ class Connection:
         place = self._http.base_url.join(url)
         if crop := _CROP.search(place.raw_path.decode("ascii")):
             return self._bytes(crop[0])
-        return self._tried(lambda: self._strange.get(place, follow_redirects=True)).content
+        return self._send_until_answered(lambda: self._strange.get(place, follow_redirects=True)).content
 
     def _call(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer:
-        """Send a request, as `_sent` does, and read its answer. Raises NoAnswer, WrongAnswer, and what `codes` has."""
-        return read_answer(self._sent(method, path, **sent), answer)
+        """Send a request and read its answer. Raises NoAnswer, WrongAnswer, and what `codes` has."""
+        return read_answer(self._send_request(method, path, **sent), answer)
 
     def _call_or_none(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer | None:
         """Do as `_call` does; return None for an answer without a body."""
-        response = self._sent(method, path, **sent)
+        response = self._send_request(method, path, **sent)
         return None if response.status_code == httpx.codes.NO_CONTENT else read_answer(response, answer)
 
-    def _sent(
+    def _send_request(
         self,
         method: str,
         path: str,
@@ -203,12 +203,12 @@ class Connection:
             headers["Content-Type"] = "application/json"
         sent = _query(query or {})
         request = self._http.build_request(method, path, params=sent or None, headers=headers, content=content)
-        return self._tried(lambda: self._http.send(request))
+        return self._send_until_answered(lambda: self._http.send(request))
 
     def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """Ask for what is no JSON. A signed URL to which the service points is asked without the key."""
         request = self._http.build_request("GET", path, params=_query(query or {}) or None)
-        response = self._tried(lambda: self._http.send(request))
+        response = self._send_until_answered(lambda: self._http.send(request))
         return self.fetched(response.headers["Location"]) if response.is_redirect else response.content
 
     def _pages(
@@ -220,7 +220,7 @@ class Connection:
         first = query.get("token")
         return Pages(ask, items, first if isinstance(first, str) else None)
 
-    def _tried(self, send: Any) -> httpx.Response:
+    def _send_until_answered(self, send: Any) -> httpx.Response:
         """Send until there is an answer that stands. Raises NoAnswer, ApiError."""
         try:
             for attempt in stamina.retry_context(on=self._again, attempts=None, timeout=self._patience_s, wait_max=10):
@@ -269,7 +269,7 @@ def _hint(error: Exception) -> str:
     return next((hint for fault, hint in _TLS_FAULTS.items() if fault in str(error)), "")
 
 
-def quoted(part: str) -> str:
+def quote_part(part: str) -> str:
     """Quote a part of a path: any text may be an id."""
     return quote(part, safe="")
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from regulars_client import models
-from regulars_client.connection import Connection, Pages, quoted
+from regulars_client.connection import Connection, Pages, quote_part
 from regulars_client.pictures import Picture, in_base64
 
 
@@ -117,7 +117,7 @@ class Operations(Connection):
 
     def get_camera(self, id: str) -> models.Camera:
         """Read one camera."""
-        return self._call("GET", f"/v1/cameras/{quoted(id)}", models.Camera)
+        return self._call("GET", f"/v1/cameras/{quote_part(id)}", models.Camera)
 
     def change_camera(
         self,
@@ -139,7 +139,7 @@ class Operations(Connection):
         """Change what is sent; the rest stays, labels that are not sent too."""
         return self._call(
             "PATCH",
-            f"/v1/cameras/{quoted(id)}",
+            f"/v1/cameras/{quote_part(id)}",
             models.Camera,
             body={
                 "labels": labels,
@@ -159,11 +159,13 @@ class Operations(Connection):
 
     def delete_camera(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Forget a camera; its key stops at once, its captures and sightings stay."""
-        self._call("DELETE", f"/v1/cameras/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+        self._call("DELETE", f"/v1/cameras/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
 
     def make_claim_code(self, id: str, *, idempotency_key: str | None = None) -> models.ClaimCode:
         """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key."""
-        return self._call("POST", f"/v1/cameras/{quoted(id)}/claim", models.ClaimCode, idempotency_key=idempotency_key)
+        return self._call(
+            "POST", f"/v1/cameras/{quote_part(id)}/claim", models.ClaimCode, idempotency_key=idempotency_key
+        )
 
     def send_heartbeat(
         self,
@@ -176,7 +178,7 @@ class Operations(Connection):
         """Say how the camera is; answered with its settings."""
         return self._call(
             "POST",
-            f"/v1/cameras/{quoted(id)}/heartbeat",
+            f"/v1/cameras/{quote_part(id)}/heartbeat",
             models.Camera,
             body={"status": status, "working": working},
             idempotency_key=idempotency_key,
@@ -185,22 +187,22 @@ class Operations(Connection):
     def renew_camera_key(self, id: str, *, idempotency_key: str | None = None) -> models.CameraKeyMade:
         """Make another key; the old one stops at once."""
         return self._call(
-            "POST", f"/v1/cameras/{quoted(id)}/key", models.CameraKeyMade, idempotency_key=idempotency_key
+            "POST", f"/v1/cameras/{quote_part(id)}/key", models.CameraKeyMade, idempotency_key=idempotency_key
         )
 
     def get_still(self, id: str) -> models.Still:
         """Read the last still, if it is no older than an hour. The key must see pictures."""
-        return self._call("GET", f"/v1/cameras/{quoted(id)}/still", models.Still)
+        return self._call("GET", f"/v1/cameras/{quote_part(id)}/still", models.Still)
 
     def ask_for_still(self, id: str, *, idempotency_key: str | None = None) -> models.Still:
         """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on."""
-        return self._call("POST", f"/v1/cameras/{quoted(id)}/still", models.Still, idempotency_key=idempotency_key)
+        return self._call("POST", f"/v1/cameras/{quote_part(id)}/still", models.Still, idempotency_key=idempotency_key)
 
     def give_still(self, id: str, *, picture: Picture, idempotency_key: str | None = None) -> None:
         """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it."""
         self._call(
             "PUT",
-            f"/v1/cameras/{quoted(id)}/still",
+            f"/v1/cameras/{quote_part(id)}/still",
             type(None),
             body={"picture": in_base64(picture)},
             idempotency_key=idempotency_key,
@@ -261,11 +263,11 @@ class Operations(Connection):
 
     def get_capture(self, id: str, *, camera: str | UnsetType = UNSET) -> models.Capture:
         """Read one capture, one whose picture never came too."""
-        return self._call("GET", f"/v1/captures/{quoted(id)}", models.Capture, query={"camera": camera})
+        return self._call("GET", f"/v1/captures/{quote_part(id)}", models.Capture, query={"camera": camera})
 
     def get_crop(self, id: str, n: str, *, camera: str | UnsetType = UNSET) -> bytes:
         """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are."""
-        return self._bytes(f"/v1/captures/{quoted(id)}/crops/{quoted(n)}", query={"camera": camera})
+        return self._bytes(f"/v1/captures/{quote_part(id)}/crops/{quote_part(n)}", query={"camera": camera})
 
     def redrive_capture(
         self, id: str, *, camera: str | UnsetType | None = UNSET, idempotency_key: str | None = None
@@ -273,7 +275,7 @@ class Operations(Connection):
         """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew."""
         return self._call(
             "POST",
-            f"/v1/captures/{quoted(id)}/redrive",
+            f"/v1/captures/{quote_part(id)}/redrive",
             models.Capture,
             body={"camera": camera},
             idempotency_key=idempotency_key,
@@ -281,7 +283,7 @@ class Operations(Connection):
 
     def get_thumbnail(self, id: str, *, camera: str | UnsetType = UNSET) -> bytes:
         """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are."""
-        return self._bytes(f"/v1/captures/{quoted(id)}/thumbnail", query={"camera": camera})
+        return self._bytes(f"/v1/captures/{quote_part(id)}/thumbnail", query={"camera": camera})
 
     def claim_camera(self, *, code: str, idempotency_key: str | None = None) -> models.Claimed:
         """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once."""
@@ -320,7 +322,7 @@ class Operations(Connection):
     def renew_dialect_key(self, id: str, *, idempotency_key: str | None = None) -> models.DialectKeyMade:
         """Make another App key or AppCode; clients that have the old one are refused at once."""
         return self._call(
-            "POST", f"/v1/dialects/{quoted(id)}/key", models.DialectKeyMade, idempotency_key=idempotency_key
+            "POST", f"/v1/dialects/{quote_part(id)}/key", models.DialectKeyMade, idempotency_key=idempotency_key
         )
 
     def list_duplicates(
@@ -336,7 +338,7 @@ class Operations(Connection):
 
     def finish_duplicate(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
-        self._call("POST", f"/v1/duplicates/{quoted(id)}/done", type(None), idempotency_key=idempotency_key)
+        self._call("POST", f"/v1/duplicates/{quote_part(id)}/done", type(None), idempotency_key=idempotency_key)
 
     def list_erasures(
         self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
@@ -348,13 +350,15 @@ class Operations(Connection):
 
     def get_erasure(self, id: str) -> models.Erasure:
         """Read how far an erasure is, and its receipt once it is done."""
-        return self._call("GET", f"/v1/erasures/{quoted(id)}", models.Erasure)
+        return self._call("GET", f"/v1/erasures/{quote_part(id)}", models.Erasure)
 
     def get_receipt_page(
         self, id: str, *, language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET
     ) -> models.ReceiptPage:
         """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it."""
-        return self._call("GET", f"/v1/erasures/{quoted(id)}/page", models.ReceiptPage, query={"language": language})
+        return self._call(
+            "GET", f"/v1/erasures/{quote_part(id)}/page", models.ReceiptPage, query={"language": language}
+        )
 
     def begin_export(self, *, idempotency_key: str | None = None) -> None:
         """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that."""
@@ -457,7 +461,7 @@ class Operations(Connection):
 
     def get_face(self, id: str) -> models.Face:
         """Read one enrolled face."""
-        return self._call("GET", f"/v1/faces/{quoted(id)}", models.Face)
+        return self._call("GET", f"/v1/faces/{quote_part(id)}", models.Face)
 
     def change_face(
         self,
@@ -476,7 +480,7 @@ class Operations(Connection):
         """Change what is sent; the rest stays."""
         return self._call(
             "PATCH",
-            f"/v1/faces/{quoted(id)}",
+            f"/v1/faces/{quote_part(id)}",
             models.Face,
             body={
                 "name": name,
@@ -503,7 +507,7 @@ class Operations(Connection):
         """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics."""
         return self._call_or_none(
             "DELETE",
-            f"/v1/faces/{quoted(id)}",
+            f"/v1/faces/{quote_part(id)}",
             models.Erased,
             query={"erase": erase, "former": former, "whole": whole},
             idempotency_key=idempotency_key,
@@ -511,7 +515,7 @@ class Operations(Connection):
 
     def get_consent(self, id: str) -> models.Consent:
         """Read a face's record of consent."""
-        return self._call("GET", f"/v1/faces/{quoted(id)}/consent", models.Consent)
+        return self._call("GET", f"/v1/faces/{quote_part(id)}/consent", models.Consent)
 
     def set_consent(
         self,
@@ -526,7 +530,7 @@ class Operations(Connection):
         """Write down on what basis a face is in the book, in place of what was written before."""
         return self._call(
             "PUT",
-            f"/v1/faces/{quoted(id)}/consent",
+            f"/v1/faces/{quote_part(id)}/consent",
             models.Consent,
             body={"basis": basis, "given_at": given_at, "evidence": evidence, "expires_at": expires_at},
             idempotency_key=idempotency_key,
@@ -534,19 +538,22 @@ class Operations(Connection):
 
     def withdraw_consent(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Take a face's record away. No undo of a merge brings it back."""
-        self._call("DELETE", f"/v1/faces/{quoted(id)}/consent", type(None), idempotency_key=idempotency_key)
+        self._call("DELETE", f"/v1/faces/{quote_part(id)}/consent", type(None), idempotency_key=idempotency_key)
 
     def get_everything(
         self, id: str, *, language: Literal["en", "zh"] | UnsetType = UNSET, part: str | UnsetType = UNSET
     ) -> models.Everything:
         """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures."""
         return self._call(
-            "GET", f"/v1/faces/{quoted(id)}/everything", models.Everything, query={"language": language, "part": part}
+            "GET",
+            f"/v1/faces/{quote_part(id)}/everything",
+            models.Everything,
+            query={"language": language, "part": part},
         )
 
     def get_hold(self, id: str) -> models.Hold:
         """Read whether a face is under legal hold."""
-        return self._call("GET", f"/v1/faces/{quoted(id)}/hold", models.Hold)
+        return self._call("GET", f"/v1/faces/{quote_part(id)}/hold", models.Hold)
 
     def change_hold(
         self,
@@ -560,7 +567,7 @@ class Operations(Connection):
         """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`)."""
         return self._call(
             "PUT",
-            f"/v1/faces/{quoted(id)}/hold",
+            f"/v1/faces/{quote_part(id)}/hold",
             models.Hold,
             body={"held": held, "reason": reason, "whole": whole},
             idempotency_key=idempotency_key,
@@ -570,7 +577,7 @@ class Operations(Connection):
         """Merge two faces that are one person; the face of the path absorbs the other one."""
         return self._call(
             "POST",
-            f"/v1/faces/{quoted(id)}/merge",
+            f"/v1/faces/{quote_part(id)}/merge",
             models.Merged,
             body={"other": other},
             idempotency_key=idempotency_key,
@@ -578,7 +585,7 @@ class Operations(Connection):
 
     def list_pictures(self, id: str) -> models.Pictures:
         """List the pictures of the face, the portrait first, then as they were added."""
-        return self._call("GET", f"/v1/faces/{quoted(id)}/pictures", models.Pictures)
+        return self._call("GET", f"/v1/faces/{quote_part(id)}/pictures", models.Pictures)
 
     def add_picture(
         self,
@@ -592,7 +599,7 @@ class Operations(Connection):
         """Have the face be known by one more photo of the person; it is found by the mean of eight at most."""
         return self._call(
             "POST",
-            f"/v1/faces/{quoted(id)}/pictures",
+            f"/v1/faces/{quote_part(id)}/pictures",
             models.Picture,
             body={
                 "picture": UNSET if isinstance(picture, UnsetType) else in_base64(picture),
@@ -605,27 +612,30 @@ class Operations(Connection):
     def delete_picture(self, id: str, picture: str, *, idempotency_key: str | None = None) -> None:
         """Forget one picture and its templates; the face is found by the mean of the others."""
         self._call(
-            "DELETE", f"/v1/faces/{quoted(id)}/pictures/{quoted(picture)}", type(None), idempotency_key=idempotency_key
+            "DELETE",
+            f"/v1/faces/{quote_part(id)}/pictures/{quote_part(picture)}",
+            type(None),
+            idempotency_key=idempotency_key,
         )
 
     def list_rejections(self, id: str) -> Pages[models.Rejections, models.Rejection]:
         """List the sightings that were rejected for the face, newest first."""
         return self._pages(
-            f"/v1/faces/{quoted(id)}/rejections", models.Rejections, lambda page: page.rejections, query={}
+            f"/v1/faces/{quote_part(id)}/rejections", models.Rejections, lambda page: page.rejections, query={}
         )
 
     def delete_rejection(self, id: str, sighting: str, *, idempotency_key: str | None = None) -> None:
         """Take a rejection back: pictures like this one may be the face again."""
         self._call(
             "DELETE",
-            f"/v1/faces/{quoted(id)}/rejections/{quoted(sighting)}",
+            f"/v1/faces/{quote_part(id)}/rejections/{quote_part(sighting)}",
             type(None),
             idempotency_key=idempotency_key,
         )
 
     def get_restriction(self, id: str) -> models.Restriction:
         """Read whether a face is restricted."""
-        return self._call("GET", f"/v1/faces/{quoted(id)}/restriction", models.Restriction)
+        return self._call("GET", f"/v1/faces/{quote_part(id)}/restriction", models.Restriction)
 
     def change_restriction(
         self,
@@ -639,7 +649,7 @@ class Operations(Connection):
         """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18."""
         return self._call(
             "PUT",
-            f"/v1/faces/{quoted(id)}/restriction",
+            f"/v1/faces/{quote_part(id)}/restriction",
             models.Restriction,
             body={"restricted": restricted, "reason": reason, "whole": whole},
             idempotency_key=idempotency_key,
@@ -650,7 +660,7 @@ class Operations(Connection):
     ) -> Pages[models.SightingsPage, models.FaceSighting]:
         """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
         return self._pages(
-            f"/v1/faces/{quoted(id)}/sightings",
+            f"/v1/faces/{quote_part(id)}/sightings",
             models.SightingsPage,
             lambda page: page.sightings,
             query={"limit": limit, "token": token},
@@ -671,7 +681,7 @@ class Operations(Connection):
         """Say "not this person": the sighting leaves the face, and is resolved anew without it."""
         return self._call(
             "POST",
-            f"/v1/faces/{quoted(id)}/sightings/{quoted(sighting)}/reject",
+            f"/v1/faces/{quote_part(id)}/sightings/{quote_part(sighting)}/reject",
             models.Rejected,
             body={"other": other, "instead": instead, "name": name, "visit": visit, "only": only},
             idempotency_key=idempotency_key,
@@ -682,7 +692,10 @@ class Operations(Connection):
     ) -> models.SimilarFaces:
         """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
         return self._call(
-            "GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit, "sighting": sighting}
+            "GET",
+            f"/v1/faces/{quote_part(id)}/similar",
+            models.SimilarFaces,
+            query={"limit": limit, "sighting": sighting},
         )
 
     def get_fleet(self) -> models.Fleet:
@@ -719,7 +732,7 @@ class Operations(Connection):
 
     def get_group(self, id: str) -> models.Group:
         """Read one group, by its id."""
-        return self._call("GET", f"/v1/groups/{quoted(id)}", models.Group)
+        return self._call("GET", f"/v1/groups/{quote_part(id)}", models.Group)
 
     def change_group(
         self,
@@ -738,7 +751,7 @@ class Operations(Connection):
         """Change what is sent; the rest stays."""
         return self._call(
             "PATCH",
-            f"/v1/groups/{quoted(id)}",
+            f"/v1/groups/{quote_part(id)}",
             models.Group,
             body={
                 "name": name,
@@ -755,7 +768,7 @@ class Operations(Connection):
 
     def delete_group(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
-        self._call("DELETE", f"/v1/groups/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+        self._call("DELETE", f"/v1/groups/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
 
     def list_holds(self) -> Pages[models.Holds, models.Hold]:
         """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
@@ -802,7 +815,7 @@ class Operations(Connection):
 
     def get_hook(self, id: str) -> models.Hook:
         """Read one hook."""
-        return self._call("GET", f"/v1/hooks/{quoted(id)}", models.Hook)
+        return self._call("GET", f"/v1/hooks/{quote_part(id)}", models.Hook)
 
     def change_hook(
         self,
@@ -826,7 +839,7 @@ class Operations(Connection):
         """Change what is sent; the rest stays."""
         return self._call(
             "PATCH",
-            f"/v1/hooks/{quoted(id)}",
+            f"/v1/hooks/{quote_part(id)}",
             models.Hook,
             body={
                 "events": events,
@@ -842,13 +855,13 @@ class Operations(Connection):
 
     def delete_hook(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Forget a hook with all that waits for it."""
-        self._call("DELETE", f"/v1/hooks/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+        self._call("DELETE", f"/v1/hooks/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
 
     def acknowledge(self, id: str, *, ids: list[str], idempotency_key: str | None = None) -> models.Acknowledged:
         """Take events out of a mailbox."""
         return self._call(
             "POST",
-            f"/v1/hooks/{quoted(id)}/ack",
+            f"/v1/hooks/{quote_part(id)}/ack",
             models.Acknowledged,
             body={"ids": ids},
             idempotency_key=idempotency_key,
@@ -864,7 +877,7 @@ class Operations(Connection):
     ) -> Pages[models.DeliveriesPage, models.Delivery]:
         """List what could not be delivered, or is still to be; what was delivered is gone."""
         return self._pages(
-            f"/v1/hooks/{quoted(id)}/deliveries",
+            f"/v1/hooks/{quote_part(id)}/deliveries",
             models.DeliveriesPage,
             lambda page: page.deliveries,
             query={"state": state, "limit": limit, "token": token},
@@ -873,18 +886,18 @@ class Operations(Connection):
     def redeliver(self, id: str, *, idempotency_key: str | None = None) -> models.Redelivered:
         """Send again what is parked, and now what waits."""
         return self._call(
-            "POST", f"/v1/hooks/{quoted(id)}/redeliver", models.Redelivered, idempotency_key=idempotency_key
+            "POST", f"/v1/hooks/{quote_part(id)}/redeliver", models.Redelivered, idempotency_key=idempotency_key
         )
 
     def renew_hook_secret(self, id: str, *, idempotency_key: str | None = None) -> models.HookSecretMade:
         """Make another secret; the old one signs nothing any more."""
         return self._call(
-            "POST", f"/v1/hooks/{quoted(id)}/secret", models.HookSecretMade, idempotency_key=idempotency_key
+            "POST", f"/v1/hooks/{quote_part(id)}/secret", models.HookSecretMade, idempotency_key=idempotency_key
         )
 
     def test_hook(self, id: str, *, idempotency_key: str | None = None) -> models.TestSent:
         """Send the hook an event of kind `test`, whatever its filters are."""
-        return self._call("POST", f"/v1/hooks/{quoted(id)}/test", models.TestSent, idempotency_key=idempotency_key)
+        return self._call("POST", f"/v1/hooks/{quote_part(id)}/test", models.TestSent, idempotency_key=idempotency_key)
 
     def identify(
         self,
@@ -939,7 +952,7 @@ class Operations(Connection):
         """Change what is sent; it holds from the key's next request on."""
         return self._call(
             "PATCH",
-            f"/v1/keys/{quoted(id)}",
+            f"/v1/keys/{quote_part(id)}",
             models.Key,
             body={"name": name, "role": role, "pictures": pictures, "expires_at": expires_at},
             idempotency_key=idempotency_key,
@@ -947,11 +960,13 @@ class Operations(Connection):
 
     def delete_key(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Delete a key; it and the sessions that it began stop at once."""
-        self._call("DELETE", f"/v1/keys/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+        self._call("DELETE", f"/v1/keys/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
 
     def renew_key(self, id: str, *, idempotency_key: str | None = None) -> models.KeyRenewed:
         """Make another secret; the old one and the sessions that it began stop at once."""
-        return self._call("POST", f"/v1/keys/{quoted(id)}/renew", models.KeyRenewed, idempotency_key=idempotency_key)
+        return self._call(
+            "POST", f"/v1/keys/{quote_part(id)}/renew", models.KeyRenewed, idempotency_key=idempotency_key
+        )
 
     def list_members(self) -> models.Members:
         """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
@@ -987,7 +1002,7 @@ class Operations(Connection):
         """Change what is sent; it holds from the person's next request on."""
         return self._call(
             "PATCH",
-            f"/v1/members/{quoted(id)}",
+            f"/v1/members/{quote_part(id)}",
             models.Member,
             body={"name": name, "role": role, "pictures": pictures},
             idempotency_key=idempotency_key,
@@ -995,19 +1010,19 @@ class Operations(Connection):
 
     def delete_member(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Remove somebody, whose sessions and link end at once."""
-        self._call("DELETE", f"/v1/members/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+        self._call("DELETE", f"/v1/members/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
 
     def invite_member(self, id: str, *, idempotency_key: str | None = None) -> models.MemberInvited:
         """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
         return self._call(
-            "POST", f"/v1/members/{quoted(id)}/invitation", models.MemberInvited, idempotency_key=idempotency_key
+            "POST", f"/v1/members/{quote_part(id)}/invitation", models.MemberInvited, idempotency_key=idempotency_key
         )
 
     def remove_passkey(self, id: str, passkey: str, *, idempotency_key: str | None = None) -> None:
         """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
         self._call(
             "DELETE",
-            f"/v1/members/{quoted(id)}/passkeys/{quoted(passkey)}",
+            f"/v1/members/{quote_part(id)}/passkeys/{quote_part(passkey)}",
             type(None),
             idempotency_key=idempotency_key,
         )
@@ -1025,7 +1040,7 @@ class Operations(Connection):
 
     def undo_merge(self, id: str, *, idempotency_key: str | None = None) -> models.Merged:
         """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
-        return self._call("POST", f"/v1/merges/{quoted(id)}/undo", models.Merged, idempotency_key=idempotency_key)
+        return self._call("POST", f"/v1/merges/{quote_part(id)}/undo", models.Merged, idempotency_key=idempotency_key)
 
     def get_notice(
         self,
@@ -1096,7 +1111,7 @@ class Operations(Connection):
 
     def finish_review(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Say that nobody needs to look at this any more. Nothing else is changed."""
-        self._call("POST", f"/v1/reviews/{quoted(id)}/done", type(None), idempotency_key=idempotency_key)
+        self._call("POST", f"/v1/reviews/{quote_part(id)}/done", type(None), idempotency_key=idempotency_key)
 
     def get_session(self) -> models.CurrentSession:
         """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""

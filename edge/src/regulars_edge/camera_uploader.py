@@ -18,7 +18,7 @@ from typing import NoReturn
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped, Tally
-from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, throttled
+from regulars_edge.pace import ALWAYS, Backoff, Bandwidth, Hours, throttle_stream
 from regulars_edge.service import MAX_OFFERED, Offer, Service
 from regulars_edge.spool.model import Entry
 from regulars_edge.spool.spool import Spool
@@ -120,7 +120,7 @@ class CameraUploader:
         try:
             return self._round()
         except (Busy, Unreachable, SpoolFull) as error:
-            wait_s = self.backoff.failed(getattr(error, "retry_after_s", None))
+            wait_s = self.backoff.count_failure(getattr(error, "retry_after_s", None))
             log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
             return UploadCycle(wait_s=wait_s, trouble=str(error))
         except NotAllowed as error:
@@ -160,7 +160,7 @@ class CameraUploader:
                 log.info("%s: pictures get to the service again", self.camera)
             elif not had_sent:
                 log.info("%s: the first picture since the start is at the service", self.camera)
-            self.backoff.worked()
+            self.backoff.reset_failures()
         for row_id in ids:
             self._troubles.pop(row_id, None)
 
@@ -193,16 +193,16 @@ class CameraUploader:
         if offer.state != WANTED or offer.url is None:
             raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
         try:
-            stream = self.spool.opened(entry)
+            stream = self.spool.open_picture(entry)
         except FileNotFoundError:
             self._refuse(entry, "its copy is gone")
             return
         except OSError as error:
-            self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
+            self._raise_failure(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
         with stream:
             try:
                 try:
-                    took = self.service.put(offer, throttled(stream, self.bandwidth), entry.content)
+                    took = self.service.put(offer, throttle_stream(stream, self.bandwidth), entry.content)
                 finally:
                     self.spend(stream.tell())
             except Refused as error:
@@ -213,16 +213,16 @@ class CameraUploader:
                 if hashlib.file_digest(stream, "sha256").digest() != entry.content.sha256:
                     self._refuse(entry, "its copy here is damaged: the bytes are not those that were taken")
                     return
-                self._failed(entry, Busy(str(error)))
+                self._raise_failure(entry, Busy(str(error)))
             except (Busy, Unreachable) as error:
-                self._failed(entry, error)
+                self._raise_failure(entry, error)
         # The second time to hear that it is there: the store has said it twice, and what lists the captures is behind.
         if not took and not (trouble := self._troubles.setdefault(entry.id, _Trouble())).is_in_store:
             trouble.is_in_store = True
-            self._failed(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
+            self._raise_failure(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
         self._are_there({entry.id: offer.id})
 
-    def _failed(self, entry: Entry, error: Exception) -> NoReturn:
+    def _raise_failure(self, entry: Entry, error: Exception) -> NoReturn:
         one = self._troubles.setdefault(entry.id, _Trouble())
         one.tries += 1
         if one.tries >= TRIES_IN_TURN:

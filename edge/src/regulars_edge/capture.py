@@ -169,7 +169,7 @@ class Capture:
                 self._choose((), stop)  # what is held would be lost if the box stops while the source fails
                 if not isinstance(error, SourceFailed):
                     raise
-                wait_s = self._backoff.failed()
+                wait_s = self._backoff.count_failure()
                 self.trouble, self._failing = str(error), True
                 log.error("%s: %s; next try in %.0f s", self.config.name, error, wait_s)
                 stop.wait(wait_s)
@@ -182,8 +182,8 @@ class Capture:
 
     def take(self, frame: Frame, stop: threading.Event) -> None:
         """Take one picture into the spool; its owner hears of it when it is durable there."""
-        if frame.mark is not None and self.spool.known(self.config.name, frame.mark) is not None:
-            frame.kept()
+        if frame.mark is not None and self.spool.find_picture(self.config.name, frame.mark) is not None:
+            frame.release_file()
             return
         wait_s = self._wired.per_minute.wait_s()
         if wait_s and self.config.is_of_files and stop.wait(wait_s):
@@ -193,7 +193,7 @@ class Capture:
             if wait_s and not self.config.is_of_files:
                 self._seat(frame)
                 return
-            data = frame.encoded()
+            data = frame.encode_picture()
             content, why = content_of(data), "cut off"
         except OSError as error:
             content, why = None, str(error)
@@ -201,16 +201,16 @@ class Capture:
             self.dropped.add(Dropped.DAMAGED)
             frame.spoilt(f"not sent: {why}")
             return
-        taken = self._added(frame, data, content, stop)
+        taken = self._add_picture(frame, data, content, stop)
         if taken is None:
             return
         self.last = Shot(data, self.spool.clock.wall_ms())
         if taken.is_new:
             self._wired.per_minute.take()
-        frame.kept()
+        frame.release_file()
         self.taken()
 
-    def _added(self, frame: Frame, data: bytes, content: Content, stop: threading.Event) -> Taken | None:
+    def _add_picture(self, frame: Frame, data: bytes, content: Content, stop: threading.Event) -> Taken | None:
         """Add the picture; None if there is no room. A file comes again by itself, for a film's frame this waits."""
         while True:
             try:
@@ -232,7 +232,7 @@ class Capture:
             self.turned_at = time.monotonic()
             if self._failing:
                 log.info("%s: the source is back", self.config.name)
-            self.trouble, self._failing = self._seen(frame), False
+            self.trouble, self._failing = self._find_trouble(frame), False
             self._call_waiting(stop)
             if frame is not None:
                 self.gave_at = time.monotonic()
@@ -241,7 +241,7 @@ class Capture:
                 yield frame
                 del frame  # before the next one comes: in 4K it has 25 MB
                 self._count_not_chosen()
-            self._backoff.worked()  # now, since this frame has brought nobody down
+            self._backoff.reset_failures()  # now, since this frame has brought nobody down
         self._has_ended = not stop.is_set()
 
     def _count_look(self) -> None:
@@ -251,7 +251,7 @@ class Capture:
             self.looks_per_s = (self._looked_at - before) / (time.monotonic() - since)
             self._minute = time.monotonic(), self._looked_at
 
-    def _seen(self, frame: Frame | None) -> str | None:
+    def _find_trouble(self, frame: Frame | None) -> str | None:
         """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""
         check = self._blockage_check
         if frame is not None and check is not None:
@@ -281,7 +281,7 @@ class Capture:
         if len(self._waiting) == SEATS and frame.worth <= self._waiting[-1].worth:
             self.dropped.add(Dropped.PER_MINUTE)
             return
-        one = EncodedFrame(frame.encoded(), frame.stamp, frame.track)
+        one = EncodedFrame(frame.encode_picture(), frame.stamp, frame.track)
         one.worth = frame.worth
         HELD.hold(one)
         self._waiting = sorted([*self._waiting, one], key=lambda seated: -seated.worth)
@@ -289,7 +289,7 @@ class Capture:
 
     def _clear_seats(self) -> None:
         """Drop the frames that are too many, and those that were let go."""
-        left = [one for one in self._waiting if one.encoded()][:SEATS]
+        left = [one for one in self._waiting if one.encode_picture()][:SEATS]
         if more := len(self._waiting) - len(left):
             self.dropped.add(Dropped.PER_MINUTE, more)
         self._waiting = left

@@ -15,7 +15,7 @@ from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
-from regulars_edge.logs import redacted
+from regulars_edge.logs import redact_text
 from regulars_edge.service import Service
 
 CLOCK_ERROR_MS = 2_000
@@ -39,7 +39,7 @@ def check(arguments: argparse.Namespace) -> int:
             mark, said = "BAD ", str(error)
             bad.append(what)
         if said is not None:
-            print(f"{mark} {what}: {redacted(said)}")
+            print(f"{mark} {what}: {redact_text(said)}")
 
     look("disk", _disk, config)
     for camera in config.cameras:
@@ -84,7 +84,7 @@ def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
             if frame is None:
                 return f"the folder {camera.place} can be read"
             place = address_of(camera).url if camera.source in ("rtsp", "snapshot") else camera.place
-            said = f"{len(frame.encoded())} bytes from {camera.source} {place}"
+            said = f"{len(frame.encode_picture())} bytes from {camera.source} {place}"
             return said + _reach(camera, frame.image().width)
     except OSError as error:
         raise SourceFailed(f"its picture cannot be opened: {error}") from error

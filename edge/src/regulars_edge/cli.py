@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from regulars_edge import __version__, exits
 from regulars_edge.errors import EdgeError
-from regulars_edge.logs import redacted
+from regulars_edge.logs import redact_text
 
 
 def command() -> NoReturn:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(resolve_name(f"regulars_edge.{arguments.run}")(arguments))
     except EdgeError as error:
-        print(f"regulars-edge: {redacted(str(error))}", file=sys.stderr)
+        print(f"regulars-edge: {redact_text(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return exits.INTERRUPTED

@@ -88,7 +88,7 @@ class StreamTime:
         self._presented_ms = 0.0
         self._arrived_ms = 0
 
-    def arrived(self, presented_ms: float | None, now_ms: int) -> None:
+    def note_packet(self, presented_ms: float | None, now_ms: int) -> None:
         """Take in a packet that came now; None if it has no presentation time."""
         if presented_ms is not None:
             delay_ms, least_ms = now_ms - presented_ms, self._delay_ms

@@ -42,7 +42,7 @@ Read = Callable[[Any], Any]
 """Reads a value of TOML. Raises ValueError, which says what would be right."""
 
 
-def given(read: Callable[[Any], _T], value: object, where: str) -> _T:
+def read_value(read: Callable[[Any], _T], value: object, where: str) -> _T:
     """Read one value; `where` stands in the message. Raises Misconfigured."""
     try:
         return read(value)
@@ -51,7 +51,7 @@ def given(read: Callable[[Any], _T], value: object, where: str) -> _T:
 
 
 def of(kind: type[_T]) -> Callable[[Any], _T]:
-    def read(value: Any) -> _T:
+    def read_kind(value: Any) -> _T:
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise ValueError(f"should be a number of at most {_LARGEST:,}")
         found = float(value) if kind is float and type(value) is int else value
@@ -59,35 +59,35 @@ def of(kind: type[_T]) -> Callable[[Any], _T]:
             raise ValueError(f"{value!r} should be of type {kind.__name__}")
         return found
 
-    return read
+    return read_kind
 
 
 def number(most: float = _LARGEST, scale: int = 1) -> Read:
-    def read(value: Any) -> float:
+    def read_number(value: Any) -> float:
         found = of(float)(value)
         if not 0 < found <= most:
             raise ValueError(f"should be more than 0{f' and at most {most}' * (most < _LARGEST)}")
         return found * scale
 
-    return read
+    return read_number
 
 
 def whole(least: int, most: int = _LARGEST) -> Read:
-    def read(value: Any) -> int:
+    def read_whole_number(value: Any) -> int:
         if not least <= of(int)(value) <= most:
             raise ValueError(f"should be {least} {f'to {most}' if most < _LARGEST else 'or more'}")
         return int(value)
 
-    return read
+    return read_whole_number
 
 
 def one_of(*choices: str) -> Read:
-    def read(value: Any) -> str:
+    def read_choice(value: Any) -> str:
         if of(str)(value) not in choices:
             raise ValueError(f"{value!r} should be one of {', '.join(choices)}")
         return str(value)
 
-    return read
+    return read_choice
 
 
 def service_url(text: Any) -> str:
@@ -123,7 +123,7 @@ def a_path(text: Any) -> Path:
 
 
 def open_hours(texts: Any) -> Hours:
-    return Hours.parsed([str(text) for text in of(list)(texts)])
+    return Hours.read_spans([str(text) for text in of(list)(texts)])
 
 
 def some_areas(raw: Any) -> Areas | None:
@@ -148,7 +148,7 @@ def _settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
     return found
 
 
-def _taken(raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, faults: list[str]) -> dict[str, Any]:
+def _read_settings(raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, faults: list[str]) -> dict[str, Any]:
     """Return what is set, by field; what is wrong is put down in `faults`, and counts as not there."""
     found: dict[str, Any] = {}
     for key, value in raw.items():
@@ -220,7 +220,7 @@ class CameraConfig:
         of_service = {key: _CAMERA[key] for key in _OF_SERVICE if (key, self.source) != ("send", "folder")}
         where, faults = f"camera {self.name}, with edge.toml", list[str]()
         said = {key: settings[key] for key in of_service if settings.get(key) is not None}
-        asked = _taken(said, of_service, where, faults)
+        asked = _read_settings(said, of_service, where, faults)
         if faults:
             raise Misconfigured("\n".join(faults))
         masks = tuple(one for areas in (self.masks, asked.get("masks")) if areas for one in areas.polygons)
@@ -273,7 +273,7 @@ class Config:
     def with_settings(self, settings: Mapping[str, Any]) -> Config:
         """Return this with the settings that the service has for the whole box; what cannot be read is left out."""
         said = {key: settings[key] for key in _OF_BOX if settings.get(key) is not None}
-        asked = {"hours": self.hours, **_taken(said, _OF_BOX, "the service's settings of the box", [])}
+        asked = {"hours": self.hours, **_read_settings(said, _OF_BOX, "the service's settings of the box", [])}
         return replace(self, **{**asked, "hours": replace(asked["hours"], zone=self.zone)})
 
 
@@ -308,17 +308,17 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{file} is no TOML: {error}") from error
-    return parsed(raw, str(file), environment)
+    return read_config(raw, str(file), environment)
 
 
-def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
+def read_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
     """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured, with all faults."""
     faults: list[str] = []
     kinds = {**_settings(Config), "camera": ("camera", _rows), **{key: (key, _table) for key in _TABLES}}
-    top = _taken(raw, kinds, name, faults)
+    top = _read_settings(raw, kinds, name, faults)
     found: dict[str, Any] = {"zone": top.get("zone")}
     for table, settings in _TABLES.items():
-        found |= _taken(top.get(table, {}), settings, f"{name} [{table}]", faults)
+        found |= _read_settings(top.get(table, {}), settings, f"{name} [{table}]", faults)
     cameras = [
         _camera(row, found["zone"], f"{name} [[camera]] {at + 1}", faults)
         for at, row in enumerate(top.get("camera", ()))
@@ -352,7 +352,7 @@ def _camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[s
     source, before = row.get("source"), len(faults)
     place = PLACES.get(str(source))
     places = {key: ("place", of(str)) for key in PLACES.values() if place in (key, None)}
-    found = _taken(row, {**_CAMERA, **places}, where, faults)
+    found = _read_settings(row, {**_CAMERA, **places}, where, faults)
     missing = [key for key in ("name", "source", place) if key and row.get(key, "") == ""]
     faults += [f"{where}: {key} is missing" for key in missing]
     if len(faults) > before:  # what is wrong by itself fits nothing
@@ -409,11 +409,11 @@ _SYSTEMD = "CREDENTIALS_DIRECTORY"
 def api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Read the key from `file`, or else from REGULARS_API_KEY. Raises Misconfigured."""
     if file is not None:
-        return _checked(secret_in(file, environment), str(file))
+        return _check_key(secret_in(file, environment), str(file))
     key = environment.get(VARIABLE, "").strip()
     if not key:
         raise Misconfigured(f"no API key: set {VARIABLE}, or name a file that holds it (api_key_file, --key-file)")
-    return _checked(key, VARIABLE)
+    return _check_key(key, VARIABLE)
 
 
 def secret_in(file: Path, environment: Mapping[str, str] = os.environ) -> str:
@@ -436,7 +436,7 @@ def secret_in(file: Path, environment: Mapping[str, str] = os.environ) -> str:
     return text
 
 
-def _checked(key: str, place: str) -> str:
+def _check_key(key: str, place: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise Misconfigured(f"what {place} holds is no API key: it should be one word of printable ASCII")
     return key

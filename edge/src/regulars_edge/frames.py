@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
-from regulars_edge.picture import DECODING, WHOLE_PX, opened, upright
+from regulars_edge.picture import DECODING, WHOLE_PX, open_picture, upright
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Frame(Protocol):
     size: tuple[int, int] = (0, 0)
     """In pixels, as the camera gives it; (0, 0) before somebody has looked at it."""
 
-    def encoded(self) -> bytes:
+    def encode_picture(self) -> bytes:
         """As JPEG or PNG. Raises OSError for what is no picture and cannot be sent as it is."""
 
     def image(self) -> Image:
@@ -72,7 +72,7 @@ class Frame(Protocol):
     def grey(self, size_px: tuple[int, int]) -> Image:
         """Small, grey and upright, made as cheaply as the format allows. Raises OSError for what is no picture."""
 
-    def kept(self) -> None:
+    def release_file(self) -> None:
         """To be called when the picture is durably in the spool: its owner may let go of it."""
         if self.owner is not None and self.mark is not None:
             self.owner.let_go(self.mark)
@@ -91,7 +91,7 @@ class EncodedFrame(Frame):
         self.stamp = stamp
         self.track = track
 
-    def encoded(self) -> bytes:
+    def encode_picture(self) -> bytes:
         """Return nothing if it was let go."""
         return self._data
 
@@ -99,7 +99,7 @@ class EncodedFrame(Frame):
         self._data = b""
 
     def image(self) -> Image:
-        large = self._opened()
+        large = self._open_picture()
         with DECODING:
             if large.width * large.height > WHOLE_PX:
                 large.draft("RGB", (large.width // 2, large.height // 2))
@@ -110,13 +110,13 @@ class EncodedFrame(Frame):
     def grey(self, size_px: tuple[int, int]) -> Image:
         from PIL import Image
 
-        picture = self._opened()
+        picture = self._open_picture()
         picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
         with DECODING:
             return upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
 
-    def _opened(self) -> Image:
-        picture = opened(self._data)
+    def _open_picture(self) -> Image:
+        picture = open_picture(self._data)
         self.size = picture.size
         return picture
 
@@ -138,9 +138,9 @@ class Held:
             self._frames[frame] = None
             left = self._most_bytes
             for one in sorted(self._frames, key=lambda one: -one.worth):
-                if len(one.encoded()) > left:
+                if len(one.encode_picture()) > left:
                     one.let_go()
-                left -= len(one.encoded())
+                left -= len(one.encode_picture())
 
 
 HELD = Held()

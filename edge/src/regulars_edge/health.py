@@ -21,7 +21,7 @@ from regulars_edge.capture import Capture
 from regulars_edge.choose.chooser import Preview
 from regulars_edge.config import Config
 from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
-from regulars_edge.logs import redacted
+from regulars_edge.logs import redact_text
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class Health:
     def error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service."""
         troubles = [*(one.fault() for one in self.captures), self._unfit, self.uploader.last.trouble]
-        return next((redacted(trouble) for trouble in troubles if trouble is not None), None)
+        return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
 
     def lag_s(self) -> float | None:
         return max((one.lag_s for one in self.captures if one.lag_s is not None), default=None)

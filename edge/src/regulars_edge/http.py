@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection
 from regulars_edge import __version__
 from regulars_edge.clock import Clock
 from regulars_edge.errors import Misconfigured, Unreachable
-from regulars_edge.logs import redacted
+from regulars_edge.logs import redact_text
 
 LARGEST_ANSWER_BYTES = 8 * 2**20
 _READ_BYTES = 65_536
@@ -147,7 +147,7 @@ class Http:
                 redirect=False,
             )
             received, how = self.clock.boot_ms(), f"the answer of {_place(url)} broke off"
-            content = self._read(response, largest)
+            content = self._read_body(response, largest)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if response is not None:
                 response.close()
@@ -167,7 +167,7 @@ class Http:
         except OSError as error:
             raise Misconfigured(f"the certificates in {self.ca_file} cannot be read: {error}") from error
         context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
-        kinds = {scheme: partial(_proxied, url) for scheme, url in self.proxies.items()} | {"": urllib3.PoolManager}
+        kinds = {scheme: partial(_make_proxy, url) for scheme, url in self.proxies.items()} | {"": urllib3.PoolManager}
         self._pools = {scheme: self._pool(kind, context) for scheme, kind in kinds.items()}
 
     def _changed_ns(self) -> int | None:
@@ -184,8 +184,8 @@ class Http:
             timeout=urllib3.Timeout(connect=self.timeouts.connect_s, read=self.timeouts.silence_s),
         )
         pool.pool_classes_by_scheme = {
-            "http": _bounded(urllib3.HTTPConnectionPool, self.timeouts.whole_s),
-            "https": _bounded(urllib3.HTTPSConnectionPool, self.timeouts.whole_s),
+            "http": _make_bounded_pool(urllib3.HTTPConnectionPool, self.timeouts.whole_s),
+            "https": _make_bounded_pool(urllib3.HTTPSConnectionPool, self.timeouts.whole_s),
         }
         return pool
 
@@ -198,7 +198,7 @@ class Http:
         name, its = f"{parts.scheme}_proxy", Address.of(_with_scheme(self.proxies[parts.scheme])).url
         return f"{name if name in os.environ else name.upper()} ({its})"
 
-    def _read(self, response: urllib3.BaseHTTPResponse, largest: int) -> bytes:
+    def _read_body(self, response: urllib3.BaseHTTPResponse, largest: int) -> bytes:
         deadline = time.monotonic() + self.timeouts.whole_s
         parts: list[bytes] = []
         size = 0
@@ -224,7 +224,7 @@ def _with_scheme(proxy: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _proxied(url: str, **settings: Any) -> urllib3.ProxyManager:
+def _make_proxy(url: str, **settings: Any) -> urllib3.ProxyManager:
     """Raise Misconfigured if that is no URL of an HTTP proxy."""
     url = _with_scheme(url)
     try:
@@ -232,11 +232,11 @@ def _proxied(url: str, **settings: Any) -> urllib3.ProxyManager:
         user = f"{proxy.user}:{proxy.password}" if proxy.user else None
         return urllib3.ProxyManager(proxy.url, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings)
     except (urllib3.exceptions.HTTPError, ValueError):
-        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redacted(url)} is no URL of an HTTP proxy") from None
+        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redact_text(url)} is no URL of an HTTP proxy") from None
 
 
 @contextmanager
-def bounded(line: socket.socket, whole_s: float) -> Iterator[None]:
+def limit_time(line: socket.socket, whole_s: float) -> Iterator[None]:
     """Cut a connection off when the block takes longer. Raises ConnectionAbortedError then."""
     late = threading.Event()
 
@@ -262,23 +262,23 @@ class _Bounded(HTTPConnection):
     whole_s = 0.0
 
     def getresponse(self) -> Any:
-        with bounded(self.sock, self.whole_s):
+        with limit_time(self.sock, self.whole_s):
             return super().getresponse()
 
 
-def _bounded(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -> type[urllib3.HTTPConnectionPool]:
+def _make_bounded_pool(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -> type[urllib3.HTTPConnectionPool]:
     """Make a kind of pool whose connections are `_Bounded`, with TLS or without."""
     connection = type("Connection", (_Bounded, pool.ConnectionCls), {"whole_s": whole_s})
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 def _place(url: str) -> str:
-    return redacted(url).partition("?")[0]
+    return redact_text(url).partition("?")[0]
 
 
 def _reason(error: BaseException) -> str:
     while isinstance(error, urllib3.exceptions.ProxyError):
         error = error.original_error
-    text = _OBJECT.sub("", redacted(str(error))) or type(error).__name__
+    text = _OBJECT.sub("", redact_text(str(error))) or type(error).__name__
     hint = next((hint for fault, hint in _TLS_FAULTS.items() if fault in text), "")
     return f"{text[:300]}{hint}"

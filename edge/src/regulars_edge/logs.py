@@ -23,7 +23,7 @@ _SIGNED = re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)|sign
 HIDDEN = "***"
 
 
-def redacted(text: str) -> str:
+def redact_text(text: str) -> str:
     """`text` without the user part of URLs, authorization values, signatures of presigned URLs, and control characters.
 
     Names of files and answers may have these, and a terminal obeys them.
@@ -51,7 +51,7 @@ class Redaction(logging.Filter):
     def text(self, text: str) -> str:
         for secret in tuple(self._secrets):  # another thread may add one meanwhile
             text = text.replace(secret, HIDDEN)
-        return redacted(text)
+        return redact_text(text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = self.text(record.getMessage()), None

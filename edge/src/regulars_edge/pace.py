@@ -26,10 +26,10 @@ class Backoff:
     rng: random.Random = field(default_factory=random.Random)
     failures: int = field(default=0, init=False)
 
-    def worked(self) -> None:
+    def reset_failures(self) -> None:
         self.failures = 0
 
-    def failed(self, retry_after_s: float | None = None) -> float:
+    def count_failure(self, retry_after_s: float | None = None) -> float:
         """Return the time to wait now: at least what the service asked for, and jitter, or all would come at once."""
         wait_s = self.rng.uniform(0, min(self.cap_s, self.base_s * 2 ** min(self.failures, 30)))
         self.failures += 1
@@ -59,7 +59,7 @@ class Bandwidth:
         self.sleep(max(0.0, start - self.now()))
 
 
-def throttled(stream: BinaryIO, bandwidth: Bandwidth) -> Iterator[bytes]:
+def throttle_stream(stream: BinaryIO, bandwidth: Bandwidth) -> Iterator[bytes]:
     """Read a stream piece by piece, as fast as the bandwidth allows."""
     while data := stream.read(PIECE_BYTES):
         bandwidth.spend(len(data))
@@ -83,7 +83,7 @@ class Hours:
     """Which are to be open, too."""
 
     @classmethod
-    def parsed(cls, texts: Sequence[str], zone: tzinfo | None = None) -> Hours:
+    def read_spans(cls, texts: Sequence[str], zone: tzinfo | None = None) -> Hours:
         """`["22:00-06:00"]`, `["Mon-Fri 08:00-20:00", "Sat 09:00-14:00"]`; none: always. Raises ValueError."""
         return cls(tuple(span for text in texts for span in _spans(text)), zone)
 

@@ -65,7 +65,7 @@ DECODING = threading.Lock()
 """One picture at a time is decoded, however many cameras there are."""
 
 
-def opened(data: bytes) -> Image:
+def open_picture(data: bytes) -> Image:
     """Open a picture. Raises OSError for what is none, and for one that would take too much memory to decode."""
     from PIL import Image
 
@@ -98,7 +98,7 @@ def is_whole(kind: str, data: bytes) -> bool:
     if ends_whole(kind, data):
         return True
     try:
-        picture = opened(data)
+        picture = open_picture(data)
         picture.draft("L", (1, 1))  # a JPEG is decoded at an eighth of its size, and is read to its end all the same
         with DECODING:
             picture.load()

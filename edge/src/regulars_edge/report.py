@@ -38,7 +38,7 @@ class Report:
         write_object(folder / FILE, {**asdict(self), "boot_id": clock.boot_id, "boot_ms": clock.boot_ms()})
 
     @classmethod
-    def read(cls, folder: Path, clock: Clock) -> Report:
+    def read_file(cls, folder: Path, clock: Clock) -> Report:
         """Read what was told last; what is not there, old or makes no sense counts as not told, but for `wanted`."""
         told = read_object(folder / FILE)
         version, wanted, cameras = told.get("version"), told.get("wanted"), told.get("cameras")

@@ -201,7 +201,7 @@ class Box(Collector):
         behind = {(camera,): lag_s for camera, one in self._healths.items() if (lag_s := one.lag_s()) is not None}
         if behind:
             yield _metric("camera_lag_seconds", "How far its last frame was behind.", behind)
-        month = {(): self._allowance.spent()}
+        month = {(): self._allowance.read_spent_bytes()}
         yield _metric("month_bytes", "Bytes of pictures that went out this month.", month)
         error_ms = self.service_time.wall_error_ms()
         if error_ms is not None:
@@ -220,15 +220,15 @@ class Box(Collector):
             aim = health.aim = health.aim or Preview()
         mark = mark_of(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
-        make, wake = partial(self._wired, aim), health.uploader.wake.set
+        make, wake = partial(self._make_wiring, aim), health.uploader.wake.set
         capture = Capture(camera, make, self._spool, health.uploader.dropped, wake, film)
-        if film is not None and self._spool.noted(film):
+        if film is not None and self._spool.is_noted(film):
             log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
             capture.finished = True
         health.add(capture)
         return capture
 
-    def _wired(self, aim: Preview | None, camera: CameraConfig) -> Wiring:
+    def _make_wiring(self, aim: Preview | None, camera: CameraConfig) -> Wiring:
         return Wiring(
             source_of(camera, self._config, self._spool.clock),
             chooser_of(camera, aim),
@@ -275,7 +275,7 @@ class Box(Collector):
     def _begin(self, name: str, work: Callable[[threading.Event], None]) -> None:
         """Start `work` in a thread of its own. If it fails it starts again; the others go on."""
 
-        def guarded() -> None:
+        def run_work() -> None:
             backoff = Backoff(AGAIN_BASE_S, AGAIN_CAP_S)
             while not self._stop.is_set():
                 began = time.monotonic()
@@ -287,14 +287,14 @@ class Box(Collector):
                     self.stop()
                 except Exception as error:
                     if time.monotonic() - began > LIVED_S:
-                        backoff.worked()
-                    wait_s, fault = backoff.failed(), None if isinstance(error, EdgeError) else error
+                        backoff.reset_failures()
+                    wait_s, fault = backoff.count_failure(), None if isinstance(error, EdgeError) else error
                     why = str(error) or repr(error)
                     log.error("%s failed: %s; it begins again in %.0f s", name, why, wait_s, exc_info=fault)
                     self._stop.wait(wait_s)
             self._news.set()
 
-        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread = threading.Thread(target=run_work, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -337,7 +337,7 @@ def run(arguments: argparse.Namespace) -> int:
     give_back_what_is_freed()
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
-    with spools.opened(config.spool, config.limits, Clock()) as spool:
+    with spools.open_spool(config.spool, config.limits, Clock()) as spool:
         box = Box(config, spool, redaction.hide)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: box.stop())

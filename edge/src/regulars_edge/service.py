@@ -103,7 +103,9 @@ class Service:
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
             raise self._mixed_up("it answered for other captures than it was asked for")
         for entry, offer in zip(entries, offers, strict=True):
-            if offer.url is not None and offer.headers.get(_DIGEST, _written(entry.content)) != _written(entry.content):
+            if offer.url is not None and offer.headers.get(_DIGEST, _encode_digest(entry.content)) != _encode_digest(
+                entry.content
+            ):
                 raise self._mixed_up("it gave an address for another picture")
         return offers
 
@@ -120,7 +122,7 @@ class Service:
         if answer.status == 412:
             return False
         if answer.status in (200, 201, 204):
-            if answer.headers.get(_DIGEST) == _written(content):
+            if answer.headers.get(_DIGEST) == _encode_digest(content):
                 return True
             self.http.forget()
             raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
@@ -151,7 +153,7 @@ class Service:
 
     def ask_time(self, camera: str) -> None:
         """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
-        answer = self._sent("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
+        answer = self._send_request("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
         if _time_ms(answer) is None:
             raise Unreachable(f"{self.url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
 
@@ -160,9 +162,9 @@ class Service:
 
         Raises NotAllowed (CameraNotFound among them), Busy, Unreachable, Refused.
         """
-        return self._of_camera(camera, partial(self._found, camera))
+        return self._of_camera(camera, partial(self._find_camera_id, camera))
 
-    def _found(self, camera: str) -> str:
+    def _find_camera_id(self, camera: str) -> str:
         path = f"/v1/cameras/{quote(camera, safe='')}"
         answer = self._call("GET", path, None, 200, 404)
         if answer.status == 404:
@@ -192,19 +194,19 @@ class Service:
     def _call(self, method: str, path: str, body: object, *good: int) -> Answer:
         """Return the answer if its status is one of `good`; if none is said, 200. Raises what it means else."""
         if not self.tenant_key and (key := self.key()) != self._cameras_key:
-            answer = self._sent("GET", "/v1/cameras", None)  # which only a tenant's key may ask
+            answer = self._send_request("GET", "/v1/cameras", None)  # which only a tenant's key may ask
             if answer.status == 200:
                 raise NotAllowed(
                     "this is the tenant's key, and a box can be carried away: give it the camera's own key, or write "
                     "tenant_key = true into [server]"
                 )
             self._cameras_key = key if answer.status == 403 else ""
-        answer = self._sent(method, path, body)
+        answer = self._send_request(method, path, body)
         if answer.status not in (good or (200,)):
             raise self._error(answer)
         return answer
 
-    def _sent(self, method: str, path: str, body: object) -> Answer:
+    def _send_request(self, method: str, path: str, body: object) -> Answer:
         headers = {"Accept": "application/json"}
         if key := self.key():
             headers["Authorization"] = f"Bearer {key}"
@@ -262,7 +264,7 @@ class Service:
         return Unreachable(f"{said}: is this the service's own answer, or a proxy's?")
 
 
-def _written(content: Content) -> str:
+def _encode_digest(content: Content) -> str:
     """Write a digest as S3's headers do."""
     return base64.b64encode(content.sha256).decode()
 

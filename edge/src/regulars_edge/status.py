@@ -12,7 +12,7 @@ from dataclasses import asdict
 from regulars_edge.clock import Clock
 from regulars_edge.config import default_spool, load
 from regulars_edge.errors import Misconfigured
-from regulars_edge.logs import redacted
+from regulars_edge.logs import redact_text
 from regulars_edge.spool import database, times, totals
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits
@@ -27,12 +27,12 @@ def status(arguments: argparse.Namespace) -> int:
         if not (folder / database.FILE).is_file():
             raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
         if arguments.retry_refused:
-            with spools.opened(folder, Limits(kept_days=math.inf)) as spool:  # else older ones than usual would go
+            with spools.open_spool(folder, Limits(kept_days=math.inf)) as spool:  # else older ones than usual would go
                 print(f"{spool.retry_refused()} pictures will be offered once more")
             return 0
         with contextlib.closing(database.opened_for_reading(folder)) as db:
             found = totals.by_camera(db, times.now_ms(db, Clock()))
-            rows = totals.refused(db, _SHOWN) if arguments.refused else []
+            rows = totals.list_refused(db, _SHOWN) if arguments.refused else []
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
     if arguments.json:
@@ -52,7 +52,7 @@ def status(arguments: argparse.Namespace) -> int:
         print(f"{counts} {age(one.oldest_unsent_s):>14} {one.sent_last_hour:7}")
         print(f"  times by {', '.join(f'{by} {count}' for by, count in one.times_by.items() if count) or '-'}")
     for _, camera, file, reason in rows:
-        print(redacted(f"{camera}: {file or 'bytes are gone'}: {reason}"))
+        print(redact_text(f"{camera}: {file or 'bytes are gone'}: {reason}"))
     return 0
 
 

@@ -104,7 +104,7 @@ class State:
         return replace(self.settled, watched=0, failed=version, rest=REST, trouble=why)
 
     @classmethod
-    def read(cls, folder: Path) -> State:
+    def read_file(cls, folder: Path) -> State:
         told = read_object(folder / TOLD_BY_UPDATE)
         known = {name: value for name, value in told.items() if name in cls.__dataclass_fields__}
         return replace(cls(**known), cameras=tuple(told.get("cameras") or ())) if known else cls()
@@ -148,28 +148,28 @@ def update(arguments: argparse.Namespace) -> int:
     if shows_the_key(config.update_url):
         raise Misconfigured(f"{file} [update] url: should be https")
     folder = Path(sys.prefix).absolute().parent
-    current = _linked(folder / LINK)
+    current = _read_link(folder / LINK)
     if not VERSION.fullmatch(current):
         raise Misconfigured(f"{folder / LINK} should link to a version's folder beside it, such as {__version__}")
     with (folder / LOCK).open("w") as lock:  # a person may call it while the timer does
         if not arguments.dry_run:
             fcntl.flock(lock, fcntl.LOCK_EX)
-        state, updater = State.read(folder), _linked(folder / UPDATER) or current
+        state, updater = State.read_file(folder), _read_link(folder / UPDATER) or current
         if state.tried is None and updater != current:  # it is on trial, and the memory of that is lost
             state = replace(state, former=updater, tried=current, looks=1)
-        step, then = decide(state, current, Report.read(config.spool, Clock()))
+        step, then = decide(state, current, Report.read_file(config.spool, Clock()))
         if arguments.dry_run:
             print(step)
             return exits.OK
         if step == "try":
-            state = _prepared(state, then, folder, config, file)
+            state = _prepare_trial(state, then, folder, config, file)
             step, then = decide(state, current, Report(current))
         then = _do(step, then, state, folder, config, file)
     print(then.trouble or (f"{then.tried} is tried in place of {then.former}" if then.tried else f"{current} stays"))
     return exits.OK
 
 
-def _prepared(state: State, then: State, folder: Path, config: Config, file: Path) -> State:
+def _prepare_trial(state: State, then: State, folder: Path, config: Config, file: Path) -> State:
     """Prepare the version that is to be tried, and remember it. Raises NotUpdated."""
     version = str(then.tried)
     is_there = version == state.former  # and was well
@@ -203,7 +203,7 @@ def _do(step: Step, then: State, state: State, folder: Path, config: Config, fil
     if step in ("switch", "back"):
         _point(link, str(then.tried or then.former))
     if step in ("keep", "back"):
-        _point(folder / UPDATER, _linked(link))
+        _point(folder / UPDATER, _read_link(link))
     if step in ("switch", "back"):
         try:
             _run(shlex.split(config.restart), timeout_s=SOON_S)
@@ -211,7 +211,7 @@ def _do(step: Step, then: State, state: State, folder: Path, config: Config, fil
             print(error, file=sys.stderr)
     if step in ("keep", "back"):
         for old in folder.iterdir():
-            if VERSION.fullmatch(old.name) and old.name not in (_linked(link), then.former):
+            if VERSION.fullmatch(old.name) and old.name not in (_read_link(link), then.former):
                 shutil.rmtree(old)
         _keep(folder, then)
     return then
@@ -280,12 +280,12 @@ def _copy(library: Path, to: Path) -> None:
         os.link(library, to)
 
 
-def _linked(link: Path) -> str:
+def _read_link(link: Path) -> str:
     return str(link.readlink()) if link.is_symlink() else ""
 
 
 def _point(link: Path, version: str) -> None:
-    if _linked(link) == version:
+    if _read_link(link) == version:
         return
     beside = link.with_name(f"{link.name}.new")
     beside.unlink(missing_ok=True)

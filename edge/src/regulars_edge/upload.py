@@ -22,7 +22,7 @@ from pathlib import Path
 from regulars_edge import exits, logs
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import Config, api_key, camera_name, default_spool, given, load, service_url, time_zone
+from regulars_edge.config import Config, api_key, camera_name, default_spool, load, read_value, service_url, time_zone
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth
@@ -116,7 +116,7 @@ class Upload:
         mark = mark_of(path)
         if not isinstance(mark, FileMark):
             return mark
-        known = self.spool.known(self.uploader.camera, mark)
+        known = self.spool.find_picture(self.uploader.camera, mark)
         if known is not None:
             return known
         one = read_picture(path, self.zone, self.spool.clock.wall_ms(), self.time_in_name)
@@ -165,8 +165,8 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     if not (arguments.url or arguments.config):
         raise Misconfigured("which service? Give --url, or --config")
     config = load(arguments.config) if arguments.config else Config(url="", spool=default_spool())
-    url = given(service_url, arguments.url, "--url") if arguments.url else config.url
-    folder, camera = arguments.folder, given(camera_name, arguments.camera, "--camera")
+    url = read_value(service_url, arguments.url, "--url") if arguments.url else config.url
+    folder, camera = arguments.folder, read_value(camera_name, arguments.camera, "--camera")
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder")
     if any(one.masks and one.name == camera for one in config.cameras):
@@ -174,14 +174,14 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     redaction = logs.to_stderr(arguments.log)
     key = api_key(arguments.key_file or config.api_key_file)
     redaction.hide(key)
-    zone = given(time_zone, arguments.zone, "--zone") if arguments.zone else None
-    in_name = given(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
+    zone = read_value(time_zone, arguments.zone, "--zone") if arguments.zone else None
+    in_name = read_value(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
     clock = Clock()
     service_time = ServiceTime(clock)
     http = Http(clock, ca_file=config.ca_file, proxies=proxies_of_environment())
     service = Service(http, url, partial(str, key), service_time, makes_cameras=True)
     shows = sys.stderr.isatty() and not arguments.no_progress
-    with spools.opened(config.spool, config.limits, clock) as spool:
+    with spools.open_spool(config.spool, config.limits, clock) as spool:
         spool.take_in(threading.Event())
         uploader = CameraUploader(
             spool,
@@ -214,5 +214,5 @@ def upload(arguments: argparse.Namespace) -> int:
         code = exits.GAVE_UP
     elif report.refused or report.unreadable or report.trouble:
         code = exits.INCOMPLETE
-    print(logs.redacted("\n".join(summary(report))), file=sys.stdout if code == exits.OK else sys.stderr)
+    print(logs.redact_text("\n".join(summary(report))), file=sys.stdout if code == exits.OK else sys.stderr)
     return code

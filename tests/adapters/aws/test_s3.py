@@ -119,16 +119,16 @@ def test_an_object_is_read_by_its_exact_key_and_version(s3: Any) -> None:
     first = s3.put_object(Bucket="photos", Key=KEY, Body=b"older")["VersionId"]
     s3.put_object(Bucket="photos", Key=KEY, Body=b"newer")
     objects = S3Objects(s3)
-    assert objects.read("photos", KEY, None, 10) == b"newer"
-    assert objects.read("photos", KEY, first, 10) == b"older"
-    assert objects.read("photos", KEY.replace("%2f", "/"), None, 10) is None
+    assert objects.read_object("photos", KEY, None, 10) == b"newer"
+    assert objects.read_object("photos", KEY, first, 10) == b"older"
+    assert objects.read_object("photos", KEY.replace("%2f", "/"), None, 10) is None
 
 
 def test_an_object_may_be_as_large_as_was_asked_for_and_no_larger(s3: Any) -> None:
     s3.put_object(Bucket="photos", Key="a", Body=b"12345")
-    assert S3Objects(s3).read("photos", "a", None, 5) == b"12345"
+    assert S3Objects(s3).read_object("photos", "a", None, 5) == b"12345"
     with pytest.raises(Unusable, match="up to 4 bytes") as caught:
-        S3Objects(s3).read("photos", "a", None, 4)
+        S3Objects(s3).read_object("photos", "a", None, 4)
     assert caught.value.breaks == "bytes"
 
 
@@ -145,7 +145,7 @@ def test_an_object_may_be_as_large_as_was_asked_for_and_no_larger(s3: Any) -> No
 )
 def test_what_is_not_there_or_can_not_be_is_nothing(s3: Any, bucket: str, key: str, version: str | None) -> None:
     s3.put_object(Bucket="photos", Key="a", Body=b"a")
-    assert S3Objects(s3).read(bucket, key, version, 10) is None
+    assert S3Objects(s3).read_object(bucket, key, version, 10) is None
 
 
 class AnswerOfAnother:
@@ -171,7 +171,7 @@ def test_what_cannot_be_read_is_nothing_and_the_log_says_why_without_its_name(
     caplog: pytest.LogCaptureFixture, answer: Any, said: str
 ) -> None:
     with caplog.at_level(logging.WARNING, "chalicelib.adapters.aws.blobs"):
-        assert S3Objects(AnswerOfAnother(answer)).read("photos", "ann.jpg", None, 10) is None  # type: ignore[arg-type] # a fake of the client
+        assert S3Objects(AnswerOfAnother(answer)).read_object("photos", "ann.jpg", None, 10) is None  # type: ignore[arg-type] # a fake of the client
     assert said in caplog.text
     assert "ann" not in caplog.text
     assert "secret" not in caplog.text
@@ -180,7 +180,7 @@ def test_what_cannot_be_read_is_nothing_and_the_log_says_why_without_its_name(
 def test_a_server_that_says_too_little_of_the_length_is_not_believed() -> None:
     answer = {"ContentLength": 3, "Body": io.BytesIO(bytes(20))}
     with pytest.raises(Unusable):
-        S3Objects(AnswerOfAnother(answer)).read("photos", "a", None, 10)  # type: ignore[arg-type] # a fake of the client
+        S3Objects(AnswerOfAnother(answer)).read_object("photos", "a", None, 10)  # type: ignore[arg-type] # a fake of the client
 
 
 def test_others_buckets_have_the_addresses_that_the_environment_says() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.adapters.web.connection import Connector, Deadline, dial
 from chalicelib.adapters.web.fetch import OF_TENANT, SafeFetcher
-from chalicelib.adapters.web.url import Target, is_public, read_url, redirected
+from chalicelib.adapters.web.url import Target, is_public, read_redirect, read_url
 from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.ports import PictureFetcher
 from tests.support.web.hostile_urls import (
@@ -310,7 +310,7 @@ def readers(url: str) -> Iterator[Callable[[], Target]]:
     if url not in OWN_PORTS:
         yield lambda: read_url(url, user_ports=True)
     if url not in RELATIVE:
-        yield lambda: redirected(ORIGIN, url.encode(errors="surrogatepass").decode("latin-1"))
+        yield lambda: read_redirect(ORIGIN, url.encode(errors="surrogatepass").decode("latin-1"))
 
 
 @pytest.mark.parametrize("url", HOSTILE_URLS, ids=ascii)
@@ -319,7 +319,7 @@ def test_every_hostile_url_is_refused_however_it_comes(url: str) -> None:
     connector = Connector(internet.resolve, internet.dial, tls=None, at_once=1)
     for read in readers(url):
         with pytest.raises(Unusable) as refusal:
-            connector.connected(read(), Deadline(5))
+            connector.open_connection(read(), Deadline(5))
         assert is_sentence(str(refusal.value))
     assert internet.dialled == []
     assert url not in SPELLINGS or internet.resolved == [], "no spelling of an address is taken for a name"
@@ -327,7 +327,7 @@ def test_every_hostile_url_is_refused_however_it_comes(url: str) -> None:
 
 @pytest.mark.parametrize("url", sorted(RELATIVE))
 def test_redirect_without_a_host_stays_with_the_one_it_came_from(url: str) -> None:
-    assert redirected(ORIGIN, url).host == ORIGIN.host
+    assert read_redirect(ORIGIN, url).host == ORIGIN.host
 
 
 def test_hostile_urls_are_many_and_none_is_there_twice() -> None:

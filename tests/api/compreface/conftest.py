@@ -17,9 +17,9 @@ def keys(services: Services) -> dict[str, str]:
 
 
 def made(services: Services, tenant_name: str, group_name: str) -> dict[str, str]:
-    tenant = services.tenants.named(tenant_name)
+    tenant = services.tenants.get_by_name(tenant_name)
     services.groups.create(tenant, group_name, None, "")
-    group = services.groups.named(tenant, group_name)
+    group = services.groups.get_by_name(tenant, group_name)
     return {
         service: add_service_key(services, tenant, service, service, group.id if service == "recognition" else "")
         for service in SERVICES

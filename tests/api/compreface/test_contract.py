@@ -83,13 +83,13 @@ def test_a_key_of_a_disabled_tenant_or_of_a_group_that_is_gone_is_unknown(home: 
     services.tenants.disable("home")
     refused(home.get(f"{RECOGNITION}/subjects"), 404, 10)
     services.tenants.enable("home")
-    services.deletion.of_groups.delete(services.tenants.named("home"), "family", by="test")
+    services.deletion.of_groups.delete(services.tenants.get_by_name("home"), "family", by="test")
     refused(home.get(f"{RECOGNITION}/subjects"), 404, 10)
 
 
 def test_a_key_of_a_service_is_none_of_v1(home: Client, services: Services, keys: dict[str, str]) -> None:
     assert all(services.access.keys.by_api_key(key) is None for key in keys.values())
-    held = services.access.keys.all(services.tenants.named("home"))
+    held = services.access.keys.all(services.tenants.get_by_name("home"))
     assert {one.service: one.role for one in held if one.service} == dict(SERVICES)
 
 
@@ -221,8 +221,8 @@ def test_examples_are_deleted_by_id_by_ids_and_by_subject(home: Client) -> None:
 
 def test_of_examples_of_which_one_is_held_none_goes(home: Client, services: Services) -> None:
     both = [home.add("Ann", photo(ANN)), home.add("Bob", photo(BOB))]
-    tenant = services.tenants.named("home")
-    bob = services.subjects.get(tenant, services.groups.named(tenant, "family"), "Bob")
+    tenant = services.tenants.get_by_name("home")
+    bob = services.subjects.get(tenant, services.groups.get_by_name(tenant, "family"), "Bob")
     services.faces.holds.set(tenant, bob.faceids[0], "case 7")
     refused(home.json(f"{RECOGNITION}/faces/delete", both), 400, 43)
     assert [one["image_id"] for one in home.examples()] == both
@@ -280,7 +280,7 @@ def test_the_answer_names_somebody_unless_nobody_is_enrolled(home: Client) -> No
 
 
 def test_a_face_of_another_dialect_is_answered_by_its_id(home: Client, services: Services) -> None:
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
     face = services.enrolment.of_largest_face(tenant, "family", photo(EVA), PICTURES, faceid="guest-7")
     assert home.named(photo(EVA, 1))[0]["subject"] == face.faceid
     assert (home.subjects(), home.examples()) == ([], [])
@@ -289,7 +289,7 @@ def test_a_face_of_another_dialect_is_answered_by_its_id(home: Client, services:
 def test_a_subject_is_a_face_that_the_book_knows_by_its_name(home: Client, services: Services) -> None:
     home.add("Ann Lee", photo(ANN))
     home.add("Ann Lee", photo(ANN, 1))
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
     (face,) = services.faces.lists.page(tenant, "family", FaceOrder.ENROLLED, 10).rows
     assert (face.name, face.labels.a, face.picture_count, face.arrive_count) == ("Ann Lee", "", 2, 0)
     home.json(f"{RECOGNITION}/subjects/Ann%20Lee", {"subject": "Eve"}, "PUT")

@@ -40,9 +40,9 @@ def photo(person: Person, number: int = 0) -> bytes:
 
 
 def key_of(services: Services, tenant_name: str, group_name: str) -> str:
-    tenant = services.tenants.named(tenant_name)
+    tenant = services.tenants.get_by_name(tenant_name)
     services.groups.create(tenant, group_name, None, "")
-    return add_service_key(services, tenant, "Viseron", "deepstack", services.groups.named(tenant, group_name).id)
+    return add_service_key(services, tenant, "Viseron", "deepstack", services.groups.get_by_name(tenant, group_name).id)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def refused(reply: Reply, status: int, error: str) -> None:
 
 
 def test_a_call_without_the_right_key_is_refused_in_their_words(home: Client, services: Services) -> None:
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
     other = add_service_key(services, tenant, "sdk", "detection")
     for key in (None, "", "no key", NO_SUCH, other):
         for one in OPERATIONS:
@@ -106,7 +106,7 @@ def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> N
 def test_the_key_of_a_group_that_is_gone_or_a_tenant_that_is_disabled_is_no_key(
     home: Client, services: Services
 ) -> None:
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
     services.groups.delete(tenant, "family")
     refused(home.call("/list"), 401, "Incorrect api key")
     second = home.with_key(key_of(services, "home", "guests"))
@@ -156,7 +156,7 @@ def test_a_call_without_a_key_is_the_named_tenants_if_it_comes_from_its_networks
 def test_a_key_whose_end_has_come_lets_nobody_in_without_it_either(
     home: Client, services: Services, clock: FakeClock
 ) -> None:
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
     [own] = [one for one in services.access.keys.all(tenant) if one.service == "deepstack"]
     services.access.keys.change(tenant, own.id, {"expires_at": clock.now() + timedelta(hours=1)})
     keyless = KeylessClients("home", (ip_network("203.0.113.0/24"),))
@@ -252,9 +252,9 @@ class Slow(FakeVision):
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         self._clock.advance(timedelta(seconds=8))
-        return super().read(picture, rules)
+        return super().read_picture(picture, rules)
 
 
 def test_photos_that_a_call_has_no_time_for_are_named_and_taken_by_the_next_call(

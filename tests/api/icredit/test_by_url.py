@@ -64,9 +64,9 @@ class RecordingVision(FakeVision):
     def __init__(self) -> None:
         self.rules: list[PictureRules] = []
 
-    def read(self, picture: bytes, rules: PictureRules):  # type: ignore[no-untyped-def]
+    def read_picture(self, picture: bytes, rules: PictureRules):  # type: ignore[no-untyped-def]
         self.rules.append(rules)
-        return super().read(picture, rules)
+        return super().read_picture(picture, rules)
 
 
 def test_a_fetched_picture_may_have_the_2_mb_that_an_encoded_one_has_as_text(services: Services, floor: Shop) -> None:

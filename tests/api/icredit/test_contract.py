@@ -22,7 +22,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.model import Credentials, Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Estimates, PictureRules
-from chalicelib.vision.pictures.image import read
+from chalicelib.vision.pictures.image import read_picture
 from tests.api.icredit.conftest import ANN_URL
 from tests.api.icredit.contract import Rules, Shop
 from tests.support.api.contract import rules_of, shown, unquoted
@@ -250,9 +250,9 @@ def _(shop: Shop) -> None:
 class ReadingVision(FakeVision):
     """Reads pictures as the real one does, and sees Ann in each of them, from the left edge to the right."""
 
-    def read(self, picture_: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        width = read(picture_, rules).shape[1]
-        return super().read(picture(Person(1, side_px=width)), PictureRules(rules.formats, 10**6, 1, 1))
+    def read_picture(self, picture_: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        width = read_picture(picture_, rules).shape[1]
+        return super().read_picture(picture(Person(1, side_px=width)), PictureRules(rules.formats, 10**6, 1, 1))
 
 
 @pytest.fixture

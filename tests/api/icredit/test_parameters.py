@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import asdict
 
 from chalicelib.api.http import MediaType
-from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decoded, read_parameters
+from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decode_base64, read_parameters
 from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.core.errors import Unusable
 from chalicelib.core.items import PageTokens
@@ -142,7 +142,7 @@ TEXT = base64.b64encode(BYTES).decode()
     ],
 )
 def test_base64_is_read_as_it_was_meant(sent: str) -> None:
-    assert decoded(sent) == BYTES
+    assert decode_base64(sent) == BYTES
 
 
 @given(st.binary(), st.booleans(), st.integers(0, 2), st.booleans(), st.booleans())
@@ -156,21 +156,21 @@ def test_every_mixture_of_the_tolerated_faults_is_read(
     for _ in range(times):
         text = quote_plus(text)
     text = text.replace("+", " ") if as_spaces else text
-    assert decoded(text) == data
+    assert decode_base64(text) == data
 
 
 @pytest.mark.parametrize("sent", ["!", "abc*", "会员", "a", "abcde", "data:image/png;base64", "%", "ab=c", "\x00"])
 def test_what_is_no_base64_is_refused(sent: str) -> None:
     with pytest.raises(Unusable):
-        decoded(sent)
+        decode_base64(sent)
 
 
 def test_the_size_is_counted_in_characters_of_base64_after_url_decoding() -> None:
     largest = "+" * MAX_ENCODED
-    assert len(decoded(quote(largest, safe=""))) == PICTURES.max_bytes == 1_572_864
-    assert decoded(f"data:image/png;base64,{largest}")
+    assert len(decode_base64(quote(largest, safe=""))) == PICTURES.max_bytes == 1_572_864
+    assert decode_base64(f"data:image/png;base64,{largest}")
     with pytest.raises(Unusable, match="2097152"):
-        decoded(largest + "+")
+        decode_base64(largest + "+")
 
 
 @pytest.mark.parametrize("place", ["abc", "abc#x", "9" * 5000 + "#x", "-1#x", "0#", "1795195650592#" + "z" * 3000])

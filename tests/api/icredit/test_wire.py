@@ -20,7 +20,9 @@ def person(
 ) -> dict[str, str]:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     face = Face("7", "g1", at, (Picture("p", "key", at, ()),), age=age, gender=gender)
-    body = routes.enrolled([EnrolledFace(face, GROUP, box, known=False, estimates=estimates or Estimates())])
+    body = routes.describe_enrolled_faces(
+        [EnrolledFace(face, GROUP, box, known=False, estimates=estimates or Estimates())]
+    )
     assert body["PERSON_TOKEN_STATUS"] == "0"
     entity = body["PERSON_ENTITY"][0]
     assert all(isinstance(value, str) for value in entity.values())

@@ -19,14 +19,14 @@ def test_a_list_goes_on_if_the_collection_at_the_pages_end_was_deleted(rekogniti
     for name in ("a", "b", "c", "d"):
         rekognition.create_collection(CollectionId=name)
     first = rekognition.list_collections(MaxResults=2)
-    services.groups.delete(services.tenants.named("shop"), "b")
+    services.groups.delete(services.tenants.get_by_name("shop"), "b")
     assert rekognition.list_collections(NextToken=first["NextToken"])["CollectionIds"] == ["c", "d"]
 
 
 def test_the_default_groups_are_listed_while_they_hold_a_face_and_others_names_never(
     rekognition: Any, services: Services
 ) -> None:
-    tenant = services.tenants.named("shop")
+    tenant = services.tenants.get_by_name("shop")
     services.groups.create(tenant, "Stammgäste", None, "")
     services.enrolment.everybody.all_in_picture(tenant, "regular", picture(Person(1)), PICTURES, NO_LABELS)
     assert rekognition.list_collections()["CollectionIds"] == ["regular"]
@@ -50,7 +50,7 @@ def test_tags_that_are_sent_again_undo_nothing_that_was_done_since(
 
 
 def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Services, shop: Credentials) -> None:
-    tenant, request = services.tenants.named("shop"), RequestId("the-same", "digest")
+    tenant, request = services.tenants.get_by_name("shop"), RequestId("the-same", "digest")
 
     def create() -> None:
         services.groups.create(tenant, "staff", None, "", request)
@@ -68,7 +68,7 @@ def test_where_groups_need_a_capacity_a_collection_has_one(
     camera.create_collection(CollectionId="staff")
     made_at = camera.describe_collection(CollectionId="staff")["CreationTimestamp"]
     assert made_at.timestamp() == pytest.approx(clock.now().timestamp(), abs=0.001)
-    assert services.groups.named(services.tenants.named("camera"), "staff").capacity == 1_000
+    assert services.groups.get_by_name(services.tenants.get_by_name("camera"), "staff").capacity == 1_000
     for number in range(7):
         camera.create_collection(CollectionId=f"c{number}")
     assert refused(camera.create_collection, CollectionId="one.too.many")[0] == "ServiceQuotaExceededException"

@@ -76,8 +76,8 @@ def test_nothing_of_a_transaction_is_indexed_if_the_collection_is_full(
 ) -> None:
     camera = client(app, services.tenants.add("camera", Profile.CAMERA))
     camera.create_collection(CollectionId="staff")
-    tenant = services.tenants.named("camera")
-    services.groups.change(tenant, services.groups.named(tenant, "staff").id, {"capacity": 2})
+    tenant = services.tenants.get_by_name("camera")
+    services.groups.change(tenant, services.groups.get_by_name(tenant, "staff").id, {"capacity": 2})
     error = refused(camera.index_faces, CollectionId="staff", Image=image(Person(1), Person(2), Person(3)))
     assert error[0] == "ServiceQuotaExceededException"
     assert camera.list_faces(CollectionId="staff")["Faces"] == []
@@ -111,7 +111,7 @@ def test_the_receipts_of_a_tenant_whose_deletions_erase_name_the_dialect(staff: 
     one, _ = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2))))
     staff.delete_faces(CollectionId="staff", FaceIds=[one])
     staff.delete_collection(CollectionId="staff")
-    services.deletion.of_groups.tenant(services.tenants.named("shop"), lambda: 600.0)
+    services.deletion.of_groups.tenant(services.tenants.get_by_name("shop"), lambda: 600.0)
     assert [found.by for found in services.erasure.records.page("shop", 10).rows] == ["rekognition"] * 2
 
 
@@ -126,7 +126,7 @@ def test_another_deletion_under_the_id_of_a_call_is_done(app: Chalice, staff: An
 
 
 def test_faces_with_numbers_are_shown_and_taken_as_uuids(staff: Any, services: Services) -> None:
-    tenant = services.tenants.named("shop")
+    tenant = services.tenants.get_by_name("shop")
     face = services.enrolment.of_largest_face(tenant, "staff", picture(Person(9)), PICTURES, faceid="4711")
     (listed,) = staff.list_faces(CollectionId="staff")["Faces"]
     assert listed["FaceId"] == "00000000-0000-0000-0000-000000001267"
@@ -139,7 +139,7 @@ def test_tenants_with_numbers_as_ids_get_numbers(staff: Any, services: Services)
     services.tenants.change("shop", {"numeric_faceids_only": True})
     (faceid,) = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1))))
     assert faceid.startswith("00000000-0000-0000-")
-    assert int(services.faces.lists.ids(services.tenants.named("shop"), "staff", "enrolled").ids[0]) < 2**63
+    assert int(services.faces.lists.ids(services.tenants.get_by_name("shop"), "staff", "enrolled").ids[0]) < 2**63
 
 
 def test_a_search_by_image_takes_the_largest_face_and_writes_nothing(staff: Any, services: Services) -> None:

@@ -27,8 +27,8 @@ def close(one: float, other: float) -> bool:
 def staff(request: pytest.FixtureRequest, rekognition: Any, services: Services) -> Any:
     """The client, with a person in the collection `staff`, and others who make so many faces of it."""
     rekognition.create_collection(CollectionId="staff")
-    tenant = services.tenants.named("shop")
-    group = services.groups.named(tenant, "staff")
+    tenant = services.tenants.get_by_name("shop")
+    group = services.groups.get_by_name(tenant, "staff")
     write_faces(services.ports.storage.items, tenant, group, request.param - 1, FakeVision())
     (face,) = ids(rekognition.index_faces(CollectionId="staff", Image=image(Person(SOMEBODY))))
     assert rekognition.describe_collection(CollectionId="staff")["FaceCount"] == request.param
@@ -41,7 +41,7 @@ def similarities(found: Any, face: str) -> float | None:
 
 def test_three_operations_agree_on_two_pictures(staff: Any, services: Services) -> None:
     client, face = staff
-    tenant = services.tenants.named("shop")
+    tenant = services.tenants.get_by_name("shop")
     levels = []
     for number, likeness in enumerate(LIKENESSES):
         probe = Person(SOMEBODY, likeness=likeness, quality=81 + number / 10)

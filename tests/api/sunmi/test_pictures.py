@@ -45,8 +45,8 @@ def test_headers_tell_what_it_was_decided_by(camera: CameraClient) -> None:
 class BlindVision(FakeVision):
     """Reads pictures for what they are, and sees nobody in them."""
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        return image_reading.read(picture, rules)
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        return image_reading.read_picture(picture, rules)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return []

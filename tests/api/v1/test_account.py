@@ -82,7 +82,7 @@ def test_each_setting_is_read_and_changed_alone_and_all_together(v1: V1Client) -
 
 def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services, shop: Credentials) -> None:
     v1.done("PATCH", SETTINGS, OTHER)
-    tenant = services.tenants.named(shop.tenant)
+    tenant = services.tenants.get_by_name(shop.tenant)
     assert (tenant.time_zone, tenant.enrol_quality) == ("Europe/Berlin", 33.5)
     assert services.groups.migration(tenant).arrive_times == 3
 
@@ -128,7 +128,7 @@ def test_usage_counts_what_there_is_and_names_every_limit(v1: V1Client, services
         "capture_bytes": 20_971_520,
         "body_bytes": 4_194_304,
     }
-    tenant = services.tenants.named(shop.tenant)
+    tenant = services.tenants.get_by_name(shop.tenant)
     services.enrolment.of_largest_face(tenant, "regular", picture(Person(1, side_px=90)), RULES, faceid="ann")
     services.groups.create(tenant, "VIP", 10, "")
     v1.add_camera("door")
@@ -156,7 +156,7 @@ def test_requests_of_today_are_counted_if_they_are_limited(
     services.tenants.change(shop.tenant, {"requests_a_day": 10, "time_zone": "UTC"})
     assert v1.done("GET", USAGE)["requests_today"] == 0
     for _ in range(3):
-        services.quotas.take(services.tenants.named(shop.tenant))
+        services.quotas.take(services.tenants.get_by_name(shop.tenant))
     assert v1.done("GET", USAGE)["requests_today"] == 3
     clock.advance(timedelta(days=1))
     assert v1.done("GET", USAGE)["requests_today"] == 0
@@ -180,7 +180,7 @@ def test_captures_that_are_kept_are_counted_once_a_day(
     services.captures.kept.count(shop.tenant)
     assert v1.done("GET", USAGE)["captures_kept"] == counted
     clock.advance(timedelta(hours=2))
-    services.sweep.tenant(services.tenants.named(shop.tenant), clock.now())
+    services.sweep.tenant(services.tenants.get_by_name(shop.tenant), clock.now())
     assert v1.done("GET", USAGE)["captures_kept"]["captures"] == 4
 
 

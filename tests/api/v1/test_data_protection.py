@@ -36,7 +36,7 @@ def subject(v1: V1Client, services: Services) -> list[str]:
     """Three faces of one subject, and one of another, last."""
     [tenant] = services.tenants.all()
     services.groups.create(tenant, "family", 100, "")
-    group = services.groups.named(tenant, "family")
+    group = services.groups.get_by_name(tenant, "family")
     named = (("Ann", (1, 2, 3)), ("Bob", (4,)))
     return [
         faceid
@@ -75,7 +75,7 @@ def user(v1: V1Client, services: Services) -> list[str]:
     """Two faces of a user."""
     [tenant] = services.tenants.all()
     faces = [enrol(v1, 1), enrol(v1, 2)]
-    group = services.groups.named(tenant, "regular")
+    group = services.groups.get_by_name(tenant, "regular")
     services.users.create(tenant, group, "a-1")
     services.users.associate(tenant, group, "a-1", faces, 0.0)
     return faces
@@ -127,7 +127,7 @@ def test_an_erasure_of_many_faces_that_is_cut_off_says_so_and_a_repeat_ends_it(
 ) -> None:
     [tenant] = services.tenants.all()
     faces = [enrol(v1, seed, name="Ann Bell Cole Dunn Ede Fox") for seed in range(1, 25)]
-    group = services.groups.named(tenant, "regular")
+    group = services.groups.get_by_name(tenant, "regular")
     services.users.create(tenant, group, "a-1")
     services.users.associate(tenant, group, "a-1", faces, 0.0)
     meanwhile = Meanwhile(services.items)
@@ -208,7 +208,7 @@ def test_a_tenant_that_asks_for_a_record_says_so_in_each_dialect(
     assert (answer["code"], "consent_required" in answer["msg"]) == (2, True)
     told = market.enrol("vip", picture(Person(1)))
     assert (told["ERROR_CODE"], "consent_required" in told["ERROR_MSG"]) == ("CONSENT_REQUIRED", True)
-    assert services.groups.named(services.tenants.named(shop.tenant), "regular").count == 0
+    assert services.groups.get_by_name(services.tenants.get_by_name(shop.tenant), "regular").count == 0
     enrol(v1, 1, consent=SENT)
 
 
@@ -247,9 +247,9 @@ HASHES = st.dictionaries(st.sampled_from(("templates", "pictures")), st.lists(st
 def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(counts: Any, hashes: Any) -> None:
     private, _ = signing.new_key()
     erasure = erasures.Erasure("1", AT, "first", True, (), 1, faces=("0" * 64,), hashes=hashes, counts=counts)
-    receipt = signing.signed(erasures.statement("shop", erasure, NOW, NOW), private)
+    receipt = signing.sign_statement(erasures.statement("shop", erasure, NOW, NOW), private)
     done = erasures.Erasure("1", AT, "first", True, (), 1, counts=counts, done_at=AT, receipt=receipt)
-    statement, _ = signing.verified(json.decode(json.encode(erasure_of(done)))["receipt"])
+    statement, _ = signing.verify_statement(json.decode(json.encode(erasure_of(done)))["receipt"])
     assert {name: number for name, number in statement["counts"].items() if number} == counts
 
 

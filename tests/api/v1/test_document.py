@@ -19,7 +19,7 @@ from chalicelib.services import cameras as bounds
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.captures import captures as capture_pages
 from chalicelib.services.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
-from regulars.openapi import PATH, PATHS, written, written_paths
+from regulars.openapi import PATH, PATHS, format_document, written_paths
 from tests.support.api.v1.client import V1Client, document
 from tests.support.api.v1.document import names_of
 
@@ -37,7 +37,7 @@ DOCUMENTED = {(method, path): operation for method, path, operation in document(
 
 
 def test_it_is_the_one_that_the_code_makes() -> None:
-    assert PATH.read_text("utf-8") == written(), "run `python -m regulars.openapi --write`"
+    assert PATH.read_text("utf-8") == format_document(), "run `python -m regulars.openapi --write`"
     assert PATHS.read_text("utf-8") == written_paths(), "run `python -m regulars.openapi --write`"
 
 
@@ -115,7 +115,7 @@ def test_its_words_are_the_codes() -> None:
 
 def test_every_error_is_listed_with_its_status_and_no_other_is_as_documented() -> None:
     for error in every_error():
-        answer = errors.failed(error("none"))[1]
+        answer = errors.answer_error(error("none"))[1]
         document().require_answer("GET", "/v1/cameras", answer.status_code, json.loads(answer.body))
     with pytest.raises(AssertionError, match="lists no Odd of 503"):
         document().require_answer("GET", "/v1/cameras", 503, errors.problem(503, "Odd", "odd"))

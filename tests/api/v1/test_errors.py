@@ -34,7 +34,7 @@ NAMED = {
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[RegularsError]) -> None:
     nearest = next(base.__name__ for base in error.__mro__ if base.__name__ in NAMED)
-    answer = errors.failed(instance(error))[1]
+    answer = errors.answer_error(instance(error))[1]
     assert answer.status_code == NAMED[nearest]
     body = json.loads(answer.body)
     document().require(body, "Problem")
@@ -47,12 +47,12 @@ def test_every_error_has_a_status_and_its_own_name_as_its_code(error: type[Regul
 def test_what_is_wrong_with_one_of_many_tells_which() -> None:
     with pytest.raises(Unusable) as caught, concerning(7):
         raise Unusable("too dark")
-    body = json.loads(errors.failed(caught.value)[1].body)
+    body = json.loads(errors.answer_error(caught.value)[1].body)
     assert (body["code"], body["detail"], body["index"]) == ("Unusable", "too dark", 7)
 
 
 def test_a_very_long_sentence_is_cut() -> None:
-    assert len(json.loads(errors.failed(Busy("x" * 10_000))[1].body)["detail"]) < 500
+    assert len(json.loads(errors.answer_error(Busy("x" * 10_000))[1].body)["detail"]) < 500
 
 
 def test_services_that_cannot_be_made_are_a_fault_of_ours_too(stage: Stage, v1: V1Client) -> None:

@@ -32,7 +32,7 @@ class Eyes:
     def __init__(self, services: Services, photos: Path) -> None:
         self.services = services
         self.v1 = V1Client(make_stage(services).app, services.tenants.add("shop", Profile.CLOUD).api_key)
-        self.tenant = services.tenants.named("shop")
+        self.tenant = services.tenants.get_by_name("shop")
         self.photos = photos
         services.groups.create(self.tenant, "vip", None, "")
         services.groups.create(self.tenant, "staff", None, "")

@@ -152,7 +152,7 @@ DUPLICATES = "/v1/duplicates"
 def test_a_pair_is_listed_with_both_faces_until_somebody_says_that_they_are_two(
     v1: V1Client, services: Services
 ) -> None:
-    tenant = services.tenants.named("shop")
+    tenant = services.tenants.get_by_name("shop")
     faces = [
         services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES, name=name)
         for seed, name in ((1, "Ann"), (2, "Eve"), (3, "Zoe"))
@@ -220,7 +220,7 @@ def test_a_rejection_is_taken_back_once(
     assert v1.done("GET", f"/v1/faces/{face}/rejections")["rejections"] == []
     again = v1.failed(404, "DELETE", f"/v1/faces/{face}/rejections/{sighting}")
     assert again["code"] == "RejectionNotFound"
-    assert disagreements(services, services.tenants.named("shop")) == []
+    assert disagreements(services, services.tenants.get_by_name("shop")) == []
 
 
 @pytest.mark.parametrize("sighting", ["7", "x" * 200, "会"])

@@ -33,7 +33,7 @@ class Shop:
     def __post_init__(self) -> None:
         credentials = self.services.tenants.add("shop", Profile.CLOUD)
         self.v1 = V1Client(make_stage(self.services).app, credentials.api_key)
-        self.tenant = self.services.tenants.named("shop")
+        self.tenant = self.services.tenants.get_by_name("shop")
         self.v1.add_camera("door", id="door")
 
     def enrol(self, photo: bytes) -> str:
@@ -115,7 +115,7 @@ def nearest(shop: Shop, before: bytes, after: bytes, photo: bytes) -> float:
     """How alike the person of a photo and any face of a stored picture are at best, for somebody who tries hard:
     also at the places where the faces were in the picture as it came, and however poor they are."""
     pipeline = shop.pipeline
-    was, now, alone = (pipeline.read(data, RULES) for data in (before, after, photo))
+    was, now, alone = (pipeline.read_picture(data, RULES) for data in (before, after, photo))
     assert was.shape == now.shape
     [person] = pipeline.embed(alone, pipeline.detect(alone)[:1])
     return float(np.max(pipeline.embed(now, [*pipeline.detect(was), *pipeline.detect(now)]) @ person))

@@ -34,7 +34,7 @@ def faceid(camera: CameraClient) -> str:
 def _exact(services: Services, shop: Credentials) -> Any:
     """Whatever was done, the gallery is that of the faces, by the means of their pictures."""
     yield
-    assert disagreements(services, services.tenants.named(shop.tenant)) == []
+    assert disagreements(services, services.tenants.get_by_name(shop.tenant)) == []
 
 
 def photo(side_px: float, seed: int = 1, **of_person: float) -> bytes:
@@ -303,7 +303,7 @@ def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Serv
 def test_nobody_arrives_and_nothing_is_counted_by_an_added_photo(
     v1: V1Client, services: Services, shop: Credentials, faceid: str
 ) -> None:
-    tenant = services.tenants.named(shop.tenant)
+    tenant = services.tenants.get_by_name(shop.tenant)
     before = v1.done("GET", f"/v1/faces/{faceid}")
     groups = services.groups.all(tenant)
     now = int(services.clock.now().timestamp())
@@ -341,7 +341,7 @@ def test_a_better_picture_of_a_known_person_takes_the_portraits_place_only(
     v1: V1Client, services: Services, shop: Credentials
 ) -> None:
     """Enrolled again by the dialect that enrols everybody in a picture."""
-    tenant = services.tenants.named(shop.tenant)
+    tenant = services.tenants.get_by_name(shop.tenant)
     enrol = services.enrolment.everybody.all_in_picture
     [first] = enrol(tenant, "shop", photo(100), RULES, Labels())
     added = add(v1, first.face.faceid, photo(90))
@@ -373,7 +373,7 @@ def test_what_is_wrong_with_the_request_is_said(v1: V1Client, faceid: str, sent:
 def test_real_photos_of_one_person_are_told_from_anothers(real_services: Services, photos: Path) -> None:
     """With the real models: another picture of the same person is taken, somebody else's is not."""
     credentials = real_services.tenants.add("studio", Profile.CLOUD)
-    tenant = real_services.tenants.named("studio")
+    tenant = real_services.tenants.get_by_name("studio")
     v1 = V1Client(make_stage(real_services).app, credentials.api_key)
     rules = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
     enrolled = (photos / at_hand.PORTRAIT).read_bytes()

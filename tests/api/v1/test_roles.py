@@ -86,7 +86,7 @@ def test_a_key_is_refused_whose_role_is_not_enough_by_either_way_to_come_and_tol
     v1: V1Client, services: Services, shop: Credentials, operation: Operation
 ) -> None:
     assert operation.role is not None
-    tenant = services.tenants.named(shop.tenant)
+    tenant = services.tenants.get_by_name(shop.tenant)
     path = re.sub(r"{\w+}", "nothing", operation.path)
     for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN):
         _, key = services.access.keys.add(tenant, role.value, role)

@@ -72,7 +72,7 @@ def test_who_read_it_changes_it_only_as_it_was_read(v1: V1Client) -> None:
 
 
 def test_every_answer_has_the_id_by_which_the_log_knows_the_request(v1: V1Client) -> None:
-    with telemetry.begun("box", "7"):
+    with telemetry.begin_invocation("box", "7"):
         answers = [v1.send("GET", CAMERAS), v1.send("PUT", CAMERAS), v1.send("GET", f"{CAMERAS}/nobody")]
     assert [one.headers["x-request-id"] for one in answers] == ["7"] * 3
 

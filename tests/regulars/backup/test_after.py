@@ -47,7 +47,7 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
     book.clock.advance(timedelta(minutes=1))
-    with acts.begun(Act(what, "operator", kind_of(what))):
+    with acts.begin_act(Act(what, "operator", kind_of(what))):
         calls[what](tenant, *arguments)
 
 

@@ -77,7 +77,7 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
     restore(settings(data), file)
     assert everything(data) == before
     with closing(services_on(data, clock)) as again:
-        tenant = again.tenants.named("shop")
+        tenant = again.tenants.get_by_name("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
         assert {face.faceid for face in again.faces.by_name(tenant, "lee", 10).rows} == faces.keys()
@@ -102,10 +102,12 @@ def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: 
     file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     restore(settings(tmp_path / "again"), file)
     with closing(services_on(tmp_path / "again", book.clock)) as again:
-        tenant = again.tenants.named("shop")
+        tenant = again.tenants.get_by_name("shop")
         before = len(every_face(again, tenant))
         assert "captures that wait" not in "".join(beginning(tmp_path, again, None))
-        assert again.captures.redrive.lost(tenant, after=timedelta(0)) == 1  # as the server does when it starts
+        assert (
+            again.captures.redrive.send_all_lost(tenant, after=timedelta(0)) == 1
+        )  # as the server does when it starts
         assert list(beginning(tmp_path, again, None))[-1] == (
             "captures that wait from before: 1; they are resolved now, oldest first"
         )
@@ -118,7 +120,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
     data, clock = tmp_path / "data", FakeClock()
     with closing(services_on(data, clock)) as services:
         services.tenants.add("shop", Profile.CLOUD)
-        tenant, stop = services.tenants.named("shop"), threading.Event()
+        tenant, stop = services.tenants.get_by_name("shop"), threading.Event()
         kept = [_enrolled(services, f"kept-{number}", 100 + number) for number in range(5)]
 
         def come_and_go(worker: int) -> None:
@@ -143,12 +145,12 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
         again = tmp_path / file.stem
         restore(settings(again), file)
         with closing(services_on(again, clock)) as restored:
-            tenant = restored.tenants.named("shop")
+            tenant = restored.tenants.get_by_name("shop")
             assert disagreements(restored, tenant) == []
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
             assert restored.recognition.face_analysis.by_picture(tenant, picture(Person(100)), RULES).match
-            nobody = SearchRequest("fake", FakeVision().embed(FakeVision().read(picture(Person(1)), RULES), []))
+            nobody = SearchRequest("fake", FakeVision().embed(FakeVision().read_picture(picture(Person(1)), RULES), []))
             seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
     assert seqs[0] < seqs[-1]
@@ -156,7 +158,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
 
 
 def _enrolled(services: Services, faceid: str, seed: int) -> str:
-    tenant = services.tenants.named("shop")
+    tenant = services.tenants.get_by_name("shop")
     services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
     return faceid
 

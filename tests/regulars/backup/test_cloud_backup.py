@@ -74,7 +74,7 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     first, second = stages
     services = services_of(first)
     credentials = services.tenants.add("shop", Profile.CLOUD)
-    tenant = services.tenants.named("shop")
+    tenant = services.tenants.get_by_name("shop")
     for number in range(30):  # more than go into one transaction
         services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
     services.deletion.of_group(tenant, "regular", ["f-3"])
@@ -83,7 +83,7 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     begun: list[Settings] = []
     restore(second, file, lambda: begun.append(second))
     again = services_of(second)
-    tenant = again.tenants.named("shop")
+    tenant = again.tenants.get_by_name("shop")
     assert disagreements(again, tenant) == []
     assert every_face(again, tenant) == every_face(services, tenant)
     found = again.recognition.face_analysis.by_picture(tenant, picture(Person(7)), RULES)
@@ -128,7 +128,7 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
     first, second = stages
     services = services_of(first)
     services.tenants.add("shop", Profile.CLOUD)
-    tenant = services.tenants.named("shop")
+    tenant = services.tenants.get_by_name("shop")
     enrolled: list[str] = []
 
     def enrol_one_more(**_: object) -> None:
@@ -145,10 +145,10 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
         events.unregister("before-call.s3.ListObjectsV2", unique_id="meanwhile")
     restore(second, file)
     again = services_of(second)
-    assert disagreements(again, again.tenants.named("shop")) == []
-    assert {*every_face(again, again.tenants.named("shop"))} == {*enrolled[:2]}
+    assert disagreements(again, again.tenants.get_by_name("shop")) == []
+    assert {*every_face(again, again.tenants.get_by_name("shop"))} == {*enrolled[:2]}
     assert len(enrolled) > 2
-    found = again.recognition.face_analysis.by_picture(again.tenants.named("shop"), picture(Person(2)), RULES)
+    found = again.recognition.face_analysis.by_picture(again.tenants.get_by_name("shop"), picture(Person(2)), RULES)
     assert found.match
     tables = aws_client("dynamodb").get_paginator("list_tables").paginate()
     assert not [name for page in tables for name in page["TableNames"] if "backup" in name]

@@ -145,8 +145,8 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
             book.sweep()
             worked_off(book)
         assert receipts.write_beside(book.services, file.parent) > 0
-    found = receipts.read([str(file.parent)])
-    restore(Settings(storage=again), file, mark=receipts.marked([str(file.parent)]))
+    found = receipts.read_receipts([str(file.parent)])
+    restore(Settings(storage=again), file, mark=receipts.format_mark([str(file.parent)]))
     with closing(Book(again)) as restored:
         with pytest.raises(OperatorError, match="receipt redo"):
             receipts.require_done(restored.services, again)
@@ -203,7 +203,7 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
         book.enrol(Person(ANN), faceid="ann")
     shutil.copytree(data, tmp_path / "disk")
     with closing(served_by(data, str(witness))) as services:
-        tenant = services.tenants.named("shop")
+        tenant = services.tenants.get_by_name("shop")
         [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
         services.clock.advance(DAY)  # type: ignore[attr-defined]
         services.erasure.records.go_on(tenant, id_)
@@ -213,7 +213,7 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
         services.clock.advance(DAY)  # type: ignore[attr-defined]
         with pytest.raises(OperatorError, match=f"erasure {id_} of shop.*receipt redo --data"):
             receipts.require_done(services, tmp_path / "disk")
-        found = receipts.read(receipts.places_of(tmp_path / "disk", services))
+        found = receipts.read_receipts(receipts.places_of(tmp_path / "disk", services))
         assert list(receipts.redo(services, found)) == [f"shop: erased again by receipt {id_}"]
         receipts.require_done(services, tmp_path / "disk")
         assert services.erasure.records.get("shop", id_).receipt is not None, "the person's own receipt is there again"
@@ -226,7 +226,7 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
 def test_serve_refuses_a_folder_that_is_not_done(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         assert book.faceids() == []
-    (tmp_path / "data" / receipts.MARK).write_text(receipts.marked([str(tmp_path)]))
+    (tmp_path / "data" / receipts.MARK).write_text(receipts.format_mark([str(tmp_path)]))
     command = [sys.executable, "-m", "regulars", "serve", "--port", "0", "--data", str(tmp_path / "data")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
@@ -239,7 +239,7 @@ def test_a_witness_that_is_away_gets_the_receipt_with_the_next_sweep_and_stops_n
     with closing(Book(data)) as book:
         book.enrol(Person(ANN), faceid="ann")
     with closing(served_by(data, str(away))) as services:
-        tenant = services.tenants.named("shop")
+        tenant = services.tenants.get_by_name("shop")
         [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
         services.clock.advance(DAY)  # type: ignore[attr-defined]
         services.erasure.records.go_on(tenant, id_)
@@ -295,11 +295,11 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
         asked(book)
         worked_off(book)
         receipts.write_beside(book.services, backups)
-    found = receipts.read([str(backups)])
+    found = receipts.read_receipts([str(backups)])
     for fault in (KILLED, DONE_KILLED):
         for number in count(1):
             again, calls = tmp_path / f"{fault.name} {number}", Calls()
-            restore(Settings(storage=again), backups / "box.tar", mark=receipts.marked([str(backups)]))
+            restore(Settings(storage=again), backups / "box.tar", mark=receipts.format_mark([str(backups)]))
             with closing(Book(again, wrap=calls.wrap)) as restored:
                 restored.clock.advance(40 * DAY)
                 calls.fail(number, fault, "items.transact")
@@ -310,7 +310,11 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
                 if calls.dead:
                     with pytest.raises(OperatorError):
                         receipts.require_done(restored.services, again)
-                    list(receipts.redo(restored.services, receipts.read(receipts.places_of(again, restored.services))))
+                    list(
+                        receipts.redo(
+                            restored.services, receipts.read_receipts(receipts.places_of(again, restored.services))
+                        )
+                    )
                 receipts.require_done(restored.services, again)
                 assert left(restored, {"id": b'"ann"', "name": NAME.encode()}) == [], (fault, number)
             if not calls.dead:

@@ -135,7 +135,7 @@ class Failing:
             except ClientError as error:
                 self._tell(ClientRequestToken, name, "CREATE_FAILED", str(error))
                 self._tell(ClientRequestToken, name, "DELETE_COMPLETE", "")
-                left = [one for one in reversed(made) if not self._deleted(StackName, template["Resources"][one])]
+                left = [one for one in reversed(made) if not self._delete_merge(StackName, template["Resources"][one])]
                 stack["StackStatus"] = "ROLLBACK_FAILED" if left else "ROLLBACK_COMPLETE"
                 return
             made.append(name)
@@ -186,7 +186,7 @@ class Failing:
             properties = {name: value for name, value in resource["Properties"].items() if name in known}
             self._dynamodb.create_table(TableName=table_name(stack, resource), **properties)
 
-    def _deleted(self, stack: str, resource: Mapping[str, Any]) -> bool:
+    def _delete_merge(self, stack: str, resource: Mapping[str, Any]) -> bool:
         try:
             if resource["Type"] == "AWS::DynamoDB::Table":
                 self._dynamodb.delete_table(TableName=table_name(stack, resource))

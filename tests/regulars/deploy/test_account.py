@@ -236,10 +236,10 @@ def test_no_function_runs_while_a_stage_is_filled_nor_after_a_failure(session: S
         session.clients["cloudformation"].summaries.append(
             {"LogicalResourceId": name, "PhysicalResourceId": name, "ResourceType": "AWS::Lambda::Function"}
         )
-    with Account(session).stopped(STACK):
+    with Account(session).stop_functions(STACK):
         assert functions.reserved == {"api": 0, "search": 0}
     assert functions.reserved == {"api": 500}
-    with pytest.raises(NotDeployed), Account(session).stopped(STACK):
+    with pytest.raises(NotDeployed), Account(session).stop_functions(STACK):
         raise NotDeployed("it is half full")
     assert functions.reserved == {"api": 0, "search": 0}
 

@@ -261,15 +261,15 @@ def test_a_port_that_another_has_is_told() -> None:
 
 
 def test_a_service_that_starts_or_does_not_answer_is_told(tmp_path: Path) -> None:
-    with folder.held(tmp_path) as note:
-        found = check_service(folder.served(tmp_path))
+    with folder.hold_folder(tmp_path) as note:
+        found = check_service(folder.find_server(tmp_path))
         assert (found.level, "is starting" in found.says) == (WARNING, True)
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         note(f"http://127.0.0.1:{port}")
-        found = check_service(folder.served(tmp_path))
+        found = check_service(folder.find_server(tmp_path))
         assert (found.level, "does not answer" in found.says) == (FAILED, True)
-    assert check_service(folder.served(tmp_path)).level is OK
+    assert check_service(folder.find_server(tmp_path)).level is OK
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_a_model_that_no_pack_has_is_told(tmp_path: Path) -> None:
 def test_silent_cameras_are_told(tmp_path: Path) -> None:
     clock = FakeClock(NOW)
     with closing(book(tmp_path, clock)) as services:
-        tenant = services.tenants.named("shop")
+        tenant = services.tenants.get_by_name("shop")
         services.cameras.add(tenant, "door", "Door", CameraSettings(silent_after_s=600))
         assert only(check_cameras(services, [tenant], clock.now())) == (OK, "there are 1, and none is silent")
         clock.advance(timedelta(hours=1))
@@ -376,7 +376,7 @@ def test_silent_cameras_are_told(tmp_path: Path) -> None:
 def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
     clock = FakeClock(NOW)
     with closing(book(tmp_path, clock)) as services:
-        tenant = services.tenants.named("shop")
+        tenant = services.tenants.get_by_name("shop")
         for seed in range(6):
             services.enrolment.of_largest_face(tenant, "stranger", picture(Person(seed)), RULES)
         assert list(check_retention(services, [tenant])) == []
@@ -388,7 +388,7 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
 
 def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: Path) -> None:
     with closing(book(tmp_path)) as services:
-        tenant = services.tenants.named("shop")
+        tenant = services.tenants.get_by_name("shop")
         assert only(check_hooks(services, [tenant])) == (OK, "there are 0, and nothing waits to be sent again")
         hook, _ = services.webhooks.hooks.add("shop", "https://receiver.example/secret-path")
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})

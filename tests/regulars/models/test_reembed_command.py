@@ -70,7 +70,7 @@ def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
         assert f"shop: {len(PEOPLE) - 1} faces embedded by {MODEL}; searches go by it from now on" in said
         assert f"  {LAST}  its picture is gone" in said
         assert [who(serving, photos, person) for person in PEOPLE] == [*list(PEOPLE)[:-1], None]
-        assert serving.tenants.named("shop").model == MODEL
+        assert serving.tenants.get_by_name("shop").model == MODEL
 
 
 def test_who_is_found_again_makes_it_succeed(shop: Path, models: Path, photos: Path) -> None:

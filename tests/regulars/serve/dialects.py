@@ -27,9 +27,9 @@ class Client:
     def __init__(self, box: Box, keys: Keys) -> None:
         self._url, self._keys = box.url, keys
         tenants, groups = box.services.tenants, box.services.groups
-        tenant = tenants.named("mall")
+        tenant = tenants.get_by_name("mall")
         groups.create(tenant, "family", None, "")
-        group = groups.named(tenant, "family").id
+        group = groups.get_by_name(tenant, "family").id
         self._service = {
             name: add_service_key(box.services, tenant, name, name, group) for name in ("recognition", "deepstack")
         }

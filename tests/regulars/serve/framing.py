@@ -70,7 +70,7 @@ class Recorder:
         self.seen[number].append((request.method, path, request.body))
         return of_json(200, {"length": len(request.body)})
 
-    def failed(self, _head: Request, error: Exception) -> Response:
+    def answer_error(self, _head: Request, error: Exception) -> Response:
         return of_json(error.status if isinstance(error, Refused) else 500, {"message": str(error)})
 
     def read(self, head: Request) -> CallerHint:

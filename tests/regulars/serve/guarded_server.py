@@ -29,7 +29,7 @@ class Shop:
         time.sleep(WORK_S)
         return message(200, "done")
 
-    def failed(self, _head: Request, error: Exception) -> Response:
+    def answer_error(self, _head: Request, error: Exception) -> Response:
         return message(503, str(error))
 
     def read(self, head: Request) -> CallerHint:

@@ -44,7 +44,7 @@ def test_a_box_says_that_it_takes_the_pictures_that_it_takes(tmp_path: Path) -> 
 
 
 def proved(callers: Tenants, request: Request) -> str | None:
-    claim = callers.read(request)
+    claim = callers.read_claim(request)
     return claim.tenant or claim.prove(request)
 
 
@@ -82,7 +82,7 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
-    claim = Tenants(services).read(head)
+    claim = Tenants(services).read_claim(head)
     assert (claim.by_body, claim.prove(head), claim.claim) == (True, None, ("sign-in",))
 
 
@@ -137,9 +137,9 @@ def test_a_call_of_rekognition_is_its_tenants_when_its_signature_is_right(servic
 def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
     tenants, groups = services.tenants, services.groups
     tenants.add("home", Profile.CLOUD)
-    home = tenants.named("home")
+    home = tenants.get_by_name("home")
     groups.create(home, "family", None, "")
-    key = add_service_key(services, home, "Viseron", "deepstack", groups.named(home, "family").id)
+    key = add_service_key(services, home, "Viseron", "deepstack", groups.get_by_name(home, "family").id)
     callers = Tenants(services)
     part = f'--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\n{key}\r\n'
     typed = part.replace('"\r\n\r\n', '"\r\nContent-Type: text/plain\r\n\r\n')
@@ -159,16 +159,16 @@ def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
 
     def lane(seconds: float) -> tuple[str | None, str | None]:
         now[0] = seconds
-        claim = callers.read(head)
+        claim = callers.read_claim(head)
         return claim.tenant, claim.formerly
 
     assert lane(1) == (None, None)
-    assert callers.read(head).prove(head) == "shop"
+    assert callers.read_claim(head).prove(head) == "shop"
     assert lane(50)[0] == "shop"
     assert lane(62) == (None, "shop")
     services.tenants.rotate("shop")
     assert lane(9_000) == (None, "shop")
-    assert callers.read(head).prove(head) is None
+    assert callers.read_claim(head).prove(head) is None
     assert lane(9_001) == (None, None), "it is nobody's now"
 
 
@@ -177,8 +177,8 @@ def test_of_what_was_proved_the_last_is_remembered(services: Services) -> None:
     request = sunmi(keys).last_request()
     for number in range(REMEMBERED + 1):
         sent = replace(request, client=f"10.0.{number >> 8}.{number & 255}")
-        assert callers.read(sent).prove(sent) == "shop"
-    formerly = [callers.read(replace(request, client=client)).formerly for client in ("10.0.0.0", "10.0.0.1")]
+        assert callers.read_claim(sent).prove(sent) == "shop"
+    formerly = [callers.read_claim(replace(request, client=client)).formerly for client in ("10.0.0.0", "10.0.0.1")]
     assert formerly == [None, "shop"]
 
 
@@ -192,12 +192,12 @@ def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) 
             ("192.0.2.17", {"host": "192.0.2.9"}, None),
         ):
             head = Request("POST", "/v1/vision/face/list", headers=headers, client=client)
-            assert Tenants(services).read(head).tenant == tenant
+            assert Tenants(services).read_claim(head).tenant == tenant
 
 
 def test_every_route_can_say_that_there_is_no_room() -> None:
     for path in app.app.routes:
-        answer = Gateway(app.app).failed(Request("POST", path), Busy(FULL))
+        answer = Gateway(app.app).answer_error(Request("POST", path), Busy(FULL))
         body = json.loads(answer.body)
         assert dict(answer.headers)["Retry-After"] == "1"
         owner = owner_of(path)
@@ -222,6 +222,6 @@ def test_the_largest_body_of_each_route_fits_into_its_senders_room(services: Ser
     for path, methods in app.app.routes.items():
         for method in methods:
             head = Request(method, path)
-            lane = UNPROVED if callers.read(head).by_body else "shop"
+            lane = UNPROVED if callers.read_claim(head).by_body else "shop"
             with Holding(Budget(BODIES_BYTES), lane, Gateway.copies) as holding:
                 holding.grow(gateway.admit(head))

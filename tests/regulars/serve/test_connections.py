@@ -77,7 +77,7 @@ class Guest:
     def __init__(self, sender: str = "192.0.2.1", used: float = 0.5) -> None:
         self.sender, self._used = sender, used
 
-    def used(self, _patience: Timeouts, _now: float) -> float:
+    def measure_used_share(self, _patience: Timeouts, _now: float) -> float:
         return self._used
 
     def abort(self) -> None:

@@ -12,7 +12,16 @@ from chalice.app import Chalice, Cron, Rate
 
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.in_process import SystemClock
-from regulars.serve.events import IDLE_S, MAX_BATCH, NICENESS, VISIBILITY_S, Background, feed, hand_over, interval_s
+from regulars.serve.events import (
+    IDLE_S,
+    MAX_BATCH,
+    NICENESS,
+    VISIBILITY_S,
+    Background,
+    feed_handlers,
+    hand_over,
+    interval_s,
+)
 from tests.support.fakes import FakeClock
 from tests.support.storage.aside import put_aside
 from tests.support.waiting import PATIENCE_S, until
@@ -93,7 +102,7 @@ def test_every_registered_handler_is_fed_until_the_stop(queue: SqliteQueue, back
         swept.set()
 
     queue.send("camera")
-    feed(app, {"build_index": (queue, 1)}, background)
+    feed_handlers(app, {"build_index": (queue, 1)}, background)
     assert swept.wait(5)
     assert built.wait(5)
 
@@ -112,7 +121,7 @@ def test_no_more_messages_are_handed_over_than_the_handler_asked_for(tmp_path: P
 
     for number in range(7):
         queue.send(str(number))
-    feed(app, {"build_index": (queue, 1)}, background)
+    feed_handlers(app, {"build_index": (queue, 1)}, background)
     assert done.wait(5)
     assert sizes == [3, 3, 1]
 
@@ -146,7 +155,7 @@ def test_several_threads_take_one_message_each_so_that_none_waits_behind_another
     app = worker(handle)
     for number in range(3):
         captures.send(str(number))
-    feed(app, {"ingest": (captures, 3)}, background)
+    feed_handlers(app, {"ingest": (captures, 3)}, background)
     assert passed.wait(60)
 
 
@@ -168,7 +177,7 @@ def test_a_message_sent_by_another_process_is_handed_over_within_the_pause(
     here, there = (SqliteQueue(tmp_path / "queue.db", "captures", SystemClock()) for _ in range(2))
     handled = threading.Event()
     app = worker(lambda body: handled.set())
-    feed(app, {"ingest": (here, 2)}, background)
+    feed_handlers(app, {"ingest": (here, 2)}, background)
     time.sleep(0.1)
     there.send("capture")
     assert handled.wait(IDLE_S + 30)
@@ -233,7 +242,7 @@ def test_a_handler_that_nothing_feeds_is_refused() -> None:
     def told(event: Any) -> None: ...
 
     with pytest.raises(ValueError, match="told"):
-        feed(app, {}, Background(threading.Event()))
+        feed_handlers(app, {}, Background(threading.Event()))
 
 
 def test_while_there_is_nothing_to_do_one_thread_looks_for_all_of_its_handler(
@@ -260,7 +269,7 @@ def test_while_there_is_nothing_to_do_one_thread_looks_for_all_of_its_handler(
         both.wait(PATIENCE_S)
         done.release()
 
-    feed(app, {"deliver": (cast(SqliteQueue, Counting()), threads)}, background)
+    feed_handlers(app, {"deliver": (cast(SqliteQueue, Counting()), threads)}, background)
     until(lambda: rounds >= 2)
     assert most == 1, "the others wait for the one that looks after each pause"
     for _ in range(2):  # the second is taken while the first is at work

@@ -60,7 +60,7 @@ class Shop:
         self.answered.append(request.path)
         return message(200, self.text or str(len(request.body)))
 
-    def failed(self, _head: Request, error: Exception) -> Response:
+    def answer_error(self, _head: Request, error: Exception) -> Response:
         if isinstance(error, Busy):
             return Response(503, (("Retry-After", "1"),))
         return message(error.status if isinstance(error, Refused) else 413, str(error))

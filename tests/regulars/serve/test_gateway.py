@@ -37,7 +37,7 @@ def answered(asked: Request) -> Response:
     try:
         return gateway.answer(asked)
     except NotFound as error:
-        return gateway.failed(asked, error)
+        return gateway.answer_error(asked, error)
 
 
 def echoed(method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def client(running: Service) -> Regulars:
-    return Regulars(running.url, api_key=credentials.read(running.data)["shop"].api_key)
+    return Regulars(running.url, api_key=credentials.read_credentials(running.data)["shop"].api_key)
 
 
 def test_event_of_a_killed_process_is_told_when_the_service_runs_again(

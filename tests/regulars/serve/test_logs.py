@@ -121,9 +121,9 @@ def test_people_read_the_same_as_text(capsys: pytest.CaptureFixture[str]) -> Non
     handlers, level, start = root.handlers, root.level, logs.summary.level
     try:
         logs.to_stderr("text", "warning")
-        with logs.observed("api") as this:
+        with logs.observe_invocation("api") as this:
             this.route, this.status, this.tenant = "GET /v1/faces", 200, "shop"
-        with logs.observed("api") as this:
+        with logs.observe_invocation("api") as this:
             this.route, this.status, this.code, this.error = "POST createGroup", 200, 202, "GroupExists"
         logs.summary.info("tenants: %d", 2)
     finally:

@@ -39,14 +39,14 @@ def regulars(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
 
 def groups(running: Service, tenant: str = "shop") -> set[str]:
     with Connection(running.url) as connection:
-        answer = Sunmi(connection, credentials.read(running.data)[tenant]).call("getGroupList", {})
+        answer = Sunmi(connection, credentials.read_credentials(running.data)[tenant]).call("getGroupList", {})
     assert answer.code == DONE, answer.message
     return {group["name"] for group in answer.data["face_group"]}
 
 
 def make_group(running: Service, name: str, tenant: str = "shop") -> None:
     with Connection(running.url) as connection:
-        made = Sunmi(connection, credentials.read(running.data)[tenant]).create_group(name, 10, "")
+        made = Sunmi(connection, credentials.read_credentials(running.data)[tenant]).create_group(name, 10, "")
     assert made.code == DONE, made.message
 
 
@@ -88,7 +88,7 @@ def test_data_survives_a_stop_and_a_kill(tmp_path: Path) -> None:
     with service.running(tmp_path) as first:
         assert first.url.startswith("http://127.0.0.1:")
         assert (tmp_path / credentials.FILE).stat().st_mode & 0o777 == 0o600
-        assert [entry.tenant for entry in credentials.read(tmp_path).values()] == ["shop"]
+        assert [entry.tenant for entry in credentials.read_credentials(tmp_path).values()] == ["shop"]
         make_group(first, "vip")
         first.process.send_signal(signal.SIGTERM)
         assert first.process.wait(60) == 0
@@ -110,7 +110,7 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
         make_group(running, "after")
         make_group(running, "of the other", "other")
 
-        before = credentials.read(tmp_path)["other"]
+        before = credentials.read_credentials(tmp_path)["other"]
         assert regulars("tenants", "rotate", "other", "--yes", data=tmp_path).returncode == 0
         assert "of the other" in groups(running, "other")
         with Connection(running.url) as connection:
@@ -120,7 +120,7 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
 
         assert regulars("tenants", "disable", "other", data=tmp_path).returncode == 0
         with Connection(running.url) as connection:
-            assert Sunmi(connection, credentials.read(tmp_path)["other"]).call("getGroupList", {}).code == 7
+            assert Sunmi(connection, credentials.read_credentials(tmp_path)["other"]).call("getGroupList", {}).code == 7
         shown = regulars("tenants", "list", data=tmp_path).stdout.splitlines()
         assert [line.split()[:2] for line in shown[1:]] == [["other", "camera"], ["shop", "cloud"]]
         assert "disabled" in shown[1]
@@ -227,7 +227,7 @@ def test_everywhere_is_no_place_to_go_to(host: str) -> None:
 def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(tmp_path: Path) -> None:
     server = Server(tmp_path / "shop", "--host", "0.0.0.0")
     try:
-        running = folder.served(server.data)
+        running = folder.find_server(server.data)
         assert (running and running.url, running and running.process) == (server.url, str(server.process.pid))
         with urllib.request.urlopen(f"{server.url}/health", timeout=60) as answer:
             assert json.load(answer) == {"alive": True}
@@ -236,11 +236,11 @@ def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(tmp_path
             assert (answer.headers["Content-Length"], answer.read()) == (str(len('{"alive":true}')), b"")
     finally:
         assert server.stop() == 0
-    assert folder.served(server.data) is None
+    assert folder.find_server(server.data) is None
 
 
 def test_nobody_serves_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    assert folder.served(tmp_path / "nowhere") is None
+    assert folder.find_server(tmp_path / "nowhere") is None
     assert list(tmp_path.iterdir()) == []
 
 

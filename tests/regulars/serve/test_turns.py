@@ -47,7 +47,7 @@ class Counter:
             self.let_go.acquire(timeout=PATIENCE_S)
         return message(200, "done")
 
-    def failed(self, _head: Request, error: Exception) -> Response:
+    def answer_error(self, _head: Request, error: Exception) -> Response:
         return message(503, str(error))
 
 
@@ -88,7 +88,7 @@ class Street:
 def street(tmp_path: Path) -> Iterator[Street]:
     part = Counter()
     with closing(bootstrap.build(Settings(storage=tmp_path))) as services:
-        site = Site(part, read_caller=Tenants(services).read)
+        site = Site(part, read_caller=Tenants(services).read_claim)
         with serving(site) as (_, port, _), closing(Street(services, part, port)) as street:
             yield street
 
@@ -109,9 +109,9 @@ def test_who_was_proved_before_waits_for_nobodys_forms(street: Street, signed: S
 
 
 def test_a_form_with_a_known_key_waits_for_nobodys_forms_no_more(street: Street) -> None:
-    tenant = street.services.tenants.named("shop")
+    tenant = street.services.tenants.get_by_name("shop")
     street.services.groups.create(tenant, "family", None, "")
-    group = street.services.groups.named(tenant, "family").id
+    group = street.services.groups.get_by_name(tenant, "family").id
     key = add_service_key(street.services, tenant, "Viseron", "deepstack", group)
     call = Call("/v1/vision/face/list", {"Content-Type": URLENCODED}, f"api_key={key}".encode())
     assert street.status(call) == 200

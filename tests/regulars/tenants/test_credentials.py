@@ -18,7 +18,7 @@ from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services.tenants import Tenants
 from regulars.errors import DamagedFile, NotWrittenDown
-from regulars.tenants.credentials import FILE, CredentialsFile, read, zone_of_machine
+from regulars.tenants.credentials import FILE, CredentialsFile, read_credentials, zone_of_machine
 from tests.support.book.book_with import book_of
 
 pytestmark = pytest.mark.disk
@@ -72,7 +72,7 @@ def app_key(tenants: Tenants, entry: Credentials) -> str | None:
 
 def assert_all_usable(data: Path, names: set[str]) -> None:
     tenants = book(data)
-    entries = read(data)
+    entries = read_credentials(data)
     assert {tenant.name for tenant in tenants.all()} == names == set(entries)
     for name, entry in entries.items():
         signer = tenants.by_app_id(entry.app_id)
@@ -128,7 +128,7 @@ def test_a_folder_that_has_tenants_gets_no_other(data: Path, names: tuple[str, .
 def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_away(data: Path) -> None:
     tenants = book(data)
     CredentialsFile(data, tenants).provide()
-    entry = read(data)["shop"]
+    entry = read_credentials(data)["shop"]
     (data / FILE).unlink()
     (complaint,) = CredentialsFile(data, tenants).provide()
     assert not (data / FILE).exists()
@@ -155,7 +155,7 @@ def test_keys_that_a_kill_lost_are_complained_of_until_new_ones_are_made(
 def test_rotation_changes_the_secrets_and_keeps_the_app_id(data: Path) -> None:
     credentials = CredentialsFile(data, book(data))
     credentials.provide()
-    before = read(data)["shop"]
+    before = read_credentials(data)["shop"]
     after = credentials.rotate("shop")
     assert after.app_id == before.app_id
     assert after.app_key != before.app_key
@@ -192,7 +192,7 @@ DAMAGED = ["", "{", "{}", '["x"]', '[{"tenant": "a"}]', "[" * 100_000]
 def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, text: str) -> None:
     credentials = CredentialsFile(data, book(data))
     credentials.provide()
-    before = read(data)
+    before = read_credentials(data)
     (data / FILE).write_text(text)
     for change in (
         lambda: credentials.rotate("shop"),
@@ -203,7 +203,7 @@ def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, text: str)
     assert (data / FILE).read_text() == text
     (data / FILE).write_text(json.dumps([asdict(entry) for entry in before.values()]))
     assert credentials.provide() == []
-    assert read(data) == before
+    assert read_credentials(data) == before
     assert_all_usable(data, {"shop"})
 
 
@@ -211,10 +211,10 @@ def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, text: str)
 def test_a_start_with_a_damaged_file_says_so_and_changes_nothing(data: Path, text: str) -> None:
     credentials = CredentialsFile(data, book(data))
     credentials.provide()
-    entry = read(data)["shop"]
+    entry = read_credentials(data)["shop"]
     (data / FILE).write_text(text)
     with pytest.raises(DamagedFile, match=r"credentials\.json"):
-        read(data)
+        read_credentials(data)
     (complaint,) = credentials.provide()
     assert str(data / FILE) in complaint
     assert f"`regulars tenants rotate NAME --data {data}`" in complaint

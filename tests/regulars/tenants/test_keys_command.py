@@ -52,7 +52,7 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
     said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--yes", "--data", data)
     with opened(data) as services:
         assert services.access.keys.by_api_key(renewed) is None
-        assert [one.id for one in services.access.keys.all(services.tenants.named("shop-12"))] == ["first"]
+        assert [one.id for one in services.access.keys.all(services.tenants.get_by_name("shop-12"))] == ["first"]
 
 
 def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
@@ -80,7 +80,7 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8000/console#code=")
     monkeypatch.setenv("REGULARS_PORT", "8100")
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
-    with folder.held(Path(data)) as note:
+    with folder.hold_folder(Path(data)) as note:
         note("https://box.local:8443")
         assert said(capsys, "console", "--data", data).startswith("https://box.local:8443/console#code=")
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
@@ -99,7 +99,7 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
     made = dict(line.split(": ") for line in out.splitlines())
     assert made["recognition"] == own.lower()
     with opened(data) as services:
-        group = services.groups.named(services.tenants.named("shop-12"), "family")
+        group = services.groups.get_by_name(services.tenants.get_by_name("shop-12"), "family")
         for service, secret in made.items():
             known = services.access.keys.by_service_key(secret)
             assert (known[1].service, known[1].group) == (service, group.id if service == "recognition" else "")
@@ -113,4 +113,4 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
         assert main([*command, "--for", "compreface", "--group", "family", "--recognition", "-"]) != 0
         assert given not in capsys.readouterr().err
     with opened(data) as services:
-        assert len(services.access.keys.all(services.tenants.named("shop-12"))) == 4
+        assert len(services.access.keys.all(services.tenants.get_by_name("shop-12"))) == 4

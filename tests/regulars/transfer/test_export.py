@@ -10,7 +10,7 @@ from regulars_client import Regulars, models
 
 from regulars.backup import archive
 from regulars.cli import main
-from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, export, opened
+from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, export, open_export
 from tests.support.box.album import state
 from tests.support.box.box import Box
 from tests.support.fakes import Person, picture
@@ -79,7 +79,7 @@ def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) 
         box.services.sightings.ingest.capture("shop", "door", capture.id)
         assert [one.learnt is None for one in client.list_pictures(face.id).pictures] == [True, False]
         assert export(client, tmp_path / "shop.tar", history=False, told=lambda _: None) == 1
-    with opened(tmp_path / "shop.tar") as source:
+    with open_export(tmp_path / "shop.tar") as source:
         assert [len(person.photos) for person in source.people] == [1]
 
 
@@ -159,7 +159,7 @@ def test_what_goes_meanwhile_is_left_out_and_stops_no_export(shop: Box, tmp_path
     with Fleeting(shop.url, api_key=shop.key) as service:
         _, service.gone, _, service.poorer = (face.id for face in service.list_faces(order="id"))
         count = export(service, tmp_path / "shop.tar", history=False, told=lambda _: None)
-    with opened(tmp_path / "shop.tar") as source:
+    with open_export(tmp_path / "shop.tar") as source:
         people = {person.id: len(person.photos) for person in source.people}
     assert count == len(people) == len(NAMES) - 1
     assert service.gone not in people

@@ -9,8 +9,8 @@ import pytest
 
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
-from regulars.transfer.command import read
-from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, opened, write_table
+from regulars.transfer.command import open_source
+from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, open_export, write_table
 
 GROUP = b'{"name": "VIP", "capacity": 9, "attributes": ["hobby"]}'
 FACE = b'{"id": "7", "group": "VIP", "name": "Ann", "age": 34, "labels": {"a": "x"}, "pictures": ["pictures/0/0.jpg"]}'
@@ -29,7 +29,7 @@ def written(path: Path, format_: int | str = FORMAT, **changed: bytes | None) ->
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    with read(str(written(tmp_path / "shop.tar"))) as source:
+    with open_source(str(written(tmp_path / "shop.tar"))) as source:
         (person,) = source.people
         assert (person.id, person.name, person.group, person.is_vouched_for) == ("7", "Ann", "VIP", True)
         assert person.more == {"age": 34, "labels": {"a": "x"}}
@@ -45,11 +45,11 @@ def test_a_byte_that_changed_anywhere_is_found(tmp_path: Path) -> None:
     places = [whole.index(part) for part in (GROUP, FACE, b"photo")]
     for place in places:
         broken.write_bytes(whole[:place] + b"?" + whole[place + 1 :])
-        with pytest.raises(DamagedFile, match="not what was written"), opened(broken):
+        with pytest.raises(DamagedFile, match="not what was written"), open_export(broken):
             pass
     for length in (places[-1], places[-1] + 512):
         broken.write_bytes(whole[:length])
-        with pytest.raises(DamagedFile), opened(broken):
+        with pytest.raises(DamagedFile), open_export(broken):
             pass
 
 
@@ -65,13 +65,13 @@ def test_a_byte_that_changed_anywhere_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_export_of_ours_is_refused(tmp_path: Path, changed: dict[str, bytes], says: str) -> None:
-    with pytest.raises(DamagedFile, match=says), opened(written(tmp_path / "shop.tar", **changed)):
+    with pytest.raises(DamagedFile, match=says), open_export(written(tmp_path / "shop.tar", **changed)):
         pass
 
 
 @pytest.mark.parametrize(("format_", "says"), [(1, "is a backup"), ("export-2", "of the format 'export-2'")])
 def test_another_kind_of_file_is_named(tmp_path: Path, format_: int | str, says: str) -> None:
-    with pytest.raises(OperatorError, match=says), read(str(written(tmp_path / "shop.tar", format_))):
+    with pytest.raises(OperatorError, match=says), open_source(str(written(tmp_path / "shop.tar", format_))):
         pass
 
 

@@ -11,7 +11,7 @@ from moto import mock_aws
 from regulars.cli import main
 from regulars.errors import NoPictures, OperatorError
 from regulars.transfer import services
-from regulars.transfer.command import read
+from regulars.transfer.command import open_source
 from regulars.transfer.sources import Source
 from tests.support.box.box import Box
 from tests.support.fakes import Person, picture
@@ -159,16 +159,16 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("bucket")
 def test_pictures_in_s3_are_a_folder_a_person() -> None:
-    with read("s3://photos/people/") as source:
+    with open_source("s3://photos/people/") as source:
         assert people(source) == {
             "Ann Lee": ["people/Ann Lee/1.jpg", "people/Ann Lee/2.png"],
             "bo": ["people/bo_1.jpg"],
         }
         assert source.people[0].photos[0].read() == b"people/Ann Lee/1.jpg"
     with pytest.raises(NoPictures, match=r"s3://photos/nobody has no pictures"):
-        read("s3://photos/nobody")
+        open_source("s3://photos/nobody")
     with pytest.raises(OperatorError, match=r"s3://none/: .*NoSuchBucket"):
-        read("s3://none/")
+        open_source("s3://none/")
 
 
 def test_a_collection_says_by_user_or_external_image_id_who_is_on_the_pictures() -> None:

@@ -16,7 +16,7 @@ from chalicelib.core import keys, signing
 from chalicelib.core.audit import Document, entry_put, leaf_of, new_entry
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.items import write
-from chalicelib.core.signing import canonical_json, renewal_of, renewed
+from chalicelib.core.signing import canonical_json, renewal_of, sign_renewal
 from chalicelib.services.audit.chain import Chain
 from tests.services.audit.steps import a_chain, settle
 from tests.support.audit.desk import HOUR, RENEW, TENANT, Desk
@@ -41,7 +41,7 @@ def renewed_after_two_hours(made: Desk, *, is_lost: bool = False) -> str:
 
 
 def by(private: str) -> Callable[[str, Mapping[str, Any]], Document]:
-    return lambda _tenant, statement: signing.signed(statement, private)
+    return lambda _tenant, statement: signing.sign_statement(statement, private)
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
@@ -148,7 +148,7 @@ def said(made: Desk, **fields: Any) -> dict[str, Any]:
 
 def signs_a_new_hour_by_the_old_key(made: Desk, stolen: str) -> None:
     newest = made.elements[-1]
-    made.put_head(4, signing.signed(newest.head.statement, stolen))
+    made.put_head(4, signing.sign_statement(newest.head.statement, stolen))
     made.put_blob(keys.audit_anchor(TENANT, 4), canonical_json(made.elements[-1].document))
 
 
@@ -161,7 +161,7 @@ def makes_the_hours_before_the_renewal_anew(made: Desk, stolen: str) -> None:
 
 
 def stretches_the_old_keys_time(made: Desk, stolen: str) -> None:
-    record(made, renewed(said(made, heads=4), stolen, stolen))
+    record(made, sign_renewal(said(made, heads=4), stolen, stolen))
     made.make_anew(3, made.chain.leaves(made.elements[2]), by(stolen))
 
 
@@ -176,7 +176,7 @@ def puts_the_old_key_back(made: Desk, _stolen: str) -> None:
 def signs_all_by_the_old_key_again(made: Desk, stolen: str) -> None:
     puts_the_old_key_back(made, stolen)
     for one in made.elements:
-        document = signing.signed(one.head.statement, stolen)
+        document = signing.sign_statement(one.head.statement, stolen)
         made.put_head(one.head.number, document)
         made.put_blob(keys.audit_anchor(TENANT, one.head.number), canonical_json(document))
 
@@ -188,12 +188,12 @@ def puts_its_own_key_behind_the_renewal(made: Desk, _stolen: str) -> None:
 
 def lets_the_old_key_vouch_for_a_key_of_its_own(made: Desk, stolen: str) -> None:
     own = base64.b64encode(OWN_PUBLIC).decode()
-    record(made, renewed(said(made, new=own), stolen, OWN), public_key=OWN_PUBLIC)
+    record(made, sign_renewal(said(made, new=own), stolen, OWN), public_key=OWN_PUBLIC)
     made.make_anew(3, made.chain.leaves(made.elements[2]), by(OWN))
 
 
 def says_that_another_tenants_key_was_renewed(made: Desk, stolen: str) -> None:
-    record(made, renewed(said(made, tenant="other"), stolen, private_of(made)))
+    record(made, sign_renewal(said(made, tenant="other"), stolen, private_of(made)))
 
 
 def erases_by_the_old_key(made: Desk, stolen: str) -> None:
@@ -202,7 +202,7 @@ def erases_by_the_old_key(made: Desk, stolen: str) -> None:
     made.overwrite(made.elements[0], [first.bare, *others])
     entry = {**new_entry(made.clock, "audit erased", "regulars"), "at": said(made)["since"]}
     statement = {"kind": entry["what"], "tenant": TENANT, "at": entry["at"], "erasure": "1", "leaves": [first.hash]}
-    write(made.items, [entry_put(TENANT, {**entry, "signed": signing.signed(statement, stolen)})])
+    write(made.items, [entry_put(TENANT, {**entry, "signed": signing.sign_statement(statement, stolen)})])
 
 
 def damages_the_record(made: Desk, _stolen: str) -> None:
@@ -248,7 +248,7 @@ def test_who_signs_the_same_hours_by_a_key_of_its_own_is_found_by_a_head_that_wa
 def test_who_makes_all_anew_behind_a_stolen_key_is_found_by_a_head_that_was_kept_since_the_renewal(made: Desk) -> None:
     stolen = renewed_after_two_hours(made)
     kept = made.elements[2].document
-    forged = renewed(said(made, new=base64.b64encode(OWN_PUBLIC).decode()), stolen, OWN)
+    forged = sign_renewal(said(made, new=base64.b64encode(OWN_PUBLIC).decode()), stolen, OWN)
     record(made, forged, public_key=OWN_PUBLIC)
     leaves = made.chain.leaves(made.elements[2])
     anew = [leaf_of({**(one.content or {}), "renewal": forged}) if RENEW in str(one) else one for one in leaves]
@@ -264,7 +264,7 @@ def test_a_key_that_somebody_puts_in_the_tenants_place_is_shown_as_one_for_which
     made.renew()
     genuine = json.loads(made.key_item()["renewals"][0])
     old, own = genuine["statement"]["new"], base64.b64encode(OWN_PUBLIC).decode()
-    forged = renewed(said(made, old=old, new=own), None, OWN)
+    forged = sign_renewal(said(made, old=old, new=own), None, OWN)
     record(made, genuine, forged, public_key=OWN_PUBLIC)
     write(made.items, [entry_put(TENANT, new_entry(made.clock, RENEW, "operator", renewal=forged))])
     seen = made.verify()

@@ -37,7 +37,7 @@ def shop(folder: Path, witness: str) -> Iterator[tuple[Services, Callable[[str],
             v1.done("POST", "/v1/groups", {"name": name})
             clock.advance(2 * HOUR)
             with suppress(Busy):  # the sweep says so if the witness did not take one, and does all else
-                services.sweep.tenant(services.tenants.named("shop"), clock.now())
+                services.sweep.tenant(services.tenants.get_by_name("shop"), clock.now())
 
         yield services, hour
 
@@ -97,14 +97,14 @@ def test_what_was_cut_off_comes_again_and_a_chain_made_anew_lies_beside_the_firs
             made.close()
         elsewhere.fails = 1
         with pytest.raises(Unusable):
-            chain.witnessed("shop", elsewhere)
-        assert chain.witnessed("shop", elsewhere) == 3
-        assert chain.witnessed("shop", elsewhere) == 0
+            chain.send_heads("shop", elsewhere)
+        assert chain.send_heads("shop", elsewhere) == 3
+        assert chain.send_heads("shop", elsewhere) == 0
         first = dict(elsewhere.kept)
         made.act("another")
         made.clock.advance(2 * HOUR)
         made.close()
-        assert chain.witnessed("shop", elsewhere) == 1
+        assert chain.send_heads("shop", elsewhere) == 1
         assert first.items() < elsewhere.kept.items()
 
 

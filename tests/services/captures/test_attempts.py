@@ -38,11 +38,11 @@ class Failing(FakeVision):
         self.error = error
         self.opened = 0
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         self.opened += 1
         if self.error is not None:
             raise self.error
-        return super().read(picture, rules)
+        return super().read_picture(picture, rules)
 
 
 class Reading(MeteredItems):
@@ -221,8 +221,8 @@ def test_what_could_not_be_sent_is_not_taken_for_sent(book: Book) -> None:
     storage = replace(book.storage, captures_queue=cast(Any, NoQueue()))
     dumb = book_with(book.services, storage=storage).captures.redrive
     with pytest.raises(StorageUnavailable):
-        dumb.lost(book.tenant)
-    assert book.services.captures.redrive.lost(book.tenant) == 1
+        dumb.send_all_lost(book.tenant)
+    assert book.services.captures.redrive.send_all_lost(book.tenant) == 1
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_the_watch_reads_no_capture_before_it_can_be_lost_and_each_for_ten_minut
     for _ in range(12):
         book.clock.advance(FIVE_MINUTES)
         items = Reading(book.storage.items)
-        book_with(book.services, items=items).captures.redrive.lost(book.tenant, captured_in=WATCHED_CAPTURES)
+        book_with(book.services, items=items).captures.redrive.send_all_lost(book.tenant, captured_in=WATCHED_CAPTURES)
         read.append(items.found)
     assert [number for number, one in enumerate(read, 1) if one] == [3, 4]
 
@@ -291,7 +291,7 @@ def test_a_parked_capture_stays_parked_until_an_operator_sends_it_again(book: Bo
     book.services.watch.start()
     work_off(book)
     assert stored(book, capture)["state"] == CaptureState.PARKED
-    [parked] = book.services.captures.redrive.parked(book.tenant)
+    [parked] = book.services.captures.redrive.list_parked(book.tenant)
     book.services.captures.redrive.redrive(book.tenant, [parked])
     work_off(book)
     assert stored(book, capture)["state"] == CaptureState.RESOLVED
@@ -303,5 +303,5 @@ def test_a_capture_whose_event_is_gone_is_sent_again_at_once_and_then_rarely(boo
     sent = []
     for _ in range(13 * 12):
         book.clock.advance(FIVE_MINUTES)
-        sent.append(book.services.captures.redrive.lost(book.tenant))
+        sent.append(book.services.captures.redrive.send_all_lost(book.tenant))
     assert [number for number, one in enumerate(sent, 1) if one] == [3, 3 + 12 * 12]

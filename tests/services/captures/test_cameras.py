@@ -39,10 +39,10 @@ def test_a_camera_is_found_by_id_and_by_name(services: Services, cloud: Tenant) 
     made, _ = services.cameras.add(cloud, "door-1", "Cafe\u0301")
     assert services.cameras.get(cloud, "door-1") == made
     for said in ("door-1", "Caf\u00e9", "Cafe\u0301"):
-        assert services.cameras.named(cloud, said) == made
+        assert services.cameras.get_by_any_name(cloud, said) == made
     for said in ("", "door", "caf\u00e9", "#left", "#name#door-1", " ", "x" * 500, "a\u0000"):
         with pytest.raises(CameraNotFound):
-            services.cameras.named(cloud, said)
+            services.cameras.get_by_any_name(cloud, said)
         with pytest.raises(CameraNotFound):
             services.cameras.get(cloud, said)
 
@@ -128,7 +128,7 @@ def test_a_camera_that_is_deleted_meanwhile_is_not_changed_nor_heard_of(
         assert services.cameras.all(cloud) == []
     made, _ = services.cameras.add(cloud, None, "door")
     meanwhile.first = [lambda: services.cameras.delete(cloud, "door")]
-    slow.seen(cloud, made, clock.now())
+    slow.note_last_seen(cloud, made, clock.now())
     assert services.cameras.all(cloud) == []
     assert left(services, cloud) == MAX_CAMERAS
 
@@ -196,7 +196,7 @@ def test_last_seen_is_written_once_a_minute_or_as_often_as_heartbeats(
     if status:
         services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), status)
     for seconds in (*range(0, 240, 30), 420):
-        services.cameras.seen(cloud, services.cameras.get(cloud, "door"), start + timedelta(seconds=seconds))
+        services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), start + timedelta(seconds=seconds))
         seen_at = services.cameras.get(cloud, "door").last_seen_at
         written.append((seen_at - start).total_seconds())
     assert written == [*meant, 420]
@@ -237,7 +237,7 @@ def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
 ) -> None:
     services.cameras.add(cloud, None, "door")
     for number in range(10):
-        services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+        services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
         services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"sent": number})
         clock.advance(timedelta(minutes=2))
     assert services.cameras.get(cloud, "door").status == {"sent": 8}
@@ -252,7 +252,7 @@ def test_who_is_silent_is_listed_until_it_is_told(services: Services, cloud: Ten
         ("seen", CameraSettings(silent_after_s=600)),
     ):
         services.cameras.add(cloud, None, name, settings)
-    services.cameras.seen(cloud, services.cameras.get(cloud, "seen"), start + timedelta(seconds=100))
+    services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "seen"), start + timedelta(seconds=100))
 
     def silent(seconds: float) -> list[str]:
         return [camera.id for camera in services.cameras.silent(cloud, start + timedelta(seconds=seconds))]

@@ -286,7 +286,7 @@ def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
 def test_a_page_ends_before_its_faces_are_more_than_lambda_answers(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
-    camera = services.cameras.named(shop, "door")
+    camera = services.cameras.get_by_any_name(shop, "door")
     faces = tuple(Sighting(number, Resolution.SKIPPED, Box(0, 0, 9, 9)) for number in range(9))
     state = CaptureState.RESOLVED
     made = [
@@ -385,7 +385,7 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
     limit: int,
 ) -> None:
     services = build(Settings(storage=tmp_path_factory.mktemp("shop")), clock=clock)
-    shop = services.tenants.named(services.tenants.add("shop", Profile.CLOUD).tenant)
+    shop = services.tenants.get_by_name(services.tenants.add("shop", Profile.CLOUD).tenant)
     services.cameras.add(shop, None, "door")
     begin = clock.now() - timedelta(minutes=30)
     made = {}
@@ -433,7 +433,7 @@ def test_the_part_of_captures_without_a_face_is_counted_once_an_hour(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     def counted() -> float | None:
-        return services.captures.counted(shop, services.cameras.get(shop, "door")).faceless_share
+        return services.captures.count_faceless(shop, services.cameras.get(shop, "door")).faceless_share
 
     shown(services, shop, clock, [0] * 19)
     assert counted() is None, "nineteen are too few"

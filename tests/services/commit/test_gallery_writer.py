@@ -87,7 +87,7 @@ def test_a_refused_change_leaves_the_others_alone(writer: GalleryWriter, camera:
         thread.join()
     assert sorted(seq for seq in results.values() if isinstance(seq, int)) == [1, 2, 3]
     assert "group-exists:gone" in results[3]  # type: ignore[operator]
-    assert services.groups.named(camera, "regular").count == 3
+    assert services.groups.get_by_name(camera, "regular").count == 3
 
 
 def test_another_process_that_came_first_makes_it_try_again(

@@ -57,12 +57,12 @@ def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_
         book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS
     )
     assert [one.face.faceid for one in known] == [enrolled.faceid], "who is enrolled already is no enrolment"
-    copied = book.services.enrolment.everybody.stored(book.tenant, "stranger", enrolled.faceid, NO_LABELS)
+    copied = book.services.enrolment.everybody.enrol_stored_face(book.tenant, "stranger", enrolled.faceid, NO_LABELS)
     assert copied.face.consent == signed(), "the record goes with the person into another group"
     [seen] = book.see(shot(0, 2))
     assert seen.sightings[0].faceid, "a capture makes strangers: whether they are kept, the setting `strangers` says"
     with pytest.raises(ConsentMissing):
-        book.services.enrolment.everybody.stored(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
+        book.services.enrolment.everybody.enrol_stored_face(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
 
 
 def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book) -> None:

@@ -226,7 +226,7 @@ def test_an_event_that_waits_for_its_receiver_names_nobody_whose_consent_has_exp
     assert names == ["Eva Lee", ""]
 
 
-@pytest.mark.parametrize("read", [Tenants.find, Tenants.named])
+@pytest.mark.parametrize("read", [Tenants.find, Tenants.get_by_name])
 def test_whose_consent_has_expired_is_restricted_before_a_tenant_is_read_by_its_name(
     book: Book, read: Callable[[Tenants, str], Tenant | None]
 ) -> None:

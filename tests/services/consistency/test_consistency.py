@@ -73,7 +73,7 @@ def of_tenant(**fields: int | str) -> Callable[[Book], None]:
 
 @later
 def of_group(book: Book, name: str, **more: int) -> None:
-    group = book.services.groups.named(book.tenant, name)
+    group = book.services.groups.get_by_name(book.tenant, name)
     change(book, Update(keys.DIRECTORY, ("shop", keys.group_item(group.id)), (exists("there"),), add=more))
 
 
@@ -324,10 +324,10 @@ def test_what_nobody_can_know_any_more_is_named_and_left(book: Book, broken: Cal
 
 @pytest.mark.parametrize("more", [{"count": 1}, {"count": 1, "free": -1}])
 def test_a_group_whose_count_is_mended_keeps_its_capacity(book: Book, more: dict[str, int]) -> None:
-    before = book.services.groups.named(book.tenant, "regular")
+    before = book.services.groups.get_by_name(book.tenant, "regular")
     of_group("regular", **more)(book)
     book.services.consistency.repair("shop")
-    assert book.services.groups.named(book.tenant, "regular") == before
+    assert book.services.groups.get_by_name(book.tenant, "regular") == before
 
 
 def test_what_two_repairs_of_one_face_concern_is_mended_one_after_the_other(book: Book) -> None:
@@ -373,10 +373,10 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
             services.deletion.of_group(tenant, "guests", ["seven"])
             book.clock.advance(timedelta(days=1))
     merge = services.merges.merging.merge(tenant, survivor, "seven")
-    assert len([*services.merges.mover.observed(tenant, survivor)]) == 3
+    assert len([*services.merges.mover.list_observations(tenant, survivor)]) == 3
     assert said(book) == []
     services.merges.merging.undo(tenant, merge.id)
-    assert len([*services.merges.mover.observed(tenant, "seven")]) == 4
+    assert len([*services.merges.mover.list_observations(tenant, "seven")]) == 4
     assert said(book) == []
 
 

@@ -40,7 +40,7 @@ def test_the_stranger_whom_a_camera_saw_is_part_of_the_enrolled_face(book: Book)
     first, *_ = with_group(book).see(shot(0, ANN), shot(DAY, ANN), shot(DAY, BOB))
     enrolled = enrol(book, faceid="77")
     assert (enrolled.faceid, enrolled.arrive_count, len(enrolled.pictures)) == ("77", 2, 2)
-    assert book.services.enrolment.absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
+    assert book.services.enrolment.list_absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
     assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
     [after] = book.see(shot(2 * DAY, ANN))
     assert after.sightings[0].faceid == "77"
@@ -57,7 +57,7 @@ def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> No
     with_group(book)
     one, other = enrol(book), enrol(book, Person(ANN))
     assert set(book.faceids()) == {one.faceid, other.faceid}
-    assert book.services.enrolment.absorbed(book.tenant, other) == []
+    assert book.services.enrolment.list_absorbed(book.tenant, other) == []
 
 
 def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enrolment(book: Book) -> None:
@@ -97,7 +97,7 @@ def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book:
     assert [faces[one.face.faceid].arrive_count for one in enrolled] == [1, 1, 0]
     [seen] = book.see(shot(DAY, 4))
     stranger = seen.sightings[0].faceid or ""
-    again = book.services.enrolment.everybody.stored(book.tenant, "gold", stranger, NO_LABELS)
+    again = book.services.enrolment.everybody.enrol_stored_face(book.tenant, "gold", stranger, NO_LABELS)
     assert [face.faceid for face in book.faces() if face.arrive_count == 1 and face.faceid == again.face.faceid]
     assert stranger not in set(book.faceids())
 

@@ -52,7 +52,7 @@ def test_a_portrait_tells_who_is_meant_if_another_face_shows(
 
 def test_each_portrait_of_all_in_a_photo_tells_who_is_meant(services: Services) -> None:
     tenant = add_tenant(services, "shop", Profile.CAMERA)
-    group = services.groups.named(tenant, "regular")
+    group = services.groups.get_by_name(tenant, "regular")
     indexed = services.enrolment.everybody.index(tenant, group, picture(ANN, NEXT), RULES, lambda _: "")
     assert [face.portrait.meant for face in indexed.faces.values()] == [Box(10, 20, 300, 300), Box(15, 20, 150, 150)]
 
@@ -61,8 +61,8 @@ def test_an_indexed_face_is_enrolled_at_the_time_of_its_observation_however_long
     """Its id may have been another's before, so an archive asks by that time what is whose."""
     with closing(build(Settings(storage=tmp_path), vision=FakeVision, clock=Ticking())) as services:
         tenant = add_tenant(services, "shop", Profile.CAMERA)
-        group = services.groups.named(tenant, "regular")
+        group = services.groups.get_by_name(tenant, "regular")
         (face,) = services.enrolment.everybody.index(tenant, group, picture(ANN), RULES, lambda _: "").faces.values()
-        observed = [*services.merges.mover.observed(tenant, face.faceid)]
+        observed = [*services.merges.mover.list_observations(tenant, face.faceid)]
         assert [one.at for one in observed] == [face.enrolled_at]
         assert own(face, observed) == (observed, face.enrolled_at)

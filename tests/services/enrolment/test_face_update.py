@@ -65,12 +65,12 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
             except RegularsError:
                 pass
             for name, capacity in groups.items():
-                assert services.groups.named(camera, name).count <= capacity
+                assert services.groups.get_by_name(camera, name).count <= capacity
 
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     assert disagreements(services, camera) == []
     pictures = list((services.settings.storage / "blobs").rglob("*.jpg"))  # type: ignore[operator]
-    assert len(pictures) == 2 * sum(services.groups.named(camera, name).count for name in groups)
+    assert len(pictures) == 2 * sum(services.groups.get_by_name(camera, name).count for name in groups)
 
 
 def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
@@ -82,7 +82,7 @@ def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
     assert answered == stored
     assert (stored.name, stored.note, stored.labels, stored.age) == ("Ann", "likes tea", Labels(b="x"), 7)
     assert values(services, camera, face) == {"weight": "60", "phone": "1"}
-    assert (stored.group_id, stored.revision) == (services.groups.named(camera, "gold").id, 2)
+    assert (stored.group_id, stored.revision) == (services.groups.get_by_name(camera, "gold").id, 2)
     services.enrolment.update.of_id(
         camera, face, FaceChanges(name="", labels={"a": "y"}, taken_back=frozenset({AGE, GENDER}))
     )

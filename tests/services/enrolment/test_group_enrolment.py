@@ -34,20 +34,20 @@ def test_failed_enrolment_makes_no_group(services: Services, camera: Tenant) -> 
 def test_stored_face_is_enrolled_in_another_group_as_a_face_of_its_own(services: Services, cloud: Tenant) -> None:
     first = enrol(services, cloud, Person(1), labels=Labels("a", "b"))[0].face
 
-    copy = services.enrolment.everybody.stored(cloud, "others", first.faceid, Labels(b="B"))
-    again = services.enrolment.everybody.stored(cloud, "others", first.faceid, NO_LABELS)
+    copy = services.enrolment.everybody.enrol_stored_face(cloud, "others", first.faceid, Labels(b="B"))
+    again = services.enrolment.everybody.enrol_stored_face(cloud, "others", first.faceid, NO_LABELS)
 
     assert copy.face.faceid != first.faceid
     assert (copy.known, copy.box, copy.face.labels) == (False, None, Labels("a", "B"))
     assert (again.known, again.face.faceid) == (True, copy.face.faceid)
     services.deletion.of_group(cloud, "VIP会员", [first.faceid])
-    assert services.enrolment.everybody.stored(cloud, "third", copy.face.faceid, NO_LABELS).known is False
+    assert services.enrolment.everybody.enrol_stored_face(cloud, "third", copy.face.faceid, NO_LABELS).known is False
     with pytest.raises(FaceNotFound):
-        services.enrolment.everybody.stored(cloud, "others", first.faceid, NO_LABELS)
+        services.enrolment.everybody.enrol_stored_face(cloud, "others", first.faceid, NO_LABELS)
 
 
 def test_sixteen_enrolments_of_one_person_at_once_make_one_face(services: Services, cloud: Tenant) -> None:
     people = [Person(1, quality=80 + n % 3) for n in range(16)]
     enrolled = side_by_side([partial(enrol, services, cloud, person) for person in people])
     assert len({one.face.faceid for [one] in enrolled}) == 1
-    assert services.groups.named(cloud, "VIP会员").count == 1
+    assert services.groups.get_by_name(cloud, "VIP会员").count == 1

@@ -85,7 +85,7 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
 
 def test_nobody_is_erased_who_left_nothing(book: Book) -> None:
     assert book.services.erasure.of_gone(book.tenant, "nobody").not_exist == ["nobody"]
-    assert list(book.services.erasure.records.unfinished("shop")) == []
+    assert list(book.services.erasure.records.list_unfinished("shop")) == []
 
 
 def test_a_picture_that_its_camera_puts_once_more_is_not_kept(book: Book) -> None:

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.audit import absorbed
+from chalicelib.core.audit import list_absorbed_faces
 from chalicelib.core.duties import FULL, MOST_LEAVING
-from chalicelib.core.erasures import HASHED, Erasure, named
+from chalicelib.core.erasures import HASHED, Erasure, list_named_faces
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.items import write
 from chalicelib.core.merges import MAX_MERGES, UNDONE_WITHIN
@@ -23,7 +23,7 @@ from chalicelib.core.ports import Storage, Update, exists
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
 from chalicelib.storage import DATABASE
-from regulars.folder import locked
+from regulars.folder import hold_lock
 from tests.support.book import person
 from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
@@ -43,7 +43,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     [id_] = deleted.erasures
     erasure = book.services.erasure.records.get("shop", id_)
     assert erasure.next_step is None
-    statement, key = signing.verified(erasure.receipt)
+    statement, key = signing.verify_statement(erasure.receipt)
     assert key == book.services.audit.signing.public_keys("shop").current
     assert statement["counts"] == {"captures_deleted": 4, "captures_hidden": 3, "observations": 7}
     assert statement["by"] == "first"
@@ -56,11 +56,11 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
 ) -> None:
     merges, tenant, entries = book.services.merges, book.tenant, book.services.audit.erasing.entries
     eva, same, gus = (one.sightings[0].faceid or "" for one in book.see(shot(0, 11), shot(60, 12), shot(120, 13)))
-    with acts.begun(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+    with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
         merges.merging.merge(tenant, eva, same)
         mistaken = merges.merging.merge(tenant, eva, gus)
     book.clock.advance(timedelta(minutes=1))
-    with acts.begun(Act("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
+    with acts.begin_act(Act("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
         merges.merging.undo(tenant, mistaken.id)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.tenant(tenant, book.clock.now())
@@ -72,7 +72,7 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     assert entries("shop", {eva, same}) == []
     assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
     [erasure] = book.services.erasure.records.page("shop", 10).rows
-    statement, _ = signing.verified(erasure.receipt)
+    statement, _ = signing.verify_statement(erasure.receipt)
     assert len(statement["faces"]["sha256"]) == 2, "noted, so that another try after a cut-off knows them, too"
 
 
@@ -80,7 +80,7 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.records
     eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
     for part in parts:
-        with acts.begun(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+        with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
             book.services.merges.merging.merge(tenant, eva, part)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.tenant(tenant, book.clock.now())
@@ -91,9 +91,11 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     assert entries("shop", {eva, *parts}) == []
     *further, first = book.services.erasure.records.page("shop", 10).rows
     assert [first.id] == deleted.erasures
-    receipts = [signing.verified(one.receipt)[0] for one in (first, *further)]
+    receipts = [signing.verify_statement(one.receipt)[0] for one in (first, *further)]
     key = book.services.audit.signing.face_key("shop")
-    assert sorted(faceid for said in receipts for faceid in named(said, key, [eva, *parts])) == sorted([eva, *parts])
+    assert sorted(faceid for said in receipts for faceid in list_named_faces(said, key, [eva, *parts])) == sorted(
+        [eva, *parts]
+    )
     assert [len(said["faces"]["sha256"]) for said in receipts] == [2, 1, 2]
     assert [one.number for one in (first, *further)] == [1, 0, 0]
 
@@ -101,7 +103,7 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
 def test_a_stranger_who_went_to_make_room_for_another_is_no_part_of_that_one() -> None:
     pushed = {"at": "2026-03-01", "what": "sighting", "faces": ["new", "old"], "deleted": ["old"]}
     merged = {**pushed, "what": "POST /v1/faces/{id}/merge", "faces": ["new", "same"], "deleted": ["same"]}
-    assert absorbed([pushed, merged], {"new"}) == {"same"}
+    assert list_absorbed_faces([pushed, merged], {"new"}) == {"same"}
 
 
 def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:
@@ -149,7 +151,7 @@ def read(folder: Path) -> Iterator[None]:
 @contextmanager
 def backed_up(folder: Path) -> Iterator[None]:
     """A backup that has copied the database, and is killed at the end."""
-    with locked(folder / BACKUP_LOCK):
+    with hold_lock(folder / BACKUP_LOCK):
         (folder / BACKUP).mkdir()
         shutil.copyfile(folder / DATABASE, folder / BACKUP / DATABASE)
         yield
@@ -216,13 +218,13 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
     book.see(*(shot(60 * n, n) for n in range(3, 5)))
     book.sweep()
     person.worked_off(book)
-    observed = [[*book.services.merges.mover.observed(book.tenant, one)] for one in gone]
+    observed = [[*book.services.merges.mover.list_observations(book.tenant, one)] for one in gone]
     assert [len(of) for of in observed] == ([0, 0] if erases else [1, 1])
     assert not [one for of in observed for one in of if one.estimates.age or one.estimates.gender]
     assert book.storage.uploads.size(keys.crop("shop", "door", captures[0].id, 0)) is None
     receipts = book.services.erasure.records.page("shop", 10).rows
     assert [(one.by, one.number, one.done_at is not None) for one in receipts] == [("full group", 2, True)] * erases
-    assert not list(book.services.erasure.records.unfinished("shop"))
+    assert not list(book.services.erasure.records.list_unfinished("shop"))
 
 
 def test_a_person_of_over_a_hundred_faces_is_erased_whole(book: Book) -> None:
@@ -252,7 +254,7 @@ def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(
     steps.tenant(tenant)
     assert entries("shop", set(ids)) == []
     [receipt] = [book.services.erasure.records.get("shop", one).receipt for one in deleted.erasures]
-    assert len(signing.verified(receipt)[0]["faces"]["sha256"]) == len(ids)
+    assert len(signing.verify_statement(receipt)[0]["faces"]["sha256"]) == len(ids)
 
 
 def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_and_are_not_too_large(
@@ -262,7 +264,7 @@ def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_a
     others = [pushed_out(book, 60, step=1), pushed_out(book, 61, by="first")]
     for _ in range(2):  # again, after the time ran out or a crash
         book.services.erasure.records.tenant(book.tenant, lambda: 0.0)
-    *after, begun, other = sorted(book.services.erasure.records.unfinished("shop"), key=lambda one: one.id)
+    *after, begun, other = sorted(book.services.erasure.records.list_unfinished("shop"), key=lambda one: one.id)
     assert [begun, other] == others
     assert len(after) <= 2 * sum(len(one.faceids) for one in before) // MOST_LEAVING
     assert max(len(one.faceids) for one in after) <= MOST_LEAVING
@@ -287,4 +289,4 @@ def test_what_another_worker_has_begun_is_joined_with_nothing(book: Book) -> Non
     items = Meanwhile(book.storage.items)
     items.first.append(lambda: book.storage.items.transact([begins]))
     book_with(book.services, items=items).erasure.records.tenant(book.tenant, lambda: 0.0)
-    assert [*book.services.erasure.records.unfinished("shop")] == [replace(first, step=1), *others]
+    assert [*book.services.erasure.records.list_unfinished("shop")] == [replace(first, step=1), *others]

@@ -75,7 +75,7 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
     assert book.see(shot(0, 1))[0].sightings[0].faceid not in gone
     assert not services.consistency.disagreements("shop")
     assert filled(book, 1) != gone[:1]
-    assert services.groups.named(tenant, "staff").count == 1
+    assert services.groups.get_by_name(tenant, "staff").count == 1
 
 
 def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(book: Book, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None
     person.worked_off(book)
     assert stored(book) == {left}
     assert book.tenant.gone == frozenset()
-    assert not list(book.services.erasure.records.unfinished("shop"))
+    assert not list(book.services.erasure.records.list_unfinished("shop"))
     assert not book.services.consistency.disagreements("shop")
     book.storage.scrub()
     assert person.left(book, wanted) == []
@@ -139,7 +139,7 @@ def test_a_group_of_which_a_face_is_held_stays_whole(book: Book) -> None:
     book.services.faces.holds.set(book.tenant, gone[1], "case 7")
     with pytest.raises(FaceHeld, match=f"face {gone[1]!r} is under legal hold"):
         book.services.deletion.of_groups.delete(book.tenant, "staff")
-    assert book.services.groups.named(book.tenant, "staff").count == 2
+    assert book.services.groups.get_by_name(book.tenant, "staff").count == 2
     assert set(searched(book, 1)) == set(gone)
     book.services.faces.holds.lift(book.tenant, gone[1], "closed")
     book.services.deletion.of_groups.delete(book.tenant, "staff")
@@ -218,7 +218,7 @@ def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_
 def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     one, two = filled(book, 1, 2)
     services, tenant = book.services, book.tenant
-    group = services.groups.named(tenant, "staff")
+    group = services.groups.get_by_name(tenant, "staff")
     services.users.create(tenant, group, "ann")
     assert services.users.associate(tenant, group, "ann", [one, two], 0).held == 2
     services.deletion.of_groups.delete(tenant, "staff")
@@ -326,7 +326,7 @@ def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_in
     services.deletion.of_groups.delete(book.tenant, "staff")
     [group_id] = book.tenant.gone
     services.deletion.of_groups.go_on(book.tenant, group_id, lambda: 600.0)
-    records = [len(one.faceids) for one in services.erasure.records.unfinished("shop")]
+    records = [len(one.faceids) for one in services.erasure.records.list_unfinished("shop")]
     assert sum(records) == len(gone)
     assert max(records) == 3
     assert stored(book).isdisjoint(gone)
@@ -335,7 +335,7 @@ def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_in
 def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
     services = book.services
     filled(book)
-    services.users.create(book.tenant, services.groups.named(book.tenant, "staff"), "ann.smith")
+    services.users.create(book.tenant, services.groups.get_by_name(book.tenant, "staff"), "ann.smith")
     with pytest.raises(GroupNotEmpty, match="1 users"):
         services.groups.delete(book.tenant, "staff")
     services.deletion.of_groups.delete(book.tenant, "staff")

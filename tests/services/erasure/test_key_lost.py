@@ -52,7 +52,7 @@ def signs_once(book: Book) -> None:
 
 def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
-    with acts.begun(Act("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
+    with acts.begin_act(Act("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
         face = book.enrol(Person(seed))
     [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     return id_
@@ -64,7 +64,7 @@ def swept(book: Book) -> None:
 
 
 def renewed(book: Book, *, is_lost: bool) -> None:
-    with acts.begun(Act(COMMAND, "operator", kind_of(COMMAND))):
+    with acts.begin_act(Act(COMMAND, "operator", kind_of(COMMAND))):
         book.services.audit.signing.renew("shop", is_lost=is_lost)
 
 
@@ -82,12 +82,12 @@ def test_what_waits_is_signed_by_the_next_sweep_after_the_key_was_renewed(book: 
 
     renewed(book, is_lost=True)
     swept(book)
-    statement, by = signing.verified(services.erasure.records.get("shop", id_).receipt)
+    statement, by = signing.verify_statement(services.erasure.records.get("shop", id_).receipt)
     [renewal] = map(renewal_of, services.audit.signing.public_keys("shop").renewals)
     assert statement["id"] == id_
     assert (before, by) == (renewal.old, renewal.new)
     assert not renewal.is_vouched
-    assert signing.verified(first.receipt)[1] == renewal.old
+    assert signing.verify_statement(first.receipt)[1] == renewal.old
     assert first.receipt["statement"]["done_at"] < renewal.until < statement["done_at"]
     seen = services.audit.verifying.tenant("shop")
     assert (seen.findings, seen.renewals) == ([], [renewal])

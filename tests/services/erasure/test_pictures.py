@@ -25,7 +25,7 @@ def test_pictures_that_no_face_names_are_removed_after_hours(
     assert orphans.delete("camera", clock.now().replace(hour=9)) is None
     assert len(pictures(services)) == 5
     clock.advance(timedelta(minutes=2))
-    assert sorted(key.rsplit("/", 1)[1] for key in orphans.found("camera")) == [
+    assert sorted(key.rsplit("/", 1)[1] for key in orphans.list_orphans("camera")) == [
         "lost.jpg",
         "lost.jpg.160.jpg",
         "older.jpg",

@@ -73,7 +73,7 @@ def some_of_everything_without_pictures(book: Book) -> list[str]:
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     merge = book.services.merges.merging.merge(book.tenant, bob, eve)
     book.services.merges.merging.undo(book.tenant, merge.id)
-    copied = book.services.enrolment.everybody.stored(book.tenant, "vip", ann.faceid, NO_LABELS)
+    copied = book.services.enrolment.everybody.enrol_stored_face(book.tenant, "vip", ann.faceid, NO_LABELS)
     book.services.deletion.of_faces(book.tenant, [copied.face.faceid])
     return [ann.faceid, bob]
 

@@ -168,7 +168,7 @@ def test_a_face_that_somebody_is_to_look_at_stays(book: Book) -> None:
     swept(book)
     assert set(book.faceids()) == {eva}
     [review] = book.services.sightings.reviews.page(book.tenant, None, 10).rows
-    book.services.sightings.reviews.done(book.tenant, review.id)
+    book.services.sightings.reviews.forget_review(book.tenant, review.id)
     swept(book)
     assert set(book.faceids()) == set()
 

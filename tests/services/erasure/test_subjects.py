@@ -23,7 +23,7 @@ def book(book: Book) -> Book:
 
 
 def family(book: Book) -> Group:
-    return book.services.groups.named(book.tenant, "family")
+    return book.services.groups.get_by_name(book.tenant, "family")
 
 
 def enrolled(book: Book, seed: int = EVA, name: str = NAME) -> Face:

@@ -57,7 +57,7 @@ def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"Zacharias")
         os.utime(path, (0, 0))
-    with folder.locked(book.folder / BACKUP_LOCK):
+    with folder.hold_lock(book.folder / BACKUP_LOCK):
         book.storage.wipe()
         assert [path for path in left if path.exists()] == [left[-1]]  # of a backup that is under way
     book.storage.wipe()
@@ -65,7 +65,7 @@ def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None
 
 
 def test_an_erasure_ends_without_what_a_killed_backup_copied(book: Book) -> None:
-    with folder.locked(book.folder / BACKUP_LOCK):  # as the backup held it until it was killed
+    with folder.hold_lock(book.folder / BACKUP_LOCK):  # as the backup held it until it was killed
         (book.folder / ".backup").mkdir()
     book.storage.scrub()
     assert not (book.folder / ".backup").exists()

@@ -15,7 +15,7 @@ from chalicelib.core.errors import FaceHeld, TenantExists
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import UPLOADED, Put, picture_event
 from chalicelib.core.roles import Role
-from chalicelib.core.signing import public_key_from, verified
+from chalicelib.core.signing import public_key_from, verify_statement
 from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT, UNDER_WAY, TenantStep
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import URL_GOOD_S
@@ -36,7 +36,7 @@ def shop(book: Book) -> dict[str, bytes]:
     _, wanted = person.live(book)
     book.services.tenants.add("shop-2", Profile.CLOUD)
     book.services.enrolment.of_largest_face(
-        book.services.tenants.named("shop-2"), "regular", picture(Person(77)), RULES, faceid="other"
+        book.services.tenants.get_by_name("shop-2"), "regular", picture(Person(77)), RULES, faceid="other"
     )
     book.clock.advance(timedelta(hours=3))
     book.sweep()
@@ -52,7 +52,7 @@ def test_nothing_is_left_but_the_receipt_which_anybody_can_check(tmp_path: Path)
         done = finished(book)
         assert traces(book) == []
         assert person.left(book, wanted) == []
-        statement, signer = verified(done.receipt, RECEIPT_OF_TENANT)
+        statement, signer = verify_statement(done.receipt, RECEIPT_OF_TENANT)
         assert (signer, statement["tenant"], statement["by"]) == (key, "shop", "operator")
         assert public_key_from(done.receipt["public_key"]) == key if done.receipt else False
         assert statement["counts"]["faces"] > 0
@@ -60,7 +60,7 @@ def test_nothing_is_left_but_the_receipt_which_anybody_can_check(tmp_path: Path)
         assert statement["counts"]["uploads"] > 0
         assert "backups" in statement["left"]
         assert traces(book, "shop-2") != []
-        other = book.services.tenants.named("shop-2")
+        other = book.services.tenants.get_by_name("shop-2")
         assert book.services.recognition.face_analysis.by_picture(other, picture(Person(77)), RULES).match
 
 

@@ -17,7 +17,7 @@ from chalicelib.services.deletion.deletion import DeletionOptions
 from chalicelib.services.faces import FacePage
 from chalicelib.services.idempotency import RequestId
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from tests.support.book.book_with import book_with
 from tests.support.book.recount import disagreements
 from tests.support.book.synthetic import write_faces
@@ -34,7 +34,7 @@ def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular",
 def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_path: Path, clock: FakeClock) -> None:
     """Between a deletion's look at a face and its commit, others delete it and enrol its id in another group."""
     settings, vision = Settings(storage=tmp_path / "data"), FakeVision()
-    storage = opened(settings, clock)
+    storage = open_storage(settings, clock)
     meanwhile = Meanwhile(storage.items)
     others = build(settings, clock=clock, vision=lambda: vision, storage=storage)
     ours = build(settings, clock=clock, vision=lambda: vision, storage=replace(storage, items=meanwhile))
@@ -50,7 +50,7 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
     meanwhile.first = [made_anew]
     deleted = ours.deletion.of_group(shop, "a", ["7"])
     assert deleted.not_exist == ["7"]
-    assert others.faces.get(shop, "7").group_id == others.groups.named(shop, "b").id
+    assert others.faces.get(shop, "7").group_id == others.groups.get_by_name(shop, "b").id
     assert disagreements(others, shop) == []
     others.close()
 
@@ -64,7 +64,7 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
     assert (deleted.success, deleted.not_exist) == (faceids, ["x"])
     answer = services.requests.find(camera.name, request)
     assert answer.body == {"success": faceids, "failed": [], "not_exist": ["x"], "erasures": []}
-    assert services.groups.named(camera, "regular").count == 0
+    assert services.groups.get_by_name(camera, "regular").count == 0
 
 
 def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services: Services, camera: Tenant) -> None:
@@ -82,7 +82,7 @@ def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services:
 
 def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, camera: Tenant) -> None:
     items = MeteredItems(services.ports.storage.items)
-    write_faces(items, camera, services.groups.named(camera, "regular"), 300, FakeVision())
+    write_faces(items, camera, services.groups.get_by_name(camera, "regular"), 300, FakeVision())
     faces = book_with(services, items=items).faces
 
     def read_units(list_faces: Callable[[], FacePage]) -> int:
@@ -117,7 +117,7 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
 
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     page = services.faces.page(camera, "vip", 1, 100)
-    assert len(page.faces) == page.group.count == services.groups.named(camera, "vip").count <= 20
+    assert len(page.faces) == page.group.count == services.groups.get_by_name(camera, "vip").count <= 20
     items = services.requests._items
     seqs = [int(item["seq"]) for item in items.query(keys.JOURNAL, camera.name).items]
     assert seqs == list(range(1, len(seqs) + 1))

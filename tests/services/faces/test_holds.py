@@ -45,9 +45,9 @@ def test_another_reason_keeps_the_time_of_the_hold(book: Book) -> None:
 
 def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
     eva = seen(book, 0, 1)
-    with acts.begun(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with acts.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
         book.services.faces.holds.set(book.tenant, eva, "case 7")
-    with acts.begun(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with acts.begin_act(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
         book.services.faces.holds.lift(book.tenant, eva, "case 7 is closed")
     entries = [json.loads(item["entry"]) for item in every(book.storage.items, keys.AUDIT, "shop") if "entry" in item]
     said = sorted((one["faces"], one["reason"]) for one in entries if one["by"] == "key 1")
@@ -74,7 +74,7 @@ def test_a_held_stranger_makes_room_for_nobody(book: Book) -> None:
     people = [seen(book, 5 * number, number) for number in range(1, 14)]
     for faceid in people[:11]:
         book.services.faces.holds.set(book.tenant, faceid, "case 7")
-    group = book.services.groups.named(book.tenant, "stranger")
+    group = book.services.groups.get_by_name(book.tenant, "stranger")
     book.services.groups.change(book.tenant, group.id, {"capacity": 13})
     new = seen(book, 100, 50)
     assert set(book.faceids()) == {*people[:11], people[12], new}

@@ -37,7 +37,9 @@ def shop(services: Services, camera: Tenant) -> Tenant:
     for name in ("vip", "gold"):
         services.groups.create(camera, name, 50, "")
     for name, count in zip(GROUPS, (20, 30, 10), strict=False):
-        write_faces(services.ports.storage.items, camera, services.groups.named(camera, name), count, FakeVision())
+        write_faces(
+            services.ports.storage.items, camera, services.groups.get_by_name(camera, name), count, FakeVision()
+        )
     return camera
 
 
@@ -57,7 +59,7 @@ def listed(
 def test_the_pages_of_a_list_are_the_sorted_faces(
     services: Services, shop: Tenant, group: str | None, order: FaceOrder, limit: int, descending: bool
 ) -> None:
-    wanted = None if group is None else services.groups.named(shop, group).id
+    wanted = None if group is None else services.groups.get_by_name(shop, group).id
     faces = [one for one in every_face(services, shop).values() if wanted in (None, one.group_id)]
     expected = [face.faceid for face in sorted(faces, key=KEYS[order], reverse=descending)]
     assert services.faces.lists.ids(shop, group, order, descending=descending).ids == expected
@@ -82,7 +84,7 @@ def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, ord
 
 def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services: Services, shop: Tenant) -> None:
     services.groups.create(shop, "many", 200, "")
-    write_faces(services.ports.storage.items, shop, services.groups.named(shop, "many"), 200, FakeVision())
+    write_faces(services.ports.storage.items, shop, services.groups.get_by_name(shop, "many"), 200, FakeVision())
     items = MeteredItems(services.ports.storage.items)
     page = FaceLists(book_with(services, items=items)).page(shop, None, FaceOrder.ARRIVED, 50)
     assert len(page.rows) == 50

@@ -85,7 +85,7 @@ def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_
     restrictions(book).set(book.tenant, eva, "letter 7")
     book.clock.advance(timedelta(days=30))
     retention = book.services.erasure.retention
-    retention.tenant(book.services.tenants.named("shop"), lambda: float("inf"))
+    retention.tenant(book.services.tenants.get_by_name("shop"), lambda: float("inf"))
     assert [face.faceid for face in book.faces()] == [eva]
     assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/door/")] == [seen.id]
     assert book.disagreements() == []
@@ -146,28 +146,28 @@ def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
 def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
     eva = book.enrol(Person(EVA), "vip")
-    vip = book.services.groups.named(book.tenant, "vip")
+    vip = book.services.groups.get_by_name(book.tenant, "vip")
     book.services.users.create(book.tenant, vip, "a-1")
     book.services.users.associate(book.tenant, vip, "a-1", [eva.faceid], 0.0)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert book.services.consistency.disagreements("shop") == []
     book.services.deletion.of_groups.delete(book.tenant, "vip")
-    tenant = book.services.tenants.named("shop")
+    tenant = book.services.tenants.get_by_name("shop")
     book.services.deletion.of_groups.tenant(tenant, lambda: float("inf"))
-    after = restrictions(book).lift(book.services.tenants.named("shop"), eva.faceid, "withdrawn")
+    after = restrictions(book).lift(book.services.tenants.get_by_name("shop"), eva.faceid, "withdrawn")
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
     assert book.services.consistency.disagreements("shop") == []
 
 
 def of_a_user(book: Book) -> Face:
-    eva, regular = enrolled(book), book.services.groups.named(book.tenant, "regular")
+    eva, regular = enrolled(book), book.services.groups.get_by_name(book.tenant, "regular")
     book.services.users.create(book.tenant, regular, "a-1")
     book.services.users.associate(book.tenant, regular, "a-1", [eva.faceid], 0.0)
     return book.services.faces.get(book.tenant, eva.faceid)
 
 
 def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book) -> None:
-    eva, regular = of_a_user(book), book.services.groups.named(book.tenant, "regular")
+    eva, regular = of_a_user(book), book.services.groups.get_by_name(book.tenant, "regular")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     kept = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert (kept.user, kept.own_user, is_found(book)) == ("", "a-1", None)
@@ -182,7 +182,7 @@ def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book)
 
 
 def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_that(book: Book) -> None:
-    eva, regular = of_a_user(book), book.services.groups.named(book.tenant, "regular")
+    eva, regular = of_a_user(book), book.services.groups.get_by_name(book.tenant, "regular")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.users.create(book.tenant, regular, "a-1")

@@ -44,7 +44,7 @@ def test_update_is_checked_in_the_contracts_order(services: Services, camera: Te
     ):
         with pytest.raises(error):
             services.groups.update(camera, old, {"name": new, "capacity": capacity})
-    assert services.groups.named(camera, "vip").capacity == 5
+    assert services.groups.get_by_name(camera, "vip").capacity == 5
 
 
 def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(services: Services, cloud: Tenant) -> None:
@@ -74,7 +74,7 @@ def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Servi
                 services.groups.update(camera, "vip", {"capacity": capacity})
 
     assert side_by_side([*(partial(enrol, worker) for worker in range(8)), shrink]) == [None] * 9
-    group = services.groups.named(camera, "vip")
+    group = services.groups.get_by_name(camera, "vip")
     assert group.count <= group.capacity
     assert services.groups.capacity_left(camera) == 20_000 - group.capacity
 

@@ -110,7 +110,7 @@ def test_a_pair_that_fails_holds_up_no_other_is_counted_and_looked_at_again(tmp_
 
     with closing(Book(tmp_path / "data", wrap=wrapped)) as book:
         contended[0].faceid = pairs[0][1]
-        with telemetry.begun("sweep", "1") as invocation:
+        with telemetry.begin_invocation("sweep", "1") as invocation:
             assert book.services.joining.tenant(book.tenant)
         assert set(book.faceids()) == {*pairs[0], pairs[1][0]}
         assert invocation.measured[telemetry.FAILURES_BUSY] >= 1

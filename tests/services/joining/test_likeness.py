@@ -9,7 +9,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core.decision import OperatingPoint, Population
 from chalicelib.core.model import Face, Labels, Profile, Tenant
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import reduce_templates, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.book.tenants import add_tenant
@@ -44,7 +44,7 @@ def tenant(services: Services) -> Tenant:
 
 def score(one: Face, other: Face) -> float:
     """The score of two faces, less their demand."""
-    [own], [theirs] = (map(vector, compared(face.templates)) for face in (one, other))
+    [own], [theirs] = (map(vector, reduce_templates(face.templates)) for face in (one, other))
     return float(own @ theirs) - JudgingVision.population.demand(own, theirs)
 
 

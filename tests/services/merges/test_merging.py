@@ -261,7 +261,7 @@ def test_two_faces_that_have_the_most_of_all_are_merged_and_come_back(tmp_path: 
     for place in range(MAX_NEGATIVES):
         negative = Negative(f"{place:020d}-0", other.templates, "door")
         counted = Update(keys.FACES, ("shop", other.faceid), (exists("there"),), add={"negatives": 1, "version": 1})
-        items.transact([negatives.remembered("shop", other.faceid, negative), counted])
+        items.transact([negatives.make_put("shop", other.faceid, negative), counted])
     monday_ms = int((MONDAY - timedelta(days=200)).timestamp() * 1_000)  # an undo counts younger visits anew
     seen = {
         face.faceid: tuple(Arrival(at, at, at + 1_000) for at in range(begin_ms, begin_ms + MOST_KEPT * 20_000, 20_000))
@@ -269,11 +269,11 @@ def test_two_faces_that_have_the_most_of_all_are_merged_and_come_back(tmp_path: 
     }
 
     def come(faceid: str, arrivals: tuple[Arrival, ...]) -> None:
-        held = book.services.face_visits.read(book.tenant, faceid)
+        held = book.services.face_visits.read_face(book.tenant, faceid)
         for some in range(201, len(arrivals) + 201, 201):  # as if they had come one after the other
             after = structs.replace(held.visits, arrivals=Arrivals(arrivals[:some]))
             items.transact(visits_puts("shop", faceid, held.visits, after))
-            held = book.services.face_visits.read(book.tenant, faceid)
+            held = book.services.face_visits.read_face(book.tenant, faceid)
 
     for faceid, arrivals in seen.items():
         come(faceid, arrivals)
@@ -282,7 +282,7 @@ def test_two_faces_that_have_the_most_of_all_are_merged_and_come_back(tmp_path: 
     come(survivor.faceid, tuple(sorted(sum(seen.values(), ()), key=lambda one: one.first_ms)))
     undo(book, merge_id)
     for faceid, arrivals in seen.items():
-        assert book.services.face_visits.read(book.tenant, faceid).visits.arrivals.recent[:MOST_KEPT] == arrivals
+        assert book.services.face_visits.read_face(book.tenant, faceid).visits.arrivals.recent[:MOST_KEPT] == arrivals
     counts = {face.faceid: len(negatives.of_face("shop", face)) for face in book.faces()}
     assert counts == {survivor.faceid: 0, other.faceid: MAX_NEGATIVES}
     book.close()

@@ -46,7 +46,7 @@ def services(folder: Path) -> Iterator[Services]:
 
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
-    return services.tenants.named("cloud")
+    return services.tenants.get_by_name("cloud")
 
 
 def enrol(services: Services, tenant: Tenant, person: int) -> str:
@@ -85,11 +85,11 @@ def test_who_comes_new_is_embedded_by_the_earlier_model_too(services: Services, 
 
 def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(folder: Path) -> None:
     serving, operator = opened(folder, PRESENT), opened(folder, PRESENT)
-    tenant = serving.tenants.named("cloud")
+    tenant = serving.tenants.get_by_name("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
     outcome = operator.reembedding.run("cloud", EARLIER, PRESENT)
     assert (outcome.switched, outcome.embedded, outcome.left) == (True, len(PEOPLE), {})
-    tenant = serving.tenants.named("cloud")
+    tenant = serving.tenants.get_by_name("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
     assert tenant.model == serving.reembedding.current("cloud") == PRESENT.model
     assert disagreements(serving, tenant) == []

@@ -94,7 +94,7 @@ class TestOneChange:
         assert shop.reembedding.sample(tenant.name, OLD, NEW) is None
         enrol(shop, tenant, 3)
         for side in (60.0, 70.0):
-            now = shop.tenants.named(tenant.name)
+            now = shop.tenants.get_by_name(tenant.name)
             shop.enrolment.pictures.add(now, people[1], picture(Person(1, side_px=side)), RULES)
         assert shop.reembedding.remaining(tenant.name, "fake") == Remaining(faces=2, pictures=3)
         assert shop.reembedding.sample(tenant.name, NEW, OLD)
@@ -138,7 +138,7 @@ class TestFacesThatCannotBeEmbedded:
         change(shop, tenant)
         assert change(shop, tenant).left == {people[2]: GONE}
         changes = FaceChanges(picture=picture(Person(2)))
-        shop.enrolment.update.of_face(shop.tenants.named(tenant.name), "regular", people[2], changes, RULES)
+        shop.enrolment.update.of_face(shop.tenants.get_by_name(tenant.name), "regular", people[2], changes, RULES)
         assert change(shop, tenant).left == {}
         assert found(shop, tenant, 2) == people[2]
 
@@ -292,7 +292,7 @@ def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, 
     shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
-        shop.recognition.face_analysis.by_face(shop.tenants.named(tenant.name), people[1], "regular")
+        shop.recognition.face_analysis.by_face(shop.tenants.get_by_name(tenant.name), people[1], "regular")
 
 
 def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenant: Tenant) -> None:
@@ -323,7 +323,7 @@ class TestUsers:
         shop.users.create(tenant, regular, "ann")
         shop.users.associate(tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK + 4, 3)], 0.0)
         assert change(shop, tenant).switched
-        now = shop.tenants.named(tenant.name)
+        now = shop.tenants.get_by_name(tenant.name)
         ann = shop.users.get(now, regular, "ann")
         assert {one.model for one in ann.templates} == {"fake", "other"}
         face = shop.faces.get(now, people[1])

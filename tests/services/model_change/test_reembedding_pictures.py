@@ -15,7 +15,7 @@ __all__ = ["shop", "tenant"]
 def add(services: Services, tenant: Tenant, faceid: str, seed: int, *numbers: int) -> list[str]:
     """More photos of the person; their ids."""
     photos = [picture(Person(seed, side_px=40.0 + number)) for number in numbers]
-    now = services.tenants.named(tenant.name)
+    now = services.tenants.get_by_name(tenant.name)
     return [services.enrolment.pictures.add(now, faceid, photo, RULES).id for photo in photos]
 
 
@@ -57,7 +57,7 @@ def test_who_is_not_found_any_more_may_be_given_a_picture_that_somebody_vouches_
     shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     shop.enrolment.pictures.add(
-        shop.tenants.named(tenant.name), people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True
+        shop.tenants.get_by_name(tenant.name), people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True
     )
     assert found(shop, tenant, 1) == people[1]
 
@@ -90,6 +90,6 @@ def test_a_process_that_knew_the_old_model_adds_by_the_new_one(
     change(shop, tenant)
     add(other, tenant, people[1], 1, 0)
     photo = picture(Person(2, side_px=60))
-    other.enrolment.pictures.add(other.tenants.named(tenant.name), people[1], photo, RULES, is_vouched_for=True)
+    other.enrolment.pictures.add(other.tenants.get_by_name(tenant.name), people[1], photo, RULES, is_vouched_for=True)
     assert models(shop, tenant, people[1]) == [["fake", "other"], ["other"], ["other"]]
     other.close()

@@ -14,7 +14,7 @@ from chalicelib.core.ports import Storage
 from chalicelib.services import Services
 from chalicelib.services.model_change import Outcome
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from tests.support.book.tenants import add_tenant
 from tests.support.fakes import RULES, FakeClock, FakeVision, OtherVision, Person, picture
 
@@ -28,7 +28,7 @@ def open_folder(
 ) -> Services:
     """A process of its own over a data folder, that has both models; `wrap` may put something around its storage."""
     visions, settings = {OLD.model: OLD, NEW.model: NEW}, Settings(storage=folder)
-    storage = wrap(opened(settings, clock))
+    storage = wrap(open_storage(settings, clock))
     return build(settings, clock=clock, vision=lambda: OLD, vision_of=visions.__getitem__, storage=storage)
 
 
@@ -47,9 +47,9 @@ def tenant(shop: Services) -> Tenant:
 def requested(services: Services, tenant: Tenant, use_case: Callable[[Tenant], T]) -> T:
     """As a request has it done: for the tenant as it is now, and once more if its model changes meanwhile."""
     try:
-        return use_case(services.tenants.named(tenant.name))
+        return use_case(services.tenants.get_by_name(tenant.name))
     except WrongModel:
-        return use_case(services.tenants.named(tenant.name))
+        return use_case(services.tenants.get_by_name(tenant.name))
 
 
 def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:

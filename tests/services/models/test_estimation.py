@@ -11,7 +11,7 @@ from chalicelib.core.model import NO_LABELS, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
-from chalicelib.services.models import Reading, embedded, estimated
+from chalicelib.services.models import Reading, embed_faces, estimate_faces
 from tests.support.fakes import RULES, FakeVision, Person, picture
 
 SOMEBODY = Person(1)
@@ -62,8 +62,8 @@ def test_a_gender_is_told_from_the_tenants_score_on(
     least: float | None, told: tuple[Gender | None, float | None], cloud: Tenant
 ) -> None:
     vision = Unsure()
-    image = vision.read(picture(SOMEBODY), RULES)
-    (found,) = estimated(vision, replace(cloud, least_gender=least), image, vision.detect(image))
+    image = vision.read_picture(picture(SOMEBODY), RULES)
+    (found,) = estimate_faces(vision, replace(cloud, least_gender=least), image, vision.detect(image))
     assert (found.estimates.gender, found.estimates.gender_score) == told
 
 
@@ -139,8 +139,8 @@ class TestWhatIsComputed:
             NotesWhatIsWanted(),
             replace(cloud, attributes_off=frozenset(off), least_liveness=least_liveness),
         )
-        image = vision.read(picture(SOMEBODY), RULES)
-        estimated(vision, tenant, image, vision.detect(image))
+        image = vision.read_picture(picture(SOMEBODY), RULES)
+        estimate_faces(vision, tenant, image, vision.detect(image))
         assert vision.wanted == [wanted]
 
     @pytest.mark.parametrize(("least_liveness", "wanted"), [(None, []), (0.5, [{"liveness"}])])
@@ -148,8 +148,8 @@ class TestWhatIsComputed:
         self, least_liveness: float | None, wanted: list[set[str]], cloud: Tenant
     ) -> None:
         vision, tenant = NotesWhatIsWanted(), replace(cloud, least_liveness=least_liveness)
-        image = vision.read(picture(SOMEBODY), RULES)
-        assert embedded(vision, tenant, image, vision.detect(image))[1] == [None]
+        image = vision.read_picture(picture(SOMEBODY), RULES)
+        assert embed_faces(vision, tenant, image, vision.detect(image))[1] == [None]
         assert vision.wanted == wanted
 
     @pytest.mark.parametrize("person", [Person(1, side_px=20), Person(1, quality=10)])

@@ -19,7 +19,7 @@ from chalicelib.core.model import NO_LABELS, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
 from chalicelib.core.recognised import Comparison, IdentifiedFace, Probes
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import reduce_templates, vector
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
 from chalicelib.settings import Settings
@@ -43,12 +43,12 @@ def looked(services: Services, tenant: Tenant, *people: Person, **asked: object)
 def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequence[str]) -> list[tuple[float, str]]:
     """All faces of the groups by their score with the person, which is computed in float64; ties by id."""
     vision = FakeVision()
-    image = vision.read(picture(person), RULES)
+    image = vision.read_picture(picture(person), RULES)
     (probe,) = vision.embed(image, vision.detect(image)).astype(np.float64)
     scored = []
     for group in groups:
         for face in services.faces.page(tenant, group, 1, 100).faces:
-            (own,) = compared(face.templates)
+            (own,) = reduce_templates(face.templates)
             scored.append((float(vector(own).astype(np.float64) @ probe), face.faceid))
     return sorted(scored, key=lambda one: (-one[0], one[1]))
 
@@ -98,7 +98,7 @@ def test_the_candidates_are_those_of_a_comparison_with_everybody(
 def test_a_search_for_the_nearest_faces_decides_as_one_without(services: Services, cloud: Tenant, seed: int) -> None:
     enrol(services, cloud, "staff", *map(Person, range(1, 9)))
     vision = FakeVision()
-    image = vision.read(picture(Person(seed)), RULES)
+    image = vision.read_picture(picture(Person(seed)), RULES)
     probes = Probes(vision.model, vision.embed(image, vision.detect(image)), [80.0])
     [alone], [beside] = (services.recognition.of(cloud, probes, most=most) for most in (0, 7))
     assert len(beside.near) == 7

@@ -51,7 +51,7 @@ def test_of_two_poor_pictures_nobody_is_known(
     (again,) = enrol_all(services, cloud, Person(1, quality=second, likeness=ALL_ALIKE))
 
     assert again.known == known
-    assert services.groups.named(cloud, "group").count == 2 - known
+    assert services.groups.get_by_name(cloud, "group").count == 2 - known
 
 
 def test_two_poor_faces_of_one_picture_are_two(services: Services, cloud: Tenant) -> None:
@@ -71,7 +71,7 @@ def test_the_same_poor_picture_again_is_known(services: Services, cloud: Tenant)
 def test_a_stored_poor_face_is_no_other_poor_face(services: Services, cloud: Tenant) -> None:
     other = enrol_all(services, cloud, Person(1, quality=15, likeness=ALL_ALIKE))[0].face
     poor = enrol_all(services, cloud, Person(1, quality=10, likeness=ALL_ALIKE))[0].face
-    services.enrolment.everybody.stored(cloud, "others", other.faceid, NO_LABELS)
+    services.enrolment.everybody.enrol_stored_face(cloud, "others", other.faceid, NO_LABELS)
 
     itself = services.recognition.face_analysis.by_face(cloud, poor.faceid, "group")
 
@@ -83,7 +83,7 @@ def test_where_the_tenant_says_how_good_a_face_has_to_be_no_poorer_one_is_enroll
     services: Services, cloud: Tenant
 ) -> None:
     services.tenants.change(cloud.name, {"enrol_quality": 60})
-    asking = services.tenants.named(cloud.name)
+    asking = services.tenants.get_by_name(cloud.name)
     with pytest.raises(Unusable, match="the face is too poor to enrol, too blurred: 59 of 60"):
         enrol_all(services, asking, Person(1, quality=59))
     crowd = Person(1, 90), Person(2, 80, quality=59), Person(3, 70)

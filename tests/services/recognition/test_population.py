@@ -50,7 +50,7 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
     vision = services.ports.vision()
     rows = [
         vision.embed(image, vision.detect(image))[0]
-        for image in (vision.read(one, RULES) for one in (probe, picture(Person(ANN, 100.0))))
+        for image in (vision.read_picture(one, RULES) for one in (probe, picture(Person(ANN, 100.0))))
     ]
     template = vector(canonical("fake", rows[1]))
     demand = JudgingVision.population.demand(rows[0], template)

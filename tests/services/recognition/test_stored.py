@@ -26,15 +26,15 @@ class Watch:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def read(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
         self.now += self.takes_s
-        return self.objects.read(bucket, key, version, most_bytes)
+        return self.objects.read_object(bucket, key, version, most_bytes)
 
 
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
     services.tenants.add("shop", Profile.CLOUD)
-    return replace(services.tenants.named("shop"), picture_buckets=frozenset({"photos", "own-data"}))
+    return replace(services.tenants.get_by_name("shop"), picture_buckets=frozenset({"photos", "own-data"}))
 
 
 def stored(watch: Watch) -> StoredPictures:
@@ -43,15 +43,15 @@ def stored(watch: Watch) -> StoredPictures:
 
 def test_an_object_of_an_allowed_bucket_is_read_at_once_in_the_version_that_was_asked_for(tenant: Tenant) -> None:
     watch = Watch(0.1)
-    assert stored(watch).read(tenant, "photos", "ann.jpg") == b"ann"
-    assert stored(watch).read(tenant, "photos", "ann.jpg", "v1") == b"ann, younger"
+    assert stored(watch).read_picture(tenant, "photos", "ann.jpg") == b"ann"
+    assert stored(watch).read_picture(tenant, "photos", "ann.jpg", "v1") == b"ann, younger"
     assert watch.now == pytest.approx(100.2)
 
 
 def test_a_bucket_that_is_not_allowed_is_asked_of_nobody(tenant: Tenant) -> None:
     watch = Watch(0.1)
     for bucket in ("photos2", "archive", "own-data"):
-        assert stored(watch).read(tenant, bucket, "ann.jpg") is None
+        assert stored(watch).read_picture(tenant, bucket, "ann.jpg") is None
     assert watch.objects.asked == []
 
 
@@ -59,22 +59,22 @@ def test_a_bucket_that_is_not_allowed_is_asked_of_nobody(tenant: Tenant) -> None
 def test_not_allowed_and_not_there_take_the_same_time(tenant: Tenant, takes_s: float) -> None:
     for bucket, key in (("photos", "absent"), ("archive", "ann.jpg"), ("photos", "../ann.jpg")):
         watch = Watch(takes_s)
-        assert stored(watch).read(tenant, bucket, key) is None
+        assert stored(watch).read_picture(tenant, bucket, key) is None
         assert watch.now - 100 == pytest.approx(FAILS_AFTER_S)
 
 
 def test_a_slow_no_takes_a_whole_number_of_the_same_time(tenant: Tenant) -> None:
     watch = Watch(2.5)
-    assert stored(watch).read(tenant, "photos", "absent") is None
+    assert stored(watch).read_picture(tenant, "photos", "absent") is None
     assert watch.now - 100 == pytest.approx(2 * FAILS_AFTER_S)
 
 
 def test_a_tenant_without_buckets_is_answered_at_once(tenant: Tenant) -> None:
     watch = Watch(1)
-    assert stored(watch).read(replace(tenant, picture_buckets=frozenset()), "photos", "ann.jpg") is None
+    assert stored(watch).read_picture(replace(tenant, picture_buckets=frozenset()), "photos", "ann.jpg") is None
     assert (watch.now, watch.objects.asked) == (100.0, [])
 
 
 def test_what_is_too_large_is_said(tenant: Tenant) -> None:
     with pytest.raises(Unusable, match="big"):
-        stored(Watch(0.1)).read(tenant, "photos", "big")
+        stored(Watch(0.1)).read_picture(tenant, "photos", "big")

@@ -63,7 +63,7 @@ def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
     assert book.services.requests.find(book.tenant.name, ASKED) is None
 
     given = give(book, wrong, visit[1], NEW, ASKED)
-    again = book.services.sightings.rejection.given(book.tenant, wrong, visit[1], answered(book))
+    again = book.services.sightings.rejection.answer_gift_again(book.tenant, wrong, visit[1], answered(book))
     for one in (given, again):
         assert faces(book)[one.rejected.sighting.faceid or ""].name == "Berta Blatt"
         assert set(one.sightings) == set(visit)
@@ -94,7 +94,7 @@ def test_a_repeat_of_what_was_taken_back_since_changes_nothing(book: Book, to: s
         give(book, new, visit[0], Gift(other=wrong, only=given.sightings))
     entries, negatives = book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())
 
-    again = book.services.sightings.rejection.given(book.tenant, wrong, visit[0], answered(book))
+    again = book.services.sightings.rejection.answer_gift_again(book.tenant, wrong, visit[0], answered(book))
 
     assert (again.sightings, again.rejected.face.faceid) == (given.sightings, other if to == "merged" else wrong)
     assert (book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())) == (entries, negatives)

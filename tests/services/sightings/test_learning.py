@@ -17,7 +17,7 @@ from chalicelib.core.chores import NIGHT_HOUR
 from chalicelib.core.model import MAX_COMPARED, Face, Migration
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.retention import Kind
-from chalicelib.core.templates import MAX_LEARNT, compared, vector
+from chalicelib.core.templates import MAX_LEARNT, reduce_templates, vector
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
 from tests.support.book.outcome import deliver
 from tests.support.book.recount_visits import disagreements_of_visits
@@ -130,7 +130,7 @@ def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -
     book.services.tenants.change("shop", {"learnt_days": 1})
     book.clock.advance(timedelta(days=10))
     before = sum(len(learnt(face)) for face in book.faces())
-    expiry, tenant = book.services.erasure.retention, book.services.tenants.named("shop")
+    expiry, tenant = book.services.erasure.retention, book.services.tenants.get_by_name("shop")
     expiry.tenant(tenant, of=(Kind.LEARNT,))
     assert sum(len(learnt(face)) for face in book.faces()) == before > 5
     assert book.services.erasure.retention.withheld(tenant)["learnt pictures"].number == before
@@ -295,8 +295,8 @@ def seen_of(seed: int, number: int) -> Person:
 def scores_of(book: Book, faceid: str, seed: int, numbers: Iterable[int]) -> list[float]:
     """How new photos of somebody score with a face."""
     face = book.services.faces.get(book.tenant, faceid)
-    mean = vector(compared(face.templates)[0])
-    image = [book.vision.read(picture(seen_of(seed, one)), RULES) for one in numbers]
+    mean = vector(reduce_templates(face.templates)[0])
+    image = [book.vision.read_picture(picture(seen_of(seed, one)), RULES) for one in numbers]
     return [float(mean @ book.vision.embed(one, book.vision.detect(one))[0]) for one in image]
 
 

@@ -84,7 +84,7 @@ def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(b
     book.deliver(capture)
     book.deliver(capture)
     [review] = reviews(book)
-    book.services.sightings.reviews.done(book.tenant, review.id)
+    book.services.sightings.reviews.forget_review(book.tenant, review.id)
     book.deliver(capture)
     assert reviews(book) == []
 
@@ -155,7 +155,7 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
         seen_as(book, number * 10)
     expected = [one.id for one in reviews(book, ReviewKind.UNCERTAIN)]
     assert expected == sorted(expected, reverse=True)
-    book.services.sightings.reviews.done(book.tenant, expected.pop(3))
+    book.services.sightings.reviews.forget_review(book.tenant, expected.pop(3))
     for limit in (1, 2, 3, 100):
         read = partial(book.services.sightings.reviews.page, book.tenant, ReviewKind.UNCERTAIN, limit)
         assert [one.id for page in paged(read) for one in page.rows] == expected

@@ -42,7 +42,7 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
     assert parked.state is CaptureState.PARKED
     assert "decoded" in parked.reason
     assert caplog.messages == [f"capture {capture.id} of camera door is parked: {parked.reason}"]
-    assert [one.id for one in book.services.captures.redrive.parked(book.tenant)] == [capture.id]
+    assert [one.id for one in book.services.captures.redrive.list_parked(book.tenant)] == [capture.id]
     book.storage.uploads.delete(key)
     book.storage.uploads.put_if_absent(key, picture(Person(1)), "image/jpeg")
     assert book.services.captures.redrive.redrive(book.tenant, [parked]) == 1
@@ -114,7 +114,7 @@ def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again
 def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(book: Book) -> None:
     capture = book.put(shot(0, 1))
     book.services.cameras.delete(book.tenant, "door")
-    assert book.services.captures.redrive.lost(book.tenant, after=timedelta(0)) == 1
+    assert book.services.captures.redrive.send_all_lost(book.tenant, after=timedelta(0)) == 1
     assert book.deliver(capture).state is CaptureState.RESOLVED
 
 

@@ -12,7 +12,7 @@ from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observa
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.core.records.observations import LATE_AFTER, STORABLE
 from chalicelib.services import Services
-from chalicelib.services.statistics.calendar import marked
+from chalicelib.services.statistics.calendar import make_marks
 from chalicelib.services.statistics.days import OBJECT_GRACE, SEAL_AFTER
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
@@ -132,8 +132,8 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
 
 
 def test_a_seal_has_marks_of_a_thousand_faces_at_most() -> None:
-    assert len(marked(str(number) for number in range(1_024)) or b"") > 2_000
-    assert marked(str(number) for number in range(2_000)) is None
+    assert len(make_marks(str(number) for number in range(1_024)) or b"") > 2_000
+    assert make_marks(str(number) for number in range(2_000)) is None
 
 
 def test_late_observation_makes_its_day_raw_until_it_is_sealed_again(

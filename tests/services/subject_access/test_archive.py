@@ -230,7 +230,7 @@ def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
     [blob] = [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert blob.key in made.url
     book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
-    assert list(book.services.deletion.orphans.found("shop")) == [], "nothing that anybody has to mend"
+    assert list(book.services.deletion.orphans.list_orphans("shop")) == [], "nothing that anybody has to mend"
     book.services.deletion.orphans.delete("shop", book.clock.now().replace(hour=3))
     assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert book.storage.blobs.get(ann.picture_key) is not None
@@ -248,9 +248,9 @@ def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
 
 def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_the_archive(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
-    with acts.begun(Act("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
+    with acts.begin_act(Act("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
         book.enrol(Person(7), request=RequestId("v1#first#1", "d"), faceid="anna")
-    with acts.begun(Act("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
+    with acts.begin_act(Act("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
         book.services.merges.merging.merge(book.tenant, ann.faceid, "anna")
     held = document(opened(book, ann.faceid))["held"]
     assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}
@@ -261,7 +261,7 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
     book.services.merges.mover.tenant(book.tenant)
     assert [*book.services.merges.records.all("shop", ann.faceid)] == []
     enrolled(book, BEN, "Otto", faceid="anna")
-    with acts.begun(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
+    with acts.begin_act(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
         book.services.enrolment.update.of_id(book.tenant, "anna", FaceChanges(name="Otto B."))
     held = document(opened(book, ann.faceid))["held"]
     assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}, "none of Otto's"

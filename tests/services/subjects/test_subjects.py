@@ -29,13 +29,13 @@ from tests.support.meanwhile import Meanwhile
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
     services.tenants.add("home", Profile.CLOUD, TenantSettings(deletes_erase=False))
-    tenant = services.tenants.named("home")
+    tenant = services.tenants.get_by_name("home")
     services.groups.create(tenant, "family", None, "")
     return tenant
 
 
 def family(services: Services, tenant: Tenant) -> Group:
-    return services.groups.named(tenant, "family")
+    return services.groups.get_by_name(tenant, "family")
 
 
 def enrolled(services: Services, tenant: Tenant, name: str, seed: int, number: int = 0) -> Example:

@@ -16,9 +16,9 @@ from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars.cli import main
-from regulars.tenants.credentials import CredentialsFile, read
+from regulars.tenants.credentials import CredentialsFile, read_credentials
 from tests.support.fakes import FakeClock
 
 OTHERS = {
@@ -37,12 +37,12 @@ def made(tmp_path: Path) -> Credentials:
     """The tenant's credentials in a folder that was served once."""
     with closing(services_on(tmp_path)) as services:
         CredentialsFile(tmp_path, services.tenants).provide()
-        return read(tmp_path)["shop"]
+        return read_credentials(tmp_path)["shop"]
 
 
 def give(data: Path, number: int | None) -> None:
     """Make the folder one of another version's, as far as its tenants say."""
-    storage = opened(Settings(storage=data), FakeClock())
+    storage = open_storage(Settings(storage=data), FakeClock())
     change: dict[str, Any] = {"remove": ("format",)} if number is None else {"set": {"format": number}}
     storage.items.transact([Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), **change)])
     storage.close()
@@ -50,7 +50,7 @@ def give(data: Path, number: int | None) -> None:
 
 def content(data: Path) -> dict[str, Any]:
     """All items, and all files but the database's own."""
-    storage = opened(Settings(storage=data), FakeClock())
+    storage = open_storage(Settings(storage=data), FakeClock())
     with closing(storage):
         kinds = ("tenant", "app_id", "appcode", "api_key")
         items = [[*every(storage.items, keys.TENANTS, kind)] for kind in kinds]
@@ -61,7 +61,7 @@ def content(data: Path) -> dict[str, Any]:
 
 
 def test_a_new_tenants_record_has_the_number(made: Credentials, tmp_path: Path) -> None:
-    storage = opened(Settings(storage=tmp_path), FakeClock())
+    storage = open_storage(Settings(storage=tmp_path), FakeClock())
     with closing(storage):
         records = [*every(storage.items, keys.TENANTS, "tenant")]
     assert [record["format"] for record in records] == [FORMAT]
@@ -71,13 +71,13 @@ def test_a_new_tenant_gets_the_number_of_the_others(made: Credentials, tmp_path:
     give(tmp_path, FORMAT - 1)
     with closing(services_on(tmp_path)) as services:
         services.tenants.add("new", Profile.CLOUD)
-        assert services.tenants.named("new").format == FORMAT - 1
+        assert services.tenants.get_by_name("new").format == FORMAT - 1
 
 
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:
     with closing(services_on(tmp_path)) as services:
         assert {tenant.name for tenant in services.tenants.all()} == {"shop"}
-        assert services.tenants.by_api_key(made.api_key) == services.tenants.named("shop")
+        assert services.tenants.by_api_key(made.api_key) == services.tenants.get_by_name("shop")
 
 
 @in_another_format
@@ -90,7 +90,7 @@ def test_every_way_to_a_tenant_refuses_another_and_changes_nothing(
         tenants = services.tenants
         for way in (
             tenants.all,
-            lambda: tenants.named("shop"),
+            lambda: tenants.get_by_name("shop"),
             lambda: tenants.by_api_key(made.api_key),
             lambda: tenants.by_appcode(made.appcode),
             lambda: tenants.by_app_id(made.app_id),

@@ -34,7 +34,7 @@ def credentials(services: Services) -> Credentials:
 
 @pytest.fixture
 def shop(services: Services, credentials: Credentials) -> Tenant:
-    return services.tenants.named(credentials.tenant)
+    return services.tenants.get_by_name(credentials.tenant)
 
 
 def test_the_tenants_own_key_is_listed_as_first(services: Services, shop: Tenant, credentials: Credentials) -> None:
@@ -127,7 +127,7 @@ def test_whatever_is_done_an_admin_without_an_end_is_left(
 ) -> None:
     name = f"t{clock.now().timestamp():.0f}"
     clock.advance(timedelta(seconds=5))
-    tenant = services.tenants.named(services.tenants.add(name, Profile.CAMERA).tenant)
+    tenant = services.tenants.get_by_name(services.tenants.add(name, Profile.CAMERA).tenant)
     for what, number, role, ends in steps:
         held = services.access.keys.all(tenant)
         id_ = held[number % len(held)].id
@@ -181,11 +181,11 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
         known = [found for one in (secret, credentials.api_key) if (found := ring.by_api_key(one))]
         items.written = 0
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda both: ring.used(*both), known * 10))
+            list(pool.map(lambda both: ring.note_use(*both), known * 10))
         assert items.written == 2
         hour = clock.now().replace(minute=0, second=0, microsecond=0)
         assert [key.last_used_at for key in ring.all(shop)] == [hour, hour]
         for one in (secret, credentials.api_key):
-            ring.used(*ring.by_api_key(one))  # type: ignore[misc]
+            ring.note_use(*ring.by_api_key(one))  # type: ignore[misc]
         assert items.written == 2
         clock.advance(timedelta(hours=1))

@@ -17,7 +17,7 @@ from tests.support.meanwhile import side_by_side
 
 def enrol(services: Services, *people: int) -> None:
     """Enrol people in a group without a capacity."""
-    shop = services.tenants.named("shop")
+    shop = services.tenants.get_by_name("shop")
     for person in people:
         services.enrolment.everybody.all_in_picture(shop, "vip", picture(Person(person)), RULES, NO_LABELS)
 
@@ -25,12 +25,12 @@ def enrol(services: Services, *people: int) -> None:
 @pytest.fixture
 def shop(services: Services) -> Tenant:
     services.tenants.add("shop", Profile.CLOUD)
-    return services.tenants.named("shop")
+    return services.tenants.get_by_name("shop")
 
 
 def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(services: Services) -> None:
     services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=MAX_FACES))
-    shop = services.tenants.named("shop")
+    shop = services.tenants.get_by_name("shop")
     assert services.face_visits.defaults(shop).faces_left == MAX_FACES
     services.groups.create(shop, "all", MAX_FACES - 10_000, "")
     with pytest.raises(IllegalCapacity, match=f"sum to {MAX_FACES}"):
@@ -38,7 +38,7 @@ def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(se
 
     services.groups.delete(shop, "all")
     services.tenants.change("shop", {"faces": None})
-    shop = services.tenants.named("shop")
+    shop = services.tenants.get_by_name("shop")
     with pytest.raises(IllegalCapacity, match="from 1 to 30000"):
         services.groups.create(shop, "all", MAX_FACES - 10_000, "")
     assert services.face_visits.defaults(shop).faces_left == 30_000
@@ -47,13 +47,13 @@ def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(se
 @pytest.mark.parametrize("profile", Profile)
 def test_no_tenant_may_have_more_faces_than_were_shown_to_fit(services: Services, profile: Profile) -> None:
     services.tenants.add("shop", profile)
-    shop = services.tenants.named("shop")
+    shop = services.tenants.get_by_name("shop")
     assert shop.limits.faces <= MAX_FACES
     with pytest.raises(
         InvalidInput, match="faces is 2 to 1,000,000, or none: as many as its profile says, not 1,000,001"
     ):
         services.tenants.change("shop", {"faces": 1_000_001, "requests_a_day": 5})
-    assert services.tenants.named("shop") == shop
+    assert services.tenants.get_by_name("shop") == shop
 
 
 def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Services, shop: Tenant) -> None:
@@ -71,7 +71,7 @@ def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Ser
 
 def test_default_groups_share_a_limit_that_is_too_small_for_their_usual_capacity(services: Services) -> None:
     services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=101))
-    shop = services.tenants.named("shop")
+    shop = services.tenants.get_by_name("shop")
     assert [group.capacity for group in services.groups.all(shop)] == [50, 50]
     assert services.groups.capacity_left(shop) == 1
 
@@ -87,7 +87,7 @@ def test_a_limit_below_what_the_tenant_holds_is_refused_and_nothing_is_changed(
     ):
         with pytest.raises(InvalidInput, match=why):
             services.tenants.change("shop", {**limits, "requests_a_day": 5})
-    assert services.tenants.named("shop") == shop
+    assert services.tenants.get_by_name("shop") == shop
     assert disagreements(services, shop) == []
 
 
@@ -105,7 +105,7 @@ def test_a_limit_below_what_the_tenant_holds_is_refused_and_nothing_is_changed(
 def test_a_limit_that_cannot_be_is_refused(services: Services, shop: Tenant, limits: dict[str, int]) -> None:
     with pytest.raises(InvalidInput, match=r" is \d+ to "):
         services.tenants.change("shop", limits)
-    assert services.tenants.named("shop") == shop
+    assert services.tenants.get_by_name("shop") == shop
 
 
 def test_limits_that_change_side_by_side_with_faces_and_groups_stay_right(services: Services, shop: Tenant) -> None:
@@ -121,11 +121,11 @@ def test_limits_that_change_side_by_side_with_faces_and_groups_stay_right(servic
 
     calls = [partial(change, 20_000), partial(change, 30_000), partial(enrol, services, *range(8)), create]
     assert side_by_side(calls) == [None] * 4
-    now = services.tenants.named("shop")
+    now = services.tenants.get_by_name("shop")
     assert disagreements(services, now) == []
     groups = services.groups.all(now)
     assert len(groups) == 11
     assert services.groups.capacity_left(now) == now.limits.faces - 10_080
     services.tenants.change("shop", {"groups": 11})
     with pytest.raises(TooManyGroups):
-        services.groups.create(services.tenants.named("shop"), "one more", 1, "")
+        services.groups.create(services.tenants.get_by_name("shop"), "one more", 1, "")

@@ -30,7 +30,7 @@ def credentials(services: Services) -> Credentials:
 
 @pytest.fixture
 def shop(services: Services, credentials: Credentials) -> Tenant:
-    return services.tenants.named(credentials.tenant)
+    return services.tenants.get_by_name(credentials.tenant)
 
 
 def stored(services: Services) -> int:

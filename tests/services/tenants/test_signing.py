@@ -10,7 +10,7 @@ def test_a_tenant_has_one_key_however_many_ask_for_it_first(services: Services) 
     with ThreadPoolExecutor(8) as threads:
         found = set(threads.map(lambda _: services.audit.signing.public_keys("shop").current, range(16)))
     assert len(found) == 1
-    assert signing.verified(services.audit.signing.sign("shop", {"a": 1})) == ({"a": 1}, *found)
+    assert signing.verify_statement(services.audit.signing.sign("shop", {"a": 1})) == ({"a": 1}, *found)
     assert services.audit.signing.public_keys("market").current not in found
 
 
@@ -20,7 +20,7 @@ def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
     item = storage.items.get(keys.TENANTS, keys.signing_key("shop"))
     private = storage.vault.unseal(bytes(item["sealed"]), "shop/signing")
     assert len(base64.b64decode(private)) == 32
-    assert signing.verified(signing.signed({}, private))[1] == item["public_key"]
+    assert signing.verify_statement(signing.sign_statement({}, private))[1] == item["public_key"]
 
 
 def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewed(services: Services) -> None:
@@ -35,6 +35,6 @@ def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewe
 
 
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
-    with acts.begun(Act("regulars erase", "operator", Kind.CHANGE)):
+    with acts.begin_act(Act("regulars erase", "operator", Kind.CHANGE)):
         services.audit.signing.public_keys("shop")
     assert [(one.leaf.content or {})["by"] for one in services.audit.chain.waiting("shop")] == ["operator"]

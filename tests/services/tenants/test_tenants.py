@@ -9,7 +9,7 @@ def test_a_bearer_key_is_found_and_nothing_that_is_none(services: Services) -> N
     made = services.tenants.add("shop-1", Profile.CLOUD)
     services.tenants.add("shop-2", Profile.CLOUD)
 
-    assert services.tenants.by_api_key(made.api_key) == services.tenants.named("shop-1")
+    assert services.tenants.by_api_key(made.api_key) == services.tenants.get_by_name("shop-1")
     for wrong in (
         "",
         "rk_",

@@ -19,7 +19,7 @@ from chalicelib.core.errors import Conflict, LimitReached, NotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Migration
 from chalicelib.core.records.faces import user_from
-from chalicelib.core.templates import User, compared, fused, gallery_group, vector
+from chalicelib.core.templates import User, fuse_embeddings, gallery_group, reduce_templates, vector
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount import disagreements
@@ -198,8 +198,8 @@ def right(book: Book, expected: Expected) -> None:
             mine = (group_id, user.id)
             assert sorted(user.faceids) == sorted(one for one, of in expected.of_face.items() if of == mine)
             if user.faceids:
-                rows = [vector(compared(faces[one].templates)[0]) for one in user.faceids]
-                mean = fused(np.stack(rows)) if len(rows) > 1 else rows[0]
+                rows = [vector(reduce_templates(faces[one].templates)[0]) for one in user.faceids]
+                mean = fuse_embeddings(np.stack(rows)) if len(rows) > 1 else rows[0]
                 request = SearchRequest(tenant.model, mean[None], [gallery_group(group_id)], 500)
                 answer = book.services.ports.search.search("shop", request)
                 found = {one.faceid: one.score for one in answer.candidates[0]}

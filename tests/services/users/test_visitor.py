@@ -11,7 +11,7 @@ GROUP = "staff"
 
 
 def group_of(book: Book) -> Group:
-    return book.services.groups.named(book.tenant, GROUP)
+    return book.services.groups.get_by_name(book.tenant, GROUP)
 
 
 def associate_faces(book: Book, faces: list[Face]) -> Outcome:

@@ -41,7 +41,7 @@ class Sunmi(Struct, frozen=True):
 
     def call(self, name: str, parameters: Mapping[str, object], picture: bytes | None = None) -> SunmiReply:
         """POST to one endpoint. Raises WrongAnswer if the answer is not in the dialect's form."""
-        sent = self._signed(parameters)
+        sent = self._sign_parameters(parameters)
         body, content_type = _form(sent) if picture is None else _multipart(sent, picture)
         reply = self.connection.request("POST", f"/openapi/face/{name}", body, {"Content-Type": content_type})
         if reply.status != 200 or not isinstance(reply.json, dict) or not isinstance(reply.json.get("code"), int):
@@ -62,7 +62,7 @@ class Sunmi(Struct, frozen=True):
         parameters = {"group_name": group, "num": len(faceids), "faceid_list": json.dumps(faceids)}
         return self.call("deleteFace", parameters)
 
-    def _signed(self, parameters: Mapping[str, object]) -> dict[str, str]:
+    def _sign_parameters(self, parameters: Mapping[str, object]) -> dict[str, str]:
         sent = {name: str(value) for name, value in parameters.items()}
         sent["app_id"] = self.credentials.app_id
         sent["random"] = f"{secrets.randbelow(10**10):010d}"

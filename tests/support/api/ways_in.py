@@ -211,7 +211,7 @@ def _deepstack(house: House, one: Somebody) -> str:
 
 def _of_subject(house: House, one: Somebody) -> str:
     services = house.box.services
-    group = services.groups.named(house.box.tenant, one.group)
+    group = services.groups.get_by_name(house.box.tenant, one.group)
     [faceid] = services.subjects.get(house.box.tenant, group, one.name).faceids
     return faceid
 

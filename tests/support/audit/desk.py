@@ -34,7 +34,7 @@ RENEW = "regulars tenants renew-signing"
 
 
 def signed_by_another(_tenant: str, statement: Mapping[str, Any]) -> Document:
-    return signing.signed(statement, signing.new_key()[0])
+    return signing.sign_statement(statement, signing.new_key()[0])
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Desk:
 
     def set_days(self, days: int | None) -> None:
         self.clock.advance(timedelta(milliseconds=1))
-        with acts.begun(Act(SETS, "key first", kind_of(SETS))):
+        with acts.begin_act(Act(SETS, "key first", kind_of(SETS))):
             write(self.audited, [Put(keys.TENANTS, {"kind": "tenant", "id": TENANT, "audit_days": days})])
         self.clock.advance(timedelta(milliseconds=1))
 
@@ -83,7 +83,7 @@ class Desk:
         self.put_key({**self.key_item(), "sealed": b"damaged"})
 
     def renew(self, *, is_lost: bool = False) -> None:
-        with acts.begun(Act(RENEW, "operator", kind_of(RENEW))):
+        with acts.begin_act(Act(RENEW, "operator", kind_of(RENEW))):
             self.signing.renew(TENANT, is_lost=is_lost)
 
     @property

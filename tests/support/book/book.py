@@ -26,7 +26,7 @@ from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.deletion.orphans import LISTED
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
 
@@ -69,7 +69,7 @@ class Book:
 
     folder: Path
     wrap: Callable[[Storage], Storage] = field(default=lambda storage: storage)
-    kept: Callable[[Settings, Clock], Storage] = opened
+    kept: Callable[[Settings, Clock], Storage] = open_storage
     cameras: Sequence[str] = ("door",)
     profile: Profile = Profile.CLOUD
     vision: FakeVision = field(default_factory=FakeVision)
@@ -94,7 +94,7 @@ class Book:
 
     @property
     def tenant(self) -> Tenant:
-        return self.services.tenants.named("shop")
+        return self.services.tenants.get_by_name("shop")
 
     def put(self, shot: Shot) -> Capture:
         """The picture is stored, and its event not told yet."""

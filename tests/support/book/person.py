@@ -104,7 +104,7 @@ def left(book: Book, wanted: dict[str, bytes]) -> list[str]:
 
 def held(book: Book, face: Face) -> dict[str, int]:
     """How many items each place of the list holds about the person."""
-    observations = list(book.services.merges.mover.observed(book.tenant, face.faceid))
+    observations = list(book.services.merges.mover.list_observations(book.tenant, face.faceid))
     merges = book.services.merges.records.below("shop", face.faceid)
     entries = book.services.audit.erasing.entries("shop", {face.faceid})
     subject = Subject(book.storage.items, book.tenant, face, observations, merges, entries)

@@ -32,7 +32,7 @@ def _lists(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[s
 
 def _pictures(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
     """Return the faces that no search finds, and those that were merged from pictures that were gone."""
-    tenant = services.tenants.named(tenant.name)
+    tenant = services.tenants.get_by_name(tenant.name)
     model = tenant.model
     pictured = [face for face in faces.values() if tenant.keeps_pictures_of(face.group_id)]
     return [

@@ -27,7 +27,7 @@ from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, pi
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars.serve.gateway import Context
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.devices import device, with_passkey
@@ -309,7 +309,7 @@ def _indexed(box: Box) -> None:
 def _subjects(box: Box) -> None:
     """A group with keys of its own: Ann has three photos, of which one is of somebody else, and Bob has one."""
     box.services.groups.create(box.tenant, "family", None, "")
-    group = box.services.groups.named(box.tenant, "family")
+    group = box.services.groups.get_by_name(box.tenant, "family")
     for service in SERVICES:
         of = group.id if service in ("recognition", "deepstack") else ""
         box.ids[service] = add_service_key(box.services, box.tenant, service, service, of)
@@ -321,7 +321,7 @@ def _subjects(box: Box) -> None:
 
 def _several(box: Box) -> None:
     """A third subject, of two faces."""
-    group = box.services.groups.named(box.tenant, "family")
+    group = box.services.groups.get_by_name(box.tenant, "family")
     photos = [[picture(Person(54, side_px=100.0 + number))] for number in range(2)]
     several_faces(box.services, box.tenant, group, "Cy", photos)
 
@@ -387,20 +387,20 @@ def _stuck(box: Box) -> None:
 def _leaving(box: Box) -> None:
     """Beside the shop is another one, with somebody in it, that is about to leave."""
     box.services.tenants.add("leaves", Profile.CLOUD, TenantSettings(time_zone="UTC"))
-    tenant = box.services.tenants.named("leaves")
+    tenant = box.services.tenants.get_by_name("leaves")
     box.services.cameras.add(tenant, "door", "door", CameraSettings())
     box.services.enrolment.of_largest_face(tenant, "regular", picture(Person(61)), RULES)
     box.services.audit.signing.public_keys("leaves")
 
 
-def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = opened) -> Shop:
+def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage) -> Shop:
     with closing(Book(folder, kept=kept)) as book:
         book.services.groups.set_migration(book.tenant, Migration(3, 7))
         credentials = book.services.tenants.rotate("shop")
     shop = make(folder, credentials, {"merge": "none"}, receiver)
     with closing(shop.opened(folder)) as box:
         furnish(CameraClient(box.app, credentials.app_id, credentials.app_key, box.clock))
-        shop.ids["empty"] = box.services.groups.named(box.tenant, "empty").id
+        shop.ids["empty"] = box.services.groups.get_by_name(box.tenant, "empty").id
         for seed in (21, 22):
             [shop.ids[f"token {seed}"]] = tokens(box.market.enrol("silver", picture(Person(seed))))
         eva, finn, _, late, *_ = box.see(

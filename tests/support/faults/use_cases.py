@@ -34,7 +34,7 @@ from chalicelib.core.model import Profile
 from chalicelib.core.signing import renewal_of
 from chalicelib.core.tenant_erasures import UNDER_WAY, TenantStep
 from chalicelib.core.tenant_settings import TenantSettings
-from regulars.tenants.command import described, key_table, table
+from regulars.tenants.command import describe_tenant, key_table, table
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
 from regulars.today import print_today
@@ -702,7 +702,7 @@ def _erased_whole(box: Box) -> Any:
 def _renewed_signing(box: Box) -> Any:
     """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
     box.services.audit.signing.public_keys("shop")  # makes the first
-    with acts.begun(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
+    with acts.begin_act(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
         return renewal_of(box.services.audit.signing.renew("shop")).is_vouched
 
 
@@ -802,7 +802,7 @@ CHORES = (
     UseCase("today", _printed),
     UseCase("tenants add", _added, or_says="TenantExists"),
     UseCase("tenants list", lambda box: table(box.services.tenants.all())),
-    UseCase("tenants show", lambda box: described(box.services.tenants.named("shop"))),
+    UseCase("tenants show", lambda box: describe_tenant(box.services.tenants.get_by_name("shop"))),
     UseCase("tenants set", _changed),
     UseCase("tenants rotate", _rotated),
     UseCase("tenants renew-signing", _renewed_signing),

@@ -57,7 +57,7 @@ class Album:
         return [label for label in self.labels if label.file.startswith(f"{kind}/")]
 
     def _look(self, file: str) -> Seen:
-        image = self._vision.read(self.data(file), ANY_PICTURE)
+        image = self._vision.read_picture(self.data(file), ANY_PICTURE)
         if self._kept is None:
             return Seen(image, *self._found(image))
         place = self._kept / f"{file}.pickle"

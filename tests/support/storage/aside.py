@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from chalicelib.adapters.aws.errors import translated
+from chalicelib.adapters.aws.errors import translate_failures
 from chalicelib.adapters.aws.queue import SqsQueue
 from chalicelib.adapters.limits import require_receive
 from chalicelib.core.ports import Message, Queue
@@ -14,7 +14,7 @@ class ReceivingSqs(SqsQueue):
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)
         asked = {"QueueUrl": self._url, "MaxNumberOfMessages": limit, "VisibilityTimeout": visibility_s}
-        with translated("SQS"):
+        with translate_failures("SQS"):
             answer = self._client.receive_message(**asked, MessageSystemAttributeNames=["ApproximateReceiveCount"])
         return [
             Message(one["Body"], one["ReceiptHandle"], int(one["Attributes"]["ApproximateReceiveCount"]))
@@ -23,7 +23,7 @@ class ReceivingSqs(SqsQueue):
 
     def delete(self, receipt: str) -> None:
         if receipt:
-            with translated("SQS"), suppress(self._client.exceptions.ReceiptHandleIsInvalid):
+            with translate_failures("SQS"), suppress(self._client.exceptions.ReceiptHandleIsInvalid):
                 self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars.tenants import credentials
 from tests.support.fakes import FakeClock
 
@@ -15,7 +15,7 @@ def settings(data: Path) -> Settings:
 
 def everything(data: Path) -> dict[str, Any]:
     """Items, messages and objects, read from the folder itself."""
-    storage = opened(settings(data), FakeClock())
+    storage = open_storage(settings(data), FakeClock())
     try:
         file: Any = storage.items
         with file.file.reading() as connection:

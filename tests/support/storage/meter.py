@@ -93,7 +93,7 @@ class Meter:
         for counter in (self.reads, self.writes, self.calls, self.waits):
             counter.clear()
 
-    def called(self, kind: str) -> None:
+    def count_call(self, kind: str) -> None:
         self.calls[kind] += 1
         self.waits[kind] += 1
 
@@ -117,7 +117,7 @@ class Meter:
         return end
 
 
-def metered(storage: Storage) -> tuple[Storage, Meter]:
+def meter_storage(storage: Storage) -> tuple[Storage, Meter]:
     """Put a meter on all storage calls that are charged for."""
     meter = Meter()
     counted: dict[str, Any] = {port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()}
@@ -141,21 +141,21 @@ class MeteredItems:
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         item = self._items.get(table, key)
-        self._read(f"{table.name} get", read_units(stored_bytes(item)))
+        self._count_read(f"{table.name} get", read_units(stored_bytes(item)))
         return item
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
         items = self._items.get_many(table, keys)
         units = {key: read_units(stored_bytes(item)) for key, item in zip(keys, items, strict=True)}
         if units:
-            self._read(f"{table.name} batch get", sum(units.values()))
+            self._count_read(f"{table.name} batch get", sum(units.values()))
         return items
 
     def get_each(self, places: Sequence[Place]) -> list[Item | None]:
         items = self._items.get_each(places)
         for (table, _), item in zip(places, items, strict=True):
             self.spent[f"{table.name} get"] += read_units(stored_bytes(item))
-        self._meter.called("dynamodb")
+        self._meter.count_call("dynamodb")
         return items
 
     def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
@@ -164,7 +164,7 @@ class MeteredItems:
         if index in table.rows and not how.get("rows"):
             read = self._items.query(table, partition, index=index, **{**how, "rows": True})
         size = sum(stored_bytes(item) for item in read.items)
-        self._read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
+        self._count_read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
         return page
 
     def transact(self, actions: Sequence[Action]) -> None:
@@ -172,7 +172,7 @@ class MeteredItems:
         places = [(action.table, action.key) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
         for _ in range(-(-len(actions) // DELETES_AT_ONCE) if deletes_alone(actions) else 1):
-            self._meter.called("dynamodb")
+            self._meter.count_call("dynamodb")
         try:
             self._items.transact(actions)
         except ConditionFailed:
@@ -182,9 +182,9 @@ class MeteredItems:
         for (table, key), old in zip(places, before, strict=True):
             self.written[table.name] += write_units(table, old, self._items.get(table, key), each)
 
-    def _read(self, what: str, units: int) -> None:
+    def _count_read(self, what: str, units: int) -> None:
         self.spent[what] += units
-        self._meter.called("dynamodb")
+        self._meter.count_call("dynamodb")
 
 
 class Counted:
@@ -200,16 +200,16 @@ class Counted:
         if kind is None:
             return call
 
-        def counted(*args: Any, **named: Any) -> Any:
-            self._meter.called(kind)
+        def call_and_count(*args: Any, **named: Any) -> Any:
+            self._meter.count_call(kind)
             answer = call(*args, **named)
             return self._paged(answer, kind) if name == "walk" else answer
 
-        return counted
+        return call_and_count
 
-    def _paged(self, found: Iterator[_T], kind: str) -> Iterator[_T]:
+    def _count_pages(self, found: Iterator[_T], kind: str) -> Iterator[_T]:
         """Count a call for every further thousand objects that a walk is asked for."""
         for number, one in enumerate(found):
             if number and number % LISTED_AT_ONCE == 0:
-                self._meter.called(kind)
+                self._meter.count_call(kind)
             yield one

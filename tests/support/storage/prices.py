@@ -70,7 +70,7 @@ class Function(Struct, frozen=True):
     disk_mb: int
     cold_ms: float
 
-    def charged(self, spent: Spent, cold: float) -> Counter[str]:
+    def count_charges(self, spent: Spent, cold: float) -> Counter[str]:
         """Return what AWS charges for these runs, of which a share starts cold, by prices.toml's names."""
         stretch = SLOWDOWN * max(1.0, CORE_MB / self.memory_mb)
         busy_ms = (spent.cpu_ms + spent.runs * cold * self.cold_ms) * stretch

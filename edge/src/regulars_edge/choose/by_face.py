@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
-from regulars_edge.choose.faces import Box, Face, Still, around, seen, touch, worth
+from regulars_edge.choose.faces import Box, Face, Still, around, detect_faces, touch, worth
 from regulars_edge.frames import HELD, EncodedFrame, Frame, jpeg
 
 LOST_MS = 2_000
@@ -108,7 +108,7 @@ class Tracks:
                 self._live.append(found[at])
         return [found[at] for at in range(len(faces))]
 
-    def ended(self, now: int) -> list[Track]:
+    def take_ended_tracks(self, now: int) -> list[Track]:
         """Return the tracks that are over, which are taken out, and those that have lasted long enough.
 
         One of the latter may be returned again without having been seen since.
@@ -142,7 +142,7 @@ class Part:
     def packed(self) -> EncodedFrame:
         """Return the part as a JPEG, which takes a tenth of the pixels' memory."""
         if self.box is None:
-            return EncodedFrame(self.frame.encoded(), self.frame.stamp)
+            return EncodedFrame(self.frame.encode_picture(), self.frame.stamp)
         left, top, right, bottom = self.box
         corners = math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
         return EncodedFrame(jpeg(self.frame.pixels.crop(corners)), self.frame.stamp)
@@ -155,7 +155,7 @@ def parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[Part]
     """
     if room is None:
         return [Part(frame, None)] * len(faces)
-    own, joined = [_widened(face, room, frame.pixels.size) for face in faces], list[Box]()
+    own, joined = [_widen_box(face, room, frame.pixels.size) for face in faces], list[Box]()
     for one_face in own:
         box = one_face
         while touched := [one for one in joined if touch(one, box)]:
@@ -170,7 +170,7 @@ LEAST_CROP_PX = 160
 """In smaller pictures the service's detector misses faces: 7 of 51 crops of a film, and none of this size."""
 
 
-def _widened(face: Face, room: float, size_px: tuple[int, int]) -> Box:
+def _widen_box(face: Face, room: float, size_px: tuple[int, int]) -> Box:
     x, y, width, height = face.box_xywh
     more = max(room * max(width, height), (LEAST_CROP_PX - min(width, height)) / 2)
     right, bottom = min(size_px[0], x + width + more), min(size_px[1], y + height + more)
@@ -200,17 +200,17 @@ class _Shots:
     sent: float = 0.0
 
     def see(self, value: float, now: int, part: Part) -> None:
-        if value > BETTER * self.best[0] or not self.best[2].encoded():
+        if value > BETTER * self.best[0] or not self.best[2].encode_picture():
             self.other = next((shot for shot in (self.best, self.other) if shot and now - shot[1] >= APART_MS), None)
             self.best = _shot(value, now, part)
         elif now - self.best[1] >= APART_MS and (self.other is None or value > BETTER * self.other[0]):
             self.other = _shot(value, now, part)
 
-    def left(self) -> list[Frame]:
+    def list_remaining_frames(self) -> list[Frame]:
         """Return what is to go out in the end."""
         others = [self.other[2]] if self.other and self.best[0] < SURE else []
         found = ([self.best[2]] if self.best[0] > self.sent else []) + others
-        return [frame for frame in found if frame.encoded()]
+        return [frame for frame in found if frame.encode_picture()]
 
 
 def _shot(value: float, now: int, part: Part) -> _Shot:
@@ -240,16 +240,16 @@ class BestShot:
 
     @property
     def held(self) -> int:
-        return len({id(frame.stamp) for shots in self._shots.values() for frame in shots.left()})
+        return len({id(frame.stamp) for shots in self._shots.values() for frame in shots.list_remaining_frames()})
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame, faces in seen(self.detector, frames):
+        for frame, faces in detect_faces(self.detector, frames):
             now = _ms(frame)
             self._follow(frame, faces, now)
-            del frame  # as `seen` does
+            del frame  # as `detect_faces` does
             if self.early:
-                yield from self._hurried()
-            yield from self._bests(self._tracks.ended(now))
+                yield from self._choose_early_frames()
+            yield from self._bests(self._tracks.take_ended_tracks(now))
         yield from self._bests(self._tracks.all_ended())
 
     def _follow(self, frame: Frame, faces: list[Face], now: int) -> None:
@@ -261,9 +261,9 @@ class BestShot:
             else:
                 self._shots[track] = _Shots(_shot(value, now, part))
 
-    def _hurried(self) -> Iterator[Frame]:
+    def _choose_early_frames(self) -> Iterator[Frame]:
         for track, shots in self._shots.items():
-            if not (track.was_given or shots.sent) and shots.best[0] >= EARLY and shots.best[2].encoded():
+            if not (track.was_given or shots.sent) and shots.best[0] >= EARLY and shots.best[2].encode_picture():
                 shots.sent, _, frame = shots.best
                 frame.track = track.id
                 yield frame
@@ -273,7 +273,7 @@ class BestShot:
         chosen: dict[int, Frame] = {}
         for track in tracks:
             if track in self._shots:
-                left = self._shots.pop(track).left()
+                left = self._shots.pop(track).list_remaining_frames()
                 for frame in left[:1] if track.was_given else left:
                     frame.track = frame.track or track.id
                     chosen[id(frame)] = frame
@@ -296,7 +296,7 @@ class WithFaces:
     room: float | None = None
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame, faces in seen(self.detector, frames):
+        for frame, faces in detect_faces(self.detector, frames):
             where = parts(frame, faces, self.room)
             for part, face in zip(where, faces, strict=True):
                 part.packed.worth = max(part.packed.worth, worth(frame.pixels, face))

@@ -67,7 +67,7 @@ class Moving:
             if background is None:
                 background = grey
                 continue
-            changed = _changed(grey, background, looked_at)
+            changed = _count_changed_pixels(grey, background, looked_at)
             background = Image.blend(background, grey, self.LEARN)
             if changed >= max(1.0, self.share * all_px):
                 frame.worth = changed / all_px
@@ -82,7 +82,7 @@ NOISES = 6
 """How often the noise's mean deviation a change takes."""
 
 
-def _changed(grey: Image, background: Image, looked_at: Image) -> int:
+def _count_changed_pixels(grey: Image, background: Image, looked_at: Image) -> int:
     """Count the pixels that have changed against the background by more than this scene's light and noise do.
 
     What has changed everywhere (the median) is the light, or how the camera sees it; the mean deviation from it (the
@@ -191,24 +191,24 @@ class Prepared(Frame):
         self._degrees = degrees
         self.stamp, self.mark, self.owner, self.lag_s = frame.stamp, frame.mark, frame.owner, frame.lag_s
 
-    def encoded(self) -> bytes:
+    def encode_picture(self) -> bytes:
         return jpeg(self._whole)
 
     def image(self) -> Image:
         return self._whole
 
     def grey(self, size_px: tuple[int, int]) -> Image:
-        return self._prepared(self._frame.grey(self._turned(size_px)))
+        return self._prepare_picture(self._frame.grey(self._turn_size(size_px)))
 
     @cached_property
     def _whole(self) -> Image:
-        return self._prepared(self._frame.image())
+        return self._prepare_picture(self._frame.image())
 
-    def _turned(self, size_px: tuple[int, int]) -> tuple[int, int]:
+    def _turn_size(self, size_px: tuple[int, int]) -> tuple[int, int]:
         return (size_px[1], size_px[0]) if self._degrees % 180 else size_px
 
-    def _prepared(self, picture: Image) -> Image:
-        self.size = self._turned(self._frame.size)
+    def _prepare_picture(self, picture: Image) -> Image:
+        self.size = self._turn_size(self._frame.size)
         if self._degrees:
             picture = picture.rotate(-self._degrees, expand=True)
         if self._masks:

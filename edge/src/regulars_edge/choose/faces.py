@@ -98,7 +98,7 @@ class Detector:
             side, lap = _TILE_PX / fine, _LAP_PX / fine
             across, down = (_cuts(area[at], area[at + 2], side, lap) for at in (0, 1))
             looks += [self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in across for y0, y1 in down]
-        return sorted(_suppressed(map(_face, np.concatenate(looks))), key=_pixels, reverse=True)
+        return sorted(_suppress_overlaps(map(_face, np.concatenate(looks))), key=_pixels, reverse=True)
 
     def _look(self, picture: Pixels, area: Area, scale: float) -> NDArray[np.float32]:
         sides = area[2] - area[0], area[3] - area[1]
@@ -135,7 +135,7 @@ def _session() -> Any:
     return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
 
 
-def seen(detector: Still, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
+def detect_faces(detector: Still, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
     """Give each frame that is a whole picture, with its faces."""
     for frame in frames:
         try:
@@ -178,7 +178,7 @@ def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) ->
     return np.concatenate([(at + box[:, :2]) * stride - size / 2, size, landmarks, scores[cells, None]], axis=1)
 
 
-def _suppressed(faces: Iterable[Face]) -> Iterator[Face]:
+def _suppress_overlaps(faces: Iterable[Face]) -> Iterator[Face]:
     """Greedy non-maximum suppression, surest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
@@ -271,14 +271,14 @@ def _around(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple
     left, top, right, bottom = changed
     area = (left - _MARGIN) * across, (top - _MARGIN) * down, (right + _MARGIN) * across, (bottom + _MARGIN) * down
     others = faces
-    while touched := [face for face in others if touch(_widened(face, 0), area)]:
+    while touched := [face for face in others if touch(_widen_box(face, 0), area)]:
         others = [face for face in others if face not in touched]
-        area = around([area, *(_widened(face, 0.5) for face in touched)])
+        area = around([area, *(_widen_box(face, 0.5) for face in touched)])
     corner = max(0, int(area[0])), max(0, int(area[1]))
     return (*corner, min(size_px[0], int(area[2]) + 1), min(size_px[1], int(area[3]) + 1)), others
 
 
-def _widened(face: Face, room: float) -> Box:
+def _widen_box(face: Face, room: float) -> Box:
     """Return a face's box with so much room on each side, in shares of that side."""
     x, y, width, height = face.box_xywh
     return x - room * width, y - room * height, x + (1 + room) * width, y + (1 + room) * height

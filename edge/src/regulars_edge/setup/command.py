@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from regulars_edge import config, exits, logs
 from regulars_edge.capture import frames_within
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import given, number, secret_in, service_url, shows_the_key
+from regulars_edge.config import number, read_value, secret_in, service_url, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
-from regulars_edge.logs import redacted
+from regulars_edge.logs import redact_text
 from regulars_edge.service import Service
 from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, search
 from regulars_edge.spool import files
@@ -39,10 +39,10 @@ def setup(arguments: argparse.Namespace) -> int:
     """Return 0 if each device gave a camera, 1 otherwise. Raises Misconfigured."""
     logs.to_stderr("text", "error")
     file: Path = arguments.config
-    url = given(service_url, arguments.url, "--url") if arguments.url else None
+    url = read_value(service_url, arguments.url, "--url") if arguments.url else None
     if url is not None:
         _refuse_if_there(file, arguments)
-    given(number(_LONGEST_WAIT_S), arguments.wait, "--wait")
+    read_value(number(_LONGEST_WAIT_S), arguments.wait, "--wait")
     user, password = _credentials(arguments)
     devices = search(arguments.probe or GROUP, arguments.wait)
     if not devices:
@@ -50,7 +50,7 @@ def setup(arguments: argparse.Namespace) -> int:
             "no camera answered: is it in this network, and ONVIF switched on in its settings? --probe asks one address"
         )
         return exits.INCOMPLETE
-    cameras = [camera for device in devices for camera in _asked(device, user, password)]
+    cameras = [camera for device in devices for camera in _list_cameras(device, user, password)]
     found = list(zip(names(cameras), cameras, strict=True))
     for name, camera in found:
         _show(name, camera, arguments.pictures or file.parent / "cameras")
@@ -77,7 +77,7 @@ def _credentials(arguments: argparse.Namespace) -> tuple[str | None, str]:
     return arguments.camera_user, secret_in(arguments.password_file) if arguments.password_file else ""
 
 
-def _asked(device: Device, user: str | None, password: str) -> Iterator[Camera]:
+def _list_cameras(device: Device, user: str | None, password: str) -> Iterator[Camera]:
     http = Http(Clock(), Timeouts(connect_s=3.0, silence_s=5.0, whole_s=15.0))
     try:
         yield from Talk(http, device, user, password).cameras()
@@ -100,7 +100,7 @@ def _show(name: str, camera: Camera, pictures: Path) -> None:
 
 def say(text: str) -> None:
     """Print a line: parts of it come from the network, and URLs may hold passwords."""
-    print(redacted(text))
+    print(redact_text(text))
 
 
 _LONGEST_NAME = 48
@@ -130,9 +130,9 @@ def toml(
     password_file: Path | None,
 ) -> str:
     """Return the text of an edge.toml with these cameras, by name. Raises Misconfigured."""
-    lines = ["[server]", f"url = {quoted(url)}"]
+    lines = ["[server]", f"url = {quote_string(url)}"]
     if key_file is not None:
-        lines.append(f"api_key_file = {quoted(key_file.absolute())}")
+        lines.append(f"api_key_file = {quote_string(key_file.absolute())}")
     lines.append("make_cameras = true                  # make a camera that is not there")
     for name, camera in cameras:
         is_snapshot = camera.picture is not None and camera.snapshot is not None
@@ -142,9 +142,9 @@ def toml(
             values |= {"user": user, "password_file": password_file.absolute()}
         lines += ["", _rows(values)]
         if is_snapshot and camera.stream is not None:
-            lines.append(f'# its stream: source = "rtsp", url = {quoted(camera.stream)}')
+            lines.append(f'# its stream: source = "rtsp", url = {quote_string(camera.stream)}')
     text = "\n".join(lines) + "\n"
-    config.parsed(tomllib.loads(text))
+    config.read_config(tomllib.loads(text))
     return text
 
 
@@ -162,7 +162,7 @@ def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -
         raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
 
 
-def quoted(value: object) -> str:
+def quote_string(value: object) -> str:
     """Write a string of TOML. Raises Misconfigured."""
     text = str(value)
     if not text.isprintable():
@@ -179,7 +179,7 @@ def claim(arguments: argparse.Namespace) -> int:
     code, url = arguments.code, arguments.url
     if code is None:
         code, url = _seen_by(arguments.camera)
-    file, url = arguments.config.absolute(), given(service_url, url or "", "URL")
+    file, url = arguments.config.absolute(), read_value(service_url, url or "", "URL")
     known = config.load(file) if file.exists() else None
     if known is not None and known.url != url:
         raise Misconfigured(f"{file} is of {known.url}: --config names another file")
@@ -206,13 +206,13 @@ def claim(arguments: argparse.Namespace) -> int:
         save(key_file := beside, f"{key}\n".encode(), like=file)
     say(f"{key_file} has the key of {id_}")
     if own is None:
-        before = file.read_text() if known else f"[server]\nurl = {quoted(url)}\n"
+        before = file.read_text() if known else f"[server]\nurl = {quote_string(url)}\n"
         mode = stat.S_IMODE(file.stat().st_mode) if known else 0o600
         camera = _camera(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
         text = f"{before.rstrip()}\n\n{_rows(camera)}\n"
         save(file, text.encode(), mode=mode)
     elif key_file != named:
-        say(f"write api_key_file = {quoted(key_file)} into its [[camera]]")
+        say(f"write api_key_file = {quote_string(key_file)} into its [[camera]]")
     say(f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the uploader takes it in")
     return exits.OK
 
@@ -234,7 +234,7 @@ def _camera(id_: str, place: str | Path) -> dict[str, object]:
 
 
 def _rows(values: Mapping[str, object]) -> str:
-    return "\n".join(["[[camera]]", *(f"{name} = {quoted(value)}" for name, value in values.items())])
+    return "\n".join(["[[camera]]", *(f"{name} = {quote_string(value)}" for name, value in values.items())])
 
 
 WAIT_S = 300.0
@@ -246,7 +246,7 @@ def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
 
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
-    known = config.parsed({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
+    known = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
     for frame in frames_within(WAIT_S, known.cameras[0], known, Clock()):
         with suppress(OSError):  # half a picture; the next one comes soon
             if frame is not None and (found := code_in(frame.image())):

@@ -27,13 +27,13 @@ from urllib.parse import unquote, urlsplit
 
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Address, Http
-from regulars_edge.logs import redacted
-from regulars_edge.sources.snapshot import Credentials, asked, picture_at
+from regulars_edge.logs import redact_text
+from regulars_edge.sources.snapshot import Credentials, ask_camera, picture_at
 
 _LONGEST_TEXT, _LONGEST_URL = 200, 500
 
 
-def parsed(data: bytes) -> ET.Element:
+def read_xml(data: bytes) -> ET.Element:
     """Parse XML without a document type, so that there are no entities. Raises SourceFailed.
 
     What is no UTF-8 is read as such all the same: cameras put names of any encoding into their answers.
@@ -135,14 +135,14 @@ def _listen(line: socket.socket, asked: uuid.UUID, until: float, found: dict[str
         except TimeoutError:
             return
         with contextlib.suppress(SourceFailed):
-            device = answered(data, address, asked)
+            device = read_device(data, address, asked)
             if device is not None and len(found) < MOST:
                 found.setdefault(address, device)
 
 
-def answered(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
+def read_device(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
     """Read a datagram; None for what answers another's question. Raises SourceFailed for what is no XML."""
-    message = parsed(data)
+    message = read_xml(data)
     match = message.find(".//{*}ProbeMatch")
     if match is None or str(asked) not in (message.findtext(".//{*}RelatesTo") or ""):
         return None
@@ -239,7 +239,7 @@ class Talk:
         uri = (answer.findtext(".//{*}Uri") or "").strip()
         if not is_at(uri, self.device.address, *schemes):
             raise SourceFailed(
-                f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redacted(uri)[:200]!r}"
+                f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redact_text(uri)[:200]!r}"
             )
         return Address.of(uri).url
 
@@ -269,9 +269,9 @@ class Talk:
             f"<s:Header>{self._token() if signed else ''}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
         )
         kind = {"Content-Type": "application/soap+xml; charset=utf-8"}
-        ask = partial(asked, self._http_in_time(), self._credentials, "POST", url)
+        ask = partial(ask_camera, self._http_in_time(), self._credentials, "POST", url)
         answer = ask(kind, envelope.encode(), LARGEST_ANSWER_BYTES)
-        message = parsed(answer.body) if answer.status != 401 else None
+        message = read_xml(answer.body) if answer.status != 401 else None
         fault = None if message is None else message.find(".//{*}Fault")
         if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
             what = "give --camera-user and --password-file" if self.user is None else "check user and password"

@@ -80,7 +80,7 @@ class BlockageCheck:
         elif dark is None and unchanged_s >= FROZEN_S:
             self.trouble = f"its picture has stood still for {unchanged_s / 60:.0f} minutes: start the camera anew"
         else:
-            self.trouble = dark or self._usual.told(_outline(small), _sharpness(grey), now)
+            self.trouble = dark or self._usual.find_change(_outline(small), _sharpness(grey), now)
 
     def _unchanged_s(self, grey: Image.Image, now: float) -> float:
         """Return for how long no more of the picture has changed than a clock in it may."""
@@ -125,7 +125,7 @@ class Usual:
         self._kept_at = float("-inf")
         self._other_since: float | None = None
 
-    def told(self, outline: int | None, sharpness: float | None, now: float) -> str | None:
+    def find_change(self, outline: int | None, sharpness: float | None, now: float) -> str | None:
         """Say that the picture is another than in any hour of the last day. In the dark, nothing is said."""
         self._began = now if self._began is None else self._began
         is_known = now - self._began >= DAY_S and len(self._hours) >= FEW

@@ -173,7 +173,7 @@ class FolderSource:
             seen = self._seen.get(mark.path)
             if seen is None or seen.looks < 2:
                 continue
-            frame = self._read(seen, now)
+            frame = self._read_file(seen, now)
             if frame is not None:
                 yield frame
 
@@ -208,7 +208,7 @@ class FolderSource:
         if len(self._left_alone) > AT_ONCE:
             self._left_alone = {mark for mark in self._left_alone if mark_of(mark.path) == mark}
 
-    def _read(self, seen: _Seen, now: Moment) -> EncodedFrame | None:
+    def _read_file(self, seen: _Seen, now: Moment) -> EncodedFrame | None:
         """Read the file if it is a whole picture by its ends; after some quiet, if it is any."""
         mark, quiet = seen.mark, now.boot_ms - seen.first.boot_ms >= QUIET_MS
         one = read_picture(mark.path, self.zone, now.wall_ms, self.time_in_name, decodes=quiet)

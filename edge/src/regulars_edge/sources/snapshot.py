@@ -20,7 +20,7 @@ from regulars_edge.clock import Clock, moment
 from regulars_edge.errors import SourceFailed, Unreachable
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Answer, Http
-from regulars_edge.logs import redacted
+from regulars_edge.logs import redact_text
 from regulars_edge.picture import HEAD_BYTES, content_type, ends_whole
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
@@ -41,7 +41,7 @@ class Credentials:
     _basic: bool = field(default=False, init=False)
     _count: int = field(default=0, init=False)
 
-    def challenged(self, challenges: Sequence[str]) -> bool:
+    def accept_challenge(self, challenges: Sequence[str]) -> bool:
         """Take in the WWW-Authenticate headers of a 401; false if none of them can be met."""
         digests = [
             parse_keqv_list([pair for pair in parse_http_list(text.partition(" ")[2]) if pair.partition("=")[2]])
@@ -106,7 +106,7 @@ _TAIL_BYTES = 4_096
 """Some cameras write some bytes of their own behind a picture's end."""
 
 
-def asked(
+def ask_camera(
     http: Http,
     credentials: Credentials | None,
     method: str,
@@ -117,20 +117,20 @@ def asked(
 ) -> Answer:
     """Send a request to a camera, and answer its challenge. Raises SourceFailed if there is no answer."""
 
-    def sent() -> Answer:
+    def send_once() -> Answer:
         header = credentials and credentials.header(method, url)
         more = {"Authorization": header} if header else {}
         return http.exchange(method, url, {**(headers or {}), **more}, body, largest)
 
     try:
-        answer = sent()
+        answer = send_once()
         if answer.status == 401 and credentials is not None:
-            if not credentials.challenged(answer.headers.getlist("WWW-Authenticate")):
+            if not credentials.accept_challenge(answer.headers.getlist("WWW-Authenticate")):
                 wants = "wants the password in the clear (Basic), and gets it only from what you configure"
                 if credentials.in_the_clear:
                     wants = "wants an authentication that is neither Basic nor Digest"
-                raise SourceFailed(f"{redacted(url)} {wants}")
-            answer = sent()
+                raise SourceFailed(f"{redact_text(url)} {wants}")
+            answer = send_once()
     except Unreachable as error:
         raise SourceFailed(str(error)) from error
     return answer
@@ -138,7 +138,7 @@ def asked(
 
 def picture_at(http: Http, credentials: Credentials | None, url: str) -> Answer:
     """Ask for a whole picture. Raises SourceFailed."""
-    answer, place = asked(http, credentials, "GET", url), redacted(url)
+    answer, place = ask_camera(http, credentials, "GET", url), redact_text(url)
     if answer.status == 401:
         raise SourceFailed(f"{place} refuses user and password: check them")
     if answer.status != 200:

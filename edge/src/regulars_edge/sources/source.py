@@ -61,18 +61,18 @@ class MotionGate:
         backoff = Backoff(base_s=1.0, cap_s=60.0)
         while not stop.is_set():
             try:
-                for _ in self.chooser.choose(self._seen(stop, backoff)):
+                for _ in self.chooser.choose(self._watch_frames(stop, backoff)):
                     self._moved_at = self.now()
             except EdgeError as error:
-                wait_s = backoff.failed()
+                wait_s = backoff.count_failure()
                 log.error("no motion can be seen: %s; all frames count until it can; next try in %.0f s", error, wait_s)
                 stop.wait(wait_s)
             finally:
                 self._sees = False
 
-    def _seen(self, stop: threading.Event, backoff: Backoff) -> Iterator[Frame]:
+    def _watch_frames(self, stop: threading.Event, backoff: Backoff) -> Iterator[Frame]:
         for frame in self.source.frames(stop):
             if frame is not None:
                 self._sees = True
-                backoff.worked()
+                backoff.reset_failures()
                 yield frame

@@ -27,8 +27,8 @@ from PIL import Image
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.frames import Frame, jpeg
-from regulars_edge.http import Address, bounded
-from regulars_edge.logs import redacted
+from regulars_edge.http import Address, limit_time
+from regulars_edge.logs import redact_text
 from regulars_edge.sources.snapshot import Credentials
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
@@ -53,7 +53,7 @@ LARGEST_BYTES = 65_536
 _PORTS = {"rtsp": 554, "rtsps": 322}
 
 
-def followed(url: str, tls: Mapping[str, str], whole_s: float = 2 * WAIT_S) -> str:
+def follow_redirects(url: str, tls: Mapping[str, str], whole_s: float = 2 * WAIT_S) -> str:
     """Return the URL to open: another host's if the camera names one, and then without the password.
 
     `tls`: FFmpeg's options of the connection; `whole_s`: how long a host's answers may take.
@@ -81,16 +81,16 @@ def _location(address: Address, credentials: Credentials, tls: Mapping[str, str]
     host, port = _place(address.url)
     with socket.create_connection((host, port), WAIT_S) as plain:
         if urlsplit(address.url).scheme == "rtsp":
-            return _asked(plain, address.url, credentials, whole_s)
+            return _find_redirect(plain, address.url, credentials, whole_s)
         context = ssl.create_default_context(cafile=tls.get("ca_file"))
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a camera's own certificate is its own authority
         name = tls.get("verifyhost", host)  # its handshake comes with the first request, which is bounded
         with context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False) as line:
-            return _asked(line, address.url, credentials, whole_s)
+            return _find_redirect(line, address.url, credentials, whole_s)
 
 
-def _asked(line: socket.socket, url: str, credentials: Credentials, whole_s: float) -> str | None:
-    with bounded(line, whole_s), line.makefile("rb") as answers:
+def _find_redirect(line: socket.socket, url: str, credentials: Credentials, whole_s: float) -> str | None:
+    with limit_time(line, whole_s), line.makefile("rb") as answers:
         number, asked = count(1), False
         for method, again in product(("OPTIONS", "DESCRIBE"), (False, True)):  # FFmpeg's before it opens a track
             if again and not asked:
@@ -107,7 +107,7 @@ def _asked(line: socket.socket, url: str, credentials: Credentials, whole_s: flo
             answers.read(size)
             if status.startswith("3") or not status:
                 return headers["Location"]
-            asked = status.startswith("401") and credentials.challenged(headers.get_all("WWW-Authenticate", []))
+            asked = status.startswith("401") and credentials.accept_challenge(headers.get_all("WWW-Authenticate", []))
     return None
 
 
@@ -150,11 +150,11 @@ class DecodedFrame(Frame):
         self._turn = round(frame.rotation / 90) % 4
         """Quarters to the left by which it becomes upright."""
         self._lying = round(frame.width * max(1.0, pixel)), round(frame.height / min(1.0, pixel))
-        self.size = self._turned(self._lying)
+        self.size = self._turn_size(self._lying)
         self.stamp = stamp
         self.lag_s = lag_s
 
-    def encoded(self) -> bytes:
+    def encode_picture(self) -> bytes:
         return jpeg(self.image())
 
     def image(self) -> Image.Image:
@@ -176,7 +176,7 @@ class DecodedFrame(Frame):
         return self._upright(Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1))
 
     def grey(self, size_px: tuple[int, int]) -> Image.Image:
-        lying_px = self._turned(size_px)
+        lying_px = self._turn_size(size_px)
         plane = self._frame.reformat(*lying_px, "gray", interpolation="AREA").planes[0]
         return self._upright(Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1))
 
@@ -184,7 +184,7 @@ class DecodedFrame(Frame):
     def _rgb(self) -> Any:
         return self._frame.reformat(*self._lying, format="rgb24").planes[0]
 
-    def _turned(self, size_px: tuple[int, int]) -> tuple[int, int]:
+    def _turn_size(self, size_px: tuple[int, int]) -> tuple[int, int]:
         return (size_px[1], size_px[0]) if self._turn % 2 else size_px
 
     def _upright(self, picture: Image.Image) -> Image.Image:
@@ -242,34 +242,34 @@ class LiveSource:
                     due_ms += self._interval_ms
                     if due_ms <= now_ms:
                         due_ms = now_ms + self._interval_ms
-                    made = [self._stamped(frame, mailbox.taken_ms(frame), _pixel(mailbox.decoder))]
+                    made = [self._stamp_frame(frame, mailbox.taken_ms(frame), _pixel(mailbox.decoder))]
                     del frame
                     yield made.pop()  # nothing here holds its pixels while the next ones are decoded
                 elif ended is not None:
                     raise ended
                 elif now_ms - last_ms > self._interval_ms + NO_PICTURE_MS:
                     if self.hardware is not None and not has_given:  # which may be why
-                        _say_unused(redacted(self.place), self.hardware, "it gives no picture")
+                        _say_unused(redact_text(self.place), self.hardware, "it gives no picture")
                         self.hardware = None
-                    raise SourceFailed(f"{redacted(self.place)} gives nothing that can be decoded")
+                    raise SourceFailed(f"{redact_text(self.place)} gives nothing that can be decoded")
         finally:
             mailbox.closed.set()
 
     def _fill(self, mailbox: Mailbox) -> None:
         try:
-            with _opened(self.place, self.form, dict(self.options), self.hardware) as opened:
+            with _open_video(self.place, self.form, dict(self.options), self.hardware) as opened:
                 container, stream, mailbox.decoder = opened
                 stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
                 for packet in _packets(container, stream, mailbox.closed):
                     mailbox.put(packet, self.clock.boot_ms())
-            mailbox.ended = SourceFailed(f"{redacted(self.place)} has ended")
+            mailbox.ended = SourceFailed(f"{redact_text(self.place)} has ended")
         except SourceFailed as error:
             mailbox.ended = error
 
-    def _stamped(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
+    def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
         now_ms = self.clock.boot_ms()
         late_ms = now_ms - taken_ms
-        said = f"{redacted(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
+        said = f"{redact_text(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
         if late_ms > TOO_LATE_MS:
             raise SourceFailed(said)
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
@@ -297,7 +297,7 @@ class Mailbox:
 
     def put(self, packet: Any, now_ms: int) -> None:
         with self._lock:
-            self._time.arrived(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
+            self._time.note_packet(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
             if packet.is_keyframe or self._bytes > self._most_bytes:
                 self._has_gap = self._has_gap or bool(self._packets)
                 self._packets, self._bytes, self._waits_for_key = [], 0, not packet.is_keyframe
@@ -345,16 +345,16 @@ class VideoFileSource:
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
         try:
-            yield from self._read(stop)
+            yield from self._read_frames(stop)
         except SourceFailed as error:
             self._tried += 1
             if self._tried < self.TRIES:
                 raise
             log.error("%s; it is given up until it changes", error)
 
-    def _read(self, stop: threading.Event) -> Iterator[DecodedFrame]:
+    def _read_frames(self, stop: threading.Event) -> Iterator[DecodedFrame]:
         last, interval_ms = -1, max(1, round(self.interval_s * 1000))
-        with _opened(str(self.file), None, {}, self.hardware) as (container, stream, decoder):
+        with _open_video(str(self.file), None, {}, self.hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
             begins_ms = self._beginning_ms(container)
             for packet in _packets(container, stream, stop):
@@ -386,26 +386,26 @@ def _pixel(said_by: Any) -> float:
 
 
 @contextmanager
-def _opened(
+def _open_video(
     place: str, form: str | None, options: dict[str, str], hardware: str | None = None
 ) -> Iterator[tuple[Any, Any, Any]]:
     """Open a film or stream; give also its first video stream, and the decoder of that. Raises SourceFailed, for what
     goes wrong inside, too.
     """
     try:
-        place = followed(place, options) if place.lower().startswith("rtsp") else place
+        place = follow_redirects(place, options) if place.lower().startswith("rtsp") else place
         with _container(place, hardware, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
             if not container.streams.video:
-                raise SourceFailed(f"{redacted(place)} has no pictures")
+                raise SourceFailed(f"{redact_text(place)} has no pictures")
             stream = container.streams.video[0]
             decoder = stream.codec_context
             if hardware == BY_NAME:
-                decoder = named(stream, f"{decoder.codec.name}_{hardware}", redacted(place))
+                decoder = open_decoder(stream, f"{decoder.codec.name}_{hardware}", redact_text(place))
             yield container, stream, decoder
     except (av.error.FFmpegError, OSError, ValueError) as error:
         hint = _UNVERIFIED if "tls_verify" in options else ""
         hint = _REFUSED if isinstance(error, av.error.HTTPUnauthorizedError) else hint
-        raise SourceFailed(f"{redacted(place)} cannot be read: {_reason(error)}{hint}") from error
+        raise SourceFailed(f"{redact_text(place)} cannot be read: {_reason(error)}{hint}") from error
 
 
 def _container(place: str, hardware: str | None, **settings: Any) -> Any:
@@ -420,11 +420,11 @@ def _container(place: str, hardware: str | None, **settings: Any) -> Any:
     except av.error.FFmpegError as error:
         why = _reason(error)
         container = av.open(place, **settings)
-    _say_unused(redacted(place), hardware, why)
+    _say_unused(redact_text(place), hardware, why)
     return container
 
 
-def named(stream: Any, codec: str, place: str) -> Any:
+def open_decoder(stream: Any, codec: str, place: str) -> Any:
     """Return the decoder of that name; the stream's usual one if it cannot be opened."""
     try:
         made = av.CodecContext.create(codec, "r")
@@ -438,7 +438,7 @@ def named(stream: Any, codec: str, place: str) -> Any:
 
 def _reason(error: Exception) -> str:
     """Leave out FFmpeg's URL: of a line with two, logs hide what is between their passwords."""
-    return redacted(str(getattr(error, "strerror", None) or error))
+    return redact_text(str(getattr(error, "strerror", None) or error))
 
 
 def _say_unused(place: str, hardware: str, why: str) -> None:

@@ -86,8 +86,8 @@ class SpoolDatabase:
         self._lock = threading.RLock()
         self.folder = folder
         self.clock = clock
-        with self._translated():
-            self._db = opened(folder)
+        with self._translate_failures():
+            self._db = open_books(folder)
         with self.writing() as db:
             self.boot = self.boot_of(db, clock.boot_id)
             self._began_ms = times.note(db, clock)
@@ -113,7 +113,7 @@ class SpoolDatabase:
 
         One that is not `durable` survives a kill, and a power cut from the next durable one on: it spares the card.
         """
-        with self._lock, self._translated():
+        with self._lock, self._translate_failures():
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -131,11 +131,11 @@ class SpoolDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._translated():
+        with self._lock, self._translate_failures():
             yield self._db
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_failures(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.IntegrityError:
@@ -150,7 +150,7 @@ class SpoolDatabase:
             raise kind(f"the spool {self.folder} cannot be used ({error}): check the disk") from error
 
 
-def opened(folder: Path) -> sqlite3.Connection:
+def open_books(folder: Path) -> sqlite3.Connection:
     """Open the spool's database, made if there is none. Raises sqlite3.Error; SpoolDamaged for a later
     version's, BooksDamaged for an earlier one's, whose pictures are taken in again.
     """
@@ -192,7 +192,7 @@ def set_aside(folder: Path, why: BooksDamaged) -> None:
     log.error("the spool's books are damaged (%s): they are in %s, and the pictures are taken in again", why, aside)
 
 
-def settled(asides: Iterable[Path]) -> dict[str, int]:
+def read_settled_times(asides: Iterable[Path]) -> dict[str, int]:
     """Read the times of capture that books which were set aside still say of copies, by the copy's name."""
     found: dict[str, int] = {}
     sql = "SELECT file, captured_at_ms FROM pictures NOT INDEXED WHERE file IS NOT NULL AND captured_at_ms IS NOT NULL"

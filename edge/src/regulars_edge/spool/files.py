@@ -61,7 +61,7 @@ def read_name(name: str) -> tuple[str, Stamp] | None:
 PICTURES = "pictures"
 
 
-def prepared(folder: Path) -> Path:
+def prepare_copies(folder: Path) -> Path:
     """Return the folder of a spool's copies, made if there is none. Raises OSError."""
     copies = folder / PICTURES
     copies.mkdir(exist_ok=True)
@@ -139,7 +139,7 @@ _RETRY_S = 0.05
 
 
 @contextmanager
-def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
+def hold_spool(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
     """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, SpoolFull.
 
     The patience is for a predecessor that was killed a moment ago and has not quite gone.

@@ -52,7 +52,7 @@ class Spool:
         self.dropped: list[tuple[Dropped, str]] = []
         """The camera of each picture that was set aside unsent, and why; to be taken out."""
         try:
-            self._copies = files.prepared(folder)
+            self._copies = files.prepare_copies(folder)
         except OSError as error:
             raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
         self.books = SpoolDatabase(folder, clock)
@@ -69,7 +69,7 @@ class Spool:
             self.books.close()
             raise
 
-    def known(self, camera: str, mark: FileMark) -> int | None:
+    def find_picture(self, camera: str, mark: FileMark) -> int | None:
         """Return the id of the picture that this very file was read as, if it was."""
         rows = self.books.rows(
             "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
@@ -234,7 +234,7 @@ class Spool:
     def take_in(self, stop: threading.Event) -> None:
         """Give the copies rows that have none, until `stop`. Raises SpoolDamaged, SpoolFull: then call it again."""
         asides = sorted(self.folder.glob("damaged-*"))
-        settled = database.settled(asides)
+        settled = database.read_settled_times(asides)
         taken = 0
         while self.strays and not stop.is_set():
             name = self.strays[-1]
@@ -253,7 +253,7 @@ class Spool:
     def anchor(self) -> Anchor | None:
         """Return the anchor of this boot that an earlier process measured."""
         with self.books.reading() as db:
-            return times.remembered(db, self.books.boot)
+            return times.find_anchor(db, self.books.boot)
 
     def remember(self, anchor: Anchor | None) -> None:
         """Keep the anchor of this boot, if it is another than the one that is kept."""
@@ -285,7 +285,7 @@ class Spool:
         """
         untimed = self.books.boot if self.anchor() is None else -1
 
-        def found(order: str) -> list[tuple[Any, ...]]:
+        def list_unsent(order: str) -> list[tuple[Any, ...]]:
             rows = self.books.rows(
                 "SELECT id, sha256, size, content_type, captured_at_ms, file, track FROM pictures INDEXED BY unsent "
                 "WHERE camera = ? AND state = 0 "
@@ -294,9 +294,9 @@ class Spool:
             )
             return [row for row in rows if row[0] not in skip][:limit]
 
-        rows = found("ASC")
+        rows = list_unsent("ASC")
         if len(rows) == limit > 1:
-            by_turns = (row for pair in zip(rows, found("DESC"), strict=False) for row in pair)
+            by_turns = (row for pair in zip(rows, list_unsent("DESC"), strict=False) for row in pair)
             rows = list({row[0]: row for row in by_turns}.values())[:limit]
         if unsettled := [row[0] for row in rows if row[4] is None]:
             # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
@@ -311,7 +311,7 @@ class Spool:
             chosen.append(Entry(row_id, camera, Content(sha256, size, kind), at_ms, copy, track or ""))
         return chosen
 
-    def opened(self, entry: Entry) -> BufferedReader:
+    def open_picture(self, entry: Entry) -> BufferedReader:
         """Read the picture's bytes. Raises FileNotFoundError if they are lost, OSError if they cannot be read now."""
         return (self._copies / entry.copy).open("rb")
 
@@ -425,13 +425,13 @@ class Spool:
         with self.books.reading() as db:
             return totals.by_camera(db, self.books.now_ms())
 
-    def noted(self, name: str) -> bool:
+    def is_noted(self, name: str) -> bool:
         with self.books.reading() as db:
-            return totals.counted(db, name) > 0
+            return totals.read_count(db, name) > 0
 
     def note(self, name: str) -> None:
         """Remember a fact for good. Raises SpoolFull, SpoolDamaged."""
-        if not self.noted(name):
+        if not self.is_noted(name):
             with self.books.writing() as db:
                 totals.count(db, name)
 
@@ -452,13 +452,13 @@ def _text(path: Path) -> str:
 
 
 @contextmanager
-def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:
+def open_spool(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:
     """Hold and open the spool; damaged books are begun anew, and `take_in` then gives the copies their rows.
 
     Raises SpoolInUse, SpoolDamaged, SpoolFull.
     """
     limits, clock = limits or Limits(), clock or Clock()
-    with files.held(folder):
+    with files.hold_spool(folder):
         files.drop_ballast(folder, shutil.disk_usage(folder).free)
         try:
             spool = Spool(folder, limits, clock)

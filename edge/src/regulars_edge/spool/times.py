@@ -42,7 +42,7 @@ def remember(db: sqlite3.Connection, boot: int, anchor: Anchor) -> None:
     )
 
 
-def remembered(db: sqlite3.Connection, boot: int) -> Anchor | None:
+def find_anchor(db: sqlite3.Connection, boot: int) -> Anchor | None:
     row = db.execute(
         "SELECT anchor_ms, uncertainty_ms, anchored_at_boot_ms FROM boots WHERE boot = ?", (boot,)
     ).fetchone()
@@ -70,7 +70,7 @@ def settle(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
 
 
 def _offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
-    known = remembered(db, boot)
+    known = find_anchor(db, boot)
     if known is not None:
         return known.offset_ms
     if boot == this_boot:

@@ -63,12 +63,12 @@ def _of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
     return Totals(
         unsent,
         size,
-        counted(db, f"sent:{camera}"),
+        read_count(db, f"sent:{camera}"),
         refused,
         None if oldest is None else (now_ms - oldest) / 1000,
         recent,
-        counted(db, f"turned_away:{camera}"),
-        {by: counted(db, f"time by {by}:{camera}") for by in _FILE_TIMES},
+        read_count(db, f"turned_away:{camera}"),
+        {by: read_count(db, f"time by {by}:{camera}") for by in _FILE_TIMES},
     )
 
 
@@ -78,12 +78,12 @@ def count(db: sqlite3.Connection, name: str, by: int = 1) -> None:
     )
 
 
-def counted(db: sqlite3.Connection, name: str) -> int:
+def read_count(db: sqlite3.Connection, name: str) -> int:
     row = db.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
     return int(row[0]) if row else 0
 
 
-def refused(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, str | None, str]]:
+def list_refused(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, str | None, str]]:
     """List id, camera, the file's place (the user's, or the copy's name), and the reason; newest first."""
     return db.execute(
         "SELECT id, camera, coalesce(path, file), reason FROM pictures WHERE state > 0 AND state = ? "
@@ -103,20 +103,20 @@ class Allowance:
         self._now_ms = now_ms
         self._zone = zone
 
-    def spent(self) -> int:
+    def read_spent_bytes(self) -> int:
         """Return the bytes of this month. Raises SpoolDamaged."""
         with self._books.reading() as db:
-            return counted(db, self._counter())
+            return read_count(db, self._counter())
 
     def is_spent(self) -> bool:
-        return self.spent() >= self.limit
+        return self.read_spent_bytes() >= self.limit
 
     def spend(self, size: int) -> None:
         """Count bytes that went out, also those of a try that failed. Raises SpoolDamaged."""
         name = self._counter()
         with suppress(SpoolFull), self._books.writing(durable=False) as db:  # sending is what empties a full disk
             count(db, name, size)
-            if 0 <= counted(db, name) - self.limit < size:
+            if 0 <= read_count(db, name) - self.limit < size:
                 log.warning("the %d MiB of this month are sent; pictures wait for the next one", self.limit // 2**20)
 
     def _counter(self) -> str:

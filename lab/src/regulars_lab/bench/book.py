@@ -42,11 +42,11 @@ def main() -> None:
         folders = []
         for draw in arguments.draw:
             folder = Path(scratch) / f"draw {draw}"
-            for name, files in _drawn(arguments.faces, arguments.persons, draw, arguments.passers_by):
+            for name, files in _draw_people(arguments.faces, arguments.persons, draw, arguments.passers_by):
                 (folder / name).mkdir(parents=True)
                 for file in files:
                     (folder / name / file.name).symlink_to(file.resolve())
-            folders.append(labelled.read(folder))
+            folders.append(labelled.read_folder(folder))
         evaluate_book(
             folders,
             pack(),
@@ -58,7 +58,7 @@ def main() -> None:
         )
 
 
-def _drawn(faces: Path, persons: int, draw: int, passers_by: Path | None) -> Iterator[tuple[str, list[Path]]]:
+def _draw_people(faces: Path, persons: int, draw: int, passers_by: Path | None) -> Iterator[tuple[str, list[Path]]]:
     """Yield the people who come, each with some pictures."""
     drawn = random.Random(draw)
     for kind in ("people", "strangers"):

@@ -33,12 +33,12 @@ from chalicelib.core.ports import Item, Page, Put, Storage, Table
 from chalicelib.core.tenant_settings import SIGHTING_DAYS, STRANGER_DAYS, TenantSettings
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars.cost.table import SWEEPS_AT_ONCE
 from regulars_lab.bench.measuring import parser, write
 from tests.support.book.book_with import book_with
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
-from tests.support.storage.meter import MeteredItems, metered
+from tests.support.storage.meter import MeteredItems, meter_storage
 from tests.support.storage.prices import CORE_MB, waiting_ms
 
 READ_MS = 0.4
@@ -91,7 +91,7 @@ class Shop:
     """One tenant on metered stores. `parts`: what a second of it lasts."""
 
     def __init__(self, storage: Storage, clock: FakeClock, folder: Path, parts: int, cameras: int) -> None:
-        on_meter, self.meter = metered(replace(storage, expires_items=True))
+        on_meter, self.meter = meter_storage(replace(storage, expires_items=True))
         self.items = Counting(storage.items, self.meter)
         self.storage = replace(on_meter, items=self.items)
         self.clock, self.parts = clock, parts
@@ -107,7 +107,7 @@ class Shop:
 
     @property
     def tenant(self) -> Tenant:
-        return self.services.tenants.named("shop")
+        return self.services.tenants.get_by_name("shop")
 
     def seconds(self, slower: float = 1.0) -> float:
         """Return what the calls since `begin` take on AWS."""
@@ -190,10 +190,10 @@ def apart(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield asked
 
 
-def simulated(folder: Path, captures: int, cameras: int, days: int, parts: int) -> list[Took]:
+def simulate_days(folder: Path, captures: int, cameras: int, days: int, parts: int) -> list[Took]:
     """Let a Saturday pass, a Sunday's night, and the night on which the strangers of that Saturday are due."""
     clock = FakeClock(SATURDAY)
-    shop = Shop(opened(Settings(storage=folder), clock), clock, folder, parts, cameras)
+    shop = Shop(open_storage(Settings(storage=folder), clock), clock, folder, parts, cameras)
     with closing(shop.services):
         shop.remember(captures, days)
         for hour in range(24 + NIGHT_HOUR + 1):
@@ -249,7 +249,7 @@ def main() -> None:
     figures = {}
     for parts in asked.parts:
         with tempfile.TemporaryDirectory() as folder:
-            took = simulated(Path(folder), asked.captures, asked.cameras, asked.days, parts)
+            took = simulate_days(Path(folder), asked.captures, asked.cameras, asked.days, parts)
         print(f"\n{asked.captures * parts:,} captures a day, {asked.days} days kept\n\n{table(took)}\n")
         print("tenants of this kind that are done in time:", json.dumps(most(took)))
         figures[parts] = {"took": [asdict(one) for one in took], "most": most(took)}

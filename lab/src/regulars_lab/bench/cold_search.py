@@ -18,13 +18,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from regulars_lab.bench.measuring import memory_bytes, timed
+from regulars_lab.bench.measuring import memory_bytes, time_call
 
 TENANT = "cold"
 MODEL = "bench"
 
 
-def measured(rows: int) -> dict[str, Any]:
+def measure_cold_search(rows: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), rows)
         _in_a_process(folder, str(time.time()))  # it warms the page cache
@@ -75,7 +75,7 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.core import keys
     from chalicelib.core.decision import SearchRequest
-    from chalicelib.core.telemetry import collected
+    from chalicelib.core.telemetry import collect_stages
     from chalicelib.index.galleries import Galleries
     from chalicelib.index.scan.scan import kernel
 
@@ -86,11 +86,11 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     galleries = Galleries(items, FolderBlobStore(folder / "blobs"), scratch=folder)
     request = SearchRequest(MODEL, np.load(folder / "probe.npy"), limit=10)
     opened = time.time()
-    with collected() as spent:
+    with collect_stages() as spent:
         galleries.search(TENANT, request)
     answered = time.time()
     load_ms, scan_ms = (spent.get(name, 0.0) for name in ("load", "scan"))
-    warm = [timed(lambda: galleries.search(TENANT, request))[1] for _ in range(5)]
+    warm = [time_call(lambda: galleries.search(TENANT, request))[1] for _ in range(5)]
     after, faces = memory_bytes(), galleries.current(TENANT, MODEL).view.faces
     return {
         "total_ms": 1e3 * (answered - started_at),
@@ -138,7 +138,7 @@ def build_once(folder: Path) -> dict[str, Any]:
 
     watching = threading.Thread(target=watch)
     watching.start()
-    is_built, spent_ms = timed(lambda: compactor.build(TENANT), time.process_time)
+    is_built, spent_ms = time_call(lambda: compactor.build(TENANT), time.process_time)
     done.set()
     watching.join()
     assert is_built

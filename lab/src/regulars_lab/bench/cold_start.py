@@ -34,7 +34,7 @@ from chalicelib.vision.packs import packs
 from regulars.clients import Reply
 from regulars.errors import WrongAnswer
 from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate, put_by_camera
-from regulars_lab.bench.lambda_package import WORK, Unpacked, unpacked
+from regulars_lab.bench.lambda_package import WORK, Unpacked, unpack_package
 from regulars_lab.bench.lambda_runtime import Function, environment
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.rigs.stand_ins import portraits
@@ -74,11 +74,11 @@ def main() -> None:
     options.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
     options.add_argument("--only", default="", help="cases whose name begins with this")
     arguments = options.parse_args()
-    made = unpacked()
+    made = unpack_package()
     with account() as aws, ExitStack() as stack:
         cases = list(_cases(aws, made, arguments.faces, stack))
         wanted = [case for case in cases if case.name == PEER or case.name.startswith(arguments.only)]
-        rows = _measured(wanted, made.python, arguments.repeat, arguments.splits)
+        rows = _measure_cases(wanted, made.python, arguments.repeat, arguments.splits)
     _report(rows)
     write(rows, arguments.json)
 
@@ -92,7 +92,7 @@ def _cases(aws: Account, made: Unpacked, faces: int, stack: ExitStack) -> Iterat
     picture = portraits()[-1]
     settings = Settings.from_environment(environ("Search"))
     credentials = populate(settings, faces, picture)
-    search = stack.enter_context(made.started("Search", environ("Search")))
+    search = stack.enter_context(made.make_function("Search", environ("Search")))
     search.call(_search_event(CAMERA))  # warm from here on
     api_environ = stack.enter_context(made.searching(aws, search))
     yield Case("peer: nothing", "peers.nothing", {}, dict, PEERS)
@@ -201,12 +201,12 @@ def _of_queue(bodies: Sequence[str]) -> Any:
     return {"Records": records}
 
 
-def _measured(cases: Sequence[Case], python: Path, repeat: int, splits: int) -> list[dict[str, Any]]:
+def _measure_cases(cases: Sequence[Case], python: Path, repeat: int, splits: int) -> list[dict[str, Any]]:
     """Start each case once a round, so all have the machine in the same state; the first round warms the page cache."""
     starts: dict[str, list[Start]] = {case.name: [] for case in cases}
     for number in range(repeat + 1):
         for case in cases:
-            start = _started(case, python, None)
+            start = _start_case(case, python, None)
             if number:
                 starts[case.name].append(start)
     split = {case.name: [_split(case, python) for _ in range(splits)] for case in cases}
@@ -226,13 +226,13 @@ def _measured(cases: Sequence[Case], python: Path, repeat: int, splits: int) -> 
 
 def _split(case: Case, python: Path) -> dict[str, float]:
     told = WORK / "split.json"
-    start = _started(case, python, told)
+    start = _start_case(case, python, told)
     spent = json.loads(told.read_text())
     split = {kind: spent.get(kind, 0.0) for kind in SPLIT}
     return {**split, "rest": start.elapsed_ms - sum(split.values())}
 
 
-def _started(case: Case, python: Path, split: Path | None) -> Start:
+def _start_case(case: Case, python: Path, split: Path | None) -> Start:
     environ = {**environment(case.task, SITE if split else None), **case.environ}
     if split:
         environ["BENCH_SPLIT"] = str(split)

@@ -53,24 +53,26 @@ def main() -> None:
     write(rows, arguments.json)
 
 
-def masked(image: Picture, face: DetectedFace) -> Picture:
-    return _drawn(image, face, [_OUTLINE], MASK)
+def draw_mask(image: Picture, face: DetectedFace) -> Picture:
+    return _draw_shapes(image, face, [_OUTLINE], MASK)
 
 
-def shaded(image: Picture, face: DetectedFace) -> Picture:
+def draw_sunglasses(image: Picture, face: DetectedFace) -> Picture:
     turns = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     lenses = [[(side + 0.4 * np.cos(turn), 0.05 + 0.36 * np.sin(turn)) for turn in turns] for side in (-0.5, 0.5)]
-    return _drawn(image, face, [*lenses, [(-0.9, -0.1), (0.9, -0.1), (0.9, 0), (-0.9, 0)]], BLACK)
+    return _draw_shapes(image, face, [*lenses, [(-0.9, -0.1), (0.9, -0.1), (0.9, 0), (-0.9, 0)]], BLACK)
 
 
 WAYS: Mapping[str, Callable[[Picture, DetectedFace], Picture]] = {
     "as it is": lambda image, _: image,
-    "a mask": masked,
-    "sunglasses": shaded,
+    "a mask": draw_mask,
+    "sunglasses": draw_sunglasses,
 }
 
 
-def _drawn(image: Picture, face: DetectedFace, shapes: Sequence[Sequence[tuple[float, float]]], colour: Any) -> Picture:
+def _draw_shapes(
+    image: Picture, face: DetectedFace, shapes: Sequence[Sequence[tuple[float, float]]], colour: Any
+) -> Picture:
     """Fill the shapes, whose places are relative to the middle of the eyes."""
     left, right, _, *mouth = (np.array(point) for point in face.landmarks)
     eyes = (left + right) / 2
@@ -92,25 +94,25 @@ def _pictures() -> Mapping[str, list[tuple[Path, Path]]]:
 
 
 def figures(vision: FacePipeline) -> list[dict[str, Any]]:
-    def seen(file: Path) -> tuple[Picture, DetectedFace | None]:
-        image = vision.read(file.read_bytes(), ANY_PICTURE)
+    def find_face(file: Path) -> tuple[Picture, DetectedFace | None]:
+        image = vision.read_picture(file.read_bytes(), ANY_PICTURE)
         found = vision.detect(image)
         return image, person_in(found, image.shape[1], image.shape[0]) if found else None
 
-    def embedded(image: Picture, face: DetectedFace | None) -> NDArray[np.float32] | None:
+    def embed_face(image: Picture, face: DetectedFace | None) -> NDArray[np.float32] | None:
         return None if face is None else vision.embed(image, [face])[0]
 
-    def drawn(file: Path, way: str) -> NDArray[np.float32] | None:
-        image, face = seen(file)
+    def embed_covered_face(file: Path, way: str) -> NDArray[np.float32] | None:
+        image, face = find_face(file)
         if face is None or way == "as it is":
-            return embedded(image, face)
+            return embed_face(image, face)
         changed = WAYS[way](image, face)
         found = vision.detect(changed)
-        return embedded(changed, person_in(found, image.shape[1], image.shape[0])) if found else None
+        return embed_face(changed, person_in(found, image.shape[1], image.shape[0])) if found else None
 
     pictures, gallery, own = _pictures(), [], {}
     for enrolled, _ in itertools.chain(*pictures.values()):
-        if (row := embedded(*seen(enrolled))) is not None:
+        if (row := embed_face(*find_face(enrolled))) is not None:
             own[enrolled] = len(gallery)
             gallery.append(row)
     rows, point = np.array(gallery), OperatingPoint(vision.impostor_curve)
@@ -118,7 +120,7 @@ def figures(vision: FacePipeline) -> list[dict[str, Any]]:
     def found_by(pairs: Sequence[tuple[Path, Path]], way: str) -> Iterator[tuple[bool, bool, bool]]:
         """Yield of each search whether a face was found, the right person, and whether another would have been."""
         for enrolled, searched in pairs:
-            row = drawn(searched, way)
+            row = embed_covered_face(searched, way)
             if row is None or enrolled not in own:
                 yield row is not None, False, False
                 continue

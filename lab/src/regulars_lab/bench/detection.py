@@ -38,20 +38,20 @@ def main() -> None:
     options.add_argument("--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)")
     arguments = options.parse_args()
     vision = FacePipeline(pack())
-    figures = {**labelled(vision, arguments.photos), **sized(vision, arguments.photos)}
+    figures = {**tally_labelled_pictures(vision, arguments.photos), **tally_sized_portraits(vision, arguments.photos)}
     report(figures)
     rates = {name: {"recall": tally.recall, "precision": tally.precision} for name, tally in figures.items()}
     write({name: asdict(tally) | rates[name] for name, tally in figures.items()}, arguments.json)
 
 
-def labelled(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
+def tally_labelled_pictures(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
     """Return the pictures as they are, by folder. If a label only counts faces, the surest so many are right."""
     tallies: dict[str, Tally] = {}
     with (photos / "labels.csv").open(newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if not row["file"].startswith("video/")]
     for row in rows:
         tally = tallies.setdefault(f"{row['file'].partition('/')[0]}/ as they are", Tally())
-        found = len(vision.detect(vision.read((photos / row["file"]).read_bytes(), RULES)))
+        found = len(vision.detect(vision.read_picture((photos / row["file"]).read_bytes(), RULES)))
         faces = int(row["faces"])
         tally.faces += faces
         tally.found += min(found, faces)
@@ -59,7 +59,7 @@ def labelled(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
     return tallies
 
 
-def sized(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
+def tally_sized_portraits(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
     """Portraits at known places and sizes."""
     portraits = list(portraits_of(vision, photos))
     heads = [head_of(portrait) for portrait in portraits]
@@ -84,7 +84,7 @@ def sized(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
 
 def portraits_of(vision: FacePipeline, photos: Path) -> Iterator[Portrait]:
     for path in sorted((photos / "people").glob("london_*.jpg")):
-        image = vision.read(path.read_bytes(), RULES)
+        image = vision.read_picture(path.read_bytes(), RULES)
         yield Portrait(image, boxes_of(vision.detect(image)[:1])[0])
 
 

@@ -32,7 +32,7 @@ from regulars_edge.spool import spool as spools
 from regulars.serve.service import Service
 from regulars.serve.service import running as running_service
 from regulars.tenants import credentials
-from regulars_lab.bench.measuring import memory_bytes, parser, processor_s, timed, write
+from regulars_lab.bench.measuring import memory_bytes, parser, processor_s, time_call, write
 
 EDGE = Path(sys.executable).with_name("regulars-edge")
 ROUNDS = 3
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def key_of(service: Service) -> str:
-    return credentials.read(service.data)["shop"].api_key
+    return credentials.read_credentials(service.data)["shop"].api_key
 
 
 def environment(service: Service, spool: Path) -> dict[str, str]:
@@ -76,7 +76,7 @@ def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
             where = folder / f"{kind}-{number}"
             size = write_pictures(where, count, seed=f"{kind}{number}")
             send = partial(upload, folder / "spool") if kind == "ours" else bare_loop
-            times.append(timed(partial(send, service, where))[1] / 1e3)
+            times.append(time_call(partial(send, service, where))[1] / 1e3)
     best, best_peer = min(ours), min(peer)
     return {
         "pictures": count,
@@ -89,7 +89,7 @@ def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
 
 
 def start_s() -> float:
-    return timed(lambda: subprocess.run([EDGE, "--version"], check=True, stdout=subprocess.DEVNULL))[1] / 1e3
+    return time_call(lambda: subprocess.run([EDGE, "--version"], check=True, stdout=subprocess.DEVNULL))[1] / 1e3
 
 
 def upload(spool: Path, service: Service, where: Path) -> None:
@@ -163,7 +163,7 @@ def long_spool(folder: Path, service: Service, count: int, seconds: int) -> dict
     where = folder / "long-spool"
     fill(where, count)
     began = time.perf_counter()
-    with spools.opened(where) as spool:
+    with spools.open_spool(where) as spool:
         opened_s = time.perf_counter() - began
         began = time.perf_counter()
         entries = spool.next("bench", 50, 2**25)
@@ -192,7 +192,7 @@ def long_spool(folder: Path, service: Service, count: int, seconds: int) -> dict
 
 def fill(where: Path, count: int) -> None:
     """Spooled pictures as the uploader leaves them, written without a sync each, which would take an hour."""
-    with spools.opened(where) as spool:
+    with spools.open_spool(where) as spool:
         clock_ms = spool.clock.wall_ms()
     data = noise()[:2048]
     rows = []
@@ -202,7 +202,7 @@ def fill(where: Path, count: int) -> None:
         (where / "pictures" / name).write_bytes(content)
         at_ms = clock_ms - (count - number) * 1000
         rows.append(("bench", "bench", hashlib.sha256(content).digest(), len(content), at_ms, at_ms, name, at_ms))
-    db = database.opened(where)
+    db = database.open_books(where)
     db.execute("BEGIN")
     db.executemany(
         "INSERT INTO pictures (camera, source, sha256, size, content_type, state, wall_ms, captured_at_ms, file, "

@@ -25,7 +25,7 @@ from chalicelib.core.choice import Chooser
 from chalicelib.core.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
 from chalicelib.core.model import Picture
 from chalicelib.core.pictures import Estimates
-from chalicelib.core.templates import canonical, compared, fused, vector
+from chalicelib.core.templates import canonical, fuse_embeddings, reduce_templates, vector
 from chalicelib.core.values import moment
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
@@ -66,7 +66,7 @@ def main() -> None:
 
 def _pictures(folder: Path, own: Any, out: Path) -> list[list[Picture]]:
     """Look at a folder's people; return the pictures of each in which a face was found."""
-    found = labelled.read(folder)
+    found = labelled.read_folder(folder)
     seen = seen_in(found, own, out, Console(quiet=True))
     people: dict[str, list[Picture]] = {}
     for number, (file, one) in enumerate(zip(found.files, seen, strict=True)):
@@ -80,7 +80,7 @@ def _pictures(folder: Path, own: Any, out: Path) -> list[list[Picture]]:
 
 
 def _mean(pictures: Sequence[Picture]) -> Rows:
-    (template,) = compared([template for one in pictures for template in one.templates])
+    (template,) = reduce_templates([template for one in pictures for template in one.templates])
     return vector(template)
 
 
@@ -110,7 +110,7 @@ def _rules(chooser: Chooser) -> dict[str, Choose]:
         return list(map(_mean, found))
 
     def central(pictures: Sequence[Picture], most: int) -> Sequence[Rows]:
-        near = _rows(pictures) @ fused(_rows(pictures))
+        near = _rows(pictures) @ fuse_embeddings(_rows(pictures))
         return [_mean([pictures[number] for number in np.argsort(-near, kind="stable")[:most]])]
 
     def cover(pictures: Sequence[Picture], most: int) -> Sequence[Rows]:

@@ -35,7 +35,7 @@ from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.core.values import moment
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars_lab.bench.measuring import parser, write
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
 from tests.support.storage.prices import WAIT_MS
@@ -123,12 +123,12 @@ class Stage:
     def __init__(self, folder: Path, case: Case) -> None:
         self.case, self.clock = case, FakeClock()
         settings = Settings(storage=folder)
-        storage = opened(settings, self.clock)
+        storage = open_storage(settings, self.clock)
         self.queue = storage.captures_queue if case.where == "box" else Fair(self.clock)
         self.storage = replace(storage, captures_queue=self.queue)
         self.services = bootstrap.build(settings, clock=self.clock, vision=FakeVision, storage=self.storage)
         self.services.tenants.add(SMALL, Profile.CLOUD, TenantSettings(time_zone="UTC"))
-        self.tenant = self.services.tenants.named(SMALL)
+        self.tenant = self.services.tenants.get_by_name(SMALL)
         self.services.cameras.add(self.tenant, "door", "door")
         self.began = self.clock.now()
         self.put = {SMALL: 0, LARGE: 0}
@@ -186,7 +186,7 @@ class Stage:
         self.queue.send(json.dumps({"Records": [event]}), group=group)
 
 
-def played(folder: Path, case: Case) -> dict[str, float]:
+def play_case(folder: Path, case: Case) -> dict[str, float]:
     """Return how long the small shop's captures waited in seconds, and how many of either tenant are resolved."""
     stage = Stage(folder, case)
     with closing(stage.services):
@@ -212,7 +212,7 @@ def main() -> None:
         for fair in (False, True):
             case = Case(where, backlog, a_second, asked.seconds, fair)
             with tempfile.TemporaryDirectory() as folder:
-                figures.append({**asdict(case), **played(Path(folder), case)})
+                figures.append({**asdict(case), **play_case(Path(folder), case)})
             print(json.dumps(figures[-1]))
     write(figures, asked.json)
 

@@ -117,9 +117,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.names or SCENES:
             film = Path(folder) / "film.mp4"
-            visits, began = drawn(SCENES[name], film)
+            visits, began = draw_film(SCENES[name], film)
             for way in arguments.way or WAYS:
-                rows.append({"film": name, "send": way, **played(film, began, visits, WAYS[way])})
+                rows.append({"film": name, "send": way, **play_film(film, began, visits, WAYS[way])})
                 print(rows[-1], flush=True)
     table = "\n".join(lines(rows)) + "\n"
     print(table)
@@ -155,7 +155,7 @@ def cut_out(file: Path) -> Person:
     return Person(picture, mask.filter(ImageFilter.GaussianBlur(2)), (x, y), eyes)
 
 
-def drawn(scene: Scene, file: Path) -> tuple[list[Visit], datetime]:
+def draw_film(scene: Scene, file: Path) -> tuple[list[Visit], datetime]:
     """Write the film; return who is in view when, and when it began, which is an hour ago."""
     began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     names = list(photos())[: scene.people]
@@ -246,7 +246,7 @@ def paste(
     picture.paste(figure, (round(x - centre[0]), round(y - centre[1])), alpha)
 
 
-def played(film: Path, began: datetime, visits: Sequence[Visit], way: str) -> dict[str, Any]:
+def play_film(film: Path, began: datetime, visits: Sequence[Visit], way: str) -> dict[str, Any]:
     """Send the film in one way to a service that is new; return what came of it."""
     known = set(islice(photos(), ENROLLED))
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as service:
@@ -260,18 +260,18 @@ def played(film: Path, began: datetime, visits: Sequence[Visit], way: str) -> di
         command = [EDGE, "run", "--config", str(config)]
         subprocess.run(command, env=environment(service, Path(folder) / "spool"), check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        captures = resolved(service)
+        captures = wait_for_captures(service)
     people = sum(len(visit.people) for visit in visits)
     return {
         "captures": round(len(captures) / people, 2),
         "kilobytes": round(sum(capture["size"] for capture in captures) / 1000 / people),
         "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
-        "skipped": skipped(captures),
+        "skipped": count_skipped(captures),
         **figures(visits, known, sightings(captures, began)),
     }
 
 
-def skipped(captures: Iterable[Mapping[str, Any]]) -> int:
+def count_skipped(captures: Iterable[Mapping[str, Any]]) -> int:
     return sum(one["resolution"] == "skipped" for capture in captures for one in capture["sightings"])
 
 
@@ -305,14 +305,14 @@ def enrol(service: Service, known: Iterable[str]) -> None:
         **{f"passer-by-{at}": file for at, file in enumerate(passers_by)},
     }
     with Connection(service.url) as connection:
-        client = Sunmi(connection, credentials.read(service.data)["shop"])
+        client = Sunmi(connection, credentials.read_credentials(service.data)["shop"])
         for who, photo in faces.items():
             reply = client.add_face(GROUP, who, photo.read_bytes())
             if reply.code != DONE and who in photos():
                 raise SystemExit(f"bench.films: {photo} was not enrolled: {reply}")
 
 
-def resolved(service: Service) -> list[dict[str, Any]]:
+def wait_for_captures(service: Service) -> list[dict[str, Any]]:
     """Wait until the service has looked at all captures; return them."""
     with Connection(service.url) as connection:
         client = V1(connection, key_of(service))

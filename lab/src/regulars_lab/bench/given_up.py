@@ -65,11 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     own, *others = sorted(before)
     os.sched_setaffinity(0, others or [own])
     with tempfile.TemporaryDirectory() as folder, service.running(Path(folder), log_level="error") as running:
-        key, port = credentials.read(running.data)["shop"].api_key, urlsplit(running.url).port or 0
+        key, port = credentials.read_credentials(running.data)["shop"].api_key, urlsplit(running.url).port or 0
         parts = [
-            measured("nobody", arguments.seconds, port, key),
-            measured("another address", arguments.seconds, port, key, OTHER, own, arguments.per_second),
-            measured("its own address", arguments.seconds, port, key, TENANT, own, arguments.per_second),
+            measure_calls("nobody", arguments.seconds, port, key),
+            measure_calls("another address", arguments.seconds, port, key, OTHER, own, arguments.per_second),
+            measure_calls("its own address", arguments.seconds, port, key, TENANT, own, arguments.per_second),
         ]
     os.sched_setaffinity(0, before)
     print(f"{'beside':16s} {'given up':>9s} {'answered':>9s} {'lost':>5s} {'p50 ms':>8s} {'p99 ms':>8s}")
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any(one.lost for one in parts))
 
 
-def measured(
+def measure_calls(
     beside: str,
     seconds: float,
     port: int,
@@ -99,9 +99,9 @@ def measured(
     kept = http.client.HTTPConnection(TENANT, port, timeout=TIMEOUT_S)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        for called in (lambda: asked(kept, key), lambda: on_a_new_one(port, key)):
+        for called in (lambda: ask_session(kept, key), lambda: on_a_new_one(port, key)):
             began = time.monotonic()
-            noted(calls, called)
+            note_call(calls, called)
             time.sleep(max(0.0, began + EVERY_S - time.monotonic()))
     kept.close()
     if address:
@@ -111,7 +111,7 @@ def measured(
     return calls
 
 
-def noted(calls: Calls, call: Callable[[], bool]) -> None:
+def note_call(calls: Calls, call: Callable[[], bool]) -> None:
     began = time.monotonic()
     try:
         is_answered = call()
@@ -123,7 +123,7 @@ def noted(calls: Calls, call: Callable[[], bool]) -> None:
         calls.lost += 1
 
 
-def asked(connection: http.client.HTTPConnection, key: str) -> bool:
+def ask_session(connection: http.client.HTTPConnection, key: str) -> bool:
     connection.request("GET", "/v1/session", headers={"Authorization": f"Bearer {key}"})
     answer = connection.getresponse()
     answer.read()
@@ -133,7 +133,7 @@ def asked(connection: http.client.HTTPConnection, key: str) -> bool:
 def on_a_new_one(port: int, key: str) -> bool:
     connection = http.client.HTTPConnection(TENANT, port, timeout=TIMEOUT_S)
     try:
-        return asked(connection, key)
+        return ask_session(connection, key)
     finally:
         connection.close()
 

@@ -29,13 +29,13 @@ from chalicelib.core.captures import RULES, Capture, CaptureState
 from chalicelib.core.decision import SearchRequest
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Storage, Vision
-from chalicelib.core.telemetry import collected, stage
+from chalicelib.core.telemetry import collect_stages, stage
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from chalicelib.vision.pipeline import FacePipeline
-from regulars_lab.bench.measuring import numbers, pack, parser, timed, write
+from regulars_lab.bench.measuring import numbers, pack, parser, time_call, write
 from regulars_lab.week import run, timeline
 from tests.support.book.synthetic import write_faces
 from tests.support.storage.meter import MeteredItems
@@ -57,7 +57,7 @@ def main() -> None:
     figures = {
         "captures": len(shots),
         "threads": os.cpu_count() or 1,
-        "galleries": [measured(vision, shots, size) for size in numbers(arguments.galleries)],
+        "galleries": [measure_ingest(vision, shots, size) for size in numbers(arguments.galleries)],
     }
     report(figures)
     write(figures, arguments.json)
@@ -81,19 +81,19 @@ class TimedItems(MeteredItems):
         return call
 
 
-def measured(vision: Vision, shots: Sequence[Shot], gallery_size: int) -> dict[str, Any]:
+def measure_ingest(vision: Vision, shots: Sequence[Shot], gallery_size: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(storage=Path(folder))
-        storage = opened(settings, SystemClock())
-        services, tenant = prepared(settings, storage, vision, gallery_size)
-        captures = offered(services, storage, tenant, shots)
+        storage = open_storage(settings, SystemClock())
+        services, tenant = prepare_services(settings, storage, vision, gallery_size)
+        captures = offer_captures(services, storage, tenant, shots)
         items = TimedItems(storage.items)
         timed = bootstrap.build(settings, vision=lambda: vision, storage=replace(storage, items=items))
         with closing(timed):
             warm(timed, tenant, vision, shots)
             items.spent.clear()
             bare_s = bare(vision, shots)
-            stages, elapsed_s = ingested(timed, tenant, captures)
+            stages, elapsed_s = ingest_captures(timed, tenant, captures)
             faces = sum(len(timed.captures.get(tenant, one.camera_id, one.id).sightings) for one in captures)
     units = {"reads": sum(items.spent.values()), "writes": sum(items.written.values())}
     shares = {
@@ -113,18 +113,18 @@ def measured(vision: Vision, shots: Sequence[Shot], gallery_size: int) -> dict[s
     }
 
 
-def prepared(settings: Settings, storage: Storage, vision: Vision, size: int) -> tuple[Services, Tenant]:
+def prepare_services(settings: Settings, storage: Storage, vision: Vision, size: int) -> tuple[Services, Tenant]:
     services = bootstrap.build(settings, vision=lambda: vision, storage=storage)
     services.tenants.add("bench", Profile.CLOUD)
-    tenant = services.tenants.named("bench")
+    tenant = services.tenants.get_by_name("bench")
     services.groups.create(tenant, GROUP, None, "")
-    write_faces(storage.items, tenant, services.groups.named(tenant, GROUP), size, vision)
+    write_faces(storage.items, tenant, services.groups.get_by_name(tenant, GROUP), size, vision)
     for camera in (timeline.DOOR, timeline.TILL):
         services.cameras.add(tenant, camera, camera)
     return services, tenant
 
 
-def offered(services: Services, storage: Storage, tenant: Tenant, shots: Sequence[Shot]) -> list[Capture]:
+def offer_captures(services: Services, storage: Storage, tenant: Tenant, shots: Sequence[Shot]) -> list[Capture]:
     offers = [
         Offer(shot.camera, hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", shot.at) for shot, data in shots
     ]
@@ -142,7 +142,7 @@ def offered(services: Services, storage: Storage, tenant: Tenant, shots: Sequenc
 def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Shot]) -> None:
     """Load models and gallery."""
     for _, data in shots[:WARM_UP]:
-        image = vision.read(data, RULES)
+        image = vision.read_picture(data, RULES)
         faces = vision.detect(image)
         probes = vision.examine(image, faces).embeddings
         if len(probes):
@@ -151,23 +151,25 @@ def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Sho
 
 def bare(vision: Vision, shots: Sequence[Shot]) -> float:
     """Seconds for all pictures."""
-    return _seconds(lambda shot: seen(vision, shot[1]), shots)
+    return _seconds(lambda shot: examine_picture(vision, shot[1]), shots)
 
 
-def seen(vision: Vision, picture: bytes) -> None:
+def examine_picture(vision: Vision, picture: bytes) -> None:
     """Do all that the models do with a capture's picture."""
-    image = vision.read(picture, RULES)
+    image = vision.read_picture(picture, RULES)
     faces = vision.detect(image)
     vision.examine(image, faces)
 
 
-def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) -> tuple[dict[str, float], float]:
+def ingest_captures(services: Services, tenant: Tenant, captures: Sequence[Capture]) -> tuple[dict[str, float], float]:
     """Milliseconds by stage, of all threads together, and seconds in all."""
     found: list[dict[str, float]] = []
 
     def one(capture: Capture) -> None:
-        with collected() as stages:
-            _, total_ms = timed(lambda: services.sightings.ingest.capture(tenant.name, capture.camera_id, capture.id))
+        with collect_stages() as stages:
+            _, total_ms = time_call(
+                lambda: services.sightings.ingest.capture(tenant.name, capture.camera_id, capture.id)
+            )
         found.append({**stages, "total": total_ms})
 
     elapsed_s = _seconds(one, captures)
@@ -179,7 +181,7 @@ def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) ->
 
 def _seconds(work: Callable[[Any], None], over: Sequence[Any]) -> float:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return timed(lambda: list(pool.map(work, over)))[1] / 1e3
+        return time_call(lambda: list(pool.map(work, over)))[1] / 1e3
 
 
 def report(figures: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ class Account(Struct, frozen=True):
     url: str
     physical: Mapping[str, str]
 
-    def resolved(self, value: Any) -> str | None:
+    def resolve_value(self, value: Any) -> str | None:
         """Resolve a value of the template's environment; None if it names something that the account does not have."""
         match value:
             case str():
@@ -52,9 +52,9 @@ class Account(Struct, frozen=True):
             case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
                 return self.physical.get(name)
             case {"Fn::If": ["HasWitness", _, nowhere]}:
-                return self.resolved(nowhere)
+                return self.resolve_value(nowhere)
             case {"Fn::If": [_, usual, _]}:
-                return self.resolved(usual)
+                return self.resolve_value(usual)
             case {"Fn::Sub": str(text)}:
                 return text.replace("${AWS::StackName}", STACK)
         return None
@@ -112,7 +112,7 @@ def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Crede
     templates = Maker("face-like", seed=faces).vectors(faces)
     gallery = segment(templates, model=services.ports.model(), seq=0, group=GROUP)
     write_snapshot(services.ports.storage.items, services.ports.storage.blobs, CAMERA, gallery)
-    tenant = services.tenants.named(CAMERA)
+    tenant = services.tenants.get_by_name(CAMERA)
     services.enrolment.of_largest_face(tenant, GROUP, portrait, PICTURES, faceid="somebody")
     services.cameras.add(tenant, CAMERA, CAMERA)
     return credentials
@@ -123,7 +123,7 @@ def put_by_camera(settings: Settings, picture: bytes) -> str:
     services = bootstrap.build(settings)
     sha256 = hashlib.sha256(picture).hexdigest()
     offer = Offer(CAMERA, sha256, len(picture), "image/jpeg", services.ports.clock.now())
-    (upload,) = services.captures.offer(services.tenants.named(CAMERA), [offer])
+    (upload,) = services.captures.offer(services.tenants.get_by_name(CAMERA), [offer])
     key = keys.capture_picture(CAMERA, CAMERA, upload.capture.id)
     services.ports.storage.uploads.put_if_absent(key, picture, "image/jpeg")
     return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})

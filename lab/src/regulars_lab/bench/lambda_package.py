@@ -39,10 +39,10 @@ class Unpacked(Struct, frozen=True):
         """Return a function's own part of its environment, as far as the account has what it names."""
         shared = self.template["Globals"]["Function"]["Environment"]["Variables"]
         own = self.functions[name].get("Environment", {}).get("Variables", {})
-        resolved = {variable: aws.resolved(value) for variable, value in {**shared, **own}.items()}
+        resolved = {variable: aws.resolve_value(value) for variable, value in {**shared, **own}.items()}
         return {"AWS_ENDPOINT_URL": aws.url} | {variable: value for variable, value in resolved.items() if value}
 
-    def started(self, name: str, environ: Mapping[str, str]) -> Function:
+    def make_function(self, name: str, environ: Mapping[str, str]) -> Function:
         """Return a function that runs from its first event on."""
         handler = self.functions[name]["Handler"]
         return Function(self.python, handler, self.task, {**environment(self.task, None), **environ})
@@ -55,7 +55,7 @@ class Unpacked(Struct, frozen=True):
             yield {**self.environ(aws, "APIHandler"), **elsewhere, "AWS_ENDPOINT_URL_LAMBDA": url}
 
 
-def unpacked() -> Unpacked:
+def unpack_package() -> Unpacked:
     """Make the package and lay it out as Lambda does. Raises Failed."""
     target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
     made = package.make(target, package.BUILD / target.architecture)

@@ -101,11 +101,11 @@ class Function:
                 break
             except queue.Empty:
                 if self._process is not None and self._process.poll() is not None:
-                    raise FunctionFailed(f"the process of {self._command[-1]} ended: {self._said()}") from None
+                    raise FunctionFailed(f"the process of {self._command[-1]} ended: {self._read_log()}") from None
                 if time.time() - began > _DEADLINE_S:
                     raise FunctionFailed(f"{self._command[-1]} does not answer") from None
         if not well:
-            raise FunctionFailed(f"{self._command[-1]}: {content.decode()}\n{self._said()}")
+            raise FunctionFailed(f"{self._command[-1]}: {content.decode()}\n{self._read_log()}")
         return json.loads(content), (answered_at - began) * 1000
 
     def _start(self, began: float) -> None:
@@ -115,7 +115,7 @@ class Function:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, cwd=self._task, env=environ, stdout=log, stderr=log)
 
-    def _said(self) -> str:
+    def _read_log(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
 
 

@@ -37,12 +37,12 @@ from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
-from regulars_lab.bench.measuring import parser, timed, write
+from chalicelib.storage import open_storage
+from regulars_lab.bench.measuring import parser, time_call, write
 from regulars_lab.bench.statistics import FIRST, TENANT, fill
 from regulars_lab.rigs.stand_ins import Eyes, SteppedClock
 from tests.support.book.synthetic import visits, write_faces
-from tests.support.storage.meter import metered
+from tests.support.storage.meter import meter_storage
 
 PAGE = 50
 FIRST_PAGES = 10
@@ -74,16 +74,16 @@ def main() -> int:
     options.add_argument("--pages", type=int, default=100, help="most pages of a list (default: %(default)s)")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        costs = measured(Path(folder), arguments.days, arguments.per_day, arguments.pages, faces=arguments.faces)
+        costs = measure_lists(Path(folder), arguments.days, arguments.per_day, arguments.pages, faces=arguments.faces)
     report(costs)
     write({name: asdict(cost) for name, cost in costs.items()}, arguments.json)
     return int(any(cost.grows for cost in costs.values()))
 
 
-def measured(folder: Path, days: int, per_day: int, pages: int, *, faces: int) -> dict[str, Cost]:
+def measure_lists(folder: Path, days: int, per_day: int, pages: int, *, faces: int) -> dict[str, Cost]:
     clock = SteppedClock(FIRST + timedelta(days=days - 1, hours=20))
     settings = Settings(storage=folder)
-    storage, meter = metered(opened(settings, SystemClock()))
+    storage, meter = meter_storage(open_storage(settings, SystemClock()))
     with closing(bootstrap.build(settings, clock=clock, storage=storage, vision=Eyes)) as services:
         fill(storage.items, days, per_day)
         fill_faces(storage.items, days, per_day)
@@ -94,7 +94,7 @@ def measured(folder: Path, days: int, per_day: int, pages: int, *, faces: int) -
             token: str | None = None
             while len(cost.units) < pages:
                 meter.clear()
-                token, ms = timed(lambda walk=walk, token=token: walk(token))
+                token, ms = time_call(lambda walk=walk, token=token: walk(token))
                 cost.units.append(sum(meter.reads.values()))
                 cost.ms.append(round(ms, 2))
                 if token is None:
@@ -147,7 +147,7 @@ def lists(services: Services) -> dict[str, Walk]:
 def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
     """Make a tenant with so many faces in two groups, a hundred of them named."""
     services.tenants.add("people", Profile.CLOUD)
-    tenant = services.tenants.named("people")
+    tenant = services.tenants.get_by_name("people")
     for name, count in (("many", number - number // 10), ("few", number // 10)):
         group = services.groups.create(tenant, name, None, "")
         write_faces(services.ports.storage.items, tenant, group, count, Eyes())

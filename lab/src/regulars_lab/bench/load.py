@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         load = Load(running, shops, arguments.memory_mb, arguments.requests)
         print(f"{len(shops)} shops, steps of {step_s:.1f} s; times in ms from the scheduled start to the answer")
         print(HEADER)
-        rows = printed(load.steps(arguments.first, step_s))
+        rows = print_steps(load.steps(arguments.first, step_s))
     recovered = is_recovered(rows[0], rows[-1])
     print(verdict(rows, recovered=recovered))
     write({"rows": [asdict(row) for row in rows], "recovered": recovered}, arguments.json)
@@ -103,9 +103,9 @@ def shops_served(data: Path, arguments: argparse.Namespace) -> Iterator[tuple[se
         book.provide()
         for number in range(1, arguments.shops + 1):
             own = book.add(f"shop-{number}", Profile.CAMERA, TenantSettings())
-            tenant = services.tenants.named(own.tenant)
+            tenant = services.tenants.get_by_name(own.tenant)
             services.groups.create(tenant, GROUP, 10_000, "made by a benchmark")
-            group = services.groups.named(tenant, GROUP)
+            group = services.groups.get_by_name(tenant, GROUP)
             write_faces(services.ports.storage.items, tenant, group, arguments.faces, vision)
             shops.append(Shop(own, pictures[:half], pictures[half:] or pictures))
     with service.running(data) as running, Connection(running.url) as connection:
@@ -297,20 +297,20 @@ class Load:
                     rate = first * 2**number
                     if number and (rate + 2 * first) * step_s > self._left:
                         break
-                    step = self._offered(threads, f"step {number + 1}", rate, step_s)
+                    step = self._run_step(threads, f"step {number + 1}", rate, step_s)
                     alone = alone or step
                     yield step
                     if step.is_over():
                         break
                 for number in range(RECOVERY_STEPS):
-                    yield (step := self._offered(threads, f"after {number + 1}", first, step_s))
+                    yield (step := self._run_step(threads, f"after {number + 1}", first, step_s))
                     if not self._left or (alone and is_recovered(alone.row(), step.row())):
                         break
         finally:
             self._ended.set()
             watch.join()
 
-    def _offered(self, threads: ThreadPoolExecutor, name: str, rate: float, step_s: float) -> Step:
+    def _run_step(self, threads: ThreadPoolExecutor, name: str, rate: float, step_s: float) -> Step:
         """Start the requests of one step when they are due, and return at the step's end."""
         self._most_mb = self._mb
         step = Step(name, step_s, began_s=time.monotonic())
@@ -357,7 +357,7 @@ class Load:
                 process.kill()
 
 
-def printed(steps: Iterable[Step]) -> list[Row]:
+def print_steps(steps: Iterable[Step]) -> list[Row]:
     """Return the rows of the steps. Each is printed when the last answers to the step are there; none is awaited."""
     rows: list[Row] = []
     waiting: list[Step] = []

@@ -56,7 +56,7 @@ def pack() -> Pack:
     return packs.find(Path(models) if models else None, os.environ.get("REGULARS_PACK"))
 
 
-def timed(call: Callable[[], T], clock: Callable[[], float] = time.perf_counter) -> tuple[T, float]:
+def time_call(call: Callable[[], T], clock: Callable[[], float] = time.perf_counter) -> tuple[T, float]:
     """Call once; return the answer, and how many milliseconds it took by the clock."""
     began = clock()
     answer = call()

@@ -37,10 +37,10 @@ from chalicelib.core.ports import Action, ItemStore, Storage
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars_lab.bench.measuring import numbers, parser, write
 from regulars_lab.rigs.operations import FIGURES
-from regulars_lab.rigs.stand_ins import Eyes, drawn
+from regulars_lab.rigs.stand_ins import Eyes, draw_picture
 from tests.support.storage.prices import INVOKE_MS, SEARCH_MS, SLOWDOWN, WAIT_MS
 
 CAMERA = "door"
@@ -180,9 +180,9 @@ class SlowEyes(Eyes):
     def __init__(self, waits: Waits) -> None:
         self._waits, self._s = waits, json.loads(FIGURES.read_text())["here_ms"]["capture_new"] * SLOWDOWN / 1e3
 
-    def read(self, picture: bytes, rules: Any) -> Any:
+    def read_picture(self, picture: bytes, rules: Any) -> Any:
         self._waits.about(self._s)
-        return super().read(picture, rules)
+        return super().read_picture(picture, rules)
 
 
 def far(storage: Storage, network: Network) -> Storage:
@@ -212,15 +212,15 @@ class Shop:
         random.seed(1)
         self.network = Network(self.waits)
         self._settings = Settings(storage=self.folder)
-        self.storage = opened(self._settings, self.waits)
+        self.storage = open_storage(self._settings, self.waits)
         self.services = self._services(self.storage, Eyes())
         self.services.tenants.add("shop", Profile.CLOUD)
-        self.services.cameras.add(self.services.tenants.named("shop"), CAMERA, CAMERA)
+        self.services.cameras.add(self.services.tenants.get_by_name("shop"), CAMERA, CAMERA)
         self._committing_s = 0.0
 
     def put(self, pictures: Sequence[bytes], age: timedelta = timedelta(0)) -> list[Capture]:
         """Offer and upload these pictures, taken a minute after another."""
-        tenant = self.services.tenants.named("shop")
+        tenant = self.services.tenants.get_by_name("shop")
         offers = [
             Offer(CAMERA, f"{number:064x}", len(data), "image/jpeg", self.waits.now() - age - timedelta(minutes=number))
             for number, data in enumerate(pictures)
@@ -247,7 +247,7 @@ class Shop:
         return {"a_second": round(len(captures) / elapsed_s, 1), "at_once": at_once, **each}
 
     def faces(self) -> int:
-        groups = self.services.groups.all(self.services.tenants.named("shop"))
+        groups = self.services.groups.all(self.services.tenants.get_by_name("shop"))
         return sum(group.count for group in groups)
 
     def close(self) -> None:
@@ -275,7 +275,7 @@ class Shop:
 def new_faces(folder: Path, workers: int, captures: int) -> dict[str, float]:
     shop = Shop(folder, workers)
     try:
-        return shop.resolve(shop.put([drawn(person, 0) for person in range(captures)]))
+        return shop.resolve(shop.put([draw_picture(person, 0) for person in range(captures)]))
     finally:
         shop.close()
 
@@ -284,7 +284,7 @@ def resolved_twice(folder: Path, workers: int, people: int) -> dict[str, int]:
     """Resolve two captures of each of these people, one right after the other. Return what is stored in the end."""
     shop = Shop(folder, workers)
     try:
-        shop.resolve(shop.put([drawn(person, nth) for person in range(people) for nth in range(2)]))
+        shop.resolve(shop.put([draw_picture(person, nth) for person in range(people) for nth in range(2)]))
         return {"faces": shop.faces(), "pictures": len(list(shop.storage.blobs.walk("shop/faces/")))}
     finally:
         shop.close()
@@ -294,9 +294,9 @@ def backlog(folder: Path, workers: int, captures: int) -> dict[str, float]:
     """Resolve captures of known faces that come hours late."""
     shop = Shop(folder, workers)
     try:
-        for capture in shop.put([drawn(person, 0) for person in range(captures)]):
+        for capture in shop.put([draw_picture(person, 0) for person in range(captures)]):
             shop.services.sightings.ingest.capture("shop", CAMERA, capture.id)
-        return shop.resolve(shop.put([drawn(person, 1) for person in range(captures)], age=_LATE))
+        return shop.resolve(shop.put([draw_picture(person, 1) for person in range(captures)], age=_LATE))
     finally:
         shop.close()
 

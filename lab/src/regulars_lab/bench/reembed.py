@@ -62,17 +62,19 @@ def main() -> None:
         for first, then in ((arguments.old, arguments.new), (arguments.new, None)):
             data = Path(folder) / first
             with closing(bootstrap.build(Settings(storage=data, pack=first))) as services:
-                known = _enrolled(services, known, arguments.people)
+                known = _enrol_people(services, known, arguments.people)
             with closing(bootstrap.build(Settings(storage=data, pack=arguments.new))) as services:
-                rows.append({"from": first, "to": then, **_played(services, data, _backlog(known, others), then)})
+                rows.append(
+                    {"from": first, "to": then, **_play_captures(services, data, _backlog(known, others), then)}
+                )
             print(rows[-1], flush=True)
     write(rows, arguments.json)
 
 
-def _enrolled(services: Services, people: Sequence[Sequence[Path]], most: int) -> list[Sequence[Path]]:
+def _enrol_people(services: Services, people: Sequence[Sequence[Path]], most: int) -> list[Sequence[Path]]:
     """Enrol people by their first photos; return those whose photos serve, `most` at most."""
     services.tenants.add(SHOP, Profile.CLOUD, TenantSettings(capture_mb_a_day=None))
-    tenant = services.tenants.named(SHOP)
+    tenant = services.tenants.get_by_name(SHOP)
     services.cameras.add(tenant, CAMERA, CAMERA, CameraSettings())
     done: list[Sequence[Path]] = []
     for photos in people:
@@ -94,9 +96,11 @@ def _backlog(known: Sequence[Sequence[Path]], others: Sequence[Sequence[Path]]) 
     return captures
 
 
-def _played(services: Services, data: Path, captures: Sequence[tuple[int, Path]], pack: str | None) -> dict[str, Any]:
+def _play_captures(
+    services: Services, data: Path, captures: Sequence[tuple[int, Path]], pack: str | None
+) -> dict[str, Any]:
     """Process the captures, the first third before the change begins; return whom the book lost, and how true it is."""
-    tenant, clock = services.tenants.named(SHOP), services.clock
+    tenant, clock = services.tenants.get_by_name(SHOP), services.clock
     began, waiting = clock.now() - timedelta(minutes=len(captures)), []
     for number, (person, file) in enumerate(captures):
         picture = file.read_bytes()
@@ -114,14 +118,14 @@ def _played(services: Services, data: Path, captures: Sequence[tuple[int, Path]]
             change = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         during += change is not None and change.poll() is None
         found = services.sightings.ingest.capture(SHOP, CAMERA, capture_id).sightings
-        height, width, _ = services.ports.vision().read(file.read_bytes(), RULES).shape
+        height, width, _ = services.ports.vision().read_picture(file.read_bytes(), RULES).shape
         seen.append(
             (number, person, sighting_id(capture_id, person_in(found, width, height).number) if found else None)
         )
     said = change.communicate()[0].splitlines() if change else []
-    services.sweep.tenant(services.tenants.named(SHOP), clock.now())
+    services.sweep.tenant(services.tenants.get_by_name(SHOP), clock.now())
     return {
-        "model": services.tenants.named(SHOP).model,
+        "model": services.tenants.get_by_name(SHOP).model,
         "said": said,
         "captures meanwhile": during,
         **_book(services, seen),
@@ -129,7 +133,7 @@ def _played(services: Services, data: Path, captures: Sequence[tuple[int, Path]]
 
 
 def _book(services: Services, seen: Sequence[tuple[int, int, str | None]]) -> dict[str, Any]:
-    tenant = services.tenants.named(SHOP)
+    tenant = services.tenants.get_by_name(SHOP)
     stored = [face_from(item) for item in every(services.storage.items, keys.FACES, SHOP)]
     enrolled = [face for face in stored if face.faceid.startswith(KNOWN)]
     lacking = [face.faceid for face in enrolled if tenant.model not in [one.model for one in face.templates]]

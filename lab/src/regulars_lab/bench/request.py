@@ -40,7 +40,7 @@ from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients import Connection, Reply
 from regulars.serve import service
 from regulars.tenants import credentials
-from regulars_lab.bench.measuring import numbers, pack, parser, processor_s, timed, write
+from regulars_lab.bench.measuring import numbers, pack, parser, processor_s, time_call, write
 from regulars_lab.rigs.stand_ins import SIDE_PX, portraits
 from tests.support.api.over_http import Sunmi, SunmiReply
 from tests.support.book.synthetic import write_faces
@@ -71,13 +71,13 @@ def main() -> None:
 
 def in_process(vision: Vision, picture: bytes) -> None:
     """Run the pipeline alone."""
-    image = vision.read(picture, PICTURES)
+    image = vision.read_picture(picture, PICTURES)
     vision.embed(image, vision.largest(image)[:1])
 
 
 def looked_at(vision: Vision, picture: bytes) -> None:
     """Run the part of the pipeline that an identification needs."""
-    image = vision.read(picture, LOOKED_AT)
+    image = vision.read_picture(picture, LOOKED_AT)
     faces = vision.detect(image)
     vision.embed(image, faces)
     vision.qualities(image, faces)
@@ -85,10 +85,10 @@ def looked_at(vision: Vision, picture: bytes) -> None:
 
 def thumbnail_ms(vision: Vision, picture: bytes) -> float:
     """Median milliseconds of a thumbnail of a kept face."""
-    image = vision.read(picture, PICTURES)
+    image = vision.read_picture(picture, PICTURES)
     with Image.open(io.BytesIO(vision.crop(image, vision.detect(image)[0]).data)) as kept:
         kept.load()
-        return round(float(np.median([timed(lambda: crop.thumbnail(kept))[1] for _ in range(50)])), 2)
+        return round(float(np.median([time_call(lambda: crop.thumbnail(kept))[1] for _ in range(50)])), 2)
 
 
 def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) -> dict[str, Any]:
@@ -97,23 +97,23 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
         data = Path(folder)
         with closing(bootstrap.build(Settings(storage=data), vision=lambda: vision)) as services:
             credentials.CredentialsFile(data, services.tenants).provide()
-            tenant = services.tenants.named("shop")
+            tenant = services.tenants.get_by_name("shop")
             services.groups.create(tenant, GROUP, 10_000, "made by a benchmark")
-            group = services.groups.named(tenant, GROUP)
+            group = services.groups.get_by_name(tenant, GROUP)
             write_faces(services.ports.storage.items, tenant, group, gallery_size - 1, vision)
         with service.running(data) as running, Connection(running.url) as connection:
-            sunmi = Sunmi(connection, credentials.read(data)["shop"])
+            sunmi = Sunmi(connection, credentials.read_credentials(data)["shop"])
             added = sunmi.add_face(GROUP, "portrait", picture)
             require(added.code == DONE, added)
-            keys = credentials.read(data)["shop"]
+            keys = credentials.read_credentials(data)["shop"]
             searches, alone_ms = [], []
             identified, looked_ms, by_image = [], [], []
             for _ in range(WARM_UP + repeat):  # by turns, so that both meet the same moods of the machine
                 searches.append(search(sunmi, picture))
-                alone_ms.append(timed(lambda: in_process(vision, picture))[1])
+                alone_ms.append(time_call(lambda: in_process(vision, picture))[1])
                 identified.append(identify(connection, keys.api_key, picture))
                 by_image.append(search_by_image(connection, running.url, keys, picture))
-                looked_ms.append(timed(lambda: looked_at(vision, picture))[1])
+                looked_ms.append(time_call(lambda: looked_at(vision, picture))[1])
             searches, alone_ms = searches[WARM_UP:], alone_ms[WARM_UP:]
             identified, looked_ms, by_image = identified[WARM_UP:], looked_ms[WARM_UP:], by_image[WARM_UP:]
             wide, numbered, others = full_hd(picture), itertools.count(WARM_UP + repeat), itertools.cycle(portraits())

@@ -15,7 +15,7 @@ hardly changes.
 
 from __future__ import annotations
 
-from regulars_lab.bench.measuring import numbers, one_thread, parser, timed, write
+from regulars_lab.bench.measuring import numbers, one_thread, parser, time_call, write
 
 one_thread()  # before numpy comes in: its BLAS reads the environment once
 
@@ -95,16 +95,16 @@ def main() -> None:
         for kind in arguments.vectors.split(","):
             chosen = [peer for peer in peers() if peer.name.startswith(arguments.peers.replace("all", ""))]
             with tempfile.TemporaryDirectory() as folder:
-                results.append(measured(Path(folder), rows, kind, [Regulars(), *chosen]))
+                results.append(measure_engines(Path(folder), rows, kind, [Regulars(), *chosen]))
             report(results[-1])
-    cold = [cold_search.measured(rows) for rows in numbers(arguments.cold)]
+    cold = [cold_search.measure_cold_search(rows) for rows in numbers(arguments.cold)]
     for start in cold:
         cold_search.report(start)
     figures = {"kernel": _KERNEL, "dimensions": DIMENSIONS, "results": results, "cold": cold}
     write(figures, arguments.json)
 
 
-def measured(folder: Path, rows: int, kind: str, engines: list[Engine | Regulars]) -> Figures:
+def measure_engines(folder: Path, rows: int, kind: str, engines: list[Engine | Regulars]) -> Figures:
     maker = Maker(kind, seed=rows)
     vectors = maker.vectors(rows).astype(np.float16).astype(np.float32)
     half = min(PROBES // 2, rows)
@@ -116,15 +116,18 @@ def measured(folder: Path, rows: int, kind: str, engines: list[Engine | Regulars
         engine.build(folder, vectors)
     del vectors
     for engine in engines:
-        figures[engine.name] = {"load_ms": timed(partial(engine.load, folder))[1]}
-        found = [named(engine, probe, LIMIT, names) for probe in probes[: 10 if engine.name == "sqlite-vec" else None]]
+        figures[engine.name] = {"load_ms": time_call(partial(engine.load, folder))[1]}
+        found = [
+            search_faceids(engine, probe, LIMIT, names)
+            for probe in probes[: 10 if engine.name == "sqlite-vec" else None]
+        ]
         right = sum(len(set(mine) & set(best)) for mine, best in zip(found, truth, strict=False))
         figures[engine.name] |= {"recall": right / LIMIT / len(found), "bytes_per_face": engine.bytes_per_face()}
         if isinstance(engine, Regulars):
             figures[engine.name]["same_order"] = found == truth
     read_ms = reading_ms(rows)
-    top = turns(engines, probes, lambda engine, probe: named(engine, probe, LIMIT, names))
-    best = turns(engines, probes, lambda engine, probe: identified(engine, probe, names))
+    top = turns(engines, probes, lambda engine, probe: search_faceids(engine, probe, LIMIT, names))
+    best = turns(engines, probes, lambda engine, probe: identify_probe(engine, probe, names))
     for engine in engines:
         searches, identified_ms = np.concatenate(top[engine.name]), np.concatenate(best[engine.name])
         least, identify_least = _least(top[engine.name]), _least(best[engine.name])
@@ -146,15 +149,15 @@ def _least(times: list[list[float]]) -> float:
     return float(np.median([min(of_probe) for of_probe in times if of_probe]))
 
 
-def named(engine: Engine | Regulars, probe: NDArray[np.float32], limit: int, names: list[str]) -> list[str]:
+def search_faceids(engine: Engine | Regulars, probe: NDArray[np.float32], limit: int, names: list[str]) -> list[str]:
     """Search for faceids, which callers need. A peer gives numbers, so its caller looks the names up."""
     if isinstance(engine, Regulars):
         return engine.search(probe, limit)
     return [names[row] for row in engine.search(probe, limit)]
 
 
-def identified(engine: Engine | Regulars, probe: NDArray[np.float32], names: list[str]) -> list[str]:
-    return engine.identify(probe) if isinstance(engine, Regulars) else named(engine, probe, 1, names)
+def identify_probe(engine: Engine | Regulars, probe: NDArray[np.float32], names: list[str]) -> list[str]:
+    return engine.identify(probe) if isinstance(engine, Regulars) else search_faceids(engine, probe, 1, names)
 
 
 def turns(
@@ -168,7 +171,7 @@ def turns(
         for engine in engines:
             until = time.perf_counter() + BUDGET_S
             for number, probe in enumerate(probes):
-                times[engine.name][number].append(timed(partial(search, engine, probe))[1])
+                times[engine.name][number].append(time_call(partial(search, engine, probe))[1])
                 if time.perf_counter() > until and number:
                     break
     return times
@@ -189,7 +192,7 @@ def brute_force(vectors: NDArray[np.float32], probes: NDArray[np.float32]) -> li
 def reading_ms(rows: int) -> float:
     """Milliseconds to read the gallery as int8, once, from memory."""
     words = np.ones(rows * DIMENSIONS // 8, dtype=np.uint64)
-    return float(np.median([timed(lambda: np.bitwise_or.reduce(words))[1] for _ in range(9)]))
+    return float(np.median([time_call(lambda: np.bitwise_or.reduce(words))[1] for _ in range(9)]))
 
 
 def report(result: Figures) -> None:

@@ -53,13 +53,13 @@ def main() -> None:
     parser.add_argument("--builds", type=int, default=80)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, closing(SqliteItemStore(Path(place, "db"), keys.TABLES)) as items:
-        written = measured(items, Counting(Path(place, "blobs")), arguments.faces, arguments.builds)
+        written = measure_snapshots(items, Counting(Path(place, "blobs")), arguments.faces, arguments.builds)
     for kind, sizes in written.items():
         print(f"{kind}: {len(sizes)}, {max(sizes) / 1e6:.1f} MB at most")
     print(f"{sum(map(sum, written.values())) / arguments.builds / 1e6:.1f} MB for {TAIL_LENGTH} changes")
 
 
-def measured(items: ItemStore, blobs: Counting, faces: int, builds: int) -> dict[str, list[int]]:
+def measure_snapshots(items: ItemStore, blobs: Counting, faces: int, builds: int) -> dict[str, list[int]]:
     """Write so many snapshots after one that is new; return their sizes by kind."""
     random, clock = np.random.default_rng(1), SteppedClock(datetime(2026, 11, 26, tzinfo=UTC))
     write_snapshot(items, blobs, TENANT, segment(_unit(random, faces), model=MODEL, seq=0))

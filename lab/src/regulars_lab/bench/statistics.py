@@ -27,16 +27,16 @@ from chalicelib.core.local_time import Granularity, Span
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
 from chalicelib.core.ports import ItemStore, Storage
-from chalicelib.core.records.observations import days_of, recorded
+from chalicelib.core.records.observations import days_of, observation_actions
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.statistics import Question, Statistics
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
-from regulars_lab.bench.measuring import parser, timed, write
+from chalicelib.storage import open_storage
+from regulars_lab.bench.measuring import parser, time_call, write
 from regulars_lab.rigs.stand_ins import SteppedClock
 from tests.support.book.book_with import book_of
 from tests.support.book.synthetic import visits
-from tests.support.storage.meter import Meter, metered
+from tests.support.storage.meter import Meter, meter_storage
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST = datetime(2025, 1, 1, tzinfo=ZONE)
@@ -57,21 +57,21 @@ def main() -> None:
     options.add_argument("--data", type=Path, help="folder to fill and keep, or to use again if it is filled")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() if arguments.data is None else nullcontext(arguments.data) as folder:
-        figures = measured(Path(folder), arguments.days, arguments.per_day)
+        figures = measure_statistics(Path(folder), arguments.days, arguments.per_day)
     report(figures)
     write(figures, arguments.json)
 
 
-def measured(folder: Path, days: int, per_day: int) -> dict[str, Any]:
-    storage = opened(Settings(storage=folder), SystemClock())
+def measure_statistics(folder: Path, days: int, per_day: int) -> dict[str, Any]:
+    storage = open_storage(Settings(storage=folder), SystemClock())
     with closing(storage):
         figures: dict[str, Any] = {"days": days, "per_day": per_day, "observations": days * per_day}
         if not storage.items.query(keys.SUMMARIES, keys.calendar(TENANT.name)).items:
-            figures["fill_s"] = timed(lambda: fill(storage.items, days, per_day))[1] / 1e3
+            figures["fill_s"] = time_call(lambda: fill(storage.items, days, per_day))[1] / 1e3
         sealing = _statistics(storage, FIRST + timedelta(days=days + 1, hours=1)).sealing
-        sealed, seal_ms = timed(lambda: sealing.tenant(TENANT))
+        sealed, seal_ms = time_call(lambda: sealing.tenant(TENANT))
         figures |= {"seal_s": seal_ms / 1e3, "days_sealed": len(sealed)}
-        figures["sweep_of_sealed_s"] = timed(lambda: sealing.tenant(TENANT))[1] / 1e3
+        figures["sweep_of_sealed_s"] = time_call(lambda: sealing.tenant(TENANT))[1] / 1e3
         spans = {"1 month": min(31, days), f"{days} days": days}
         return figures | {"spans": {name: of_span(storage, length) for name, length in spans.items()}}
 
@@ -86,14 +86,14 @@ def fill(items: ItemStore, days: int, per_day: int) -> None:
         begin = FIRST + timedelta(days=day)
         seen = list(visits(begin, per_day, random, first_id=day * per_day))
         months = calendar.months(TENANT.name, days_of(seen))
-        write_in_parts(items, recorded(TENANT.name, seen, (), months, begin + timedelta(days=1)))
+        write_in_parts(items, observation_actions(TENANT.name, seen, (), months, begin + timedelta(days=1)))
 
 
 def of_span(storage: Storage, days: int) -> dict[str, Any]:
     """Figures of every kind of question about the first `days` days."""
     end = FIRST + timedelta(days=days)
     start, last = int(FIRST.timestamp()), int(end.timestamp()) - 1
-    on_meter, meter = metered(storage)
+    on_meter, meter = meter_storage(storage)
     statistics = _statistics(on_meter, LONG_AFTER)
     observations = statistics.observations
     face = f"{1_000_000_000_000_000_000 + REGULAR}"
@@ -148,7 +148,7 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
 def recount(items: ItemStore, start: int, end: int) -> dict[str, int]:
     """By month, from the raw observations alone."""
     span = Span.of_seconds(start, end)
-    observed = Calendar(items).read(TENANT.name, span.utc_days)
+    observed = Calendar(items).read_days(TENANT.name, span.utc_days)
     amounts: Counter[str] = Counter()
     for day in observed.within(span.utc_days):
         for item in observed_on(items, TENANT.name, day, span.first_ms, span.last_ms):
@@ -159,7 +159,7 @@ def recount(items: ItemStore, start: int, end: int) -> dict[str, int]:
 
 def answer_of(ask: Callable[[], Any], meter: Meter) -> dict[str, Any]:
     meter.clear()
-    answer, elapsed_ms = timed(ask)
+    answer, elapsed_ms = time_call(ask)
     units, objects = sum(meter.reads.values()), meter.calls["s3 get"]
     return {"s": round(elapsed_ms / 1e3, 4), "read_units": units, "objects": objects, "answer": answer}
 

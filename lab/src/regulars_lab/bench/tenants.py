@@ -10,7 +10,7 @@ what the process took in all. A few snapshots stand for those of all tenants, an
 
 from __future__ import annotations
 
-from regulars_lab.bench.measuring import memory_bytes, one_thread, parser, timed, write
+from regulars_lab.bench.measuring import memory_bytes, one_thread, parser, time_call, write
 
 one_thread()
 
@@ -34,7 +34,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import OperatingPoint, SearchRequest
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import Put
-from chalicelib.core.telemetry import collected
+from chalicelib.core.telemetry import collect_stages
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.snapshots.segment import encode
 from chalicelib.settings import Settings
@@ -58,7 +58,7 @@ def main() -> None:
     options.add_argument("--in", dest="folder", type=Path, help="search there (what a run starts, as a new process)")
     arguments = options.parse_args()
     if arguments.folder:
-        print(json.dumps(searched(arguments.folder, arguments)))
+        print(json.dumps(measure_searches(arguments.folder, arguments)))
         return
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), arguments.tenants, arguments.faces)
@@ -88,7 +88,7 @@ def prepare(folder: Path, tenants: int, faces: int) -> None:
             items.transact([Put(keys.DIRECTORY, item) for item in (pointer, directory)])
 
 
-def searched(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure_searches(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Search in a process that has loaded what the search function loads. Sizes are in MiB."""
     import app  # noqa: F401
     from chalicelib.adapters.aws.clients import aws_client
@@ -105,9 +105,9 @@ def searched(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     for _ in range(arguments.searches):
         tenant, person = draw.randrange(arguments.tenants), draw.randrange(PROBES)
         request = SearchRequest(MODEL, probes[tenant % SNAPSHOTS, person][None], operating_point=decides)
-        with collected() as spent:
+        with collect_stages() as spent:
             try:
-                answer, ms = timed(partial(galleries.search, f"shop-{tenant}", request))
+                answer, ms = time_call(partial(galleries.search, f"shop-{tenant}", request))
                 found += bool(answer.candidates[0]) and answer.candidates[0][0].faceid == f"face-{person:07d}"
                 (loaded_ms if "load" in spent else held_ms).append(ms)
             except RegularsError:

@@ -35,12 +35,12 @@ import numpy as np
 from chalicelib.vision.machine import cores
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients import Connection
-from regulars.demo.album import jpeg, opened
+from regulars.demo.album import jpeg, open_picture
 from regulars.demo.run import find_pictures
 from regulars.serve import service
 from regulars.tenants import credentials
-from regulars_lab.bench.ingest import seen
-from regulars_lab.bench.measuring import free_port, memory_bytes, pack, parser, processor_s, timed, write
+from regulars_lab.bench.ingest import examine_picture
+from regulars_lab.bench.measuring import free_port, memory_bytes, pack, parser, processor_s, time_call, write
 from regulars_lab.v1 import STORED, V1, Picture
 from regulars_lab.week.scenes import WIDTH, Scenes
 from regulars_lab.week.timeline import GAP, Capture
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--photos", type=Path, help="people's photos, in place of those at hand")
     options.add_argument("--width", type=int, default=WIDTH, help="of the pictures, in pixels (default: %(default)s)")
     arguments = options.parse_args(argv)
-    scenes = drawn(arguments.photos, arguments.captures, arguments.width)
+    scenes = draw_scenes(arguments.photos, arguments.captures, arguments.width)
     with tempfile.TemporaryDirectory() as folder, Hook() as hook:
         metrics = f"http://127.0.0.1:{free_port()}/metrics"
         os.environ |= {"REGULARS_METRICS_PORT": str(urlsplit(metrics).port), "REGULARS_HOOK_NETWORKS": "127.0.0.0/8"}
@@ -82,20 +82,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     write(figures, arguments.json)
 
 
-def drawn(photos: Path | None, most: int, width: int) -> list[bytes]:
+def draw_scenes(photos: Path | None, most: int, width: int) -> list[bytes]:
     """Draw two scenes of each person, `most` or one more, as a camera over a door takes them."""
     people = find_pictures(photos).people[: -(-most // 2)]
     scenes, noon = Scenes(people), datetime(2026, 11, 2, 12, tzinfo=UTC)
     drawn = [scenes.jpeg(Capture(noon, camera, (one.name,))) for one in people for camera in ("door", "till")]
-    return drawn if width == WIDTH else [jpeg(opened(scene), side_px=width) for scene in drawn]
+    return drawn if width == WIDTH else [jpeg(open_picture(scene), side_px=width) for scene in drawn]
 
 
 def bare(scenes: Sequence[bytes]) -> float:
     """Return the milliseconds of processors that the models take for a picture, on all cores at once as in the box."""
     vision = FacePipeline(pack())
-    seen(vision, scenes[0])
+    examine_picture(vision, scenes[0])
     with ThreadPoolExecutor(cores()) as pool:
-        return timed(lambda: list(pool.map(partial(seen, vision), scenes)), time.process_time)[1] / len(scenes)
+        return time_call(lambda: list(pool.map(partial(examine_picture, vision), scenes)), time.process_time)[1] / len(
+            scenes
+        )
 
 
 class Hook(ThreadingHTTPServer):
@@ -132,7 +134,7 @@ class Run:
 
     def __init__(self, box: service.Service, metrics: str, hook: Hook, cameras: int) -> None:
         self._box, self._metrics, self._hook = box, metrics, hook
-        self._api_key = credentials.read(box.data)[TENANT].api_key
+        self._api_key = credentials.read_credentials(box.data)[TENANT].api_key
         self._cameras = [f"camera-{number:03d}" for number in range(cameras)]
         self._put: dict[str, float] = {}
         self._resolved = 0
@@ -151,7 +153,7 @@ class Run:
         pictures, taking = self._pictures(scenes, captures), threading.Lock()
         with ThreadPoolExecutor(len(self._cameras)) as pool:
             sent = [pool.submit(self._send, pictures, taking, rate) for _ in self._cameras]
-            resident = self._watched(captures)
+            resident = self._watch_memory(captures)
             for one in sent:
                 one.result()
         seconds, cpu_s = time.monotonic() - began_s, processor_s(pid) - cpu_s
@@ -211,7 +213,7 @@ class Run:
             while v1.call("GET", f"/v1/hooks/{self._hook_id}/deliveries?state=pending")["deliveries"]:
                 time.sleep(LOOK_S)
 
-    def _watched(self, captures: int) -> list[int]:
+    def _watch_memory(self, captures: int) -> list[int]:
         """Return, when all captures are resolved, the resident megabytes at each thousand."""
         resident: list[int] = []
         changed_s = time.monotonic()

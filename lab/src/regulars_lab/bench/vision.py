@@ -31,14 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.vision.detect.align import aligned
+from chalicelib.vision.detect.align import align_face
 from chalicelib.vision.detect.detect import YuNet, suppress
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import planes_of
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.bench.detection import PHOTOS, RULES, portraits_of
-from regulars_lab.bench.measuring import SHARED, memory_bytes, pack, parser, timed, write
+from regulars_lab.bench.measuring import SHARED, memory_bytes, pack, parser, time_call, write
 from tests.support.pictures.crowds import Portrait, crowd, head_of
 
 BESIDE = SHARED / "models" / "face-pack-1"
@@ -67,7 +67,7 @@ def main() -> None:
     pictures = {"portrait 720x720": sorted((arguments.photos / "people").glob("london_*"))[0].read_bytes()}
     pictures |= {f"1920x1080, {count:2} faces": _jpeg_of_crowd(house, heads[:count], SIZE) for count in CROWDS}
     figures: dict[str, dict[str, float]] = {
-        name: measured(vision, models, peers(), data, arguments.repeat) for name, data in pictures.items()
+        name: measure_stages(vision, models, peers(), data, arguments.repeat) for name, data in pictures.items()
     }
     figures["4096x4096, 20 faces"] = memory(_jpeg_of_crowd(house, heads[:20], (LARGE_PX, LARGE_PX)))
     figures["loading, by role"] = loading(models)
@@ -120,30 +120,32 @@ def _face_recognition() -> Peer | None:
     return look
 
 
-def measured(
+def measure_stages(
     vision: FacePipeline, pack: Pack, others: Mapping[str, Peer], data: bytes, repeat: int
 ) -> dict[str, float]:
     """Medians of the stages and of the peers, and their ratios."""
     network, aligns = YuNet(Sessions(pack), pack.manifest.detector), pack.manifest.embedding.networks[0]
 
-    def looked(turn: int) -> dict[str, float]:
+    def time_stages(turn: int) -> dict[str, float]:
         run: dict[str, float] = {}
-        image = noted(run, "decode", lambda: vision.read(data, RULES))
-        found = noted(run, "detect", lambda: vision.detect(image))
-        noted(run, "network", lambda: suppress(network.rows([planes_of(image)], OPENCV_SCORE)[0], NMS_IOU))
-        noted(run, "align", lambda: [aligned(image, one.landmarks, aligns.points, aligns.size_px) for one in found])
-        noted(run, "quality", lambda: vision.qualities(image, found))  # which keeps the aligned crops
-        noted(run, "embed", lambda: vision.embed(image, found))
-        noted(run, "attributes", lambda: vision.describe(image, found))
-        noted(run, "crop", lambda: vision.crop(image, found[0]))
-        noted(run, "all stages", lambda: product(vision, data))
+        image = note_time(run, "decode", lambda: vision.read_picture(data, RULES))
+        found = note_time(run, "detect", lambda: vision.detect(image))
+        note_time(run, "network", lambda: suppress(network.rows([planes_of(image)], OPENCV_SCORE)[0], NMS_IOU))
+        note_time(
+            run, "align", lambda: [align_face(image, one.landmarks, aligns.points, aligns.size_px) for one in found]
+        )
+        note_time(run, "quality", lambda: vision.qualities(image, found))  # which keeps the aligned crops
+        note_time(run, "embed", lambda: vision.embed(image, found))
+        note_time(run, "attributes", lambda: vision.describe(image, found))
+        note_time(run, "crop", lambda: vision.crop(image, found[0]))
+        note_time(run, "all stages", lambda: product(vision, data))
         run["faces"] = len(found)
         for name, peer in others.items():
             if name == "opencv" or turn < WARM_UP + max(3, repeat // 5):  # the slow one less often
-                run[f"{name} faces"] = noted(run, name, partial(peer, image))
+                run[f"{name} faces"] = note_time(run, name, partial(peer, image))
         return run
 
-    runs = [looked(turn) for turn in range(WARM_UP + repeat)]
+    runs = [time_stages(turn) for turn in range(WARM_UP + repeat)]
     figures = {
         name: (min if name.endswith(WALL) else median)(run[name] for run in runs[WARM_UP:] if name in run)
         for name in runs[WARM_UP]
@@ -154,7 +156,7 @@ def measured(
 
 def product(vision: FacePipeline, data: bytes) -> None:
     """Do what the service does with a picture: enrol one face, or several as a capture of which one face is new."""
-    image = vision.read(data, RULES)
+    image = vision.read_picture(data, RULES)
     faces = vision.detect(image)
     vision.qualities(image, faces[:1])  # a poor face is refused before another network runs
     vision.examine(image, faces, beside=[] if len(faces) == 1 else None)
@@ -162,10 +164,10 @@ def product(vision: FacePipeline, data: bytes) -> None:
         vision.crop(image, faces[0])
 
 
-def noted(run: dict[str, float], name: str, call: Callable[[], T]) -> T:
+def note_time(run: dict[str, float], name: str, call: Callable[[], T]) -> T:
     """Note the milliseconds of all threads of this process, and those by the clock."""
     began = time.process_time()
-    answer, run[name + WALL] = timed(call)
+    answer, run[name + WALL] = time_call(call)
     run[name] = 1e3 * (time.process_time() - began)
     return answer
 
@@ -191,11 +193,11 @@ def memory(data: bytes) -> dict[str, float]:
 def _peaks(data: bytes) -> dict[str, float]:
     vision = FacePipeline(pack())
     figures = {"peak MiB before": _peak_mib()}
-    image = noted(figures, "decode", lambda: vision.read(data, RULES))
+    image = note_time(figures, "decode", lambda: vision.read_picture(data, RULES))
     figures["peak MiB decoded"] = _peak_mib()
     vision.detect(image)
     figures["peak MiB detected"] = _peak_mib()
-    faces = noted(figures, "detect", lambda: vision.detect(image))  # its models are loaded
+    faces = note_time(figures, "detect", lambda: vision.detect(image))  # its models are loaded
     vision.examine(image, faces)
     return {**figures, "peak MiB described": _peak_mib(), "faces": len(faces)}
 
@@ -213,7 +215,7 @@ def loading(pack: Pack) -> dict[str, float]:
     roles |= {f"{name}: {file}": file for name, file in files}
     figures = {}
     for name, file in roles.items():
-        _, figures[name] = timed(partial(Sessions(pack).load, file))
+        _, figures[name] = time_call(partial(Sessions(pack).load, file))
     return figures
 
 

@@ -151,7 +151,7 @@ class Player:
 
         def look_at(number: int) -> None:
             with tempfile.TemporaryDirectory() as folder:
-                self._played(Path(folder), [number])
+                self._play_pictures(Path(folder), [number])
             advance()
 
         with ThreadPoolExecutor(cores()) as pool:
@@ -164,9 +164,9 @@ class Player:
         """
         order = random.Random(seed).sample(range(len(self.files)), len(self.files))
         with tempfile.TemporaryDirectory() as folder:
-            return self._played(Path(folder), order, scene, advance, learns=learns)
+            return self._play_pictures(Path(folder), order, scene, advance, learns=learns)
 
-    def _played(
+    def _play_pictures(
         self,
         folder: Path,
         order: Sequence[int],
@@ -179,13 +179,13 @@ class Player:
         settings = Settings(storage=folder, fpir_target=self._fpir_target)
         with closing(bootstrap.build(settings, clock=clock, vision=lambda: self._vision)) as services:
             services.tenants.add(_TENANT, Profile.CLOUD, TenantSettings(capture_mb_a_day=None, learns=learns))
-            tenant = services.tenants.named(_TENANT)
+            tenant = services.tenants.get_by_name(_TENANT)
             services.cameras.add(tenant, _CAMERA, _CAMERA, CameraSettings())
             main: dict[int, str | None] = {}
             for count, number in enumerate(order, 1):
                 taken = BEGINS + count * scene.apart
                 clock.at = BEGINS + (count if scene.chores_every else len(order)) * scene.apart
-                main[number] = self._seen(services, tenant, number, taken)
+                main[number] = self._resolve_picture(services, tenant, number, taken)
                 if scene.chores_every and count % scene.chores_every == 0:
                     services.sweep.tenant(tenant, clock.at)
                 advance()
@@ -193,7 +193,7 @@ class Player:
             faces = _faces(services, tenant)
         return [Sighting(one, self._persons[one], faces.get(id_ or "")) for one, id_ in main.items()]
 
-    def _seen(self, services: Services, tenant: Tenant, number: int, taken: datetime) -> str | None:
+    def _resolve_picture(self, services: Services, tenant: Tenant, number: int, taken: datetime) -> str | None:
         """Upload the picture and have it resolved; return the id of the main face's sighting, None if there is none."""
         picture = self.files[number].read_bytes()
         kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"

@@ -61,7 +61,7 @@ def evaluate_book(
     console = console or Console()
     vision = RememberedVision(FacePipeline(pack))
     players = [Player(folder.files, folder.person_of, vision, fpir_target) for folder in folders]
-    played = _played(players, orders, scenes, console)
+    played = _play_scenes(players, orders, scenes, console)
     found = {kind: [trueness(sightings) for sightings in of_orders] for kind, of_orders in played.items()}
     about = ", ".join(
         f"{readable(str(one.folder))}: {len(one.files)} pictures of {len(one.persons)} persons" for one in folders
@@ -90,7 +90,7 @@ def evaluate_book(
     return found
 
 
-def _played(
+def _play_scenes(
     players: Sequence[Player], orders: int, scenes: Sequence[str], console: Console
 ) -> dict[Kind, list[list[Sighting]]]:
     """Look at all pictures, then play them in each order, scene by scene, and show how far it is."""
@@ -156,8 +156,8 @@ def html(
         "Regulars: how true the book is",
         f"<h1>How true the book is</h1>\n<p>{escape(about)}</p>\n<table><tr>{head}</tr>{rows}</table>\n"
         f"<p>The cases below are of the first order with learning.</p>\n"
-        f"<h2>People in several faces: {len(split)}</h2>\n{_shown(folder, split)}\n"
-        f"<h2>Faces of several people: {len(mixed)}</h2>\n{_shown(folder, mixed)}",
+        f"<h2>People in several faces: {len(split)}</h2>\n{_render_cases(folder, split)}\n"
+        f"<h2>Faces of several people: {len(mixed)}</h2>\n{_render_cases(folder, mixed)}",
     )
 
 
@@ -172,7 +172,7 @@ def _cases(sightings: Sequence[Sighting], *, by_person: bool) -> list[list[list[
     return sorted(wrong, key=lambda parts: -sum(map(len, parts)))
 
 
-def _shown(folder: LabelledFolder, cases: Sequence[Sequence[Sequence[Sighting]]]) -> str:
+def _render_cases(folder: LabelledFolder, cases: Sequence[Sequence[Sequence[Sighting]]]) -> str:
     return "\n".join(
         "<p>" + " <b>|</b> ".join("".join(_picture(folder, one) for one in part) for part in parts) + "</p>"
         for parts in cases[:WORST]

@@ -71,12 +71,14 @@ def calibrate(
     population is made anew. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
-    folder = labelled.read(images)
+    folder = labelled.read_folder(images)
     pack = run.pack_in(models, pack_name)
     faces = faces_of(folder, run.seen_in(folder, pack, out, console))
-    made = None if population is None else _made(labelled.read(population), pack, out, console)
+    made = None if population is None else _make_population(labelled.read_folder(population), pack, out, console)
     with console.status("comparing"):
-        entry, left_out = measured(faces, folder.persons, pack.manifest.population().rows if made is None else made)
+        entry, left_out = measure_model(
+            faces, folder.persons, pack.manifest.population().rows if made is None else made
+        )
     for one, other, score in left_out.pairs:
         console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
     to.mkdir(parents=True, exist_ok=True)
@@ -95,12 +97,12 @@ def calibrate(
         threshold = decides.point.threshold(size)
         console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {threshold:.4f}")
     labels = {} if groups is None else labelled.read_groups(groups, folder)
-    console.print(table.shown([table.kinds(kinds_of(faces, labels, decides))]))
+    console.print(table.render_sections([table.kinds(kinds_of(faces, labels, decides))]))
     console.print(f"the curve is in {readable(str(file.resolve()))}", markup=False, soft_wrap=True)
     return 0
 
 
-def _made(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> NDArray[np.float32]:
+def _make_population(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> NDArray[np.float32]:
     """Make a population of a folder's people. Raises NoPictures if they are too few."""
     rows, _ = one_each(faces_of(folder, run.seen_in(folder, pack, out, console)), folder.persons)
     if len(rows) < FEWEST_PERSONS:
@@ -122,7 +124,7 @@ def population_of(people: NDArray[np.float32]) -> NDArray[np.float32]:
 def _partition(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
     """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over."""
 
-    def tried() -> list[NDArray[np.intp]]:
+    def draw_groups() -> list[NDArray[np.intp]]:
         free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
         for person in random.permutation(len(scores)).tolist():
             if free[person] and free.sum() >= MIXED:
@@ -135,10 +137,12 @@ def _partition(scores: NDArray[np.float32], random: np.random.Generator) -> list
     def nearness(groups: list[NDArray[np.intp]]) -> float:
         return float(sum(scores[group[0], group[1:]].sum() for group in groups))
 
-    return max((tried() for _ in range(_TRIES)), key=nearness)
+    return max((draw_groups() for _ in range(_TRIES)), key=nearness)
 
 
-def measured(faces: Faces, persons: Sequence[str], population: NDArray[np.float32]) -> tuple[dict[str, Any], Suspects]:
+def measure_model(
+    faces: Faces, persons: Sequence[str], population: NDArray[np.float32]
+) -> tuple[dict[str, Any], Suspects]:
     """Compute a model's entry of calibration.json, and the pairs that it leaves out as likely label errors.
 
     Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.

@@ -75,7 +75,9 @@ def _evaluate_book(
     from regulars_lab.evaluate import book_run, labelled, run
 
     found = run.pack_in(settings.models, pack or settings.pack)
-    book_run.evaluate_book([labelled.read(book)], found, settings.fpir_target, orders=orders, out=out, json_file=json)
+    book_run.evaluate_book(
+        [labelled.read_folder(book)], found, settings.fpir_target, orders=orders, out=out, json_file=json
+    )
     return 0
 
 

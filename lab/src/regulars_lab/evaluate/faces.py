@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Box, PictureRules
 from chalicelib.core.ports import Vision
-from chalicelib.core.telemetry import collected
+from chalicelib.core.telemetry import collect_stages
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
@@ -55,9 +55,9 @@ def person_in(faces: Sequence[_Face], width_px: int, height_px: int) -> _Face:
 
 
 def look(vision: Vision, picture: bytes) -> PictureResult:
-    with collected() as stages:
+    with collect_stages() as stages:
         try:
-            image = vision.read(picture, ANY_PICTURE)
+            image = vision.read_picture(picture, ANY_PICTURE)
         except Unusable as error:
             return PictureResult(str(error), 0, 0.0, {}, None)
         found = vision.detect(image)
@@ -115,7 +115,7 @@ def see_all(
         times = Counter(digests)
         unwritten: list[tuple[str, PictureResult]] = []
         try:
-            for digest, found in _looked(pack, missing, workers or cores()):
+            for digest, found in _look_at_files(pack, missing, workers or cores()):
                 seen[digest] = found
                 unwritten.append((digest, found))
                 advance(times[digest])
@@ -127,7 +127,7 @@ def see_all(
         return [seen[digest] for digest in digests]
 
 
-def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
+def _look_at_files(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
     """Look at the missing files in parallel; yield digests and results as they come.
 
     Processes rather than threads: Python's own code takes half of a small picture's time, and holds the lock.

@@ -99,7 +99,7 @@ def _identification(found: Searches) -> dict[str, Any]:
     }
 
 
-def measured(
+def measure_figures(
     labelled: LabelledFolder,
     seen: Sequence[PictureResult],
     decides: Rule,

@@ -49,7 +49,7 @@ class Kind(Struct, frozen=True):
 def kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
     """Measure each kind, the highest rate first. `rows`: a picture of each person; `labels`: by column, of each row."""
     found = [
-        _measured(column, value, rows[np.array(members)], decides)
+        _measure_kind(column, value, rows[np.array(members)], decides)
         for column, values in {**labels, "cluster": clusters(rows)}.items()
         for value, members in _by_value(values)
         if len(members) >= FEWEST
@@ -74,7 +74,7 @@ def clusters(rows: NDArray[np.float32]) -> list[str]:
     return [str(number + 1) for number in numbers.tolist()]
 
 
-def _measured(column: str, value: str, rows: NDArray[np.float32], decides: Rule) -> Kind:
+def _measure_kind(column: str, value: str, rows: NDArray[np.float32], decides: Rule) -> Kind:
     size = min(ONE_KIND, len(rows) // 2)
     searches = list(_searches(rows, size, decides))
     people, matched = (np.concatenate(each) for each in zip(*searches, strict=True))

@@ -51,7 +51,7 @@ class Pair(Struct, frozen=True):
     fold: int
 
 
-def read(folder: Path) -> LabelledFolder:
+def read_folder(folder: Path) -> LabelledFolder:
     """Read the names of a labelled folder. Raises NoPictures if no folder in it has pictures."""
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")

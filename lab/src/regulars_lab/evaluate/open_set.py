@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import OperatingPoint, Population
-from chalicelib.core.templates import fused
+from chalicelib.core.templates import fuse_embeddings
 from regulars_lab.evaluate.verification import Faces
 
 TRIALS = 10
@@ -106,15 +106,15 @@ def _one(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
         good = own[faces.found[own]]
         enrolled = good[: min(photos, max(len(own) - 1, 1))]
         if len(enrolled):
-            gallery.append(fused(faces.embeddings[enrolled]).astype(np.float16).astype(np.float32))
+            gallery.append(fuse_embeddings(faces.embeddings[enrolled]).astype(np.float16).astype(np.float32))
             owners.append(person)
         if len(own) > photos:
             mated += [index for index in own.tolist() if index not in enrolled][:PROBES_A_PERSON]
     held = (np.stack(gallery), np.array(owners)) if gallery else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
-    return _searched(faces, decides, held, np.array(mated, np.intp), np.array(strangers, np.intp))
+    return _search_gallery(faces, decides, held, np.array(mated, np.intp), np.array(strangers, np.intp))
 
 
-def _searched(
+def _search_gallery(
     faces: Faces,
     decides: Rule,
     held: tuple[NDArray[np.float32], NDArray[np.intp]],

@@ -39,17 +39,17 @@ def evaluate(
     `pack_name` None: the default pack. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
-    folder = labelled.read(images)
+    folder = labelled.read_folder(images)
     pairs = None if pairs_file is None else labelled.read_pairs(pairs_file, folder)
     groups = {} if labels_file is None else labelled.read_groups(labels_file, folder)
     pack = pack_in(models, pack_name)
     seen = seen_in(folder, pack, out, console)
     decides = Rule(OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.population())
     with console.status("comparing"):
-        found = figures.measured(folder, seen, decides, pairs, groups)
+        found = figures.measure_figures(folder, seen, decides, pairs, groups)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
     about = f"{readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
-    console.print(table.shown(table.sections(found)))
+    console.print(table.render_sections(table.sections(found)))
     file = (out / PAGE).resolve()
     file.write_text(page.html(found, about), encoding="utf-8")
     console.print(f"\n{'curves and histograms' if chart.can_draw() else 'page'}: {file.as_uri()}", soft_wrap=True)

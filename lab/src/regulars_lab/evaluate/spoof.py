@@ -21,7 +21,7 @@ AROUND = 1.7
 """Side of the scene over that of the medium shown in it."""
 
 
-def photographed(light: Light, blur_px: float = 0.9) -> Picture:
+def draw_by_camera(light: Light, blur_px: float = 0.9) -> Picture:
     """Draw it as by a camera: a little blur and noise, and JPEG."""
     rng = np.random.default_rng(light.shape[0])
     soft = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur_px))
@@ -31,7 +31,7 @@ def photographed(light: Light, blur_px: float = 0.9) -> Picture:
     return np.asarray(Image.open(stream).convert("RGB"))
 
 
-def printed(picture: Picture) -> Light:
+def draw_on_paper(picture: Picture) -> Light:
     """Draw it on office paper: black is not black, colours are pale and warm, with grain."""
     pale = 30 + picture * (205 / 255)
     grey = pale.mean(axis=2, keepdims=True)
@@ -39,7 +39,7 @@ def printed(picture: Picture) -> Light:
     return np.asarray((grey + (pale - grey) * 0.75 + grain) * (1.0, 0.97, 0.9))
 
 
-def displayed(picture: Picture) -> Light:
+def draw_on_screen(picture: Picture) -> Light:
     """Draw it on a screen: bluish, never black, with the beat of its grid and the camera's."""
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
     grid = 1 + 0.1 * np.sin(2 * np.pi * (x + 0.05 * y) / 2.7) + 0.06 * np.sin(2 * np.pi * y / 3.1)
@@ -48,7 +48,7 @@ def displayed(picture: Picture) -> Light:
     return np.asarray(np.clip(18 + picture * 0.95 * moire, 0, 255) * (0.93, 0.98, 1.08))
 
 
-def held(medium: Light, edge: tuple[float, float, float], light: float) -> Light:
+def draw_before_room(medium: Light, edge: tuple[float, float, float], light: float) -> Light:
     """Draw the medium with its edge before a blurred room of so much light."""
     height, width = medium.shape[:2]
     margin = width // 20
@@ -64,12 +64,12 @@ def held(medium: Light, edge: tuple[float, float, float], light: float) -> Light
 
 
 ATTACKS: Mapping[str, Callable[[Picture], Picture]] = {
-    "print, edges seen": lambda picture: photographed(held(printed(picture), PAPER, 1.0)),
-    "screen, edges seen": lambda picture: photographed(held(displayed(picture), BEZEL, 0.5)),
-    "print that fills the picture": lambda picture: photographed(printed(picture)),
-    "screen that fills the picture": lambda picture: photographed(displayed(picture)),
+    "print, edges seen": lambda picture: draw_by_camera(draw_before_room(draw_on_paper(picture), PAPER, 1.0)),
+    "screen, edges seen": lambda picture: draw_by_camera(draw_before_room(draw_on_screen(picture), BEZEL, 0.5)),
+    "print that fills the picture": lambda picture: draw_by_camera(draw_on_paper(picture)),
+    "screen that fills the picture": lambda picture: draw_by_camera(draw_on_screen(picture)),
 }
 LIVE: Mapping[str, Callable[[Picture], Picture]] = {
     "live, as it is": lambda picture: picture,
-    "live, camera noise": lambda picture: photographed(picture.astype(np.float64)),
+    "live, camera noise": lambda picture: draw_by_camera(picture.astype(np.float64)),
 }

@@ -35,7 +35,7 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
     return found
 
 
-def shown(sections: Sequence[tuple[str, Rows]]) -> Table:
+def render_sections(sections: Sequence[tuple[str, Rows]]) -> Table:
     rendered = Table(box=None, pad_edge=False, show_header=False)
     for title, rows in sections:
         rendered.add_row(Text(title, "bold cyan"), "")

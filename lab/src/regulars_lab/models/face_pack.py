@@ -65,10 +65,10 @@ def rewrite(model: onnx.ModelProto, made: Path) -> None:
     options.log_severity_level = ERRORS_ONLY
     onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     if made.stat().st_size > LARGE_BYTES:
-        onnx.save(halved(onnx.load(made)), made)
+        onnx.save(halve_weights(onnx.load(made)), made)
 
 
-def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Keep the weights as float16; a Cast makes float32 of each again."""
     casts = []
     for weight in model.graph.initializer:
@@ -142,10 +142,10 @@ def join_branches(graph: onnx.GraphProto) -> None:
             if size == 1:
                 kept.append(helper.make_node("Sigmoid", [rows], [answer]))
     del graph.node[:]
-    graph.node.extend(_needed(kept, answers))
+    graph.node.extend(_choose_needed_nodes(kept, answers))
 
 
-def _needed(nodes: Sequence[onnx.NodeProto], answers: Iterable[str]) -> list[onnx.NodeProto]:
+def _choose_needed_nodes(nodes: Sequence[onnx.NodeProto], answers: Iterable[str]) -> list[onnx.NodeProto]:
     """Leave out the nodes that no answer needs: onnxruntime would run them."""
     names, needed = {*answers}, list[onnx.NodeProto]()
     for node in reversed(nodes):

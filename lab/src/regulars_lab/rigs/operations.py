@@ -24,8 +24,8 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import template
 from infra.alarms import TOLD
-from regulars_lab.rigs.stage import staged
-from regulars_lab.rigs.stand_ins import Eyes, Photos, drawn
+from regulars_lab.rigs.stage import open_stage
+from regulars_lab.rigs.stand_ins import Eyes, Photos, draw_picture
 
 FIGURES = Path(__file__).with_name("figures.json")
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--cold", type=Path, help="what `python -m regulars_lab.bench.cold_start --json FILE` wrote")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        used = measured(Path(folder))
+        used = measure_operations(Path(folder))
     committed = json.loads(FIGURES.read_text())
     print(json.dumps(used, indent=2))
     print("as committed" if used == committed.get("used") else "NOT as committed")
@@ -49,12 +49,12 @@ def main() -> None:
         FIGURES.write_text(json.dumps({**committed, "used": used, "here_ms": here_ms}, indent=2) + "\n")
 
 
-def measured(folder: Path) -> dict[str, Any]:
+def measure_operations(folder: Path) -> dict[str, Any]:
     """By operation: `reads` and `writes` in DynamoDB's units, `calls` and `waits` by service. Under `bytes`: items'."""
-    with staged(folder, Eyes(), drawn) as stage:
+    with open_stage(folder, Eyes(), draw_picture) as stage:
         used = {name: stage.second_of(operation) for name, operation in stage.operations.items()}
         used["build_index"] = stage.snapshot()
-        return {"operations": used, "bytes": stage.bytes(), **deployed()}
+        return {"operations": used, "bytes": stage.bytes(), **read_deployment()}
 
 
 def cold_ms(cases: list[dict[str, Any]]) -> dict[str, int]:
@@ -65,7 +65,7 @@ def cold_ms(cases: list[dict[str, Any]]) -> dict[str, int]:
     return {"api_handler": recognising, "ingest": recognising, **others}
 
 
-def deployed() -> dict[str, dict[str, int]]:
+def read_deployment() -> dict[str, dict[str, int]]:
     """Read from the template what is charged for: functions' memory, and resources that cost even if unused."""
     import app
 
@@ -96,7 +96,7 @@ def measured_ms(folder: Path, repeat: int = 5) -> dict[str, float]:
     Processor time, since machines wait for other things; the models run on one thread. The storage's part in it
     (SQLite here, the AWS client there) is small beside the models'.
     """
-    with staged(folder, FacePipeline(packs.find(None)), Photos()) as stage:
+    with open_stage(folder, FacePipeline(packs.find(None)), Photos()) as stage:
         return {name: stage.least_ms(operation, repeat) for name, operation in stage.operations.items()}
 
 

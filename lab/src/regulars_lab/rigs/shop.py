@@ -29,9 +29,9 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Profile
 from chalicelib.core.tenant_settings import TenantSettings
 from regulars.cost import table
-from regulars_lab.rigs.operations import FIGURES, deployed
-from regulars_lab.rigs.stage import Stage, require, staged
-from regulars_lab.rigs.stand_ins import Eyes, drawn
+from regulars_lab.rigs.operations import FIGURES, read_deployment
+from regulars_lab.rigs.stage import Stage, open_stage, require
+from regulars_lab.rigs.stand_ins import Eyes, draw_picture
 from tests.support.api.over_http import Sunmi
 from tests.support.storage.prices import COLD, Function, Spent
 
@@ -139,9 +139,9 @@ class Shop:
             kind, outcome, person = "capture_new", Resolution.STRANGER, 10_000 + self._number
         else:
             kind, outcome, person = "capture_arrival", Resolution.MATCHED, min(self._seen, key=self._seen.__getitem__)
-        data = drawn(person, self._number % 50_000)
-        id_ = self._do("offer", lambda: self.stage.offered(data, self.stage.camera_key))
-        message, due = self.stage.uploaded(data, id_, outcome)
+        data = draw_picture(person, self._number % 50_000)
+        id_ = self._do("offer", lambda: self.stage.offer_picture(data, self.stage.camera_key))
+        message, due = self.stage.upload_picture(data, id_, outcome)
         self._do(kind, lambda: self.stage.services.sightings.ingest.message(message))
         due()
         self._seen[person] = now
@@ -184,47 +184,52 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
     used, size = figures["used"], figures["used"]["bytes"]
     one, month = 1 / (a_day * days), DAYS / days
 
-    def charged(of: Shop, *names: str, each: float, cold: float = COLD) -> Counter[str]:
+    def count_charges(of: Shop, *names: str, each: float, cold: float = COLD) -> Counter[str]:
         found = Counter[str]()
         for name in names:
             function = FUNCTIONS[name]
             made = Function(used["memory_mb"][function], used["disk_mb"].get(function, 0), figures["cold_ms"][function])
-            found += made.charged(of.spent[name], cold)
+            found += made.count_charges(of.spent[name], cold)
         return times(found, each)
 
-    def stored(size_bytes: int) -> Counter[str]:
+    def count_storage(size_bytes: int) -> Counter[str]:
         return Counter(dynamodb_gb=size_bytes / 1e9, dynamodb_recovery_gb=size_bytes / 1e9)
 
     def more(of: Shop, than: Shop, name: str, each: float) -> Counter[str]:
-        return charged(of, name, each=each) - charged(than, name, each=each)
+        return count_charges(of, name, each=each) - count_charges(than, name, each=each)
 
     # Every five minutes the canary calls the API, and a schedule ingest; what runs every hour starts cold.
-    capture = charged(shop, "offer", *OUTCOMES, each=one)
-    capture += charged(shop, "build_index", cold=1.0, each=one) + stored(size["capture"] + size["observation"])
+    capture = count_charges(shop, "offer", *OUTCOMES, each=one)
+    capture += count_charges(shop, "build_index", cold=1.0, each=one) + count_storage(
+        size["capture"] + size["observation"]
+    )
     capture += more(shop, idle, "sweep", one) + Counter(s3_puts=1, sqs_requests=3, traces=TRACED)
-    search = charged(caller, "search", each=one) + more(caller, idle, "sweep", one)
+    search = count_charges(caller, "search", each=one) + more(caller, idle, "sweep", one)
     standing, asked = used["standing"], idle.spent["canary"].runs * month
-    canary = charged(idle, "canary", each=month) + Counter(
+    canary = count_charges(idle, "canary", each=month) + Counter(
         lambda_requests=2 * asked,  # it and the cameras' address, whose refusal reads nothing
         lambda_gb_s=asked * CANARY_MS / 1000 * used["memory_mb"]["canary"] / 1024,
         kms_requests=2 * asked,
         api_requests=asked,
     )
     stage = Counter({name: standing[name] for name in ("keys", "alarms", "dashboards")})
-    stage += charged(caller, "watch", "empty batch", each=month) + charged(idle, "send_sweeps", cold=1.0, each=month)
-    stage += canary + charged(idle, "canary's sweep", cold=1.0, each=month)
+    stage += count_charges(caller, "watch", "empty batch", each=month) + count_charges(
+        idle, "send_sweeps", cold=1.0, each=month
+    )
+    stage += canary + count_charges(idle, "canary's sweep", cold=1.0, each=month)
     stage += Counter(sqs_requests=standing["pollers"] * POLLS_A_MONTH, metrics=len(STANDING_METRICS))
-    warm = charged(idle, "sweep", cold=0.0, each=month)
+    warm = count_charges(idle, "sweep", cold=0.0, each=month)
     tenant = warm + more(idle, caller, "watch", month)
     return {
         "stage": stage,
         "tenant": tenant + Counter(sqs_requests=2 * GROUPED * 24 * DAYS),
-        "start": charged(idle, "sweep", cold=1.0, each=month) - warm,
-        "camera": charged(idle, "heartbeat", each=month),
+        "start": count_charges(idle, "sweep", cold=1.0, each=month) - warm,
+        "camera": count_charges(idle, "heartbeat", each=month),
         "traffic": Counter(metrics=standing["metrics"] - len(STANDING_METRICS)),
-        "face": stored(size["face"]) + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
+        "face": count_storage(size["face"])
+        + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
         "capture": capture + Counter(s3_gb=PICTURE_BYTES / 1e9),
-        "search": search + stored(size["observation"]) + Counter(api_requests=1, traces=TRACED),
+        "search": search + count_storage(size["observation"]) + Counter(api_requests=1, traces=TRACED),
     }
 
 
@@ -232,10 +237,10 @@ def times(quantities: Counter[str], factor: float) -> Counter[str]:
     return Counter({name: quantity * factor for name, quantity in quantities.items()})
 
 
-def passed(folder: Path, days: int, here_ms: dict[str, float], captures: int = 0, searches: int = 0) -> Shop:
+def pass_days(folder: Path, days: int, here_ms: dict[str, float], captures: int = 0, searches: int = 0) -> Shop:
     """Return a shop after so many days, which ended yesterday. If nobody comes, there is a canary."""
     begin = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days + 1)
-    with staged(folder, Eyes(), drawn, begin) as stage:
+    with open_stage(folder, Eyes(), draw_picture, begin) as stage:
         shop, canary = Shop(stage, here_ms), None
         if not captures + searches:
             made = stage.services.tenants.add(CANARY, Profile.CAMERA, TenantSettings(time_zone="UTC"))
@@ -245,13 +250,13 @@ def passed(folder: Path, days: int, here_ms: dict[str, float], captures: int = 0
         return shop
 
 
-def measured(days: int, a_day: int) -> tuple[list[Shop], Rows]:
+def measure_shops(days: int, a_day: int) -> tuple[list[Shop], Rows]:
     figures = json.loads(FIGURES.read_text())
     shops = []
     for traffic in ({"captures": a_day}, {"searches": a_day}, {}):
         with tempfile.TemporaryDirectory() as folder:
-            shops.append(passed(Path(folder), days, figures["here_ms"], **traffic))
-    return shops, rows(*shops, {**figures, "used": {**figures["used"], **deployed()}}, a_day, days)
+            shops.append(pass_days(Path(folder), days, figures["here_ms"], **traffic))
+    return shops, rows(*shops, {**figures, "used": {**figures["used"], **read_deployment()}}, a_day, days)
 
 
 def main() -> None:
@@ -260,7 +265,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--a-day", type=int, default=A_DAY, help="captures, and searches (default: %(default)s)")
     asked = parser.parse_args()
-    shops, found = measured(asked.days, asked.a_day)
+    shops, found = measure_shops(asked.days, asked.a_day)
     for shop in shops:
         print()
         for name, spent in sorted(shop.spent.items()):

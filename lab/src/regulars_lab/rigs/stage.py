@@ -28,14 +28,14 @@ from chalicelib.core.ports import Storage, Vision
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import open_storage
 from regulars.clients import Reply
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
 from regulars_lab.rigs.stand_ins import Postman, SteppedClock
 from regulars_lab.v1 import V1, Picture
 from tests.support.api.over_http import Sunmi
-from tests.support.storage.meter import Meter, metered, stored_bytes
+from tests.support.storage.meter import Meter, meter_storage, stored_bytes
 
 GROUP = "staff"
 CAMERA = "door"
@@ -109,11 +109,11 @@ class Stage:
         work = operation()
         self.meter.clear()
         work()
-        used = self.used()
+        used = self.read_meter()
         self.due()
         return used
 
-    def used(self) -> dict[str, Any]:
+    def read_meter(self) -> dict[str, Any]:
         return {
             "reads": sum(self.meter.reads.values()),
             "writes": sum(self.meter.writes.values()),
@@ -164,15 +164,15 @@ class Stage:
     def _ingest(self, person: int | None, later: timedelta, outcome: Resolution | None) -> Callable[[], object]:
         self.clock.at += later
         data = self.picture(person, self._next())
-        message, self.due = self.uploaded(data, self.offered(data, self.credentials.api_key), outcome)
+        message, self.due = self.upload_picture(data, self.offer_picture(data, self.credentials.api_key), outcome)
         return lambda: self.services.sightings.ingest.message(message)
 
-    def offered(self, data: bytes, key: str) -> str:
+    def offer_picture(self, data: bytes, key: str) -> str:
         """Offer a picture of now; return its id."""
         body = {"captures": [Picture(CAMERA, self.clock.at, data).offer]}
         return str(V1(self.transport, key).call("POST", "/v1/captures/uploads", body)["uploads"][0]["id"])
 
-    def uploaded(self, data: bytes, id_: str, outcome: Resolution | None) -> tuple[str, Callable[[], None]]:
+    def upload_picture(self, data: bytes, id_: str, outcome: Resolution | None) -> tuple[str, Callable[[], None]]:
         """Upload it; return the storage's message of it, and what requires the outcome once it is resolved."""
         key = keys.capture_picture("shop", CAMERA, id_)
         self.storage.uploads.put_if_absent(key, data, "image/jpeg")
@@ -236,7 +236,7 @@ class Stage:
         self.camera_api.delete_faces(GROUP, ["person-0"])
         self.meter.clear()
         require(self.services.index.build(self.tenant.name))
-        return self.used()
+        return self.read_meter()
 
     def bytes(self) -> dict[str, int]:
         """Of an item each, with its index entries, as DynamoDB counts and stores it."""
@@ -274,7 +274,7 @@ class InProcess:
 
 
 @contextmanager
-def staged(
+def open_stage(
     folder: Path, eyes: Vision, picture: Callable[[int | None, int], bytes], begin: datetime = _BEGIN
 ) -> Iterator[Stage]:
     # Clients sign with the machine's time, and the operations' clock makes hours and days pass.
@@ -282,9 +282,9 @@ def staged(
         storage=folder, clock_tolerance_s=40 * 86_400, requests_a_second=10_000, searches_a_second=10_000
     )
     clock = SteppedClock(begin)
-    storage = opened(settings, clock)
+    storage = open_storage(settings, clock)
     # As DynamoDB does, storage forgets by itself what has expired.
-    on_meter, meter = metered(replace(storage, expires_items=True))
+    on_meter, meter = meter_storage(replace(storage, expires_items=True))
     services = bootstrap.build(settings, clock=clock, vision=lambda: eyes, storage=on_meter)
     services.ports.postman = Postman()  # as tests give theirs
     try:
@@ -292,7 +292,7 @@ def staged(
         for blueprint in (SUNMI.blueprint, v1.blueprint):
             app.register_blueprint(blueprint(lambda: services))
         credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
-        tenant = services.tenants.named("shop")
+        tenant = services.tenants.get_by_name("shop")
         services.groups.create(tenant, GROUP, None, "")
         _, key = services.cameras.add(tenant, CAMERA, CAMERA)
         stage = Stage(storage, meter, clock, services, credentials, key, InProcess(app), picture)

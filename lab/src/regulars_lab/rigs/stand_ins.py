@@ -13,7 +13,7 @@ from chalicelib.core.decision import ImpostorCurve, Population
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
 from chalicelib.core.ports import Examined
 from regulars.demo import run
-from regulars.demo.album import jpeg, opened, upright
+from regulars.demo.album import jpeg, open_picture, upright
 
 SIDE_PX = 720
 
@@ -30,7 +30,7 @@ class Eyes:
     )
     population = Population(np.zeros((0, _DIMENSIONS), np.float32), 0.0)
 
-    def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         return np.frombuffer(picture, np.uint8).reshape(1, -1, 1)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
@@ -67,14 +67,14 @@ class Eyes:
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         return FaceJpeg(image.tobytes(), image.tobytes(), Sides(1, 1))
 
-    def shown(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
         return image.tobytes()
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return image.tobytes()
 
 
-def drawn(person: int | None, nth: int) -> bytes:
+def draw_picture(person: int | None, nth: int) -> bytes:
     """Make a picture for `Eyes`."""
     return f"{'' if person is None else person}{' ' * (nth + 1)}".encode()
 
@@ -82,7 +82,7 @@ def drawn(person: int | None, nth: int) -> bytes:
 def portraits() -> list[bytes]:
     """Return a JPEG of each person of the demo's pictures, 720 pixels on its longer side."""
     people = run.find_pictures(None).people
-    return [jpeg(upright(opened(person.photos[0].read())), side_px=SIDE_PX) for person in people]
+    return [jpeg(upright(open_picture(person.photos[0].read())), side_px=SIDE_PX) for person in people]
 
 
 class Photos:

@@ -29,7 +29,7 @@ class BookEntry(Struct, frozen=True):
     captures: frozenset[str]
 
 
-def read(sunmi: Sunmi, v1: V1) -> list[BookEntry]:
+def read_entries(sunmi: Sunmi, v1: V1) -> list[BookEntry]:
     """Read the book: faces and counts in the camera's dialect, sightings in ours."""
     book = []
     for group in GROUPS:

@@ -58,10 +58,10 @@ def week(photos: Path | None, models: Path | None, out: Path, *, stays: bool = F
         service.running(data, models=models) as running,
         Connection(running.url) as connection,
     ):
-        known = credentials.read(running.data)[TENANT]
+        known = credentials.read_credentials(running.data)[TENANT]
         v1 = V1(connection, known.api_key)
         began = time.perf_counter()
-        result = played(pictures, Sunmi(connection, known), v1)
+        result = play_week(pictures, Sunmi(connection, known), v1)
         _tell(result, time.perf_counter() - began, console)
         if stays:
             for faceid, person in book.names(result.captures, result.entries).items():
@@ -96,7 +96,7 @@ def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture
     return files
 
 
-def played(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
+def play_week(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
     """Upload the files in random order, wait until all are resolved, and read the book."""
     for camera in (timeline.DOOR, timeline.TILL):
         v1.add_camera(camera)
@@ -104,7 +104,9 @@ def played(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
     ids = v1.upload([Picture(files[file].camera, files[file].at, file.read_bytes()) for file in shuffled])
     wait_until_resolved(v1, (timeline.DOOR, timeline.TILL), len(files))
     uploaded = {id_: files[file] for id_, file in zip(ids, shuffled, strict=True)}
-    return Week(uploaded, timeline.expected(sorted(files.values(), key=lambda one: one.at)), book.read(sunmi, v1))
+    return Week(
+        uploaded, timeline.expect_entries(sorted(files.values(), key=lambda one: one.at)), book.read_entries(sunmi, v1)
+    )
 
 
 def _table(result: Week) -> Table:

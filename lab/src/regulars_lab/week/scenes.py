@@ -9,7 +9,7 @@ from datetime import datetime
 
 from PIL import Image, ImageEnhance, ImageFilter
 
-from regulars.demo.album import opened, upright
+from regulars.demo.album import open_picture, upright
 from regulars.transfer.sources import Person
 from regulars_lab.week.timeline import Capture
 
@@ -22,7 +22,7 @@ class Scenes:
 
     def __init__(self, people: Sequence[Person]) -> None:
         self._photos: Mapping[str, list[Image.Image]] = {
-            person.name: [upright(opened(photo.read())) for photo in person.photos] for person in people
+            person.name: [upright(open_picture(photo.read())) for photo in person.photos] for person in people
         }
 
     def jpeg(self, capture: Capture) -> bytes:
@@ -36,7 +36,7 @@ class Scenes:
             left = place * room + rng.randrange(max(room - person.width, 1))
             scene.paste(person, (left, HEIGHT - person.height))
         scene = ImageEnhance.Brightness(scene).enhance(_light(capture.at, rng))
-        return _encoded(scene.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 0.6))), capture.at)
+        return _encode_scene(scene.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 0.6))), capture.at)
 
     def _figure(self, name: str, room: int, rng: random.Random) -> Image.Image:
         photo = rng.choice(self._photos[name])
@@ -51,7 +51,7 @@ def _light(at: datetime, rng: random.Random) -> float:
     return rng.uniform(0.75, 0.9) if at.hour < 9 or at.hour > 17 else rng.uniform(0.9, 1.1)
 
 
-def _encoded(scene: Image.Image, at: datetime) -> bytes:
+def _encode_scene(scene: Image.Image, at: datetime) -> bytes:
     exif = Image.Exif()
     ifd = exif.get_ifd(_EXIF_IFD)
     ifd[_DATETIME_ORIGINAL] = f"{at:%Y:%m:%d %H:%M:%S}"

@@ -52,13 +52,13 @@ def captures(people: Sequence[Person], monday: datetime) -> list[Capture]:
     return sorted(found, key=lambda capture: (capture.at, capture.camera))
 
 
-def expected(week: Sequence[Capture]) -> list[ExpectedEntry]:
+def expect_entries(week: Sequence[Capture]) -> list[ExpectedEntry]:
     """Work out the book from the definitions alone: arrivals by the gap, regulars by arrivals in seven days."""
     names = dict.fromkeys(name for capture in week for name in capture.people)
-    return [_expected(name, [capture.at for capture in week if name in capture.people]) for name in names]
+    return [_expect_entry(name, [capture.at for capture in week if name in capture.people]) for name in names]
 
 
-def _expected(name: str, times: list[datetime]) -> ExpectedEntry:
+def _expect_entry(name: str, times: list[datetime]) -> ExpectedEntry:
     starts = [at for place, at in enumerate(times) if place == 0 or at - times[place - 1] >= GAP]
     enough = any(sum(at - PERIOD <= other <= at for other in starts) >= ARRIVE_TIMES for at in starts)
     return ExpectedEntry(name, "regular" if enough else "stranger", tuple(starts), tuple(times))

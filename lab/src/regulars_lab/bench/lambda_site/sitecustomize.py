@@ -29,8 +29,8 @@ def _switch(now: float) -> None:
     _since[0] = now
 
 
-def _timed(kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
-    def timed(*arguments: Any, **named: Any) -> Any:
+def _time_calls(kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def time_call(*arguments: Any, **named: Any) -> Any:
         # The index's load is told as a whole, with the reads and imports in it.
         if threading.get_ident() != _main or "index load" in _doing:
             return call(*arguments, **named)
@@ -42,7 +42,7 @@ def _timed(kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
             _switch(time.perf_counter())
             _doing.pop()
 
-    return timed
+    return time_call
 
 
 def _watch(module: str, name: str, kind: str) -> None:
@@ -50,7 +50,7 @@ def _watch(module: str, name: str, kind: str) -> None:
     *path, last = name.split(".")
     for part in path:
         owner = getattr(owner, part)
-    setattr(owner, last, _timed(kind, getattr(owner, last)))
+    setattr(owner, last, _time_calls(kind, getattr(owner, last)))
 
 
 _CALLS = {
@@ -58,7 +58,7 @@ _CALLS = {
     "botocore.httpsession": ("URLLib3Session.send", "AWS calls"),
     "chalicelib.vision.packs.session": ("Sessions._make", "session load"),
 }
-_import = _timed("imports", bootstrap._find_and_load)
+_import = _time_calls("imports", bootstrap._find_and_load)
 
 
 def _find_and_load(name: str, importer: Any) -> Any:
