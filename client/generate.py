@@ -163,7 +163,8 @@ class _Writer:
             "from __future__ import annotations\n",
             "from datetime import datetime\nfrom typing import Any, Literal\n",
             "from msgspec import UNSET, UnsetType\n",
-            "from regulars_client import models\nfrom regulars_client.connection import Connection, Pages, quote_part\n",
+            "from regulars_client import models\n",
+            "from regulars_client.connection import Connection, Pages, quote_part\n",
             "from regulars_client.pictures import Picture, in_base64\n",
             'class Operations(Connection):\n    """The operations of the service."""\n',
         ]

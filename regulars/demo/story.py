@@ -89,7 +89,7 @@ class Story:
     def _delete(self, person: str) -> Step:
         faceid = next(id_ for id_, one in self._people.items() if one == person)
         done = self._send_request("DELETE", f"/v1/faces/{faceid}")
-        if right := done.status == 204:
+        if right := done.status in (202, 204):  # 202: its erasure goes on
             del self._people[faceid]
         return Step(Part.DELETE, "faces", person, "deleted" if right else _refusal(done), right, done.elapsed_ms)
 

@@ -161,22 +161,22 @@ from tests.support.api.gateway import send
 
 services = app.provide()
 key = services.tenants.add("shop", Profile.CLOUD).api_key
-shop = services.tenants.named("shop")
+shop = services.tenants.get_by_name("shop")
 own = add_service_key(services, shop, "Program", "sixth")
 told = services.access.keys.by_service_key(own)[1]
-services.tenants.used(shop, "sixth")
+services.tenants.note_use(shop, "sixth")
 listed = send(app.app, "/v1/dialects", method="GET", headers={"Authorization": f"Bearer {key}"}).json["dialects"]
-(ask,) = dialects.named("sixth").probe(Keys(sixth=own))
+(ask,) = dialects.find_dialect("sixth").probe(Keys(sixth=own))
 head = Request(ask.method, ask.path, headers=ask.headers, body=ask.body)
 choices = {name: {one.name: one.type.choices for one in found.params if hasattr(one.type, "choices")}
     for name, found in (("doctor", commands.commands["doctor"]),
         ("keys", commands.commands["tenants"].commands["keys"].commands["add"]))}
 print(json.dumps({
     "answer": send(app.app, "/sixth/look").json,
-    "front": json.loads(Gateway(app.app).failed(Request("POST", "/sixth/none"), NotFound("none")).body),
-    "caller": Tenants(services).read(head).prove(head),
-    "act": dialects.named("sixth").act("look", "key", shop).kind,
-    "tells": list(kinds_of(dialects.named("sixth").act("look", "key", shop))),
+    "front": json.loads(Gateway(app.app).answer_error(Request("POST", "/sixth/none"), NotFound("none")).body),
+    "caller": Tenants(services).read_claim(head).prove(head),
+    "act": dialects.find_dialect("sixth").act("look", "key", shop).kind,
+    "tells": list(kinds_of(dialects.find_dialect("sixth").act("look", "key", shop))),
     "reads": "sixth look" in dialects.READS,
     "key": [told.service, told.role],
     "shared": [one["id"] for one in listed if one["last_used_at"]],

@@ -44,7 +44,7 @@ class Shop:
         self.account = account
         self.name = name
         self.credentials: Credentials = account.services.tenants.add(
-            name, Profile.CLOUD, TenantSettings(time_zone="UTC")
+            name, Profile.CLOUD, TenantSettings(time_zone="UTC", deletes_erase=False)
         )
         self.camera = CameraClient(account.api, self.credentials.app_id, self.credentials.app_key, account.clock)
         self.market = MarketClient(account.api, self.credentials.appcode)

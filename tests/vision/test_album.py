@@ -13,7 +13,7 @@ def test_what_one_process_has_seen_no_other_looks_at_again(tmp_path: Path) -> No
 
     def vision(name: str) -> Any:
         return SimpleNamespace(
-            read=lambda *_: np.zeros((9, 9, 3), np.uint8),
+            read_picture=lambda *_: np.zeros((9, 9, 3), np.uint8),
             detect=lambda _: looks.append(name) or [],
             embed=lambda *_: np.ones((1, 4), np.float32),
             describe=lambda *_: [],

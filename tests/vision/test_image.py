@@ -377,7 +377,7 @@ from msgspec.structs import replace
 from pathlib import Path
 import pi_heif
 from PIL import JpegImagePlugin, PngImagePlugin
-from chalicelib.vision.pictures.image import read
+from chalicelib.vision.pictures.image import read_picture
 from regulars.serve import arenas
 from tests.support.pictures.album import ANY_PICTURE
 arenas.give_large_blocks_back()
@@ -386,7 +386,7 @@ kinds = ANY_PICTURE.formats | {"WEBP", "HEIC", "GIF"}
 rules = replace(ANY_PICTURE, formats=kinds, **({"most_pixels": int(sys.argv[2])} if sys.argv[2:] else {}))
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 before = peak()
-read(data, rules, lambda size: promised.append(size) or nullcontext())
+read_picture(data, rules, lambda size: promised.append(size) or nullcontext())
 print(peak() - before - 3 * len(data), *promised)
 """
 SIDE = 2_048
@@ -558,9 +558,9 @@ import sys
 sys.modules["pi_heif"] = None
 from tests.vision.test_image import RULES
 from chalicelib.core.errors import Unusable
-from chalicelib.vision.pictures.image import read
+from chalicelib.vision.pictures.image import read_picture
 try:
-    read(open(sys.argv[1], "rb").read(), RULES)
+    read_picture(open(sys.argv[1], "rb").read(), RULES)
 except Unusable as error:
     print(error)
 """

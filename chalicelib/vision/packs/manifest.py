@@ -140,7 +140,7 @@ class Crop(Struct, frozen=True, forbid_unknown_fields=True):
     mirrored: bool = False
     """Whether the model also sees the mirror image, so that the mean of both counts."""
     least_brightness: float = 0.0
-    """Brightness that a darker face is raised to (vision/pictures/crop.py, `brightened`)."""
+    """Brightness that a darker face is raised to (vision/pictures/crop.py, `brighten_crop`)."""
     pixels: tuple[float, float] = (0.0, WHITE)
     """The model's values for black and white."""
 

@@ -53,12 +53,12 @@ def make_group(running: Service, name: str, tenant: str = "shop") -> None:
 _STOPPED_AT_WORK = """
 import threading, time
 import numpy as np
-from chalicelib.vision.pictures.crop import resized
+from chalicelib.vision.pictures.crop import resize_picture
 from regulars.serve.server import end_at_once
 
 def compute():
     while True:
-        resized(np.zeros((1000, 1000, 3), np.uint8), (900, 900))
+        resize_picture(np.zeros((1000, 1000, 3), np.uint8), (900, 900))
 
 for _ in range(8):
     threading.Thread(target=compute, daemon=True).start()

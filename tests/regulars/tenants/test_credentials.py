@@ -85,7 +85,7 @@ def assert_all_usable(data: Path, names: set[str]) -> None:
 def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Path) -> None:
     CredentialsFile(data, book(data)).provide()
     assert_all_usable(data, {"shop"})
-    assert book(data).named("shop").time_zone == zone_of_machine()
+    assert book(data).get_by_name("shop").time_zone == zone_of_machine()
     assert (data / FILE).stat().st_mode & 0o777 == 0o600
     entries = json.loads((data / FILE).read_text())
     assert [(entry["tenant"], entry["profile"]) for entry in entries] == [("shop", "cloud")]

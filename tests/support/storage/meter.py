@@ -203,7 +203,7 @@ class Counted:
         def call_and_count(*args: Any, **named: Any) -> Any:
             self._meter.count_call(kind)
             answer = call(*args, **named)
-            return self._paged(answer, kind) if name == "walk" else answer
+            return self._count_pages(answer, kind) if name == "walk" else answer
 
         return call_and_count
 
