@@ -168,7 +168,8 @@ function Restricted() {
         <small class="soft">${one.face}, ${t("hold.since", { day: day(one.since) })}${one.ended && html` · ${due(one)}`}
         </small></div>
       ${one.ended && html`<button class="danger" onClick=${() => setErased(one.face)}>${t("erase")}</button>`}
-      ${may("admin") && !one.ended && html`<button onClick=${() => setLifted(one.face)}>${t("restriction.lift")}</button>`}
+      ${may("admin") && !one.ended && html`<button onClick=${() => setLifted(one.face)}>
+        ${t("restriction.lift")}</button>`}
     </li>`)}</ul>
     ${lifted && html`<${Marking} path=${`faces/${encodeURIComponent(lifted)}`} kind="restriction"
       body=${{ restricted: false }} title=${t("restriction.lift")} close=${close}

@@ -132,7 +132,11 @@ class Mall:
     def shop(self) -> Shop:
         self.shops += 1
         services, name = self.served.services, f"shop-{self.shops}"
-        key = services.tenants.add(name, Profile.CAMERA, TenantSettings(time_zone=zone_at_noon())).api_key
+        key = services.tenants.add(
+            name,
+            Profile.CAMERA,
+            TenantSettings(time_zone=zone_at_noon(), deletes_erase=False, basis="explicit consent"),
+        ).api_key
         shop = Shop(conftest.Book(self.served.url, self.data, key, key), services, name)
         services.cameras.add(shop.tenant, "door", "Front door", CameraSettings())
         services.groups.set_migration(shop.tenant, Migration(3, 7))

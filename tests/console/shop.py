@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 from regulars_client import models
 
 from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services.captures.captures import Shot
 from tests.console.conftest import Book, Visitor, visiting
 from tests.support.box.box import Box, serving
@@ -59,10 +60,14 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         yield made
 
 
+SETTINGS = TenantSettings(deletes_erase=False, regular_days=None, basis="explicit consent")
+"""A shop that has answered on what basis it keeps strangers, and whose regulars stay."""
+
+
 @pytest.fixture
 def shop(box: Box, browser: Browser, tmp_path: Path) -> Iterator[Shop]:
     name = f"shop-{len(box.services.tenants.all())}"
-    own = replace(box, key=box.services.tenants.add(name, Profile.CAMERA).api_key)
+    own = replace(box, key=box.services.tenants.add(name, Profile.CAMERA, SETTINGS).api_key)
     with own.client() as client:
         client.add_group(name="VIP", capacity=10)
         client.add_camera(id="door", name="Front door", labels={})
