@@ -206,7 +206,7 @@ class Player:
         resolved = services.sightings.ingest.capture(tenant.name, _CAMERA, capture.id)
         if not resolved.sightings:
             return None
-        height, width, _ = self._vision.read(picture, RULES).shape
+        height, width, _ = self._vision.read_picture(picture, RULES).shape
         return sighting_id(capture.id, person_in(resolved.sightings, width, height).number)
 
 

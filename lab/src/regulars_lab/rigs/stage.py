@@ -67,7 +67,7 @@ class Stage:
 
     @property
     def tenant(self) -> Tenant:
-        return self.services.tenants.named(self.credentials.tenant)
+        return self.services.tenants.get_by_name(self.credentials.tenant)
 
     @property
     def camera_api(self) -> Sunmi:
@@ -215,7 +215,7 @@ class Stage:
     def heartbeat(self) -> Callable[[], object]:
         """Send a camera's, a minute after the last, within the hour for which its captures are counted."""
         self.clock.at += timedelta(minutes=1)
-        self.services.captures.counted(self.tenant, self.services.cameras.get(self.tenant, CAMERA))
+        self.services.captures.count_faceless(self.tenant, self.services.cameras.get(self.tenant, CAMERA))
         return self.beat
 
     def beat(self) -> None:
