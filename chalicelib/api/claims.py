@@ -1,4 +1,4 @@
-"""Whose is a request, by its own account? One box asks before it reads the body, at the cost of the tenant's share.
+"""Whom does a request say that it comes from? One box asks that before it reads the body, and counts it to the tenant.
 
 A claim decides nothing about rights: whether the credentials are good for the request, its views say.
 """

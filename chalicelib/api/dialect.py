@@ -1,4 +1,4 @@
-"""What has a dialect to say about itself? All that its folder does not do alone loops over these descriptions.
+"""Descriptions of dialects: name, paths, keys, acts and settings. All code outside a dialect's folder loops over them.
 
 A description stands in the `__init__` of a dialect's folder, and imports nothing that answers requests: `routes`,
 `probe` and `canary` lie beside it, and are loaded when they are needed. So a cold start pays for one dialect.

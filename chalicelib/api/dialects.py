@@ -39,7 +39,7 @@ READS: Mapping[str, tuple[Data, ...]] = {
     **reading.READS,
     **{f"{one.name} {act}": kinds for one in DIALECTS for act, kinds in one.reads.items()},
 }
-"""What the answer of each act tells of people, by all names of acts."""
+"""Kinds of data about people that each act answers, by the act's name."""
 
 
 def find_dialect(name: str) -> Dialect:

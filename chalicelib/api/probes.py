@@ -1,4 +1,4 @@
-"""What would a client of another service send, and is it answered as that client expects? The doctor asks.
+"""Probes: calls that a client of another service sends. The doctor sends them and compares the answers.
 
 No call changes anything: the picture that is sent shows nobody.
 """
@@ -14,7 +14,7 @@ import urllib3
 from chalicelib.core.errors import InvalidInput
 
 OWN_THRESHOLD = "each match has reached the service's own threshold"
-"""What is said of a dialect whose clients send none."""
+"""Line of the doctor about a dialect whose clients send no threshold."""
 
 
 class Reply(Protocol):

@@ -4,7 +4,7 @@ These are the book's hooks. Alone it has no duties; what has some says so in one
 in the transaction of the change itself, so that both are there or neither.
 """
 
-# ruff: noqa: ARG002 -- a book that stands alone needs nothing of what it tells
+# ruff: noqa: ARG002 -- the methods below do nothing, and their arguments are for the class that takes the duties
 
 from __future__ import annotations
 

@@ -461,9 +461,7 @@ class Deliveries(UseCase):
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self.outbox.notify(delivery) if milliseconds(delivery.next_at) == notice.due else None
         if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant, now):
-            return self.outbox.postpone(
-                delivery, now + OVERDUE, "the consent of somebody has expired"
-            )
+            return self.outbox.postpone(delivery, now + OVERDUE, "the consent of somebody has expired")
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
             return self.outbox.delete_delivery(delivery)

@@ -59,7 +59,7 @@ OWN = {
 }
 
 
-def typed(page: Page, label: str, text: str) -> None:
+def type_text(page: Page, label: str, text: str) -> None:
     page.get_by_label(label, exact=True).fill(text)
     page.get_by_label(label, exact=True).press("Enter")
 
@@ -69,12 +69,12 @@ def test_the_notice_is_filled_in_place_shown_in_other_languages_and_saved(page: 
     blank = page.get_by_text("Blank on it:")
     expect(blank).to_contain_text("who is responsible, how to reach them, legal basis, data protection officer")
     for label, text in OWN.items():
-        typed(page, label, text)
+        type_text(page, label, text)
     sheet = page.get_by_role("article")
     expect(sheet).to_contain_text("Ann Lee Ltd, 1 High Street")
     expect(sheet).to_contain_text("ann@shop.example")
     expect(blank).to_contain_text("Blank on it: who else gets data.")
-    typed(page, "Who else gets data", "-")
+    type_text(page, "Who else gets data", "-")
     expect(blank).to_have_count(0)
     assert settings(book).contact == "ann@shop.example"
     page.get_by_role("group", name="Which one").get_by_text("The whole").click()
@@ -108,7 +108,7 @@ def test_the_sheet_has_a_code_once_the_whole_has_a_place(page: Page, book: Book)
     opened(page, book)
     sheet = page.get_by_role("article")
     expect(page.get_by_text("The sheet has no code")).to_be_visible()
-    typed(page, "Where the whole notice stands", "https://shop.example/cameras")
+    type_text(page, "Where the whole notice stands", "https://shop.example/cameras")
     expect(sheet.get_by_role("img", name="https://shop.example/cameras")).to_be_visible()
     expect(sheet).to_contain_text("https://shop.example/cameras")
     looked_at(page, "privacy-sheet", whole=True)

@@ -18,7 +18,7 @@ ROWS = [pytest.param(case, id=str(case)) for case in USE_CASES]
 OF_9_2 = {"consent", "employment", "vital_interest", "legal_claims", "public_interest"}
 
 
-def stored(box: Box) -> dict[str, Face]:
+def read_faces(box: Box) -> dict[str, Face]:
     """All faces, whatever their groups."""
     return {item["faceid"]: face_from(item) for item in every(box.storage.items, keys.FACES, "shop")}
 
@@ -42,13 +42,13 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
     return found
 
 
-def tried(case: UseCase, shop: Shop, folder: Path, *, asks: bool) -> tuple[list[str], object]:
+def try_case(case: UseCase, shop: Shop, folder: Path, *, asks: bool) -> tuple[list[str], object]:
     """What is gained by the use case, and its answer."""
     with shop.copied(folder) as box:
         box.services.tenants.change("shop", {"consent_required": asks})
-        before = stored(box)
+        before = read_faces(box)
         answer = case.do(box)
-        return gained(before, stored(box)), answer
+        return gained(before, read_faces(box)), answer
 
 
 DOORS = {
@@ -79,8 +79,8 @@ a stranger who came often is a regular, or two faces are one.
 def test_nobody_without_consent_becomes_more_than_a_stranger(
     case: UseCase, shops: dict[str, Shop], tmp_path: Path
 ) -> None:
-    through, _ = tried(case, shops[case.shop], tmp_path, asks=False)
-    held, answer = tried(case, shops[case.shop], tmp_path, asks=True)
+    through, _ = try_case(case, shops[case.shop], tmp_path, asks=False)
+    held, answer = try_case(case, shops[case.shop], tmp_path, asks=True)
     assert held == []
     if through:
         assert case.route in DOORS, "it is a door that nobody knew: write it down here"

@@ -1,4 +1,4 @@
-"""What a program of CompreFace's API sends and expects."""
+"""Calls that a program of CompreFace's API sends, and answers that it expects."""
 
 from __future__ import annotations
 

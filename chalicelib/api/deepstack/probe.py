@@ -1,4 +1,4 @@
-"""What a program of DeepStack's face API sends and expects."""
+"""Calls that a program of DeepStack's face API sends, and answers that it expects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left of somebody who was deleted, and what goes by the clock? Erasures, and what is kept no longer.
+"""Which traces of deleted people are erased, and what ends by the clock? Erasures, and retention.
 
 erasure: of what was deleted before. Inside: retention (of pictures, too), and erasing, whose steps leave no traces.
 """

@@ -1,6 +1,8 @@
 """IMAGE_TYPE 1: a picture that is fetched, and what becomes of an operation whose picture is not to be had."""
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.api.icredit.routes import PICTURES, PICTURES_BY_URL
 from chalicelib.bootstrap import build
@@ -64,7 +66,7 @@ class RecordingVision(FakeVision):
     def __init__(self) -> None:
         self.rules: list[PictureRules] = []
 
-    def read_picture(self, picture: bytes, rules: PictureRules):  # type: ignore[no-untyped-def]
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         self.rules.append(rules)
         return super().read_picture(picture, rules)
 

@@ -29,5 +29,5 @@ class NothingGoes:
 
 
 def test_a_deletion_that_did_not_come_through_fails(market: MarketClient, stage: Stage) -> None:
-    stage.services.deletion = NothingGoes()  # type: ignore[assignment]
+    stage.services.deletion = NothingGoes()  # type: ignore[assignment] # a stand-in that fails
     assert failure(market.delete("vip", "7")) == "BUSY"

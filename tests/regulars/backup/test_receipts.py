@@ -45,13 +45,13 @@ class Kind(Struct, frozen=True):
     """Whether the id is somebody else's, who stays."""
 
 
-def asked(book: Book) -> object:
+def ask_for_erasure(book: Book) -> object:
     return book.services.deletion.of_faces(book.tenant, ["ann"], by="first", erase=True)
 
 
 def lift_and_ask(book: Book) -> object:
     book.services.faces.holds.lift(book.tenant, "ann", "closed")
-    return asked(book)
+    return ask_for_erasure(book)
 
 
 def merged_and_asked(book: Book) -> object:
@@ -105,12 +105,12 @@ def given_to_another(book: Book) -> None:
 
 
 KINDS = {
-    "asked for": Kind(asked),
+    "asked for": Kind(ask_for_erasure),
     "by the setting": Kind(
         lambda book: book.services.deletion.of_faces(book.tenant, ["ann"]),
         lambda book: book.services.tenants.change("shop", {"deletes_erase": True}),
     ),
-    "restricted": Kind(asked, lambda book: book.services.restrictions.set(book.tenant, "ann", "letter")),
+    "restricted": Kind(ask_for_erasure, lambda book: book.services.restrictions.set(book.tenant, "ann", "letter")),
     "held then": Kind(lift_and_ask, lambda book: book.services.faces.holds.set(book.tenant, "ann", "case 7")),
     "merged since": Kind(merged_and_asked),
     "with a group": Kind(with_its_group, in_a_group),
@@ -205,12 +205,12 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
     with closing(served_by(data, str(witness))) as services:
         tenant = services.tenants.get_by_name("shop")
         [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
-        services.clock.advance(DAY)  # type: ignore[attr-defined]
+        services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         services.erasure.records.go_on(tenant, id_)
         receipts.require_done(services, data)
         assert [one.stem for one in (witness / RECEIPTS).rglob("*.json")] == [id_]
     with closing(served_by(tmp_path / "disk", str(witness))) as services:
-        services.clock.advance(DAY)  # type: ignore[attr-defined]
+        services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         with pytest.raises(OperatorError, match=f"erasure {id_} of shop.*receipt redo --data"):
             receipts.require_done(services, tmp_path / "disk")
         found = receipts.read_receipts(receipts.places_of(tmp_path / "disk", services))
@@ -241,7 +241,7 @@ def test_a_witness_that_is_away_gets_the_receipt_with_the_next_sweep_and_stops_n
     with closing(served_by(data, str(away))) as services:
         tenant = services.tenants.get_by_name("shop")
         [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
-        services.clock.advance(DAY)  # type: ignore[attr-defined]
+        services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         services.erasure.records.go_on(tenant, id_)
         assert services.erasure.records.get("shop", id_).done_at is not None
         receipts.require_done(services, data)
@@ -292,7 +292,7 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
         book.enrol(Person(ANN), faceid="ann", name=NAME)
         book.see(shot(0, ANN))
         backup(book.services.settings, backups / "box.tar")
-        asked(book)
+        ask_for_erasure(book)
         worked_off(book)
         receipts.write_beside(book.services, backups)
     found = receipts.read_receipts([str(backups)])

@@ -25,7 +25,7 @@ LIST = "GET /v1/faces"
 FACES, BLIND = {"estimates", "names", "visits"}, "key blind"
 
 
-def read(made: Desk, *faces: str, by: str = "key first", what: str = LIST, unnamed: int = 0) -> None:
+def enter_reading(made: Desk, *faces: str, by: str = "key first", what: str = LIST, unnamed: int = 0) -> None:
     """Answer as a process that has answered nothing yet in this hour."""
     made.clock.advance(timedelta(milliseconds=1))
     with Reads(made.book).of(Act(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))):
@@ -37,15 +37,15 @@ def breach(made: Desk, by: str = "key first", since: timedelta = 100 * HOUR) -> 
     return Breaches(made.book).read_by(TENANT, by, since_ms, READS)
 
 
-def closed(made: Desk, what: str) -> list[dict[str, Any]]:
+def close_hours(made: Desk, what: str) -> list[dict[str, Any]]:
     return [one for one in made.entries() if one["what"] == what]
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
 def test_who_was_read_is_said_whether_the_hour_is_closed_or_not(made: Desk, is_closed: bool) -> None:
-    read(made, "anna", "ben")
-    read(made, "ben", what="POST /v1/identify")
-    read(made, "cleo", by="key other")
+    enter_reading(made, "anna", "ben")
+    enter_reading(made, "ben", what="POST /v1/identify")
+    enter_reading(made, "cleo", by="key other")
     if is_closed:
         settle(made)
     tally = breach(made).tally
@@ -58,10 +58,10 @@ def test_who_was_read_is_said_whether_the_hour_is_closed_or_not(made: Desk, is_c
 
 def test_an_hour_of_one_caller_is_one_entry_with_the_numbers_and_the_list_shows_no_other(made: Desk) -> None:
     for number in range(5):
-        read(made, "anna", f"face-{number}")
-    read(made, "anna", by="key other")
+        enter_reading(made, "anna", f"face-{number}")
+    enter_reading(made, "anna", by="key other")
     settle(made)
-    numbers = {one["by"]: (one["people"], one["kinds"]["names"]) for one in closed(made, READING)}
+    numbers = {one["by"]: (one["people"], one["kinds"]["names"]) for one in close_hours(made, READING)}
     assert numbers == {"key first": (6, 6), "key other": (1, 1)}
     listed = [entry["what"] for _, entry in made.chain.page(TENANT, EntryFilter()).rows]
     assert listed.count(READING) == 2
@@ -72,9 +72,9 @@ def test_an_hour_of_one_caller_is_one_entry_with_the_numbers_and_the_list_shows_
 
 def test_an_erasure_takes_the_person_and_leaves_the_others_and_the_number(made: Desk) -> None:
     people = [f"face-{number}" for number in range(40)]
-    read(made, *people)
+    enter_reading(made, *people)
     settle(made)
-    read(made, *people)
+    enter_reading(made, *people)
     made.erasing.erase(TENANT, ["face-7"], "erasure 1")
     assert "face-7" not in str(open_items(made))
     assert all("face-7" not in str(leaf) for one in made.elements for leaf in made.chain.leaves(one))
@@ -84,30 +84,30 @@ def test_an_erasure_takes_the_person_and_leaves_the_others_and_the_number(made: 
     assert made.verify().findings == []
     settle(made)
     assert breach(made).tally.kinds.keys() == {*people} - {"face-7"}
-    assert [one["people"] for one in closed(made, READING)] == [40, 40]
+    assert [one["people"] for one in close_hours(made, READING)] == [40, 40]
     assert made.verify().findings == []
 
 
 def test_of_many_people_an_erasure_takes_a_fiftieth_of_the_names_at_most(made: Desk) -> None:
-    read(made, *(f"face-{number}" for number in range(1_000)))
+    enter_reading(made, *(f"face-{number}" for number in range(1_000)))
     settle(made)
     made.erasing.erase(TENANT, ["face-7"], "erasure 1")
     assert breach(made).tally.people == (980, 1_000)
 
 
 def test_more_people_than_are_named_are_counted(made: Desk) -> None:
-    read(made, *(f"face-{number}" for number in range(12_000)), what="GET /v1/face-ids")
+    enter_reading(made, *(f"face-{number}" for number in range(12_000)), what="GET /v1/face-ids")
     assert breach(made).tally.people == (10_000, 12_000)
     settle(made)
     assert breach(made).tally.people == (10_000, 12_000)
 
 
 def test_people_without_a_face_are_counted(made: Desk) -> None:
-    read(made, "anna", what="compreface list_subjects", unnamed=2)
+    enter_reading(made, "anna", what="compreface list_subjects", unnamed=2)
     assert breach(made).tally.by_kind == {Data.NAMES: (1, 3)}
     settle(made)
     assert breach(made).tally.by_kind == {Data.NAMES: (1, 3)}
-    assert closed(made, READING)[0]["people"] == 3
+    assert close_hours(made, READING)[0]["people"] == 3
 
 
 def test_what_a_change_answers_is_in_its_own_entry_and_makes_no_other(made: Desk) -> None:
@@ -149,7 +149,7 @@ def test_however_processes_read_and_closings_are_cut_off_each_person_is_said_and
         told: dict[str, set[str]] = {"key 0": set(), "key 1": set(), "key 2": set()}
         for face, key, step in steps:
             if step == "read":
-                read(made, f"face-{face}", by=f"key {key}")
+                enter_reading(made, f"face-{face}", by=f"key {key}")
                 told[f"key {key}"].add(f"face-{face}")
             elif step == "wait":
                 made.clock.advance(timedelta(minutes=35))

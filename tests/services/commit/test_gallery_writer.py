@@ -47,7 +47,7 @@ def gated(services: Services) -> Gated:
 
 @pytest.fixture
 def writer(gated: Gated, clock: FakeClock) -> GalleryWriter:
-    return GalleryWriter(gated, clock, lambda tenant: None)  # type: ignore[arg-type]
+    return GalleryWriter(gated, clock, lambda tenant: None)  # type: ignore[arg-type] # a fake of the store
 
 
 def test_change_based_on_a_seq_that_passed_is_told_so(writer: GalleryWriter, camera: Tenant) -> None:

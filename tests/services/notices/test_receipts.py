@@ -45,7 +45,7 @@ def page(book: Book, language: Language = "en") -> Page:
     return book.services.notices.receipt_page(book.tenant, language, receipt, NAMES)
 
 
-def asked(book: Book) -> None:
+def ask_for_erasure(book: Book) -> None:
     book.enrol(Person(1), faceid="ann")
     book.services.deletion.of_faces(book.tenant, ["ann"], by="first", erase=True)
 
@@ -87,7 +87,7 @@ def forgotten(book: Book) -> None:
 @pytest.mark.parametrize(
     ("way", "why"),
     [
-        (asked, "why asked"),
+        (ask_for_erasure, "why asked"),
         (deleted_by_program, "why program"),
         (unseen, "why retention"),
         (expired, "why ended consent"),
@@ -102,7 +102,7 @@ def test_the_page_says_why_somebody_was_erased(book: Book, way: Any, why: str) -
 
 
 def test_a_stranger_who_made_room_for_another_reads_so(book: Book) -> None:
-    asked(book)
+    ask_for_erasure(book)
     [receipt] = receipts(book)
     full = {**receipt, "statement": {**receipt["statement"], "by": "full group"}}
     words = words_of("receipt", "en")
@@ -111,7 +111,7 @@ def test_a_stranger_who_made_room_for_another_reads_so(book: Book) -> None:
 
 
 def test_blanks_are_named_and_what_is_set_is_said(book: Book) -> None:
-    asked(book)
+    ask_for_erasure(book)
     assert page(book).missing == ["controller", "contact", "officer", "authority"]
     assert BLANK in page(book).text()
     book.services.tenants.change("shop", OWN)
@@ -127,7 +127,7 @@ def test_the_lines_on_the_page_check_it_with_python_and_openssl_alone(
     book: Book, language: Language, tmp_path: Path
 ) -> None:
     needed("openssl")
-    asked(book)
+    ask_for_erasure(book)
     place = tmp_path / "beside"
     place.mkdir()
     shown = page(book, language).html()
