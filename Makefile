@@ -23,7 +23,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -45,7 +45,7 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
 	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) --group kernel || true; }
-	@$(BIN)/python -m chalicelib.index.scan.build_kernel || true
+	@$(BIN)/python -m chalicelib.book.index.scan.build_kernel || true
 	@command -v $${CC:-cc} > /dev/null || $(BIN)/python -m pip uninstall -qq --yes ziglang || true # it has 300 MB
 	@touch $@
 
@@ -79,14 +79,17 @@ week: setup  ## A week of captures, from presigned upload to visitor book, again
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: .venv/compiled  ## All tests of the gate; TESTS='tests/core' for some of them
+test: .venv/compiled  ## All tests of the gate; TESTS='tests/book/words' for some of them
 	$(PYTEST) $(TESTS)
 
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
 LONG := aws or any_order or javascript or similarity or reembedding or ten_tenants or recount
 
-quick: .venv/test  ## The rules, the use cases and the dialects, in two and a half minutes: all but the longest tests; TESTS='tests/core' for some
-	$(PYTEST) $(or $(TESTS),tests/core tests/services tests/api) -k 'not ($(LONG))'
+quick: .venv/test  ## The rules, the use cases and the dialects, in two and a half minutes: all but the longest tests; TESTS='tests/book/words' for some
+	$(PYTEST) $(or $(TESTS),tests/book tests/rights tests/doors tests/whole --ignore=tests/book/index --ignore=tests/book/store --ignore=tests/book/vision) -k 'not ($(LONG))'
+
+book: .venv/test  ## The visitor book's own tests: words, rules, rooms, index, vision and store, without rights and doors
+	$(PYTEST) tests/book -k 'not ($(LONG))'
 
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart
 	$(PYTEST) lab/tests
@@ -131,7 +134,7 @@ lock: .venv/test  ## Locks of what goes to Lambda, and of what is installed with
 	$(WHEELS_LOCK) requirements.txt regulars/requirements.txt client/pyproject.toml --output-file infra/locks/regulars.txt
 	$(WHEELS_LOCK) --all-extras edge/pyproject.toml --output-file infra/locks/regulars-edge.txt
 
-client: .venv/test  ## What the client has from docs/api/v1.yaml and core/errors.py: its models, operations and codes
+client: .venv/test  ## What the client has from docs/api/v1.yaml and book/words/errors.py: its models, operations and codes
 	$(BIN)/python -m client.generate
 
 emulated: package  ## The arm64 package under emulation: imports, the kernel's self-check, two faces; needs root and debootstrap
@@ -149,8 +152,8 @@ packaged: .venv/lab  ## The package for this processor, called by boto3 through 
 
 kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches are slow
 	$(BIN)/python -m pip install -qq --group kernel
-	$(BIN)/python -m chalicelib.index.scan.build_kernel
-	$(BIN)/python -m chalicelib.index.scan.build_kernel --target aarch64
+	$(BIN)/python -m chalicelib.book.index.scan.build_kernel
+	$(BIN)/python -m chalicelib.book.index.scan.build_kernel --target aarch64
 
 bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 	$(BIN)/python -W ignore -m regulars_lab.bench.vision

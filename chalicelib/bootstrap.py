@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.core.items import directory_of
-from chalicelib.core.lazy import lazy
-from chalicelib.core.model import JournalEntry
-from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
+from chalicelib.book.words.items import directory_of
+from chalicelib.book.words.lazy import lazy
+from chalicelib.book.words.model import JournalEntry
+from chalicelib.book.words.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
 from chalicelib.services import Services
 from chalicelib.settings import NO_DIALECTS, AwsStorage, OfDialects, Settings
 from chalicelib.storage import open_storage
 
 if TYPE_CHECKING:
-    from chalicelib.core.decision import FaceSearch
-    from chalicelib.index.compact import Compactor
-    from chalicelib.index.galleries import Galleries
-    from chalicelib.vision.machine import PictureMemory
+    from chalicelib.book.index.compact import Compactor
+    from chalicelib.book.index.galleries import Galleries
+    from chalicelib.book.rules.decision import FaceSearch
+    from chalicelib.book.vision.machine import PictureMemory
 
 
 class Provider:
@@ -59,7 +59,7 @@ def build(
 ) -> Services:
     """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage`, if given, replace those of
     the settings."""
-    from chalicelib.adapters.in_process import SystemClock
+    from chalicelib.book.store.in_process import SystemClock
 
     clock = clock or SystemClock()
     return Services(settings, Adapters(settings, clock, storage or open_storage(settings, clock), vision, vision_of))
@@ -76,7 +76,7 @@ class Adapters:
         vision: Callable[[], Vision] | None,
         vision_of: Callable[[str], Vision] | None,
     ) -> None:
-        from chalicelib.adapters.in_process import CachedVault
+        from chalicelib.book.store.in_process import CachedVault
 
         self._settings = settings
         self.clock = clock
@@ -89,9 +89,9 @@ class Adapters:
     def search(self) -> FaceSearch:
         aws = self._settings.storage
         if isinstance(aws, AwsStorage) and aws.search_function:
-            from chalicelib.adapters.aws.clients import aws_client
-            from chalicelib.adapters.aws.search import LambdaSearch
-            from chalicelib.index.routing import NearSearch
+            from chalicelib.aws.clients import aws_client
+            from chalicelib.aws.search import LambdaSearch
+            from chalicelib.book.index.routing import NearSearch
 
             remote = LambdaSearch(aws_client("lambda", aws.search_wait_s), aws.search_function)
             return NearSearch(lambda: self._galleries, remote, self.storage.items, aws.near_faces)
@@ -99,20 +99,20 @@ class Adapters:
 
     def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
         """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
-        from chalicelib.index.compact import Compactor
+        from chalicelib.book.index.compact import Compactor
 
         return Compactor(self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget)
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
-        from chalicelib.index import journal
+        from chalicelib.book.index import journal
 
         return journal.tail(self.storage.items, tenant, held, wanted)
 
     def list_indexed_faces(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         """Read each face that a search process finds which has just started."""
-        from chalicelib.index.galleries import Galleries
-        from chalicelib.index.snapshots.loading import faces_of
+        from chalicelib.book.index.galleries import Galleries
+        from chalicelib.book.index.snapshots.loading import faces_of
 
         model = directory_of(self.storage.items, tenant)["model"]
         cold = Galleries(self.storage.items, self.storage.blobs)
@@ -120,40 +120,40 @@ class Adapters:
 
     def model_number(self, model: str) -> int:
         """Return the number that clients know an embedding model by."""
-        from chalicelib.vision.packs import packs
+        from chalicelib.book.vision.packs import packs
 
         return packs.number_of(model, self._settings.models)
 
     @lazy
     def postman(self) -> Postman:
-        from chalicelib.adapters.web.fetch import SafePostman
+        from chalicelib.book.store.web.fetch import SafePostman
 
         return SafePostman(networks=self._settings.hook_networks)
 
     @lazy
     def witness(self) -> Witness | None:
         """Make the keeper of the audit's heads outside; None: there is none."""
-        from chalicelib.adapters.witness import witness_at
+        from chalicelib.witness import witness_at
 
         return witness_at(self._settings.witness, lambda: self.postman) if self._settings.witness else None
 
     @lazy
     def pictures_by_url(self) -> PictureFetcher:
         """Make the adapter that fetches pictures from URLs that a client sent."""
-        from chalicelib.adapters.web.fetch import SafeFetcher
+        from chalicelib.book.store.web.fetch import SafeFetcher
 
         return SafeFetcher()
 
     def objects(self) -> ObjectReader:
         """Make the adapter that reads what clients keep in S3."""
-        from chalicelib.adapters.aws.blobs import WAIT_S, S3Objects
-        from chalicelib.adapters.aws.clients import aws_client
+        from chalicelib.aws.blobs import WAIT_S, S3Objects
+        from chalicelib.aws.clients import aws_client
 
         return S3Objects(aws_client("s3", WAIT_S, of_others=True))
 
     @lazy
     def _galleries(self) -> Galleries:
-        from chalicelib.index.galleries import Galleries
+        from chalicelib.book.index.galleries import Galleries
 
         settings = self._settings
         scratch = settings.storage if isinstance(settings.storage, Path) else None
@@ -164,26 +164,26 @@ class Adapters:
     @lazy
     def _model(self) -> str:
         """Read the id of new tenants' embedding model from their pack's manifest, which loads no weights."""
-        from chalicelib.vision.packs import packs
+        from chalicelib.book.vision.packs import packs
 
         return packs.at(self._settings.models, self._settings.pack).manifest.embedding.model
 
     @lazy
     def _vision(self) -> Vision:
-        from chalicelib.vision.packs import packs
-        from chalicelib.vision.pipeline import FacePipeline
+        from chalicelib.book.vision.packs import packs
+        from chalicelib.book.vision.pipeline import FacePipeline
 
         return FacePipeline(packs.find(self._settings.models, self._settings.pack), self._picture_memory)
 
     def _vision_of(self, model: str) -> Vision:
-        from chalicelib.vision.packs import packs
-        from chalicelib.vision.pipeline import FacePipeline
+        from chalicelib.book.vision.packs import packs
+        from chalicelib.book.vision.pipeline import FacePipeline
 
         return FacePipeline(packs.of_model(model, self._settings.models), self._picture_memory)
 
     @lazy
     def _picture_memory(self) -> PictureMemory:
-        from chalicelib.vision.machine import PictureMemory, memory_within
-        from chalicelib.vision.quota import quota
+        from chalicelib.book.vision.machine import PictureMemory, memory_within
+        from chalicelib.book.vision.quota import quota
 
         return PictureMemory(memory_within(quota(), self._settings.memory_mb * 1024 * 1024))

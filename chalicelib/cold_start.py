@@ -59,7 +59,9 @@ class VisionAhead:
 
     def _load(self, describes: bool) -> None:
         with suppress(Exception):
-            from chalicelib.vision.pipeline import FacePipeline  # without the lock of `lazy`, which the request needs
+            from chalicelib.book.vision.pipeline import (
+                FacePipeline,  # without the lock of `lazy`, which the request needs
+            )
 
             vision = self._provide().ports.vision()
             if isinstance(vision, FacePipeline):

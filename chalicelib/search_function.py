@@ -11,7 +11,7 @@ from typing import Any
 
 import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
 from chalicelib import bootstrap
-from chalicelib.api import observability
+from chalicelib.doors import observability
 
 provide = bootstrap.Provider()
 
@@ -20,8 +20,8 @@ _observed = observability.observer(os.environ)
 
 
 def search(event: dict[str, Any], context: object) -> Any:
-    """Search exactly in the galleries that this function holds; other functions invoke it (adapters/aws/search.py)."""
-    from chalicelib.adapters.aws import search as remote_search
+    """Search exactly in the galleries that this function holds; other functions invoke it (aws/search.py)."""
+    from chalicelib.aws import search as remote_search
 
     def answer(_event: Any) -> Any:
         return remote_search.answer(event, provide().ports.search)

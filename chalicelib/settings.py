@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from msgspec import NODEFAULT, Struct, field
 from msgspec.structs import fields, replace
 
-from chalicelib.core.decision import DEFAULT_FPIR
+from chalicelib.book.rules.decision import DEFAULT_FPIR
 
 NEAR_FACES = 5_000
 """Faces of a small gallery: it takes 4 MB of memory and no disk, and is loaded in some 60 ms."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from chalicelib.core import keys
-from chalicelib.core.errors import Busy
-from chalicelib.core.ports import Clock, Storage
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.ports import Clock, Storage
 from chalicelib.settings import AwsStorage, Settings
 
 DATABASE = "regulars.sqlite"
@@ -23,12 +23,12 @@ def open_storage(settings: Settings, clock: Clock) -> Storage:
 
 def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
-    from chalicelib.adapters.embedded.blobs import disk_of, remove_killed_backup, without_backup
-    from chalicelib.adapters.embedded.items import SqliteItemStore
-    from chalicelib.adapters.embedded.queue import SqliteQueue
-    from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, FolderUploadStore, SignedPaths, signing_secret
-    from chalicelib.adapters.embedded.vault import PlainVault
-    from chalicelib.core.erasures import SETTLED
+    from chalicelib.book.store.embedded.blobs import disk_of, remove_killed_backup, without_backup
+    from chalicelib.book.store.embedded.items import SqliteItemStore
+    from chalicelib.book.store.embedded.queue import SqliteQueue
+    from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, FolderUploadStore, SignedPaths, signing_secret
+    from chalicelib.book.store.embedded.vault import PlainVault
+    from chalicelib.rights.words.erasures import SETTLED
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     items = SqliteItemStore(folder / DATABASE, keys.TABLES)
@@ -76,11 +76,11 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 
 
 def _aws(storage: AwsStorage, clock: Clock) -> Storage:
-    from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
-    from chalicelib.adapters.aws.clients import aws_client, in_a_thread
-    from chalicelib.adapters.aws.items import DynamoItemStore
-    from chalicelib.adapters.aws.queue import SqsQueue
-    from chalicelib.adapters.aws.vault import KmsVault
+    from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
+    from chalicelib.aws.clients import aws_client, in_a_thread
+    from chalicelib.aws.items import DynamoItemStore
+    from chalicelib.aws.queue import SqsQueue
+    from chalicelib.aws.vault import KmsVault
 
     key, s3, sqs = storage.secrets_key, aws_client("s3"), aws_client("sqs")
     return Storage(

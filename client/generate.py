@@ -1,4 +1,5 @@
-"""Write what the client has from the service: models and operations from docs/api/v1.yaml, codes from core/errors.py.
+"""Write what the client has from the service: models and operations from docs/api/v1.yaml, codes from
+book/words/errors.py.
 
     python client/generate.py             (make client)
 
@@ -19,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from chalicelib.core import errors
+from chalicelib.book.words import errors
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "api" / "v1.yaml"

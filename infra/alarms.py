@@ -11,8 +11,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.api.observability import NAMESPACE
-from chalicelib.core.telemetry import FAILURES_BUSY, FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, JOURNAL_TAIL, SWEEP_AGE
+from chalicelib.book.words.telemetry import (
+    FAILURES_BUSY,
+    FAILURES_UNAVAILABLE,
+    FAILURES_UNEXPECTED,
+    JOURNAL_TAIL,
+    SWEEP_AGE,
+)
+from chalicelib.doors.observability import NAMESPACE
 from infra.storage import QUEUES
 
 Template = dict[str, Any]
@@ -28,7 +34,7 @@ _SCHEDULED = ("Canary", "Watch")
 
 _SLOW_MS = {"Search": 20_000, "Ingest": 96_000}
 """Four fifths of a function's time limit (.chalice/config.json): beyond the limit, its work is lost. Not of
-build_index, whose chores stop in time (core/chores)."""
+build_index, whose chores stop in time (book/words/chores)."""
 
 _MOST_RUNS = 50_000
 """Runs of build_index in an hour: twice those of a night of 1,000 tenants (lab: bench/chores.py). It may send itself

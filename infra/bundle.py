@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chalicelib.api.console_files import LIBRARIES, folder, own_files, packaged_name
-from chalicelib.vision.packs.packs import PACKS as OURS
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.packs import PACKS as OURS
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.doors.console_files import LIBRARIES, folder, own_files, packaged_name
 from infra.dependencies import ROOT, Failed
 from infra.target import Target
 from regulars import libraries
@@ -74,7 +74,7 @@ ANOTHER_PACK_BYTES = 30_000_000
 """More for each model pack of one's own: for as long as tenants are changed from one to the other."""
 
 PACKS = "chalicelib/model_packs"
-KERNELS = "chalicelib/index/scan"
+KERNELS = "chalicelib/book/index/scan"
 
 _OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "console/index.html")
 

@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chalicelib.index.scan import build_kernel
-from chalicelib.index.scan.scan import library_path
-from chalicelib.vision.packs import manifest as manifests
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.index.scan import build_kernel
+from chalicelib.book.index.scan.scan import library_path
+from chalicelib.book.vision.packs import manifest as manifests
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
 from infra import bundle, dependencies, sbom, template
 from infra.bundle import copy_parts
 from infra.dependencies import ROOT, Failed

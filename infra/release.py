@@ -20,7 +20,13 @@ CHANGES = "CHANGELOG.md"
 DATA = "tests/releases/{}.tar.xz"
 """A data folder that the version wrote, which later ones open."""
 UNRELEASED = re.compile(r"^## (\S+) \(unreleased\)", re.MULTILINE)
-SAYING = ("*pyproject.toml", "edge/src/regulars_edge/__init__.py", "chalicelib/core/version.py", "README.md", CHANGES)
+SAYING = (
+    "*pyproject.toml",
+    "edge/src/regulars_edge/__init__.py",
+    "chalicelib/book/words/version.py",
+    "README.md",
+    CHANGES,
+)
 """Files that say the version."""
 
 Build = Callable[[], object]

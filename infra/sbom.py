@@ -19,7 +19,7 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.packs import Pack
 from infra.dependencies import versions
 from regulars.libraries import Library
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from chalicelib.api.dialects import DIALECTS
-from chalicelib.api.http import JSON
-from chalicelib.api.v1 import errors as v1
-from chalicelib.core.errors import Busy, InvalidInput, NotFound, RegularsError, StorageUnavailable
+from chalicelib.book.words.errors import Busy, InvalidInput, NotFound, RegularsError, StorageUnavailable
+from chalicelib.doors.dialects import DIALECTS
+from chalicelib.doors.http import JSON
+from chalicelib.doors.v1 import errors as v1
 from infra.alarms import alarms
 from infra.storage import storage
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from regulars_edge.update import LEAST
 
-from chalicelib.vision.packs import packs
+from chalicelib.book.vision.packs import packs
 from infra import sbom
 from infra.bundle import NoLibraries, copy_parts, files_below
 from infra.dependencies import EDGE, ROOT, SERVICE, Failed, run

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import asdict
 
-from chalicelib.api.dialects import READS
-from chalicelib.core.audit import HOUR_MS, Document, EntryFilter, Verified, faces_of, head_of
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Tenant
-from chalicelib.core.reading import MEANS, MOST_NAMED, WHOLE, Tally, caller_of
-from chalicelib.core.signing import fingerprint
-from chalicelib.core.values import format_count, milliseconds, moment, time_text
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.values import format_count, milliseconds, moment, time_text
+from chalicelib.doors.dialects import READS
+from chalicelib.rights.audit.audit import verified_export
+from chalicelib.rights.words.audit import HOUR_MS, Document, EntryFilter, Verified, faces_of, head_of
+from chalicelib.rights.words.reading import MEANS, MOST_NAMED, WHOLE, Tally, caller_of
+from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
-from chalicelib.services.audit.audit import verified_export
 from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
 from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
-    from chalicelib.services.audit.breach import Breach
+    from chalicelib.rights.audit.breach import Breach
 
 _A_PAGE = 500
 

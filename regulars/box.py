@@ -1,6 +1,6 @@
 """The command lines that run one box and look after what it stores: serve, doctor, fsck, backup, restore, captures.
 
-Their work is in the packages of their names; that of fsck is in chalicelib/services/consistency.
+Their work is in the packages of their names; that of fsck is in chalicelib/consistency.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib.api import dialects
-from chalicelib.core.captures import Capture
-from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.model import Tenant
+from chalicelib.book.words.captures import Capture
+from chalicelib.book.words.errors import StorageUnavailable
+from chalicelib.book.words.model import Tenant
+from chalicelib.doors import dialects
 from chalicelib.services import Services
 from regulars.errors import OperatorError
 from regulars.options import (
@@ -38,7 +38,7 @@ from regulars.options import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.services.consistency import Disagreement
+    from chalicelib.consistency import Disagreement
 
 
 @click.command(short_help="Serve a data folder over HTTP.")
@@ -57,7 +57,7 @@ def serve(**options: Any) -> None:
     """
     configuration = read_configuration(**options)
     settings, serving = configuration.settings, configuration.serving
-    from chalicelib.vision.packs import packs
+    from chalicelib.book.vision.packs import packs
     from regulars import folder
     from regulars.serve import server
     from regulars.serve.tls import Certificate

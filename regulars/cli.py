@@ -9,11 +9,11 @@ from importlib import metadata
 import click
 from click.shell_completion import get_completion_class
 
-from chalicelib.core import acts
-from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.errors import InvalidInput, RegularsError
+from chalicelib.book.vision.packs.packs import MissingModel
+from chalicelib.book.words import acts
+from chalicelib.book.words.acts import Act, kind_of
+from chalicelib.book.words.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
-from chalicelib.vision.packs.packs import MissingModel
 from regulars import audit, box, privacy, report, today
 from regulars.cost import command as cost
 from regulars.demo import command as demo

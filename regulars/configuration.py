@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from chalicelib.api import dialects
+from chalicelib.doors import dialects
 from chalicelib.settings import AwsStorage, Setting, SettingError, Settings, from_texts, table
 from regulars.mail import MailSettings
 from regulars.serve.settings import ServeSettings

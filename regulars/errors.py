@@ -13,7 +13,7 @@ OperatorError
 
 from __future__ import annotations
 
-from chalicelib.core.model import Credentials
+from chalicelib.book.words.model import Credentials
 
 
 class OperatorError(Exception):

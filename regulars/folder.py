@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.adapters.embedded.blobs import sync_folder
+from chalicelib.book.store.embedded.blobs import sync_folder
 from chalicelib.storage import DATABASE
 from regulars.errors import FolderInUse, UnusableFolder
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-from chalicelib.api.v1.document import document
-from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.doors.v1.document import document
+from chalicelib.doors.v1.routes import OPERATIONS
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "api" / "v1.yaml"
-_HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/api/v1: change the code, not this file.\n"
-PATHS = PATH.parents[2] / "chalicelib" / "api" / "v1" / "paths.py"
+_HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/doors/v1: change the code, not this file.\n"
+PATHS = PATH.parents[2] / "chalicelib" / "doors" / "v1" / "paths.py"
 _PATHS_HEAD = (
     '"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes this."""\n\n'
 )
@@ -63,7 +63,7 @@ def format_document() -> str:
 
 
 def written_paths() -> str:
-    """Return the text of chalicelib/api/v1/paths.py."""
+    """Return the text of chalicelib/doors/v1/paths.py."""
     modules: dict[str, set[str]] = {}
     for one in OPERATIONS:
         modules.setdefault(one.view.__module__.rpartition(".")[2], set()).add(one.path)

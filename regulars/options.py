@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import click
 
-from chalicelib.api.dialects import SETTINGS
-from chalicelib.core.items import ListPage
-from chalicelib.core.model import Tenant
+from chalicelib.book.words.items import ListPage
+from chalicelib.book.words.model import Tenant
+from chalicelib.doors.dialects import SETTINGS
 from chalicelib.services import Services
 from chalicelib.settings import Setting, Settings, table
 from regulars import configuration, folder

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chalicelib.api.dialects import NAMES
-from chalicelib.core import signing
-from chalicelib.core.captures import RULES
-from chalicelib.core.erasures import RECEIPT, Erasure, list_named_faces, require_done, require_receipt
-from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
-from chalicelib.core.hold import require_free
-from chalicelib.core.model import Face, Hold, Restriction, Tenant
-from chalicelib.core.retention import Kind, erased_at
-from chalicelib.core.signing import fingerprint, renewal_of
-from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT
-from chalicelib.core.values import time_text
-from chalicelib.core.words import ARCHIVE_LANGUAGES, LANGUAGES
+from chalicelib.book.rules.hold import require_free
+from chalicelib.book.words.captures import RULES
+from chalicelib.book.words.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.book.words.model import Face, Hold, Restriction, Tenant
+from chalicelib.book.words.values import time_text
+from chalicelib.doors.dialects import NAMES
+from chalicelib.rights.words import signing
+from chalicelib.rights.words.erasures import RECEIPT, Erasure, list_named_faces, require_done, require_receipt
+from chalicelib.rights.words.retention import Kind, erased_at
+from chalicelib.rights.words.signing import fingerprint, renewal_of
+from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
+from chalicelib.rights.words.texts import ARCHIVE_LANGUAGES, LANGUAGES
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import find_server, write_durably
@@ -34,10 +34,10 @@ from regulars.options import PATH, agrees, asking, find_tenants, of_tenant, prin
 from regulars.tenants.command import earlier
 
 if TYPE_CHECKING:
-    from chalicelib.core.words import ArchiveLanguage, Language
-    from chalicelib.services.faces import Holds
-    from chalicelib.services.notices import Facts
-    from chalicelib.services.restrictions import Restrictions
+    from chalicelib.book.faces import Holds
+    from chalicelib.rights.notices import Facts
+    from chalicelib.rights.restrictions import Restrictions
+    from chalicelib.rights.words.texts import ArchiveLanguage, Language
 
 _PAUSE_S = 1.0
 
@@ -388,7 +388,7 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
     if not as_page:
         print(_format_receipt(found), end="")
         return
-    from chalicelib.services.notices import receipt_page
+    from chalicelib.rights.notices import receipt_page
 
     facts = services.notices.facts(tenant)
     page = receipt_page(facts, language, document, NAMES)
@@ -584,7 +584,7 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
       regulars notice --tenant shop-12 --language de --html > notice.html
       regulars notice --tenant shop-12 --sheet --html > door.html
     """
-    from chalicelib.services import notices
+    from chalicelib.rights import notices
 
     facts = services.notices.facts(tenant)
     made = (notices.sheet if short else notices.notice)(facts, language)
@@ -657,7 +657,7 @@ def record(services: Services, tenant: Tenant) -> None:
       regulars privacy record --tenant shop-12 > record.md
       regulars privacy record --tenant shop-12 --stage prod
     """
-    from chalicelib.services.notices import record as written
+    from chalicelib.rights.notices import record as written
     from regulars.protection import measures_of
 
     print(written(services.notices.facts(tenant), measures_of(services, tenant)), end="")

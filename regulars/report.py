@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import click
 from msgspec import Struct
 
-from chalicelib.core.model import Tenant
+from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
 from regulars.mail import MailSettings, send
 from regulars.options import read_configuration, tenant_of, with_services
@@ -49,10 +49,10 @@ class Week(Struct, frozen=True):
 
 def week_of(services: Services, tenant: Tenant, monday: date) -> Week:
     """Count the week that begins on this Monday."""
-    from chalicelib.core.local_time import Granularity, Span
-    from chalicelib.core.observations import Measure, Split
-    from chalicelib.core.values import milliseconds
-    from chalicelib.services.statistics.statistics import Question
+    from chalicelib.book.statistics.statistics import Question
+    from chalicelib.book.words.local_time import Granularity, Span
+    from chalicelib.book.words.observations import Measure, Split
+    from chalicelib.book.words.values import milliseconds
 
     zone = ZoneInfo(tenant.time_zone)
     first, end = (datetime.combine(monday + timedelta(days), time(), zone) for days in (0, _DAYS))

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from chalicelib.core import keys
-from chalicelib.core.erasures import is_erased
-from chalicelib.core.items import FaceOrder
-from chalicelib.core.local_time import Span
-from chalicelib.core.model import REGULAR, Tenant
-from chalicelib.core.values import milliseconds, one_line
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import FaceOrder
+from chalicelib.book.words.local_time import Span
+from chalicelib.book.words.model import REGULAR, Tenant
+from chalicelib.book.words.values import milliseconds, one_line
+from chalicelib.rights.words.erasures import is_erased
 from chalicelib.services import Services
 from regulars.options import rows_of, with_services
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from chalicelib.services.sightings.sightings import FaceArrival
+    from chalicelib.book.sightings.sightings import FaceArrival
 
 _PAGE, _AWAY = 100, 5
 _NAMES = ("who", "group")
@@ -83,7 +83,7 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
 
 
 def _visits(services: Services, tenant: Tenant, since: datetime) -> Iterator[FaceArrival]:
-    from chalicelib.core.observations import EVERYTHING
+    from chalicelib.book.words.observations import EVERYTHING
 
     span = Span(milliseconds(since), keys.LAST_MS)
     return rows_of(partial(services.sightings.arrivals.page, tenant, EVERYTHING, span, _PAGE))

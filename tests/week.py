@@ -21,13 +21,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.api.dialects import SERVICES
-from chalicelib.api.service_keys import add_service_key
-from chalicelib.core import keys
-from chalicelib.core.captures import Capture
-from chalicelib.core.items import every
-from chalicelib.core.ports import Storage
-from chalicelib.core.records.observations import visits_of
+from chalicelib.book.records.observations import visits_of
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Capture
+from chalicelib.book.words.items import every
+from chalicelib.book.words.ports import Storage
+from chalicelib.doors.dialects import SERVICES
+from chalicelib.doors.service_keys import add_service_key
 from tests.support.api.compreface.client import RECOGNITION, Client
 from tests.support.api.gateway import Reply
 from tests.support.api.icredit.client import MarketClient

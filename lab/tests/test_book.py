@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import DEFAULT_FPIR
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.rules.decision import DEFAULT_FPIR
+from chalicelib.book.vision.packs.packs import Pack
 from regulars.cli import main
 from regulars_lab.evaluate import labelled
 from regulars_lab.evaluate.book import Sighting, trueness

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chalicelib.core.decision import ImpostorCurve
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.rules.decision import ImpostorCurve
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
 from regulars.cli import main
 from regulars_lab.evaluate.faces import looked_by
 from regulars_lab.evaluate.memory import Memory, PictureResult

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.observability import observer
+from chalicelib.doors.observability import observer
 from regulars.cost import table
 from regulars_lab.rigs import operations, shop
 from regulars_lab.rigs.stage import open_stage

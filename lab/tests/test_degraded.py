@@ -11,8 +11,15 @@ import pytest
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, MIN_SIDE_PX, SAME_PICTURE, ImpostorCurve, Population
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.rules.decision import (
+    DUPLICATE_FPIR,
+    MIN_QUALITY,
+    MIN_SIDE_PX,
+    SAME_PICTURE,
+    ImpostorCurve,
+    Population,
+)
+from chalicelib.book.vision.pipeline import FacePipeline
 from regulars_lab.studio import PAIRS
 from tests.support.pictures.album import Album
 from tests.support.pictures.degrade import WAYS

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.vision.detect.detect import YuNet, iou, suppress
-from chalicelib.vision.packs.packs import Pack
-from chalicelib.vision.packs.session import Sessions
-from chalicelib.vision.pictures.crop import planes_of
+from chalicelib.book.vision.detect.detect import YuNet, iou, suppress
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.session import Sessions
+from chalicelib.book.vision.pictures.crop import planes_of
 from regulars_lab.bench.measuring import SHARED
 from tests.support.pictures.album import Album
 

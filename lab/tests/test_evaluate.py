@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chalicelib.core.pictures import Box, DetectedFace
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.words.pictures import Box, DetectedFace
 from regulars.cli import main
 from regulars_lab.evaluate import faces, labelled
 from regulars_lab.evaluate.faces import person_in

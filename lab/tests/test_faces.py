@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.core.pictures import DetectedFace, Quality
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.words.pictures import DetectedFace, Quality
 from regulars.cli import main
 from regulars.errors import DamagedFile, OperatorError
 from regulars_lab.evaluate import faces, labelled

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from msgspec import Struct
 
-from chalicelib.core.pictures import Estimates, Gender
-from chalicelib.vision.packs.packs import Pack
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.pictures import Estimates, Gender
 from regulars_lab.evaluate.faces import person_in
 from regulars_lab.studio import FAIRFACE as FACES
 from tests.support.pictures.album import ANY_PICTURE

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, verdicts
-from chalicelib.index.gallery import Gallery
-from chalicelib.index.snapshots.segment import segment_of_faces
+from chalicelib.book.index.gallery import Gallery
+from chalicelib.book.index.snapshots.segment import segment_of_faces
+from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, verdicts
 from regulars_lab.evaluate import calibrate, open_set
 from regulars_lab.evaluate.labelled import Pair
 from regulars_lab.evaluate.open_set import Rule

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, Population
+from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population
 from regulars_lab.evaluate import calibrate
 from regulars_lab.evaluate.kinds import FEWEST, ONE_KIND, clusters, kinds
 from regulars_lab.evaluate.open_set import Rule

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.vision.describe.attributes import liveness
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.describe.attributes import liveness
+from chalicelib.book.vision.pipeline import FacePipeline
 from regulars_lab.evaluate.spoof import ATTACKS, LIVE
 from tests.support.pictures.album import Album
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.errors import ConditionFailed, StorageUnavailable
-from chalicelib.core.keys import FACES, HOOKS
-from chalicelib.core.ports import Delete, Put, Update, absent, equals, exists
+from chalicelib.book.words.errors import ConditionFailed, StorageUnavailable
+from chalicelib.book.words.keys import FACES, HOOKS
+from chalicelib.book.words.ports import Delete, Put, Update, absent, equals, exists
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from tests.support.fakes import FakeClock

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.core.pictures import DetectedFace, Estimates, Gender, Pose
-from chalicelib.vision.describe.attributes import from_landmarks
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.describe.attributes import from_landmarks
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.pictures import DetectedFace, Estimates, Gender, Pose
 from regulars_lab.studio import PORTRAITS
 from tests.support.pictures.album import Album, Label
 from tests.support.pictures.degrade import Picture, blurred, lit, shrunk

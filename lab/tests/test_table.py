@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from test_figures import CURVE, NO_ROWS, small
 
-from chalicelib.core.decision import OperatingPoint, Population
+from chalicelib.book.rules.decision import OperatingPoint, Population
 from regulars_lab.evaluate import figures, page, table
 from regulars_lab.evaluate.figures import Figures
 from regulars_lab.evaluate.labelled import LabelledFolder

@@ -19,11 +19,11 @@ import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib.core.audit import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
-from chalicelib.core.errors import ConsentNotFound, FaceHeld, FaceNotFound
-from chalicelib.core.model import Tenant
-from chalicelib.core.signing import fingerprint
-from chalicelib.core.values import format_count, moment, moment_of_text, time_text
+from chalicelib.book.words.errors import ConsentNotFound, FaceHeld, FaceNotFound
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.values import format_count, moment, moment_of_text, time_text
+from chalicelib.rights.words.audit import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
+from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
 from regulars.errors import OperatorError
 
@@ -104,7 +104,7 @@ def done_again(services: Services, file: Path, begin: datetime, key: str | None)
     `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged,
     InvalidInput if it is none.
     """
-    from chalicelib.services.audit.audit import verified_export
+    from chalicelib.rights.audit.audit import verified_export
 
     def key_of(name: str) -> str:
         own = services.audit.signing.public_keys(services.tenants.get_by_name(name).name)

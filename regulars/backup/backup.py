@@ -16,14 +16,14 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK, sync_folder
-from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.core import keys
-from chalicelib.core.items import every
-from chalicelib.core.merges import merge_from
-from chalicelib.core.model import Picture
-from chalicelib.core.ports import ItemStore
-from chalicelib.core.records.faces import face_from, tenant_from
+from chalicelib.book.records.faces import face_from, tenant_from
+from chalicelib.book.records.merges import merge_from
+from chalicelib.book.store.embedded.blobs import BACKUP, BACKUP_LOCK, sync_folder
+from chalicelib.book.store.embedded.items import SqliteItemStore
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every
+from chalicelib.book.words.model import Picture
+from chalicelib.book.words.ports import ItemStore
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
 from regulars import folder

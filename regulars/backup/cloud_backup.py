@@ -19,14 +19,14 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from chalicelib.adapters.aws.clients import aws_client
-from chalicelib.adapters.aws.items import DynamoItemStore
-from chalicelib.adapters.in_process import SystemClock
-from chalicelib.adapters.limits import item_from_json, item_to_json
-from chalicelib.core import keys
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.ports import BlobStore, Item, Storage
-from chalicelib.core.records.faces import tenant_from
+from chalicelib.aws.clients import aws_client
+from chalicelib.aws.items import DynamoItemStore
+from chalicelib.book.records.faces import tenant_from
+from chalicelib.book.store.in_process import SystemClock
+from chalicelib.book.store.limits import item_from_json, item_to_json
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.ports import BlobStore, Item, Storage
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import open_storage

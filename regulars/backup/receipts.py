@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 
-from chalicelib.adapters.embedded.blobs import sync_folder
-from chalicelib.adapters.witness import documents_at
-from chalicelib.core.erasures import RECEIPTS, receipt_name
-from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.signing import canonical_json
-from chalicelib.core.values import format_count
+from chalicelib.book.store.embedded.blobs import sync_folder
+from chalicelib.book.words.errors import InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.book.words.values import format_count
+from chalicelib.rights.erasure.again import Receipt, receipt_of
+from chalicelib.rights.words.erasures import RECEIPTS, receipt_name
+from chalicelib.rights.words.signing import canonical_json
 from chalicelib.services import Services
-from chalicelib.services.erasure.again import Receipt, receipt_of
+from chalicelib.witness import documents_at
 from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
 

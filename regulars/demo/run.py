@@ -20,10 +20,10 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from chalicelib.core.roles import FIRST
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.doors.words.roles import FIRST
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
 from regulars import configuration
 from regulars.clients import V1, Connection
 from regulars.demo import album, registry_photos

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 
-from chalicelib.core.errors import RegularsError, TenantExists
+from chalicelib.book.words.errors import RegularsError, TenantExists
 
 
 def add_canary(stage: str, parameters: Mapping[str, str]) -> None:
@@ -13,8 +13,8 @@ def add_canary(stage: str, parameters: Mapping[str, str]) -> None:
 
     A stage that is stopped stays empty: perhaps a backup will be restored into it.
     """
-    from chalicelib.core.model import Profile
-    from chalicelib.core.tenant_settings import TenantSettings
+    from chalicelib.book.words.model import Profile
+    from chalicelib.book.words.tenant_settings import TenantSettings
     from regulars.deploy.deploy import stops
     from regulars.options import open_services, settings_of
 

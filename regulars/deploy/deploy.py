@@ -17,9 +17,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.core import keys
-from chalicelib.core.errors import InvalidInput
-from chalicelib.vision.packs.packs import MissingModel, Pack
+from chalicelib.book.vision.packs.packs import MissingModel, Pack
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import InvalidInput
 from regulars.cost import table
 from regulars.deploy.package import ARCHIVE, TEMPLATE, package_checkout, shipped_packs
 from regulars.deploy.stack import Account

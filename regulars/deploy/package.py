@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
 from regulars.errors import NotDeployed
 
 ARCHIVE, TEMPLATE = "deployment.zip", "sam.json"

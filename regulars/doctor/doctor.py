@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from chalicelib.core.errors import InvalidInput, RegularsError
-from chalicelib.core.model import Tenant
-from chalicelib.core.values import time_text
-from chalicelib.core.webhooks import Hook
+from chalicelib.book.cameras import is_silent
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import MissingModel, Pack, State
+from chalicelib.book.words.errors import InvalidInput, RegularsError
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.values import time_text
+from chalicelib.book.words.webhooks import Hook
+from chalicelib.doors.readiness import DAMAGED
 from chalicelib.services import Services
-from chalicelib.services.cameras import is_silent
-from chalicelib.services.readiness import DAMAGED
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import DATABASE
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import MissingModel, Pack, State
 from regulars import folder
 from regulars.configuration import FILE, Configuration, of_lines
 from regulars.doctor.machine import (

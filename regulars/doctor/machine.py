@@ -25,14 +25,14 @@ from urllib.parse import urlsplit
 import urllib3
 from cryptography import x509
 
-from chalicelib.adapters.embedded.blobs import disk_of
-from chalicelib.api.dialect import Dialect, Keyless
-from chalicelib.api.dialects import DIALECTS
-from chalicelib.core.ports import Disk
+from chalicelib.book.store.embedded.blobs import disk_of
+from chalicelib.book.vision.machine import cores_to_run_on, cores_within, memory_within
+from chalicelib.book.vision.quota import Quota, quota
+from chalicelib.book.words.ports import Disk
+from chalicelib.doors.dialect import Dialect, Keyless
+from chalicelib.doors.dialects import DIALECTS
 from chalicelib.settings import Settings, table
 from chalicelib.storage import DATABASE
-from chalicelib.vision.machine import cores_to_run_on, cores_within, memory_within
-from chalicelib.vision.quota import Quota, quota
 from regulars import folder
 from regulars.errors import OperatorError, PortTaken
 from regulars.folder import Served

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack, State
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack, State
 from regulars.options import config_option, models_option, settings_of, storage_options
 
 _MIB = 1024 * 1024

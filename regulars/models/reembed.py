@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from rich.progress import Progress as Bar
 
-from chalicelib.core.ports import Vision
+from chalicelib.book.model_change import Outcome
+from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.model_change import Outcome
 from chalicelib.settings import Settings
-from chalicelib.vision.machine import cores
-from chalicelib.vision.packs import packs
-from chalicelib.vision.pipeline import FacePipeline
 from regulars.options import find_tenants, open_services
 
 

@@ -10,11 +10,11 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from chalicelib.api.application import normal_path
-from chalicelib.core import telemetry
-from chalicelib.core.addresses import network_of, sender
-from chalicelib.core.errors import Busy
-from chalicelib.core.telemetry import Invocation
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.telemetry import Invocation
+from chalicelib.doors.application import normal_path
+from chalicelib.doors.words.addresses import network_of, sender
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
 from regulars.serve.lanes import Budget, Holding

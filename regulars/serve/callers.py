@@ -14,13 +14,13 @@ from urllib.parse import parse_qs
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
-from chalicelib.api.claims import NOBODY, FindSigner, FindTenant, SignatureClaim
-from chalicelib.api.http import ONE_BOX, HttpRequest
-from chalicelib.api.v1 import routes as v1
-from chalicelib.core.addresses import network_of
-from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
-from chalicelib.core.model import Tenant
+from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, PREFIX
+from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
+from chalicelib.book.words.model import Tenant
+from chalicelib.doors.claims import NOBODY, FindSigner, FindTenant, SignatureClaim
+from chalicelib.doors.http import ONE_BOX, HttpRequest
+from chalicelib.doors.v1 import routes as v1
+from chalicelib.doors.words.addresses import network_of
 from chalicelib.services import Services
 from regulars.serve.gateway import views_of
 from regulars.serve.messages import Request

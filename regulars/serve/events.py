@@ -18,9 +18,9 @@ from typing import Any
 
 from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression, SQSEventConfig
 
-from chalicelib.adapters.embedded.queue import SqliteQueue
-from chalicelib.core.ports import Message
-from chalicelib.core.telemetry import log_failure
+from chalicelib.book.store.embedded.queue import SqliteQueue
+from chalicelib.book.words.ports import Message
+from chalicelib.book.words.telemetry import log_failure
 from regulars.serve import logs
 from regulars.serve.gateway import Context
 

@@ -16,12 +16,12 @@ from typing import Any
 from chalice.app import Chalice
 from msgspec import Struct, field
 
-from chalicelib.api.application import Routes, of_the_rest_api
-from chalicelib.api.dialects import owner_of
-from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Views
-from chalicelib.api.v1 import routes as v1
-from chalicelib.core import telemetry
-from chalicelib.core.errors import Busy, NotFound
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.errors import Busy, NotFound
+from chalicelib.doors.application import Routes, of_the_rest_api
+from chalicelib.doors.dialects import owner_of
+from chalicelib.doors.http import MAX_BODY_BYTES, ONE_BOX, Views
+from chalicelib.doors.v1 import routes as v1
 from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, message, of_app
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from chalicelib.core.errors import Busy
+from chalicelib.book.words.errors import Busy
 
 _Result = TypeVar("_Result")
 

@@ -1,6 +1,6 @@
 """The log of one box: on stderr, a line for each request, each message and each run of a schedule, and each fault.
 
-The names in a line are those of the functions in Lambda (chalicelib/api/observability.py).
+The names in a line are those of the functions in Lambda (chalicelib/doors/observability.py).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 
-from chalicelib.api import observability
-from chalicelib.core import telemetry
-from chalicelib.core.telemetry import CAPTURES_PARKED, Invocation
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.telemetry import CAPTURES_PARKED, Invocation
+from chalicelib.doors import observability
 from regulars.serve import metrics
 
 REFUSED = 400

@@ -1,6 +1,7 @@
 """Figures of one box for Prometheus: what was done since the start, and how the folder and its cameras are.
 
-The names are those of CloudWatch's metrics (core/telemetry.py) and of the edge uploader's, as Prometheus writes them.
+The names are those of CloudWatch's metrics (book/words/telemetry.py) and of the edge uploader's, as Prometheus writes
+them.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chalicelib.api.http import Failure, Refused, plain_refusal
-from chalicelib.api.sites import is_own
-from chalicelib.core import telemetry
-from chalicelib.core.errors import RegularsError
-from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
+from chalicelib.book.cameras import is_silent
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.errors import RegularsError
+from chalicelib.book.words.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
+from chalicelib.doors.http import Failure, Refused, plain_refusal
+from chalicelib.doors.sites import is_own
 from chalicelib.services import Services
-from chalicelib.services.cameras import is_silent
 from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, of_app
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -28,16 +28,16 @@ import uvicorn
 from chalice.app import Chalice
 from uvicorn.server import ServerState
 
-from chalicelib.adapters.embedded.uploads import FolderUploadStore
-from chalicelib.api.sites import own_names
-from chalicelib.core.decision import SearchRequest
-from chalicelib.core.errors import KeyNotFound
-from chalicelib.core.model import Tenant
-from chalicelib.core.pictures import Box, DetectedFace
-from chalicelib.core.roles import FIRST
+from chalicelib.book.rules.decision import SearchRequest
+from chalicelib.book.store.embedded.uploads import FolderUploadStore
+from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.words.errors import KeyNotFound
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.pictures import Box, DetectedFace
+from chalicelib.doors.sites import own_names
+from chalicelib.doors.words.roles import FIRST
 from chalicelib.services import Services
-from chalicelib.vision.machine import cores
-from chalicelib.vision.packs import packs
 from regulars import folder, libraries
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken
@@ -67,7 +67,7 @@ DRAIN_S = 10.0
 """How long requests in progress may take after a signal to stop."""
 
 DELIVERING_THREADS = 48
-"""Threads for webhooks. A slow receiver holds one for some seconds; a tenant has 24 at most (services/webhooks)."""
+"""Threads for webhooks. A slow receiver holds one for some seconds; a tenant has 24 at most (book/webhooks)."""
 
 BACKLOG = 1024
 """Connections that the kernel keeps until the server takes them."""

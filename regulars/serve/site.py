@@ -10,11 +10,11 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
-from chalicelib.api.http import Failure
-from chalicelib.core import telemetry
-from chalicelib.core.addresses import network_of
-from chalicelib.core.errors import RegularsError
-from chalicelib.vision.machine import cores
+from chalicelib.book.vision.machine import cores
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.errors import RegularsError
+from chalicelib.doors.http import Failure
+from chalicelib.doors.words.addresses import network_of
 from regulars.serve.asgi import Exchange
 from regulars.serve.callers import CallerHint, ReadCaller, anybody
 from regulars.serve.connections import LOOK_EVERY_S

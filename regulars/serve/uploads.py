@@ -11,12 +11,12 @@ import hashlib
 import uuid
 from xml.sax.saxutils import escape
 
-from chalicelib.adapters.embedded.uploads import BUCKET, FolderUploadStore, etag_of
-from chalicelib.adapters.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
-from chalicelib.api.http import Failure, Told, failure_of, report_answer
-from chalicelib.core import telemetry
-from chalicelib.core.errors import Busy, RegularsError, StaleRequest, WrongCredentials
-from chalicelib.core.values import one_line
+from chalicelib.book.store.embedded.uploads import BUCKET, FolderUploadStore, etag_of
+from chalicelib.book.store.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.errors import Busy, RegularsError, StaleRequest, WrongCredentials
+from chalicelib.book.words.values import one_line
+from chalicelib.doors.http import Failure, Told, failure_of, report_answer
 from regulars.serve.messages import BodyTooLarge, Request, Response
 
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))

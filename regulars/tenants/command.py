@@ -14,15 +14,15 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 from msgspec.structs import asdict
 
-from chalicelib.api import dialects
-from chalicelib.api.service_keys import add_service_key
-from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.roles import FIRST, ApiKey, Role
-from chalicelib.core.signing import Renewal, fingerprint, renewal_of
-from chalicelib.core.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
-from chalicelib.core.values import is_uuid
+from chalicelib.book.rules.decision import MIN_QUALITY
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.model import Credentials, Profile, Tenant
+from chalicelib.book.words.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
+from chalicelib.book.words.values import is_uuid
+from chalicelib.doors import dialects
+from chalicelib.doors.service_keys import add_service_key
+from chalicelib.doors.words.roles import FIRST, ApiKey, Role
+from chalicelib.rights.words.signing import Renewal, fingerprint, renewal_of
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage
 from regulars import folder
@@ -43,7 +43,7 @@ from regulars.options import (
 from regulars.tenants.credentials import FILE, CredentialsFile, read_credentials, zone_of_machine
 
 if TYPE_CHECKING:
-    from chalicelib.services.tenants import Tenants
+    from chalicelib.book.tenants import Tenants
 
 _NONE = "none"
 

@@ -16,16 +16,16 @@ from zoneinfo import ZoneInfoNotFoundError
 import msgspec
 from msgspec.structs import asdict
 
-from chalicelib.core import acts
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.local_time import require_zone
-from chalicelib.core.model import Credentials, Profile
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.words import acts
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.local_time import require_zone
+from chalicelib.book.words.model import Credentials, Profile
+from chalicelib.book.words.tenant_settings import TenantSettings
 from regulars import folder
 from regulars.errors import DamagedFile, NotWrittenDown
 
 if TYPE_CHECKING:
-    from chalicelib.services.tenants import Tenants
+    from chalicelib.book.tenants import Tenants
 
 
 FILE = "credentials.json"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from chalicelib.core.errors import Busy
-from chalicelib.core.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
-from chalicelib.core.values import format_count, time_text
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.values import format_count, time_text
+from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
 from chalicelib.services import Services
 from regulars.errors import OperatorError
 from regulars.folder import find_server, write_durably

@@ -29,9 +29,9 @@ import msgspec
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
-from chalicelib.core.tenant_settings import OF_TENANT
-from chalicelib.core.values import write_rows
-from chalicelib.services.account import OF_MIGRATION
+from chalicelib.book.words.tenant_settings import OF_TENANT
+from chalicelib.book.words.values import write_rows
+from chalicelib.doors.account import OF_MIGRATION
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.transfer.sources import Person, Photo, Source

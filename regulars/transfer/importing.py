@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.model import MAX_PICTURES, STRANGER
-from chalicelib.core.values import format_count, one_line, time_ordered_id, write_rows
+from chalicelib.book.rules.decision import MIN_QUALITY
+from chalicelib.book.words.model import MAX_PICTURES, STRANGER
+from chalicelib.book.words.values import format_count, one_line, time_ordered_id, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import BARE, KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from chalicelib.api.console_files import folder
+from chalicelib.doors.console_files import folder
 from tests.console.conftest import settle
 
 PAGES = re.findall(r'\{ name: "(\w+)"', (folder() / "pages.js").read_text())

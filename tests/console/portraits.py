@@ -12,16 +12,16 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.captures.captures import Shot
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.words.captures import RULES
+from chalicelib.book.words.model import Migration, Profile, Tenant
+from chalicelib.book.words.pictures import Box, DetectedFace, FaceJpeg, PictureRules, Sides
+from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.bootstrap import build
-from chalicelib.core.captures import RULES
-from chalicelib.core.model import Migration, Profile, Tenant
-from chalicelib.core.pictures import Box, DetectedFace, FaceJpeg, PictureRules, Sides
-from chalicelib.core.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import Shot
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
 from tests.console import conftest, drawn
 from tests.support.box import box
 from tests.support.fakes import FakeVision, Person

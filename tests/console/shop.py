@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from playwright.sync_api import Browser, Page
 from regulars_client import models
 
-from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.services.captures.captures import Shot
+from chalicelib.book.captures.captures import Shot
+from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.book.words.tenant_settings import TenantSettings
 from tests.console.conftest import Book, Visitor, visiting
 from tests.support.box.box import Box, serving
 from tests.support.fakes import Person, picture

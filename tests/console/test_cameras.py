@@ -9,9 +9,9 @@ from pathlib import Path
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, Route, expect
 
-from chalicelib.api.sunmi.probe import DONE
-from chalicelib.core.model import Profile
-from chalicelib.core.values import time_text
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.values import time_text
+from chalicelib.doors.sunmi.probe import DONE
 from regulars.clients import Connection
 from regulars.tenants import credentials
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, time_stands

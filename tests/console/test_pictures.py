@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from chalicelib.core.captures import RULES
-from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import Shot
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.captures.captures import Shot
+from chalicelib.book.words.captures import RULES
 from tests.console.conftest import settle, visiting
 from tests.console.portraits import Shop, mall, portrait
 from tests.support.fakes import Person

@@ -14,9 +14,9 @@ import pytest
 from playwright._impl._driver import compute_driver_executable
 from regulars_edge.config import read_config
 
-from chalicelib.api.console_files import folder
-from chalicelib.core.local_time import LocalTime
-from chalicelib.core.values import milliseconds
+from chalicelib.book.words.local_time import LocalTime
+from chalicelib.book.words.values import milliseconds
+from chalicelib.doors.console_files import folder
 from regulars.libraries import modules
 
 HERE, OURS = Path(__file__).parent, folder()

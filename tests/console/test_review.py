@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from chalicelib.core.captures import RULES
+from chalicelib.book.words.captures import RULES
 from tests.console.conftest import (
     HOSTILE,
     TOUCH,

@@ -15,17 +15,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
-from chalicelib.core import keys
-from chalicelib.core.captures import sighting_id
-from chalicelib.core.items import write_in_parts
-from chalicelib.core.local_time import Span
-from chalicelib.core.model import Profile
-from chalicelib.core.observations import Observation
-from chalicelib.core.ports import ItemStore, Put
-from chalicelib.core.records.observations import days_counted, observation_item
-from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.core.values import milliseconds
-from chalicelib.services.statistics.calendar import Calendar
+from chalicelib.book.records.observations import days_counted, observation_item
+from chalicelib.book.statistics.calendar import Calendar
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import sighting_id
+from chalicelib.book.words.items import write_in_parts
+from chalicelib.book.words.local_time import Span
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.observations import Observation
+from chalicelib.book.words.ports import ItemStore, Put
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.book.words.values import milliseconds
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, heading, press_pair, shoot, visiting
 from tests.console.looks import looked_at
 from tests.support.book.synthetic import visits

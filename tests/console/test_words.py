@@ -3,7 +3,7 @@
 import json
 import re
 
-from chalicelib.api.console_files import folder
+from chalicelib.doors.console_files import folder
 
 OURS = folder()
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.api.v1.document import document
-from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.doors.v1.document import document
+from chalicelib.doors.v1.routes import OPERATIONS
 from regulars.libraries import Package, PackageUnavailable, archive, libraries
 
 ROOT = Path(__file__).resolve().parents[2]

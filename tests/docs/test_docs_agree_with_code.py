@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from chalicelib.core import places
+from chalicelib.rights.words import places
 from chalicelib.settings import Settings
 from regulars import cli
 from tests.support import needs

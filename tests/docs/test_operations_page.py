@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.model import Edit, JournalEntry, Profile
-from chalicelib.core.ports import Update, exists
-from chalicelib.core.telemetry import UNITS
-from chalicelib.services.commit import Change
+from chalicelib.book.commit import Change
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Edit, JournalEntry, Profile
+from chalicelib.book.words.ports import Update, exists
+from chalicelib.book.words.telemetry import UNITS
 from chalicelib.settings import Settings
 from infra import template
 from regulars.cli import main

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.webhooks import EventKind, signature
+from chalicelib.book.words.webhooks import EventKind, signature
 from tests.support.box.session import DOCS, read
 from tests.support.fakes import FakeClock
 from tests.support.hooks.hook_desk import TENANT, Desk, stores

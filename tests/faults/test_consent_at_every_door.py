@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import keys
-from chalicelib.core.items import every
-from chalicelib.core.model import Face
-from chalicelib.core.records.faces import face_from
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every
+from chalicelib.book.words.model import Face
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import USE_CASES, UseCase
 

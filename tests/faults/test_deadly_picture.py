@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, capture_id
-from chalicelib.core.ports import Put
-from chalicelib.core.records.captures import capture_item
-from chalicelib.services.captures.redrive import MAX_ATTEMPTS
+from chalicelib.book.captures.redrive import MAX_ATTEMPTS
+from chalicelib.book.records.captures import capture_item
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Capture, CaptureState, capture_id
+from chalicelib.book.words.ports import Put
 from tests.faults.dying import DEADLY
 from tests.support.book.book import MONDAY, Book, shot
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalicelib.core.errors import RegularsError
+from chalicelib.book.words.errors import RegularsError
 from tests.faults.agreement import Endings, Errors, disagreeing, is_success
 from tests.support.api.ways_in import TRIED
 from tests.support.faults.shop import Box, Shop

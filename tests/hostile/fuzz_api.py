@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.book.words.model import Profile
 from chalicelib.bootstrap import build
-from chalicelib.core.model import Profile
+from chalicelib.doors.v1.routes import OPERATIONS
 from chalicelib.settings import Settings
 from regulars.serve.gateway import Gateway
 from regulars.serve.site import Site

@@ -44,37 +44,21 @@ from regulars_edge.spool import files
 from regulars_edge.spool.model import Entry
 from urllib3 import HTTPHeaderDict
 
-from chalicelib.adapters.aws import search as remote_search
-from chalicelib.adapters.embedded.uploads import SignedPaths
-from chalicelib.adapters.limits import Span, item_from_json, item_to_json
-from chalicelib.adapters.web.fetch import SafeFetcher, SafePostman
-from chalicelib.adapters.web.url import read_url
-from chalicelib.api.application import Routes, of_the_rest_api
-from chalicelib.api.base64_text import of_form, read_base64
-from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_path
-from chalicelib.api.forms import read_form
-from chalicelib.api.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
-from chalicelib.api.icredit.request import decode_base64, read_parameters
-from chalicelib.api.rekognition.collections import place
-from chalicelib.api.rekognition.requests import REQUESTS
-from chalicelib.api.rekognition.requests import read_members as read_request
-from chalicelib.api.rekognition.signature import SignedRequest, verify
-from chalicelib.api.rekognition.signature import read_signature as read_signature
-from chalicelib.api.sites import is_own
-from chalicelib.api.sunmi.request import Parameters, SignedForm, is_signed
-from chalicelib.api.v1.auth import require_own_page, session_token
-from chalicelib.api.v1.cameras import NewCamera
-from chalicelib.api.v1.captures import Offers
-from chalicelib.api.v1.hooks import NewHook
-from chalicelib.api.v1.pictures import NewPicture
-from chalicelib.api.v1.routes import OPERATIONS, Operation
-from chalicelib.api.v1.times import read_time, read_time_parameter
-from chalicelib.api.v1.wire import finite_object, read_body
-from chalicelib.bootstrap import build
-from chalicelib.core import audit, keys, signing
-from chalicelib.core.addresses import network_of, sender
-from chalicelib.core.decision import SearchRequest
-from chalicelib.core.errors import (
+from chalicelib.aws import search as remote_search
+from chalicelib.book.cameras import CameraSettings, legal_camera_name
+from chalicelib.book.index.snapshots import segment
+from chalicelib.book.index.snapshots.segment import DamagedSnapshot, segment_of_faces
+from chalicelib.book.records import columns
+from chalicelib.book.records.columns import DamagedData
+from chalicelib.book.records.faces import journal_entries, journal_item
+from chalicelib.book.rules.decision import SearchRequest
+from chalicelib.book.store.embedded.uploads import SignedPaths
+from chalicelib.book.store.limits import Span, item_from_json, item_to_json
+from chalicelib.book.store.web.fetch import SafeFetcher, SafePostman
+from chalicelib.book.store.web.url import read_url
+from chalicelib.book.vision.pictures import image
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import (
     Busy,
     FaceNotFound,
     InvalidInput,
@@ -85,24 +69,41 @@ from chalicelib.core.errors import (
     Unusable,
     WrongCredentials,
 )
-from chalicelib.core.items import PageTokens
-from chalicelib.core.model import Credentials, Edit, JournalEntry, Profile, Template
-from chalicelib.core.observations import Dimensions, ObservationFilter
-from chalicelib.core.pictures import PictureRules, allows
-from chalicelib.core.records import columns
-from chalicelib.core.records.columns import DamagedData
-from chalicelib.core.records.faces import journal_entries, journal_item
-from chalicelib.core.roles import Passkey
-from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.index.snapshots import segment
-from chalicelib.index.snapshots.segment import DamagedSnapshot, segment_of_faces
+from chalicelib.book.words.items import PageTokens
+from chalicelib.book.words.model import Credentials, Edit, JournalEntry, Profile, Template
+from chalicelib.book.words.observations import Dimensions, ObservationFilter
+from chalicelib.book.words.pictures import PictureRules, allows
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.bootstrap import build
+from chalicelib.doors.access import passkeys
+from chalicelib.doors.application import Routes, of_the_rest_api
+from chalicelib.doors.base64_text import of_form, read_base64
+from chalicelib.doors.compreface.requests import Options, Sent, image_id, name_in_path
+from chalicelib.doors.forms import read_form
+from chalicelib.doors.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
+from chalicelib.doors.icredit.request import decode_base64, read_parameters
+from chalicelib.doors.rekognition.collections import place
+from chalicelib.doors.rekognition.requests import REQUESTS
+from chalicelib.doors.rekognition.requests import read_members as read_request
+from chalicelib.doors.rekognition.signature import SignedRequest, verify
+from chalicelib.doors.rekognition.signature import read_signature as read_signature
+from chalicelib.doors.sites import is_own
+from chalicelib.doors.sunmi.request import Parameters, SignedForm, is_signed
+from chalicelib.doors.v1.auth import require_own_page, session_token
+from chalicelib.doors.v1.cameras import NewCamera
+from chalicelib.doors.v1.captures import Offers
+from chalicelib.doors.v1.hooks import NewHook
+from chalicelib.doors.v1.pictures import NewPicture
+from chalicelib.doors.v1.routes import OPERATIONS, Operation
+from chalicelib.doors.v1.times import read_time, read_time_parameter
+from chalicelib.doors.v1.wire import finite_object, read_body
+from chalicelib.doors.words.addresses import network_of, sender
+from chalicelib.doors.words.roles import Passkey
+from chalicelib.rights.audit.audit import verified_export
+from chalicelib.rights.erasure.again import receipt_of
+from chalicelib.rights.words import audit, signing
 from chalicelib.services import Services
-from chalicelib.services.access import passkeys
-from chalicelib.services.audit.audit import verified_export
-from chalicelib.services.cameras import CameraSettings, legal_camera_name
-from chalicelib.services.erasure.again import receipt_of
 from chalicelib.settings import SettingError, Settings, networks
-from chalicelib.vision.pictures import image
 from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
@@ -1124,7 +1125,7 @@ def connections(folder: Path) -> Iterator[Read]:
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-API, WEB = "chalicelib.api", "chalicelib.adapters.web"
+API, WEB = "chalicelib.doors", "chalicelib.book.store.web"
 
 PARSERS = {
     "multipart forms": Parser(
@@ -1201,7 +1202,7 @@ PARSERS = {
         plain(function_url_of), (), (f"{API}.application",), [b"/\nX-Amz-Signature=00&a=%zz&=&;\n{}"], any_bytes
     ),
     "places of pictures": Parser(
-        plain(picture_place_of), (), ("chalicelib.core.pictures",),
+        plain(picture_place_of), (), ("chalicelib.book.words.pictures",),
         [b"archive\nstaff/%2e%2E/x", b"archive\nstaff/..\\x", b"photos\n%"], any_bytes,
     ),
     "SUNMI signatures": Parser(
@@ -1230,10 +1231,10 @@ PARSERS = {
         requests(lambda found: found.api_key), (),
         (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.wire"), [*map(v1_request, OPERATIONS)],
     ),
-    "passkeys": Parser(plain(passkey), (), ("chalicelib.services.access.passkeys",), PASSKEYS),
+    "passkeys": Parser(plain(passkey), (), ("chalicelib.doors.access.passkeys",), PASSKEYS),
     "pictures": Parser(
         plain(picture_of), (Unusable,),
-        ("chalicelib.vision.pictures.image", "chalicelib.vision.pictures.containers"),
+        ("chalicelib.book.vision.pictures.image", "chalicelib.book.vision.pictures.containers"),
         PICTURES, share=16,
     ),
     "pictures at the edge": Parser(
@@ -1241,46 +1242,46 @@ PARSERS = {
         st.builds(with_exif, exif_texts, exif_texts, exif_texts),
     ),
     "snapshots": Parser(
-        plain(snapshot_of), (DamagedSnapshot,), ("chalicelib.index.snapshots.segment",),
+        plain(snapshot_of), (DamagedSnapshot,), ("chalicelib.book.index.snapshots.segment",),
         [snapshot(0), snapshot(1), snapshot(9)], any_bytes,
     ),
     "journal items": Parser(
         # Rows of our own table: no damage to them is provided for, so any plain error will do.
         plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
-        ("chalicelib.core.records.faces", "chalicelib.adapters.limits"), JOURNAL, json_values,
+        ("chalicelib.book.records.faces", "chalicelib.book.store.limits"), JOURNAL, json_values,
     ),
-    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.columns",), DAYS, any_bytes),
+    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.book.records.columns",), DAYS, any_bytes),
     "page tokens": Parser(
-        plain(page_token_of), (), ("chalicelib.core.items", "chalicelib.adapters.limits"),
+        plain(page_token_of), (), ("chalicelib.book.words.items", "chalicelib.book.store.limits"),
         [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
     ),
     "signed paths": Parser(
-        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.adapters.embedded.uploads",),
+        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.book.store.embedded.uploads",),
         [SIGNED_PATH], any_bytes,
     ),
     "S3 events": Parser(
         message(lambda services, body: services.sightings.ingest.message(body)),
-        (InvalidInput, Busy, StorageUnavailable), ("chalicelib.services.sightings.ingest",), S3_EVENTS,
+        (InvalidInput, Busy, StorageUnavailable), ("chalicelib.book.sightings.ingest",), S3_EVENTS,
         json_values | values.map(lambda key: as_json(event_of(key))), share=4,
     ),
     "delivery messages": Parser(
         message(lambda services, body: services.webhooks.deliveries.deliver(body)),
         (ValueError, InvalidInput, Busy, StorageUnavailable),
-        ("chalicelib.services.webhooks",), NOTICES,
+        ("chalicelib.book.webhooks",), NOTICES,
         st.fixed_dictionaries({"tenant": values, "id": values | texts, "due": values}).map(as_json), share=4,
     ),
     "index messages": Parser(
         message(lambda services, body: services.sweep.message(body, 1, lambda: 300.0)),
         # As app.build_index: a message that it cannot read ends in the dead letters.
-        (RegularsError, ValueError, KeyError, TypeError, OverflowError, RecursionError), ("chalicelib.services.sweep",),
+        (RegularsError, ValueError, KeyError, TypeError, OverflowError, RecursionError), ("chalicelib.sweep",),
         [as_json({"tenant": "shop"}), as_json({"tenant": "shop", "hour": 0, "chores": ["pictures"], "after": ""})],
         st.fixed_dictionaries(dict.fromkeys(("tenant", "hour", "chores", "after"), values)).map(as_json), share=4,
     ),
     "search events": Parser(
-        plain(search_of), (Busy,), ("chalicelib.adapters.aws.search",), SEARCHES, json_values
+        plain(search_of), (Busy,), ("chalicelib.aws.search",), SEARCHES, json_values
     ),
     "search answers": Parser(
-        plain(reply_of), (RegularsError,), ("chalicelib.adapters.aws.search",), REPLIES, json_values
+        plain(reply_of), (RegularsError,), ("chalicelib.aws.search",), REPLIES, json_values
     ),
     "receivers' answers": Parser(
         plain(posted), (InvalidInput, Unusable, Busy), (f"{WEB}.post", f"{WEB}.connection"), ANSWERS, any_bytes
@@ -1293,7 +1294,7 @@ PARSERS = {
     ),
     "settings": Parser(
         plain(settings_of), (),
-        ("chalicelib.services.cameras", "chalicelib.services.tenants"),
+        ("chalicelib.book.cameras", "chalicelib.book.tenants"),
         strategy=all_settings.map(as_json),
     ),
     "operator's settings": Parser(
@@ -1356,24 +1357,24 @@ PARSERS = {
     ),
     "heads of an audit": Parser(
         plain(lambda data: audit.head_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.audit", "regulars.audit"),
+        ("chalicelib.rights.words.audit", "regulars.audit"),
         [as_json({"statement": {"tenant": "a", "hour": 1, "number": 1, "root": "00", "before": "", "entries": 0}})],
         json_values,
     ),
     "exports after a restore": Parser(
         plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)), (InvalidInput,),
-        ("chalicelib.services.audit.leaving", "regulars.backup.after"),
+        ("chalicelib.rights.audit.leaving", "regulars.backup.after"),
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
     "receipts": Parser(
         plain(lambda data: receipt_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.signing", "regulars.privacy", "regulars.backup.receipts"),
+        ("chalicelib.rights.words.signing", "regulars.privacy", "regulars.backup.receipts"),
         [as_json(signing.sign_statement({"id": "7"}, signing.new_key()[0]))],
         json_values,
     ),
     "renewals of a signing key": Parser(
         plain(lambda data: signing.renewal_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.signing",),
+        ("chalicelib.rights.words.signing",),
         [as_json(signing.sign_statement({"kind": "renewal of the signing key", "heads": 7}, signing.new_key()[0]))],
         json_values,
     ),
@@ -1384,12 +1385,12 @@ PARSERS = {
     ),
     "senders behind proxies": Parser(
         plain(lambda data: network_of(sender_behind(data.decode("latin-1")))), (),
-        ("chalicelib.core.addresses",),
+        ("chalicelib.doors.words.addresses",),
         [b"198.51.100.1, ::ffff:127.0.0.1", b"fe80::1%eth0", b"1.2.3.4:5"], any_bytes,
     ),
     "hosts that ask for metrics": Parser(
         plain(lambda data: is_own(data.decode("latin-1"), {"box.example"})), (),
-        ("chalicelib.api.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
+        ("chalicelib.doors.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
     ),
     "bytes on a connection": Parser(
         connections, (),

@@ -18,11 +18,11 @@ from msgspec.structs import asdict
 
 import app
 from chalicelib import bootstrap, search_function
-from chalicelib.adapters.aws.clients import aws_client
-from chalicelib.adapters.aws.queue import SqsQueue
-from chalicelib.api import observability
-from chalicelib.core.ports import Vision
-from chalicelib.core.values import milliseconds
+from chalicelib.aws.clients import aws_client
+from chalicelib.aws.queue import SqsQueue
+from chalicelib.book.words.ports import Vision
+from chalicelib.book.words.values import milliseconds
+from chalicelib.doors import observability
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from regulars.serve.gateway import Context

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from chalicelib.vision.packs import packs
+from chalicelib.book.vision.packs import packs
 from infra import images, wheels
 from infra.dependencies import ROOT, Failed, run
 from regulars.serve import service

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from chalicelib.services.models import KEPT_PICTURE
-from chalicelib.vision.packs import packs
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.models import KEPT_PICTURE
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.pipeline import FacePipeline
 from infra import package
 from infra.dependencies import Failed, run
 from regulars.demo import run as demo

@@ -11,10 +11,10 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[1])
     import app  # noqa: F401 - the functions' own module, which must import
-    from chalicelib.index.scan.scan import kernel
-    from chalicelib.services.models import KEPT_PICTURE
-    from chalicelib.vision.packs import packs
-    from chalicelib.vision.pipeline import FacePipeline
+    from chalicelib.book.index.scan.scan import kernel
+    from chalicelib.book.models import KEPT_PICTURE
+    from chalicelib.book.vision.packs import packs
+    from chalicelib.book.vision.pipeline import FacePipeline
 
     pack = packs.find(None)
     pipeline = FacePipeline(pack)

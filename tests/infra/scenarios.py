@@ -7,19 +7,19 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib.adapters.aws.clients import aws_client
-from chalicelib.adapters.aws.items import DynamoItemStore
-from chalicelib.core import keys
-from chalicelib.core.captures import captured_ms
-from chalicelib.core.model import Credentials, Decision, Labels, Negative, Profile, Tenant
-from chalicelib.core.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
-from chalicelib.core.pictures import Box
-from chalicelib.core.ports import Put, Update, exists
-from chalicelib.core.records.observations import review_item
-from chalicelib.core.templates import canonical
-from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.core.values import moment
-from chalicelib.services.commit import INDEX_EVERY
+from chalicelib.aws.clients import aws_client
+from chalicelib.aws.items import DynamoItemStore
+from chalicelib.book.commit import INDEX_EVERY
+from chalicelib.book.records.observations import review_item
+from chalicelib.book.rules.templates import canonical
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import captured_ms
+from chalicelib.book.words.model import Credentials, Decision, Labels, Negative, Profile, Tenant
+from chalicelib.book.words.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
+from chalicelib.book.words.pictures import Box
+from chalicelib.book.words.ports import Put, Update, exists
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.book.words.values import moment
 from tests.infra.account import Account
 from tests.support.api.devices import asked, device, sign_in, with_passkey
 from tests.support.api.gateway import send

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.pictures import require_places
+from chalicelib.book.words.pictures import require_places
 from tests.infra.template import actions, resources, statements
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.observability import NAMESPACE
-from chalicelib.core.captures import RULES
-from chalicelib.core.telemetry import (
+from chalicelib.book.rules.templates import canonical
+from chalicelib.book.words.captures import RULES
+from chalicelib.book.words.telemetry import (
     CAPTURES_PARKED,
     CAPTURES_RESOLVED,
     FACES_MATCHED,
@@ -25,7 +25,7 @@ from chalicelib.core.telemetry import (
     SEARCH_MS,
     UNITS,
 )
-from chalicelib.core.templates import canonical
+from chalicelib.doors.observability import NAMESPACE
 from tests.infra import scenarios
 from tests.infra.account import Account, account, arns_of
 from tests.infra.calls import POLICIES, Call, Grant, grants

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.api.observability import NAMESPACE
-from chalicelib.api.v1 import errors as v1
-from chalicelib.core.errors import NotFound
-from chalicelib.core.telemetry import UNITS
+from chalicelib.book.words.errors import NotFound
+from chalicelib.book.words.telemetry import UNITS
+from chalicelib.doors.observability import NAMESPACE
+from chalicelib.doors.v1 import errors as v1
 from infra import template
 from infra.storage import HAS_KEY, QUEUES
 from regulars.deploy.deploy import rollback_alarms

@@ -11,7 +11,7 @@ import pytest
 import urllib3
 import werkzeug
 
-from chalicelib.adapters.aws.clients import SERVICES
+from chalicelib.aws.clients import SERVICES
 from infra import bundle, dependencies
 from infra.target import ARCHITECTURES, PYTHONS, Target, output_of
 
@@ -26,8 +26,8 @@ LEFT = """
 import sys
 
 from botocore.exceptions import EndpointConnectionError
-from chalicelib.adapters.aws.clients import SERVICES, aws_client
-from chalicelib.api.multipart import parts_of
+from chalicelib.aws.clients import SERVICES, aws_client
+from chalicelib.doors.multipart import parts_of
 
 CALLS = {
     "dynamodb": ("get_item", {"TableName": "t" * 3, "Key": {"a": {"S": "b"}}}),

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, ScheduleExpression
 
-from chalicelib.adapters.aws.clients import client_config
-from chalicelib.api.batches import LONGEST_S
+from chalicelib.aws.clients import client_config
+from chalicelib.doors.batches import LONGEST_S
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
 from tests.infra.conftest import APPLICATION
@@ -299,4 +299,4 @@ def test_the_search_function_starts_without_the_dialects(packaged: dict[str, Any
     code = f"import json, sys; from {module.replace('/', '.')} import {name}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout))
-    assert not {"app", "chalice", "numpy", "botocore", "chalicelib.api.http", "chalicelib.api.sunmi"} & loaded
+    assert not {"app", "chalice", "numpy", "botocore", "chalicelib.doors.http", "chalicelib.doors.sunmi"} & loaded

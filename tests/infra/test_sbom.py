@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
 from infra import sbom
 from regulars.libraries import of_console
 

@@ -1,11 +1,12 @@
-"""Tests of all that holds state: the tables of core/keys.py and no others, buckets, queues, the key; their safety."""
+"""Tests of all that holds state: the tables of book/words/keys.py and no others, buckets, queues, the key; their
+safety."""
 
 from typing import Any
 
 import pytest
 
-from chalicelib.core.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
-from chalicelib.core.ports import Table
+from chalicelib.book.words.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
+from chalicelib.book.words.ports import Table
 from infra.storage import storage
 
 STORAGE = storage()["Resources"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import keys
-from chalicelib.core.items import every, write
-from chalicelib.core.ports import Delete
-from chalicelib.core.signing import fingerprint
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every, write
+from chalicelib.book.words.ports import Delete
+from chalicelib.rights.words.signing import fingerprint
 from regulars.cli import main
 from tests.support.audit.desk import forged
 from tests.support.audit.shop import Shop

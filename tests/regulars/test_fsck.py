@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import keys
-from chalicelib.core.model import Profile
-from chalicelib.core.ports import Update, exists
-from chalicelib.core.values import milliseconds
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.ports import Update, exists
+from chalicelib.book.words.values import milliseconds
 from chalicelib.storage import DATABASE
 from regulars.cli import main
 from tests.support.book.book import MONDAY, Book, shot

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import acts, signing
-from chalicelib.core.acts import Act, Kind
-from chalicelib.core.erasures import RECEIPT, list_named_faces
-from chalicelib.core.errors import TooMany
-from chalicelib.core.merges import UNDONE_WITHIN
-from chalicelib.core.places import PLACES
+from chalicelib.book.records.merges import UNDONE_WITHIN
+from chalicelib.book.words import acts
+from chalicelib.book.words.acts import Act, Kind
+from chalicelib.book.words.errors import TooMany
+from chalicelib.rights.words import signing
+from chalicelib.rights.words.erasures import RECEIPT, list_named_faces
+from chalicelib.rights.words.places import PLACES
 from chalicelib.services import Services
 from regulars.cli import main
 from regulars.errors import OperatorError

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from chalicelib.core.model import Profile
-from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.words.model import Profile
 from regulars.cli import main
 from regulars.today import print_today
 from tests.support.book.book import MINUTE, MONDAY, Book, shot

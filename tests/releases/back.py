@@ -18,7 +18,7 @@ import json, sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from chalicelib.core import keys
+from chalicelib.book.words import keys
 from tests.support.book.book import Book, shot
 first, end, days = map(int, sys.argv[2:])
 with closing(Book(Path(sys.argv[1]))) as book:

@@ -9,8 +9,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from chalicelib.core.version import VERSION
-from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.words.version import VERSION
 from tests.support.audit.shop import Shop
 from tests.support.book.book import shot
 from tests.support.releases import ENDING, FOLDER

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.formats import FORMAT, Due, upgrade_format
-from chalicelib.core.local_time import DAY_MS
+from chalicelib.book.words.formats import FORMAT, Due, upgrade_format
+from chalicelib.book.words.local_time import DAY_MS
 from tests.releases.back import HERE, Version, upgraded_and_back
 
 NOW = 1_700_000_000_000
@@ -21,9 +21,9 @@ def older(tmp_path: Path) -> Version:
     for folder in ("tests", "regulars", "edge"):
         (root / folder).symlink_to(HERE / folder)
     for name, now, then in (
-        ("chalicelib/core/formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
-        ("chalicelib/core/formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
-        ("chalicelib/core/records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
+        ("chalicelib/book/words/formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
+        ("chalicelib/book/words/formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
+        ("chalicelib/book/records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
     ):
         file = root / name
         text = file.read_text()

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.vision.packs import packs
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.pipeline import FacePipeline
 from tests.reported.house import House, house
 from tests.support.fakes import FakeVision
 

@@ -19,15 +19,15 @@ from urllib.parse import urlsplit
 from chalice.app import Chalice
 from msgspec import Struct
 
-from chalicelib.api.deepstack import KeylessClients
-from chalicelib.api.service_keys import add_service_key
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.captures.captures import Shot
+from chalicelib.book.words.captures import Capture
+from chalicelib.book.words.model import Credentials, Profile, Tenant
+from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
-from chalicelib.core.captures import Capture
-from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.ports import Vision
+from chalicelib.doors.deepstack import KeylessClients
+from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
-from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import Shot
 from chalicelib.settings import Settings
 from regulars.serve.server import Front, listening, site
 from tests.support.api.compreface.client import Client as CompreFace

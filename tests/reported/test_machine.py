@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from chalicelib.book.vision.machine import cores_within
+from chalicelib.book.vision.quota import quota
 from chalicelib.settings import Settings
-from chalicelib.vision.machine import cores_within
-from chalicelib.vision.quota import quota
 from regulars import configuration
 from tests.reported.house import replays
 

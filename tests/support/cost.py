@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, NamedTuple
 
-from chalicelib.core.errors import RegularsError
+from chalicelib.book.words.errors import RegularsError
 
 
 class Cost(NamedTuple):

@@ -11,11 +11,11 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 from numpy.typing import NDArray
 
-from chalicelib.core import keys
-from chalicelib.core.decision import ImpostorCurve, Population
-from chalicelib.core.errors import RegularsError, Unusable
-from chalicelib.core.model import Picture
-from chalicelib.core.pictures import (
+from chalicelib.book.rules.decision import ImpostorCurve, Population
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import RegularsError, Unusable
+from chalicelib.book.words.model import Picture
+from chalicelib.book.words.pictures import (
     ATTRIBUTES,
     Box,
     DetectedFace,
@@ -27,7 +27,7 @@ from chalicelib.core.pictures import (
     Quality,
     Sides,
 )
-from chalicelib.core.ports import Examined
+from chalicelib.book.words.ports import Examined
 
 DIMENSIONS = 256
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core import acts
-from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.consent import Basis, Consent
-from chalicelib.core.model import STRANGER
+from chalicelib.book.words import acts
+from chalicelib.book.words.acts import Act, kind_of
+from chalicelib.book.words.consent import Basis, Consent
+from chalicelib.book.words.model import STRANGER
 from regulars.backup.after import since
 from regulars.cli import main
 from tests.support.book import person

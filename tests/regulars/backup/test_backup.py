@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.rules.decision import SearchRequest
+from chalicelib.book.words import keys
+from chalicelib.book.words.formats import FORMAT
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.observations import ObservationFilter
+from chalicelib.book.words.ports import Put
 from chalicelib.bootstrap import build
-from chalicelib.core import keys
-from chalicelib.core.decision import SearchRequest
-from chalicelib.core.formats import FORMAT
-from chalicelib.core.model import Profile
-from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.ports import Put
-from chalicelib.core.roles import Role
+from chalicelib.doors.words.roles import Role
 from chalicelib.services import Services
-from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.storage import DATABASE
 from regulars.backup import archive
 from regulars.backup.backup import backup, not_copied, restore

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.adapters.aws.clients import aws_client
+from chalicelib.aws.clients import aws_client
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
-from chalicelib.core import keys
-from chalicelib.core.model import Profile
-from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from infra.storage import storage

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.words.consent import Basis, Consent
+from chalicelib.book.words.model import Profile
 from chalicelib.bootstrap import build
-from chalicelib.core.consent import Basis, Consent
-from chalicelib.core.erasures import RECEIPTS
-from chalicelib.core.model import Profile
+from chalicelib.rights.words.erasures import RECEIPTS
 from chalicelib.services import Services
-from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
 from regulars.backup import receipts
 from regulars.backup.backup import backup, restore

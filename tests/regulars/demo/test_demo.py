@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from chalicelib.vision.packs import packs
+from chalicelib.book.vision.packs import packs
 from regulars.cli import main
 from regulars.demo import registry_photos, run
 from regulars.demo.story import Part, Step

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.errors import InvalidInput
+from chalicelib.book.words.errors import InvalidInput
 from infra import template
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan

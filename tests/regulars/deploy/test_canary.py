@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.core.keys import TENANTS
+from chalicelib.book.words.keys import TENANTS
 from regulars.deploy.canary import add_canary
 from tests.support.storage.emulated import Aws, storage_stack
 

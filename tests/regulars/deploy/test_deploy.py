@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.errors import InvalidInput
-from chalicelib.vision.packs import packs
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.words.errors import InvalidInput
 from infra import template
 from regulars import cli
 from regulars.deploy import deploy

@@ -11,15 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
-from chalicelib.api.deepstack import KeylessClients
-from chalicelib.core.model import Profile
-from chalicelib.core.ports import Disk
-from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.quota import Quota
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.ports import Disk
+from chalicelib.book.words.webhooks import Event, EventKind
+from chalicelib.doors.deepstack import KeylessClients
 from chalicelib.services import Services
-from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings, networks
-from chalicelib.vision.packs import packs
-from chalicelib.vision.quota import Quota
 from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection

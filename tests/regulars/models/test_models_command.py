@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.vision.packs import packs
+from chalicelib.book.vision.packs import packs
 from regulars.cli import main
 from tests.support.pictures.own_pack import NAME, own_pack
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.core.errors import Unusable
-from chalicelib.core.model import Profile, Tenant
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.words.errors import Unusable
+from chalicelib.book.words.model import Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
 from regulars.cli import main
 from tests.support.pictures import photos as at_hand
 from tests.support.pictures.album import ANY_PICTURE

@@ -10,8 +10,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 from msgspec import Struct
 
-from chalicelib.api.http import URLENCODED
-from chalicelib.core.model import Credentials
+from chalicelib.book.words.model import Credentials
+from chalicelib.doors.http import URLENCODED
 from regulars.serve.messages import Request
 
 

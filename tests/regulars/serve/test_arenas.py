@@ -46,7 +46,7 @@ def test_a_large_block_goes_back_whatever_was_freed_before() -> None:
     script = """
 from regulars.serve import arenas
 assert arenas.give_large_blocks_back()
-from chalicelib.vision.machine import resident_bytes
+from chalicelib.book.vision.machine import resident_bytes
 del_first = bytearray(30_000_000); del del_first  # after which glibc alone would keep 20 MB
 before = resident_bytes()
 blocks = [bytearray(b"x") * 20_000_000 for _ in range(10)]

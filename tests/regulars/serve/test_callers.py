@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 import app
 from chalicelib import bootstrap
-from chalicelib.api.deepstack import KeylessClients
-from chalicelib.api.dialects import owner_of
-from chalicelib.api.forms import MAX_URLENCODED_BYTES
-from chalicelib.api.http import URLENCODED
-from chalicelib.api.service_keys import add_service_key
-from chalicelib.core.errors import Busy
-from chalicelib.core.model import Profile
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.model import Profile
+from chalicelib.doors.deepstack import KeylessClients
+from chalicelib.doors.dialects import owner_of
+from chalicelib.doors.forms import MAX_URLENCODED_BYTES
+from chalicelib.doors.http import URLENCODED
+from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
 from chalicelib.settings import Settings, networks
 from regulars.serve.callers import REMEMBERED, Tenants

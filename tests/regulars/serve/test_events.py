@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from chalice.app import Chalice, Cron, Rate
 
-from chalicelib.adapters.embedded.queue import SqliteQueue
-from chalicelib.adapters.in_process import SystemClock
+from chalicelib.book.store.embedded.queue import SqliteQueue
+from chalicelib.book.store.in_process import SystemClock
 from regulars.serve.events import (
     IDLE_S,
     MAX_BATCH,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.api.http import Refused
-from chalicelib.core.errors import Busy
+from chalicelib.book.words.errors import Busy
+from chalicelib.doors.http import Refused
 from chalicelib.settings import networks
 from regulars.serve.callers import CallerHint
 from regulars.serve.connections import HEAD_BYTES, Connection, Timeouts

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from regulars_client.errors import ApiError
 
-from chalicelib.api.sites import is_own, own_names
-from chalicelib.core.telemetry import UNITS
+from chalicelib.book.words.telemetry import UNITS
+from chalicelib.doors.sites import is_own, own_names
 from regulars.errors import PortTaken
 from regulars.serve import metrics
 from regulars.serve.server import METRICS_CONNECTIONS, telling_metrics

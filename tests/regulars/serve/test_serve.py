@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.probe import DONE
-from chalicelib.core.model import Profile, Tenant
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.doors.sunmi.probe import DONE
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
-from chalicelib.vision.pipeline import FacePipeline
 from regulars import folder
 from regulars.cli import main
 from regulars.clients import Connection
@@ -53,7 +53,7 @@ def make_group(running: Service, name: str, tenant: str = "shop") -> None:
 _STOPPED_AT_WORK = """
 import threading, time
 import numpy as np
-from chalicelib.vision.pictures.crop import resize_picture
+from chalicelib.book.vision.pictures.crop import resize_picture
 from regulars.serve.server import end_at_once
 
 def compute():

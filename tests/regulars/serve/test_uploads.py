@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX, FolderUploadStore, SignedPaths
-from chalicelib.adapters.limits import MAX_UPLOAD_BYTES
-from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.ports import PresignedRequest, Upload
+from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, PREFIX, FolderUploadStore, SignedPaths
+from chalicelib.book.store.limits import MAX_UPLOAD_BYTES
+from chalicelib.book.words.errors import StorageUnavailable
+from chalicelib.book.words.ports import PresignedRequest, Upload
 from regulars.serve.site import Site
 from regulars.serve.uploads import SignedBlobs
 from tests.support.box.apps import serving

@@ -9,14 +9,14 @@ from typing import TypeVar
 import pytest
 from msgspec.structs import asdict
 
-from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.adapters.embedded.vault import PlainVault
-from chalicelib.adapters.in_process import SystemClock
-from chalicelib.core import keys
-from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
-from chalicelib.core.model import Credentials, Profile
-from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.services.tenants import Tenants
+from chalicelib.book.store.embedded.items import SqliteItemStore
+from chalicelib.book.store.embedded.vault import PlainVault
+from chalicelib.book.store.in_process import SystemClock
+from chalicelib.book.tenants import Tenants
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import InvalidInput, TenantExists, TenantNotFound
+from chalicelib.book.words.model import Credentials, Profile
+from chalicelib.book.words.tenant_settings import TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, CredentialsFile, read_credentials, zone_of_machine
 from tests.support.book.book_with import book_of

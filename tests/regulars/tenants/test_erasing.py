@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.tenant_erasures import RECEIPT_OF_TENANT
+from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
 from regulars.cli import main
 from regulars.options import open_services, settings_of
 from regulars.tenants.credentials import FILE

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.ports import Put
+from chalicelib.book.words import keys
+from chalicelib.book.words.ports import Put
 from chalicelib.settings import Settings
 from regulars.cli import main
 

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import fields
 
 from chalicelib import bootstrap
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
 from regulars.cli import main
 from regulars.tenants.credentials import zone_of_machine
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.vision.packs import packs
+from chalicelib.book.vision.packs import packs
 from infra import template
 from regulars.cli import main
 from tests.support.pictures.own_pack import MODEL, NAME, own_pack

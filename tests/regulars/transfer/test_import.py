@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from regulars_client import models
 
-from chalicelib.core import keys
-from chalicelib.core.items import every, write_in_parts
-from chalicelib.core.model import MAX_PICTURES
-from chalicelib.core.pictures import DetectedFace
-from chalicelib.core.ports import Delete
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every, write_in_parts
+from chalicelib.book.words.model import MAX_PICTURES
+from chalicelib.book.words.pictures import DetectedFace
+from chalicelib.book.words.ports import Delete
 from regulars.cli import main
 from regulars.transfer.importing import bar
 from tests.support.box.album import people, state

@@ -2,10 +2,7 @@
 
 from collections.abc import Iterator
 
-from chalicelib.core.errors import (
-    ConditionFailed,
-    RegularsError,
-)
+from chalicelib.book.words.errors import ConditionFailed, RegularsError
 
 
 def tree(root: type[RegularsError] = RegularsError) -> Iterator[type[RegularsError]]:

@@ -9,7 +9,7 @@ from typing import Any
 from chalice.app import Chalice
 from msgspec import Struct
 
-from chalicelib.api.application import Routes, normal_path
+from chalicelib.doors.application import Routes, normal_path
 
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"

@@ -16,8 +16,8 @@ from typing import Any
 import urllib3
 from msgspec import Struct
 
-from chalicelib.api.sunmi.probe import signature
-from chalicelib.core.model import Credentials
+from chalicelib.book.words.model import Credentials
+from chalicelib.doors.sunmi.probe import signature
 from regulars.clients import Reply, Transport
 from regulars.errors import WrongAnswer
 

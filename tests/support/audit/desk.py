@@ -12,18 +12,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.adapters.embedded.vault import PlainVault
-from chalicelib.core import acts, keys, signing
-from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.audit import Document, Head, Leaf, Sign, entry_put, leaf_of, new_entry, root
-from chalicelib.core.items import every, write
-from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
-from chalicelib.core.signing import canonical_json
-from chalicelib.services.audit.audit import AuditedItems
-from chalicelib.services.audit.chain import Chain, Element, Signing
-from chalicelib.services.audit.leaving import AuditErasing, Verified, Verifying
+from chalicelib.book.store.embedded.blobs import FolderBlobStore
+from chalicelib.book.store.embedded.items import SqliteItemStore
+from chalicelib.book.store.embedded.vault import PlainVault
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.acts import Act, kind_of
+from chalicelib.book.words.items import every, write
+from chalicelib.book.words.ports import BlobStore, Delete, Item, ItemStore, Put
+from chalicelib.rights.audit.audit import AuditedItems
+from chalicelib.rights.audit.chain import Chain, Element, Signing
+from chalicelib.rights.audit.leaving import AuditErasing, Verified, Verifying
+from chalicelib.rights.words import signing
+from chalicelib.rights.words.audit import Document, Head, Leaf, Sign, entry_put, leaf_of, new_entry, root
+from chalicelib.rights.words.signing import canonical_json
 from tests.support.fakes import FakeClock
 
 TENANT = "shop"

@@ -14,17 +14,17 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, capture_id
-from chalicelib.core.errors import TenantExists
-from chalicelib.core.model import Face, Profile, Tenant
-from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.ports import Clock, Put, Storage
-from chalicelib.core.records.captures import capture_item
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.deletion.orphans import LISTED
+from chalicelib.book.records.captures import capture_item
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Capture, CaptureState, capture_id
+from chalicelib.book.words.errors import TenantExists
+from chalicelib.book.words.model import Face, Profile, Tenant
+from chalicelib.book.words.observations import ObservationFilter
+from chalicelib.book.words.ports import Clock, Put, Storage
+from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.deletion.orphans import LISTED
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from tests.support.book.recount import disagreements, every_face

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib.core.lazy import lazy
-from chalicelib.core.ports import when_asked
+from chalicelib.book.words.lazy import lazy
+from chalicelib.book.words.ports import when_asked
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 

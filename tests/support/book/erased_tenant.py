@@ -1,7 +1,7 @@
 """A tenant that is erased, and what is left of it."""
 
-from chalicelib.core import keys
-from chalicelib.core.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
+from chalicelib.book.words import keys
+from chalicelib.rights.words.tenant_erasures import UNDER_WAY, TenantErasure, TenantStep
 from tests.support.book.book import Book
 
 

@@ -1,8 +1,8 @@
 """Whom the lists of a book show."""
 
-from chalicelib.core.items import FaceOrder
-from chalicelib.core.observations import EVERYTHING
-from chalicelib.core.records.observations import STORABLE
+from chalicelib.book.records.observations import STORABLE
+from chalicelib.book.words.items import FaceOrder
+from chalicelib.book.words.observations import EVERYTHING
 from tests.support.book.book import Book
 
 

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from chalicelib.core.captures import Capture
-from chalicelib.core.errors import Busy
-from chalicelib.core.model import Migration
+from chalicelib.book.words.captures import Capture
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.model import Migration
 from tests.support.book.book import Book, Entry, Shot
 
 GAP_MINUTES = 30

@@ -5,12 +5,12 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.core import keys
-from chalicelib.core.erasures import SETTLED
-from chalicelib.core.model import Decision, Face
-from chalicelib.services.enrolment.enrolment import FaceChanges
-from chalicelib.services.idempotency import RequestId
-from chalicelib.services.subject_access import Subject, holdings
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Decision, Face
+from chalicelib.rights.subject_access import Subject, holdings
+from chalicelib.rights.words.erasures import SETTLED
 from tests.support.book.book import Book, Shot, shot
 from tests.support.fakes import RULES, Person, picture
 

@@ -1,9 +1,9 @@
 """Counts everything that a tenant holds again, from the records themselves, and says what does not agree."""
 
-from chalicelib.core import keys
-from chalicelib.core.items import every
-from chalicelib.core.model import Face, Tenant
-from chalicelib.core.records.faces import face_from
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every
+from chalicelib.book.words.model import Face, Tenant
 from chalicelib.services import Services
 
 

@@ -4,15 +4,15 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from chalicelib.core import keys
-from chalicelib.core.items import every
-from chalicelib.core.local_time import Granularity
-from chalicelib.core.model import Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind, Split
-from chalicelib.core.ports import ItemStore
-from chalicelib.core.records.observations import observation_from
+from chalicelib.book.records.observations import observation_from
+from chalicelib.book.statistics.statistics import SplitBucket
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every
+from chalicelib.book.words.local_time import Granularity
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind, Split
+from chalicelib.book.words.ports import ItemStore
 from chalicelib.services import Services
-from chalicelib.services.statistics.statistics import SplitBucket
 
 
 def items_of(services: Services) -> ItemStore:

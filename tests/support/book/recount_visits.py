@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from chalicelib.core import keys
-from chalicelib.core.items import every
-from chalicelib.core.local_time import Granularity
-from chalicelib.core.model import MAX_COMPARED
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.core.records.observations import observation_from, visits_of
-from chalicelib.core.templates import MAX_LEARNT
+from chalicelib.book.records.observations import observation_from, visits_of
+from chalicelib.book.rules.templates import MAX_LEARNT
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every
+from chalicelib.book.words.local_time import Granularity
+from chalicelib.book.words.model import MAX_COMPARED
+from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
 from tests.support.book.book import Book
 
 DAYS = timedelta(days=1)

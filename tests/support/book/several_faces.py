@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from chalicelib.api.compreface.requests import RULES
-from chalicelib.core.model import Group, Tenant
+from chalicelib.book.words.model import Group, Tenant
+from chalicelib.doors.compreface.requests import RULES
 from chalicelib.services import Services
 
 

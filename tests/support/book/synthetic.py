@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.adapters.in_process import SystemClock
-from chalicelib.core import keys
-from chalicelib.core.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.pictures import Box, Estimates, Gender, Pose
-from chalicelib.core.ports import BlobStore, ItemStore, Put, Vision, absent
-from chalicelib.core.records.faces import face_item
-from chalicelib.core.templates import canonical
-from chalicelib.core.values import time_ordered_id
-from chalicelib.index.snapshots.segment import Segment, encode, segment_of_rows
-from chalicelib.services.commit import Change, GalleryWriter, limited_groups
+from chalicelib.book.commit import Change, GalleryWriter, limited_groups
+from chalicelib.book.index.snapshots.segment import Segment, encode, segment_of_rows
+from chalicelib.book.records.faces import face_item
+from chalicelib.book.rules.templates import canonical
+from chalicelib.book.store.in_process import SystemClock
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
+from chalicelib.book.words.observations import Observation, ObservationKind
+from chalicelib.book.words.pictures import Box, Estimates, Gender, Pose
+from chalicelib.book.words.ports import BlobStore, ItemStore, Put, Vision, absent
+from chalicelib.book.words.values import time_ordered_id
 
 BATCH = 97
 """Faces of one transaction: with counts, seq and journal 100 actions."""

@@ -1,7 +1,7 @@
 """A tenant of a book."""
 
-from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from msgspec import Struct
 from regulars_client import Regulars
 
+from chalicelib.book.words.model import Profile
 from chalicelib.bootstrap import build
-from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.serve.server import Front, listening, site

@@ -16,16 +16,16 @@ from msgspec.structs import replace
 
 import app
 from chalicelib import search_function
-from chalicelib.api.dialects import SERVICES
-from chalicelib.api.service_keys import add_service_key
-from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState
-from chalicelib.core.erasures import SETTLED
-from chalicelib.core.items import every
-from chalicelib.core.model import Credentials, Decision, Migration, Profile
-from chalicelib.core.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
-from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.services.cameras import CameraSettings
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Capture, CaptureState
+from chalicelib.book.words.items import every
+from chalicelib.book.words.model import Credentials, Decision, Migration, Profile
+from chalicelib.book.words.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.doors.dialects import SERVICES
+from chalicelib.doors.service_keys import add_service_key
+from chalicelib.rights.words.erasures import SETTLED
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from regulars.serve.gateway import Context

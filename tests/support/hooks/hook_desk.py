@@ -10,17 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.adapters.embedded.queue import SqliteQueue
-from chalicelib.adapters.embedded.vault import PlainVault
-from chalicelib.adapters.web.fetch import SafePostman
-from chalicelib.core import keys
-from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.ports import ItemStore, Message, Queue
-from chalicelib.core.webhooks import Delivery, Event, EventKind, delivery_from
-from chalicelib.services.idempotency import Requests
-from chalicelib.services.tenants import Tenants
-from chalicelib.services.webhooks import Deliveries, Hooks, Outbox
+from chalicelib.book.idempotency import Requests
+from chalicelib.book.store.embedded.items import SqliteItemStore
+from chalicelib.book.store.embedded.queue import SqliteQueue
+from chalicelib.book.store.embedded.vault import PlainVault
+from chalicelib.book.store.web.fetch import SafePostman
+from chalicelib.book.tenants import Tenants
+from chalicelib.book.webhooks import Deliveries, Hooks, Outbox
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import StorageUnavailable
+from chalicelib.book.words.ports import ItemStore, Message, Queue
+from chalicelib.book.words.webhooks import Delivery, Event, EventKind, delivery_from
 from tests.support.fakes import FakeClock
 from tests.support.hooks.receiver import Heard
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.pictures import DetectedFace
-from chalicelib.vision.detect.detect import iou
+from chalicelib.book.vision.detect.detect import iou
+from chalicelib.book.words.pictures import DetectedFace
 
 FOUND_IOU = 0.5
 GRID = (8, 3)

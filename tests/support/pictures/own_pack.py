@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from chalicelib.vision.packs import packs
+from chalicelib.book.vision.packs import packs
 
 NAME, MODEL, NUMBER = "ours", "face_reid_0095,dlib_resnet_v1", 3
 

@@ -2,10 +2,10 @@
 
 from contextlib import suppress
 
-from chalicelib.adapters.aws.errors import translate_failures
-from chalicelib.adapters.aws.queue import SqsQueue
-from chalicelib.adapters.limits import require_receive
-from chalicelib.core.ports import Message, Queue
+from chalicelib.aws.errors import translate_failures
+from chalicelib.aws.queue import SqsQueue
+from chalicelib.book.store.limits import require_receive
+from chalicelib.book.words.ports import Message, Queue
 
 
 class ReceivingSqs(SqsQueue):

@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
-from chalicelib.adapters.aws.items import DynamoItemStore
-from chalicelib.adapters.aws.vault import KmsVault
-from chalicelib.core.ports import Beside, Clock, Storage, when_asked
+from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
+from chalicelib.aws.items import DynamoItemStore
+from chalicelib.aws.vault import KmsVault
+from chalicelib.book.words.ports import Beside, Clock, Storage, when_asked
 from chalicelib.settings import Settings
 from infra.storage import storage
 from tests.support.storage.aside import ReceivingSqs

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from chalicelib.adapters.aws.items import DELETES_AT_ONCE, alone, deletes_alone
-from chalicelib.adapters.limits import attribute_size, index_entry_size
-from chalicelib.core.errors import ConditionFailed, RegularsError
-from chalicelib.core.ports import Action, Item, ItemStore, Page, Place, Storage, Table
+from chalicelib.aws.items import DELETES_AT_ONCE, alone, deletes_alone
+from chalicelib.book.store.limits import attribute_size, index_entry_size
+from chalicelib.book.words.errors import ConditionFailed, RegularsError
+from chalicelib.book.words.ports import Action, Item, ItemStore, Page, Place, Storage, Table
 from tests.support.storage.prices import waiting_ms
 
 _T = TypeVar("_T")

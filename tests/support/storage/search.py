@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from chalicelib.core.decision import SearchAnswer, SearchRequest
-from chalicelib.core.model import Candidate
+from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
+from chalicelib.book.words.model import Candidate
 
 FOUND = SearchAnswer(
     seq=2**53 + 1,

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from chalicelib.core.decision import DEFAULT_FPIR
+from chalicelib.book.rules.decision import DEFAULT_FPIR
 from regulars.demo.album import SUFFIXES
 from regulars_lab.bench.measuring import SHARED, pack, parser
 from regulars_lab.evaluate import labelled

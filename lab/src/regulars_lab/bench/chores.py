@@ -26,12 +26,12 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.chores import NIGHT_HOUR, STOPS_AT_S
-from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.ports import Item, Page, Put, Storage, Table
-from chalicelib.core.tenant_settings import SIGHTING_DAYS, STRANGER_DAYS, TenantSettings
-from chalicelib.services.captures.captures import Offer
+from chalicelib.book.captures.captures import Offer
+from chalicelib.book.words import keys
+from chalicelib.book.words.chores import NIGHT_HOUR, STOPS_AT_S
+from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.book.words.ports import Item, Page, Put, Storage, Table
+from chalicelib.book.words.tenant_settings import SIGHTING_DAYS, STRANGER_DAYS, TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from regulars.cost.table import SWEEPS_AT_ONCE

@@ -51,10 +51,10 @@ def prepare(folder: Path, rows: int) -> None:
     """Make a tenant whose gallery is one snapshot, without a tail."""
     import numpy as np
 
-    from chalicelib.adapters.embedded.blobs import FolderBlobStore
-    from chalicelib.adapters.embedded.items import SqliteItemStore
-    from chalicelib.core import keys
-    from chalicelib.core.ports import Put
+    from chalicelib.book.store.embedded.blobs import FolderBlobStore
+    from chalicelib.book.store.embedded.items import SqliteItemStore
+    from chalicelib.book.words import keys
+    from chalicelib.book.words.ports import Put
     from regulars_lab.bench.vectors import Maker
     from tests.support.book.synthetic import segment, write_snapshot
 
@@ -71,13 +71,13 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     begun = time.time()
     import numpy as np
 
-    from chalicelib.adapters.embedded.blobs import FolderBlobStore
-    from chalicelib.adapters.embedded.items import SqliteItemStore
-    from chalicelib.core import keys
-    from chalicelib.core.decision import SearchRequest
-    from chalicelib.core.telemetry import collect_stages
-    from chalicelib.index.galleries import Galleries
-    from chalicelib.index.scan.scan import kernel
+    from chalicelib.book.index.galleries import Galleries
+    from chalicelib.book.index.scan.scan import kernel
+    from chalicelib.book.rules.decision import SearchRequest
+    from chalicelib.book.store.embedded.blobs import FolderBlobStore
+    from chalicelib.book.store.embedded.items import SqliteItemStore
+    from chalicelib.book.words import keys
+    from chalicelib.book.words.telemetry import collect_stages
 
     kernel()
     imported = time.time()
@@ -110,16 +110,16 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
 
 def build_once(folder: Path) -> dict[str, Any]:
     """Make the next snapshot: its processor time, and the most memory beside the page cache that the process had."""
-    from chalicelib.adapters.embedded.blobs import FolderBlobStore
-    from chalicelib.adapters.embedded.items import SqliteItemStore
-    from chalicelib.adapters.in_process import SystemClock
-    from chalicelib.core import keys
-    from chalicelib.core.model import Edit, JournalEntry
-    from chalicelib.core.ports import Put, Update, exists
-    from chalicelib.core.records.faces import journal_item
-    from chalicelib.core.templates import canonical
-    from chalicelib.index.compact import TAIL_LENGTH, Compactor
-    from chalicelib.index.galleries import Galleries
+    from chalicelib.book.index.compact import TAIL_LENGTH, Compactor
+    from chalicelib.book.index.galleries import Galleries
+    from chalicelib.book.records.faces import journal_item
+    from chalicelib.book.rules.templates import canonical
+    from chalicelib.book.store.embedded.blobs import FolderBlobStore
+    from chalicelib.book.store.embedded.items import SqliteItemStore
+    from chalicelib.book.store.in_process import SystemClock
+    from chalicelib.book.words import keys
+    from chalicelib.book.words.model import Edit, JournalEntry
+    from chalicelib.book.words.ports import Put, Update, exists
     from regulars_lab.bench.vectors import Maker
 
     items, clock = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES), SystemClock()

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from chalicelib.adapters.aws.search import event_of
-from chalicelib.core.decision import SearchRequest
-from chalicelib.core.model import Credentials
+from chalicelib.aws.search import event_of
+from chalicelib.book.rules.decision import SearchRequest
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.words.model import Credentials
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
 from regulars.clients import Reply
 from regulars.errors import WrongAnswer
 from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate, put_by_camera

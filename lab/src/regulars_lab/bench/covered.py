@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.pictures import DetectedFace
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.rules.decision import OperatingPoint
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.pictures import DetectedFace
 from regulars_lab import studio
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write

@@ -20,8 +20,8 @@ import numpy as np
 from msgspec.structs import asdict
 from PIL import Image
 
-from chalicelib.core.pictures import PictureRules
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.pictures import PictureRules
 from regulars_lab.bench.measuring import SHARED, pack, parser, write
 from tests.support.pictures.crowds import Portrait, Tally, boxes_of, crowd, filling, head_of, spread
 

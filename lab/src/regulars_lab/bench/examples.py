@@ -21,12 +21,12 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from rich.console import Console
 
-from chalicelib.core.choice import Chooser
-from chalicelib.core.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
-from chalicelib.core.model import Picture
-from chalicelib.core.pictures import Estimates
-from chalicelib.core.templates import canonical, fuse_embeddings, reduce_templates, vector
-from chalicelib.core.values import moment
+from chalicelib.book.rules.choice import Chooser
+from chalicelib.book.rules.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
+from chalicelib.book.rules.templates import canonical, fuse_embeddings, reduce_templates, vector
+from chalicelib.book.words.model import Picture
+from chalicelib.book.words.pictures import Estimates
+from chalicelib.book.words.values import moment
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
 from regulars_lab.evaluate import labelled

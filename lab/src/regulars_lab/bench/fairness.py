@@ -27,13 +27,13 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.captures import captured_ms
-from chalicelib.core.model import Profile
-from chalicelib.core.ports import Message
-from chalicelib.core.tenant_settings import TenantSettings
-from chalicelib.core.values import moment
-from chalicelib.services.captures.captures import Offer
+from chalicelib.book.captures.captures import Offer
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import captured_ms
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.ports import Message
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.book.words.values import moment
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from regulars_lab.bench.measuring import parser, write

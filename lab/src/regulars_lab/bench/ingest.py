@@ -23,18 +23,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
-from chalicelib.adapters.in_process import SystemClock
-from chalicelib.core import keys
-from chalicelib.core.captures import RULES, Capture, CaptureState
-from chalicelib.core.decision import SearchRequest
-from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.ports import Storage, Vision
-from chalicelib.core.telemetry import collect_stages, stage
+from chalicelib.book.captures.captures import Offer
+from chalicelib.book.rules.decision import SearchRequest
+from chalicelib.book.store.in_process import SystemClock
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import RULES, Capture, CaptureState
+from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.book.words.ports import Storage, Vision
+from chalicelib.book.words.telemetry import collect_stages, stage
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
-from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.bench.measuring import numbers, pack, parser, time_call, write
 from regulars_lab.week import run, timeline
 from tests.support.book.synthetic import write_faces

@@ -20,10 +20,10 @@ import boto3
 from msgspec import Struct
 
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.routes import PICTURES
-from chalicelib.core import keys
-from chalicelib.core.model import Credentials, Profile
-from chalicelib.services.captures.captures import Offer
+from chalicelib.book.captures.captures import Offer
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Credentials, Profile
+from chalicelib.doors.sunmi.routes import PICTURES
 from chalicelib.settings import Settings
 from infra.storage import storage
 from regulars_lab.bench.measuring import free_port

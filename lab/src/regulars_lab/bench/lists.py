@@ -23,19 +23,19 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib import bootstrap
-from chalicelib.adapters.in_process import SystemClock
-from chalicelib.core import keys
-from chalicelib.core.items import FaceOrder, write_in_parts
-from chalicelib.core.local_time import Span
-from chalicelib.core.model import REGULAR, Face, Picture, Profile, Template
-from chalicelib.core.observations import EVERYTHING, ObservationFilter, ObservationKind
-from chalicelib.core.ports import ItemStore, Put
-from chalicelib.core.records.faces import face_item
-from chalicelib.core.records.observations import visits_item
-from chalicelib.core.values import milliseconds, moment
-from chalicelib.core.visits import Arrivals, Visits
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.records.faces import face_item
+from chalicelib.book.records.observations import visits_item
+from chalicelib.book.rules.visits import Arrivals, Visits
+from chalicelib.book.store.in_process import SystemClock
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import FaceOrder, write_in_parts
+from chalicelib.book.words.local_time import Span
+from chalicelib.book.words.model import REGULAR, Face, Picture, Profile, Template
+from chalicelib.book.words.observations import EVERYTHING, ObservationFilter, ObservationKind
+from chalicelib.book.words.ports import ItemStore, Put
+from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.services import Services
-from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from regulars_lab.bench.measuring import parser, time_call, write

@@ -32,11 +32,11 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.probe import DONE, NO_MATCH
-from chalicelib.core.model import Credentials, Profile
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.model import Credentials, Profile
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.doors.sunmi.probe import DONE, NO_MATCH
 from chalicelib.settings import Settings
-from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients import Connection, Reply
 from regulars.errors import WrongAnswer
 from regulars.serve import service

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     import argparse
 
-    from chalicelib.vision.packs.packs import Pack
+    from chalicelib.book.vision.packs.packs import Pack
 
 SHARED = Path(__file__).resolve().parents[5] / "shared"
 """Data that lie beside the checkout."""
@@ -50,7 +50,7 @@ def one_thread() -> None:
 
 def pack() -> Pack:
     """Find the pack that the service would use. Raises MissingModel."""
-    from chalicelib.vision.packs import packs
+    from chalicelib.book.vision.packs import packs
 
     models = os.environ.get("REGULARS_MODELS")
     return packs.find(Path(models) if models else None, os.environ.get("REGULARS_PACK"))

@@ -28,14 +28,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.captures import Capture
-from chalicelib.core.decision import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.core.errors import Busy
-from chalicelib.core.model import Profile
-from chalicelib.core.ports import Action, ItemStore, Storage
+from chalicelib.book.captures.captures import Offer
+from chalicelib.book.rules.decision import FaceSearch, SearchAnswer, SearchRequest
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Capture
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.ports import Action, ItemStore, Storage
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from regulars_lab.bench.measuring import numbers, parser, write

@@ -26,17 +26,17 @@ from typing import Any
 from msgspec.structs import asdict
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.captures import RULES, sighting_id
-from chalicelib.core.errors import Unusable
-from chalicelib.core.items import every
-from chalicelib.core.model import Profile
-from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.records.faces import face_from
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.captures.captures import Offer
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import RULES, sighting_id
+from chalicelib.book.words.errors import Unusable
+from chalicelib.book.words.items import every
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.observations import ObservationFilter
+from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import parser, write

@@ -29,14 +29,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.core.decision import OperatingPoint, SearchRequest
-from chalicelib.index.gallery import Gallery
-from chalicelib.index.scan.scan import kernel
-from chalicelib.index.snapshots.loading import fetch
-from chalicelib.index.snapshots.scratch import Scratch
-from chalicelib.index.snapshots.segment import encode
-from chalicelib.vision.packs import packs
+from chalicelib.book.index.gallery import Gallery
+from chalicelib.book.index.scan.scan import kernel
+from chalicelib.book.index.snapshots.loading import fetch
+from chalicelib.book.index.snapshots.scratch import Scratch
+from chalicelib.book.index.snapshots.segment import encode
+from chalicelib.book.rules.decision import OperatingPoint, SearchRequest
+from chalicelib.book.store.embedded.blobs import FolderBlobStore
+from chalicelib.book.vision.packs import packs
 from regulars_lab.bench import cold_search
 from regulars_lab.bench.peers import Engine, peers
 from regulars_lab.bench.vectors import DIMENSIONS, KINDS, Maker

@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.core import keys
-from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.ports import ItemStore, Put
-from chalicelib.core.records.faces import journal_item
-from chalicelib.core.templates import canonical
-from chalicelib.core.values import milliseconds
-from chalicelib.index.compact import TAIL_LENGTH, Compactor
-from chalicelib.index.galleries import Galleries
+from chalicelib.book.index.compact import TAIL_LENGTH, Compactor
+from chalicelib.book.index.galleries import Galleries
+from chalicelib.book.records.faces import journal_item
+from chalicelib.book.rules.templates import canonical
+from chalicelib.book.store.embedded.blobs import FolderBlobStore
+from chalicelib.book.store.embedded.items import SqliteItemStore
+from chalicelib.book.words import keys
+from chalicelib.book.words.model import Edit, JournalEntry
+from chalicelib.book.words.ports import ItemStore, Put
+from chalicelib.book.words.values import milliseconds
 from regulars_lab.rigs.stand_ins import SteppedClock
 from tests.support.book.synthetic import segment, write_snapshot
 

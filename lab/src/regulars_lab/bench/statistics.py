@@ -20,16 +20,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from chalicelib.adapters.in_process import SystemClock
-from chalicelib.core import keys
-from chalicelib.core.items import observed_on, write_in_parts
-from chalicelib.core.local_time import Granularity, Span
-from chalicelib.core.model import Labels, Profile, Tenant
-from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
-from chalicelib.core.ports import ItemStore, Storage
-from chalicelib.core.records.observations import days_of, observation_actions
-from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.statistics import Question, Statistics
+from chalicelib.book.records.observations import days_of, observation_actions
+from chalicelib.book.statistics.calendar import Calendar
+from chalicelib.book.statistics.statistics import Question, Statistics
+from chalicelib.book.store.in_process import SystemClock
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import observed_on, write_in_parts
+from chalicelib.book.words.local_time import Granularity, Span
+from chalicelib.book.words.model import Labels, Profile, Tenant
+from chalicelib.book.words.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
+from chalicelib.book.words.ports import ItemStore, Storage
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from regulars_lab.bench.measuring import parser, time_call, write

@@ -28,17 +28,17 @@ from typing import Any
 
 import numpy as np
 
-from chalicelib.adapters.embedded.blobs import FolderBlobStore
-from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.core import keys
-from chalicelib.core.decision import OperatingPoint, SearchRequest
-from chalicelib.core.errors import RegularsError
-from chalicelib.core.ports import Put
-from chalicelib.core.telemetry import collect_stages
-from chalicelib.index.galleries import Galleries
-from chalicelib.index.snapshots.segment import encode
+from chalicelib.book.index.galleries import Galleries
+from chalicelib.book.index.snapshots.segment import encode
+from chalicelib.book.rules.decision import OperatingPoint, SearchRequest
+from chalicelib.book.store.embedded.blobs import FolderBlobStore
+from chalicelib.book.store.embedded.items import SqliteItemStore
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import RegularsError
+from chalicelib.book.words.ports import Put
+from chalicelib.book.words.telemetry import collect_stages
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
 from regulars_lab.bench.vectors import DIMENSIONS, Maker
 from tests.support.book.synthetic import segment, unnamed_bytes
 
@@ -91,7 +91,7 @@ def prepare(folder: Path, tenants: int, faces: int) -> None:
 def measure_searches(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Search in a process that has loaded what the search function loads. Sizes are in MiB."""
     import app  # noqa: F401
-    from chalicelib.adapters.aws.clients import aws_client
+    from chalicelib.aws.clients import aws_client
 
     _clients = [aws_client(name).meta for name in ("dynamodb", "s3")]  # `meta` makes them; they count, too
     environ = {"REGULARS_DATA": str(folder), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(arguments.memory)}

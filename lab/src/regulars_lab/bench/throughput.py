@@ -32,8 +32,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from chalicelib.vision.machine import cores
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.clients import Connection
 from regulars.demo.album import jpeg, open_picture
 from regulars.demo.run import find_pictures

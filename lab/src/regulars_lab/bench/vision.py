@@ -8,8 +8,8 @@ the clock: what a machine does on which nobody else computes. Ours uses all core
 their makers say, and use one.
 `opencv` is cv2.FaceDetectorYN with the same weights at the picture's own size; `network` is what is like it here: one
 run of the detector at that size, decoded. `detect` looks at the whole picture at two scales and at every face once or
-twice more (chalicelib/vision/detect/detect.py), so `detect / opencv` grows with the faces. `all stages` is no sum: a
-face's template, attributes, quality and kept picture go side by side, as the service asks for them.
+twice more (chalicelib/book/vision/detect/detect.py), so `detect / opencv` grows with the faces. `all stages` is no sum:
+a face's template, attributes, quality and kept picture go side by side, as the service asks for them.
 `face_recognition` (dlib 20, HOG detector, 5 landmarks, ResNet) is what its README does: face_locations and
 face_encodings; ours beside it, `recognise`, is detect, align and embed, the mirror image's embedding included where
 the pack adds it. What is skipped because a peer is not installed says so.
@@ -31,12 +31,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.vision.detect.align import align_face
-from chalicelib.vision.detect.detect import YuNet, suppress
-from chalicelib.vision.packs.packs import Pack
-from chalicelib.vision.packs.session import Sessions
-from chalicelib.vision.pictures.crop import planes_of
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.detect.align import align_face
+from chalicelib.book.vision.detect.detect import YuNet, suppress
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.session import Sessions
+from chalicelib.book.vision.pictures.crop import planes_of
+from chalicelib.book.vision.pipeline import FacePipeline
 from regulars_lab.bench.detection import PHOTOS, RULES, portraits_of
 from regulars_lab.bench.measuring import SHARED, memory_bytes, pack, parser, time_call, write
 from tests.support.pictures.crowds import Portrait, crowd, head_of

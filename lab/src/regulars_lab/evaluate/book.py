@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from chalicelib import bootstrap
-from chalicelib.core import keys
-from chalicelib.core.captures import RULES, sighting_id
-from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.ports import Vision
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.captures.captures import Offer
+from chalicelib.book.vision.machine import cores
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import RULES, sighting_id
+from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.book.words.observations import ObservationFilter
+from chalicelib.book.words.ports import Vision
+from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
-from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
-from chalicelib.vision.machine import cores
 from regulars_lab.evaluate.faces import person_in
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
-from chalicelib.vision.packs.packs import Pack
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.pipeline import FacePipeline
 from regulars_lab import page
 from regulars_lab.evaluate.book import SCENES, Player, RememberedVision, Sighting, Trueness, trueness
 from regulars_lab.evaluate.labelled import LabelledFolder

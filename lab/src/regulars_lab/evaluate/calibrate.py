@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.book.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
 from regulars.errors import NoPictures
 from regulars.folder import write_durably
 from regulars_lab.evaluate import labelled, run, table, verification

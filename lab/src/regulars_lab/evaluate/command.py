@@ -105,7 +105,7 @@ def calibrate(
       regulars calibrate --images people/ --to curves/
       regulars calibrate --images people/ --groups ages.csv --population others/
     """
-    from chalicelib.vision.packs.packs import DEFAULT_PACK
+    from chalicelib.book.vision.packs.packs import DEFAULT_PACK
     from regulars_lab.evaluate import calibrate
 
     settings = settings_of(models=models, here=True)

@@ -15,14 +15,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from chalicelib.core.errors import Unusable
-from chalicelib.core.pictures import Box, PictureRules
-from chalicelib.core.ports import Vision
-from chalicelib.core.telemetry import collect_stages
-from chalicelib.vision.machine import cores
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.machine import cores
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.errors import Unusable
+from chalicelib.book.words.pictures import Box, PictureRules
+from chalicelib.book.words.ports import Vision
+from chalicelib.book.words.telemetry import collect_stages
 from regulars.errors import OperatorError
 from regulars_lab.evaluate.memory import Memory, PictureResult
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from chalicelib.core.decision import OperatingPoint
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import MissingModel, Pack
+from chalicelib.book.rules.decision import OperatingPoint
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from regulars.errors import OperatorError
 from regulars_lab.evaluate import chart, faces, figures, labelled, page, table
 from regulars_lab.evaluate.labelled import LabelledFolder

@@ -1,4 +1,4 @@
-"""Writing of the two graphs that resize planes (vision/pictures/crop.py): `python -m regulars_lab.models.resize`.
+"""Writing of the two graphs that resize planes (book/vision/pictures/crop.py): `python -m regulars_lab.models.resize`.
 
 Each is one linear Resize, which maps pixel centres to pixel centres, by `sides` or by `scales`. It needs onnx, as
 face_pack.py beside it does.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from onnx import TensorProto, helper
 
-FOLDER = Path(__file__).resolve().parents[4] / "chalicelib" / "vision" / "pictures"
+FOLDER = Path(__file__).resolve().parents[4] / "chalicelib" / "book" / "vision" / "pictures"
 
 
 def resize(by: str, kind: int, inputs: list[str]) -> bytes:

@@ -19,9 +19,9 @@ from typing import Any
 
 from chalice.app import SQSEventConfig
 
-from chalicelib.core.telemetry import UNITS
-from chalicelib.vision.packs import packs
-from chalicelib.vision.pipeline import FacePipeline
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.book.words.telemetry import UNITS
 from infra import template
 from infra.alarms import TOLD
 from regulars_lab.rigs.stage import open_stage

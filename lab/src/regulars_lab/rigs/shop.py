@@ -23,11 +23,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chalicelib.api.sunmi.probe import NO_MATCH
-from chalicelib.core import telemetry
-from chalicelib.core.captures import Resolution
-from chalicelib.core.model import Profile
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.captures import Resolution
+from chalicelib.book.words.model import Profile
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.doors.sunmi.probe import NO_MATCH
 from regulars.cost import table
 from regulars_lab.rigs.operations import FIGURES, read_deployment
 from regulars_lab.rigs.stage import Stage, open_stage, require

@@ -16,17 +16,17 @@ from chalice.app import Chalice
 from msgspec.structs import replace
 
 from chalicelib import bootstrap
-from chalicelib.adapters.limits import index_entry_size
-from chalicelib.api.application import Application
-from chalicelib.api.sunmi import DIALECT as SUNMI
-from chalicelib.api.sunmi.probe import DONE, NO_MATCH
-from chalicelib.api.v1 import blueprint as v1
-from chalicelib.core import keys
-from chalicelib.core.captures import Resolution
-from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.ports import Storage, Vision
-from chalicelib.core.records.captures import capture_from
-from chalicelib.core.tenant_settings import TenantSettings
+from chalicelib.book.records.captures import capture_from
+from chalicelib.book.store.limits import index_entry_size
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Resolution
+from chalicelib.book.words.model import Credentials, Profile, Tenant
+from chalicelib.book.words.ports import Storage, Vision
+from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.doors.application import Application
+from chalicelib.doors.sunmi import DIALECT as SUNMI
+from chalicelib.doors.sunmi.probe import DONE, NO_MATCH
+from chalicelib.doors.v1 import blueprint as v1
 from chalicelib.settings import Settings
 from chalicelib.storage import open_storage
 from regulars.clients import Reply

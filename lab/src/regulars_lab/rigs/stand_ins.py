@@ -9,9 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.core.decision import ImpostorCurve, Population
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
-from chalicelib.core.ports import Examined
+from chalicelib.book.rules.decision import ImpostorCurve, Population
+from chalicelib.book.words.pictures import (
+    Box,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    Gender,
+    PictureRules,
+    Pose,
+    Quality,
+    Sides,
+)
+from chalicelib.book.words.ports import Examined
 from regulars.demo import run
 from regulars.demo.album import jpeg, open_picture, upright
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib.core import keys
-from chalicelib.core.captures import Capture
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Capture
 from chalicelib.services import Services
 from tests.support.api.gateway import Reply, send
 from tests.support.api.v1.document import Document

@@ -56,7 +56,7 @@ def _watch(module: str, name: str, kind: str) -> None:
 _CALLS = {
     "botocore.session": ("Session.create_client", "clients"),
     "botocore.httpsession": ("URLLib3Session.send", "AWS calls"),
-    "chalicelib.vision.packs.session": ("Sessions._make", "session load"),
+    "chalicelib.book.vision.packs.session": ("Sessions._make", "session load"),
 }
 _import = _time_calls("imports", bootstrap._find_and_load)
 
@@ -78,7 +78,7 @@ def _is_imported(module: str) -> bool:
 
 
 def _watch_stages() -> None:
-    timing = sys.modules.get("chalicelib.core.telemetry")
+    timing = sys.modules.get("chalicelib.book.words.telemetry")
     if timing is None or hasattr(timing, "not_split"):
         return
     timing.not_split = timing.stage

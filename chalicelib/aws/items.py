@@ -1,0 +1,344 @@
+"""Items in DynamoDB: the ItemStore on AWS, and the port's actions and spans in DynamoDB's expression language.
+
+Every attribute's name goes through a placeholder, because DynamoDB reserves hundreds of words (`count`, `name`,
+`free`).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from chalicelib.aws.errors import (
+    BUSY_CODES,
+    FAILURES,
+    error_code,
+    is_ambiguous,
+    refused_item,
+    translate_failures,
+    translation,
+)
+from chalicelib.book.store.limits import (
+    Items,
+    Position,
+    Span,
+    Stored,
+    item_from_wire,
+    item_to_wire,
+    list_failed_conditions,
+    to_wire,
+)
+from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.book.words.ports import Action, Check, Condition, Delete, Item, Place, Put, Table, Update
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class Placeholders(Struct):
+    """Placeholders for the names and values in one request's expressions."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def name(self, attribute: str) -> str:
+        return self.names.setdefault(attribute, f"#n{len(self.names)}")
+
+    def value(self, value: Any) -> str:
+        placeholder = f":v{len(self.values)}"
+        self.values[placeholder] = to_wire(value)
+        return placeholder
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the request's parameters, without empty ones, which DynamoDB refuses."""
+        names = {placeholder: attribute for attribute, placeholder in self.names.items()}
+        parameters = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": self.values}
+        return {parameter: value for parameter, value in parameters.items() if value}
+
+
+def key_to_wire(table: Table, key: tuple[str, str]) -> dict[str, Any]:
+    return {table.partition: {"S": key[0]}, table.sort: {"S": key[1]}}
+
+
+def transact_item(action: Action, prefix: str) -> dict[str, Any]:
+    """Make one element of TransactItems; it asks for the old item if a condition fails."""
+    placeholders = Placeholders()
+    request: dict[str, Any] = {"TableName": prefix + action.table.name}
+    if action.when:
+        required = (_requirement(action.table, condition, placeholders) for condition in action.when)
+        request["ConditionExpression"] = " AND ".join(required)
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    kind = "ConditionCheck"
+    match action:
+        case Put():
+            kind = "Put"
+            request["Item"] = item_to_wire(action.item)
+        case Delete():
+            kind = "Delete"
+        case Check():
+            pass
+        case Update():
+            if change := _change(action, placeholders):
+                kind = "Update"
+                request["UpdateExpression"] = change
+    if not isinstance(action, Put):
+        request["Key"] = key_to_wire(action.table, action.key)
+    return {kind: {**request, **placeholders.parameters()}}
+
+
+def alone(actions: Sequence[Action]) -> Put | Update | None:
+    """Return the action if it needs no transaction, which costs twice as much.
+
+    A repeat of an item that must be new finds it, and changes nothing; other actions say whether a repeat does harm.
+    """
+    match actions:
+        case [Put() as put] if put.when and all(condition.kind == "absent" for condition in put.when):
+            return put
+        case [Update(twice=True) as update]:
+            return update
+    return None
+
+
+def deletes_alone(actions: Sequence[Action]) -> bool:
+    """Tell whether all are deletions from one table without conditions: these need no transaction, either."""
+    tables = {action.table.name if isinstance(action, Delete) and not action.when else "" for action in actions}
+    return len(tables) == 1 and "" not in tables
+
+
+def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
+    """Make the parameters of the Query that reads the span, consistently."""
+    placeholders = Placeholders()
+    expression = f"{placeholders.name(span.table.partition)} = {placeholders.value(span.partition)}"
+    if span.low and span.high:
+        low, high = placeholders.value(span.low), placeholders.value(span.high)
+        expression += f" AND {placeholders.name(span.order)} BETWEEN {low} AND {high}"
+    elif span.low:
+        expression += f" AND {placeholders.name(span.order)} >= {placeholders.value(span.low)}"
+    elif span.high:
+        expression += f" AND {placeholders.name(span.order)} <= {placeholders.value(span.high)}"
+    keys_only = span.index in span.table.rows and not span.rows
+    return {
+        "TableName": prefix + span.table.name,
+        **({} if span.index is None else {"IndexName": span.index}),
+        **({"ProjectionExpression": ", ".join(map(placeholders.name, span.attributes))} if keys_only else {}),
+        "KeyConditionExpression": expression,
+        "ScanIndexForward": not span.reverse,
+        "ConsistentRead": True,
+        **placeholders.parameters(),
+    }
+
+
+def _requirement(table: Table, condition: Condition, placeholders: Placeholders) -> str:
+    """Express one condition. Each placeholder that is made must be used, because DynamoDB refuses unused ones."""
+    name, value = placeholders.name, placeholders.value
+    match condition.kind:
+        case "absent":
+            return f"attribute_not_exists({name(table.partition)})"
+        case "exists":
+            return f"attribute_exists({name(table.partition)})"
+        case "at_least":
+            return f"{name(condition.field)} >= {value(condition.value)}"
+        case _ if condition.value is not None:
+            return f"{name(condition.field)} = {value(condition.value)}"
+    field = name(condition.field)
+    no_value = f"attribute_not_exists({field}) OR attribute_type({field}, {value('NULL')})"
+    return f"attribute_exists({name(table.partition)}) AND ({no_value})"
+
+
+def _change(update: Update, placeholders: Placeholders) -> str:
+    """Make the update expression; "" for an Update that changes nothing."""
+    name, value = placeholders.name, placeholders.value
+    clauses = {
+        "SET": [f"{name(attribute)} = {value(new)}" for attribute, new in update.set.items()],
+        "ADD": [f"{name(attribute)} {value(amount)}" for attribute, amount in update.add.items()],
+        "REMOVE": [name(attribute) for attribute in update.remove],
+    }
+    return " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
+
+
+_SERVICE = "DynamoDB"
+_BATCH_KEYS = 100
+_BATCH_ROUNDS = 8
+_TRANSACT_ATTEMPTS = 4
+_PAUSE_S = 0.05
+DELETES_AT_ONCE = 8
+_REFUSED = "ConditionalCheckFailedException"
+
+
+class DynamoItemStore(Items):
+    """The ItemStore port on the tables named `prefix` + Table.name."""
+
+    def __init__(self, client: DynamoDBClient, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._sleep = sleep
+
+    def _read_item(self, table: Table, key: tuple[str, str]) -> Stored | None:
+        with translate_failures(_SERVICE):
+            answer = self._client.get_item(
+                TableName=self._prefix + table.name, Key=key_to_wire(table, key), ConsistentRead=True
+            )
+        return answer.get("Item")
+
+    def _read_many(self, places: Sequence[Place]) -> list[Stored | None]:
+        found: dict[tuple[str, ...], Any] = {}
+        distinct = list({(table.name, *key): (table, key) for table, key in places}.values())
+        for start in range(0, len(distinct), _BATCH_KEYS):
+            found |= self._batch(distinct[start : start + _BATCH_KEYS])
+        return [found.get((table.name, *key)) for table, key in places]
+
+    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
+        parameters = query_parameters(span, self._prefix)
+        if limit is not None:
+            parameters["Limit"] = limit
+        if after is not None:
+            parameters["ExclusiveStartKey"] = _start_key(span, after)
+        with translate_failures(_SERVICE):
+            answer = self._client.query(**parameters)
+        last: Any = answer.get("LastEvaluatedKey")
+        end = last and Position(last[span.table.sort]["S"], last[span.order]["S"] if span.index else None)
+        return list(answer["Items"]), end or None
+
+    def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
+        asked: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
+        if prefix:
+            placeholders = Placeholders()
+            begins = placeholders.name(table.partition), placeholders.value(prefix)
+            asked |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
+        while True:
+            with translate_failures(_SERVICE):
+                answer = self._client.scan(**asked)
+            yield answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def put_all(self, table: Table, items: Sequence[Item]) -> None:
+        """Put up to 25 items, some of them if it fails: without a transaction, which costs twice as much.
+
+        Not part of the port: an operator's restore uses it, and no function has the permission.
+        """
+        left = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
+        self._in_rounds(self._client.batch_write_item, left, "UnprocessedItems")
+
+    def _transact(self, actions: Sequence[Action]) -> None:
+        write = self._request(actions)
+        unknown = False
+        for attempt in range(_TRANSACT_ATTEMPTS):
+            try:
+                write()
+                return
+            except FAILURES as failure:
+                unknown = unknown or is_ambiguous(failure)
+                refusal = _refusal(failure, actions)
+                if (unknown or _was_repeated(failure)) and _is_stored(alone(actions), failure):
+                    return
+                # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
+                if not unknown or isinstance(refusal, ConditionFailed | InvalidInput):
+                    raise refusal from failure
+                if attempt == _TRANSACT_ATTEMPTS - 1:
+                    raise StorageUnavailable(f"{_SERVICE} did not say how a write ended") from failure
+            self._pause(attempt)
+
+    def _request(self, actions: Sequence[Action]) -> Callable[[], object]:
+        requests: Any = [transact_item(action, self._prefix) for action in actions]
+        match alone(actions):
+            case Put():
+                return partial(self._client.put_item, **requests[0]["Put"])
+            case Update():
+                return partial(self._client.update_item, **requests[0]["Update"])
+        if deletes_alone(actions):
+            return partial(self._delete, requests)
+        token = str(uuid.uuid4())
+        return partial(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
+
+    def _delete(self, requests: Sequence[Any]) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # not at the cold starts of what deletes nothing
+
+        with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
+            list(deleting.map(lambda one: self._client.delete_item(**one["Delete"]), requests))
+
+    def _batch(self, places: Sequence[Place]) -> dict[tuple[str, ...], Any]:
+        """Read at most 100 distinct places; return the items that exist, by table and key."""
+        tables = {self._prefix + table.name: table for table, _ in places}
+        wanted: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
+        for table, key in places:
+            wanted[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
+        answers = self._in_rounds(self._client.batch_get_item, wanted, "UnprocessedKeys")
+        read = ((tables[name], item) for one in answers for name, items in one["Responses"].items() for item in items)
+        return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
+
+    def _in_rounds(self, call: Callable[..., Any], left: Any, unprocessed: str) -> list[Any]:
+        """Call until nothing is left of a batch, of which DynamoDB may do a part; return the answers. Raises Busy."""
+        answers: list[Any] = []
+        for attempt in range(_BATCH_ROUNDS):
+            with translate_failures(_SERVICE):
+                answers.append(call(RequestItems=left))
+            left = answers[-1].get(unprocessed)
+            if not left:
+                return answers
+            self._pause(attempt)
+        raise Busy(f"{_SERVICE} does only a part of a batch; try again")
+
+    def _pause(self, attempt: int) -> None:
+        self._sleep(random.random() * _PAUSE_S * 2**attempt)
+
+
+def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
+    """Translate a failed write for the caller."""
+    if error_code(failure) == _REFUSED:
+        return ConditionFailed(_failed_names(actions[0], _response(failure)))
+    if error_code(failure) != "TransactionCanceledException":
+        return translation(failure, _SERVICE)
+    reasons: list[Any] = _response(failure).get("CancellationReasons", [])
+    codes = {reason.get("Code") for reason in reasons}
+    failure.add_note(said := _messages(reasons))
+    if too_much := refused_item(said, _SERVICE):
+        return too_much
+    if codes & BUSY_CODES:
+        return Busy(f"{_SERVICE} is busy: try again")
+    if "ConditionalCheckFailed" in codes:
+        parts = zip(actions, reasons, strict=True)
+        refused = (pair for pair in parts if pair[1].get("Code") == "ConditionalCheckFailed")
+        return ConditionFailed(frozenset[str]().union(*(_failed_names(*pair) for pair in refused)))
+    return StorageUnavailable(f"{_SERVICE} cancelled a transaction: try again later")
+
+
+def _response(failure: Exception) -> Mapping[str, Any]:
+    return getattr(failure, "response", None) or {}  # a lost connection's is None
+
+
+def _was_repeated(failure: Exception) -> bool:
+    """Return whether the client sent the request more than once by itself: any of them may have been executed."""
+    return int(_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+
+
+def _is_stored(action: Action | None, failure: Exception) -> bool:
+    """Return whether an item could not be stored because it is there already, each attribute as it was to be."""
+    if not isinstance(action, Put):
+        return False
+    return item_from_wire(_response(failure).get("Item", {})) == item_from_wire(item_to_wire(action.item))
+
+
+def _failed_names(action: Action, reason: Any) -> frozenset[str]:
+    """Return the names of the conditions that did not hold for the old item.
+
+    The reason carries that item. Without one, all conditions count as failed.
+    """
+    item = item_from_wire(reason["Item"]) if reason.get("Item") else None
+    return list_failed_conditions([action], [item]) or frozenset(condition.name for condition in action.when)
+
+
+def _messages(reasons: list[Any]) -> str:
+    return "; ".join(str(reason.get("Message") or reason["Code"]) for reason in reasons if reason["Code"] != "None")
+
+
+def _start_key(span: Span, position: Position) -> dict[str, Any]:
+    key = key_to_wire(span.table, (span.partition, position.sort))
+    return key if position.value is None else {**key, span.order: {"S": position.value}}

@@ -1,0 +1,587 @@
+"""Which cameras are there, and when is one silent?
+
+Cameras are the sources of captures, each with settings and a bearer key of its own. Beside them stills, which show what
+a camera sees now, and the settings of whole boxes, which a wave brings from one box to all (book/words/captures).
+
+A still is one small picture on request, for aiming the camera: no capture, in no statistics, soon gone.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.records.captures import (
+    OUTAGES,
+    STATUS,
+    camera_from,
+    camera_item,
+    setting_fields,
+    wave_from,
+    wave_item,
+)
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import acts, api_keys, keys
+from chalicelib.book.words.captures import (
+    CAMERA_SETTINGS,
+    MOST_OUTAGES,
+    Camera,
+    CameraOptions,
+    Heard,
+    Outage,
+    Wave,
+    advance_wave,
+    edge_of,
+    is_camera_id,
+    require_camera_id,
+)
+from chalicelib.book.words.errors import (
+    CameraExists,
+    CameraNotFound,
+    Changed,
+    ConditionFailed,
+    Conflict,
+    InvalidInput,
+    TenantDisabled,
+    TooManyCameras,
+    Unusable,
+    WrongCredentials,
+    require_revision,
+)
+from chalicelib.book.words.items import every, parts, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.names import printable_name
+from chalicelib.book.words.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
+from chalicelib.book.words.tenant_settings import require
+from chalicelib.book.words.values import milliseconds, moment, number, optional, time_text
+
+MAX_CAMERAS = 1_000
+CODE_GOOD_FOR = timedelta(minutes=15)
+_LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
+"""Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base 32)."""
+_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
+SEEN_EVERY = timedelta(minutes=1)
+BEAT_EVERY = timedelta(minutes=7)
+"""So often is it written that a heartbeat came in which only numbers have changed: boxes beat every two minutes."""
+NUMBERS_EVERY_MS = 900_000
+"""So often are those numbers written: their length changes, and pages of the file are divided and joined for it."""
+
+_ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
+_SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
+NAME_LENGTH = 100
+
+_NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+_SLUG_LENGTH, _NAMELESS = 56, "camera"
+
+_BUSY = "this camera is changed by others all the time: send the request again in a moment"
+
+
+class CameraSettings(CameraOptions, frozen=True, kw_only=True):
+    """The settings of a core.captures.Camera, with the names of its groups in place of their ids."""
+
+    groups: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput if a setting is out of bounds."""
+        require(CAMERA_SETTINGS, self)
+
+
+def legal_camera_name(name: str) -> str:
+    """Return the name in the form in which it is stored (Unicode NFC). Raises InvalidInput."""
+    return printable_name(name, NAME_LENGTH, "a camera's")
+
+
+def id_of_name(name: str) -> str:
+    """Return the name if it is a legal id, else one made of its legal characters, or `camera` if it has none."""
+    if is_camera_id(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+    return _NOT_OF_ID.sub("-", plain).strip(".-")[:_SLUG_LENGTH].rstrip(".-") or _NAMELESS
+
+
+_NO_SETTINGS = CameraSettings()
+
+
+class Box(Struct, frozen=True):
+    """A machine beside cameras, as the heartbeats of those cameras tell of it."""
+
+    id: str
+    status: Mapping[str, Any]
+    """That of the camera which was heard last."""
+    last_seen_at: datetime | None
+    """Also if its cameras give nothing."""
+    cameras: tuple[str, ...]
+    """Ids."""
+
+
+def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
+    """Return the boxes that cameras' last heartbeats name, by id."""
+    beside: dict[str, list[Camera]] = {}
+    for camera in cameras:
+        id_ = camera.status.get("box")
+        if isinstance(id_, str) and id_:
+            beside.setdefault(id_, []).append(camera)
+    found = []
+    for id_, group in sorted(beside.items()):
+        heard = [(at, one) for one in group for at in (one.last_seen_at, one.failing_at) if at is not None]
+        last, newest = max(heard, key=lambda pair: pair[0], default=(None, group[0]))
+        found.append(Box(id_, newest.status, last, tuple(one.id for one in group)))
+    return found
+
+
+class Cameras(UseCase):
+    @retry_if_changed("many cameras of this tenant are added at once: send the request again in a moment")
+    def add(
+        self,
+        tenant: Tenant,
+        id_: str | None,
+        name: str,
+        settings: CameraSettings = _NO_SETTINGS,
+        *,
+        request: RequestId | None = None,
+    ) -> tuple[Camera, str]:
+        """Add a camera; return it and its api_key, which is shown nowhere else.
+
+        `id_` None: the id is made of the legal characters of the name, and made unique. No camera's name or id may be
+        another camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras, Busy,
+        AnsweredAlready with the `id` of the camera.
+        """
+        name = legal_camera_name(name)
+        group_ids = self._group_ids(tenant, settings.groups)
+        if id_ is not None:
+            require_camera_id(id_)
+        key = api_keys.new_key(api_keys.OF_CAMERA)
+        camera = Camera(
+            id=id_ or self._free_id(tenant, id_of_name(name)),
+            name=name,
+            created_at=self.book.clock.now(),
+            group_ids=group_ids,
+            **{field: getattr(settings, field) for field in settings.__struct_fields__ if field != "groups"},
+        )
+        try:
+            self.book.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
+        except ConditionFailed as error:
+            self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
+            raise
+        return camera, key
+
+    def all(self, tenant: Tenant) -> list[Camera]:
+        """Return all cameras, by id."""
+        return [*map(camera_from, every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))]
+
+    def count(self, tenant: Tenant) -> int:
+        """Return the number of cameras, from one item."""
+        counted = self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
+        return 0 if counted is None else MAX_CAMERAS - int(counted["left"])
+
+    def get(self, tenant: Tenant, id_: str) -> Camera:
+        """Return the camera of that id. Raises CameraNotFound."""
+        return camera_from(self._item(tenant, id_))
+
+    def get_by_any_name(self, tenant: Tenant, id_or_name: str) -> Camera:
+        """Return the camera of that id, else of that name. Raises CameraNotFound."""
+        with suppress(CameraNotFound):
+            return self.get(tenant, id_or_name)
+        with suppress(InvalidInput):
+            claim = self.book.items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
+            if claim is not None:
+                return self.get(tenant, claim["camera"])
+        raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
+
+    def id_of(self, tenant: Tenant, id_or_name: str) -> str:
+        """Return the camera's id; of one that is not there, since it was deleted perhaps, what it was called."""
+        try:
+            return self.get_by_any_name(tenant, id_or_name).id
+        except CameraNotFound:
+            return id_or_name
+
+    def by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
+        """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's key."""
+        if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
+            return None
+        hashed = api_keys.digest(api_key)
+        owner = self.book.tenants.owner(keys.api_key_item(hashed))
+        if owner is None:
+            return None
+        awaited = self.book.storage.beside(lambda: self.book.tenants.find(owner["tenant"]))
+        item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
+        tenant = awaited()
+        if tenant is None or item is None or item["key_digest"] != hashed:
+            return None
+        return tenant, camera_from(item)
+
+    @retry_if_changed(_BUSY)
+    def change(
+        self,
+        tenant: Tenant,
+        id_: str,
+        changes: Mapping[str, Any],
+        revision: int | None = None,
+        request: RequestId | None = None,
+    ) -> Camera:
+        """Set the fields in `changes`: `name` and those of CameraSettings. Of its labels only the letters sent are set.
+
+        Captures that wait to be resolved are resolved by the new settings. `revision`: the one that the caller read.
+        Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.
+        """
+        camera = self.get(tenant, id_)
+        require_revision("the camera", camera.version, revision)
+        changed = self._apply_changes(tenant, camera, changes)
+        if changed == camera:
+            self.book.requests.write(tenant.name, [], request)
+            return camera
+        changed = replace(changed, version=camera.version + 1)
+        try:
+            self.book.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
+        except ConditionFailed as error:
+            if _NAME_FREE in error.names:
+                raise _name_taken_error(changed.name) from error
+            raise
+        return changed
+
+    @retry_if_changed(_BUSY)
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Delete the camera. Its key stops; its captures and sightings stay.
+
+        Raises CameraNotFound, Busy, AnsweredAlready.
+        """
+        item = self._item(tenant, id_)
+        when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
+        actions: list[Action] = [
+            Delete(keys.CAMERAS, (tenant.name, id_), when),
+            *(Delete(keys.CAMERAS, (tenant.name, claim)) for claim in sorted(_claims(id_, item["name"]))),
+            Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
+            api_keys.shut_out(item["key_digest"]),
+            Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
+        ]
+        self.book.requests.write(tenant.name, actions, request)
+
+    @retry_if_changed(_BUSY)
+    def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
+        """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
+        key, actions = _make_replacement_key(tenant, id_, self._item(tenant, id_)["key_digest"])
+        self.book.requests.write(tenant.name, actions, request, {"id": id_})
+        return key
+
+    def claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
+        """Make a code by which a box gets the camera's key, once, and return until when. Raises CameraNotFound.
+
+        Another key of the camera ends it.
+        """
+        digest, until = self._item(tenant, id_)["key_digest"], self.book.clock.now() + CODE_GOOD_FOR
+        code = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
+        kind, hashed = keys.code_item(api_keys.digest(code))
+        item = {"kind": kind, "id": hashed, "tenant": tenant.name, "camera": id_, "digest": digest}
+        free = (absent("code-free"),)
+        write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, free)])
+        return "-".join(code[at : at + 4] for at in range(0, _CODE_LENGTH, 4)), until
+
+    def redeem_code(self, code: str) -> tuple[Camera, str]:
+        """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
+        place = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD)))
+        item = self.book.items.get(keys.TENANTS, place)
+        if item is None or "camera" not in item or item["expires_at"] <= self.book.clock.now().timestamp():
+            raise _unknown_code()
+        if (tenant := self.book.tenants.find(item["tenant"])) is None:
+            raise _unknown_code()
+        if tenant.disabled:
+            raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+        id_ = item["camera"]
+        key, actions = _make_replacement_key(tenant, id_, item["digest"])
+        acts.says(of=id_)
+        try:
+            camera = self.get(tenant, id_)
+            write(self.book.items, [Delete(keys.TENANTS, place, (exists("code-unused"),)), *actions])
+        except (CameraNotFound, ConditionFailed) as error:
+            raise _unknown_code() from error
+        return camera, key
+
+    def note_last_seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
+        """Note that the camera was seen, as often as its heartbeats are, and that it is not silent any more."""
+        every = BEAT_EVERY if camera.status else SEEN_EVERY
+        if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= every:
+            fields = {"last_seen_at": milliseconds(now), **_outage_fields(camera, now)}
+            self._note(tenant, camera.id, fields, no_more=("silent_since",))
+
+    def heartbeat(
+        self, tenant: Tenant, camera: Camera, status: Mapping[str, Any] | None, *, is_working: bool = True
+    ) -> Camera:
+        """Note that the camera, as it was just read, was seen, and its status (None: it sent none).
+
+        `is_working` False: what stands beside the camera says that it gives nothing, so it was not seen.
+        Raises CameraNotFound, InvalidInput.
+        """
+        now = self.book.clock.now()
+        fields: dict[str, Any] = {}
+        if status is not None and status != camera.status:
+            if any(isinstance(value, int) and abs(value) >= 2**63 for value in status.values()):
+                raise InvalidInput("the numbers of a status have up to 63 bits")
+            fields["status"] = STATUS.write(status)
+        written_at = camera.heartbeat_at if is_working else camera.failing_at
+        is_news = is_working and not (camera.failing_at is None and camera.silent_since is None)
+        if "status" in fields:
+            is_news = is_news or _without_numbers(status or {}) != _without_numbers(camera.status)
+        if written_at and not is_news:
+            if now - written_at < (BEAT_EVERY if status else SEEN_EVERY):
+                return camera
+            if milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS:
+                fields.pop("status", None)
+        fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
+        fields |= _outage_fields(camera, now) if is_working else {}
+        self._note(tenant, camera.id, fields, no_more=("silent_since", "failing_at") if is_working else ())
+        return self.get(tenant, camera.id)
+
+    def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
+        """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""
+        now = self.book.clock.now()
+        fields = {"faceless_share": optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
+        self._note(tenant, camera.id, fields)
+        return replace(camera, faceless_share=share, faceless_at=now)
+
+    def silent(self, tenant: Tenant, now: datetime) -> list[Camera]:
+        """Return the cameras that are silent for longer than they may be, if that was not reported yet."""
+        return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
+
+    def ask_still(self, tenant: Tenant, camera_id: str) -> Still:
+        """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
+        if not tenant.keeps_pictures:
+            raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
+        camera, now, last = self.get(tenant, camera_id), self.book.clock.now(), self.still(tenant, camera_id)
+        there = (exists("camera-there"),)
+        acts.says(of=camera.id)
+        change = {"still_asked_at": milliseconds(now)}
+        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
+        return replace(last, asked_at=now)
+
+    def give_still(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
+        """Keep the picture that was asked for, for an hour.
+
+        Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
+        """
+        camera, now = self.get(tenant, camera_id), self.book.clock.now()
+        asked_at = _open(camera, now)
+        if asked_at is None or not tenant.keeps_pictures:
+            raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
+        if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
+            raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
+        kind, id_ = keys.still_item(tenant.name, camera.id)
+        shown = {"picture": picture, "taken_at": milliseconds(now), "expires_at": int((now + KEPT).timestamp())}
+        same = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
+        answered = Update(keys.CAMERAS, (tenant.name, camera.id), same, remove=("still_asked_at",))
+        try:
+            still = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown})
+            self.book.requests.write(tenant.name, [still, answered], request)
+        except ConditionFailed as error:
+            raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
+
+    def still(self, tenant: Tenant, camera_id: str) -> Still:
+        """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
+        camera, now = self.get(tenant, camera_id), self.book.clock.now()
+        item = self.book.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
+        if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
+            return Still(_open(camera, now))
+        taken_at = moment(item["taken_at"])
+        acts.shows(f"still {camera.id} {time_text(taken_at)}")
+        return Still(_open(camera, now), taken_at, bytes(item["picture"]))
+
+    def wave(self, tenant: Tenant) -> Wave:
+        """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
+        if not wave.is_done:
+            return wave
+        return replace(wave, reached=tuple(box.id for box in boxes_of(self.all(tenant))))
+
+    def edge_of(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        return edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted) if item else wanted
+
+    def begin_wave(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
+        """Begin a wave, in place of the one before. Raises Busy, AnsweredAlready."""
+        wave = Wave(self.book.clock.now(), settings)
+        self.book.requests.write(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
+        return wave
+
+    def advance(self, tenant: Tenant) -> None:
+        """Let the wave go on, and give each box that it has reached the settings, by its cameras. Raises Busy.
+
+        A setting of boxes or a camera that somebody changes meanwhile is kept: the next call goes on from there.
+        """
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
+        if item is None:
+            return
+        before = wave_from(item)
+        now, cameras = self.book.clock.now(), self.all(tenant)
+        told = {box.id: Heard(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
+        wave = advance_wave(before, told, now)
+        unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
+        put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)
+        if wave != before and not write_unless_changed(self.book.items, [put]):
+            return
+        for camera in cameras:
+            if wave.has(box := camera.status.get("box")):
+                edge = edge_of(wave, box, camera.edge, camera.edge)
+                if edge != camera.edge:
+                    with suppress(Changed, CameraNotFound):
+                        self.change(tenant, camera.id, {"edge": edge}, revision=camera.version)
+
+    def _item(self, tenant: Tenant, id_: str) -> Item:
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        if item is None:
+            raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
+        return item
+
+    def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
+        there, key = (exists("camera-there"),), (tenant.name, id_)
+        change = Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True, lasts=False)
+        write_unless_changed(self.book.items, [change])  # or it was deleted meanwhile
+
+    def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
+        if names is None:
+            return None
+        return tuple(dict.fromkeys(self.book.groups.get_by_name(tenant, name).id for name in names))
+
+    def _apply_changes(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
+        fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
+        if "edge" in changes:
+            fields["edge"] = self.edge_of(tenant, camera, changes["edge"])
+        if "labels" in changes:
+            fields["labels"] = camera.labels._replace(**changes["labels"])
+        groups = changes.get("groups")
+        checked = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
+        fields = {name: getattr(checked, name) for name in fields}
+        if "groups" in changes:
+            fields["group_ids"] = self._group_ids(tenant, checked.groups)
+        if "name" in changes:
+            fields["name"] = legal_camera_name(changes["name"])
+        return replace(camera, **fields)
+
+    def _free_id(self, tenant: Tenant, wanted: str) -> str:
+        ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
+        for some in parts(ids, 100):
+            claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
+            free = [id_ for id_, claim in zip(some, claims, strict=True) if claim is None]
+            if free:
+                return free[0]
+        return wanted
+
+    def _addition(self, tenant: Tenant, camera: Camera, key: str) -> list[Action]:
+        item = camera_item(tenant.name, camera, api_keys.digest(key))
+        names = {camera.id: _ID_FREE, camera.name: _NAME_FREE}
+        return [
+            Put(keys.CAMERAS, item, (absent(_ID_FREE),)),
+            *(_claim(tenant.name, name, camera.id, condition) for name, condition in names.items()),
+            self._one_less(tenant),
+            _let_in(tenant, camera.id, key),
+        ]
+
+    def _one_less(self, tenant: Tenant) -> Action:
+        """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
+        if self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
+            first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
+            return Put(keys.CAMERAS, first, (absent(_COUNTED),))
+        when = (at_least("left", 1, _ROOM),)
+        return Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), when, add={"left": -1})
+
+    def _raise_refused(self, camera: Camera, error: ConditionFailed, *, may_choose_id: bool) -> None:
+        """Raise the error that the failed conditions mean; return if another try may succeed."""
+        if _ROOM in error.names:
+            raise TooManyCameras(f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have") from error
+        if _NAME_FREE in error.names:
+            raise _name_taken_error(camera.name) from error
+        if _ID_FREE in error.names and not may_choose_id:
+            raise _name_taken_error(camera.id) from error
+
+
+def is_silent(camera: Camera, now: datetime) -> bool:
+    """Return whether nothing came from an enabled camera for longer than it may be silent."""
+    if not camera.enabled or camera.silent_after_s is None:
+        return False
+    return now >= silent_at(camera)
+
+
+def silent_at(camera: Camera) -> datetime:
+    """Return when a camera is silent that is not heard any more; with heartbeats that may not all be written, later."""
+    late = BEAT_EVERY if camera.last_seen_at and camera.status else timedelta()
+    return (camera.last_seen_at or camera.created_at) + timedelta(seconds=camera.silent_after_s or 0) + late
+
+
+def _outage_fields(camera: Camera, now: datetime) -> Item:
+    """Return the fields that note the end of a silence, if the camera was silent."""
+    if camera.silent_since is None:
+        return {}
+    last = Outage(camera.last_seen_at or camera.created_at, now)
+    return {"outages": OUTAGES.write((*camera.outages, last)[-MOST_OUTAGES:])}
+
+
+def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the names of a status, and its members that are no numbers: these always change."""
+    return {name: None if type(value) in (int, float) else value for name, value in status.items()}
+
+
+def _unknown_code() -> WrongCredentials:
+    return WrongCredentials("this code is not good any more: it claims a camera once, within 15 minutes; make another")
+
+
+def _make_replacement_key(tenant: Tenant, id_: str, old: str) -> tuple[str, list[Action]]:
+    """Make another key of a camera, and the actions that put it in the place of the one with this digest."""
+    key, same = api_keys.new_key(api_keys.OF_CAMERA), (equals("key_digest", old, _KEY_SAME),)
+    change = Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)})
+    return key, [change, api_keys.shut_out(old), _let_in(tenant, id_, key)]
+
+
+def _let_in(tenant: Tenant, id_: str, key: str) -> Put:
+    return api_keys.let_in(keys.api_key_item(api_keys.digest(key)), tenant.name, camera=id_)
+
+
+def _change(tenant: str, before: Camera, after: Camera) -> list[Action]:
+    when = (equals("version", before.version, _SAME),)
+    fields = {**setting_fields(after), "version": after.version}
+    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), when, set=fields)]
+    old, new = _claims(before.id, before.name), _claims(after.id, after.name)
+    actions += [Delete(keys.CAMERAS, (tenant, claim)) for claim in sorted(old - new)]
+    return actions + [_claim(tenant, after.name, after.id, _NAME_FREE) for _ in new - old]
+
+
+def _claims(id_: str, name: str) -> set[str]:
+    return {keys.camera_name(id_), keys.camera_name(name)}
+
+
+def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
+    return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
+
+
+def _name_taken_error(name: str) -> CameraExists:
+    return CameraExists(f"there is a camera with the name or id {name!r} already: choose another")
+
+
+ASKED_FOR = timedelta(minutes=10)
+"""So long may the box answer."""
+KEPT = timedelta(hours=1)
+MAX_BYTES = 256 * 1024
+"""One item holds it, which may have 400 KB on DynamoDB."""
+_JPEG = b"\xff\xd8\xff"
+
+
+class Still(Struct, frozen=True):
+    """Answer of a camera's box, and the request that waits for one; None: there is none."""
+
+    asked_at: datetime | None
+    taken_at: datetime | None = None
+    picture: bytes | None = None
+
+
+def _open(camera: Camera, now: datetime) -> datetime | None:
+    """Return when a still was asked for, if that may still be answered."""
+    at = camera.still_asked_at
+    return at if at is not None and now - at < ASKED_FOR else None

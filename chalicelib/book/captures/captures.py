@@ -1,0 +1,551 @@
+"""Offers of captures: which pictures are wanted, and to which URL they are uploaded.
+
+An upload writes no record; only resolving the capture does. So the store of uploads is asked which pictures are there.
+Beside it: sighted faces, read again, and captures in one request, for clients that cannot do two steps.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import heapq
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.idempotency import OK, Answer, RequestId
+from chalicelib.book.models import Reading, of_any_age
+from chalicelib.book.records.captures import CAPTURE, capture_from, capture_item
+from chalicelib.book.records.observations import observation_from
+from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import (
+    Camera,
+    Capture,
+    CaptureState,
+    FacesShown,
+    Resolution,
+    SeenFace,
+    capture_id,
+    captured_ms,
+    is_camera_id,
+    parts_of_sighting,
+    require_time,
+    require_track,
+)
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import (
+    CameraDisabled,
+    CameraNotFound,
+    CaptureNotFound,
+    Conflict,
+    DailyLimitReached,
+    InvalidInput,
+    SightingNotFound,
+    Unusable,
+    concerning,
+)
+from chalicelib.book.words.items import ListPage, PageTokens, captures_of, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.observations import Observation, ObservationKind
+from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, Box
+from chalicelib.book.words.ports import Item, PresignedRequest, Put, Update, Upload, UploadStore, absent, equals
+from chalicelib.book.words.values import milliseconds, moment, optional
+
+if TYPE_CHECKING:
+    from chalicelib.book.captures.kept import KeptCaptures
+    from chalicelib.book.captures.redrive import Redrive
+
+OFFERS = range(1, 101)
+"""Offers in one call. Each is one action, and a transaction has at most 100."""
+
+PICTURE_BYTES = range(1, MAX_PICTURE_BYTES + 1)
+CONTENT_TYPES: Mapping[str, str] = {"image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/png": "image/png"}
+"""Content types that are accepted, and the type that each is stored as."""
+
+LEAST_CHARGED_BYTES = 64_000
+"""A smaller capture counts as this many bytes, since its record takes space and work, too."""
+
+COUNTED, COUNTED_EVERY = range(20, 101), timedelta(hours=1)
+"""The last captures of which is counted how many show no face, and how often."""
+
+URL_GOOD_S = 900
+
+_ID = re.compile(r"[0-9]{13}-[0-9a-f]{24}", re.ASCII)
+_HEX = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
+_SHA256_BYTES = 32
+
+
+class Offer(Struct, frozen=True):
+    """A picture that a client has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes.
+
+    `track`: the client's name for a face's way through several pictures of the camera; "": none.
+    """
+
+    camera: str
+    sha256: str
+    size: int
+    content_type: str
+    captured_at: datetime
+    track: str = ""
+
+
+class OfferedUpload(Struct, frozen=True):
+    """The answer to an offer. `request`: the upload to make; None: the picture is there already."""
+
+    capture: Capture
+    request: PresignedRequest | None
+
+
+PAGE_SIZES = range(1, 1001)
+
+
+_READ_AT_ONCE = 100
+"""Records that are read at once at least: their pictures are looked for together."""
+
+
+MOST_FACES = 2_500
+"""Faces of a page: Lambda answers 6 MB. There a capture takes up to 3.1 kB, and a face up to 1.0, with a long name."""
+
+_MOST_READ = 1_001
+"""Records that a page reads at most, enough for the largest one. Thousands may have been offered and never sent."""
+
+
+STATES = (CaptureState.STORED, CaptureState.RESOLVED, CaptureState.PARKED)
+
+
+class CaptureFilter(Struct, frozen=True):
+    """The captures that a page lists: those taken from `since` on and before `until`, in this state, that show these
+    faces; None: all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    state: CaptureState | None = None
+    faces: FacesShown | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput if the time ends before it begins, or no page lists this state."""
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise InvalidInput("the time ends before it begins: swap `from` and `to`")
+        if self.state not in (None, *STATES):
+            raise InvalidInput(f"state is {', '.join(STATES)}, not {self.state}")
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The bounds around the ids of captures taken in this time."""
+        first_ms = 0 if self.since is None else milliseconds(self.since)
+        last_ms = keys.LAST_MS if self.until is None else milliseconds(self.until) - 1
+        return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
+
+    def passes(self, capture: Capture) -> bool:
+        """Return whether a page lists the capture: its picture is there, and its state and faces are wanted."""
+        if capture.state not in STATES or self.state not in (None, capture.state):
+            return False
+        if self.faces is None:
+            return True
+        skipped = any(one.resolution is Resolution.SKIPPED and one.faceid is None for one in capture.sightings)
+        shows = not capture.sightings if self.faces is FacesShown.NONE else skipped
+        return capture.state is CaptureState.RESOLVED and shows
+
+
+ALL = CaptureFilter()
+
+
+class Captures(UseCase):
+    kept: Made[KeptCaptures] = Made("book.captures.kept.KeptCaptures")
+    redrive: Made[Redrive] = Made("book.captures.redrive.Redrive")
+
+    def offer(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
+        """Record offered captures, all or none; return one answer for each offer, in their order.
+
+        `by`: the camera that offers them, as it was just read. The same capture offered again has the same id and is
+        written once. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
+        DailyLimitReached, Busy.
+        """
+        if len(offers) not in OFFERS:
+            raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
+        now = self.book.clock.now()
+        cameras = {} if by is None else {by.id: by, by.name: by}
+        offered = []
+        for index, offer in enumerate(offers):
+            with concerning(index):
+                offered.append(self._read_offer(tenant, offer, cameras, now))
+        standing = self._write_captures(tenant, {_key(tenant, capture): capture for capture in offered}, now)
+        for camera in {camera.id: camera for camera in cameras.values()}.values():
+            self.book.cameras.note_last_seen(tenant, camera, now)
+        answers = {key: self._answer(tenant, capture) for key, capture in standing.items()}
+        return [answers[_key(tenant, capture)] for capture in offered]
+
+    def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
+        """Return the capture, even if its picture never came. Raises CaptureNotFound."""
+        found = self.find(tenant, camera_id, id_) if is_camera_id(camera_id) and _ID.fullmatch(id_) else None
+        if found is None:
+            raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
+        return marked_if_stored(self.book.storage.uploads, tenant, [found])[0]
+
+    def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
+        """Return the capture as it is stored; None if it is not, or not any more."""
+        return optional(capture_from, self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_)))
+
+    def page(
+        self,
+        tenant: Tenant,
+        camera: str | None = None,
+        limit: int = 100,
+        token: str | None = None,
+        *,
+        only: CaptureFilter = ALL,
+    ) -> ListPage[Capture]:
+        """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
+
+        It ends early if a thousand captures were read and most do not pass the filter, or if they show more faces than
+        fit. A token marks a place between two captures, and new captures do not shift it. Raises CameraNotFound,
+        InvalidInput.
+        """
+        camera_id = None if camera is None else self._camera_id(tenant, camera)
+        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
+        below = tokens.place(token, str)
+        at_once = max(limit + 1, _READ_AT_ONCE)
+        items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
+        found: list[Capture] = []
+        read: list[Capture] = []
+        while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
+            read += batch
+            marked = marked_if_stored(self.book.storage.uploads, tenant, batch)
+            found += [capture for capture in marked if only.passes(capture)]
+        rows = fitting(found[:limit])
+        end = rows[-1].id if len(rows) < len(found) else read[-1].id if len(read) == _MOST_READ else None
+        return tokens.page(rows, end)
+
+    def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
+        """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
+        if camera.faceless_at is not None and self.book.clock.now() - camera.faceless_at < COUNTED_EVERY:
+            return camera
+        partition = keys.captures(tenant.name, camera.id)
+        page = self.book.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
+        resolved = [one for one in map(capture_from, page.items) if one.state is CaptureState.RESOLVED]
+        faceless = sum(not one.sightings for one in resolved)
+        return self.book.cameras.note_faceless(
+            tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
+        )
+
+    def take(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
+        """Offer the picture and store it; return the capture, which is resolved a moment later.
+
+        The same picture of the same camera and time is one capture, however often and in however many steps it comes.
+        Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
+        CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
+        """
+        now, begun = self.book.clock.now(), None
+        if request is not None and shot.captured_at is None:
+            begun = self.book.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
+        at = shot.captured_at or (now if begun is None else moment(begun[_CAPTURED_AT]))
+        sha256 = hashlib.sha256(shot.picture).hexdigest()
+        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
+        (offered,) = self.offer(tenant, [offer])
+        capture = offered.capture
+        if offered.request is not None:
+            key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+            self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
+            capture = replace(capture, state=CaptureState.STORED)
+        if request is not None and begun is not None:
+            done = self.book.requests.record(tenant.name, request, Answer(OK, begun), after=begun)
+            write_unless_changed(self.book.items, [done])
+        return capture
+
+    def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
+        """Return the observation of a sighting; None if the face has no such sighting.
+
+        Raises SightingNotFound if the id does not have the form of a sighting's.
+        """
+        try:
+            at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
+        except ValueError:
+            raise not_found(faceid, sighting_id) from None
+        item = self.book.items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
+        if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
+            return None
+        return observation_from(item)
+
+    def read_face_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
+        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `read_face_in_box`."""
+        observation = self.observation(tenant, faceid, sighting_id)
+        if observation is None or observation.box is None:
+            raise not_found(faceid, sighting_id)
+        return self.read_face_in_box(
+            tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box
+        ).seen
+
+    def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
+        """Raise Conflict if the capture's picture is gone."""
+        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
+            raise _picture_gone_error(tenant)
+
+    def read_face_in_box(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
+        """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
+
+        Raises Conflict if the picture is gone, cannot be read or shows no face any more.
+        """
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        if picture is None:
+            raise _picture_gone_error(tenant)
+        try:
+            reading = Reading(self.book.tenant_vision.of(tenant.model), of_any_age(tenant), picture)
+        except (Unusable, InvalidInput) as error:
+            raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
+        if not reading.faces:
+            raise Conflict("no face is found any more on the picture of this sighting")
+        return SightedFace(reading, _nearest(reading.faces, box))
+
+    def _read_offer(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
+        """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
+        if offer.camera not in cameras:
+            cameras[offer.camera] = self.book.cameras.get_by_any_name(tenant, offer.camera)
+        camera = cameras[offer.camera]
+        if not camera.enabled:
+            raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
+        sha256 = _sha256(offer.sha256)
+        captured_at = require_time(offer.captured_at, now, self.book.settings.clock_tolerance_s)
+        content_type = CONTENT_TYPES.get(offer.content_type.lower())
+        if content_type is None:
+            raise InvalidInput(f"content_type is image/jpeg or image/png, not {offer.content_type[:70]!r}")
+        if offer.size not in PICTURE_BYTES:
+            raise InvalidInput(f"size is {PICTURE_BYTES[0]} to {PICTURE_BYTES[-1]} bytes, not {offer.size}")
+        return Capture(
+            capture_id(tenant.name, camera.id, captured_at, sha256),
+            camera.id,
+            captured_at,
+            sha256,
+            offer.size,
+            content_type,
+            CaptureState.WANTED,
+            track=require_track(offer.track) if offer.track else "",
+        )
+
+    @retry_if_changed("others offer the same captures at this moment: try again")
+    def _write_captures(
+        self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
+    ) -> dict[tuple[str, str], Capture]:
+        """Record the captures; return them as they are recorded then. Raises DailyLimitReached, Busy."""
+        items = self.book.items.get_many(keys.CAPTURES, list(offered))
+        known = [None if item is None else capture_from(item) for item in items]
+        marked = {
+            one.id: one
+            for one in marked_if_stored(self.book.storage.uploads, tenant, [one for one in known if one is not None])
+        }
+        standing = {key: _standing(offer, marked.get(offer.id)) for key, offer in offered.items()}
+        actions = {
+            key: action
+            for key, before in zip(offered, known, strict=True)
+            if (action := _record(tenant, key, before, standing[key], now)) is not None
+        }
+        if not actions:
+            return standing
+        self._charge(tenant, [standing[key] for key in actions])
+        write(self.book.items, list(actions.values()))
+        return standing
+
+    def _charge(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
+        """Count the captures' bytes against their cameras' limits of today. Raises DailyLimitReached, Busy.
+
+        They are counted before they are written, in another transaction: together both could have too many actions. If
+        the writing fails, they stay counted, so a camera never offers more than its limit.
+        """
+        sizes: Counter[str] = Counter()
+        for capture in captures:
+            sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
+        for camera_id, size in sizes.items():
+            if not self.book.quotas.take_captures(tenant, camera_id, size):
+                raise DailyLimitReached(
+                    f"these captures are more than is left today of what camera {camera_id!r} may offer: "
+                    f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
+                    self.book.quotas.day_ends_in_s(tenant),
+                )
+
+    def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:
+        if capture.state is not CaptureState.WANTED:
+            return OfferedUpload(capture, None)
+        upload = Upload(capture.sha256, capture.size, capture.content_type)
+        blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        return OfferedUpload(capture, self.book.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
+
+    def _camera_id(self, tenant: Tenant, camera: str) -> str:
+        """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
+        try:
+            return self.book.cameras.get_by_any_name(tenant, camera).id
+        except CameraNotFound:
+            if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
+                return camera
+            raise
+
+    def _newest_first(
+        self, tenant: Tenant, camera_id: str | None, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        if camera_id is not None:
+            return self._of_camera(tenant, camera_id, only, below, at_once)
+        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self.book.cameras.all(tenant)]
+        return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
+
+    def _of_camera(
+        self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        how: dict[str, Any] = {"between": only.ids, "behind": below, "reverse": True, "page_size": at_once}
+        return captures_of(self.book.items, tenant.name, camera_id, **how)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (
+            Chore("usage", lambda one: self.kept.count(one.tenant.name)),
+            Chore("lost captures", self.redrive.sweep),
+        )
+
+
+def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
+    return keys.capture(tenant.name, capture.camera_id, capture.id)
+
+
+def _standing(offer: Capture, known: Capture | None) -> Capture:
+    """Return the capture to record: until its picture is there, the last offer decides its size, type and track.
+
+    An offer without a track leaves the track that an earlier one named.
+    """
+    if known is None:
+        return offer
+    if known.state is not CaptureState.WANTED:
+        return known
+    return replace(known, size=offer.size, content_type=offer.content_type, track=offer.track or known.track)
+
+
+def _record(
+    tenant: Tenant, key: tuple[str, str], before: Capture | None, standing: Capture, now: datetime
+) -> Put | Update | None:
+    if before is None:
+        return Put(keys.CAPTURES, capture_item(tenant.name, standing, now), (absent("not-offered-yet"),))
+    if standing.state is not CaptureState.WANTED or standing == before:
+        return None
+    still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
+    fields = {"size": standing.size, "content_type": standing.content_type, **CAPTURE.write(standing, "track")}
+    return Update(keys.CAPTURES, key, still_wanted, set=fields)
+
+
+def fitting(rows: list[Capture]) -> list[Capture]:
+    """Return the first of the captures, as many as show MOST_FACES together; at least one."""
+    faces = accumulate(len(one.sightings) for one in rows)
+    return rows[: max(1, sum(seen <= MOST_FACES for seen in faces))]
+
+
+def _sha256(text: str) -> str:
+    """Return the hash as 64 hexadecimal digits in small letters. Raises InvalidInput."""
+    if _HEX.fullmatch(text):
+        return text.lower()
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if len(data) != _SHA256_BYTES:
+        raise InvalidInput(f"sha256 is 64 hexadecimal digits, or base64 of the 32 bytes, not {text[:70]!r}")
+    return data.hex()
+
+
+_ASKED_ONE_BY_ONE = 16
+"""Pictures that are looked up one by one. If there are more, the camera's are listed, a thousand at a time."""
+
+
+def marked_if_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
+    """Return the captures; those that were WANTED are STORED if their picture is there."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for one in captures:
+        if one.state is CaptureState.WANTED:
+            wanted[one.camera_id].append(one.id)
+    there = {(camera, id_) for camera, ids in wanted.items() for id_ in _there(uploads, tenant, camera, ids)}
+    return [replace(one, state=CaptureState.STORED) if (one.camera_id, one.id) in there else one for one in captures]
+
+
+def _there(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
+    """Return those of the ids whose picture is there."""
+    by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
+    if len(by_key) > _ASKED_ONE_BY_ONE:
+        return [
+            by_key[key]
+            for key in _list_picture_keys(uploads, tenant, camera_id, min(by_key), max(by_key))
+            if key in by_key
+        ]
+    with ThreadPoolExecutor(len(by_key)) as askers:
+        sizes = askers.map(uploads.size, by_key)
+        return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
+
+
+def _list_picture_keys(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
+    """Yield the keys of the camera's pictures from `first` to `last`, both included."""
+    prefix = keys.capture_picture(tenant.name, camera_id, "")
+    if uploads.size(first) is not None:
+        yield first
+    for blob in uploads.walk(prefix, after=first):
+        if blob.key <= last:
+            yield blob.key
+        if blob.key >= last:
+            return
+
+
+class SightedFace(Struct, frozen=True):
+    """A face that a camera saw. `reading`: of the whole picture, from which the face can be cut out."""
+
+    reading: Reading
+    seen: SeenFace
+
+
+def _picture_gone_error(tenant: Tenant) -> Conflict:
+    off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
+    return Conflict(f"the picture of this sighting is not kept any more{off}")
+
+
+def not_found(faceid: str, sighting_id: str) -> SightingNotFound:
+    return SightingNotFound(f"face {faceid[:70]!r} has no sighting {sighting_id[:100]!r}")
+
+
+def _nearest(seen: Sequence[SeenFace], box: Box) -> SeenFace:
+    """Return the face with the centre of its box nearest to that of `box`."""
+
+    def distance(face: SeenFace) -> float:
+        other = face.detected.box
+        across = (other.x + other.width / 2) - (box.x + box.width / 2)
+        down = (other.y + other.height / 2) - (box.y + box.height / 2)
+        return across * across + down * down
+
+    return min(seen, key=distance)
+
+
+_CAPTURED_AT = "captured_at"
+
+
+class Shot(Struct, frozen=True):
+    """A picture with its camera (id or name) and its time; None: it is taken as it comes."""
+
+    camera: str
+    picture: bytes
+    content_type: str
+    captured_at: datetime | None = None
+    track: str = ""
+
+
+_BEGINNINGS = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"RIFF": "image/webp",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+}
+
+
+def type_of(picture: bytes) -> str:
+    """Return a picture's content type by its first bytes; a JPEG's if they say nothing."""
+    if picture[4:8] == b"ftyp":
+        return "image/heic"
+    return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")

@@ -1,0 +1,157 @@
+"""How many pictures of captures a tenant keeps, and how many bytes: counted by the sweep, since only a list knows.
+
+Beside it: pictures that are not kept, since their tenant or the group of somebody in them keeps none, and what is made
+of a picture when somebody first looks: crops of its faces, and a thumbnail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from chalicelib.book.records.observations import shown_faces
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import ERASED, RULES, Capture, CaptureState, Kept, Sighting, shows_nobody
+from chalicelib.book.words.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
+from chalicelib.book.words.items import spared_faces, write
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.ports import Put, Vision
+from chalicelib.book.words.values import Codec, optional
+
+COUNTED_EVERY = timedelta(hours=20)
+"""A list of 1,000 pictures is one call to S3, so each day one sweep counts, and not each hour's."""
+
+
+_KEPT = Codec(Kept, {"counted_at": "at"})
+
+
+class KeptCaptures(UseCase):
+    def get(self, tenant: str) -> Kept | None:
+        """Return what was counted last; None if nothing was counted yet."""
+        return optional(_KEPT.read, self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
+
+    def count(self, tenant: str) -> None:
+        """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""
+        now, before = self.book.clock.now(), self.get(tenant)
+        if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
+            return
+        captures = size = 0
+        for blob in self.book.storage.uploads.walk(keys.capture_pictures(tenant)):
+            captures += not blob.key.startswith(keys.crops(tenant))
+            size += blob.size
+        item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_KEPT.write(Kept(captures, size, now))}
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
+
+    def unkept(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
+        """Return those that need their picture no longer and may not keep it.
+
+        A parked capture keeps it, so that it can be sent again, unless the tenant forgets strangers: it may show one.
+        One that shows a held face keeps it, too.
+        """
+        done = [one for one in captures if one.state is CaptureState.RESOLVED]
+        if tenant.forgets_strangers:
+            done += [one for one in captures if one.state is CaptureState.PARKED]
+        if tenant.keeps_pictures and not tenant.no_pictures_of:
+            done = [one for one in done if tenant.forgets_strangers and shows_nobody(one)]
+        if not done:
+            return []
+        held = spared_faces(self.book.items, tenant.name)
+        if not (tenant.keeps_pictures or held):
+            return done
+        seen = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in done}
+        free = [one for one in done if held.isdisjoint(seen[one.id])]
+        if not tenant.keeps_pictures:
+            return free
+        ids = sorted(set[str]().union(*seen.values()))
+        found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
+        hidden = {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
+        forgets = tenant.forgets_strangers
+        return [one for one in free if seen[one.id] & hidden or (forgets and shows_nobody(one))]
+
+    def forget(self, tenant: Tenant, capture: Capture) -> None:
+        """Delete the picture of a capture that has its outcome, if it may not be kept.
+
+        If somebody on it was erased, a camera may put it once more by the URL that it still has.
+        """
+        key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        if self._came_again(key, capture) or self.unkept(tenant, [capture]):
+            self.book.storage.uploads.delete(key)
+
+    def crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
+        """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it yet.
+
+        Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's picture is not kept any
+        more or is not resolved yet.
+        """
+        capture = self.book.captures.get(tenant, camera_id, capture_id)
+
+        def cut(vision: Vision, picture: bytes) -> bytes:
+            box = _find_sighting(capture, number).box
+            others = [one.box for one in capture.sightings if one.number != number]
+            return vision.show_face(vision.read_picture(picture, RULES), box, others)
+
+        return self._url(tenant, capture, number, cut)
+
+    def thumbnail(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
+        """Return the URL of a capture of up to 320 pixels; make it first if nobody looked at it yet. Raises as `url`.
+
+        Before it is resolved there is none: then its picture may not be kept.
+        """
+        capture = self.book.captures.get(tenant, camera_id, capture_id)
+        if capture.state is not CaptureState.RESOLVED:
+            raise Conflict("this capture is not resolved, so it has no thumbnail")
+
+        def make_thumbnail(vision: Vision, picture: bytes) -> bytes:
+            return vision.thumbnail(vision.read_picture(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX)
+
+        return self._url(tenant, capture, keys.WHOLE, make_thumbnail)
+
+    def _came_again(self, key: str, capture: Capture) -> bool:
+        """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
+        if all(one.reason != ERASED for one in capture.sightings):
+            return False
+        picture = self.book.storage.uploads.get(key)
+        if picture is None:
+            return False
+        is_as_noted = hashlib.sha256(picture).hexdigest() == capture.sha256
+        return is_as_noted is not capture.is_of_rest
+
+    def _url(self, tenant: Tenant, capture: Capture, part: int | str, make: Callable[[Vision, bytes], bytes]) -> str:
+        if not tenant.keeps_pictures:
+            raise Conflict(NONE_KEPT)
+        key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
+        if self.book.storage.uploads.size(key) is None:
+            whole = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+            picture = self.book.storage.uploads.get(whole)
+            if picture is None:
+                raise Conflict("the picture of this capture is not kept any more")
+            try:
+                made = make(self.book.tenant_vision.of(tenant.model), picture)
+            except (Unusable, InvalidInput) as error:
+                raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
+            self.book.storage.uploads.put_if_absent(key, made, "image/jpeg")
+            if self.book.storage.uploads.size(whole) != len(picture):  # somebody was hidden in it, or it was deleted
+                self.book.storage.uploads.delete(key)
+                raise Conflict("the picture of this capture is changed at this moment: ask again")
+        return self.book.storage.uploads.signed_get(key)
+
+
+NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
+
+
+THUMBNAIL_SIDE_PX = 320
+THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
+"""A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
+
+
+def _find_sighting(capture: Capture, number: int) -> Sighting:
+    found = next((one for one in capture.sightings if one.number == number), None)
+    if found is None:
+        raise CaptureNotFound(
+            f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, counted from 0"
+        )
+    return found

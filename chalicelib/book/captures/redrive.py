@@ -1,0 +1,165 @@
+"""Captures are sent again: when their event was lost or waited for long, when a box starts, and when an operator asks
+for parked ones.
+
+Sending parks nothing: a capture may only wait behind others. Attempts counts how often it was tried, before its picture
+is opened, so that it survives a kill.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+from zlib import crc32
+
+from chalicelib.book.records.captures import ATTEMPTS, SENT_AT, capture_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys, telemetry
+from chalicelib.book.words.captures import Capture, CaptureState
+from chalicelib.book.words.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
+from chalicelib.book.words.errors import RegularsError
+from chalicelib.book.words.items import camera_ids, captures_of, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.ports import SENT_AGAIN, Item, Update, at_least, equals, picture_event
+from chalicelib.book.words.telemetry import CAPTURES_PARKED
+from chalicelib.book.words.values import milliseconds, moment
+
+LOST_AFTER = timedelta(minutes=15)
+"""`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
+or waits behind others."""
+
+EACH_HOUR = timedelta(hours=3)
+"""How far back the sweep looks for such captures, by the time when they were taken; at night for NIGHT_DAYS. So it
+finds those of a camera that was away for an hour and a half, and those of a sweep that failed. One night a week it
+looks at all of a camera: one that was away for long offers old ones."""
+
+SENT_AGAIN_AFTER = timedelta(hours=12)
+"""It is sent once more after this long. A queue that stands still keeps its messages, so copies help nobody."""
+
+
+class Redrive(UseCase):
+    page_size: int = 1_000
+
+    def list_parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
+        """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
+        found = captures_of(self.book.items, tenant.name, camera_id)
+        return [capture_from(item) for item in found if item["state"] == CaptureState.PARKED]
+
+    def redrive(self, tenant: Tenant, captures: list[Capture]) -> int:
+        """Send parked captures again; return how many. Raises Busy, StorageUnavailable; some may be sent by then."""
+        unparked = (one for one in captures if self._unpark(tenant, one))
+        return sum(self.send(tenant.name, one.camera_id, one.id) for one in unparked)
+
+    def send_all_lost(self, tenant: Tenant, captured_in: timedelta | None = None, after: timedelta = LOST_AFTER) -> int:
+        """Send captures whose picture is here and that are not resolved; return how many.
+
+        Those that were offered less than `after` ago, or sent less than SENT_AGAIN_AFTER ago, are left out.
+        `captured_in`: only those of that time before now that were also taken `after` ago, which are few to read.
+        """
+        now = self.book.clock.now()
+        first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
+        last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
+        found = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
+        return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
+
+    def sweep(self, this: ChoreContext) -> Rest | None:
+        """Send lost captures, as `send_all_lost` does, as far back as this hour's sweep looks."""
+        now, (begun_with, _, begun_at) = self.book.clock.now(), this.after.rpartition("/")
+        is_night = this.hour.hour == NIGHT_HOUR
+        since = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
+        for camera in camera_ids(self.book.items, this.tenant.name):
+            if camera < begun_with:
+                continue
+            partition = keys.captures(this.tenant.name, camera)
+            is_for_all = is_night and all_are_looked_at(partition, this.hour)
+            low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
+            between = (max(low, begun_at) if camera == begun_with else low, high)
+            size = self.page_size
+            found = captures_of(self.book.items, this.tenant.name, camera, between=between, page_size=size)
+            for number, item in enumerate(found, 1):
+                if number > self.page_size and this.left_s() < STOPS_AT_S:
+                    return Rest(f"{camera}/{item['capture']}")
+                if _is_overdue(item, now, LOST_AFTER):
+                    self._send_lost(this.tenant, item, now)
+        return None
+
+    def send(self, tenant: str, camera_id: str, capture_id: str) -> int:
+        """Put the capture among those of its tenant; return 1. Raises Busy, StorageUnavailable."""
+        event = picture_event(SENT_AGAIN, keys.capture_picture(tenant, camera_id, capture_id))
+        self.book.storage.captures_queue.send(event, group=tenant)
+        return 1
+
+    @retry_if_changed("several workers begin with this capture at once: deliver it again in a moment")
+    def begin(self, tenant: str, camera_id: str, capture_id: str) -> bool:
+        """Count an attempt at the capture. Call this before its picture is opened.
+
+        Return False if there is nothing to try: the capture is gone, has its outcome, or is parked, perhaps just now
+        because MAX_ATTEMPTS attempts never ended. Raises Busy, StorageUnavailable.
+        """
+        key = keys.capture(tenant, camera_id, capture_id)
+        item = self.book.items.get(keys.CAPTURES, key)
+        if item is None or item["state"] in (CaptureState.RESOLVED, CaptureState.PARKED):
+            return False
+        same = (equals(ATTEMPTS, item.get(ATTEMPTS), "attempts-same"), equals("state", item["state"], "state-same"))
+        before = int(item.get(ATTEMPTS, 0))
+        parked = before >= MAX_ATTEMPTS
+        as_parked = {"state": CaptureState.PARKED, "reason": _reason(before)}
+        fields: Mapping[str, Any] = as_parked if parked else {ATTEMPTS: before + 1}
+        write(self.book.items, [Update(keys.CAPTURES, key, same, set=fields)])
+        if parked:
+            telemetry.count(CAPTURES_PARKED)
+            _log.warning("capture %s of camera %s is parked: %s", capture_id, camera_id, _reason(before))
+        return not parked
+
+    def give_back(self, tenant: str, camera_id: str, capture_id: str) -> None:
+        """Take back one counted attempt, because storage or contention ended it and not the picture.
+
+        If storage refuses that, too, the attempt stays counted.
+        """
+        key, counted = keys.capture(tenant, camera_id, capture_id), (at_least(ATTEMPTS, 1, "counted"),)
+        with suppress(RegularsError):
+            write(self.book.items, [Update(keys.CAPTURES, key, counted, add={ATTEMPTS: -1})])
+
+    def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
+        """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
+        capture = capture_from(item)
+        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
+            return 0
+        self.send(tenant.name, capture.camera_id, capture.id)
+        key = keys.capture(tenant.name, capture.camera_id, capture.id)
+        waits = (equals("state", item["state"], "still-waits"),)
+        write_unless_changed(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
+        return 1
+
+    def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
+        key = keys.capture(tenant.name, capture.camera_id, capture.id)
+        parked = equals("state", CaptureState.PARKED, "still-parked")
+        gone = ("reason", ATTEMPTS, SENT_AT)
+        action = Update(keys.CAPTURES, key, (parked,), set={"state": CaptureState.STORED}, remove=gone)
+        return write_unless_changed(self.book.items, [action])
+
+
+def all_are_looked_at(partition: str, night: datetime) -> bool:
+    """Tell whether this night is the one of the week on which all captures of a camera are looked at.
+
+    Each camera has its own, so that not all tenants' long looks are in the same night.
+    """
+    return crc32(partition.encode()) % 7 == night.isoweekday() % 7
+
+
+def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
+    if item["state"] not in (CaptureState.WANTED, CaptureState.STORED) or now - moment(item["offered_at"]) < after:
+        return False
+    return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
+
+
+_log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 5
+"""Counted attempts that may end without an outcome. The next one parks the capture and does not open its picture."""
+
+
+def _reason(times: int) -> str:
+    return f"its picture was opened {times} times and none came to an end: each time the service died or failed"

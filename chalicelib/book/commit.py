@@ -1,0 +1,365 @@
+"""How is anything written? By the only writer of galleries.
+
+One transaction changes faces, counts, seq and journal, and stores the answer.
+
+`seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process commits
+first, the commit is tried again with the new seq.
+
+A user's record changes only in a commit, with its faces. So everything that was read at a seq still held if a commit
+that is based on it succeeds. book/words/items has all other writes, and the pauses between tries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.book.records.faces import face_from, journal_item, user_from, user_item
+from chalicelib.book.rules.templates import User, gallery_group, make_change_entries, mean_of, reduce_templates
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, WrongModel
+from chalicelib.book.words.items import Changed, attempts, directory_of, gone_of, retry_if_changed, write
+from chalicelib.book.words.model import Edit, Face, Group, JournalEntry
+from chalicelib.book.words.ports import (
+    Action,
+    Clock,
+    Condition,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    absent,
+    at_least,
+    equals,
+    exists,
+)
+from chalicelib.book.words.telemetry import stage
+
+GROUP_EXISTS = "group-exists"
+GROUP_ROOM = "group-room"
+TENANT_ROOM = "tenant-room"
+NEXT = "next-model"
+_SEQ = "seq"
+
+INDEX_EVERY = 256
+"""Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
+
+A_COMMIT_S = 0.08
+"""Time of a search and its commit on AWS. A process that lost a race waits: each search costs reads, and each refused
+commit as much as one that succeeds."""
+
+
+class GalleryMoved(Changed):
+    """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
+
+
+settled = retry_if_changed(
+    "the faces that are found are deleted or moved all the time: send the request again in a moment", 5
+)
+"""Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved). Raises Busy."""
+
+
+class Change(Struct, frozen=True):
+    """A change of a gallery that one use case asks for. It is done as a whole or not at all.
+
+    `counts`: faces gained by group id, negative if lost; the groups exist.
+    `limited_groups`: those of them that have a capacity.
+    `new_group`: the directory item of a group to create, with its `count`.
+    `tenant`: numbers to add to other fields of the tenant's directory item; a field must not fall below zero.
+    `based_on`: the seq that the gallery must be at, else GalleryMoved is raised.
+    `model`: the model of the new templates, if they are added to a face that has others.
+    `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
+    `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
+    `within`: groups that must be there, beside those of the faces that the journal changes.
+    `keeps_users`: a user stays even without faces. `users`: users gained by group id, negative if lost.
+    `dropped`: deleted groups whose faces are erased later. `erased`: deleted groups whose faces are all erased.
+    """
+
+    actions: tuple[Action, ...]
+    journal: tuple[JournalEntry, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    limited_groups: frozenset[str] = frozenset()
+    new_group: Item | None = None
+    tenant: Mapping[str, int] = field(default_factory=dict)
+    based_on: int | None = None
+    model: str | None = None
+    skips_model_check: bool = False
+    switch_to: str | None = None
+    within: frozenset[str] = frozenset()
+    keeps_users: bool = False
+    users: Mapping[str, int] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
+
+    @property
+    def gained(self) -> int:
+        return sum(self.counts.values()) + (int(self.new_group["count"]) if self.new_group else 0)
+
+
+def face_change(
+    before: Face, after: Face, actions: Sequence[Action] = (), limited_groups: frozenset[str] = frozenset()
+) -> Change:
+    """Return the change of the gallery that a changed face asks for: none if neither its group nor its templates are.
+
+    A picture that is added needs a template of the model of searches; those that are left may be of an older one.
+    """
+    moved = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
+    had = [picture.templates for picture in before.pictures]
+    added = next((picture for picture in after.pictures if picture.templates not in had), None)
+    is_learnt = added is not None and added.learnt is not None
+    return Change(
+        tuple(actions),
+        tuple(replace(entry, learnt=is_learnt) for entry in make_change_entries(before, after)),
+        moved,
+        limited_groups,
+        model=added.templates[0].model if added else None,
+        skips_model_check=added is None,
+    )
+
+
+def limited_groups(group: Group) -> frozenset[str]:
+    """Return the group's id if the group has a capacity, for a Change's `limited_groups`."""
+    return frozenset() if group.capacity is None else frozenset({group.id})
+
+
+class _Gallery:
+    """The lock of one tenant's commits, and the state of the gallery when this process last read or changed it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.seq: int | None = None
+        self.model = ""
+        """The model that the gallery is searched with, as of `seq`."""
+        self.gone: frozenset[str] = frozenset()
+        """The deleted groups whose faces are still being erased, as of `seq`."""
+
+
+class GalleryWriter:
+    """The writer of galleries. It calls `build_index(tenant)` every INDEX_EVERY commits; that call must not raise."""
+
+    def __init__(self, items: ItemStore, clock: Clock, build_index: Callable[[str], None]) -> None:
+        self._items = items
+        self._clock = clock
+        self._build_index = build_index
+        self._galleries: dict[str, _Gallery] = {}
+        self._lanes_lock = threading.Lock()
+
+    def commit(self, tenant: str, change: Change) -> int:
+        """Commit a change and return the gallery's seq after it.
+
+        Raises ConditionFailed if a named condition does not hold (names about a group end in ":" + group id),
+        GalleryMoved if the gallery has left `based_on`, WrongModel if a face would have no template of the model that
+        searches use, Busy, StorageUnavailable, TenantNotFound.
+        """
+        gallery = self._gallery(tenant)
+        with stage("commit"), gallery.lock:
+            return self._transact(tenant, gallery, change)
+
+    def save(self, tenant: str, change: Change) -> None:
+        """Commit a change, as `commit` does; if the gallery stays as it is, do its actions alone."""
+        if change.journal or change.within:
+            self.commit(tenant, change)
+        else:
+            write(self._items, change.actions)
+
+    @contextmanager
+    def exclusive(self, tenant: str) -> Iterator[None]:
+        """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
+        with self._gallery(tenant).lock:
+            yield
+
+    def seq(self, tenant: str) -> int:
+        """Return the gallery's seq. Raises TenantNotFound."""
+        return int(directory_of(self._items, tenant)["seq"])
+
+    def _gallery(self, tenant: str) -> _Gallery:
+        with self._lanes_lock:
+            return self._galleries.setdefault(tenant, _Gallery())
+
+    def _transact(self, tenant: str, gallery: _Gallery, change: Change) -> int:
+        for _ in attempts(first_s=A_COMMIT_S):
+            held = self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
+            if not _is_of_model(change, gallery.model):
+                held = self._read_gallery(
+                    tenant, gallery
+                )  # the caller may know of a new model before this process does
+            based_on = held if change.based_on is None else change.based_on
+            if based_on != held and based_on != self._read_gallery(tenant, gallery):
+                raise GalleryMoved
+            if not _is_of_model(change, gallery.model):
+                raise WrongModel(
+                    f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed the picture with it"
+                )
+            if deleted := _list_needed_groups(change) & gallery.gone:
+                raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted))
+            seq, gone = based_on + 1, (gallery.gone | change.dropped) - change.erased
+            named = _tenant_fields(change, gone)
+            try:
+                self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), named, self._clock.now()))
+            except ConditionFailed as error:
+                gallery.seq = None
+                if _SEQ not in error.names:
+                    raise
+            except Busy:
+                gallery.seq = None
+            except RegularsError:
+                gallery.seq = None
+                raise
+            else:
+                gallery.seq = seq
+                gallery.model = change.switch_to or gallery.model
+                gallery.gone = gone
+                if seq % INDEX_EVERY == 0:
+                    self._build_index(tenant)
+                return seq
+        raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
+
+    def _with_users(self, tenant: str, change: Change) -> Change:
+        actions, entries, users = follow_face_changes(
+            self._items, tenant, change.journal, keeps_users=change.keeps_users
+        )
+        users.update(change.users)
+        return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries), users=users)
+
+    def _read_gallery(self, tenant: str, gallery: _Gallery) -> int:
+        """Read the gallery's seq, model and deleted groups; return the seq."""
+        item = directory_of(self._items, tenant)
+        gallery.seq, gallery.model, gallery.gone = int(item["seq"]), item["model"], gone_of(item)
+        return gallery.seq
+
+
+def _is_of_model(change: Change, model: str) -> bool:
+    """Return whether every face that is put, and every picture that is added, has a template of this model.
+
+    A search would not find a face without one, nor find it by that picture.
+    """
+    entries = () if change.skips_model_check else change.journal
+    embedded = [
+        {template.model for template in entry.templates}
+        for entry in entries
+        if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates
+    ]
+    if change.model is not None:
+        embedded.append({change.model})
+    return all(model in models for models in embedded)
+
+
+def _list_needed_groups(change: Change) -> frozenset[str]:
+    """Return the groups that must still exist: else a search would find a face of a deleted one."""
+    return change.within.union(one.group_id for one in change.journal if one.edit not in (Edit.DELETE, Edit.DROP))
+
+
+def _tenant_fields(change: Change, gone: frozenset[str]) -> dict[str, Any]:
+    """Return what changes in the tenant's record, which each request reads, and in the directory alike."""
+    model = {"model": change.switch_to} if change.switch_to else {}
+    return {**model, "gone": sorted(gone)} if change.dropped or change.erased else model
+
+
+def _actions(tenant: str, seq: int, change: Change, named: Item, now: datetime) -> list[Action]:
+    gained, switch_to = change.gained, change.switch_to
+    room: tuple[Condition, ...] = (at_least("free", gained, TENANT_ROOM),) if gained > 0 else ()
+    room += tuple(at_least(name, -n, name) for name, n in change.tenant.items() if n < 0)
+    return [
+        *change.actions,
+        *_group_actions(tenant, change),
+        *([Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=named)] if named else []),
+        Update(
+            keys.DIRECTORY,
+            (tenant, keys.TENANT_ITEM),
+            when=(equals("seq", seq - 1, _SEQ), *room, *([equals("next_model", switch_to, NEXT)] if switch_to else [])),
+            set={"seq": seq, **named},
+            add={"free": -gained, **change.tenant},
+            remove=("next_model",) if switch_to else (),
+        ),
+        Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),)),
+    ]
+
+
+def _group_actions(tenant: str, change: Change) -> list[Action]:
+    actions: list[Action] = []
+    if change.new_group:
+        actions.append(Put(keys.DIRECTORY, change.new_group, (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),)))
+    for group_id in dict.fromkeys((*change.counts, *change.users)):
+        gained = change.counts.get(group_id, 0)
+        when: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
+        added = {"count": gained}
+        if users := change.users.get(group_id, 0):
+            added["users"] = users
+        if group_id in change.limited_groups:
+            added["free"] = -gained
+            when.append(at_least("free", max(gained, 0), f"{GROUP_ROOM}:{group_id}"))
+        else:
+            when.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
+        actions.append(Update(keys.DIRECTORY, (tenant, keys.group_item(group_id)), tuple(when), add=added))
+    return actions
+
+
+Edited = tuple[list[Action], list[JournalEntry]]
+
+
+def having(
+    items: ItemStore,
+    tenant: str,
+    user: User,
+    faceids: Sequence[str],
+    changed: Mapping[str, JournalEntry] = MappingProxyType({}),
+) -> User:
+    """Return the user with these faces and, unless it is a subject, their mean.
+
+    `changed`: those of them whose templates the commit changes.
+    """
+    stored = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
+    own = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored))}
+    for faceid, entry in changed.items():
+        kept = own.get(faceid, ()) if entry.edit is Edit.EMBED else ()
+        by_model = {one.model: one for one in (*kept, *entry.templates)}
+        own[faceid] = tuple(by_model.values())
+    return replace(user, faceids=tuple(own), templates=() if user.name else mean_of(own.values()))
+
+
+def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
+    """Return the actions and journal entries that replace user `before` by `after`. `learnt`: as in JournalEntry."""
+    put = Put(keys.DIRECTORY, user_item(tenant, after))
+    if not (before.templates or after.templates):
+        return [put], []
+    edit = Edit.REPLACE if after.templates else Edit.DELETE
+    return [put], [JournalEntry(edit, after.entry, gallery_group(after.group_id), after.templates, learnt=learnt)]
+
+
+def follow_face_changes(
+    items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
+) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
+    """Return the actions and entries for users that changes of faces cause, and the users that groups lose, negative.
+
+    A face that is deleted or moved leaves its user, which goes with the last one, unless `keeps_users`.
+    """
+    by_user: dict[str, dict[str, JournalEntry]] = {}
+    for entry in journal:
+        if entry.user:
+            by_user.setdefault(entry.user, {})[entry.faceid] = entry
+    actions: list[Action] = []
+    entries: list[JournalEntry] = []
+    lost: Counter[str] = Counter()
+    stored = items.get_many(keys.DIRECTORY, [(tenant, keys.user_item(one)) for one in by_user]) if by_user else []
+    for user in map(user_from, filter(None, stored)):
+        changes = by_user[user.entry]
+        left = {one for one, entry in changes.items() if entry.edit is Edit.DELETE or entry.group_id != user.group_id}
+        changed = {one: entry for one, entry in changes.items() if one not in left}
+        kept = [one for one in user.faceids if one not in left]
+        learnt = not left and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
+        made = make_user_edit(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
+        if not (kept or changed or keeps_users):
+            made = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))], made[1]
+            lost[user.group_id] -= 1
+        actions += made[0]
+        entries += made[1]
+    return actions, entries, lost

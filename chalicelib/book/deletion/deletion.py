@@ -1,0 +1,370 @@
+"""Deletion of faces, with their templates, pictures and names, and of groups with all their faces and users.
+
+What follows, whoever has a duty says before each deletion (book/words/duties): what that stores rides in the
+transaction that deletes the faces.
+
+A group is gone at once, and its faces behind it, whatever their number. One transaction deletes the group, frees its
+name and takes its faces out of the gallery. The tenant's record names the group until all its faces are gone, so that
+nobody reads one of them meanwhile. Their records and pictures are deleted by the function that a message calls, and by
+each sweep, in parts with a departure each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
+
+from chalicelib.book.commit import Change
+from chalicelib.book.faces import face_deletes
+from chalicelib.book.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own
+from chalicelib.book.idempotency import RECORDED, RequestId
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.rules.hold import require_free
+from chalicelib.book.rules.templates import gallery_group, make_delete_entry, user_of
+from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.book.words import keys
+from chalicelib.book.words.chores import STOPS_AT_S, Chore
+from chalicelib.book.words.duties import MOST_LEAVING, Departure, weight_of
+from chalicelib.book.words.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
+from chalicelib.book.words.items import Changed, attempts, faces_in, retry_if_changed, write, write_in_parts
+from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.book.words.ports import Action, Delete, ItemStore, Put
+
+if TYPE_CHECKING:
+    from chalicelib.book.deletion.orphans import OrphanedPictures
+
+
+MAX_DELETED = 100
+"""Faces that dialects delete at once, at most: of an erasure all of somebody."""
+
+
+class Deleted(Struct, frozen=True):
+    """The outcome of a deletion. Each id is in exactly one of the lists."""
+
+    success: list[str]
+    failed: list[str]
+    not_exist: list[str]
+    erasures: list[str] = field(default_factory=list)
+    """Ids of the erasures that follow; none of a plain deletion."""
+
+
+CHUNK = 40
+_ACTIONS = 90
+"""Actions on faces and groups in one transaction; DynamoDB takes 100, and the tenant, journal and answer need some."""
+
+
+def _anybody(_face: Face) -> bool:
+    return True
+
+
+_AT_ONCE = 8
+
+
+class DeletionOptions(Struct, frozen=True):
+    """A way to delete faces. `by`: the asker, for the receipt; `erases`: nothing of the person is left; `only`:
+    those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
+    `keeps_users`: a user that loses its last face stays, unless it is erased; `asked_at`: when it was asked for first,
+    if a backup brought them back."""
+
+    by: str
+    erases: bool
+    only: Callable[[Face], bool] = _anybody
+    restricted: bool = False
+    keeps_users: bool = False
+    asked_at: datetime | None = None
+
+
+class Deletion(UseCase):
+    """The deletion of faces. Beside it that of groups, and of pictures that no face names."""
+
+    of_groups: Made[GroupDeletion] = Made("book.deletion.deletion.GroupDeletion")
+    orphans: Made[OrphanedPictures] = Made("book.deletion.orphans.OrphanedPictures")
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (
+            Chore("groups", lambda one: self.of_groups.tenant(one.tenant, one.left_s), by_no_clock=True),
+            Chore("pictures", lambda one: self.orphans.delete(one.tenant.name, one.hour, one.after, one.left_s)),
+        )
+
+    def of_group(
+        self,
+        tenant: Tenant,
+        group_name: str,
+        faceids: Sequence[str],
+        request: RequestId | None = None,
+        *,
+        by: str = "",
+        only: Callable[[Face], bool] = _anybody,
+    ) -> Deleted:
+        """Delete faces of a group, as `of_faces` does. A face of another group counts as missing.
+
+        Raises GroupNotFound, and the errors of `of_faces`.
+        """
+        group = self.book.groups.get_by_name(tenant, group_name)
+        return self.of_faces(
+            tenant, faceids, request, by=by, only=lambda face: face.group_id == group.id and only(face)
+        )
+
+    def of_faces(
+        self,
+        tenant: Tenant,
+        faceids: Sequence[str],
+        request: RequestId | None = None,
+        *,
+        by: str = "",
+        erase: bool = False,
+        only: Callable[[Face], bool] = _anybody,
+        keeps_users: bool = False,
+        asked_at: datetime | None = None,
+    ) -> Deleted:
+        """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
+
+        A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody is erased.
+        `only`: those of whom this is true count as there; `asked_at`: when it was asked for first, if a backup brought
+        them back. With `erase`, or if the tenant's setting says so, nothing is left of the people: the erasures in the
+        answer say how far that is (erasing).
+
+        Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
+        there. The answer's `failed` has the ids of the first chunk that storage refused, and of all after it. A
+        repeated id counts once. Raises FaceHeld if one is under legal hold; Busy or StorageUnavailable if no face was
+        deleted.
+        """
+        manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
+        progress = self.book.requests.progress(tenant.name, request)
+        deleted = Deleted(**progress) if progress else Deleted([], [], [])
+        if len(faceids) > CHUNK and not progress:
+            require_free(self._find_deletable(tenant, faceids, manner).values())
+        while left := _list_remaining(faceids, deleted):
+            try:
+                deleted = self._chunk(tenant, left, deleted, request, manner)
+            except (Busy, FaceHeld, StorageUnavailable):
+                if not deleted.success:
+                    raise
+                return replace(deleted, failed=left)
+        return deleted
+
+    def empty_folders(self, tenant: Tenant, faceids: Collection[str]) -> None:
+        """Empty the faces' folders, but for pictures of a face that has one of these ids since."""
+        there = self.book.faces.by_id(tenant, faceids, restricted=True)
+        named = {key for face in there.values() for key in face.picture_keys}
+
+        def delete(faceid: str) -> None:
+            for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
+                if keys.picture_of_thumbnail(blob.key) not in named:
+                    self.book.storage.blobs.delete(blob.key)
+
+        with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
+            list(threads.map(delete, faceids))
+
+    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
+    def _chunk(
+        self,
+        tenant: Tenant,
+        left: Sequence[str],
+        before: Deleted,
+        request: RequestId | None,
+        manner: DeletionOptions,
+    ) -> Deleted:
+        found = self._find_deletable(tenant, left[:CHUNK], manner)
+        require_free(found.values())
+        if self.book.merges.mover.settle(tenant, *found.values()):
+            raise Changed
+        chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
+        faces = [found[faceid] for faceid in chunk if faceid in found]
+        missing = [faceid for faceid in chunk if faceid not in found]
+        done = [face.faceid for face in faces]
+        departure = self._departure(tenant, faces, manner) if faces else None
+        ids = [departure.id] if departure is not None and departure.id and manner.erases else []
+        deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
+        record = self.book.requests.make_answer_actions(
+            tenant.name, request, asdict(deleted), before=asdict(before), is_last=len(chunk) == len(left)
+        )
+        try:
+            with self.book.requests.answering(tenant.name, request):
+                if departure is not None:
+                    record = [*record, *departure.actions]
+                    self.book.writer.commit(tenant.name, self._change(tenant, faces, record, manner))
+                elif record:
+                    write(self.book.items, record)
+        except ConditionFailed as error:
+            if RECORDED in error.names and (progress := self.book.requests.progress(tenant.name, request)):
+                return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
+            raise
+        if departure is not None:
+            self._forget_traces(tenant, faces)
+            departure.follow()
+        return deleted
+
+    def _departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
+        return self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at)
+
+    def _find_deletable(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
+        stored = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
+        return {faceid: face for faceid, face in stored.items() if manner.only(face)}
+
+    def _change(
+        self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], manner: DeletionOptions
+    ) -> Change:
+        counts = Counter(face.group_id for face in faces if face.restriction is None)
+        return Change(
+            actions=(*(one for face in faces for one in face_deletes(self.book.items, tenant.name, face)), *record),
+            journal=tuple(map(make_delete_entry, faces)),
+            counts={id_: -number for id_, number in counts.items()},
+            limited_groups=self.book.groups.list_limited(tenant, counts),
+            keeps_users=manner.keeps_users and not manner.erases,
+        )
+
+    def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> None:
+        """Delete the faces' pictures, negatives and merges at once. If it fails now, what follows does it."""
+        pictures = [key for face in faces for key in face.picture_keys]
+        with suppress(RegularsError):
+            for face in faces:
+                merges, kept = self.book.merges.records.deletes(tenant.name, face)
+                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+                write_in_parts(self.book.items, [*negatives, *merges])
+                pictures += kept
+        self.book.face_pictures.discard(pictures)
+
+
+def _list_remaining(faceids: Sequence[str], deleted: Deleted) -> list[str]:
+    done = {*deleted.success, *deleted.not_exist}
+    return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
+
+
+def fitting(
+    items: ItemStore, tenant: str, faceids: Sequence[str], found: Mapping[str, Face], *, erases: bool = False
+) -> list[str]:
+    """Return the first of the ids: as many as one transaction can delete, with names, groups and users, and as one
+    record of an erasure takes."""
+    chunk: list[str] = []
+    actions, recorded, others = 0, 0, set[str]()
+    for faceid in faceids:
+        if face := found.get(faceid):
+            actions += len(face_deletes(items, tenant, face))
+            recorded += weight_of(face)
+            others |= {face.group_id, user_of(face)}
+        if actions + len(others) > _ACTIONS or (erases and recorded > MOST_LEAVING):
+            break
+        chunk.append(faceid)
+    return chunk
+
+
+_MOST_GONE = 500
+"""Most groups that are being erased: the tenant's record names them, and each request reads it."""
+
+
+class GroupDeletion(UseCase):
+    a_record: int = 5_000
+    """Faces in one record that erases nobody, which holds their ids: each record reads all observations."""
+
+    @retry_if_changed(CHANGED_ALL_THE_TIME)
+    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = "") -> None:
+        """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
+
+        If the tenant's setting says so now, nothing is left of the people. `by`: the asker, for the receipts.
+
+        Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
+        """
+        with self.book.writer.exclusive(tenant.name):
+            seq = self.book.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
+            group = self.book.groups.get_by_name(tenant, name)
+            require_own(group)
+            self._require_free(tenant, group)
+            if len(tenant.gone) >= _MOST_GONE:
+                raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
+            with self.book.requests.answering(tenant.name, request):
+                self.book.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
+        return self.book.wake(tenant.name, group=group.id)
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
+        """Go on with all groups whose faces are not erased yet."""
+        for group_id in sorted(tenant.gone):
+            self.go_on(tenant, group_id, left_s)
+
+    def go_on(self, tenant: Tenant, group_id: str, left_s: Callable[[], float]) -> None:
+        """Erase the faces of a deleted group. May be cut off anywhere, and called again, also by two at once.
+
+        If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
+        """
+        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
+        manner = DeletionOptions(noted["by"], noted["erases"]) if noted else DeletionOptions("", tenant.deletes_erase)
+        while faces := self._some(tenant, group_id, manner):
+            # Merges and undoings leave a mark on the faces of other groups, too.
+            if self.book.merges.mover.settle(replace(tenant, gone=frozenset()), *faces):
+                continue
+            self._erase(tenant, faces, manner)
+            if left_s() < STOPS_AT_S:
+                self.book.wake(tenant.name, group=group_id)
+                return
+        self.book.groups.forget_users(tenant, group_id)
+        self.book.index.purge(tenant.name, self.book.writer.seq(tenant.name))
+        forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
+        self.book.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
+
+    def _require_free(self, tenant: Tenant, group: Group) -> None:
+        held = [one.faceid for one in self.book.faces.holds.all(tenant.name)]
+        found = self.book.faces.by_id(tenant, held, restricted=True).values()
+        require_free(one for one in found if one.own_group_id == group.id)
+
+    def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
+        manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
+        noted = Put(keys.DIRECTORY, manner)
+        return Change(
+            (*group_deletes(tenant.name, group), noted, *self.book.requests.make_answer_actions(tenant.name, request)),
+            tuple(JournalEntry(Edit.DROP, "", one) for one in (group.id, gallery_group(group.id))),
+            tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
+            based_on=seq,
+            dropped=frozenset({group.id}),
+        )
+
+    def _some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
+        """Read as many of the group's faces as one record takes, with those that were merged into them."""
+        most = MOST_LEAVING if manner.erases else self.a_record
+        found = islice(faces_in(self.book.items, tenant.name, group_id), most)
+        places = [(tenant.name, item["faceid"]) for item in found]
+        faces = self._read_faces(places, group_id) if places else []
+        recorded = accumulate(map(weight_of, faces))
+        return [face for face, number in zip(faces, recorded, strict=True) if number <= most]
+
+    def _read_faces(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
+        """Read faces that are still of the group: an id may have been enrolled again, in another group."""
+        faces = [face_from(item) for item in self.book.items.get_many(keys.FACES, places) if item]
+        return [face for face in faces if face.group_id == group_id]
+
+    def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:
+        """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
+        departure = self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases)
+        if departure.actions:
+            write(self.book.items, departure.actions)
+        found = {face.faceid: face for face in faces}
+        while found:
+            found = self._without_some(tenant, found)
+        self.book.deletion.empty_folders(tenant, departure.faceids)
+        departure.follow()
+
+    def _without_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
+        """Delete as many of the faces as one transaction takes, and return the others."""
+        some = fitting(self.book.items, tenant.name, [*faces][:CHUNK], faces)
+        left = {faceid: faces[faceid] for faceid in some}
+        for _ in attempts():
+            try:
+                write(
+                    self.book.items,
+                    [one for face in left.values() for one in face_deletes(self.book.items, tenant.name, face)],
+                )
+            except ConditionFailed:  # another worker was first, or a request under way changed one
+                places, [group_id] = [(tenant.name, one) for one in left], {face.group_id for face in left.values()}
+                left = {face.faceid: face for face in self._read_faces(places, group_id)}
+                if left:
+                    continue
+            return {faceid: face for faceid, face in faces.items() if faceid not in some}
+        raise Busy("these faces are changed by others all the time: they are erased later")

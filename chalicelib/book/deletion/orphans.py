@@ -1,0 +1,98 @@
+"""Pictures of faces that no face names.
+
+A picture is deleted, and its thumbnail with it, if no face, and no merge that can be undone, names it any more: with
+its face (deletion), by its own removal (enrolment/update), when it was stored for a change that was refused
+(face_pictures), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off
+behind its commit, the journal tells. Of one that was cut off before it, only the picture's age tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.chores import STOPS_AT_S, Rest
+from chalicelib.book.words.items import parts
+from chalicelib.book.words.ports import BlobInfo
+
+PICTURE_GRACE = timedelta(hours=6)
+"""A picture is written before the transaction that names it. After this long, that transaction has ended."""
+
+
+LISTED = range(3, 24, 6)
+"""The hours, in UTC, whose sweeps list the pictures."""
+
+LOOKED_AT = timedelta(days=1)
+"""A sweep looks at pictures up to this age, so at each several times: an older one that nobody names was seen before.
+
+In the first LISTED hour of a month it looks at all, whatever became of the sweeps before.
+"""
+
+
+class OrphanedPictures(UseCase):
+    """Pictures of faces that nobody names any more."""
+
+    page_size = 1_000
+
+    def delete(
+        self, tenant: str, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: float("inf")
+    ) -> Rest | None:
+        """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
+
+        `after`: a picture's key, after which to begin.
+        """
+        if hour.hour not in LISTED:
+            return None
+        is_full = hour.day == 1 and hour.hour == LISTED[0]
+        first = datetime.min.replace(tzinfo=UTC) if is_full else self.book.clock.now() - LOOKED_AT
+        blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
+        for page in parts(blobs, self.page_size):
+            self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > first])
+            if left_s() < STOPS_AT_S:
+                return Rest(page[-1].key)
+        return None
+
+    def delete_of(self, tenant: str, faceids: Iterable[str]) -> None:
+        """Delete the pictures of these faces, older than 6 hours, that no face names."""
+        folders = sorted(keys.face_folder(tenant, faceid) for faceid in faceids)
+        while folders:
+            blobs = list(islice(self.book.storage.blobs.walk(keys.face_pictures(tenant), folders[0]), self.page_size))
+            wanted = set(folders)
+            self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted])
+            if len(blobs) < self.page_size:
+                return
+            folders = [one for one in folders[1:] if one >= keys.folder_of_picture(blobs[-1].key)]
+
+    def list_orphans(self, tenant: str) -> Iterator[str]:
+        """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""
+        for page in parts(self.book.storage.blobs.walk(keys.face_pictures(tenant)), self.page_size):
+            yield from (key for key in self._list_unnamed(tenant, self._old(page)) if not keys.is_archive(key))
+
+    def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
+        limit = self.book.clock.now() - PICTURE_GRACE
+        return [blob.key for blob in blobs if blob.stored_at < limit]
+
+    def _delete_unnamed(self, tenant: str, blobs: Iterable[BlobInfo]) -> None:
+        for key in self._list_unnamed(tenant, self._old(blobs)):
+            self.book.storage.blobs.delete(key)
+
+    def _list_unnamed(self, tenant: str, picture_keys: list[str]) -> list[str]:
+        """Return the keys that are named by no face, and by no merge that can be undone."""
+        left = self._without_named(tenant, picture_keys)
+        if left:
+            kept = {key for merge in self.book.merges.records.all(tenant) for key in merge.picture_keys}
+            left = [key for key in left if keys.picture_of_thumbnail(key) not in kept]
+        # Check the faces again: an undo in between may have brought one back.
+        return self._without_named(tenant, left)
+
+    def _without_named(self, tenant: str, picture_keys: list[str]) -> list[str]:
+        faceids = [keys.faceid_of_picture(tenant, key) for key in picture_keys]
+        if not faceids:
+            return []
+        faces = self.book.items.get_many(keys.FACES, [(tenant, faceid) for faceid in dict.fromkeys(faceids)])
+        named = {key for face in faces if face for key in face_from(face).picture_keys}
+        return [key for key in picture_keys if keys.picture_of_thumbnail(key) not in named]

@@ -1,0 +1,295 @@
+"""Enrolment of one person: the largest face of a picture becomes a face of a group.
+
+How good the picture must be: portraits.
+
+The changes that enrol the faces of a picture are gathered face by face and committed at once. Of somebody whom cameras
+know already, the new face absorbs the strangers who surely are that person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.book.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
+from chalicelib.book.faces import new_faces, require_faceid
+from chalicelib.book.groups import require_room
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.portraits import Portrait
+from chalicelib.book.records.faces import FACE_FREE
+from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.rules.recognised import Probes
+from chalicelib.book.statistics.statistics import new_id
+from chalicelib.book.words import acts
+from chalicelib.book.words.consent import Consent, require_legal
+from chalicelib.book.words.errors import (
+    AttributeNotFound,
+    Busy,
+    ConditionFailed,
+    FaceExists,
+    FaceKnown,
+    GroupNotFound,
+    InvalidInput,
+    StorageUnavailable,
+    TenantFull,
+    WrongModel,
+)
+from chalicelib.book.words.grounds import require_record
+from chalicelib.book.words.items import retry_if_changed
+from chalicelib.book.words.model import NO_LABELS, NO_VALUES, STRANGER, Face, Group, Labels, Tenant
+from chalicelib.book.words.names import face_name, face_note
+from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
+from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules
+from chalicelib.book.words.ports import Action
+from chalicelib.book.words.values import first_version, time_ordered_id
+
+if TYPE_CHECKING:
+    from chalicelib.book.enrolment.everybody import GroupEnrolment
+    from chalicelib.book.enrolment.update import FacePictures, FaceUpdate
+
+VALUE_LENGTH = 50
+
+
+class Enrolment(UseCase):
+    """The enrolment of people by hand: of the largest face here, all other ways beside it."""
+
+    everybody: Made[GroupEnrolment] = Made("book.enrolment.everybody.GroupEnrolment")
+    update: Made[FaceUpdate] = Made("book.enrolment.update.FaceUpdate")
+    pictures: Made[FacePictures] = Made("book.enrolment.update.FacePictures")
+
+    def of_largest_face(
+        self,
+        tenant: Tenant,
+        group_name: str,
+        picture: bytes,
+        rules: PictureRules,
+        *,
+        faceid: str | None = None,
+        age: int | None = None,
+        gender: Gender | None = None,
+        values: Mapping[str, str] = NO_VALUES,
+        name: str = "",
+        note: str = "",
+        labels: Labels = NO_LABELS,
+        consent: Consent | None = None,
+        refuses_known: bool = False,
+        request: RequestId | None = None,
+    ) -> Face:
+        """Enrol the largest face of a picture as a new face. Strangers who are surely that person become part of it.
+
+        One person may have several faceids in groups that somebody chose: those are not merged.
+
+        `values`: attribute values by attribute name or `itemN`; names that the group lacks are ignored.
+        `refuses_known`: enrol nobody who is enrolled already, in any group. Raises, in this order, ConsentMissing,
+        InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull, FaceKnown; AnsweredAlready if the
+        same request was done first.
+        """
+        require_record(tenant, consent)
+        if consent is not None:
+            require_legal(consent, self.book.clock.now())
+            self.book.tenants.announce_end(tenant, consent)
+        name, note = face_name(name), face_note(note)
+        if faceid is not None:
+            require_faceid(tenant, faceid)
+        group = self.book.groups.get_by_name(tenant, group_name)
+        attributes = attribute_values(group, values)
+        if faceid is not None:
+            self._require_free(tenant, faceid)
+        portrait = self.book.portraits.of_largest(tenant, picture, rules)
+        require_room(group)
+        now = self.book.clock.now()
+        face = Face(
+            faceid=faceid or "",
+            group_id=group.id,
+            enrolled_at=now,
+            pictures=(),
+            age=age,
+            gender=gender,
+            attributes={id_: value for id_, value in attributes.items() if value},
+            labels=labels,
+            name=name,
+            note=note,
+            consent=consent,
+            version=first_version(),
+        )
+        enrolled = self._store(tenant, face, portrait, request, refuses_known=refuses_known)
+        return self.absorbing(tenant, enrolled)
+
+    def absorbing(self, tenant: Tenant, enrolled: Face) -> Face:
+        """Let a face that was just enrolled absorb strangers, and return it as it is then.
+
+        It is enrolled whatever becomes of this: what cannot be done now is done by the chore that joins faces. Somebody
+        enrolled as a stranger is left to that chore, too, since of two strangers the older one keeps its id.
+        """
+        if not tenant.learns or enrolled.group_id == STRANGER:
+            return enrolled
+        with suppress(Busy, StorageUnavailable, WrongModel):
+            if self.book.joining.look(tenant, enrolled.faceid):
+                return self.book.faces.find(tenant, enrolled.faceid) or enrolled
+        return enrolled
+
+    def list_absorbed(self, tenant: Tenant, face: Face) -> list[str]:
+        """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
+        if not face.merges:
+            return []
+        merges = self.book.merges.records.all(tenant.name, face.faceid)
+        return [merge.other for merge in merges if merge.joined and merge.is_active]
+
+    def _require_free(self, tenant: Tenant, faceid: str) -> None:
+        if self.book.faces.find(tenant, faceid, restricted=True):
+            raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
+
+    @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
+    def _store(
+        self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, *, refuses_known: bool
+    ) -> Face:
+        """Write the picture, then commit. Delete the picture if the commit was refused.
+
+        `new`: without its picture and, unless the caller chose one, without an id.
+        """
+        try:
+            with self.book.requests.answering(tenant.name, request):
+                if not refuses_known:
+                    return self._try(tenant, new, portrait, request)
+                with self.book.writer.exclusive(tenant.name):
+                    return self._try(tenant, new, portrait, request, self._require_unknown(tenant, portrait))
+        except ConditionFailed as error:
+            if FACE_FREE in error.names and new.faceid:
+                self._require_free(tenant, new.faceid)
+            self.raise_refused(tenant, new.group_id, error)
+            raise
+
+    def _try(
+        self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, seq: int | None = None
+    ) -> Face:
+        """Try once. `seq`: that of the gallery in which nobody is known as this face."""
+        group = self.book.groups.of_id(tenant, new.group_id)
+        if group is None:
+            raise GroupNotFound("the group was deleted meanwhile: create it first")
+        face = replace(new, faceid=new.faceid or time_ordered_id(self.book.clock.now()))
+        face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, face.enrolled_at),))
+        with self.book.face_pictures.replace_pictures((), [face.picture_key]):
+            enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
+            record = self.book.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})
+            change = self.change(tenant, group, [enrolled], face.enrolled_at, actions=record)
+            self.book.writer.commit(tenant.name, replace(change, based_on=seq))
+        return face
+
+    def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
+        """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
+        probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
+        (found,) = self.book.recognition.of(tenant, probes, surely=True)
+        if found.face is not None and (known := found.verdict.candidate) is not None:
+            acts.reads([known.faceid])
+            raise FaceKnown(
+                f"this looks like face {known.faceid!r}, which is enrolled already ({known.score:.4f}): add the "
+                "picture to it, or enrol it without if_known",
+                face=known.faceid,
+                score=known.score,
+                threshold=found.verdict.decision.threshold,
+            )
+        return found.seq
+
+    def change(
+        self,
+        tenant: Tenant,
+        group: Group,
+        enrolled: Sequence[EnrolledFace],
+        now: datetime,
+        labels: Labels | None = None,
+        actions: Sequence[Action] = (),
+    ) -> Change:
+        """Return the change that stores those of these faces that are new, and an observation of each.
+
+        `labels`: those of the observations; None: the faces'. `actions`: more of the same transaction.
+        """
+        observed = [one.observation(now, one.face.labels if labels is None else labels) for one in enrolled]
+        recorded = self.book.statistics.actions(tenant.name, observed)
+        return new_faces(tenant, group, [one.face for one in enrolled if not one.known], [*actions, *recorded])
+
+    def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:
+        """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""
+        if f"{GROUP_EXISTS}:{group_id}" in error.names:
+            raise GroupNotFound("the group was deleted meanwhile: create it first") from error
+        if f"{GROUP_ROOM}:{group_id}" in error.names:
+            require_room(self.book.groups.of_id(tenant, group_id), number)
+        if TENANT_ROOM in error.names:
+            most = tenant.limits.faces
+            raise TenantFull(f"the tenant may hold {most} faces, and this would pass that: delete some first")
+
+
+def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
+    """Return the values of the group's attributes, by attribute id.
+
+    `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes first. Raises
+    InvalidInput if a value has over 50 characters.
+    """
+    found = {}
+    for place, attribute in enumerate(group.attributes, start=1):
+        value = values.get(attribute.name, values.get(f"item{place}"))
+        if value is not None:
+            if len(value) > VALUE_LENGTH:
+                raise InvalidInput(
+                    f"the value of {attribute.name!r} has {len(value)} characters, at most {VALUE_LENGTH} are kept"
+                )
+            found[attribute.id] = value
+    return found
+
+
+def require_attributes(group: Group, values: Mapping[str, str]) -> None:
+    """Raise AttributeNotFound if the group has no attribute of one of these names."""
+    names = [attribute.name for attribute in group.attributes]
+    unknown = next((name for name in values if name not in names), None)
+    if unknown is not None:
+        has = ", ".join(names) or "none"
+        raise AttributeNotFound(f"group {group.name!r} has no attribute {unknown[:60]!r}: it has {has}")
+
+
+class EnrolledFace(Struct, frozen=True):
+    """One face of an enrolment, as stored.
+
+    `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the picture, before.
+    """
+
+    face: Face
+    group: Group
+    box: Box | None
+    known: bool
+    estimates: Estimates
+
+    def observation(self, now: datetime, labels: Labels) -> Observation:
+        return Observation(
+            at=now,
+            id=new_id(),
+            faceid=self.face.faceid,
+            group_name=self.group.name,
+            labels=labels,
+            kind=ObservationKind.ENROLMENT,
+            box=self.box,
+            estimates=observed_estimates(self.face, self.estimates),
+        )
+
+
+AGE, GENDER = "age", "gender"
+
+
+class FaceChanges(Struct, frozen=True):
+    """The values to set; None leaves one as it is.
+
+    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `taken_back`: AGE, GENDER.
+    """
+
+    new_group_name: str | None = None
+    picture: bytes | None = None
+    age: int | None = None
+    gender: Gender | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    note: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taken_back: frozenset[str] = frozenset()

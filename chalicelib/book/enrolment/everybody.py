@@ -1,0 +1,365 @@
+"""Enrolment of all faces of a picture, or of a stored face, in a group: all or none, and nobody twice.
+
+Indexing makes each face of a photo a face of its own, with an id that follows from the photo. Nobody is looked for and
+nobody is merged: a person has as many faces as photos were indexed. The same photo with the same external id in the
+same group gives the same ids, so that it can be indexed again as often as one likes. Without an external id, so does
+the same call, so that one that is sent again adds nothing; another call makes another face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from uuid import NAMESPACE_OID, uuid5
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change
+from chalicelib.book.enrolment.enrolment import EnrolledFace
+from chalicelib.book.face_pictures import NO_JPEG
+from chalicelib.book.models import of_any_age
+from chalicelib.book.portraits import Portrait
+from chalicelib.book.records.faces import as_stored, group_item
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
+from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, Probes, SeenPicture
+from chalicelib.book.rules.templates import canonical, make_change_entries, of_model, vector
+from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, name_put
+from chalicelib.book.visits import face_put
+from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.errors import ConditionFailed, FaceNotFound, GroupFull, TooManyGroups, Unusable
+from chalicelib.book.words.grounds import require_record
+from chalicelib.book.words.items import parts, retry_if_changed
+from chalicelib.book.words.model import NO_LABELS, Face, Group, Labels, Tenant
+from chalicelib.book.words.names import legal_group_name
+from chalicelib.book.words.pictures import Found, PictureRules, Sides
+from chalicelib.book.words.values import first_version, photo_id, time_ordered_id
+
+BETTER_PICTURE = 5.0
+"""A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
+
+
+A_TRANSACTION = 40
+"""Faces that are indexed all or none; more take several transactions."""
+
+SAME_PLACE = 0.5
+"""A stored face is another one than the photo's of the same id if their boxes overlap by less than this share."""
+
+
+Judge = Callable[[DescribedFace], str]
+"""Says why a face is not fit to be indexed; "" if it is."""
+
+
+class _Said(Struct, frozen=True):
+    """Fields of the new faces. `labels`: those of the call; `kept`: labels if the call does not give them."""
+
+    labels: Labels
+    kept: Labels = NO_LABELS
+    consent: Consent | None = None
+
+
+class GroupEnrolment(UseCase):
+    def all_in_picture(
+        self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
+    ) -> list[EnrolledFace]:
+        """Enrol every face of the picture in the group, largest first. Create the group if there is none of that name.
+
+        A face that is in the group already keeps its id. It gets the labels that are given, and the new picture if that
+        is better and nobody holds the face. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups,
+        ConsentMissing, FaceHeld (a held face would lose a label), Busy; then nothing is enrolled.
+        """
+        name = legal_group_name(group_name)
+        portraits = self.book.portraits.of_all(tenant, picture, rules)
+        return self._enrol(tenant, name, portraits, _Said(labels))
+
+    def enrol_stored_face(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
+        """Enrol a stored face in a group as a new face, from its first picture and its templates.
+
+        Labels that are not given are kept, and so is its record of consent.
+
+        Return the face of the group that shows the same person, if there is one. Raises FaceNotFound, and the errors
+        of `all_in_picture`.
+        """
+        name = legal_group_name(group_name)
+        face = self.book.faces.get(tenant, faceid)
+        template = of_model(face.templates, tenant.model)
+        if template is None:
+            raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
+        jpeg = self.book.face_pictures.load(face.portrait) if face.picture_key else NO_JPEG
+        if jpeg is None:
+            raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
+        portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
+        return self._enrol(tenant, name, [portrait], _Said(labels, face.labels, face.consent))[0]
+
+    def index(
+        self,
+        tenant: Tenant,
+        group: Group,
+        picture: bytes,
+        rules: PictureRules,
+        judge: Judge,
+        *,
+        most: int = MOST_FACES,
+        external_id: str = "",
+        call: str = "",
+    ) -> Indexed:
+        """Index the `most` largest faces that are fit, in transactions of 40: each whole or not at all.
+
+        `call` is the same in all attempts of one call: one that was cut off is completed by the next. A face that is
+        not fit by `judge`, too poor for the tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing,
+        Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
+        """
+        require_record(tenant, None)
+        seen = self.book.recognition.face_analysis.describe_picture(
+            of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
+        )
+        reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
+        fit = [number for number, reason in reasons.items() if not reason]
+        unindexed = {number: reason for number, reason in reasons.items() if reason}
+        unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
+        own = external_id or (f"call {call}" if call else "")
+        photo = _Photo(group, sha256(picture).hexdigest(), external_id, own, seen)
+        indexed: dict[int, Face] = {}
+        for some in parts(fit[:most], A_TRANSACTION):
+            indexed |= self._some(tenant, photo, some)
+        return Indexed(seen, indexed, unindexed)
+
+    def _enrol(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
+        """Search, then commit on condition that the gallery has not moved since. If it has, search again.
+
+        New faces then absorb strangers.
+        """
+        enrolled = self._commit_enrolment(tenant, name, portraits, said)
+        for new in (one.face for one in enrolled if not one.known):
+            self.book.enrolment.absorbing(tenant, new)
+        return enrolled
+
+    @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
+    def _commit_enrolment(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said
+    ) -> list[EnrolledFace]:
+        new: list[str] = []
+        replaced: list[str] = []
+        try:
+            with self.book.face_pictures.replace_pictures(replaced, new), self.book.writer.exclusive(tenant.name):
+                return self._try(tenant, name, portraits, said, (replaced, new))
+        except ConditionFailed as error:
+            if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
+                most = tenant.limits.groups
+                raise TooManyGroups(f"there are {most} groups already, the most that this tenant may have") from error
+            group = self.book.groups.find(tenant, name)
+            self.book.enrolment.raise_refused(tenant, group.id if group else "", error, len(portraits))
+            raise
+
+    def _try(
+        self,
+        tenant: Tenant,
+        name: str,
+        portraits: Sequence[Portrait],
+        said: _Said,
+        pictures: tuple[list[str], list[str]],
+    ) -> list[EnrolledFace]:
+        """Try once. `pictures`: gets the keys of those that faces had, and of those that are written."""
+        seq, group = self.book.writer.seq(tenant.name), self.book.groups.find(tenant, name)
+        known: Sequence[Face | None] = [None] * len(portraits)
+        if group is not None:
+            known, seq = self._find_known_faces(tenant, group, portraits)
+        makes_group = group is None
+        if group is None:
+            capacity = self.book.groups.implicit_capacity(tenant)
+            group = Group(time_ordered_id(self.book.clock.now()), name, "", 0, capacity)
+        enrolled: list[EnrolledFace] = []
+        before: dict[str, Face] = {}
+        for portrait, own in zip(portraits, known, strict=True):
+            face = own or self._among_new(portrait, enrolled)
+            after = next((one.face for one in enrolled if face and one.face.faceid == face.faceid), None)
+            if face is None:
+                after = self._new_face(tenant, group, portrait, said)
+            elif after is None:
+                before[face.faceid], after = face, self._refresh_face(tenant, face, portrait, said.labels)
+                pictures[0].extend(face.picture_keys)
+            pictures[1].extend(after.picture_keys)
+            enrolled.append(
+                EnrolledFace(after, group, portrait.box, known=face is not None, estimates=portrait.estimates)
+            )
+        change = self._change(tenant, group, enrolled, before, said.labels, makes_group=makes_group)
+        self.book.writer.commit(tenant.name, replace(change, based_on=seq))
+        return enrolled
+
+    def _change(
+        self,
+        tenant: Tenant,
+        group: Group,
+        enrolled: Sequence[EnrolledFace],
+        before: Mapping[str, Face],
+        labels: Labels,
+        *,
+        makes_group: bool,
+    ) -> Change:
+        """Return the change to commit. `before`: the faces of the group that change, as they were.
+
+        Raises GroupFull if the new group would be too small.
+        """
+        now, after = self.book.clock.now(), {one.face.faceid: one.face for one in enrolled}
+        changed = [(face, after[faceid]) for faceid, face in before.items()]
+        puts = [face_put(tenant, *both) for both in changed]
+        change = self.book.enrolment.change(tenant, group, enrolled, now, labels, puts)
+        if not makes_group:
+            return replace(
+                change, journal=(*change.journal, *(entry for both in changed for entry in make_change_entries(*both)))
+            )
+        count = change.counts[group.id]
+        if group.capacity is not None and count > group.capacity:
+            raise GroupFull(f"{count} faces do not fit: a new group would have room for {group.capacity}")
+        return Change(
+            (*change.actions, name_put(tenant.name, group)),
+            change.journal,
+            new_group=group_item(tenant.name, replace(group, count=count), now),
+            tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(group.capacity or 0)},
+        )
+
+    def _find_known_faces(
+        self, tenant: Tenant, group: Group, portraits: Sequence[Portrait]
+    ) -> tuple[list[Face | None], int]:
+        """Find for each portrait the face of the group that it already is; return the seq at which that holds, too."""
+        import numpy as np
+
+        vectors = np.stack([portrait.embedding for portrait in portraits])
+        probes = Probes(portraits[0].template.model, vectors, [one.estimates.quality for one in portraits])
+        known = self.book.recognition.of(tenant, probes, group_ids=[group.id], surely=True)
+        return [found.face for found in known], known[0].seq
+
+    def _among_new(self, portrait: Portrait, enrolled: Sequence[EnrolledFace]) -> Face | None:
+        """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
+        vision = self.book.tenant_vision.of(portrait.template.model)
+        point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
+        for new in (other.face for other in enrolled if not other.known):
+            template = vector(new.templates[0])
+            demand = vision.population.demand(portrait.embedding, template)
+            threshold = point.threshold(len(enrolled), demand)
+            score = float(template @ portrait.embedding)
+            if is_match(score, threshold, portrait.estimates.quality, new.estimates.quality):
+                return new
+        return None
+
+    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said) -> Face:
+        now = self.book.clock.now()
+        faceid = time_ordered_id(now)
+        face = Face(faceid, group.id, now, (), labels=_merge_labels(said.kept, said.labels), consent=said.consent)
+        return replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
+
+    def _refresh_face(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
+        face = replace(face, labels=_merge_labels(face.labels, labels))
+        if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
+            return face
+        picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
+        others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
+        return replace(face, pictures=(picture, *others))
+
+    @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
+    def _some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
+        """Index these faces in one transaction, but those that are indexed already."""
+        ids = self._ids(tenant, photo, numbers)
+        known = {number: face for number, (_, face) in ids.items() if face is not None}
+        new = {number: faceid for number, (faceid, face) in ids.items() if face is None}
+        if not new:
+            return known
+        try:
+            return known | self._write_faces(tenant, photo, new)
+        except ConditionFailed as error:
+            self.book.enrolment.raise_refused(tenant, photo.group.id, error, len(new))
+            raise
+
+    def _ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
+        """Return the id of each face, and the face if it is indexed already."""
+        found: dict[int, tuple[str, Face | None]] = {}
+        left, tries = list(numbers), 0
+        while left:
+            ids = {number: _faceid(tenant, photo, number, tries) for number in left}
+            stored = self.book.faces.by_id(tenant, ids.values(), restricted=True)
+            left = []
+            for number, faceid in ids.items():
+                face = stored.get(faceid)
+                if face is not None and not _is_there(face, photo, number):
+                    left.append(number)
+                else:
+                    found[number] = faceid, face
+            tries += 1
+        return found
+
+    def _write_faces(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
+        """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
+        now, enrolled, stored = self.book.clock.now(), dict[int, EnrolledFace](), list[str]()
+        with self.book.face_pictures.replace_pictures((), stored):
+            for number, faceid in new.items():
+                face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
+                portrait = _portrait(photo, number)
+                face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
+                stored += face.picture_keys
+                enrolled[number] = EnrolledFace(face, photo.group, portrait.box, False, face.estimates)
+            change = self.book.enrolment.change(tenant, photo.group, [*enrolled.values()], now)
+            self.book.writer.commit(tenant.name, change)
+        return {number: one.face for number, one in enrolled.items()}
+
+
+def _merge_labels(old: Labels, new: Labels) -> Labels:
+    return Labels(new.a or old.a, new.b or old.b, new.c or old.c, new.d or old.d)
+
+
+class Indexed(Struct, frozen=True):
+    """The outcome: what was seen, the faces that are indexed by their numbers in it, and of the others the reason."""
+
+    seen: SeenPicture
+    faces: dict[int, Face]
+    unindexed: dict[int, str]
+
+
+class _Photo(Struct, frozen=True):
+    """A photo that is being indexed. `own`: what sets it apart from the same photo, indexed for something else."""
+
+    group: Group
+    sha256: str
+    external_id: str
+    own: str
+    seen: SeenPicture
+
+
+def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
+    """Derive a face's id (RFC 9562, version 5). `tries`: how many ids before it belong to faces at other places."""
+    name = [photo.group.id, photo.sha256, photo.own, str(number), *([str(tries)] if tries else [])]
+    made = uuid5(NAMESPACE_OID, "\n".join(name))
+    return str(made.int >> 65) if tenant.numeric_faceids_only else str(made)
+
+
+def _is_there(face: Face, photo: _Photo, number: int) -> bool:
+    """Tell whether a stored face is this one of the photo, and not another one that an earlier detector found."""
+    found = face.portrait.found
+    return found is None or found.overlap(_make_found(photo.seen, number)) >= SAME_PLACE
+
+
+def _make_found(seen: SeenPicture, number: int) -> Found:
+    described = seen.described
+    return Found.of(described.faces[number].detected, Sides(described.width, described.height))
+
+
+def _portrait(photo: _Photo, number: int) -> Portrait:
+    seen = photo.seen
+    face, embedding = seen.described.faces[number], seen.embeddings[number]
+    return Portrait(
+        face.detected.box,
+        embedding,
+        canonical(seen.model, embedding),
+        as_stored(face.estimates),
+        seen.crop(number),
+        photo_id(photo.sha256),
+        _make_found(seen, number),
+    )
+
+
+def _unfit(tenant: Tenant, face: DescribedFace, judge: Judge) -> str:
+    """Return why a face is left out; "" if it is not."""
+    too_poor = tenant.enrol_quality is not None and face.quality.total < tenant.enrol_quality
+    if too_poor or face.spoof:
+        return "LOW_FACE_QUALITY"
+    return judge(face)

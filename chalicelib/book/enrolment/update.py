@@ -1,0 +1,465 @@
+"""Changes of a face: another name, group or picture, other attributes or labels. Its id and its arrivals stay.
+
+A change of many faces changes each by itself, so that one that cannot be changed stops no other.
+
+Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (book/words/model). Searches
+compare with the mean of MAX_COMPARED of them (book/rules/choice). One that is added pushes out a photo that the face
+learnt by itself (book/rules/templates), if there is no room for both. A photo of somebody else would spoil the mean, so
+a new one must reach the threshold of a search with the face, and must not be more like another face. A user may vouch
+for it. How good a picture must be is in portraits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
+
+from chalicelib.book.captures.captures import not_found
+from chalicelib.book.commit import Change, GalleryMoved, face_change, limited_groups
+from chalicelib.book.enrolment.enrolment import AGE, GENDER, FaceChanges, attribute_values, require_attributes
+from chalicelib.book.face_pictures import apply_pictures_off
+from chalicelib.book.groups import require_room
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.portraits import Portrait, id_of
+from chalicelib.book.records.observations import visits_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.recognised import Probes, Recognised
+from chalicelib.book.rules.templates import list_given_pictures, of_model, vector, with_a_given_one
+from chalicelib.book.visits import visits_puts
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.captures import parts_of_sighting
+from chalicelib.book.words.errors import (
+    AnotherFace,
+    Busy,
+    ConditionFailed,
+    Conflict,
+    FaceNotFound,
+    LastPicture,
+    NotThisPerson,
+    PictureNotFound,
+    RegularsError,
+    StorageUnavailable,
+    TooManyPictures,
+    require_revision,
+)
+from chalicelib.book.words.items import attempts, write_unless_changed
+from chalicelib.book.words.model import MAX_PICTURES, Face, Group, Picture, Tenant
+from chalicelib.book.words.names import face_name, face_note
+from chalicelib.book.words.pictures import PictureRules
+from chalicelib.book.words.ports import Action
+from chalicelib.book.words.values import photo_id
+
+_Value = TypeVar("_Value")
+
+
+class FaceUpdate(UseCase):
+    def of_face(
+        self,
+        tenant: Tenant,
+        group_name: str,
+        faceid: str,
+        changes: FaceChanges,
+        rules: PictureRules,
+        request: RequestId | None = None,
+    ) -> None:
+        """Apply all changes or none. A new picture replaces all pictures, with their templates and estimates.
+
+        Attribute values follow their names into the new group; those that it lacks are dropped. Raises, in this order,
+        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull,
+        FaceHeld, Busy.
+        """
+        changes = _legal(changes)
+
+        def groups(face: Face | None) -> tuple[Group, Group]:
+            group = self.book.groups.get_by_name(tenant, group_name)
+            target = self._target(tenant, group, changes)
+            if face is None or face.group_id != group.id:
+                raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
+            return group, target
+
+        groups(self.book.faces.find(tenant, faceid))
+        portrait = None if changes.picture is None else self.book.portraits.of_largest(tenant, changes.picture, rules)
+        self.book.faces.change_face(tenant, faceid, self._change(tenant, changes, groups, portrait), request)
+
+    def of_id(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        changes: FaceChanges,
+        *,
+        revision: int | None = None,
+        request: RequestId | None = None,
+    ) -> Face:
+        """Apply all changes but a picture, or none, to a face of any group; return the face.
+
+        `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput, FaceNotFound,
+        GroupNotFound, AttributeNotFound (its group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
+        """
+        return self.book.faces.change_face(tenant, faceid, self._of_any_group(tenant, changes, revision), request)
+
+    def many(
+        self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
+    ) -> ManyChanged:
+        """Change up to 100 faces of any groups. A repeated id counts once.
+
+        Each transaction records which faces are done. So a repeat after a crash goes on from there, and changes no face
+        twice. Raises Busy or StorageUnavailable at the first face that storage refuses: then those before it are
+        changed; AnsweredAlready.
+        """
+        requests, failed = self.book.requests, list[FailedFace]()
+        progress: Mapping[str, Any] = requests.progress(tenant.name, request) or {"done": []}
+
+        def change_and_note(face: Face) -> tuple[Face, Change] | None:
+            nonlocal progress
+            progress = requests.progress(tenant.name, request) or progress
+            if face.faceid in progress["done"]:
+                return None
+            after, change = self._of_any_group(tenant, changes)(face)
+            done = {"done": [*progress["done"], face.faceid]}
+            note = requests.make_answer_actions(tenant.name, request, done, before=progress, is_last=False)
+            return after, replace(change, actions=(*change.actions, *note))
+
+        for faceid in dict.fromkeys(faceids):
+            try:
+                if faceid not in progress["done"]:
+                    self.book.faces.change_face(tenant, faceid, change_and_note, None)
+                    progress = {"done": [*progress["done"], faceid]}
+            except (Busy, StorageUnavailable):
+                raise
+            except RegularsError as error:
+                progress = requests.progress(tenant.name, request) or progress
+                if faceid not in progress["done"]:  # else the same request, sent twice at once, has changed it
+                    failed.append(FailedFace(faceid, type(error).__name__, str(error)))
+        while True:
+            changed = ManyChanged(progress["done"], failed)
+            last = requests.make_answer_actions(tenant.name, request, to_builtins(changed), before=progress)
+            if not last or write_unless_changed(self.book.items, last):
+                return changed
+            progress = requests.progress(tenant.name, request) or progress
+
+    def _target(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
+        """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
+        target = (
+            group if changes.new_group_name is None else self.book.groups.get_by_name(tenant, changes.new_group_name)
+        )
+        attribute_values(target, changes.values)
+        return target
+
+    def _of_any_group(
+        self, tenant: Tenant, changes: FaceChanges, revision: int | None = None
+    ) -> Callable[[Face], tuple[Face, Change]]:
+        changes = _legal(changes)
+
+        def groups(face: Face) -> tuple[Group, Group]:
+            group = self.book.groups.of_id(tenant, face.group_id)
+            if group is None:
+                raise FaceNotFound(f"there is no face {face.faceid!r} any more: its group is just being deleted")
+            target = self._target(tenant, group, changes)
+            require_attributes(target, changes.values)
+            require_revision("the face", face.revision, revision)
+            return group, target
+
+        return self._change(tenant, changes, groups)
+
+    def _change(
+        self,
+        tenant: Tenant,
+        changes: FaceChanges,
+        groups: Callable[[Face], tuple[Group, Group]],
+        portrait: Portrait | None = None,
+    ) -> Callable[[Face], tuple[Face, Change]]:
+        """Return what applies the changes. `groups`: reads the face's group, and that which it is to be in."""
+
+        def make_change(face: Face) -> tuple[Face, Change]:
+            group, target = groups(face)
+            if target.id != group.id:
+                require_room(target)
+            after = _apply_changes(face, group, target, changes)
+            if portrait is not None:
+                picture = self.book.portraits.write_portrait(tenant, after, portrait, self.book.clock.now())
+                after = replace(after, pictures=(picture,))
+            after = apply_pictures_off(tenant, after)
+            if after != face:
+                after = replace(after, changed_at=self.book.clock.now())
+            limited = limited_groups(group) | limited_groups(target)
+            return after, face_change(face, after, self._placed_by_hand(tenant, face, after), limited)
+
+        return make_change
+
+    def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
+        """Return the action that ends the promotion of a face that a user moves.
+
+        Without it a late sighting could undo the move, or change the group that earlier sightings name.
+        """
+        if new.group_id == old.group_id:
+            return []
+        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, old.faceid)))
+        if visits.promotion is None:
+            return []
+        return visits_puts(tenant.name, old.faceid, visits, replace(visits, promotion=None))
+
+
+def _legal(changes: FaceChanges) -> FaceChanges:
+    """Return the changes with texts in their stored form. Raises InvalidInput."""
+    return replace(
+        changes,
+        name=None if changes.name is None else face_name(changes.name),
+        note=None if changes.note is None else face_note(changes.note),
+    )
+
+
+def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
+    """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
+    names = {attribute.id: attribute.name for attribute in group.attributes}
+    carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
+    ids = {attribute.name: attribute.id for attribute in target.attributes}
+    values = {ids[name]: value for name, value in carried.items() if name in ids}
+    values |= attribute_values(target, changes.values)
+    return replace(
+        face,
+        group_id=target.id,
+        user=face.user if target.id == face.group_id else "",
+        age=_set(AGE, face.age, changes.age, changes),
+        gender=_set(GENDER, face.gender, changes.gender, changes),
+        attributes={id_: value for id_, value in values.items() if value},
+        name=face.name if changes.name is None else changes.name,
+        note=face.note if changes.note is None else changes.note,
+        labels=face.labels._replace(**changes.labels),
+    )
+
+
+def _set(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges) -> _Value | None:
+    if name in changes.taken_back:
+        return None
+    return old if new is None else new
+
+
+class FailedFace(Struct, frozen=True):
+    """A face that was not changed. `code`: the name of the error; `message`: its sentence."""
+
+    id: str
+    code: str
+    message: str
+
+
+class ManyChanged(Struct, frozen=True):
+    """The outcome of a change of many faces: each id is in one of the lists."""
+
+    done: list[str] = field(default_factory=list)
+    failed: list[FailedFace] = field(default_factory=list)
+
+
+_ROUNDING = 1e-5
+"""How much two ways to compute one score may differ."""
+
+_BUSY = "this face is changed by others all the time: send the request again in a moment"
+
+
+class FacePictures(UseCase):
+    def add(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        photo: bytes,
+        rules: PictureRules,
+        *,
+        is_vouched_for: bool = False,
+        request: RequestId | None = None,
+    ) -> Picture:
+        """Add a photo to the face. If the face has this very photo already, return the stored picture.
+
+        `is_vouched_for`: a user says that it is this person, so its likeness is not checked. Raises, in this order,
+        FaceNotFound, TooManyPictures, FaceHeld (another picture would have to go), Unusable (not exactly one face that
+        could be enrolled, too poor, not alive), NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the
+        `picture`.
+        """
+
+        portrait = partial(self.book.portraits.of_only, tenant, photo, rules)
+        return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for, request=request)
+
+    def add_sighting(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        sighting_id: str,
+        *,
+        is_vouched_for: bool = False,
+        request: RequestId | None = None,
+    ) -> Picture:
+        """Add the face's picture from one of its sightings. Other faces on that capture do not matter.
+
+        Raises as `add`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept any
+        more.
+        """
+        self.book.faces.get(tenant, faceid)
+        observation = self.book.captures.observation(tenant, faceid, sighting_id)
+        if observation is None or observation.box is None:
+            raise not_found(faceid, sighting_id)
+        camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
+        capture = self.book.captures.find(tenant, camera_id, capture_id)
+        if capture is None:
+            raise Conflict("the capture of this sighting is not kept any more")
+        photo = photo_id(capture.sha256)
+
+        def portrait() -> Portrait:
+            return self.book.portraits.of_seen(
+                tenant, self.book.captures.read_face_in_box(tenant, camera_id, capture_id, box), photo
+            )
+
+        return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)
+
+    def remove(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
+        """Remove one picture with its templates.
+
+        Raises FaceNotFound, PictureNotFound, LastPicture, FaceHeld, Busy, AnsweredAlready.
+        """
+
+        def keep_others(face: Face) -> tuple[Picture, ...]:
+            if all(one.id != picture_id for one in face.pictures):
+                raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
+            return tuple(one for one in face.pictures if one.id != picture_id)
+
+        self.keep(tenant, faceid, keep_others, request)
+
+    def keep(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        left: Callable[[Face], tuple[Picture, ...]],
+        request: RequestId | None = None,
+    ) -> None:
+        """Remove all pictures of the face but those that `left` gives. If it gives all, change nothing.
+
+        Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
+        """
+
+        def fewer(face: Face) -> tuple[Face, Change] | None:
+            pictures = left(face)
+            if pictures == face.pictures:
+                return None
+            if not pictures:
+                raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
+            chooser = self.book.tenant_vision.chooser(tenant)
+            after = replace(face, pictures=chooser.pictures(with_a_given_one(pictures)))
+            return after, face_change(face, after)
+
+        self.book.faces.change_face(tenant, faceid, fewer, request)
+
+    def _add(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        photo: str,
+        make: Callable[[], Portrait],
+        *,
+        is_vouched_for: bool,
+        request: RequestId | None,
+    ) -> Picture:
+        """Add the photo with this id, unless the face has it. `make` embeds it, once."""
+        portrait: Portrait | None = None
+        for _ in attempts():
+            face = self.book.faces.get(tenant, faceid)
+            known = _find_given_picture(face, photo, portrait)
+            if known is not None:
+                self.book.requests.write(tenant.name, [], request, {"picture": known.id})
+                return known
+            require_room_for_picture(face)
+            if portrait is None:
+                portrait = make()
+                continue  # embedding took a while: read the face again
+            try:
+                if not is_vouched_for:
+                    self._require_same_person(tenant, face, portrait)
+                return self.add_portrait(tenant, face, portrait, request)
+            except (ConditionFailed, GalleryMoved):
+                continue
+        raise Busy(_BUSY)
+
+    def add_portrait(
+        self,
+        tenant: Tenant,
+        face: Face,
+        portrait: Portrait,
+        request: RequestId | None = None,
+        *,
+        is_judged: bool = True,
+    ) -> Picture:
+        """Add a photo to a face as it was read. `is_judged`: it is this person's; else it is spare if it looks unlike.
+
+        Raises TooManyPictures, ConditionFailed, FaceHeld (another picture would have to go).
+        """
+        require_room_for_picture(face)
+        picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
+        pictures = (*face.pictures, replace(picture, spare=not is_judged))
+        after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures(pictures))
+        self.book.faces.put(tenant, face, after, face_change(face, after), request, {"picture": picture.id})
+        return picture
+
+    def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
+        """Check that the portrait shows the face's person.
+
+        Raises NotThisPerson, AnotherFace, GalleryMoved (search again), WrongModel.
+        """
+        probe, model = portrait.embedding, portrait.template.model
+        # First, since it raises WrongModel if the tenant's model was changed.
+        [found] = self.book.recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
+        own = of_model(face.templates, model)
+        if own is None:
+            raise NotThisPerson(
+                f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing tells whether this is "
+                "the same person: vouch for it if you know"
+            )
+        score = float(vector(own) @ probe)
+        if found.face is not None and found.face.faceid == face.faceid:
+            return
+        _require_like_no_other(score, found)
+        turned_down = self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score)
+        demand = self.book.tenant_vision.of(model).population.demand(probe, vector(own))
+        threshold = self.book.tenant_vision.decides(tenant, model).threshold(found.decision.gallery_size, demand)
+        if turned_down or score < threshold:
+            raise _not_this_person(score, threshold, turned_down=turned_down)
+
+
+def require_room_for_picture(face: Face) -> None:
+    """Raise TooManyPictures if a person can give the face no further picture."""
+    if len(list_given_pictures(face.pictures)) >= MAX_PICTURES:
+        raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
+
+
+def _find_given_picture(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
+    """Find the face's given picture that is this photo."""
+    for one in list_given_pictures(face.pictures):
+        if one.id == photo or (portrait is not None and portrait.template in one.templates):
+            return one
+    return None
+
+
+def _require_like_no_other(score: float, found: Recognised) -> None:
+    other, others = found.face, found.decision.score
+    if other is not None and others is not None and others > score + _ROUNDING:
+        acts.reads([other.faceid])
+        raise AnotherFace(
+            f"the picture looks more like face {other.faceid!r} ({others:.4f}) than like this one ({score:.4f}): "
+            "merge the two if they are one person, or vouch for the picture if you know",
+            score=min(score, 1.0),
+            threshold=found.decision.threshold,
+            face=other.faceid,
+            other_score=others,
+        )
+
+
+def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> NotThisPerson:
+    why = (
+        "is nearer to a photo that was rejected for this face than to the face"
+        if turned_down
+        else f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
+    )
+    return NotThisPerson(
+        f"the picture {why}; send another one, or vouch for it if you know that it is the same person",
+        score=min(score, 1.0),
+        threshold=threshold,
+    )

@@ -1,0 +1,99 @@
+"""Where are the pictures of faces, and when do they go?
+
+A picture is stored before the transaction that names it, and deleted if that is refused. It goes behind the transaction
+that names it no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from msgspec.structs import replace
+
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import RegularsError, StorageUnavailable
+from chalicelib.book.words.items import Changed
+from chalicelib.book.words.model import Face, Picture, Tenant
+from chalicelib.book.words.pictures import FaceJpeg
+from chalicelib.book.words.telemetry import stage
+from chalicelib.book.words.values import nonce
+
+NO_JPEG = FaceJpeg(b"")
+"""Of a picture of which the template alone is kept."""
+
+
+def apply_pictures_off(tenant: Tenant, face: Face) -> Face:
+    """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of each alone.
+
+    A face under legal hold, or restricted, stays as it is.
+    """
+    if tenant.keeps_pictures_of(face.group_id) or face.hold is not None or face.restriction is not None:
+        return face
+    return replace(face, pictures=tuple(replace(one, key="", sides=None, meant=None) for one in face.pictures))
+
+
+class FacePictures(UseCase):
+    """The JPEGs and thumbnails of faces, in blob storage."""
+
+    def copy_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
+        """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
+        jpeg = self.load(picture)
+        return self.write_picture(tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG)
+
+    def write_picture(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
+        """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
+
+        If pictures of the face's group are not kept, nothing is stored. Call it before the transaction that names the
+        picture.
+        """
+        if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
+            return picture
+        with stage("store"):
+            while True:
+                key = keys.face_picture(tenant.name, face.faceid, nonce())
+                awaited = self.book.storage.beside(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
+                if self._is_put(key, jpeg.data):
+                    break
+            awaited()
+            return replace(picture, key=key, sides=jpeg.sides, meant=jpeg.meant)
+
+    def _is_put(self, key: str, jpeg: bytes) -> bool:
+        """Store a JPEG if there is one. Return False if the key is taken."""
+        return not jpeg or self.book.storage.blobs.put_if_absent(key, jpeg, "image/jpeg")
+
+    def load(self, picture: Picture) -> FaceJpeg | None:
+        """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""
+        data = self.book.storage.blobs.get(picture.key) if picture.key else None
+        if data is None or picture.sides is None:
+            return None if data is None else FaceJpeg(data)
+        thumbnail = self.book.storage.blobs.get(keys.thumbnail(picture.key))
+        return FaceJpeg(data, thumbnail, picture.sides, picture.meant) if thumbnail else FaceJpeg(data)
+
+    def load_jpeg(self, picture: Picture) -> bytes | None:
+        """Return a picture's JPEG alone; None if it is not kept any more."""
+        return self.book.storage.blobs.get(picture.key) if picture.key else None
+
+    @contextmanager
+    def replace_pictures(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
+        """Delete the pictures that faces no longer name after the commit in the block; the new ones if it is refused.
+
+        All stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face names them.
+        """
+        try:
+            yield
+        except StorageUnavailable:
+            raise
+        except (RegularsError, Changed):
+            self.discard([key for key in after if key not in before])
+            raise
+        self.discard([key for key in before if key not in after])
+
+    def discard(self, picture_keys: Sequence[str]) -> None:
+        """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""
+        for key in filter(None, picture_keys):
+            for stored in (keys.thumbnail(key), key):
+                with suppress(RegularsError):
+                    self.book.storage.blobs.delete(stored)

@@ -1,0 +1,633 @@
+"""Which faces does a tenant have? One, some or a group's, found by their names, and held.
+
+Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter carries all that a list shows of a
+face, so that a page is one run of it, whatever its number: storage itself keeps an index as the faces are.
+
+Names: the transaction that changes a face writes and deletes the terms of its name (book/words/names). So a name that
+was given is found at once, and one that was erased is gone with its face.
+
+Holds: a face under legal hold loses nothing (book/rules/hold). The face itself says that it is held, so that each
+transaction that changes or deletes it sees it. Beside it stands an item in the directory, so that the list of holds
+reads the held faces only.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryMoved, limited_groups
+from chalicelib.book.groups import require_room
+from chalicelib.book.idempotency import NO_BODY, RequestId
+from chalicelib.book.records.faces import (
+    face_from,
+    face_puts,
+    hold_fields,
+    hold_from,
+    listed_face_from,
+    name_item,
+    user_from,
+)
+from chalicelib.book.records.observations import visits_from
+from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.templates import User, entry_of, reduce_templates, user_of
+from chalicelib.book.rules.visits import IN_HEAD
+from chalicelib.book.visits import face_put, visits_deletes
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.errors import ConditionFailed, FaceMerged, FaceNotFound, GroupFull, InvalidInput, TooMany
+from chalicelib.book.words.items import (
+    FaceOrder,
+    ListPage,
+    PageTokens,
+    every,
+    faces_in,
+    parts,
+    restricted_faces,
+    retry_if_changed,
+)
+from chalicelib.book.words.model import (
+    STRANGER,
+    Candidate,
+    Edit,
+    Face,
+    Group,
+    Hold,
+    JournalEntry,
+    ListedFace,
+    Tenant,
+    is_faceid,
+)
+from chalicelib.book.words.names import is_found, normalise_name, prefix, terms, wanted_words
+from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, equals
+from chalicelib.book.words.values import optional
+
+_NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
+_KEYS_A_READ = 1_000
+
+
+class FacePage(Struct, frozen=True):
+    """A page of a group's faces, in the order of the list that was asked for."""
+
+    group: Group
+    faces: list[Face]
+
+
+class Faces(UseCase):
+    """The stored faces: one, some, or a group's. Beside it their lists, the search in their names, and legal holds."""
+
+    lists: Made[FaceLists] = Made("book.faces.FaceLists")
+    holds: Made[Holds] = Made("book.faces.Holds")
+
+    def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
+        """Return the face of that id; with `restricted`, one that is restricted, too. Raises FaceNotFound."""
+        face = self.find(tenant, faceid, restricted=restricted)
+        if face is None:
+            raise self.missing(tenant, faceid, restricted=restricted)
+        return face
+
+    def missing(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> FaceNotFound:
+        """Make the error about a face that is not there: it says if that was merged into one that is."""
+        into, known = faceid, set[str]()
+        while is_faceid(into) and into not in known:
+            known.add(into)
+            if item := self.book.items.get(keys.DIRECTORY, (tenant.name, keys.merged_item(into))):
+                into = str(item["into"])
+                if self.find(tenant, into, restricted=restricted):
+                    return FaceMerged(f"face {faceid!r} was merged into {into!r}: ask for that one", into=into)
+        return FaceNotFound(f"there is no face {faceid[:70]!r}")
+
+    def find(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face | None:
+        if not is_faceid(faceid):
+            return None
+        item = self.book.items.get(keys.FACES, (tenant.name, faceid))
+        hidden = tenant.gone if restricted else tenant.hidden
+        return visible(tenant, item) if item and item["group"] not in hidden else None
+
+    def of_person(self, tenant: Tenant, faceid: str) -> Person:
+        """Find the other faces of somebody, restricted ones, too. Raises FaceNotFound."""
+        face = self.get(tenant, faceid, restricted=True)
+        entry = _user_entry(face)
+        user = self.user_of_entry(tenant, entry)
+        away = [one for one in self.list_restricted(tenant) if _user_entry(one) == entry] if entry else []
+        there = dict.fromkeys([*(user.faceids if user else ()), *(one.faceid for one in away)])
+        others = tuple(one for one in there if one != faceid)
+        is_subject = any(one.restriction and one.restriction.subject for one in away) or bool(user and user.name)
+        return Person((faceid, *others), ()) if is_subject else Person((faceid,), others)
+
+    def list_restricted(self, tenant: Tenant) -> list[Face]:
+        """Return the restricted faces."""
+        return list(self.by_id(tenant, restricted_faces(self.book.items, tenant.name), restricted=True).values())
+
+    def user_of_entry(self, tenant: Tenant, entry: str) -> User | None:
+        """Read a user by its entry in the gallery; None: there is none."""
+        place = tenant.name, keys.user_item(entry)
+        return optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
+
+    def visitor(self, tenant: Tenant, face: Face) -> str:
+        """Return the id of the face that has the visits of the face's user: the first one of the user."""
+        user = self.user_of_entry(tenant, user_of(face))
+        return user.faceids[0] if user and user.faceids else face.faceid
+
+    def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
+        """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
+
+        It shows all changes that are done by now. Raises GroupNotFound.
+        """
+        group = self.book.groups.get_by_name(tenant, group_name)
+        skipped = (page_num - 1) * page_size
+        if skipped >= group.count:
+            return FacePage(group, [])
+        faceids = self._list_ids(tenant, group, skipped, page_size)
+        return FacePage(group, list(self.by_id(tenant, faceids).values()))
+
+    def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
+        """Return the `num` (1..10) faces of a group whose last arrival is longest ago, longest first.
+
+        A face that never arrived counts from its enrolment. Raises GroupNotFound.
+        """
+        group = self.book.groups.get_by_name(tenant, group_name)
+        return FacePage(group, list(islice(self.by_arrival(tenant, group, at_once=num), num)))
+
+    def by_arrival(
+        self, tenant: Tenant, group: Group, until: datetime | None = None, at_once: int = 10
+    ) -> Iterator[Face]:
+        """Yield a group's faces, the one whose last arrival is longest ago first; `at_once` are read at once.
+
+        A face that never arrived counts from its enrolment. `until`: only those that count from then or before.
+        """
+        low, high = keys.group_range(group.id)
+        between = low, high if until is None else keys.arrival_key(group.id, until, "~")  # behind all faceids
+        found = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=between, page_size=at_once)
+        for some in parts((item["faceid"] for item in found), at_once):
+            yield from self.by_id(tenant, some).values()
+
+    def by_id(self, tenant: Tenant, faceids: Iterable[str], *, restricted: bool = False) -> dict[str, Face]:
+        """Return those of these faces that exist, by id, in the ids' order; with `restricted`, restricted ones, too."""
+        hidden = tenant.gone if restricted else tenant.hidden
+        legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal])
+        return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
+
+    def of_candidates(self, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:
+        """Read the candidates' faces, by id. Raises GalleryMoved if one is gone, or in another group."""
+        groups = {one.faceid: one.group_id for one in candidates}
+        found = self.by_id(tenant, groups)
+        if any(faceid not in found or found[faceid].group_id != group_id for faceid, group_id in groups.items()):
+            raise GalleryMoved
+        return found
+
+    def find_by_sightings(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
+        """Return the faces that sightings show now, by the sightings' ids.
+
+        `sightings`: the face of each, by time in ms and id. A face that is not there any more may have been merged
+        into another: then the observation says which.
+        """
+        known = self.by_id(tenant, sightings.values())
+        now = {id_: faceid for (_, id_), faceid in sightings.items()}
+        lost = [at for at, faceid in sightings.items() if faceid not in known]
+        if lost:
+            found = self.book.items.get_many(keys.OBSERVATIONS, [keys.observation(tenant.name, *at) for at in lost])
+            moved = {id_: str(item["faceid"]) for (_, id_), item in zip(lost, found, strict=True) if item}
+            now, known = now | moved, known | self.by_id(tenant, moved.values())
+        return {id_: known[faceid] for id_, faceid in now.items() if faceid in known}
+
+    def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
+        """Return those of these faces that are in the group, by id, in the ids' order."""
+        return {id_: face for id_, face in self.by_id(tenant, faceids).items() if face.group_id == group.id}
+
+    @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
+    def change_face(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        change: Callable[[Face], tuple[Face, Change] | None],
+        request: RequestId | None,
+        *,
+        restricted: bool = False,
+    ) -> Face:
+        """Store what `change` makes of a face, and what goes with it; None: it is so already. Return it as it is then.
+
+        `restricted`: it may be restricted. Raises FaceNotFound, and as `put`; Busy.
+        """
+        face = self.get(tenant, faceid, restricted=restricted)
+        made = change(face)
+        if made is None:
+            self.book.requests.write(tenant.name, [], request)
+            return face
+        return self.put(tenant, face, *made, request)
+
+    def put(
+        self,
+        tenant: Tenant,
+        before: Face,
+        after: Face,
+        change: Change,
+        request: RequestId | None = None,
+        body: Mapping[str, Any] = NO_BODY,
+    ) -> Face:
+        """Store a changed face with its `change`, and return it as it is stored. Pictures that it lost are deleted.
+
+        `body`: the answer to the request. Raises ConditionFailed if others changed it meanwhile, GroupFull, FaceHeld,
+        WrongModel, AnsweredAlready.
+        """
+        told = self.book.requests.make_answer_actions(tenant.name, request, body)
+        pictures = self.book.face_pictures.replace_pictures(before.picture_keys, after.picture_keys)
+        try:
+            with self.book.requests.answering(tenant.name, request), pictures:
+                put = face_put(tenant, before, after)
+                actions = (put, *rename_actions(tenant.name, before, after), *change.actions, *told)
+                self.book.writer.save(tenant.name, replace(change, actions=actions))
+        except ConditionFailed as error:
+            if f"{GROUP_ROOM}:{after.group_id}" in error.names:
+                require_room(self.book.groups.of_id(tenant, after.group_id))
+            if TENANT_ROOM in error.names:
+                raise GroupFull("there is no room for this face, since the tenant is full: delete some first") from None
+            raise
+        return face_from(put.item)
+
+    def by_name(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
+        """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
+        Chinese, Japanese or Korean; a face's number is found as a word of its name.
+
+        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
+        InvalidInput if `name` has no letter and no digit, or the token is damaged.
+        """
+        wanted = wanted_words(name)
+        if not wanted:
+            raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
+        pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
+        begin = prefix(max(wanted, key=len))
+        between, behind = keys.name_terms_range(begin), pages.place(token, lambda place: bytes.fromhex(place).decode())
+        stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
+
+        def find_faces(some: list[str]) -> list[tuple[str, Face]]:
+            """Return the faces that all words find, each with the first of its terms that the longest word finds."""
+            leads = [(place, *keys.parts_of_name_term(place)) for place in some]
+            faces = self.by_id(tenant, [faceid for _, _, faceid in leads])
+            named = [(place, term, faces[faceid]) for place, term, faceid in leads if faceid in faces]
+            return [
+                (place, face)
+                for place, term, face in named  # of another name, if it was changed just now
+                if is_found(own := _terms(face), wanted)
+                and term == min((one for one in own if one.startswith(begin)), default=None)
+            ]
+
+        page = pages.make_filtered_page(
+            (str(one["term"]) for one in stored), _hex, limit, find_faces, lambda row: _hex(row[0])
+        )
+        return ListPage([face for _, face in page.rows], page.next_token)
+
+    def _list_ids(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+        """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
+        behind = max(group.count - skipped - wanted, 0)
+        from_end = skipped > behind
+        count = group.count - skipped if from_end else skipped + wanted
+        at_once = min(count, _KEYS_A_READ)
+        found = faces_in(self.book.items, tenant.name, group.id, reverse=from_end, page_size=at_once)
+        faceids = [item["faceid"] for item in islice(found, count)]
+        return faceids[behind:][::-1] if from_end else faceids[skipped:]
+
+
+def visible(tenant: Tenant, item: Item) -> Face:
+    """Return the stored face without estimates that were switched off since."""
+    face = face_from(item)
+    if not tenant.attributes_off:
+        return face
+    return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))
+
+
+def make_listed_face(tenant: Tenant, item: Item) -> ListedFace:
+    """Return a face as a list shows it, without estimates that were switched off since."""
+    face = listed_face_from(item)
+    portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
+    return replace(face, portrait=portrait) if tenant.attributes_off else face
+
+
+def require_faceid(tenant: Tenant, faceid: str) -> None:
+    """Raise InvalidInput unless a face of this tenant may have this id."""
+    if tenant.numeric_faceids_only:
+        if not (_NUMERIC_FACEID.fullmatch(faceid) and 1 <= int(faceid) < 2**63):
+            raise InvalidInput(f"the id of a face is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
+    elif not is_faceid(faceid):
+        raise InvalidInput(f"the id of a face is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")
+
+
+MAX_HOLDS = 1_000
+"""Most held faces of a tenant. The list is one answer, and each retention reads all of them."""
+
+REASON_LENGTH = 500
+
+
+class HeldFace(NamedTuple):
+    faceid: str
+    hold: Hold
+
+
+def hold_put(tenant: str, face: Face) -> Put:
+    """Return the action that lists a held face."""
+    item = {"tenant": tenant, "item": keys.hold_item(face.faceid), "faceid": face.faceid, **hold_fields(face)}
+    return Put(keys.DIRECTORY, item)
+
+
+def hold_delete(tenant: str, faceid: str) -> Delete:
+    return Delete(keys.DIRECTORY, (tenant, keys.hold_item(faceid)))
+
+
+class Person(NamedTuple):
+    """The faces of somebody. `faces`: that which was named, and all of its subject; `others`: those of its user."""
+
+    faces: tuple[str, ...]
+    others: tuple[str, ...]
+
+    def choose_faces(self, whole: bool | None) -> tuple[str, ...]:
+        """Return which faces a change takes: all, the named one alone, or, if nobody says, all of a subject."""
+        if whole is None:
+            return self.faces
+        return (*self.faces, *self.others) if whole else self.faces[:1]
+
+
+def _user_entry(face: Face) -> str:
+    """Return the entry of a face's user, or of that which it had before it was restricted; "" if none."""
+    mark = face.restriction
+    return (entry_of(mark.group_id, mark.user) if mark.user else "") if mark else user_of(face)
+
+
+class Holds(UseCase):
+    most: int = MAX_HOLDS
+
+    def all(self, tenant: str) -> list[HeldFace]:
+        """Return all held faces, by id. Reads these only."""
+        stored = every(self.book.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
+        return [HeldFace(item["faceid"], hold) for item in stored if (hold := hold_from(item))]
+
+    def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Hold a face; of one that is held, change the reason only. Return the face.
+
+        Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
+        """
+        reason = take_reason(reason, "hold", is_set=True)
+        self.require_room(tenant, [faceid])
+        return self._change(tenant, faceid, reason, request)
+
+    def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Raise TooMany if these faces cannot all be held."""
+        held = {one.faceid for one in self.all(tenant.name)}
+        if len(held.union(faceids)) > max(self.most, len(held)):
+            raise TooMany(f"a tenant holds {self.most} faces at most, {len(held)} now: lift the holds that are over")
+
+    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """End a face's hold, if it has one, for this reason, which the audit has. Return the face.
+
+        Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
+        """
+        take_reason(reason, "hold", is_set=False)
+        return self._change(tenant, faceid, None, request)
+
+    def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
+        def change_hold(face: Face) -> tuple[Face, Change] | None:
+            since = face.hold.at if face.hold else self.book.clock.now()
+            after = replace(face, hold=None if reason is None else Hold(reason, since))
+            if after == face:
+                return None
+            listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
+            # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
+            change = Change((listed,), (), within=frozenset({face.group_id}))
+            return replace(after, changed_at=self.book.clock.now()), change
+
+        return self.book.faces.change_face(tenant, faceid, change_hold, request, restricted=True)
+
+
+def take_reason(reason: str, of: str, *, is_set: bool) -> str:
+    """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
+    reason = normalise_name(reason, REASON_LENGTH).strip()
+    if not 1 <= len(reason) <= REASON_LENGTH:
+        raise InvalidInput(f"the reason of a {of} has 1 to {REASON_LENGTH} characters, not {len(reason)}")
+    acts.says(reason=reason, is_set=is_set)
+    return reason
+
+
+_AT_ONCE = 100
+"""Terms that are read at once, with their faces."""
+
+
+def new_faces(tenant: Tenant, group: Group, faces: Sequence[Face], actions: Iterable[Action]) -> Change:
+    """Return the change that enrols faces in a group. `actions`: more of its transaction. Raises ConsentMissing."""
+    return Change(
+        (*(one for face in faces for one in face_puts(tenant, face)), *actions),
+        tuple(JournalEntry(Edit.PUT, one.faceid, one.group_id, reduce_templates(one.templates)) for one in faces),
+        {group.id: len(faces)},
+        limited_groups(group),
+    )
+
+
+def rename_actions(tenant: str, before: Face, after: Face) -> list[Action]:
+    """Return the actions that a changed name needs, for the transaction that stores the face."""
+    if after.name == before.name:
+        return []
+    old, new = _terms(before), _terms(after)
+    return [
+        *(Delete(keys.NAMES, _key(tenant, before.faceid, term)) for term in old if term not in new),
+        *(Put(keys.NAMES, name_item(tenant, after.faceid, term)) for term in new if term not in old),
+    ]
+
+
+def name_deletes(tenant: str, face: Face) -> list[Action]:
+    """Return the actions that delete a face's terms, for the transaction that deletes the face."""
+    return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in _terms(face)]
+
+
+def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
+    """Return the actions that delete a face, its arrivals and its terms, on condition that nobody changed the face.
+
+    Raises FaceHeld.
+    """
+    require_kept(face)
+    same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
+    stored = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > IN_HEAD else None
+    return [
+        Delete(keys.FACES, (tenant, face.faceid), same),
+        # The face's version is another if its pages are: both change with the number of arrivals.
+        *visits_deletes(tenant, face.faceid, visits_from(stored)),
+        *name_deletes(tenant, face),
+    ]
+
+
+def _terms(face: Face) -> tuple[str, ...]:
+    return terms(face.name, face.number)
+
+
+def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
+    return tenant, keys.name_term(term, faceid)
+
+
+def _hex(place: str) -> str:
+    return place.encode().hex()
+
+
+MAX_MERGED = 100
+"""Most groups whose lists are merged: each page reads each of them."""
+
+_LEAST_OF_A_GROUP = 10
+"""Faces of each group that are read at once, of which most may stand behind the page's last."""
+
+_INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
+
+
+class FaceIds(NamedTuple):
+    """The ids of all faces of a list, and the gallery's seq before they were read."""
+
+    ids: list[str]
+    seq: int
+
+
+class FaceLists(UseCase):
+    max_ids = 100_000
+    """Most ids of one answer: about 2 MB of JSON."""
+
+    def page(
+        self,
+        tenant: Tenant,
+        group_name: str | None,
+        order: FaceOrder,
+        limit: int,
+        token: str | None = None,
+        *,
+        descending: bool = False,
+    ) -> ListPage[ListedFace]:
+        """Return a page of a group's faces, or of all groups'. Faces that come or move meanwhile may be missing.
+
+        Raises GroupNotFound; InvalidInput if the token is damaged, the order is FaceOrder.ID
+        for one group, or it is another one for all of over 100 groups.
+        """
+        pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
+        behind = pages.place(token, str)
+        if order is FaceOrder.ID:
+            stored = self._by_id(tenant, group_name, behind, limit, descending=descending)
+        else:
+            groups = self._groups_of(tenant, group_name)
+            stored = self._merge_places(tenant, groups, order, behind, limit, descending=descending)
+        page = pages.first(stored, limit, itemgetter(0))
+        rows: list[Item | None] = [row for _, row in page.rows]
+        if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
+            rows = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place, _ in page.rows])
+        return ListPage([make_listed_face(tenant, row) for row in rows if row], page.next_token)
+
+    def list_by_enrolment(
+        self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted: Sequence[str] | None = None
+    ) -> tuple[list[Face], str | None]:
+        """Return `limit` faces of a group behind a place, by enrolment, oldest first; and the place of the next ones.
+
+        A face that is there throughout is listed once, whatever comes and goes. `behind`: None for the first page;
+        `wanted`: only faces of these ids.
+        """
+        if wanted is None:
+            merged = self._merge_places(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
+            places = [place for place, _ in islice(merged, limit + 1)]
+        else:
+            some = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
+            mine = [_place(item, "by_enrolment") for item in some if item and item["group"] == group.id]
+            places = sorted(place for place in mine if behind is None or place > behind)[: limit + 1]
+        page = places[:limit]
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page])
+        faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
+        return faces, page[-1] if len(places) > limit else None
+
+    def ids(
+        self,
+        tenant: Tenant,
+        group_name: str | None,
+        order: FaceOrder,
+        *,
+        descending: bool = False,
+        known: bool = False,
+    ) -> FaceIds:
+        """Return the ids of all faces of a group, or of all groups; with `known`, of all but the strangers'.
+
+        Raises GroupNotFound, TooMany if over 100,000.
+        """
+        groups = (
+            self.book.groups.all(tenant) if group_name is None else [self.book.groups.get_by_name(tenant, group_name)]
+        )
+        hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
+        if (number := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
+            raise TooMany(f"these are {number} faces, and {self.max_ids} ids are answered at once: list them by pages")
+        seq = self.book.writer.seq(tenant.name)
+        index = _INDEXES.get(order, "by_enrolment")
+        found = every(
+            self.book.items,
+            keys.FACES,
+            tenant.name,
+            index=index,
+            between=(None, None) if group_name is None else keys.group_range(groups[0].id),
+        )
+        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
+        places = sorted(
+            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
+        )
+        return FaceIds([_faceid(place) for place in places], seq)
+
+    def every_id(self, tenant: Tenant) -> Iterator[str]:
+        """Yield the ids of all faces, however many, restricted ones too."""
+        return (item["faceid"] for item in every(self.book.items, keys.FACES, tenant.name, index="by_enrolment"))
+
+    def _by_id(
+        self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool
+    ) -> Iterator[tuple[str, Item]]:
+        """Yield the ids of all groups' faces behind one, each with its item."""
+        if group_name is not None:
+            raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
+        stored = every(self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2)
+        return ((item["faceid"], item) for item in stored if item["group"] not in tenant.hidden)
+
+    def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
+        if group_name is not None:
+            return [self.book.groups.get_by_name(tenant, group_name)]
+        groups = self.book.groups.all(tenant)
+        if len(groups) > MAX_MERGED:
+            raise InvalidInput(
+                f"there are {len(groups)} groups, and the lists of {MAX_MERGED} are merged at most: name a group, or "
+                "take order id"
+            )
+        return groups
+
+    def _merge_places(
+        self,
+        tenant: Tenant,
+        groups: Sequence[Group],
+        order: FaceOrder,
+        behind: str | None,
+        limit: int,
+        *,
+        descending: bool,
+    ) -> Iterator[tuple[str, Item]]:
+        """Yield the places of the groups' faces behind a place, in one order, each with what the index has of it."""
+        items, index = self.book.items, _INDEXES[order]
+        rows = index in keys.FACES.rows
+        groups = [group for group in groups if group.count]
+        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if rows else limit
+
+        def of_group(group: Group) -> Iterator[tuple[str, Item]]:
+            after = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
+            how = {"rows": rows, "behind": after, "reverse": descending, "page_size": at_once + 2}
+            return ((_place(one, index), one) for one in faces_in(items, tenant.name, group.id, index, **how))
+
+        return heapq.merge(*map(of_group, groups), key=itemgetter(0), reverse=descending)
+
+
+def _place(item: Item, index: str) -> str:
+    """Return the place of a face in its group's list: the instant, and its id."""
+    return str(item[keys.FACES.indexes[index]]).partition("#")[2]
+
+
+def _faceid(place: str) -> str:
+    return place.rpartition("#")[2]

@@ -1,0 +1,407 @@
+"""Which groups does a tenant have, and which attributes do their faces have?
+
+If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face that should become a
+regular stays a stranger (book/rules/visits), and a new stranger takes the place of the one last seen longest ago. An
+event says so, at most once an hour (book/rules/sighting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from msgspec.structs import asdict, replace
+
+from chalicelib.book.idempotency import NO_BODY, RequestId
+from chalicelib.book.records.faces import attribute_items, face_from, group_from, group_item
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
+from chalicelib.book.words import keys
+from chalicelib.book.words.attributes import with_more, with_these, without
+from chalicelib.book.words.errors import (
+    ConditionFailed,
+    DefaultGroup,
+    GroupExists,
+    GroupFull,
+    GroupNotEmpty,
+    GroupNotFound,
+    IllegalCapacity,
+    InvalidInput,
+    TenantFull,
+    TooManyGroups,
+    TooManyTags,
+    require_revision,
+)
+from chalicelib.book.words.items import delete_in_parts, directory_of, every, retry_if_changed, spared_faces
+from chalicelib.book.words.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, Migration, Tenant
+from chalicelib.book.words.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
+from chalicelib.book.words.ports import Action, Delete, Item, Update, at_least, equals, exists
+from chalicelib.book.words.values import optional, time_ordered_id
+
+DESCRIPTION_LENGTH = 150
+MAX_TAGS = 50
+_LONGEST_ID = 64
+GROUP_SAME = "group-same"
+"""Name of the condition that a group is as it was read."""
+
+ARRIVE_TIMES = range(1, 11)
+PERIOD_DAYS = range(1, 101)
+
+CHANGED_ALL_THE_TIME = "this group is changed by others all the time: send the request again in a moment"
+
+
+class Groups(UseCase):
+    def create(
+        self,
+        tenant: Tenant,
+        name: str,
+        capacity: int | None,
+        description: str,
+        request: RequestId | None = None,
+        *,
+        attributes: Sequence[str] = (),
+        tags: Mapping[str, str] = NO_VALUES,
+        longest_name: int = GROUP_NAME_LENGTH,
+        tells_id: bool = False,
+    ) -> Group:
+        """Create an empty group. `tells_id`: the request's answer has the group's `id`.
+
+        Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
+        TooManyGroups; AnsweredAlready.
+        """
+        name = legal_group_name(name, longest_name)
+        _require_description(description)
+        now = self.book.clock.now()
+        group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
+        group = with_these(group, attributes)
+        if self._is_taken(tenant, name):
+            raise GroupExists(f"there is a group {name!r} already: choose another name")
+        self._require_capacity(tenant, capacity, count=0)
+        item = group_item(tenant.name, group, now)
+        actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
+        try:
+            self.book.requests.write(tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY)
+        except ConditionFailed as error:
+            raise self._refusal_error(tenant, name, error) from error
+        return group
+
+    def update(self, tenant: Tenant, name: str, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
+        """Change the group of a name, as `change` does. Raises GroupNotFound, and as that."""
+        _require_description(changes.get("description", ""))
+        self.apply(
+            tenant, lambda: self.get_by_name(tenant, name), lambda group: _apply_changes(group, changes), request
+        )
+
+    def change(
+        self,
+        tenant: Tenant,
+        group_id: str,
+        changes: Mapping[str, Any],
+        revision: int | None = None,
+        request: RequestId | None = None,
+    ) -> Group:
+        """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names), `learns`,
+        `staff`, `unseen_days`.
+
+        Return the group.
+
+        Its faces and observations are not rewritten. `revision`: the one that the caller read. Raises GroupNotFound,
+        Changed, IllegalGroupName, DefaultGroup (its name may not change, it has no attributes, and settings say how
+        long its faces are kept), InvalidInput, GroupExists, IllegalCapacity (not positive, below the group's count, or
+        the sum of all groups would exceed the tenant's), WrongAttributeCount, IllegalAttribute, FaceHeld (a held face
+        has a value of an attribute that goes), Busy, AnsweredAlready.
+        """
+        _require_description(changes.get("description", ""))
+
+        def read_group() -> Group:
+            group = self.get(tenant, group_id)
+            require_revision("the group", group.version, revision)
+            return group
+
+        return self.apply(tenant, read_group, lambda group: _apply_changes(group, changes), request)
+
+    @retry_if_changed(CHANGED_ALL_THE_TIME)
+    def apply(
+        self, tenant: Tenant, read: Callable[[], Group], change: Callable[[Group], Group], request: RequestId | None
+    ) -> Group:
+        """Store what `change` makes of the group that `read` gives, again if somebody else was first; return it."""
+        group = read()
+        changed = change(group)
+        self._require_values_kept(tenant, group, {*group.attributes} - {*changed.attributes})
+        if changed.name != group.name and self._is_taken(tenant, changed.name):
+            raise GroupExists(f"there is a group {changed.name!r} already: choose another name")
+        if changed.capacity != group.capacity:
+            self._require_capacity(tenant, changed.capacity, group.count)
+        changed = replace(changed, version=group.version + 1)
+        try:
+            self.book.requests.write(tenant.name, _update(tenant.name, group, changed), request)
+        except ConditionFailed as error:
+            if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
+                raise self._refusal_error(tenant, changed.name, error) from error
+            raise
+        return changed
+
+    def tag(self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None) -> Group:
+        """Add tags to a group, and replace those of the same keys.
+
+        Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy, AnsweredAlready.
+        """
+
+        def add_tags(group: Group) -> Group:
+            merged = {**group.tags, **tags}
+            if len(merged) > MAX_TAGS:
+                raise TooManyTags(f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most")
+            return replace(group, tags=merged)
+
+        return self.apply(tenant, lambda: self.get_by_name(tenant, name), add_tags, request)
+
+    def untag(self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None) -> Group:
+        """Remove the tags of these keys from a group, if it has them. Raises GroupNotFound, Busy, AnsweredAlready."""
+
+        def remove_tags(group: Group) -> Group:
+            return replace(group, tags={key: text for key, text in group.tags.items() if key not in tags})
+
+        return self.apply(tenant, lambda: self.get_by_name(tenant, name), remove_tags, request)
+
+    def add_attributes(
+        self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
+    ) -> None:
+        """Add all attributes to a group, in their order, or none. Raises GroupNotFound, and as core's `with_more`."""
+        self.apply(tenant, lambda: self.get_by_name(tenant, name), lambda group: with_more(group, attributes), request)
+
+    def remove_attributes(
+        self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
+    ) -> None:
+        """Remove all attributes from a group, or none. Raises GroupNotFound, and as core's `without`."""
+        self.apply(tenant, lambda: self.get_by_name(tenant, name), lambda group: without(group, attributes), request)
+
+    def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
+        """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
+        self.book.requests.write(tenant.name, [migration_update(tenant.name, asdict(migration))], request)
+
+    def all(self, tenant: Tenant) -> list[Group]:
+        """Return all groups as of now: `stranger` and `regular` first, then by creation."""
+        items = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
+        return [group_from(item) for item in sorted(items, key=_place)]
+
+    def migration(self, tenant: Tenant) -> Migration:
+        """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
+        directory = directory_of(self.book.items, tenant.name)
+        return Migration(int(directory["arrive_times"]), int(directory["period_days"]))
+
+    def implicit_capacity(self, tenant: Tenant) -> int | None:
+        """Return the capacity of a group that is made by its name alone; None: it has none of its own.
+
+        Raises TenantFull.
+        """
+        most = tenant.limits.implicit_group_capacity
+        if most is None:
+            return None
+        capacity = min(most, self.capacity_left(tenant))
+        if capacity < 1:
+            raise TenantFull("the groups' capacities leave nothing for a new one: delete one, or name another")
+        return capacity
+
+    def capacity_left(self, tenant: Tenant) -> int:
+        """Return how much capacity the tenant may still give to groups. Raises TenantNotFound."""
+        return int(directory_of(self.book.items, tenant.name)[CAPACITY_LEFT])
+
+    def find(self, tenant: Tenant, name: str) -> Group | None:
+        """Return the group of that name (compared in NFC, case-sensitive), or None."""
+        normal = normalise_name(name, LONGEST_GROUP_NAME)
+        if not 0 < len(normal) <= LONGEST_GROUP_NAME:
+            return None
+        pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
+        return self.of_id(tenant, pointer["group"]) if pointer else None
+
+    def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
+        return optional(group_from, self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))))
+
+    def list_limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
+        found = (self.of_id(tenant, id_) for id_ in group_ids)
+        return frozenset(one.id for one in found if one is not None and one.capacity is not None)
+
+    def get_by_name(self, tenant: Tenant, name: str) -> Group:
+        """Return the group of that name. Raises GroupNotFound."""
+        group = self.find(tenant, name)
+        if group is None:
+            said = name[:LONGEST_GROUP_NAME]
+            raise GroupNotFound(f"there is no group {said!r}: create it first, or see the list of groups")
+        return group
+
+    def get(self, tenant: Tenant, group_id: str) -> Group:
+        """Return the group of that id. Raises GroupNotFound."""
+        group = self.of_id(tenant, group_id) if 0 < len(group_id) <= _LONGEST_ID else None
+        if group is None:
+            raise GroupNotFound(f"there is no group of the id {group_id[:_LONGEST_ID]!r}: see the list of groups")
+        return group
+
+    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
+        """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty."""
+        self._delete(tenant, lambda: self.get_by_name(tenant, name), request)
+
+    def delete_id(self, tenant: Tenant, group_id: str, request: RequestId | None = None) -> None:
+        """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready."""
+        self._delete(tenant, lambda: self.get(tenant, group_id), request)
+
+    @retry_if_changed(CHANGED_ALL_THE_TIME)
+    def _delete(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
+        group = read()
+        require_own(group)
+        if group.count:
+            raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
+        if group.users:
+            raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
+        deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
+        self.book.requests.write(tenant.name, deletion, request)
+        self.forget_users(tenant, group.id)  # one that was made since the group was read
+
+    def forget_users(self, tenant: Tenant, group_id: str) -> None:
+        """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
+        stored = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
+        delete_in_parts(self.book.items, keys.DIRECTORY, stored)
+
+    def _is_taken(self, tenant: Tenant, name: str) -> bool:
+        return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
+
+    def _require_values_kept(self, tenant: Tenant, group: Group, gone: Set[Attribute]) -> None:
+        """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
+        held = spared_faces(self.book.items, tenant.name) if gone else ()
+        places = [(tenant.name, faceid) for faceid in held]
+        for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places))):
+            if face.own_group_id == group.id:
+                ids = face.attributes.keys() - {one.id for one in gone}
+                require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
+
+    def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
+        limits = tenant.limits
+        if capacity is None:
+            if limits.group_capacity_required:
+                raise IllegalCapacity("this tenant's groups need a capacity, a whole number above 0")
+        elif not max(count, 1) <= capacity <= limits.faces:
+            held = f" and not below the {count} faces of the group" if count > 1 else ""
+            raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}{held}, not {capacity}")
+
+    def _refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
+        if NAME_FREE in error.names:
+            return GroupExists(f"there is a group {name!r} already: choose another name")
+        if CAPACITY_LEFT in error.names:
+            return IllegalCapacity(
+                f"the capacities of all groups may sum to {tenant.limits.faces}, and this one would pass that: "
+                "choose a smaller capacity"
+            )
+        if GROUPS_LEFT in error.names:
+            return TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
+        return error
+
+
+def migration_update(tenant: str, changes: Mapping[str, int]) -> Update:
+    """Return the update that sets these fields of Migration. Raises InvalidInput."""
+    for name, called, bounds in (
+        ("arrive_times", "arrive_times", ARRIVE_TIMES),
+        ("period_days", "period", PERIOD_DAYS),
+    ):
+        if changes.get(name, bounds[0]) not in bounds:
+            raise InvalidInput(f"{called} is {bounds[0]} to {bounds[-1]}, not {changes[name]}")
+    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (exists("tenant-exists"),), set=dict(changes))
+
+
+def _require_description(description: str) -> None:
+    if len(description) > DESCRIPTION_LENGTH:
+        raise InvalidInput(f"a description has up to {DESCRIPTION_LENGTH} characters, not {len(description)}")
+
+
+def _place(item: Item) -> tuple[int, int, str]:
+    is_default = item["id"] in DEFAULT_GROUPS
+    return DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS), item["created_at"], item["id"]
+
+
+def require_room(group: Group | None, number: int = 1) -> None:
+    """Raise GroupFull if the group has no room for so many faces.
+
+    None, a group that is gone, passes: another check tells that.
+    """
+    if group is not None and group.room is not None and group.room < number:
+        more = f", too many for {number} more" if number > 1 else ""
+        raise GroupFull(
+            f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete or move some first"
+        )
+
+
+def require_own(group: Group) -> None:
+    """Raise DefaultGroup if it is a group that each tenant has and none deletes."""
+    if group.is_default:
+        raise DefaultGroup(f"the default group {group.name!r} cannot be deleted")
+
+
+def group_deletes(tenant: str, group: Group) -> list[Action]:
+    """Return the actions that delete a group, if it is as it was read. Giving back its room is left to the caller."""
+    unchanged = (equals("version", group.version, GROUP_SAME), equals("count", group.count, GROUP_SAME))
+    return [
+        Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),
+        Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)),
+    ]
+
+
+def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
+    """Return the group with the changes.
+
+    Raises IllegalGroupName, DefaultGroup, WrongAttributeCount, IllegalAttribute.
+    """
+    name = legal_group_name(changes["name"]) if changes.get("name", group.name) != group.name else group.name
+    if group.is_default and name != group.name:
+        raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
+    if changes.get("unseen_days") is not None and group.is_default:
+        raise DefaultGroup(f"how long faces of {group.name!r} are kept is a setting: {group.id}_days of /v1/settings")
+    if "attributes" in changes:
+        group = with_these(group, changes["attributes"])
+    fields = ("capacity", "description", "learns", "staff", "unseen_days")
+    return replace(group, name=name, **{field: changes[field] for field in fields if field in changes})
+
+
+def _update(tenant: str, group: Group, after: Group) -> list[Action]:
+    """Return the actions that store a group's new fields, if it is as it was read.
+
+    Faces may come and go meanwhile, unless a group without a capacity gets one.
+    """
+    when = [equals("version", group.version, GROUP_SAME)]
+    fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
+    if after.attributes != group.attributes:
+        fields |= {"attributes": attribute_items(after), "next_attribute_id": after.next_attribute_id}
+    for name in ("learns", "staff", "unseen_days"):
+        if (value := getattr(after, name)) != getattr(group, name):
+            fields[name] = value
+    if after.tags != group.tags:
+        fields["tags"] = dict(after.tags)
+    added: dict[str, int] = {}
+    removed: tuple[str, ...] = ()
+    if after.capacity is not None and group.capacity is not None:
+        added["free"] = after.capacity - group.capacity
+        when.append(at_least("free", group.capacity - after.capacity, GROUP_SAME))
+    elif after.capacity is not None:
+        when.append(equals("count", group.count, GROUP_SAME))
+        fields["free"] = after.capacity - group.count
+    elif group.capacity is not None:
+        removed = ("free",)
+    place = (tenant, keys.group_item(group.id))
+    actions: list[Action] = [
+        Update(keys.DIRECTORY, place, tuple(when), set=fields, add=added, remove=removed),
+    ]
+    if gained := (after.capacity or 0) - (group.capacity or 0):
+        left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
+        actions.append(Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), left, add={CAPACITY_LEFT: -gained}))
+    if after.name != group.name:
+        old = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))
+        actions += [old, name_put(tenant, after)]
+    return actions
+
+
+def _tenant_update(tenant: str, groups: int, capacity: int) -> Update:
+    """Return the update that adds to the groups and the capacity that the tenant has left; negative: takes."""
+    when = [exists("tenant-exists")]
+    if groups < 0:
+        when += [at_least(GROUPS_LEFT, -groups, GROUPS_LEFT), at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT)]
+    added = {GROUPS_LEFT: groups, CAPACITY_LEFT: capacity}
+    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), tuple(when), add=added)

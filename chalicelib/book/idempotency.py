@@ -1,0 +1,267 @@
+"""What does a repeated request get? The stored answer of the one before: nothing is done twice.
+
+On one box, a request that changes something may not come with the signature of a read, either, and a signature that
+covers the whole request is good for one second's calls.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
+from chalicelib.book.words.items import delete_in_parts, every, write, write_unless_changed
+from chalicelib.book.words.ports import Action, Clock, Item, ItemStore, Put, absent, equals
+from chalicelib.book.words.values import milliseconds
+
+RECORDED = "request-new"
+"""Name of the condition that no answer is stored under this request's key yet."""
+
+OK = "ok"
+"""Code of the answer to a request that was done."""
+
+NO_BODY: Mapping[str, Any] = MappingProxyType({})
+
+PARTIAL = "partial"
+"""Code of the record of a request that takes several transactions and is not finished. Its body lists those done."""
+
+_KEPT_AT_LEAST = timedelta(hours=1)
+
+_Done = TypeVar("_Done")
+
+
+class RequestId(Struct, frozen=True):
+    """The identity of a request.
+
+    `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included. `reused`: the
+    sentence, in the dialect's own names, for a key that comes with other content. `kept`: how long the answer is kept
+    at least; None: as long as Requests says.
+    """
+
+    key: str
+    digest: str
+    reused: str = "this request's id was used for another request: take a new one"
+    kept: timedelta | None = None
+
+
+class Answer(Struct, frozen=True):
+    """The answer to a request. `code`: OK or the error's name; `body`: JSON values that the dialect answers from."""
+
+    code: str
+    body: Mapping[str, Any]
+
+
+class AnsweredAlready(Exception):
+    """Another call with the same RequestId was done first. Its answer stands."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("another call with the same request id was answered first")
+        self.answer = answer
+
+
+class Requests:
+    """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `signatures`:
+    those of reads that came, None: no signature is remembered."""
+
+    def __init__(
+        self, items: ItemStore, clock: Clock, valid: timedelta = _KEPT_AT_LEAST, signatures: Signatures | None = None
+    ) -> None:
+        self._items = items
+        self._clock = clock
+        self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
+        self._signatures = signatures
+
+    def find(self, tenant: str, request: RequestId) -> Answer | None:
+        """Return the stored answer; None if there is none.
+
+        Raises RequestReused if the request had other content, or came as a read.
+        """
+        record = self._read_answer(tenant, request)
+        if record is None and self._signatures is not None and request.key in self._signatures:
+            raise RequestReused(request.reused)
+        return None if record is None or record.code == PARTIAL else record
+
+    def once(
+        self, tenant: str, request: RequestId | None, do: Callable[[], _Done]
+    ) -> tuple[_Done | None, Answer | None]:
+        """Do what a request asks for, and return it; or the answer that is stored: of an earlier attempt, or of one
+        beside it, because of which this one failed. None: it is done each time.
+        """
+        if request is None:
+            return do(), None
+        if stored := self.find(tenant, request):
+            return None, stored
+        try:
+            return do(), None
+        except AnsweredAlready as already:
+            return None, already.answer
+        except RegularsError:
+            if (stored := self.find(tenant, request)) is None:
+                raise
+        return None, stored
+
+    def remember_read(self, key: str) -> None:
+        """Remember, if signatures are, that a read came under this RequestId.key."""
+        if self._signatures is not None:
+            self._signatures.came(key)
+
+    def is_repeat(self, tenant: str, signature: str, call: str) -> bool:
+        """Store, if signatures are remembered, one of a whole change; return whether another `call` came under it.
+
+        Clients sign by the second, so two attempts of one call in that second have one signature. It is stored, one
+        write a change, since it holds for minutes, in which a process may end and another begin.
+        """
+        if self._signatures is None:
+            return False
+        first = self.store(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"call": call}))
+        return first.body.get("call") != call
+
+    def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
+        """Return the finished work of a request that was cut off between its transactions; None if it was not.
+
+        Raises RequestReused if the request had other content, AnsweredAlready if it was answered meanwhile.
+        """
+        record = self._read_answer(tenant, request) if request else None
+        if record is not None and record.code != PARTIAL:
+            raise AnsweredAlready(record)
+        return None if record is None else record.body
+
+    def begin_progress(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Store the progress of a request, unless an attempt of it did; return what stands."""
+        is_first = write_unless_changed(self._items, [self.record(tenant, request, Answer(PARTIAL, progress))])
+        stands = None if is_first else self._read_answer(tenant, request)
+        return progress if stands is None else stands.body
+
+    def record(self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None) -> Put:
+        """Return the action that stores an answer, for the transaction of the change that it answers.
+
+        Its condition is RECORDED: there is no record yet or, with `after`, a PARTIAL one that has this body.
+        """
+        now = self._clock.now()
+        expires_at = now + max(self._kept, request.kept or self._kept)
+        item: Item = {
+            "tenant": tenant,
+            "request": request.key,
+            "digest": request.digest,
+            "code": answer.code,
+            "body": _format_body(answer.body),
+            "at": milliseconds(now),
+            "expires_at": int(expires_at.timestamp()),
+        }
+        if after is None:
+            return Put(keys.REQUESTS, item, (absent(RECORDED),))
+        return Put(
+            keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED), equals("body", _format_body(after), RECORDED))
+        )
+
+    def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
+        """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
+        is_first = write_unless_changed(self._items, [self.record(tenant, request, answer)])
+        return answer if is_first else self.find(tenant, request) or answer
+
+    def write(
+        self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
+    ) -> None:
+        """Do all actions and store the answer with them, or do nothing. No actions: all is as the request asks for.
+
+        Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
+        """
+        with self.answering(tenant, request):
+            if told := [*actions, *self.make_answer_actions(tenant, request, body)]:
+                write(self._items, told)
+
+    @contextmanager
+    def answering(self, tenant: str, request: RequestId | None) -> Iterator[None]:
+        """Raise AnsweredAlready if a transaction in the block fails, or may have, and an answer is stored."""
+        try:
+            yield
+        except (ConditionFailed, StorageUnavailable):
+            if request and (answer := self.find(tenant, request)):
+                raise AnsweredAlready(answer) from None
+            raise
+
+    def make_answer_actions(
+        self,
+        tenant: str,
+        request: RequestId | None,
+        body: Mapping[str, Any] = NO_BODY,
+        *,
+        before: Mapping[str, Any] = NO_BODY,
+        is_last: bool = True,
+    ) -> list[Action]:
+        """Return the action that stores the answer OK, for the transaction of the change; none without a request.
+
+        Not `is_last`: the request takes more transactions, and `body` says what is done. `before`: the progress that
+        was read. If it says of nothing that it is done, none is recorded so far.
+        """
+        if request is None:
+            return []
+        after = before if any(before.values()) else None
+        return [self.record(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
+
+    def _read_answer(self, tenant: str, request: RequestId) -> Answer | None:
+        item = self._items.get(keys.REQUESTS, (tenant, request.key))
+        if item is None:
+            return None
+        if item["digest"] != request.digest:
+            raise RequestReused(request.reused)
+        return Answer(item["code"], json.loads(item["body"]))
+
+    def forget_expired(self, tenant: str) -> int:
+        """Delete expired answers, on storage that does not do so itself; return how many."""
+        kept = every(self._items, keys.REQUESTS, tenant)
+        return delete_in_parts(self._items, keys.REQUESTS, kept, self._clock.now())
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("requests", lambda one: self.forget_expired(one.tenant.name), of_expired=True),)
+
+
+def _format_body(body: Mapping[str, Any]) -> str:
+    return json.dumps(dict(body), ensure_ascii=False)
+
+
+MOST = 100_000
+"""Signatures that are remembered, the newest: 25 MB at most, and 160 reads a second at a tolerance of 300 s."""
+
+
+class Signatures:
+    """The keys of reads' signatures in this process's memory. `kept`: for how long after its arrival one may hold.
+
+    A camera's signature covers neither the path nor a file, so somebody who overhears a read over plain http could send
+    it as a change, with a picture of their own.
+    """
+
+    def __init__(self, clock: Clock, kept: timedelta, most: int = MOST) -> None:
+        self._clock = clock
+        self._kept = kept
+        self._most = most
+        self._first: OrderedDict[str, datetime] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def came(self, key: str) -> None:
+        """Remember when the key came first."""
+        now = self._clock.now()
+        with self._lock:
+            self._first.setdefault(key, now)
+            for oldest in list(islice(self._first, 2)):  # two for each that comes: those that have expired run out
+                if len(self._first) > self._most or self._first[oldest] + self._kept < now:
+                    del self._first[oldest]
+
+    def __contains__(self, key: str) -> bool:
+        with self._lock:
+            first = self._first.get(key)
+        return first is not None and self._clock.now() <= first + self._kept
+
+    def __len__(self) -> int:
+        return len(self._first)

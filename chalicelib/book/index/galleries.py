@@ -1,0 +1,155 @@
+"""The galleries in a warm search function's memory, brought up to date at each search."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chalicelib.book.index.gallery import Gallery
+from chalicelib.book.index.journal import tail
+from chalicelib.book.index.scan.scan import require_probes
+from chalicelib.book.index.snapshots.loading import from_faces, from_snapshot, seq_of
+from chalicelib.book.index.snapshots.scratch import Scratch
+from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.ports import BlobStore, ItemStore
+from chalicelib.book.words.telemetry import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
+
+_Key = tuple[str, str]
+
+
+class Galleries:
+    """The FaceSearch port in this process.
+
+    It keeps the galleries that were searched last, as many as fit into `memory_bytes` and, with the templates of large
+    ones, into `disk_bytes` of the folder `scratch` (book/index/snapshots/scratch.py). Others go before one is loaded;
+    the last one stays, however large it is.
+    """
+
+    def __init__(
+        self,
+        items: ItemStore,
+        blobs: BlobStore,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        scratch: Path | None = None,
+        disk_bytes: int | None = None,
+    ) -> None:
+        self._items = items
+        self._blobs = blobs
+        self._memory_bytes = memory_bytes
+        self._scratch = Scratch(scratch, disk_bytes)
+        self._galleries: OrderedDict[_Key, Gallery] = OrderedDict()
+        self._loading: dict[_Key, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        with self._lock:
+            return sum(gallery.hot_bytes for gallery in self._galleries.values())
+
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        require_probes(request.probes, request.limit)
+        view = self.current(tenant, request.model, searched=True, seq=request.seq).view
+        with stage("scan"):
+            return view.search(request)
+
+    def current(self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None) -> Gallery:
+        """Return the gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
+
+        `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has seen to both.
+        """
+        key = (tenant, model)
+        wanted = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
+        gallery = self._find_gallery(key, wanted)
+        if gallery is None:
+            with self._one_loads(key):
+                gallery = self._find_gallery(key, wanted) or self._load_gallery(key, wanted)
+        return gallery
+
+    def let_go(self, tenant: str) -> None:
+        """Let go of a tenant's galleries, and so of what they hold of faces that were erased."""
+        with self._lock:
+            for key in [key for key in self._galleries if key[0] == tenant]:
+                del self._galleries[key]
+
+    def _find_gallery(self, key: _Key, wanted: int) -> Gallery | None:
+        """Return the gallery if it is here, at `wanted`. If it cannot get there, or is slow by now, let it go.
+
+        A new copy may then take its place, even on a disk that has no room for both.
+        """
+        with self._lock:
+            gallery = self._galleries.get(key)
+            if gallery is not None:
+                self._galleries.move_to_end(key)
+        if gallery is None or (not gallery.is_slow_at(wanted) and self._follow(gallery, key[0], wanted)):
+            return gallery
+        with self._lock:
+            if self._galleries.get(key) is gallery:
+                del self._galleries[key]
+        return None
+
+    def _load_gallery(self, key: _Key, wanted: int) -> Gallery:
+        """Load and keep the gallery, from its faces if no snapshot does even on the second look."""
+        tenant, model = key
+        for begin in (self._at_snapshot, self._at_snapshot, partial(from_faces, self._items)):
+            gallery = begin(tenant, model)
+            if self._follow(gallery, tenant, wanted):
+                gallery.loaded_at = wanted
+                with self._lock:
+                    self._galleries[key] = gallery
+                    self._galleries.move_to_end(key)
+                self._make_room()
+                return gallery
+            del gallery  # before its successor is loaded
+        raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
+
+    def _at_snapshot(self, tenant: str, model: str) -> Gallery:
+        place = partial(self._scratch.file, make_room=self._make_room)
+        with stage("load"):
+            return from_snapshot(self._items, self._blobs, tenant, model, place)
+
+    def _follow(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
+        """Apply the journal up to `wanted`; False if a part of it was trimmed."""
+        if gallery.view.seq >= wanted:
+            return True
+        with gallery.changing:
+            if gallery.view.seq >= wanted:
+                return True
+            entries = tail(self._items, tenant, gallery.view.seq, wanted)
+            if entries is None:
+                return False
+            gallery.apply(entries, wanted)
+        self._make_room()
+        return True
+
+    def _make_room(self, memory_bytes: int = 0, disk_bytes: int = 0) -> None:
+        """Let the galleries go that were searched longest ago, until so many bytes more fit."""
+        least = 0 if memory_bytes or disk_bytes else 1
+        with self._lock:
+            held = sum(gallery.hot_bytes for gallery in self._galleries.values())
+            while len(self._galleries) > least and (
+                held + memory_bytes > self._memory_bytes
+                or self._scratch.used_bytes + disk_bytes > self._scratch.limit_bytes
+            ):
+                held -= self._galleries.popitem(last=False)[1].hot_bytes
+
+    @contextmanager
+    def _one_loads(self, key: _Key) -> Iterator[None]:
+        """Let one of the threads that find a gallery missing load it, and the others wait."""
+        with self._lock:
+            lock = self._loading.setdefault(key, threading.Lock())
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                self._loading.pop(key, None)

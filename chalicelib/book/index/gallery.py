@@ -1,0 +1,371 @@
+"""A tenant's gallery in memory: a segment and the journal applied to it, searchable while it changes."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from chalicelib.book.index.scan.scan import BestFaces, Found, Rows, scan, scan_plain
+from chalicelib.book.index.snapshots.segment import Segment, empty_segment, segment_of_rows
+from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
+from chalicelib.book.rules.templates import fuse_embeddings, is_users, vector
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.model import Candidate, Edit, JournalEntry
+
+NOBODY = -1
+_FEW = 8
+"""Rows are looked up one by one if fewer than one in so many faces is searched."""
+_REMEMBERED = 4
+"""Choices of groups that a view remembers."""
+
+
+class Chosen(Struct, frozen=True):
+    """The faces of a view that are in the groups which a search names."""
+
+    size: int
+    rows: Rows
+
+
+class Tail(Struct, frozen=True):
+    """Rows that were added since the segment, in order. Views share the arrays, which may grow beyond `rows`."""
+
+    rows: int
+    templates: NDArray[np.float32]
+    """(capacity, dimensions), valid up to `rows`"""
+    faceids: Sequence[str]
+    """one for each row, valid up to `rows`"""
+    first_row: NDArray[np.int64]
+    """(capacity,) the first row of each row's face, valid up to `rows`"""
+    row_group: NDArray[np.int32]
+    """(rows,) group number, -1: the row's face is gone or has newer templates"""
+    largest_norm: float
+
+
+class View(Struct, frozen=True, dict=True):
+    """The gallery at `seq`, which never changes."""
+
+    seq: int
+    base: Segment
+    base_group: NDArray[np.int32]
+    """(faces of the base,) group number, -1: the face is gone or is in the tail"""
+    tail: Tail
+    groups: Mapping[str, int]
+    """group number by id"""
+    sizes: Mapping[int, int]
+    """faces by group number"""
+    _chosen: dict[tuple[str, ...] | None, Chosen] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return len(self.base.templates) + self.tail.rows
+
+    @property
+    def faces(self) -> int:
+        return sum(self.sizes.values())
+
+    def search(self, request: SearchRequest) -> SearchAnswer:
+        """Search these faces, which are of the request's model, as core.decision.FaceSearch says.
+
+        Raises InvalidInput for other dimensions.
+        """
+        probes, point = request.probes, request.operating_point
+        self._require_dimensions(probes)
+        chosen = self._choose(request.group_ids)
+        gallery_size = chosen.size
+        cut = -math.inf if point is None else point.threshold(gallery_size)
+        best = self._best(probes, chosen, (request.limit, cut))
+        candidates = tuple([self._candidates(one) for one in best])
+        templates = tuple([tuple(map(self._template, one.faces)) for one in best]) if request.templates else ()
+        return SearchAnswer(self.seq, gallery_size, candidates, templates)
+
+    def _choose(self, asked: Sequence[str] | None) -> Chosen:
+        """Find the faces in these groups; None: in all but those of users."""
+        key = None if asked is None else tuple(asked)
+        if chosen := self._chosen.get(key):
+            return chosen
+        named = self.groups if asked is None else [group_id for group_id in asked if group_id in self.groups]
+        searched = {self.groups[group_id] for group_id in named if asked is not None or not is_users(group_id)}
+        size = sum(self.sizes.get(number, 0) for number in searched)
+        taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
+        taken[list(searched)] = True
+        base, group = self.base, self.base_group
+        few = size * _FEW < len(group)
+        numbers = self._rows_of(taken[group]) if few else None
+        chosen = Chosen(size, Rows(base.templates, base.coder, base.codes, base.first_row, group, taken, numbers))
+        if len(self._chosen) >= _REMEMBERED:
+            self._chosen.clear()
+        self._chosen[key] = chosen
+        return chosen
+
+    def _best(self, probes: NDArray[np.float32], chosen: Chosen, limit_and_cut: tuple[int, float]) -> list[BestFaces]:
+        """Find each probe's best faces among the chosen ones."""
+        found = [(probe, BestFaces(*limit_and_cut)) for probe in probes]
+        if chosen.size and found:
+            if len(self.base.templates):
+                scan(chosen.rows, found)
+            if self.tail.rows:  # afterwards, since few of its rows then have a score that counts
+                self._search_tail(found, chosen.rows.taken)
+        return [best for _, best in found]
+
+    def _search_tail(self, found: Found, taken: NDArray[np.bool_]) -> None:
+        tail = self.tail
+        faces = np.where(taken[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
+        for probe, best in found:
+            scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
+
+    def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """List the base's rows whose faces are searched, in order."""
+        if len(self.base.templates) == len(self.base_group):
+            return np.flatnonzero(of_face).astype(np.int32)
+        return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
+
+    def _candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
+        """Put the best faces into the order of an answer, and name them."""
+        if self.tail.rows or len(best.faces) > best.limit:  # else they are, since numbers are in the order of faceids
+            best.rank(self._faceid)
+        found, groups = zip(best.faces, best.scores, strict=True), self._group_ids
+        if self.tail.rows:
+            return tuple([Candidate(self._faceid(face), groups[self._group(face)], score) for face, score in found])
+        names, group, new = self.base.ids.names, self.base_group.data, tuple.__new__  # half of Candidate's time
+        return tuple([new(Candidate, (names[face], groups[group[face]], score)) for face, score in found])
+
+    def _faceid(self, face: int) -> str:
+        behind = face - len(self.base_group)
+        return self.base.ids.names[face] if behind < 0 else self.tail.faceids[behind]
+
+    def _group(self, face: int) -> int:
+        behind = face - len(self.base_group)
+        return int(self.base_group[face] if behind < 0 else self.tail.row_group[behind])
+
+    @cached_property
+    def _group_ids(self) -> dict[int, str]:
+        """Group ids by number."""
+        return {number: group_id for group_id, number in self.groups.items()}
+
+    def _template(self, face: int) -> bytes:
+        """Return the face's template, or the mean if it has several."""
+        behind = face - len(self.base_group)
+        if behind >= 0:
+            (numbers,) = np.nonzero(self.tail.first_row[: self.tail.rows] == behind)
+            rows = self._templates(numbers + len(self.base.templates))
+        else:
+            rows = self.base.templates[self.base.first_row[face] : self.base.first_row[face + 1]]
+        row = rows[0] if len(rows) == 1 else fuse_embeddings(rows.astype(np.float32))
+        return np.asarray(row, dtype="<f2").tobytes()
+
+    def _require_dimensions(self, probes: NDArray[np.float32]) -> None:
+        if probes.shape[1] != self._dimensions and self.rows:
+            raise InvalidInput(
+                f"the gallery's templates have {self._dimensions} dimensions, the probes {probes.shape[1]}"
+            )
+
+    @cached_property
+    def _dimensions(self) -> int:
+        return int((self.base.templates if len(self.base.templates) else self.tail.templates).shape[1])
+
+    def segment(self, model: str) -> Segment:
+        """Make a new segment of this view's faces."""
+        base, tail = self.base, self.tail
+        if not tail.rows and np.array_equal(self.base_group, base.face_group):
+            return replace(base, seq=self.seq)
+        alive = np.flatnonzero(self.base_group >= 0)
+        behind = np.flatnonzero((tail.row_group >= 0) & (tail.first_row[: tail.rows] == np.arange(tail.rows)))
+        faces = [(base.ids[face], int(face)) for face in alive.tolist()]
+        faces += [(tail.faceids[row], len(base.ids) + row) for row in behind.tolist()]
+        faces.sort()
+        of_tail = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
+        counts: NDArray[np.int64] = np.concatenate((np.diff(base.first_row.astype(np.int64)), of_tail))
+        firsts: NDArray[np.int64] = np.concatenate(
+            (base.first_row[:-1].astype(np.int64), len(base.templates) + np.arange(tail.rows))
+        )
+        order = np.array([face for _, face in faces], dtype=np.int64)
+        groups: NDArray[np.int32] = np.concatenate((self.base_group, tail.row_group))
+        return segment_of_rows(
+            model,
+            self.seq,
+            [faceid for faceid, _ in faces],
+            sorted(self.groups, key=self.groups.__getitem__),
+            groups[order],
+            counts[order],
+            self._templates(_spread(firsts[order], counts[order])),
+        )
+
+    def _templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Copy the templates of these rows, (rows, dimensions). The tail's rows are numbered after the base's."""
+        base = self.base.templates
+        made = np.empty((len(rows), self._dimensions), dtype=np.float16)
+        behind = rows >= len(base)
+        made[~behind] = base[rows[~behind]] if len(base) else 0
+        made[behind] = self.tail.templates[rows[behind] - len(base)]
+        return made
+
+
+def _spread(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """List first, first + 1, .. for each face, one number for each of its rows."""
+    begins = np.cumsum(counts) - counts
+    return np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
+
+
+_MIN_ROWS = 64
+_LONG_TAIL = 1_024
+"""Rows after the segment that make a new segment worth it, if they are also one in `_TAIL_SHARE` of all. It is also the
+number of changes after which a gallery that stayed slow may be loaded again."""
+_TAIL_SHARE = 32
+_QUICK = 4_096
+"""Faces up to which a new segment is made at once; a larger gallery's holder loads the newest snapshot instead."""
+
+
+class Gallery:
+    """A tenant's faces with one model's templates. Changes come one at a time; a search takes a view without a lock."""
+
+    def __init__(self, model: str, segment: Segment | None) -> None:
+        self.model = model
+        self.changing = threading.Lock()
+        """The thread that applies the journal holds it."""
+        self.loaded_at = 0
+        """The seq that it had when its holder began to search in it."""
+        self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._load(segment or empty_segment(model))
+
+    @property
+    def is_long(self) -> bool:
+        """True if so many faces came or went since the segment that a new one would make searches faster."""
+        view = self.view
+        limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
+        return view.tail.rows > limit or self._gone > max(limit, len(view.base_group) // 2)
+
+    def is_slow_at(self, seq: int) -> bool:
+        """Tell if a gallery loaded anew is likely to be faster: the tail is long, and was not so from the beginning."""
+        return self.is_long and seq - self.loaded_at >= _LONG_TAIL
+
+    @property
+    def hot_bytes(self) -> int:
+        """Bytes that the gallery keeps in memory for searches."""
+        view = self.view
+        tail = view.tail.templates.nbytes + view.tail.first_row.nbytes + 120 * view.tail.rows
+        return view.base.hot_bytes + view.base_group.nbytes + tail
+
+    def apply(self, entries: Iterable[JournalEntry], seq: int) -> View:
+        """Apply journal entries up to `seq` and publish the new view; the caller holds `changing`."""
+        self._row_group = self._row_group.copy()
+        self._base_is_shared = True
+        for entry in entries:
+            if entry.edit is Edit.DROP:
+                self._drop_group(entry.group_id)
+            elif entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
+                vectors = [vector(t) for t in entry.templates if t.model == self.model]
+                if vectors or entry.edit is not Edit.EMBED:
+                    self._drop(entry.faceid)
+                    self._add(entry.faceid, entry.group_id, vectors)
+            elif entry.edit is Edit.MOVE:
+                self._move(entry.faceid, entry.group_id)
+            else:
+                self._drop(entry.faceid)
+        self.view = self._publish(seq)
+        if self.is_long and self.view.faces <= _QUICK:
+            self._load(self.view.segment(self.model))
+        return self.view
+
+    def _load(self, segment: Segment) -> None:
+        self._base = segment
+        self._groups = {group_id: number for number, group_id in enumerate(segment.group_ids)}
+        self._base_group = segment.face_group.astype(np.int32)
+        numbers, faces = np.unique(self._base_group, return_counts=True)
+        self._sizes = dict(zip(numbers.tolist(), faces.tolist(), strict=True))
+        self._base_is_shared = True
+        self._gone = 0
+        self._faceids: list[str] = []
+        self._rows_of: dict[str, range] = {}
+        self._first_row = np.empty(0, dtype=np.int64)
+        self._row_group = np.empty(0, dtype=np.int32)
+        self._templates = np.empty((0, segment.templates.shape[1]), dtype=np.float32)
+        self._largest_norm = 0.0
+        self.view = self._publish(segment.seq)
+
+    def _publish(self, seq: int) -> View:
+        tail = Tail(
+            len(self._faceids),
+            self._templates,
+            self._faceids,
+            self._first_row,
+            self._row_group[: len(self._faceids)],
+            self._largest_norm,
+        )
+        return View(seq, self._base, self._base_group, tail, dict(self._groups), dict(self._sizes))
+
+    def _add(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
+        if not vectors:
+            return
+        number = self._groups.setdefault(group_id, len(self._groups))
+        begin = len(self._faceids)
+        rows = range(begin, begin + len(vectors))
+        self._reserve(rows.stop, len(vectors[0]))
+        self._templates[begin : rows.stop] = vectors
+        self._first_row[begin : rows.stop] = begin
+        self._row_group[begin : rows.stop] = number
+        self._faceids += [faceid] * len(vectors)
+        self._rows_of[faceid] = rows
+        self._sizes[number] = self._sizes.get(number, 0) + 1
+        self._largest_norm = max(self._largest_norm, *(float(np.linalg.norm(v)) for v in vectors))
+
+    def _drop(self, faceid: str) -> None:
+        self._regroup(faceid, NOBODY)
+        self._rows_of.pop(faceid, None)
+
+    def _drop_group(self, group_id: str) -> None:
+        number = self._groups.get(group_id)
+        if number is None:
+            return
+        for row in np.flatnonzero(self._row_group == number).tolist():
+            self._rows_of.pop(self._faceids[row], None)
+        self._row_group[self._row_group == number] = NOBODY
+        self._gone += int(np.count_nonzero(self._base_group == number))
+        self._base_group = np.where(self._base_group == number, np.int32(NOBODY), self._base_group)
+        self._base_is_shared = False
+        self._sizes[number] = 0
+
+    def _move(self, faceid: str, group_id: str) -> None:
+        if faceid in self._rows_of or self._in_base(faceid) is not None:
+            self._regroup(faceid, self._groups.setdefault(group_id, len(self._groups)))
+
+    def _regroup(self, faceid: str, number: int) -> None:
+        rows, face = self._rows_of.get(faceid), self._in_base(faceid)
+        if rows is not None:
+            old = int(self._row_group[rows.start])
+            self._row_group[rows.start : rows.stop] = number
+        elif face is not None:
+            old = int(self._base_group[face])
+            if self._base_is_shared:
+                self._base_group = self._base_group.copy()
+                self._base_is_shared = False
+            self._base_group[face] = number
+            self._gone += number == NOBODY
+        else:
+            return
+        self._sizes[old] -= 1
+        if number != NOBODY:
+            self._sizes[number] = self._sizes.get(number, 0) + 1
+
+    def _in_base(self, faceid: str) -> int | None:
+        """Return the face's number in the segment; None if it is not there any more."""
+        face = self._base.ids.find(faceid)
+        return face if face is not None and self._base_group[face] != NOBODY else None
+
+    def _reserve(self, rows: int, dimensions: int) -> None:
+        """Make room for so many rows. Earlier views keep their arrays."""
+        if rows > len(self._templates):
+            held, room = len(self._faceids), max(_MIN_ROWS, 2 * len(self._templates), rows)
+            grown = np.empty((room, dimensions), dtype=np.float32)
+            grown[:held] = self._templates[:held].reshape(-1, dimensions)
+            firsts = np.empty(room, dtype=np.int64)
+            firsts[:held] = self._first_row[:held]
+            groups = np.full(room, NOBODY, dtype=np.int32)
+            groups[:held] = self._row_group[:held]
+            self._templates, self._first_row, self._row_group = grown, firsts, groups

@@ -1,0 +1,30 @@
+"""The journal's tail: changes of the gallery since a seq. book/index/compact.py trims the journal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from chalicelib.book.records.faces import journal_entries
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every
+from chalicelib.book.words.model import JournalEntry
+from chalicelib.book.words.ports import ItemStore
+
+GRACE = timedelta(minutes=45)
+"""Time that the snapshot before the newest, and the journal that the newest covers, are kept, in case it is damaged.
+
+It is shorter than the hour between two sweeps, so that a snapshot of one sweep is old enough at the next. A template is
+gone three hours after its deletion at the latest, even if one sweep fails.
+"""
+
+
+def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
+    """Read the changes of seq held + 1 .. wanted, in order; None if one is gone, since a newer snapshot covers it."""
+    entries: list[JournalEntry] = []
+    expected = held + 1
+    for item in every(items, keys.JOURNAL, tenant, between=(keys.seq_key(expected), keys.seq_key(wanted))):
+        if int(item["seq"]) != expected:
+            return None
+        entries += journal_entries(item)
+        expected += 1
+    return entries if expected > wanted else None

@@ -1,0 +1,50 @@
+"""Deltas: the changes of a large gallery since its last whole snapshot, its base, so that few changes write few bytes.
+
+Layout: magic; uint32 CRC-32 of the rest, little-endian; the changes in msgpack, one for each face.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from msgspec import msgpack
+from msgspec.structs import replace
+
+from chalicelib.book.index.snapshots.segment import DamagedSnapshot
+from chalicelib.book.words.model import Edit, JournalEntry
+
+_MAGIC = b"RGDELT01"
+_BODY = len(_MAGIC) + 4
+
+
+def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
+    """Reduce changes to the last state of each face they name: PUT, MOVE or DELETE, in a gallery of this model.
+
+    None if a whole group is dropped: only a gallery knows the faces of it.
+    """
+    last: dict[str, JournalEntry] = {}
+    for entry in entries:
+        if entry.edit is Edit.DROP:
+            return None
+        templates = tuple(one for one in entry.templates if one.model == model)
+        if entry.edit is Edit.MOVE:
+            before = last.get(entry.faceid, entry)
+            last[entry.faceid] = replace(before, group_id=entry.group_id)
+        elif templates or entry.edit is not Edit.EMBED:
+            edit = Edit.PUT if templates else Edit.DELETE
+            last[entry.faceid] = JournalEntry(edit, entry.faceid, entry.group_id, templates)
+    return list(last.values())
+
+
+def encode(entries: list[JournalEntry]) -> bytes:
+    body = msgpack.encode(entries)
+    return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def decode(data: bytes) -> list[JournalEntry]:
+    """Decode the bytes of `encode`. Raises DamagedSnapshot."""
+    body = data[_BODY:]
+    if data[:_BODY] != _MAGIC + zlib.crc32(body).to_bytes(4, "little"):
+        raise DamagedSnapshot(f"{len(data)} bytes that are no delta, or not a whole one")
+    return msgpack.decode(body, type=list[JournalEntry])

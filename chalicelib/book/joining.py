@@ -1,0 +1,334 @@
+"""Which faces are one person? Strangers who have become surely one are joined, less sure pairs are suggested.
+
+A join is a merge without anybody's word, undone like any other. A face whose pictures are few is often not found by its
+next picture, which then becomes a face of its own. When either has more pictures, their means show that they are one:
+from which score, book/rules/decision says (`is_one_person`). A search compares a picture with faces; this compares
+faces with each other. So neither is the probe, and a pair has the same decision from either side.
+
+A poor picture that a camera took before the better one of the same visit is a stranger, too. After the better one,
+Ingest would have taken it for the face that the visit surely shows (recognition). So it is compared now.
+
+The chore compares each face that changed since the last time with all others. How far it has come is a seq of the
+gallery, which is stored after the faces that changed up to it were looked at. If it is cut off, it looks at some faces
+again, which changes nothing. A join changes the gallery, too, so the chore goes on until nothing is left to join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice, permutations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.records.captures import camera_of
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.records.merges import MAX_MERGES, Merge, are_one, survivor_first
+from chalicelib.book.records.observations import observation_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.decision import (
+    DEFAULT_FPIR,
+    JOIN_FPIR,
+    JOIN_PICTURES,
+    SUGGEST_FPIR,
+    OperatingPoint,
+    SearchRequest,
+    Verdict,
+    comparable,
+)
+from chalicelib.book.rules.recognised import Recognised
+from chalicelib.book.rules.templates import of_model, reduce_templates, vector
+from chalicelib.book.rules.visits import FaceVisits
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import SeenFace, parts_of_sighting
+from chalicelib.book.words.chores import Chore, unless
+from chalicelib.book.words.errors import Busy, ConsentMissing, LimitReached
+from chalicelib.book.words.items import Changed, every, observed_on, parts, retry_if_changed, write
+from chalicelib.book.words.local_time import DAY_MS
+from chalicelib.book.words.model import REGULAR, STRANGER, Candidate, Decision, Edit, Face, Tenant
+from chalicelib.book.words.observations import ObservationKind
+from chalicelib.book.words.pictures import Box, DetectedFace
+from chalicelib.book.words.ports import Put
+from chalicelib.book.words.telemetry import report_failure
+from chalicelib.book.words.values import Codec, milliseconds
+
+_CANDIDATES = 10
+"""Faces that are looked at as candidates for each face: more would hardly all be one person."""
+
+
+class Pair(Struct, frozen=True):
+    """Two faces that may be one person, as they were compared.
+
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR. `leads`: they are one also because no
+    third face is nearly as like either.
+    """
+
+    face: Face
+    other: Face
+    decision: Decision
+    leads: bool = False
+
+
+_Nearest = Mapping[str, Sequence[tuple[Candidate, Verdict]]]
+"""The faces nearest to each of some, by faceid."""
+
+
+def _quality(face: Face) -> float:
+    """Return the quality of the face's best picture; one that was not measured counts as perfect."""
+    return max(100.0 if one.estimates.quality is None else one.estimates.quality for one in face.pictures)
+
+
+_FREE = frozenset({STRANGER, REGULAR})
+"""Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""
+
+
+class Joining(UseCase):
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("joining", lambda one: unless(self.tenant(one.tenant, one.left_s))),)
+
+    def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
+        """Join the face with those that are surely the same person, and say which merges that were, in their order.
+
+        Nothing is suggested: that is left to the chore, which looks at each face that changed. The face may be one that
+        another one absorbs: the last merge names the survivor. A face that is gone is joined with nobody. Raises Busy,
+        WrongModel if the tenant's model was changed, StorageUnavailable.
+        """
+        merges: list[Merge] = []
+        while len(merges) < MAX_MERGES and (merge := self._first(tenant, faceid)) is not None:
+            merges.append(merge)
+            faceid = merge.survivor
+        return tuple(merges)
+
+    def _first(self, tenant: Tenant, faceid: str) -> Merge | None:
+        """Join the face with the first one that it can be joined with; None: there is none."""
+        face = self.book.faces.find(tenant, faceid)
+        pairs = self.pairs(tenant, [face]) if face else []
+        free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
+        return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
+
+    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
+    def decide(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
+        """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
+
+        `suggests`: if False, what is not surely one person is left alone. A face that has other pictures by now is left
+        alone, too: it is looked at again because of them. Raises Busy.
+        """
+        held = [self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other)]
+        one, other = held
+        if one is None or other is None:
+            return None
+        if self.book.merges.mover.settle(tenant, one.face, other.face):
+            raise Changed
+        if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
+            return None
+        both = survivor_first(one, other)
+        sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
+        if not (sure or suggests):
+            return None
+        known = self.book.merges.duplicates.between(tenant, one.face, other.face)
+        # What is suggested already was looked at; to look at all captures again would find nothing new.
+        if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
+            return None
+        if both is not None and sure:
+            try:
+                still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
+                return self.book.merges.merging.join(tenant, *both, also=[still_one])
+            except (LimitReached, ConsentMissing):
+                pass  # it comes from too many faces already, or has no record: somebody has to look
+        if suggests:
+            self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+        return None
+
+    def pairs(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
+        """Return the pairs of each face with the others that reach the threshold of SUGGEST_FPIR, the likeliest first.
+
+        Raises WrongModel if the tenant's model was changed, and the errors of a search.
+        """
+        near = self._near(tenant, faces)
+        known = {face.faceid: face for face in faces}
+        found = [(known[id_], one, verdict) for id_, others in near.items() for one, verdict in others if verdict.match]
+        others = self.book.faces.by_id(tenant, {one.faceid for _, one, _ in found} - known.keys())
+        near = {**self._near(tenant, list(others.values())), **near}
+        known |= others
+        pairs = [
+            self._judge_pair(tenant, (face, known[one.faceid]), one, verdict, near)
+            for face, one, verdict in found
+            if one.faceid in known
+        ]
+        return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
+
+        `left_s`: how long this may still take. May be cut off anywhere and repeated. If others change a face all the
+        time, that is reported, and the next run looks at it again. Raises Busy if a search fails, StorageUnavailable.
+        """
+        if not tenant.learns:
+            return True
+        place = _PLACE.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
+        if place.again and left_s() >= STOPS_AT_S:
+            faces = list(self.book.faces.by_id(tenant, place.again).values())
+            place = replace(place, again=self._look(tenant, faces))
+            self._note(tenant, place)
+        while place.until is not None or place.seq < self.book.writer.seq(tenant.name):
+            if left_s() < STOPS_AT_S:
+                return False
+            place = self._next(tenant, place)
+            self._note(tenant, place)
+        return True
+
+    def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:
+        """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
+        if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
+            return True
+        seen, seen_too = (self.book.merges.mover.captures(tenant, held.face.faceid) for held in both)
+        return not seen.isdisjoint(seen_too)
+
+    def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
+        """Return whether the other's mean, or one of its pictures, is nearer to a negative of the face than to it."""
+        own = of_model(held.face.templates, tenant.model)
+        if not held.face.negatives or own is None:
+            return False
+        probes = (*reduce_templates(other.face.templates), *other.face.templates)
+        rows = [vector(template) for template in probes if template.model == tenant.model]
+        negatives = self.book.recognition.negatives
+        return any(
+            negatives.turn_down(tenant.name, held.face, row, tenant.model, float(vector(own) @ row)) for row in rows
+        )
+
+    def _judge_pair(
+        self, tenant: Tenant, both: tuple[Face, Face], second: Candidate, verdict: Verdict, near: _Nearest
+    ) -> Pair | None:
+        """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
+        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
+        if not comparable(quality):
+            return None
+        joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
+        size, ids = verdict.decision.gallery_size, [one.faceid for one in both]
+        decision = joins.verdict(second, size, verdict.demand).decision
+        third = [one.score - its.demand for id_ in ids for one, its in near.get(id_, ()) if one.faceid not in ids]
+        return Pair(*both, decision, leads=searches.leads(second.score - verdict.demand, third, size))
+
+    def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
+        """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
+        import numpy as np
+
+        owns = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
+        means = {faceid: vector(own) for faceid, own in owns.items() if own is not None}
+        if not means:
+            return {}
+        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
+        request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
+        _, judged = self.book.recognition.search_and_judge(tenant, request, suggests)
+        return {
+            faceid: [(one, verdict) for verdict in theirs if (one := verdict.candidate) and one.faceid != faceid]
+            for faceid, theirs in zip(means, judged, strict=True)
+        }
+
+    def _next(self, tenant: Tenant, place: _Place) -> _Place:
+        """Look at some more faces, and return the place after them."""
+        seq = self.book.writer.seq(tenant.name)
+        if place.until is None:
+            wanted = min(place.seq + _CHANGES, seq)
+            entries = self.book.ports.journal(tenant.name, place.seq, wanted)
+            if entries is not None:
+                changed = {one.faceid: one.edit for one in entries if one.edit in (Edit.PUT, Edit.REPLACE)}
+                failed = self._look(tenant, list(self.book.faces.by_id(tenant, changed).values()))
+                return _Place(wanted, again=_with(place.again, failed))
+            place = replace(place, until=seq, after="")
+        faces = list(islice(self._faces(tenant, place.after), _CHANGES))
+        if not faces:
+            return _Place(place.until or seq, again=place.again)
+        failed = self._look(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
+        return replace(place, after=faces[-1].faceid, again=_with(place.again, failed))
+
+    def _look(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
+        """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
+        failed: list[str] = []
+        for face in faces:
+            with _report_busy(face, failed):
+                self._of_visit(tenant, face)
+        decided: set[str] = set()
+        for some in parts(faces, _AT_ONCE):
+            for pair in self.pairs(tenant, some):
+                id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
+                if id_ not in decided:
+                    decided.add(id_)
+                    with _report_busy(pair.face, failed):
+                        self.decide(tenant, pair)
+        return tuple(failed)
+
+    def _of_visit(self, tenant: Tenant, face: Face) -> Merge | None:
+        """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
+        if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
+            return None
+        at_ms = milliseconds(face.last_arrival_at)
+        observed = map(observation_from, observed_on(self.book.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms))
+        kind = ObservationKind.SIGHTING
+        sightings = [one for one in observed if one.faceid == face.faceid and one.kind is kind]
+        if len(sightings) != 1:
+            return None
+        capture_id, _ = parts_of_sighting(sightings[0].id)
+        capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
+        template = next((one for one in face.templates if one.model == tenant.model), None)
+        if capture is None or template is None:
+            return None
+        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
+        seen = SeenFace(nowhere, template, face.estimates, "")
+        camera = camera_of(capture, self.book.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
+        found = self.book.recognition.of_visit(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        if found.face is None:
+            return None
+        return self.decide(tenant, Pair(face, found.face, found.decision))
+
+    def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
+        items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
+        return (face_from(item) for item in items if item["group"] not in tenant.hidden)
+
+    def _note(self, tenant: Tenant, place: _Place) -> None:
+        item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PLACE.write(place)}
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
+
+
+_NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)
+
+
+STOPS_AT_S = 20.0
+"""Time that must be left to look at some more faces."""
+
+_AT_ONCE = 64
+"""Faces that one search compares with all others."""
+_CHANGES = 256
+"""Changes of the gallery between two notes of how far it has come."""
+
+
+class _Place(Struct, frozen=True):
+    """The chore's progress: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
+
+    If all faces are looked at since the journal did not reach back so far: `until` is the seq when that began, and
+    `after` the last face that was looked at.
+    """
+
+    seq: int = 0
+    until: int | None = None
+    after: str = ""
+    again: tuple[str, ...] = ()
+
+
+_PLACE = Codec(_Place, rare="after again")
+
+
+@contextmanager
+def _report_busy(face: Face, failed: list[str]) -> Iterator[None]:
+    """Add the face to those that failed if others change it all the time."""
+    try:
+        yield
+    except Busy as error:
+        report_failure(error, f"face {face.faceid} is looked at again by the next sweep")
+        failed.append(face.faceid)
+
+
+def _with(again: Sequence[str], failed: Sequence[str]) -> tuple[str, ...]:
+    """Return both; of more than the chore keeps, the last ones."""
+    return tuple(dict.fromkeys([*again, *failed]))[-_CHANGES:]

@@ -1,0 +1,64 @@
+"""What does the book need of those who run it? Settings, and the machinery that they choose (bootstrap)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from chalicelib.book.index.compact import Compactor
+    from chalicelib.book.rules.decision import FaceSearch
+    from chalicelib.book.words.model import JournalEntry
+    from chalicelib.book.words.ports import Clock, ObjectReader, Postman, Storage, Vision
+
+
+class Buckets(Protocol):
+    """Storage on AWS, as far as the book asks: its own buckets, in which no client may look."""
+
+    @property
+    def bucket(self) -> str: ...
+
+    @property
+    def captures_bucket(self) -> str: ...
+
+
+class BookSettings(Protocol):
+    """The operator's settings that the book asks for. `storage`: a folder on one box."""
+
+    @property
+    def storage(self) -> Path | Buckets: ...
+
+    @property
+    def capture_days(self) -> int: ...
+
+    @property
+    def clock_tolerance_s(self) -> int: ...
+
+    @property
+    def fpir_target(self) -> float: ...
+
+
+class Machinery(Protocol):
+    """The adapter behind each port. `model` and `vision` are those of new tenants."""
+
+    clock: Clock
+    storage: Storage
+    model: Callable[[], str]
+    vision: Callable[[], Vision]
+    vision_of: Callable[[str], Vision]
+
+    @property
+    def search(self) -> FaceSearch: ...
+
+    @property
+    def postman(self) -> Postman: ...
+
+    def objects(self) -> ObjectReader:
+        """Make what reads clients' objects."""
+
+    def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
+        """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
+
+    def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
+        """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""

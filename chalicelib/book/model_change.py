@@ -1,0 +1,324 @@
+"""How does a tenant change to another embedding model while the service runs?
+
+All faces are embedded again from their pictures, then searches switch to the new model.
+
+Templates of the new model are stored beside the old ones and written to the journal, from which the new model's gallery
+is built. Searches use the old model until the tenant's directory item names the new one. That switch requires that all
+changes up to its seq are covered. The faces themselves hold the progress, so a run that was killed is simply started
+again.
+
+Negatives are embedded from the pictures of their captures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from statistics import fmean
+from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change, GalleryMoved
+from chalicelib.book.models import Embedder, known_of
+from chalicelib.book.records.faces import face_from, picture_fields, tenant_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.templates import is_users, reduce_templates, user_of
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import RULES, parts_of_sighting
+from chalicelib.book.words.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
+from chalicelib.book.words.items import directory_of, every, every_face, gone_of, parts, write
+from chalicelib.book.words.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
+from chalicelib.book.words.ports import Update, Vision, equals, exists
+
+CHUNK = 16
+"""Faces in one transaction, and so the most work that a kill loses."""
+
+GONE = "its picture is gone"
+
+PictureTemplates = Mapping[tuple[str, str], Template]
+"""New templates of one face, by the id and key of their pictures."""
+
+_PAGE = 100
+_ROUNDS = 1_000
+
+
+class ReembeddedNegatives(Struct, frozen=True):
+    """Counts of negatives that got a template of the new model now, and that cannot get one: their capture is gone."""
+
+    embedded: int = 0
+    left: int = 0
+
+
+class Remaining(Struct, frozen=True):
+    """The work left: kept pictures that have no template of the new model, and the faces that have such pictures."""
+
+    faces: int
+    pictures: int
+
+
+class Outcome(Struct, frozen=True):
+    """The outcome of a run.
+
+    `left`: faces with a picture that could not be embedded, and why, by faceid; they are kept as they are. `lost`:
+    those of them without any template of the new model, which searches no longer find. `rejected`: the same for
+    negatives.
+    """
+
+    model: str
+    switched: bool = False
+    embedded: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+    rejected: ReembeddedNegatives = field(default_factory=ReembeddedNegatives)
+
+
+class Reembedding(UseCase):
+    """Runs that change a tenant's model."""
+
+    def current(self, tenant: str) -> str:
+        """Return the model that searches use now. Raises TenantNotFound."""
+        return str(directory_of(self.book.items, tenant)["model"])
+
+    def faces(self, tenant: str) -> int:
+        """Return how many faces the tenant has, by the counts of its groups."""
+        return sum(int(group["count"]) for group in every(self.book.items, keys.DIRECTORY, tenant, between=keys.GROUPS))
+
+    def remaining(self, tenant: str, model: str) -> Remaining:
+        """Count the pictures that a change to this model still has to embed. Reads all faces."""
+        pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
+        return Remaining(len(pictures), sum(pictures))
+
+    def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> float | None:
+        """Return the mean seconds that embedding the first few faces takes that need it; None: none can be measured."""
+        embedder = Embedder(old, new)
+        seconds: list[float] = []
+        for face, lacking in self._lacking(tenant, new.model):
+            begin, embedded = time.perf_counter(), 0
+            for picture in lacking:
+                if (jpeg := self.book.storage.blobs.get(picture.key)) is not None:
+                    with suppress(Unusable):
+                        embedder.template(known_of(face, picture), jpeg)
+                        embedded += 1
+            if embedded:
+                seconds.append(time.perf_counter() - begin)
+            if len(seconds) == faces:
+                break
+        return fmean(seconds) if seconds else None
+
+    def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
+        """Yield each face that has kept pictures without a template of the model, with those pictures."""
+        for face in map(face_from, every_face(self.book.items, tenant, page_size=_PAGE)):
+            lacking = [one for one in face.pictures if one.key and not one.has(model)]
+            if lacking:
+                yield face, lacking
+
+    def run(
+        self,
+        tenant: str,
+        old: Vision,
+        new: Vision,
+        on_progress: Callable[[int, int], None] = lambda _seen, _faces: None,
+        *,
+        threads: int = 1,
+    ) -> Outcome:
+        """Embed all pictures that need it, then switch. Resume a run that was cut off; do nothing if all is done.
+
+        `old`: the vision of the present model, which finds the right face if a picture shows several; `on_progress`:
+        told of how many of the faces were checked. Faces that cannot be embedded are left as they are and named in the
+        outcome. Raises TenantNotFound, Busy, also if another run changes the tenant to a different model,
+        StorageUnavailable; the work done until then is kept.
+        """
+        self._require_pictures(tenant, new.model)
+        work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.faces(tenant), threads=threads)
+        self._announce(tenant, new.model)
+        seq = self.book.writer.seq(tenant)
+        work.all_faces()
+        rejected = self._negatives(tenant, Embedder(old, new))
+        if self.current(tenant) == new.model:
+            return replace(work.outcome(switched=False), rejected=rejected)
+        self.book.index.build(tenant)
+        for _ in range(_ROUNDS):
+            seq = self._caught_up(work, seq)
+            try:
+                self.book.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
+            except GalleryMoved:
+                continue
+            except ConditionFailed as error:
+                if self.current(tenant) != new.model:  # else a second run to the same model was first
+                    raise Busy(f"tenant {tenant!r} is being changed to another model: let one run end") from error
+            meanwhile = self._negatives(tenant, Embedder(old, new))  # pictures rejected since, until the switch
+            rejected = ReembeddedNegatives(rejected.embedded + meanwhile.embedded, meanwhile.left)
+            return replace(work.outcome(switched=True), rejected=rejected)
+        raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
+
+    def _require_pictures(self, tenant: str, model: str) -> None:
+        """Raise Conflict if the tenant keeps no pictures, and faces would be lost, since nothing can be embedded."""
+        item = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant))
+        if item is None or tenant_from(item).keeps_pictures:
+            return
+        faces = map(face_from, every_face(self.book.items, tenant, page_size=_PAGE))
+        lost = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
+        if lost:
+            raise Conflict(
+                f"tenant {tenant!r} keeps no pictures, and only from pictures templates of another model are made: "
+                f"{lost} faces would be found no more. Stay with its model; or enrol its people anew in a new tenant, "
+                "which begins with the new model"
+            )
+
+    def _announce(self, tenant: str, model: str) -> None:
+        """Name the next model in the tenant's directory item, so that its gallery is kept too from now on."""
+        if self.current(tenant) == model:
+            return
+        known = exists("tenant-exists")
+        write(
+            self.book.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})]
+        )
+
+    def _caught_up(self, work: _Run, covered: int) -> int:
+        """Embed the faces that came or changed since seq `covered`. Return the seq that is covered then."""
+        wanted = self.book.writer.seq(work.tenant)
+        entries = self.book.ports.journal(work.tenant, covered, wanted)
+        if entries is None:
+            work.all_faces()
+        else:
+            changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)]
+            work.some_faces(list(dict.fromkeys(changed)))
+        return wanted
+
+    def _negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
+        """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
+        embedded = left = 0
+        for faceid, negative in self.book.recognition.negatives.every(tenant):
+            if any(template.model == embedder.model for template in negative.templates):
+                continue
+            template = self._of_negative(tenant, negative, embedder)
+            if template is None:
+                left += 1
+            elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
+                embedded += 1
+        return ReembeddedNegatives(embedded, left)
+
+    def _of_negative(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
+        try:
+            capture_id, _ = parts_of_sighting(negative.sighting_id)
+        except ValueError:
+            return None
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
+        if picture is None:
+            return None
+        try:
+            return embedder.template(negative.templates, picture, RULES)
+        except (Unusable, InvalidInput):
+            return None
+
+
+class _Run(Struct):
+    """One run: a tenant's faces get templates of the new model."""
+
+    change: Reembedding
+    tenant: str
+    embedder: Embedder
+    on_progress: Callable[[int, int], None]
+    faces: int
+    threads: int
+    seen: int = 0
+    embedded: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+
+    def all_faces(self) -> None:
+        """Embed the pictures of all faces that have no template of the new model yet."""
+        self.seen = 0
+        faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_PAGE))
+        for chunk in parts(faces, CHUNK):
+            self._embed(chunk)
+            self.seen += len(chunk)
+            self.on_progress(self.seen, max(self.faces, self.seen))
+
+    def some_faces(self, faceids: Sequence[str]) -> None:
+        """Embed likewise the pictures of those of the faces that still exist."""
+        for chunk in parts(faceids, CHUNK):
+            self._embed([face for faceid in chunk if (face := self._face(faceid))])
+
+    def _embed(self, faces: Sequence[Face], known: PictureTemplates = MappingProxyType({})) -> None:
+        """Commit the templates that the faces lack, all in one transaction. `known`: those that were made before.
+
+        If one face was changed meanwhile, each is read and committed by itself.
+        """
+        lacking = [face for face in faces if self._lacks(face)]
+        with ThreadPoolExecutor(self.threads) as threads:
+            made = list(threads.map(lambda face: self._templates(face, known), lacking))
+        ready = [(face, templates) for face, templates in zip(lacking, made, strict=True) if templates]
+        if not ready:
+            return
+        try:
+            self.change.book.writer.commit(self.tenant, _change(self.tenant, ready))
+        except ConditionFailed:
+            for old, templates in ready:
+                if face := self._face(old.faceid):
+                    self._embed([face], templates)
+        else:
+            self.embedded += len(ready)
+
+    def _templates(self, face: Face, known: PictureTemplates) -> PictureTemplates:
+        """Make the templates that the face's pictures lack. If one cannot be made, note why."""
+        made: dict[tuple[str, str], Template] = {}
+        for picture in face.pictures:
+            if picture.has(self.embedder.model):
+                continue
+            place = (picture.id, picture.key)
+            try:
+                template = known.get(place) or self._template(face, picture)
+            except Unusable as error:
+                self.left[face.faceid] = str(error)
+            else:
+                if template is not None:
+                    made[place] = template
+        return made
+
+    def _template(self, face: Face, picture: Picture) -> Template | None:
+        jpeg = self.change.book.storage.blobs.get(picture.key) if picture.key else None
+        if jpeg is not None:
+            return self.embedder.template(known_of(face, picture), jpeg)
+        now = self._face(face.faceid)
+        if now is None or picture not in now.pictures:
+            return None  # deleted, or given other pictures: the journal has an entry of it
+        raise Unusable(GONE)
+
+    def _face(self, faceid: str) -> Face | None:
+        item = self.change.book.items.get(keys.FACES, (self.tenant, faceid))
+        gone = {*gone_of(directory_of(self.change.book.items, self.tenant)), RESTRICTED}
+        return face_from(item) if item and item["group"] not in gone else None
+
+    def outcome(self, *, switched: bool) -> Outcome:
+        """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
+        model, left, lost = self.embedder.model, {}, set()
+        for faceid, reason in sorted(self.left.items()):
+            face = self._face(faceid)
+            if face is None or not self._lacks(face):
+                continue
+            left[faceid] = reason
+            if not any(picture.has(model) for picture in face.compared):
+                lost.add(faceid)
+        return Outcome(model, switched, self.embedded, left, frozenset(lost))
+
+    def _lacks(self, face: Face) -> bool:
+        return not all(picture.has(self.embedder.model) for picture in face.pictures)
+
+
+def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Change:
+    actions, journal = [], []
+    for face, templates in made:
+        found = ((one, templates.get((one.id, one.key))) for one in face.pictures)
+        pictures = tuple(replace(one, templates=(*one.templates, new)) if new else one for one, new in found)
+        embedded_by = {template.model for template in templates.values()}
+        after = replace(face, pictures=pictures)
+        compares = reduce_templates([one for one in after.templates if one.model in embedded_by])
+        unchanged = equals("version", face.version, f"face-same:{face.faceid}")
+        changed = {**picture_fields(after), "version": face.version + 1}
+        actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
+        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares, user=user_of(face)))
+    return Change(tuple(actions), tuple(journal))

@@ -1,0 +1,281 @@
+"""Which embedding model does a tenant use, and what does it say of a picture?
+
+A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's faces.
+
+Beside it the faces on a capture's picture, the vision of each model that a tenant may name, and templates by another
+model, made from kept pictures.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.records.faces import as_stored
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.choice import Chooser
+from chalicelib.book.rules.decision import OperatingPoint
+from chalicelib.book.rules.templates import canonical, vector
+from chalicelib.book.words.captures import MAX_FACES, RULES, SeenFace
+from chalicelib.book.words.errors import Unusable
+from chalicelib.book.words.model import Face, Picture, Template, Tenant
+from chalicelib.book.words.pictures import (
+    ATTRIBUTES,
+    Box,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    PictureRules,
+    Quality,
+    Sides,
+)
+from chalicelib.book.words.ports import Examined, Vision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.book.book import Book
+
+
+class Estimated(Struct, frozen=True):
+    """The estimates of a face, without those that the tenant switched off.
+
+    `spoof`: why the face is refused (`find_refusal`); None: it is not. `young`: whether its age is why.
+    """
+
+    estimates: Estimates
+    spoof: str | None
+    young: bool
+
+
+def estimate_faces(
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+) -> list[Estimated]:
+    """Return one Estimated for each face, in order, rounded to the digits that are stored.
+
+    What the tenant switched off is not computed, unless liveness or an age is required.
+    """
+    described = vision.describe(image, faces, choose_attributes(tenant, ATTRIBUTES))
+    return [judge_estimates(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in described]
+
+
+def examine_faces(
+    vision: Vision,
+    tenant: Tenant,
+    image: NDArray[np.uint8],
+    faces: Sequence[DetectedFace],
+    wanted: Collection[str] = ATTRIBUTES,
+    *,
+    beside: Sequence[Box] | None = None,
+) -> tuple[Examined, list[Estimated]]:
+    """Return what `estimate_faces` does, or only `wanted`, and beside it the faces' embeddings.
+
+    `beside`: the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
+    """
+    found = vision.examine(image, faces, choose_attributes(tenant, wanted), beside=beside)
+    return found, [judge_estimates(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in found.estimates]
+
+
+def embed_faces(
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+) -> tuple[NDArray[np.float32], list[str | None]]:
+    """Embed each face, and say why it is refused, as in Estimated."""
+    names = choose_attributes(tenant, ())
+    if not names:
+        return vision.embed(image, faces), [None] * len(faces)
+    found = vision.examine(image, faces, names)
+    return found.embeddings, [find_refusal(tenant, as_stored(one)) for one in found.estimates]
+
+
+def choose_attributes(tenant: Tenant, wanted: Collection[str]) -> set[str]:
+    """Return which attributes to compute if `wanted` are to be shown: these, and those that the tenant requires."""
+    required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
+    return ({*wanted} - tenant.attributes_off) | {name for name, least in required.items() if least is not None}
+
+
+def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
+    return Estimated(tenant.visible(estimates), find_refusal(tenant, estimates), _is_too_young(tenant, estimates))
+
+
+def whole(quality: Quality, estimates: Estimates) -> Quality:
+    """Return a face's quality with its pose. Only the estimates include the pose, in their product of all factors."""
+    if estimates.quality is None:
+        return quality
+    frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
+    if frontality < quality.flaw_score:
+        return replace(
+            quality, total=estimates.quality, flaw="turned too far away", flaw_score=frontality, aspect="pose"
+        )
+    return replace(quality, total=estimates.quality)
+
+
+def of_any_age(tenant: Tenant) -> Tenant:
+    """Return the tenant as an enrolment by a person sees it: `min_age` is for cameras and searches alone."""
+    return replace(tenant, min_age=None)
+
+
+def _is_too_young(tenant: Tenant, estimates: Estimates) -> bool:
+    return estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age
+
+
+def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
+    """Return why a face is refused, or None.
+
+    If the tenant requires liveness and it is not known, every face is refused. A face of unknown age is not. The
+    estimated age is not told, since the tenant may have switched it off.
+    """
+    if _is_too_young(tenant, estimates):
+        return f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are left out (min_age)"
+    least, liveness = tenant.least_liveness, estimates.liveness
+    if least is None:
+        return None
+    if liveness is None:
+        return (
+            "liveness is required and the model pack has no model for it: get the pack's optional file, or "
+            "require none (`regulars tenants set NAME --least-liveness none`)"
+        )
+    if liveness < least:
+        return (
+            f"the face looks like a picture of a face: liveness {liveness:.2f} of {least:.2f}; "
+            "photograph the person, with some room about the head, and no screen or print"
+        )
+    return None
+
+
+class Reading:
+    """A capture's faces, largest first, and their picture, which is decoded only when it is needed."""
+
+    def __init__(self, vision: Vision, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
+        self._vision = vision
+        self._tenant = tenant
+        self._picture = picture
+        self._image: NDArray[np.uint8] | None = None
+        self.faces: Sequence[SeenFace] = self._find_faces() if faces is None else self._of_model(faces)
+
+    @property
+    def sides(self) -> Sides | None:
+        """Those of the picture; None if it was not decoded, since its faces were known."""
+        return None if self._image is None else Sides(*self._image.shape[1::-1])
+
+    def crop(self, seen: SeenFace) -> FaceJpeg:
+        """Cut out the JPEG that a face will own if it is made from this sighting."""
+        others = [one.detected.box for one in self.faces if one.detected != seen.detected]
+        return self._vision.crop(self._decode_picture(), seen.detected, others)
+
+    def _decode_picture(self) -> NDArray[np.uint8]:
+        if self._image is None:
+            self._image = self._vision.read_picture(self._picture, RULES)
+        return self._image
+
+    def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
+        """Embed faces again, at their places in the picture, if they were found before the model was changed."""
+        vision = self._vision
+        if all(face.template.model == vision.model for face in faces):
+            return list(faces)
+        embeddings = vision.embed(self._decode_picture(), [face.detected for face in faces])
+        return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
+
+    def _find_faces(self) -> list[SeenFace]:
+        vision, image = self._vision, self._decode_picture()
+        found = vision.detect(image)[:MAX_FACES]
+        if not found:
+            return []
+        seen, estimated = examine_faces(vision, self._tenant, image, found)
+        qualities = vision.qualities(image, found)
+        return [
+            SeenFace(
+                face,
+                canonical(vision.model, seen.embeddings[i]),
+                one.estimates,
+                whole(qualities[i], one.estimates).flaw,
+                one.spoof or "",
+            )
+            for i, (face, one) in enumerate(zip(found, estimated, strict=True))
+        ]
+
+
+KEPT_PICTURE = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
+
+SAME_FACE_FMR = 1e-3
+"""FMR of the score at which a face in a kept picture is taken for the enrolled one.
+
+A face embedded again from its kept picture scores 0.85 or more, so this only has to rule out others in the picture.
+"""
+
+
+class Embedder:
+    """The step from one model to the next. `old`: the vision of the present model; `new`: that of the next one."""
+
+    def __init__(self, old: Vision, new: Vision) -> None:
+        self._old = old
+        self._new = new
+
+    @property
+    def model(self) -> str:
+        return self._new.model
+
+    def template(self, known: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE) -> Template:
+        """Return the new model's template of the face whose templates are `known`.
+
+        The present model decides which face of the picture it is. If the new model's detector finds no face, the
+        present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
+        """
+        image = self._new.read_picture(picture, rules)
+        found = self._new.detect(image) or self._old.detect(image)
+        if not found:
+            raise Unusable("no face is found in its picture any more")
+        same = self._whose(known, image, found)
+        return canonical(self.model, self._new.embed(image, [same])[0])
+
+    def _whose(
+        self, templates: Sequence[Template], image: NDArray[np.uint8], found: Sequence[DetectedFace]
+    ) -> DetectedFace:
+        import numpy as np
+
+        known = [vector(template) for template in templates if template.model == self._old.model]
+        if not known:
+            if len(found) > 1:
+                raise Unusable("its picture shows several faces, and it has no template that tells which it is")
+            return found[0]
+        likeness = (self._old.embed(image, found) @ np.stack(known).T).max(axis=1)
+        best = int(np.argmax(likeness))
+        if likeness[best] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
+            raise Unusable("the face in its picture is not the one that was enrolled")
+        return found[best]
+
+
+def known_of(face: Face, picture: Picture) -> tuple[Template, ...]:
+    """Return the templates that tell which face of its picture is meant: a spare one may show somebody else."""
+    return picture.templates if picture.spare else face.templates
+
+
+class TenantVision(UseCase):
+    """The visions, each made once."""
+
+    def __init__(self, book: Book) -> None:
+        super().__init__(book)
+        self._made: dict[str, Vision] = {}
+        self._making = threading.Lock()
+
+    def of(self, model: str) -> Vision:
+        """Return the vision that makes this model's embeddings; that of new tenants if it does."""
+        with self._making:
+            if model not in self._made:
+                default = self.book.ports.vision()
+                self._made[model] = default if default.model == model else self.book.ports.vision_of(model)
+            return self._made[model]
+
+    def decides(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
+        """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
+        fpir = tenant.fpir or self.book.settings.fpir_target
+        return OperatingPoint(self.of(model or tenant.model).impostor_curve, fpir)
+
+    def chooser(self, tenant: Tenant) -> Chooser:
+        """Return the rule by which a face's pictures are compared."""
+        vision = self.of(tenant.model)
+        return Chooser(tenant.model, vision.impostor_curve, vision.population)

@@ -1,0 +1,163 @@
+"""How much may a tenant ask for, or send, in a day?
+
+A quota is of a tenant's requests with the AppCode, or of the bytes that a camera's captures have. Requests are counted
+exactly, even if many arrive at once. A process counts bytes ahead, a part of the limit at once, so most offers cost no
+write; and they may count twice, if storage's answer to their count is lost. So a camera gets no more than its limit,
+and up to a thousandth less for each process of the day. The dialect answers a request that is over, book/captures
+an offer.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from datetime import datetime, timedelta
+from datetime import time as clock_time
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import Busy, ConditionFailed
+from chalicelib.book.words.items import attempts, write, write_unless_changed
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.ports import Action, Item, Put, Update, absent, at_least, equals
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
+
+
+MB = 1_000_000
+
+
+PARTS = 1_000
+"""Parts of a camera's limit that a process counts ahead, one at a time. What it has not given out when it ends, or
+when the day does, is lost."""
+
+
+_SAME_DAY = "same-day"
+
+
+_IN_QUOTA = "in-quota"
+
+
+_NOT_BEGUN = "day-not-begun"
+
+
+_DAYS_AHEAD = 2
+"""Days by which a count may be ahead of today: so far dates differ between the zones that a tenant may choose."""
+
+
+class Quotas(UseCase):
+    """The counts. Each has one item: the day, and a `balance` that falls from 0.
+
+    The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
+    changed quota holds at once. Without a quota, a count costs neither a read nor a write. A tenant may change its time
+    zone; so that it gets no day twice, the day of a count does not go back.
+    """
+
+    def __init__(self, book: Book) -> None:
+        super().__init__(book)
+        self._lock = threading.Lock()
+        self._ahead: dict[tuple[str, str], tuple[tuple[str, int], int]] = {}
+        "By tenant and count: the day and the limit for which bytes were counted ahead, and how many are left."
+
+    def take(self, tenant: Tenant) -> bool:
+        """Count one request for today, in the tenant's time zone. If today's quota is used up, return False.
+
+        Raises Busy, StorageUnavailable. The request may be counted then, so a tenant never gets more than its quota.
+        """
+        return self._take(tenant, keys.QUOTA_ITEM, 1, tenant.requests_a_day)
+
+    def read_requests_today(self, tenant: Tenant) -> int | None:
+        """Return how many requests of today were counted; None if they are not, since there is no quota."""
+        if tenant.requests_a_day is None:
+            return None
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
+        is_of_today = item is not None and item["day"] in self._days(tenant)
+        return -int(item["balance"]) if item is not None and is_of_today else 0
+
+    def take_captures(self, tenant: Tenant, camera_id: str, size: int) -> bool:
+        """Count `size` bytes of captures that a camera offers today. If they are more than is left, return False.
+
+        Raises as `take` does.
+        """
+        if tenant.capture_mb_a_day is None:
+            return True
+        most, count = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
+        place, of = (tenant.name, count), (_day(tenant, self.book.clock.now()), most)
+        if self._take_ahead(place, of, size):
+            return True
+        part = most // PARTS
+        if part > size and self._take(tenant, count, part, most, twice=True):
+            return self._take_ahead(place, of, size - part)
+        return self._take(tenant, count, size, most, twice=True)
+
+    def _take_ahead(self, place: tuple[str, str], of: tuple[str, int], size: int) -> bool:
+        """Take `size` bytes from those that were counted ahead (below 0: add them); return whether there are enough."""
+        with self._lock:
+            held_of, left = self._ahead.get(place, (of, 0))
+            left = left - size if held_of == of else -size
+            if left >= 0:
+                self._ahead[place] = of, left
+            return left >= 0
+
+    def day_ends_in_s(self, tenant: Tenant) -> int:
+        """Return in how many seconds the tenant's next day begins."""
+        now, zone = self.book.clock.now(), ZoneInfo(tenant.time_zone)
+        midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), clock_time.min, zone)
+        return math.ceil(midnight.timestamp() - now.timestamp())
+
+    def _take(self, tenant: Tenant, count: str, amount: int, quota: int | None, *, twice: bool = False) -> bool:
+        """Count an amount for today in the item `count`. If it would be more than the quota, return False."""
+        if quota is None:
+            return True
+        day = _day(tenant, self.book.clock.now())
+        for _ in attempts():
+            try:
+                write(self.book.items, [_count_update(tenant, count, day, amount, quota=quota, twice=twice)])
+                return True
+            except ConditionFailed as error:
+                if error.names == {_IN_QUOTA}:
+                    return False
+            day = self._began(tenant, count)
+        raise Busy("many requests of this tenant arrive as its day begins: send this one again in a moment")
+
+    def _began(self, tenant: Tenant, count: str) -> str:
+        """Begin today's count and return the day: today, or a later one if a fast clock or another zone began that."""
+        item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, count)), self._days(tenant)
+        if item is not None and item["day"] in days:
+            return str(item["day"])
+        # another request began it: the next try sees which day
+        write_unless_changed(self.book.items, [_fresh(tenant, count, days[0], item)])
+        return days[0]
+
+    def _days(self, tenant: Tenant) -> list[str]:
+        """Return today and the days that a count may be ahead of it."""
+        now = self.book.clock.now()
+        return [_day(tenant, now + timedelta(days=ahead)) for ahead in range(_DAYS_AHEAD + 1)]
+
+
+def _day(tenant: Tenant, at: datetime) -> str:
+    return f"{at.astimezone(ZoneInfo(tenant.time_zone)):%Y%m%d}"
+
+
+def _count_update(tenant: Tenant, count: str, day: str, amount: int, *, quota: int, twice: bool) -> Action:
+    conditions = (
+        equals("day", day, _SAME_DAY),
+        at_least("balance", amount - quota, _IN_QUOTA),
+    )
+    return Update(keys.DIRECTORY, (tenant.name, count), conditions, add={"balance": -amount}, twice=twice)
+
+
+def _fresh(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:
+    """Return the write that begins a day's count, on condition that `old` is still stored (None: nothing is)."""
+    item: Item = {
+        "tenant": tenant.name,
+        "item": count,
+        "day": day,
+        "balance": 0,
+    }
+    if old is None:
+        return Put(keys.DIRECTORY, item, (absent(_NOT_BEGUN),))
+    return Put(keys.DIRECTORY, item, (equals("day", old["day"], _SAME_DAY),))

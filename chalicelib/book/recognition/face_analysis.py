@@ -1,0 +1,401 @@
+"""Analysis of a picture: its faces, who they may be, and how good each is. Nothing is recorded unless it is asked for.
+
+`identify` searches as a camera's search does, and shows the nearest faces too, matching or not. Which face matches is
+decided in recognition; this module adds no rule of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import GalleryMoved, settled
+from chalicelib.book.idempotency import AnsweredAlready, RequestId
+from chalicelib.book.models import (
+    Estimated,
+    choose_attributes,
+    embed_faces,
+    estimate_faces,
+    examine_faces,
+    judge_estimates,
+    whole,
+)
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.decision import SearchRequest, comparable
+from chalicelib.book.rules.recognised import (
+    DescribedFace,
+    DescribedPicture,
+    IdentifiedFace,
+    IdentifiedPicture,
+    Match,
+    PictureSearch,
+    Probe,
+    ProbePicture,
+    Probes,
+    RatedFace,
+    Recognised,
+    Search,
+    SeenPicture,
+    SimilarFaces,
+)
+from chalicelib.book.rules.templates import template_of, vector
+from chalicelib.book.statistics.statistics import new_id
+from chalicelib.book.words.errors import InvalidInput, Unusable
+from chalicelib.book.words.items import retry_if_changed
+from chalicelib.book.words.model import NO_LABELS, Face, Group, Labels, Tenant
+from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
+from chalicelib.book.words.pictures import (
+    ATTRIBUTES,
+    NO_ESTIMATES,
+    Box,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    PictureRules,
+)
+from chalicelib.book.words.ports import Vision
+from chalicelib.book.words.telemetry import stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.book.words.captures import SeenFace
+
+
+def search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
+    """Make the observation of a search's match, with the `labels` of the call or, if it has none, the face's."""
+    face = match.face
+    return Observation(
+        at=now,
+        id=new_id(),
+        faceid=face.faceid,
+        group_name=match.group.name,
+        labels=face.labels if labels == NO_LABELS else labels,
+        kind=ObservationKind.SEARCH,
+        box=match.box,
+        estimates=observed_estimates(face, match.estimates),
+        decision=match.decision,
+    )
+
+
+CANDIDATES = range(1, 21)
+SIMILAR = range(1, 51)
+
+MAX_FACES = 80
+"""Faces of one picture at most: the largest ones. Their observations fit one transaction."""
+
+
+def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
+    """Find and embed a picture's faces, the `most` largest. Raises Unusable if it cannot be read."""
+    image, (width, height), scale = _decode_picture(vision, picture, rules)
+    faces = _find_faces(vision, image, most)
+    if not faces:
+        return ProbePicture(width, height, vision.model, ())
+    vectors, refused = embed_faces(vision, tenant, image, faces)
+    qualities = vision.qualities(image, faces)
+    probes = tuple(
+        Probe(_scale_box(face.box, scale), qualities[i], vectors[i], refused[i] or "") for i, face in enumerate(faces)
+    )
+    return ProbePicture(width, height, vision.model, probes)
+
+
+def _decode_picture(
+    vision: Vision, picture: bytes, rules: PictureRules
+) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
+    """Decode a picture; return it with its own size and the scale from its pixels to those, which may be more."""
+    image = vision.read_picture(picture, rules)
+    width, height = vision.size(picture, rules)
+    return image, (width, height), (width / image.shape[1], height / image.shape[0])
+
+
+def _find_faces(vision: Vision, image: NDArray[np.uint8], most: int) -> list[DetectedFace]:
+    return (vision.largest(image) if most == 1 else vision.detect(image))[:most]
+
+
+def _describe_picture(
+    sides: tuple[int, int],
+    scale: tuple[float, float],
+    vision: Vision,
+    image: NDArray[np.uint8],
+    found: Sequence[DetectedFace],
+    estimates: Sequence[Estimated],
+) -> DescribedPicture:
+    qualities = vision.qualities(image, found) if found else []
+    described = (
+        DescribedFace(_scaled_face(face, scale), whole(quality, own.estimates), own.estimates, own.spoof, own.young)
+        for face, quality, own in zip(found, qualities, estimates, strict=True)
+    )
+    return DescribedPicture(*sides, tuple(described))
+
+
+def _scale_box(box: Box, scale: tuple[float, float]) -> Box:
+    across, down = scale
+    return Box(box.x * across, box.y * down, box.width * across, box.height * down)
+
+
+def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
+    landmarks = tuple((x * scale[0], y * scale[1]) for x, y in face.landmarks)
+    return replace(face, box=_scale_box(face.box, scale), landmarks=landmarks)
+
+
+class FaceAnalysis(UseCase):
+    """Analysis of a picture, and three searches: `by_picture`, `all_in_picture` and `by_face`.
+
+    In a search, a face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match
+    is recorded as an observation, with the `labels` of the call or, if it has none, those of the face.
+    """
+
+    def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
+        """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
+        vision = self.book.tenant_vision.of(tenant.model)
+        image, sides, scale = _decode_picture(vision, picture, rules)
+        found = vision.detect(image)[:MAX_FACES]
+        return _describe_picture(sides, scale, vision, image, found, estimate_faces(vision, tenant, image, found))
+
+    def describe_picture(
+        self,
+        tenant: Tenant,
+        picture: bytes,
+        rules: PictureRules,
+        wanted: Collection[str] | None = (),
+        *,
+        most: int = MAX_FACES,
+        embeds: bool = False,
+        poses: bool = True,
+        live: bool = False,
+        cropped: bool = False,
+    ) -> SeenPicture:
+        """Describe the `most` largest faces as they are estimated: nothing is rounded, and only `wanted` is computed.
+
+        `wanted`: of ATTRIBUTES, None for all; quality is always there, and pose, unless nothing else is wanted and
+        `poses` is False. `embeds`: with embeddings; `live`: with the tenant's checks of liveness and age; `cropped`:
+        the picture is one face, found or not. Raises Unusable if the picture cannot be read.
+        """
+        vision = self.book.tenant_vision.of(tenant.model)
+        image, sides, scale = _decode_picture(vision, picture, rules)
+        found = _find_faces(vision, image, 1 if cropped else most)
+        if cropped and not found:
+            found = [vision.whole(image)]
+        judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
+        names = choose_attributes(judge, ATTRIBUTES if wanted is None else wanted)
+        if embeds and (poses or names):
+            both = vision.examine(image, found, names)
+            estimates, embeddings = both.estimates, both.embeddings
+        else:
+            estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
+            embeddings = vision.embed(image, found if embeds else [])
+        described = _describe_picture(
+            sides, scale, vision, image, found, [judge_estimates(judge, one) for one in estimates]
+        )
+
+        def crop(number: int) -> FaceJpeg:
+            return vision.crop(image, found[number], [one.box for one in found if one is not found[number]])
+
+        return SeenPicture(described, vision.model, embeddings, crop)
+
+    def identify(
+        self,
+        tenant: Tenant,
+        picture: bytes,
+        rules: PictureRules,
+        *,
+        group_names: Sequence[str] | None = None,
+        most: int = 5,
+        records: bool = False,
+        request: RequestId | None = None,
+    ) -> IdentifiedPicture:
+        """Find for each face of the picture its `most` nearest faces (1..20) in some groups, or in all (None).
+
+        They are the same, in the same order, that a comparison with each face of these groups finds. The face that
+        matches is among them even if there are more that are nearer, and that the picture was rejected for.
+        `records`: each match becomes an observation, once for a `request`. Raises InvalidInput, GroupNotFound, Unusable
+        if the picture cannot be read, and Busy.
+        """
+        if most not in CANDIDATES:
+            raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {most}")
+        group_ids = (
+            None if group_names is None else [self.book.groups.get_by_name(tenant, one).id for one in group_names]
+        )
+        seen = probes_of(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
+        identified = self._identify_probes(tenant, seen, group_ids, most)
+        if records:
+            self._record(tenant, identified, request)
+        return IdentifiedPicture(seen.width, seen.height, tuple(identified))
+
+    @settled
+    def similar(self, tenant: Tenant, faceid: str, most: int = 10, sighting: SeenFace | None = None) -> SimilarFaces:
+        """Find the `most` faces (1..50) of all groups that are most like a face, or like a sighting of it, itself left
+        out.
+
+        Raises FaceNotFound, also if the face has no template of the tenant's model, InvalidInput, Busy.
+        """
+        if most not in SIMILAR:
+            raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
+        face = self.book.faces.get(tenant, faceid)
+        own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
+        point = self.book.tenant_vision.decides(tenant)
+        request = SearchRequest(tenant.model, own[None], None, most + 1)
+        answer, (judged,) = self.book.recognition.search_and_judge(tenant, request, point)
+        others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
+        faces = self.book.faces.of_candidates(tenant, (one for one, _ in others))
+        rated = (_make_rated_face(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
+        return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
+
+    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
+        """Search all groups for the picture's largest face.
+
+        Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
+        """
+        vision = self.book.tenant_vision.of(tenant.model)
+        image = vision.read_picture(picture, rules)
+        faces = vision.largest(image)[:1]
+        if not faces:
+            raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        probes, (why,) = embed_faces(vision, tenant, image, faces)
+        if why:
+            raise Unusable(why)
+        estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
+        found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
+        self._observe(tenant, [found.match] if found.match else [], labels)
+        return found
+
+    def all_in_picture(
+        self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
+    ) -> PictureSearch:
+        """Search one group for every face of the picture.
+
+        An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are treated as
+        unknown. Age, gender and emotion are estimated of those that match alone: nobody is told those of others. Raises
+        Unusable if the picture cannot be read.
+        """
+        vision = self.book.tenant_vision.of(tenant.model)
+        image = vision.read_picture(picture, rules)
+        faces = vision.detect(image)
+        group = self.book.groups.find(tenant, group_name)
+        if group is None or not faces:
+            return PictureSearch([], len(faces))
+        found, seen = examine_faces(vision, tenant, image, faces, ())
+        fit = [number for number, one in enumerate(seen) if not one.spoof]
+        if not fit:
+            return PictureSearch([], len(faces))
+        boxes, estimates = [faces[number].box for number in fit], [seen[number].estimates for number in fit]
+        searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
+        known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
+        seen = estimate_faces(vision, tenant, image, [faces[number] for number in known]) if known else []
+        matches = [replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)]
+        self._observe(tenant, matches, labels)
+        return PictureSearch(matches, len(faces))
+
+    def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
+        """Compare a stored face with the faces of a group, itself included. Return the best match, if any.
+
+        Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
+        """
+        face = self.book.faces.get(tenant, faceid)
+        group = self.book.groups.find(tenant, group_name)
+        vision = self.book.tenant_vision.of(tenant.model)
+        own = vector(template_of(face, vision.model))
+        if group is None:
+            return None
+        best = self._identify(tenant, vision, own[None], group, [None], [face.estimates])[0].match
+        self._observe(tenant, [best] if best else [], labels)
+        return best
+
+    @settled
+    def _identify_probes(
+        self, tenant: Tenant, seen: ProbePicture, group_ids: Sequence[str] | None, most: int
+    ) -> list[IdentifiedFace]:
+        """Search and decide. Search again if the gallery changed in between. Raises Busy, WrongModel."""
+        import numpy as np
+
+        if not seen.probes:
+            return []
+        vectors = np.stack([probe.vector for probe in seen.probes])
+        probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
+        decided = self.book.recognition.of(tenant, probes, group_ids=group_ids, most=most)
+        rated = self._rate_nearest(tenant, decided)
+        return [_make_identified_face(*one) for one in zip(seen.probes, decided, rated, strict=True)]
+
+    def _rate_nearest(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
+        """Return the nearest faces of each probe, and the one that matches. Raises GalleryMoved."""
+        faces = self.book.faces.of_candidates(tenant, (one for found in decided for one in found.near))
+        rated = []
+        for own in decided:
+            matched, candidate = own.face, own.verdict.candidate
+            near = [
+                _make_rated_face(
+                    faces[one.faceid], one.score, match=matched is not None and one.faceid == matched.faceid
+                )
+                for one in own.near
+            ]
+            if matched is not None and candidate is not None and not any(one.match for one in near):
+                near.append(_make_rated_face(matched, candidate.score, match=True))
+            rated.append(near)
+        return rated
+
+    @retry_if_changed("many searches are recorded at once: send the request again in a moment")
+    def _record(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
+        """Record an observation of each match. A repeat of the request finds it done."""
+        if request is not None and self.book.requests.find(tenant.name, request):
+            return
+        now = self.book.clock.now()
+        observations = [
+            search_observation(
+                Match(found.face, group, one.probe.box, one.probe.estimates, one.decision), NO_LABELS, now
+            )
+            for one in identified
+            if (found := one.match) and (group := self.book.groups.of_id(tenant, found.face.group_id))
+        ]
+        if observations:
+            with suppress(AnsweredAlready):
+                self.book.requests.write(tenant.name, self.book.statistics.actions(tenant.name, observations), request)
+
+    def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
+        """Record the matches. If that fails, the search fails too, so that the client sends it again."""
+        now = self.book.clock.now()
+        observations = [search_observation(match, labels, now) for match in matches]
+        with stage("observe"):
+            self.book.statistics.record(tenant.name, observations)
+
+    @settled
+    def _identify(
+        self,
+        tenant: Tenant,
+        vision: Vision,
+        vectors: NDArray[np.float32],
+        group: Group | None,
+        boxes: Sequence[Box | None],
+        estimates: Sequence[Estimates],
+    ) -> list[Search]:
+        """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
+        probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
+        found = self.book.recognition.of(tenant, probes, group_ids=None if group is None else [group.id])
+        return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
+
+    def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
+        decision, match = found.verdict.decision, None
+        if found.face is not None:
+            group = self.book.groups.of_id(tenant, found.face.group_id)
+            if group is None:
+                raise GalleryMoved
+            match = Match(found.face, group, box, estimates, decision)
+        reached = decision.score is not None and decision.score >= decision.threshold
+        if not reached or not (match or comparable(estimates.quality)):
+            decision = decision.without_score()
+        return Search(match, decision)
+
+
+def _make_identified_face(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -> IdentifiedFace:
+    """Put a face together. One that cannot be compared has no candidates: their scores would show the blur."""
+    if probe.spoof or (probe.reason and decided.face is None):
+        return IdentifiedFace(probe, decided.verdict.decision.without_score(), ())
+    return IdentifiedFace(probe, decided.verdict.decision, tuple(rated))
+
+
+def _make_rated_face(face: Face, score: float, *, match: bool) -> RatedFace:
+    return RatedFace(face, min(score, 1.0), match)

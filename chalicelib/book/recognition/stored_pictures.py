@@ -1,0 +1,41 @@
+"""Pictures that a tenant keeps in S3, read with the service's rights, from places that the operator allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from msgspec import Struct
+
+from chalicelib.book.rules.recognised import MOST_BYTES
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.pictures import allows
+from chalicelib.book.words.ports import ObjectReader
+
+FAILS_AFTER_S = 2.0
+"""Every failure takes this long, or a whole number of times as long: that S3 was asked, or what it said, is not heard
+from the time of the answer. S3 says no within it."""
+
+
+class StoredPictures(Struct):
+    """Pictures in S3. `objects` makes the reader at the first use. `own`: the deployment's buckets, never read."""
+
+    objects: Callable[[], ObjectReader]
+    own: Collection[str] = ()
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+
+    def read_picture(self, tenant: Tenant, bucket: str, key: str, version: str | None = None) -> bytes | None:
+        """Return an object's bytes; None if it is not allowed, not there or cannot be read: nobody can tell which.
+
+        A tenant without buckets is answered at once: there is nothing to hide from it. Raises Unusable over MOST_BYTES.
+        """
+        if not tenant.picture_buckets:
+            return None
+        began = self.monotonic()
+        if bucket not in self.own and allows(tenant.picture_buckets, bucket, key):
+            found = self.objects().read_object(bucket, key, version, MOST_BYTES)
+            if found is not None:
+                return found
+        self.sleep(FAILS_AFTER_S - (self.monotonic() - began) % FAILS_AFTER_S)
+        return None

@@ -1,0 +1,132 @@
+"""Verification (1:1): are two pictures, or a picture and an enrolled face, of one person?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.book.recognition.face_analysis import probes_of
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.decision import fit_similarity, is_match, judged_score, similarity
+from chalicelib.book.rules.recognised import Comparison, Probe, SeenPicture
+from chalicelib.book.rules.templates import canonical, of_model, template_of, vector
+from chalicelib.book.words import acts
+from chalicelib.book.words.acts import decision_said
+from chalicelib.book.words.errors import Unusable, WrongModel
+from chalicelib.book.words.model import Decision, Template, Tenant
+from chalicelib.book.words.pictures import PictureRules
+from chalicelib.book.words.values import omit_none
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class _Compared(NamedTuple):
+    """A pair's score, the threshold that it asks for, whether it matches, and the score less its demand."""
+
+    score: float
+    threshold: float
+    match: bool
+    judged: float
+
+
+class Verification(UseCase):
+    def with_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str) -> Comparison:
+        """Compare the largest face of a picture with an enrolled face.
+
+        Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
+        """
+        own = template_of(self.book.faces.get(tenant, faceid), tenant.model)
+        return self._judge_probe(tenant, [self._largest(tenant, picture, rules, "the picture")], own, faceid)
+
+    def with_picture(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
+        """Compare the largest faces of two pictures. Raises Unusable if a picture cannot be read or shows no face."""
+        probes = [
+            self._largest(tenant, picture, rules, "the picture"),
+            self._largest(tenant, other, rules, "the other picture"),
+        ]
+        return self._judge_probe(tenant, probes, canonical(tenant.model, probes[1].vector))
+
+    def similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
+        """Return how similar the source's first face is to each of the target's, 0..100 (book/rules/decision).
+
+        Both pictures were embedded by the tenant's model. Raises WrongModel if it was changed meanwhile.
+        """
+        if not (source.model == target.model == tenant.model):
+            raise WrongModel(f"tenant {tenant.name!r} is searched with another model by now: send the request again")
+        pairs = [
+            self._compare_pair(
+                tenant,
+                source.embeddings[0],
+                canonical(target.model, other),
+                (source.described.faces[0].quality.total, face.quality.total),
+            )
+            for other, face in zip(target.embeddings, target.described.faces, strict=True)
+        ]
+        acts.report_decisions([_describe_judgement(tenant.model, pair) for pair in pairs])
+        return [self._similar(tenant, pair) for pair in pairs]
+
+    def similarity(
+        self, tenant: Tenant, one: NDArray[np.float32], other: Template, qualities: Sequence[float | None]
+    ) -> float:
+        """Return how similar two templates of the tenant's model are, as `similarities` does."""
+        return self._similar(tenant, self._compare_pair(tenant, one, other, qualities))
+
+    def _similar(self, tenant: Tenant, pair: _Compared) -> float:
+        point = self.book.tenant_vision.decides(tenant)
+        return fit_similarity(similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
+
+    def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
+        """Return the restricted face that a probe is, for the person's own request; None if it is none."""
+        faces = self.book.faces.list_restricted(tenant)
+        own = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
+        found: list[tuple[float, str]] = []
+        for face, template in own:
+            qualities = (probe.quality.total, face.estimates.quality)
+            pair = self._compare_pair(tenant, probe.vector, template, qualities, size=len(own))
+            found += [(pair.score, face.faceid)] if pair.match else []
+        return max(found)[1] if found else None
+
+    def _compare_pair(
+        self,
+        tenant: Tenant,
+        one: NDArray[np.float32],
+        other: Template,
+        qualities: Sequence[float | None],
+        *,
+        size: int = 1,
+    ) -> _Compared:
+        """Judge a pair as a search in a gallery of that size does: its score is computed in float64, with the canonical
+        template."""
+        import numpy as np
+
+        vision, template = self.book.tenant_vision.of(tenant.model), vector(other)
+        score = float(one.astype(np.float64) @ template.astype(np.float64))
+        demand = vision.population.demand(one, template)
+        threshold = self.book.tenant_vision.decides(tenant).threshold(size, demand)
+        match = is_match(score, threshold, *qualities)
+        return _Compared(min(score, 1.0), threshold, match, judged_score(score, demand))
+
+    def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
+        vision = self.book.tenant_vision.of(tenant.model)
+        probes = probes_of(vision, tenant, picture, rules, 1).probes
+        if not probes:
+            raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
+        return probes[0]
+
+    def _judge_probe(
+        self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None
+    ) -> Comparison:
+        """Judge the first probe's score with a template, as a search does."""
+        pair = self._compare_pair(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
+        is_fit = not any(probe.spoof for probe in probes)
+        pair = pair._replace(match=pair.match and is_fit)
+        acts.report_decisions([{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}])
+        fmr = self.book.tenant_vision.of(tenant.model).impostor_curve.fmr_at(pair.judged)
+        return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
+
+
+def _describe_judgement(model: str, pair: _Compared) -> dict[str, Any]:
+    """Describe a judgement for the audit."""
+    return {"model": model, "match": pair.match, **decision_said(Decision(pair.score, pair.threshold, 1))}

@@ -1,0 +1,328 @@
+"""A local day's observations in columns: only the values that are counted, not those that are only shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
+
+from chalicelib.book.words.local_time import HOURS, Span
+from chalicelib.book.words.observations import Dimensions, ObservationFilter, Split
+from chalicelib.book.words.pictures import Gender
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_LENGTH = struct.Struct("<I")
+_MAGIC_BYTES = 8
+_CHECKSUM_BYTES = 32
+
+
+class DamagedData(ValueError):
+    """Bytes of a wrong format, or incomplete ones; the message says what is wrong."""
+
+
+def pack(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Pack a JSON header and arrays of one dimension, compressed and checked in length and checksum.
+
+    Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32 length of the
+    header; the header, JSON, with the arrays' names, types and lengths; the arrays one after another); SHA-256 of all
+    before it.
+    """
+    columns = [(name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()]
+    head = json.dumps(
+        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in columns]}, ensure_ascii=False
+    ).encode()
+    body = b"".join((_LENGTH.pack(len(head)), head, *(array.tobytes() for _, array in columns)))
+    packed = magic + zlib.compress(body)
+    return packed + hashlib.sha256(packed).digest()
+
+
+def unpack(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Invert `pack`. Raises DamagedData."""
+    import numpy as np
+
+    if len(data) < _MAGIC_BYTES + _CHECKSUM_BYTES or not data.startswith(magic):
+        raise DamagedData(f"{len(data)} bytes that do not begin with {magic!r}")
+    packed = memoryview(data)[:-_CHECKSUM_BYTES]
+    if hashlib.sha256(packed).digest() != data[-_CHECKSUM_BYTES:]:
+        raise DamagedData("the checksum does not fit the bytes")
+    body = zlib.decompress(packed[_MAGIC_BYTES:])
+    (length,) = _LENGTH.unpack_from(body)
+    at = _LENGTH.size + length
+    header: dict[str, Any] = json.loads(body[_LENGTH.size : at])
+    arrays = {}
+    for name, dtype, count in header.pop("arrays"):
+        kind = np.dtype(dtype)
+        if at + count * kind.itemsize > len(body):
+            raise DamagedData(f"the header tells of more than the {len(body)} bytes that there are")
+        arrays[name] = np.frombuffer(body, kind, count, at)
+        at += count * kind.itemsize
+    if at != len(body):
+        raise DamagedData(f"the header tells of {at} bytes, and there are {len(body)}")
+    return header, arrays
+
+
+_MAGIC = b"RGOBSD02"
+_GENDERS = tuple(Gender)
+_DECADES = 20
+"""The last decade is that of all ages from 190 on; its number plus one stands for an age that is not known."""
+UNKNOWN = "unknown"
+"""The value of a split by age if the age is not known; Gender has a word for it, too."""
+
+
+class Row(NamedTuple):
+    """The counted values of an observation. `id` and `faceid` are ASCII without line breaks."""
+
+    at_ms: int
+    id: str
+    faceid: str
+    dimensions: Dimensions
+    gender: Gender = Gender.UNKNOWN
+    decade: int | None = None
+    """Tens of years of age; None: not known."""
+    gap_s: int = 0
+    """Gap by which a sighting is counted among the arrivals; 0: it is not."""
+
+
+def decade_of(age: float) -> int:
+    """Return the decade of an age in years, rounded as it is shown."""
+    return min(max(round(age) // 10, 0), _DECADES - 1)
+
+
+class Columns(Struct, frozen=True, dict=True):
+    """n observations by time, then id. Row r is of face `faceids[face[r]]`, with `dimensions[dimension[r]]`."""
+
+    at_ms: NDArray[np.int64]
+    """(n,)"""
+    face: NDArray[np.uint32]
+    """(n,)"""
+    dimension: NDArray[np.uint32]
+    """(n,)"""
+    gender: NDArray[np.uint8]
+    """(n,), places in Gender"""
+    decade: NDArray[np.uint8]
+    """(n,)"""
+    gap_s: NDArray[np.uint32]
+    """(n,), 0 if not counted among arrivals"""
+    dimensions: tuple[Dimensions, ...]
+    faceids_text: bytes
+    ids_text: bytes
+
+    @cached_property
+    def faceids(self) -> list[str]:
+        return self.faceids_text.decode().split("\n") if self.faceids_text else []
+
+    @cached_property
+    def ids(self) -> list[str]:
+        return self.ids_text.decode().split("\n") if self.ids_text else []
+
+    def __len__(self) -> int:
+        return len(self.at_ms)
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Columns:
+        """Make columns from observations in any order."""
+        import numpy as np
+
+        ordered = sorted(rows, key=lambda row: row[:2])
+        faces: dict[str, int] = {}
+        dimensions: dict[Dimensions, int] = {}
+        face = [faces.setdefault(row.faceid, len(faces)) for row in ordered]
+        dimension = [dimensions.setdefault(row.dimensions, len(dimensions)) for row in ordered]
+        return cls(
+            np.array([row.at_ms for row in ordered], np.int64),
+            np.array(face, np.uint32),
+            np.array(dimension, np.uint32),
+            np.array([_GENDERS.index(row.gender) for row in ordered], np.uint8),
+            np.array([_DECADES if row.decade is None else row.decade for row in ordered], np.uint8),
+            np.array([row.gap_s for row in ordered], np.uint32),
+            tuple(dimensions),
+            "\n".join(faces).encode("ascii"),
+            "\n".join(row.id for row in ordered).encode("ascii"),
+        )
+
+    def select(self, wanted: ObservationFilter, span: Span) -> NDArray[np.intp]:
+        """Return the numbers of the rows, ascending, that the filter takes and that lie in the span."""
+        import numpy as np
+
+        begin, end = np.searchsorted(self.at_ms, [span.first_ms, span.last_ms + 1])
+        rows = np.arange(begin, end)
+        if wanted.by_dimensions:
+            taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
+            rows = rows[taken[self.dimension[rows]]]
+        if wanted.faceid is not None:
+            if wanted.faceid not in self.faceids:
+                return rows[:0]
+            rows = rows[self.face[rows] == self.faceids.index(wanted.faceid)]
+        return rows
+
+    def values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+        """Return the value of each row by a split: (n,) places in the names that come with it; None: all are ""."""
+        import numpy as np
+
+        match split:
+            case Split.GENDER:
+                return self.gender.astype(np.intp), tuple(gender.value for gender in _GENDERS)
+            case Split.AGE:
+                return self.decade.astype(np.intp), (*(str(10 * n) for n in range(_DECADES)), UNKNOWN)
+        places, names = values_of(self.dimensions, split)
+        return places[self.dimension], names
+
+    def counts_by_hour(self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None) -> CountsByHour:
+        """Count these rows by hour of the day (`hours`, as many as `rows`) and by the values of a split."""
+        places, names = self.values(split)
+        return counts_by_hour(places[rows], names, hours)
+
+
+CountsByHour = Mapping[str, "NDArray[np.int64]"]
+"""Numbers of a day by value of a split, (24,) each; values without any are left out."""
+
+
+def values_of(dimensions: Sequence[Dimensions], split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return the value of each of the dimensions: places in the names that come with it; None: all are ""."""
+    import numpy as np
+
+    names: dict[str, int] = {}
+    values = (one.value(split) if split else "" for one in dimensions)
+    places = [names.setdefault(value, len(names)) for value in values]
+    return np.array(places, np.intp), tuple(names)
+
+
+def counts_by_hour(
+    places: NDArray[np.intp],
+    names: Sequence[str],
+    hours: NDArray[np.int64],
+    counts: NDArray[np.uint32] | None = None,
+) -> CountsByHour:
+    """Add up by value and hour of the day. `places`, `hours`, `counts` (None: 1 each) are of the same length."""
+    import numpy as np
+
+    summed = np.bincount(places * HOURS + hours, counts, len(names) * HOURS).astype(np.int64).reshape(-1, HOURS)
+    return {name: by_hour for name, by_hour in zip(names, summed, strict=True) if by_hour.any()}
+
+
+def encode(columns: Columns) -> bytes:
+    import numpy as np
+
+    begin = int(columns.at_ms[0]) if len(columns) else 0
+    arrays: dict[str, NDArray[Any]] = {
+        "after_ms": (columns.at_ms - begin).astype(np.uint32),
+        "face": columns.face,
+        "dimension": columns.dimension,
+        "gender": columns.gender,
+        "decade": columns.decade,
+        "gap_s": columns.gap_s,
+        "faceids": np.frombuffer(columns.faceids_text, np.uint8),
+        "ids": np.frombuffer(columns.ids_text, np.uint8),
+    }
+    return pack(_MAGIC, {"begin_ms": begin, "dimensions": columns.dimensions}, arrays)
+
+
+def decode(data: bytes) -> Columns:
+    """Invert `encode`. Raises DamagedData."""
+    import numpy as np
+
+    header, arrays = unpack(_MAGIC, data)
+    columns = Columns(
+        header["begin_ms"] + arrays["after_ms"].astype(np.int64),
+        arrays["face"],
+        arrays["dimension"],
+        arrays["gender"],
+        arrays["decade"],
+        arrays["gap_s"],
+        dimensions_of(header["dimensions"]),
+        arrays["faceids"].tobytes(),
+        arrays["ids"].tobytes(),
+    )
+    per_row = (columns.face, columns.dimension, columns.gender, columns.decade, columns.gap_s, columns.ids)
+    if any(len(column) != len(columns.at_ms) for column in per_row):
+        raise DamagedData("the columns differ in length")
+    return columns
+
+
+def dimensions_of(listed: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
+    """Read dimensions from JSON's lists."""
+    return tuple(Dimensions(*values) for values in listed)
+
+
+_COUNTS_MAGIC = b"RGLABL02"
+
+
+class LabelCounts(Struct, frozen=True):
+    """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with `dimensions[dimension[i]]`."""
+
+    dimensions: tuple[Dimensions, ...]
+    dimension: NDArray[np.uint32]
+    """(e,), ascending"""
+    hour: NDArray[np.uint8]
+    """(e,), 0 to 23"""
+    count: NDArray[np.uint32]
+    """(e,)"""
+
+    @classmethod
+    def of(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
+        """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
+        import numpy as np
+
+        entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS + hour, return_counts=True)
+        return cls(
+            columns.dimensions,
+            (entry // HOURS).astype(np.uint32),
+            (entry % HOURS).astype(np.uint8),
+            count.astype(np.uint32),
+        )
+
+    def by_hour(self, wanted: ObservationFilter, split: Split | None = None) -> CountsByHour:
+        """Count the observations that the filter takes by hour and by the values of a split by a dimension.
+
+        The filter's faceid is ignored: counts have none.
+        """
+        import numpy as np
+
+        taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
+        chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
+        places, names = values_of(self.dimensions, split)
+        return counts_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])
+
+
+def encode_counts(counts: LabelCounts, most_bytes: int) -> list[bytes]:
+    """Encode as chunks of at most `most_bytes`, one at least. Each decodes to a LabelCounts, and they sum to the whole.
+
+    A chunk is larger only if it has a single dimension.
+    """
+    data = pack(
+        _COUNTS_MAGIC,
+        {"dimensions": counts.dimensions},
+        {"dimension": counts.dimension, "hour": counts.hour, "count": counts.count},
+    )
+    half = len(counts.dimensions) // 2
+    if len(data) <= most_bytes or not half:
+        return [data]
+    return [*encode_counts(_part(counts, 0, half), most_bytes), *encode_counts(_part(counts, half, None), most_bytes)]
+
+
+def decode_counts(data: bytes) -> LabelCounts:
+    """Decode one chunk of `encode_counts`. Raises DamagedData."""
+    header, arrays = unpack(_COUNTS_MAGIC, data)
+    return LabelCounts(dimensions_of(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
+
+
+def _part(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
+    import numpy as np
+
+    dimensions = counts.dimensions[begin:end]
+    first, last = np.searchsorted(counts.dimension, [begin, begin + len(dimensions)])
+    return LabelCounts(
+        dimensions,
+        (counts.dimension[first:last] - begin).astype(np.uint32),
+        counts.hour[first:last],
+        counts.count[first:last],
+    )

@@ -1,0 +1,209 @@
+"""Merges of two faces, the data that undoing them needs, and pairs that are, or may be, one person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.records.faces import CONSENT, DECISION, face_from, face_item
+from chalicelib.book.records.observations import visits_from, visits_item
+from chalicelib.book.rules.decision import is_one_person
+from chalicelib.book.rules.visits import FaceVisits, Visits
+from chalicelib.book.words import keys
+from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.model import Decision, Face, Negative
+from chalicelib.book.words.ports import Action, Condition, Delete, Item, Put, Update, equals
+from chalicelib.book.words.values import Codec, Form, many, optional
+
+IN_FLIGHT = timedelta(hours=1)
+"""A search that found a face before its merge writes its observation within this time."""
+
+
+MAX_MERGES = 20
+"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
+
+UNDONE_WITHIN = timedelta(days=30)
+"""How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
+
+
+class MergeState(StrEnum):
+    MOVING = "moving"
+    """The two are one face; observations of the other one still move to it."""
+    DONE = "done"
+    UNDOING = "undoing"
+    """The two are separate again; observations still move back."""
+    UNDONE = "undone"
+
+
+class MergeBackup(Struct, frozen=True):
+    """The data that undoing a merge needs: the whole other face, and the survivor's state before the merge."""
+
+    face: Face
+    visits: Visits
+    negatives: tuple[Negative, ...]
+    survivor_group_id: str
+    survivor_visits: Visits
+    pictures: tuple[str, ...]
+    """Ids of the survivor's pictures that came from the other face."""
+    learnt: tuple[str, ...] = ()
+    """Ids of the sightings that the survivor had learnt from before the merge. Not of the pictures: the other may have
+    learnt the same photo from another sighting."""
+    spare: tuple[str, ...] = ()
+    """Ids of those of the survivor's pictures that were spare before the merge."""
+    given: tuple[str, ...] = ()
+    """Sighting ids of the survivor's negatives that came from the other face."""
+    name: str = ""
+    """The survivor's name if it came from the other face; else ""."""
+    note: str = ""
+    """The survivor's note if it came from the other face; else ""."""
+    consent: Consent | None = None
+    """The survivor's record of consent if it came from the other face; else None."""
+
+
+class Merge(Struct, frozen=True):
+    """A merge of two faces: `survivor` absorbed `other`. `kept`: None once it is undone."""
+
+    id: str
+    survivor: str
+    other: str
+    at: datetime
+    state: MergeState
+    renaming: tuple[int, int] | None = None
+    """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
+    group changes, or all are changed."""
+    kept: MergeBackup | None = None
+    joined: bool = False
+    """The service joined the two by itself; else a person merged them."""
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in (MergeState.MOVING, MergeState.DONE)
+
+    @property
+    def picture_keys(self) -> tuple[str, ...]:
+        """Keys of the other face's pictures, which must stay while the face can come back; else none."""
+        return self.kept.face.picture_keys if self.is_active and self.kept is not None else ()
+
+
+class Duplicate(Struct, frozen=True):
+    """Two faces. `first` is the lower id, which is the older of two strangers."""
+
+    first: str
+    second: str
+    at: datetime
+    """When they were last compared, or said to be two."""
+    decision: Decision | None = None
+    """On their score; None: a person said that they are two, before anybody was asked."""
+    are_two: bool = False
+    """A person said so: they are neither joined nor suggested as long as both exist."""
+
+    @classmethod
+    def of(cls, one: str, other: str, at: datetime, decision: Decision | None = None) -> Duplicate:
+        """Make the duplicate of two faces, in whatever order they come."""
+        return cls(min(one, other), max(one, other), at, decision)
+
+
+def are_one(decision: Decision, both: Sequence[FaceVisits], *, leads: bool) -> bool:
+    """Return whether two faces are so surely one person that the service joins them by itself.
+
+    `decision`, `leads`: as in `is_one_person` (book/rules/decision). In one visit one photo of each is enough.
+    """
+    if decision.by is not None:
+        return True
+    fewer, more = sorted(len(held.face.pictures) for held in both)
+    given = any(not held.is_grouped_by_visits for held in both)
+    return is_one_person(decision, fewer, more, given=given, leads=leads)
+
+
+def survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
+    """Return the pair with the face first that keeps its id; None: a person has to decide.
+
+    A face stays that a person put into its group, or else named; of two strangers the older one. If it is the other one
+    that is under legal hold, none goes.
+    """
+    if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
+        return None
+    if one.face.name and other.face.name and one.face.name != other.face.name:
+        return None
+    first, second = sorted(
+        (one, other),
+        key=lambda held: (held.is_grouped_by_visits, not held.face.name, held.face.enrolled_at, held.face.faceid),
+    )
+    return None if second.face.hold else (first, second)
+
+
+_NEGATIVE = Codec(Negative, {"sighting_id": "sighting"})
+_KEPT = Codec(
+    MergeBackup,
+    {"survivor_group_id": "survivor_group"},
+    apart="face visits survivor_visits",
+    rare="name note spare",
+    negatives=many(_NEGATIVE),
+    consent=CONSENT,
+)
+_MERGE = Codec(Merge, apart="kept", rare="joined", renaming=many(Form(int, int)))
+_DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DECISION)
+
+
+def merge_item(tenant: str, merge: Merge) -> Item:
+    kept = {} if merge.kept is None else {"kept": _kept_item(tenant, merge.survivor, merge.kept)}
+    return {"tenant": tenant, **_MERGE.write(merge), **kept}
+
+
+def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
+    """Return the actions that write a merge, and the word that leads from its other face to the survivor."""
+    place = (tenant, keys.merged_item(merge.other))
+    into = {"tenant": tenant, "item": place[1], "into": merge.survivor}
+    moved: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, place)
+    return Put(keys.MERGES, merge_item(tenant, merge), (when,)), moved
+
+
+def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:
+    """Return the actions that delete a merge. The last one is the merge's, so that what was cut off can be repeated:
+    of two tables, both are done in a transaction, or the last one in a later.
+    """
+    moved = (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),) if merge.is_active else ()
+    return *moved, Delete(keys.MERGES, (tenant, merge.id), when)
+
+
+def kept_update(tenant: str, merge: Merge, kept: MergeBackup) -> Update:
+    """Return the update of what an undo needs, if the merge is as it was read."""
+    same = (equals("state", merge.state, "merge-state"),)
+    return Update(keys.MERGES, (tenant, merge.id), same, set={"kept": _kept_item(tenant, merge.survivor, kept)})
+
+
+def merge_from(item: Item) -> Merge:
+    return _MERGE.read(item, kept=optional(_kept_from, item.get("kept")))
+
+
+def _kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
+    return {
+        "face": face_item(tenant, kept.face),
+        "visits": visits_item(tenant, kept.face.faceid, kept.visits),
+        "survivor_visits": visits_item(tenant, survivor, kept.survivor_visits),
+        **_KEPT.write(kept),
+    }
+
+
+def _kept_from(item: Item) -> MergeBackup:
+    visits, of_survivor = visits_from(item["visits"]), visits_from(item["survivor_visits"])
+    return _KEPT.read(item, face=face_from(item["face"]), visits=visits, survivor_visits=of_survivor)
+
+
+def duplicate_item(tenant: str, duplicate: Duplicate) -> Item:
+    id_ = keys.duplicate(duplicate.first, duplicate.second)
+    return {"tenant": tenant, "id": id_, **_DUPLICATE.write(duplicate)}
+
+
+def duplicate_from(item: Item) -> Duplicate:
+    first, second = keys.parts_of_duplicate(item["id"])
+    return _DUPLICATE.read(item, first=first, second=second)
+
+
+def said_two(tenant: str, duplicate: Duplicate) -> Put:
+    """Return the action that notes that two faces are two people."""
+    return Put(keys.DUPLICATES, duplicate_item(tenant, replace(duplicate, are_two=True)))

@@ -1,0 +1,282 @@
+"""Observations, visits and reviews to items and back, and the row of an observation for counting.
+
+Beside it observations, and the days that have any, to actions of one transaction. A day enters the calendar with its
+first observation. A change counts as late like a new observation, so that no seal of its day stays valid after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import astuple
+
+from chalicelib.book.records.columns import Row, decade_of
+from chalicelib.book.records.faces import DECISION, ESTIMATES, estimates_by_name
+from chalicelib.book.rules.visits import Arrival, Arrivals, Promotion, PromotionRule, Visits
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import captured_ms
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.items import every
+from chalicelib.book.words.local_time import DAY_MS, Span
+from chalicelib.book.words.model import NO_LABELS, Labels
+from chalicelib.book.words.observations import (
+    ChangedObservation,
+    Dimensions,
+    NearFace,
+    Observation,
+    Review,
+    ReviewKind,
+    review_id,
+)
+from chalicelib.book.words.pictures import Box, Gender
+from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.book.words.values import Codec, Form, many, moment, number, numbers, omit_none, optional, row
+
+_PROMOTION = Form(
+    lambda promotion: [promotion.at_ms, *astuple(promotion.rule)],
+    lambda stored: Promotion(int(stored[0]), PromotionRule(*map(int, stored[1:]))),
+)
+
+STORABLE = Span(0, keys.LAST_MS)
+"""The times that an observation may have."""
+
+
+_OBSERVATION = Codec(
+    Observation,
+    {"group_name": "group"},
+    apart="at id labels",
+    rare="camera estimates passages",
+    box=numbers(Box),
+    estimates=ESTIMATES,
+    decision=DECISION,
+)
+_REVIEW = Codec(
+    Review,
+    {"sighting_id": "sighting"},
+    rare="near twice",
+    box=numbers(Box),
+    near=many(row(NearFace, (Form(str, str), number(".6f")))),
+    decision=DECISION,
+)
+review_from = _REVIEW.read
+
+
+def observation_item(tenant: str, observation: Observation) -> Item:
+    """Make an observation's item. Time and id are the key; values that are not known take no room."""
+    day, time_id = keys.observation(tenant, observation.at_ms, observation.id)
+    labels = {} if observation.labels == NO_LABELS else {"labels": list(observation.labels)}
+    return {"tenant_day": day, "time_id": time_id, **labels, **_OBSERVATION.write(observation)}
+
+
+def observation_from(item: Item) -> Observation:
+    at_ms, id_ = keys.parts_of_observation(item["time_id"])
+    return _OBSERVATION.read(item, at=moment(at_ms), id=id_, labels=Labels(*item.get("labels", ())))
+
+
+def row_from(item: Item) -> Row:
+    """Read the counted values of an observation."""
+    at_ms, id_ = keys.parts_of_observation(item["time_id"])
+    labels = Labels(*item.get("labels", ()))
+    seen = estimates_by_name(item.get("estimates", ()))
+    age = seen.get("age")
+    return Row(
+        at_ms,
+        id_,
+        item["faceid"],
+        Dimensions(*labels, item["group"], item.get("camera", ""), item["kind"]),
+        Gender(seen.get("gender") or Gender.UNKNOWN),
+        None if age is None else decade_of(float(age)),
+        int(item.get("gap_s", 0)),
+    )
+
+
+def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
+    """Make the item of a face's visits; of a head, with the pages, their arrivals and sightings."""
+    arrivals, promotion, (unread, sightings) = visits.arrivals, visits.promotion, visits.unread
+    fields = {
+        "tenant": tenant,
+        "faceid": faceid,
+        "recent": arrivals.pack_arrivals(),
+        "folded": arrivals.folded - unread,
+        "folded_sightings": arrivals.folded_sightings - sightings,
+        "folded_until": arrivals.folded_until_ms or None,
+        "paged": [unread, sightings, *visits.pages] if unread else None,
+        "version": visits.version,
+        "promotion": promotion and _PROMOTION.write(promotion),
+        "regrouping": visits.regrouping or None,
+    }
+    return omit_none(fields)
+
+
+def visits_from(item: Item | None) -> Visits:
+    """Read a face's visits, or the head of them; None: the face has no item, since it never arrived."""
+    if item is None:
+        return Visits()
+    unread, sightings, *pages = map(int, item.get("paged", (0, 0)))
+    return Visits(
+        Arrivals.unpack_arrivals(
+            bytes(item["recent"]),
+            int(item["folded"]) + unread,
+            int(item["folded_sightings"]) + sightings,
+            int(item.get("folded_until", 0)),
+        ),
+        optional(_PROMOTION.read, item.get("promotion")),
+        bool(item.get("regrouping", False)),
+        int(item["version"]),
+        tuple(pages),
+        (unread, sightings),
+    )
+
+
+def page_item(tenant: str, faceid: str, start_ms: int, arrivals: tuple[Arrival, ...]) -> Item:
+    return {
+        "tenant": tenant,
+        "faceid": keys.visits_page(faceid, start_ms),
+        "recent": Arrivals(arrivals).pack_arrivals(),
+    }
+
+
+def pages_from(items: Iterable[Item | None]) -> dict[int, tuple[Arrival, ...]]:
+    """Read those pages of one face that there are, by their starts."""
+    return {
+        keys.parts_of_visits(item["faceid"])[1]: Arrivals.unpack_arrivals(bytes(item["recent"])).recent
+        for item in items
+        if item
+    }
+
+
+def review_item(tenant: str, review: Review) -> Item:
+    return {"tenant": tenant, "id": review.id, **_REVIEW.write(review)}
+
+
+LATE_AFTER = timedelta(minutes=30)
+"""An observation that is written later than this after its own time counts as late for its UTC day.
+
+This is safe in any time zone. A local day is sealed 60 minutes after its end or later. An observation of that day that
+is not late is written at most 30 minutes after the day's end, so the seal, which is made 30 minutes later still,
+includes it. (These last 30 minutes allow for clocks that differ and for writes under way.) All other observations count
+as late for a UTC day that the local day touches, and a seal remembers the late counts of all UTC days that it touches.
+"""
+
+OBSERVATION_NEW = "observation-new"
+"""Name of the condition that this observation is not stored yet."""
+
+OBSERVATION_SAME = "observation-same"
+"""Name of the condition that this observation is still stored, with the same face and group."""
+
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+Months = Mapping[str, Item | None]
+"""Months of the calendar as they were read, for days that are not known to be in it; None: the month has none yet."""
+
+
+def observation_actions(
+    tenant: str,
+    observations: Sequence[Observation],
+    changed: Sequence[ChangedObservation],
+    months: Months,
+    now: datetime,
+) -> list[Action]:
+    """Return the actions that store and change observations. `months`: as read for `days_of` them.
+
+    Conditions: OBSERVATION_NEW, OBSERVATION_SAME, and that nobody has put a day into the calendar since. Raises
+    InvalidInput if a time or an id cannot be stored.
+    """
+    for one in observations:
+        _require_storable(one)
+    new = (absent(OBSERVATION_NEW),)
+    touched = [*observations, *(change.before for change in changed)]
+    late = [one.at_ms // DAY_MS for one in touched if now - one.at > LATE_AFTER]
+    return [
+        *(Put(keys.OBSERVATIONS, observation_item(tenant, one), new) for one in observations),
+        *(_changing(tenant, change) for change in changed),
+        *days_counted(tenant, days_of(observations, changed), late, months),
+    ]
+
+
+def days_of(observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()) -> set[int]:
+    """Return the UTC days of these observations, counted from 1970."""
+    return {one.at_ms // DAY_MS for one in (*observations, *(change.before for change in changed))}
+
+
+def days_counted(tenant: str, days: Iterable[int], late: Iterable[int], months: Months) -> list[Action]:
+    """Return the actions, one a month, that put days into the calendar and count a late observation for each `late`.
+
+    A day that is named twice there counts twice.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for month, field in map(keys.calendar_place, late):
+        counts[month][field] += 1
+    new: dict[str, set[str]] = defaultdict(set)
+    for month, field in map(keys.calendar_place, days):
+        if month in months and field not in (months[month] or {}):
+            new[month].add(field)
+    return [_month(tenant, month, new[month], counts[month], months.get(month)) for month in sorted({*counts, *new})]
+
+
+def _month(tenant: str, month: str, new: set[str], late: Counter[str], read: Item | None) -> Put | Update:
+    partition, first = keys.calendar(tenant), {field: late[field] for field in sorted(new)}
+    if new and read is None:
+        return Put(keys.SUMMARIES, {"tenant_zone": partition, "day": month, **first}, (absent("month-free"),))
+    when = tuple(equals(field, None, "day-free") for field in first) or (exists("calendar-exists"),)
+    more = {field: count for field, count in late.items() if field not in new}
+    return Update(keys.SUMMARIES, (partition, month), when, set=first, add=more)
+
+
+def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
+    before, after = change.before, change.after
+    key = keys.observation(tenant, before.at_ms, before.id)
+    same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
+    if after is None:
+        return Delete(keys.OBSERVATIONS, key, same)
+    old, new = observation_item(tenant, before), observation_item(tenant, after)
+    changed = {name: value for name, value in new.items() if value != old.get(name)}
+    return Update(keys.OBSERVATIONS, key, same, set=changed, remove=tuple(name for name in old if name not in new))
+
+
+def _require_storable(observation: Observation) -> None:
+    if not 0 <= observation.at_ms <= keys.LAST_MS:
+        raise InvalidInput(f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}")
+    if not _ID.fullmatch(observation.id):
+        raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")
+
+
+def visits_of(items: ItemStore, tenant: str, faceid: str) -> Visits:
+    """Read a face's visits whole."""
+    return with_pages(items, tenant, faceid, visits_from(items.get(keys.ARRIVALS, (tenant, faceid))))
+
+
+def with_pages(items: ItemStore, tenant: str, faceid: str, visits: Visits) -> Visits:
+    """Read what is missing to the visits of which the head was read."""
+    if visits.is_whole:
+        return visits
+    keys_of_pages = ((tenant, keys.visits_page(faceid, start)) for start in visits.pages)
+    return visits.with_pages(pages_from(items.get(keys.ARRIVALS, key) for key in keys_of_pages))
+
+
+def visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[int, str]]) -> dict[str, Visits]:
+    """Read visits by faceid, each so far back as the times, in ms, with its faceid among `begins` ask for."""
+    earliest: dict[str, int] = {}
+    for at_ms, faceid in begins:
+        earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
+    found = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
+    heads = {faceid: visits_from(item) for faceid, item in zip(earliest, found, strict=True)}
+    return {
+        faceid: head if head.reaches(earliest[faceid]) else with_pages(items, tenant, faceid, head)
+        for faceid, head in heads.items()
+    }
+
+
+def shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
+    """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
+    partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
+    seen = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
+    return {one["faceid"] for one in seen}
+
+
+def review_delete(tenant: str, sighting_id: str) -> Delete:
+    """Return the action that forgets the review of a rejected sighting, if there is one."""
+    return Delete(keys.REVIEWS, (tenant, review_id(ReviewKind.UNCERTAIN, sighting_id)))

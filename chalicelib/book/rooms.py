@@ -1,0 +1,28 @@
+"""How does a use case get what it needs? From the book, at the moment when it needs it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeVar
+
+from chalicelib.book.words.lazy import lazy
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
+
+_T = TypeVar("_T")
+
+
+class UseCase:
+    """An act on the book, such as enrolment. `book`: its rooms."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+
+
+class Made(lazy[_T]):
+    """An attribute of a room that makes a use case when it is read. `place`: its class below chalicelib."""
+
+    def __init__(self, place: str) -> None:
+        module, _, name = place.rpartition(".")
+        super().__init__(lambda owner: getattr(import_module(f"chalicelib.{module}"), name)(owner.book))

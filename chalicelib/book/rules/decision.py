@@ -1,0 +1,484 @@
+"""Searches, and decisions from their scores: the score that makes a match in a gallery of a given size.
+
+Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of enrolled faces searched.
+
+A similarity of 0..100 says the same on one scale for all sizes and models: 80 is the score that decides a match; above
+it, each step is an expected number of strangers who score as high.
+
+**Score normalisation by a fixed cohort** ("S-norm": Kenny 2010, by the best of the cohort: Sturim and Reynolds 2005).
+An embedding puts the people of some kinds close together: small children, old people, people of a region that its
+training set had few of. Their scores with strangers of the same kind are high throughout, and one threshold for all
+would take them for each other. A population of nobody tells how much a face looks like anybody. By it each pair has a
+demand, by which its threshold is raised, of two parts:
+
+- Scores are taken relative to the middle of the population (centring).
+- To that comes, of both faces, what the mean of their NEAREST best scores with the population exceeds the usual one by.
+
+A demand lowers no threshold: two rare faces that are alike are not taken for one person any sooner. The population's
+rows are means of templates of many people each, so they tell of nobody. docs/decisions/0060 has how they were chosen.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from chalicelib.book.words.model import Candidate, Decision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NEAREST = 10
+"""Rows by which a face is judged."""
+
+
+class Population(Struct, frozen=True, eq=False, dict=True):
+    """`rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand.
+
+    `usual`: how near faces of the most usual kind are to their NEAREST rows.
+    """
+
+    rows: NDArray[np.float32]
+    usual: float
+
+    def demands(self, faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return by how much the threshold is raised of each of these with each of the others, (n, m).
+
+        Both are rows of unit templates, (n, dimensions) and (m, dimensions).
+        """
+        import numpy as np
+
+        if not len(self.rows):
+            return np.zeros((len(faces), len(others)))
+        centred, theirs = self._centre_rows(faces), self._centre_rows(others)
+        moved = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ theirs.T
+        return np.asarray(np.maximum(moved + self._excess(centred)[:, None] + self._excess(theirs), 0.0))
+
+    def demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+        """Return by how much the threshold of two unit templates is raised."""
+        return float(self.demands(one[None], other[None])[0, 0])
+
+    def nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with the population."""
+        return self._nearness(self._centre_rows(faces))
+
+    def _excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        return np.asarray(np.maximum(self._nearness(centred) - self.usual, 0.0))
+
+    def _nearness(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        import numpy as np
+
+        scores = centred @ self._middle_and_rows[1].T
+        return np.asarray(np.partition(scores, -NEAREST, axis=1)[:, -NEAREST:].mean(axis=1))
+
+    def _centre_rows(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
+        import numpy as np
+
+        moved = faces - self._middle_and_rows[0]
+        return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), np.finfo(np.float32).tiny))
+
+    @cached_property
+    def _middle_and_rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The population's middle, and its rows relative to that."""
+        import numpy as np
+
+        rows = self.rows.astype(np.float64)
+        middle = rows.mean(axis=0)
+        return middle, rows - middle
+
+
+DEFAULT_FPIR = 0.003
+"""Share of searches by strangers that may return somebody."""
+
+SMALLEST_GALLERY = 1_000
+"""A gallery counts as at least this many faces when a match is decided.
+
+The curve is measured on random pairs of persons. The people of one place are more alike than that: within one group of
+sex, age and origin, false match rates are one to two orders higher (NISTIR 8280, 2019), and a small gallery may consist
+of such people only. A thousand is one and a half orders above a shop's first thirty faces.
+"""
+
+DUPLICATE_FPIR = 0.001
+"""For "already enrolled": stricter, since merging two persons loses one of them."""
+
+JOIN_FPIR = DUPLICATE_FPIR
+"""For two faces that the service joins by itself: as strict as for "already enrolled", and for the same reason."""
+
+SUGGEST_FPIR = 0.05
+"""For two faces that somebody is asked about: of such searches by strangers, one in twenty finds somebody."""
+
+JOIN_PICTURES = 2
+"""Pictures that one of two strangers must have to be joined. One photo each is what failed to match before. More photos
+show that it should have matched: one photo misses a person four times as often as three do."""
+
+ANCHOR_GALLERY = 200
+"""A face learns only from what looks like its given pictures, too, by the threshold of a gallery of so many faces.
+Without it a face might drift to somebody else, from one learnt picture to the next. Lower thresholds taught nothing
+more on Labeled Faces in the Wild, and higher ones too little."""
+
+MIN_QUALITY = 20.0
+"""Of 100: a face below this is too poor to be remembered. Its template shows the blur more than the person, and two
+such faces may score high by that alone. So it becomes no stranger, teaches nothing, is compared with no face as poor,
+and is enrolled only if every face of a picture is as poor."""
+
+FAR = 1 / 32
+"""Part of a picture's longer side: a face that is smaller is a passer-by beside a larger one."""
+
+MIN_SIDE_PX = 32
+"""Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
+
+RELIABLE_PAIRS = 30
+"""Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
+are half of the rate, and the tail may be further off than that."""
+
+SAME_PICTURE = 0.99
+"""Score from which on even a face below MIN_QUALITY matches: it is practically the same picture again."""
+
+FACES_IN_A_MINUTE = 100
+FACES_IN_A_TRACK = 10
+"""For a sighting beside one that is surely somebody's, in the same minute or on the same track: it is compared with
+the few faces that were surely seen there, so the threshold is that of a gallery of so many. Fewer than so many stand
+before one camera; the rest allows for people of one family, who are more alike than the pairs that were measured."""
+
+
+MATCH = 80.0
+
+_JUST_NO_MATCH = 79.9999
+
+_ALIKE = 0.1
+"""The false match rate below which two faces begin to look alike."""
+
+_STEPS = ((1.0, MATCH), (1 / 3, 90.0), (1 / 10, 95.0), (1 / 100, 99.0))
+"""Parts of the FPIR target, and the similarity at which so many strangers are expected."""
+
+
+def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
+    """Return whether a score means one person. If all qualities are below MIN_QUALITY, only the same picture matches.
+
+    A poor probe scores lower with everybody, strangers too, so the threshold holds for it (docs/accuracy.md). Two poor
+    faces may be alike by their blur.
+    """
+    return score >= threshold and (score >= SAME_PICTURE or not qualities or any(map(comparable, qualities)))
+
+
+def judged_score(score: float, demand: float) -> float:
+    """Return a score less its pair's demand; that of the same picture as it is."""
+    return score if score >= SAME_PICTURE else score - demand
+
+
+def comparable(quality: float | None) -> bool:
+    """Return whether a face of this quality can be compared; one that was not measured (None) can."""
+    return quality is None or quality >= MIN_QUALITY
+
+
+def is_one_person(decision: Decision, fewer: int, more: int, *, given: bool, leads: bool) -> bool:
+    """Return whether two faces are so surely one person that the service joins them by itself.
+
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR; `fewer`, `more`: how many pictures they
+    have; `given`: a person enrolled one of the two, so that one good photo is enough. `leads`: nobody else is nearly as
+    like either (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
+    """
+    reached = decision.score is not None and decision.score >= decision.threshold
+    return (reached and (given or more >= JOIN_PICTURES)) or (leads and fewer < JOIN_PICTURES <= more)
+
+
+class ImpostorCurve(Struct, frozen=True):
+    """False match rate against score, measured on pairs of different persons, with an exponential tail.
+
+    The scores are less their pair's demand. `points`: (score, FMR), scores rising and rates
+    falling. Above `tail_above` the fitted tail is FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
+    """
+
+    points: tuple[tuple[float, float], ...]
+    tail_above: float
+    tail_fmr: float
+    tail_rate: float
+
+    def __post_init__(self) -> None:
+        scores = [score for score, _ in self.points]
+        rates = [rate for _, rate in self.points]
+        if len(self.points) < 2 or scores != sorted(set(scores)) or rates != sorted(set(rates), reverse=True):
+            raise ValueError("an impostor curve needs two or more points, with rising scores and falling rates")
+        if not (rates[-1] > 0 and rates[0] < 1 and 0 < self.tail_fmr < 1 and self.tail_rate > 0):
+            raise ValueError("the rates of an impostor curve lie between 0 and 1, and its tail falls")
+
+    @classmethod
+    def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
+        """Read one model's entry of a pack's calibration.json.
+
+        The tail begins beyond the last point that rests on RELIABLE_PAIRS. If the file does not say how many pairs
+        were measured, it begins at the score that the file names.
+        """
+        points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
+        tail = curve["tail"]
+        pairs = float(curve.get("pairs", curve.get("impostor_pairs", 0)))
+        begins = [(float(tail["above"]), float(tail["fmr_at"])), *points]
+        above, fmr_at = min(
+            (one for one in begins[1:] if one[1] * pairs >= RELIABLE_PAIRS), key=itemgetter(1), default=begins[0]
+        )
+        return cls(points, above, fmr_at, float(tail["rate"]))
+
+    def threshold_at(self, fmr: float) -> float:
+        """Return the lowest score whose false match rate is at most `fmr`. Raises ValueError unless 0 < fmr < 1.
+
+        Between measured points it is linear in log FMR. The outermost points rest on few pairs, so the fitted tail
+        counts if it asks for a higher score. For rates above the highest measured one, that one's score is returned: a
+        score that one pair of strangers in ten reaches is never called a match.
+        """
+        if not 0 < fmr < 1:
+            raise ValueError(f"a false match rate lies between 0 and 1, not {fmr}")
+        measured = self._interpolate_threshold(fmr)
+        if fmr > self.tail_fmr:
+            return measured
+        return max(measured, self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate)
+
+    def fmr_at(self, score: float) -> float:
+        """Return the false match rate at a score: the lowest rate whose `threshold_at` is at most the score."""
+        tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
+        (first, first_fmr), (last, _) = self.points[0], self.points[-1]
+        if score <= first:
+            return first_fmr
+        if score >= last:
+            return max(tail, 1e-300)
+        right = bisect_right(self.points, score, key=itemgetter(0))
+        (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
+        measured = low_fmr * math.exp((score - low) / (high - low) * math.log(high_fmr / low_fmr))
+        return measured if measured > self.tail_fmr else max(measured, tail)
+
+    def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
+        """Return the score that a candidate must reach in a gallery of this size, so that FPIR <= `fpir_target`.
+
+        fmr = 1 - (1 - fpir)^(1/N); a bigger gallery needs a higher score. An empty gallery counts as one face. Raises
+        ValueError for a negative size, or a target outside of 0 to 1.
+        """
+        if not 0 < fpir_target < 1:
+            raise ValueError(f"an FPIR target lies between 0 and 1, not {fpir_target}")
+        if gallery_size < 0:
+            raise ValueError(f"a gallery has no or more faces, not {gallery_size}")
+        return self.threshold_at(-math.expm1(math.log1p(-fpir_target) / max(gallery_size, 1)))
+
+    def operating_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
+        """Return the score that decides: `identify_threshold` of a gallery of at least SMALLEST_GALLERY faces."""
+        return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
+
+    def _interpolate_threshold(self, fmr: float) -> float:
+        rates = [-rate for _, rate in self.points]
+        right = bisect_left(rates, -fmr)
+        if right == 0:
+            return self.points[0][0]
+        if right == len(self.points):
+            return self.points[-1][0]
+        (low, low_fmr), (high, high_fmr) = self.points[right - 1], self.points[right]
+        share = math.log(low_fmr / fmr) / math.log(low_fmr / high_fmr)
+        return low + share * (high - low)
+
+
+def anchor_threshold(curve: ImpostorCurve) -> float:
+    """Return the score with its given pictures that a face asks of what it learns."""
+    return curve.identify_threshold(ANCHOR_GALLERY)
+
+
+class OperatingPoint(Struct, frozen=True):
+    """The rule for a match in galleries of any size: a threshold for the size, which a pair's demand raises."""
+
+    curve: ImpostorCurve
+    fpir_target: float = DEFAULT_FPIR
+
+    def threshold(self, gallery_size: int, demand: float = 0.0) -> float:
+        """Return the score that a candidate must reach. `demand`: the pair's, 0 or more.
+
+        It is SAME_PICTURE at most, so that a picture always matches itself.
+        """
+        usual = self.curve.operating_threshold(gallery_size, self.fpir_target)
+        return max(usual, min(usual + demand, SAME_PICTURE))
+
+    def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
+        """Return the score from which on two faces are one person, judged by how like the third ones are.
+
+        `next_best`: the best score of either with any third face; like the score, less its demand. Of two strangers it
+        is as good as a stranger's best score in both galleries, so the median of that is usual. What is below it lowers
+        the threshold, and what is above raises it, by half of the difference: then the score and its lead over the
+        next best count the same.
+        """
+        usual = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
+        return self.threshold(gallery_size) + (next_best - usual) / 2
+
+    def leads(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
+        """Return whether two faces are one person by their lead. `third`: the scores of either with other faces.
+
+        All scores are less their demands.
+        """
+        return bool(third) and score > max(third) and score >= self.threshold_of_leader(gallery_size, max(third))
+
+    def verdict(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
+        """Judge a probe by a candidate, `best`, and the demand of the two."""
+        threshold = self.threshold(gallery_size, demand)
+        fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
+        if best is None:
+            return Verdict(None, False, Decision(None, threshold, gallery_size, fpir=fpir))
+        chance = -math.expm1(max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand)))
+        decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance, fpir=fpir)
+        return Verdict(best, best.score >= threshold, decision, demand)
+
+
+class Verdict(Struct, frozen=True):
+    """The judgement of one probe and one candidate by their score. Two poor faces match by `is_match` alone.
+
+    `candidate`: None if no face was near enough; else its score is the decision's, which is at most 1: a rounded
+    template may be a little longer than 1.
+    """
+
+    candidate: Candidate | None
+    match: bool
+    decision: Decision
+    demand: float = 0.0
+    """By how much the threshold is raised for the two."""
+
+
+def visit_verdict(
+    curve: ImpostorCurve, candidate: Candidate, demand: float, *, same_track: bool, beside: str, gallery_size: int
+) -> Verdict:
+    """Judge a candidate that was surely seen in the same visit, as in a gallery of those faces only.
+
+    `demand`: that of the pair; `beside`: the sighting that was surely the candidate; `gallery_size`: how many faces
+    were searched before.
+    """
+    few = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
+    threshold = curve.identify_threshold(few) + demand
+    chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score - demand)))
+    decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside)
+    return Verdict(candidate, candidate.score >= threshold, decision)
+
+
+def similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR) -> float:
+    """Return the similarity of a score among so many faces, with four decimals.
+
+    `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as in decisions.
+    """
+    points = _points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
+    right = bisect_right(points, (score, math.inf))
+    if right == 0:
+        return 0.0
+    if right == len(points):
+        return 100.0
+    (low, below), (high, above) = points[right - 1], points[right]
+    return round(below + (above - below) * (score - low) / (high - low), 4)
+
+
+def fit_similarity(similar: float, *, match: bool) -> float:
+    """Move a similarity to the side of MATCH on which the decision is, which knows more than the score."""
+    return max(similar, MATCH) if match else min(similar, _JUST_NO_MATCH)
+
+
+PAIR_FMR = 1e-4
+"""Share of pairs of strangers that may be called one person if two faces are compared by `closeness`."""
+
+_TOO_POOR = 0.3
+_CLOSE, _JUST_NOT_CLOSE = 0.5, 0.49999
+
+
+def closeness(
+    score: float,
+    curve: ImpostorCurve,
+    faces: int = 1,
+    fpir_target: float = PAIR_FMR,
+    *,
+    match: bool | None = None,
+    fit: bool = True,
+) -> float:
+    """Return how close two faces are, 0..1 with five decimals: 0.5 is the match, whatever the gallery's size.
+
+    It falls with the chance that a stranger's search of so many faces finds anybody with as high a score. `match`: the
+    decision, which knows more than the score; None: the score decides. `fit`: False if one is too poor to be compared,
+    or was turned down; then no client's threshold is reached.
+    """
+    chance = -math.expm1(faces * math.log1p(-curve.fmr_at(score)))
+    ratio = chance / fpir_target
+    close = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
+    is_match = ratio <= 1 if match is None else match
+    rounded = math.floor(close * 1e5 + 0.5) / 1e5
+    judged = max(rounded, _CLOSE) if is_match else min(rounded, _JUST_NOT_CLOSE)
+    return judged if fit else min(judged, _TOO_POOR)
+
+
+@lru_cache(maxsize=256)
+def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tuple[float, float]]:
+    """Return (score, similarity), both rising. Points at scores of 1 or more are left out."""
+    expected = [(curve.identify_threshold(faces, fpir_target * part), level) for part, level in _STEPS]
+    points = [(0.0, 0.0), (curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0), *expected]
+    rising = [points[0]]
+    for score, level in points[1:]:
+        if rising[-1][0] < score < 1:
+            rising.append((score, level))
+    return (*rising, (1.0, 100.0))
+
+
+class SearchRequest(NamedTuple):
+    """Probes, and the faces to search for each of them.
+
+    `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups (None: all).
+    `limit`: the most candidates for a probe, 1..4,097.
+    """
+
+    model: str
+    probes: NDArray[np.float32]
+    group_ids: Sequence[str] | None = None
+    limit: int = 1
+    operating_point: OperatingPoint | None = None
+    """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
+    templates: bool = False
+    """Whether the answer has the candidates' templates, by which their scores are judged (`verdicts`)."""
+    seq: int | None = None
+    """The gallery's seq, if the caller has just read it, and knows that it is searched with the model."""
+
+
+class SearchAnswer(NamedTuple):
+    """The answer of a search: the gallery's seq, the number of faces compared, each probe's candidates, best first."""
+
+    seq: int
+    gallery_size: int
+    candidates: tuple[tuple[Candidate, ...], ...]
+    templates: tuple[tuple[bytes, ...], ...] = ()
+    """If they were asked for, the template of each candidate, or the mean if it has several."""
+
+
+def verdicts(
+    answer: SearchAnswer,
+    decides: OperatingPoint,
+    population: Population,
+    probes: NDArray[np.float32],
+) -> list[list[Verdict]]:
+    """Judge every probe by the answer of a search with `templates`.
+
+    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate.
+    """
+    from chalicelib.book.rules.templates import rows
+
+    demands = (
+        population.demands(probe[None], rows(theirs))[0].tolist() if theirs else [0.0]
+        for probe, theirs in zip(probes, answer.templates, strict=True)
+    )
+    return [
+        [decides.verdict(one, answer.gallery_size, demand) for one, demand in zip(found or (None,), asked, strict=True)]
+        for found, asked in zip(answer.candidates, demands, strict=True)
+    ]
+
+
+class FaceSearch(Protocol):
+    """An exact 1:N search over a tenant's gallery, which sees every write that was committed before the call."""
+
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        """Find the best faces for each probe.
+
+        A score is the dot product with the face's best canonical template, computed in float64; ties are ordered by
+        faceid. Raises InvalidInput for a wrong shape, NaN or limit.
+        """

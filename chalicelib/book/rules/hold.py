@@ -1,0 +1,43 @@
+"""Legal hold: a held face may gain visits, pictures, and what was empty. It loses nothing.
+
+Each write of a face asks here (book/visits, book/faces), so no dialect, command or chore has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chalicelib.book.words.errors import FaceHeld
+from chalicelib.book.words.model import Face
+
+_KEPT = ("own_group_id", "age", "gender", "name", "note", "consent", "external_id", "own_user")
+
+
+def loses(before: Face, after: Face) -> bool:
+    """Return whether a change of a face removes or replaces a picture or a value. Visits only grow, but by a rejection,
+    and that is refused beforehand.
+    """
+    pairs = [(getattr(before, name), getattr(after, name)) for name in _KEPT]
+    pairs += zip(before.labels, after.labels, strict=True)
+    pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
+    return (
+        any(old not in (None, "") and old != new for old, new in pairs)
+        or not before.portrait.is_among(after.pictures[:1])
+        or not all(one.is_among(after.pictures) for one in before.pictures)
+        or after.negatives < before.negatives
+    )
+
+
+def require_kept(before: Face, after: Face | None = None) -> None:
+    """Raise FaceHeld if the face is held and would lose something; None: the face itself goes, or sightings of it."""
+    if before.hold is not None and (after is None or loses(before, after)):
+        raise FaceHeld(
+            f"face {before.faceid!r} is under legal hold since {before.hold.at:%Y-%m-%d}: nothing of it is removed or "
+            "replaced; lift the hold first, if you may"
+        )
+
+
+def require_free(faces: Iterable[Face]) -> None:
+    """Raise FaceHeld if one of these faces, which are to go or to lose something, is held."""
+    for face in faces:
+        require_kept(face)

@@ -1,0 +1,301 @@
+"""By what is a face found? Templates in one form, the pictures that a face keeps of those that it learns, and users.
+
+The canonical form, in which templates are both stored and compared, is little-endian float16 of the unit embedding:
+half the bytes of float32, and rounding moves a cosine by less than 5e-4 (2^-11 a component, Cauchy-Schwarz), far below
+the spread of scores. Scores are computed over this form everywhere.
+
+A face learns pictures from its sure sightings by itself. Of each hour the best one counts, since pictures of one visit
+are nearly copies. Of these, first the best of each day, then the second best of each day, and so on (hours and days of
+UTC, by the time of capture). Better is a higher step of quality, and of the same step the earlier picture. So a face
+that knows good pictures of three days learns no more: further ones would cost, and teach nothing. What is left out
+stays left out, whatever comes later. So the kept ones do not depend on the order in which sightings are processed or
+faces merged.
+
+Users are people who have several faces in one collection, and are searched for by the mean of these. In the gallery a
+user is one entry. Its id and its group hold a ".", which those of faces never do. An entry of the journal names the
+user of a face that leaves or changes, since the user changes with it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from datetime import date, datetime
+from itertools import count
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.words.errors import FaceNotFound
+from chalicelib.book.words.model import MAX_COMPARED, MAX_PICTURES, Edit, Face, JournalEntry, Learnt, Picture, Template
+from chalicelib.book.words.names import LONGEST_NAME, normalise_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.book.words.model import Decision
+
+_FLOAT16 = "<f2"
+
+
+def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
+    """Make the template of a unit embedding, shape (dimensions,)."""
+    return Template(model, embedding.astype(_FLOAT16).tobytes())
+
+
+def vector(template: Template) -> NDArray[np.float32]:
+    """Read the (dimensions,) float32 of a canonical template."""
+    read: NDArray[np.float32] = rows([template.vector])[0]
+    return read
+
+
+def rows(vectors: Sequence[bytes]) -> NDArray[np.float32]:
+    """Read the (n, dimensions) float32 of canonical templates' bytes, one or more."""
+    import numpy as np  # here, so that importing a use case that compares does not load it
+
+    return np.frombuffer(b"".join(vectors), dtype=_FLOAT16).astype(np.float32).reshape(len(vectors), -1)
+
+
+def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
+    """Reduce a face's templates to the ones that a gallery compares: for each model the mean over the photos."""
+    import numpy as np
+
+    by_model: dict[str, list[Template]] = {}
+    for template in templates:
+        by_model.setdefault(template.model, []).append(template)
+    return tuple(
+        own[0] if len(own) == 1 else canonical(model, fuse_embeddings(np.stack([vector(one) for one in own])))
+        for model, own in by_model.items()
+    )
+
+
+def of_model(templates: Sequence[Template], model: str) -> Template | None:
+    """Return the one of the `compared` ones that is of this model; None if there is none."""
+    own = [one for one in templates if one.model == model]
+    return reduce_templates(own)[0] if own else None
+
+
+def fuse_embeddings(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the unit mean, (dimensions,) float32, of one person's unit embeddings (n, dimensions).
+
+    The pictures share the person, and their differences cancel out: a search finds the mean of three photos more often
+    than the best of the three.
+    """
+    import numpy as np
+
+    mean = embeddings.mean(axis=0)
+    norm = max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
+    return np.asarray(mean / norm, dtype=np.float32)
+
+
+LEARN_QUALITY = 35.0
+"""Of 100: a face learns from no sighting below this."""
+
+MAX_LEARNT = 3
+"""Most learnt pictures of a face. Four and six found nobody more on Labeled Faces in the Wild, and cost more."""
+
+QUALITY_STEP = 20.0
+"""Of 100: a picture of the same step is no better, and pushes out no earlier one."""
+
+SAME_VIEW = 0.75
+"""Score from which on a picture of the hour that made a stranger shows no more than the one that it was made from."""
+
+_Choice = tuple[float, datetime, str]
+"""The lowest one is chosen first."""
+
+
+def is_sure(decision: Decision | None, quality: float | None) -> bool:
+    """Return whether a face may learn from a sighting of this quality that was matched by this decision.
+
+    None: somebody said that it is this face. One that another sighting vouches for would be learnt from by too low a
+    score. A threshold above that of a match would help nobody: it teaches what a face knows already.
+    """
+    return (decision is None or decision.by is None) and quality is not None and quality >= LEARN_QUALITY
+
+
+def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+    """Return the pictures that were not learnt."""
+    return tuple(picture for picture in pictures if picture.learnt is None)
+
+
+def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+    """Return the given pictures, in their order, and the learnt ones that are kept, the first choice first.
+
+    Of one photo only one picture is kept: the given one, else that of the first sighting.
+    """
+    pictures = tuple(pictures)
+    own = list_given_pictures(pictures)
+    photos: dict[str, tuple[Learnt, Picture]] = {}
+    for picture in pictures:
+        if picture.learnt is not None and not any(picture.is_same(one) for one in own):
+            known = photos.get(picture.id)
+            if known is None or picture.learnt.sighting_id < known[0].sighting_id:
+                photos[picture.id] = picture.learnt, picture
+    compared = sum(not one.spare for one in own)
+    room = max(min(MAX_LEARNT, MAX_COMPARED - compared, MAX_PICTURES - len(own)), 0)
+    return (*own, *_by_choice(photos.values())[:room])
+
+
+def adds_to(pictures: Iterable[Picture], new: Picture, captured_at: datetime) -> bool:
+    """Return whether a picture of this time is more than a copy of those that strangers were made from.
+
+    A copy is of the same hour, of no better step of quality, and the same view.
+    """
+    hour = _hour(captured_at)
+    founding = [one for one in pictures if one.founded_at is not None and _hour(one.founded_at) == hour]
+    return all(_step(one) < _step(new) or _is_another_view(new, one) for one in founding)
+
+
+def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
+    """Return the pictures; if none was given, the first counts as given from now on.
+
+    So a face always has a picture that the learnt ones are held against.
+    """
+    return pictures if list_given_pictures(pictures) else (replace(pictures[0], learnt=None), *pictures[1:])
+
+
+def anchor(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
+    """Return the unit mean of the given pictures that are compared; None: none has a template of the model."""
+    own = (picture for picture in list_given_pictures(pictures) if not picture.spare)
+    templates = [one for picture in own for one in picture.templates if one.model == model]
+    return vector(reduce_templates(templates)[0]) if templates else None
+
+
+def without(pictures: Sequence[Picture], rejected: NDArray[np.float32], photo: str, model: str) -> tuple[Picture, ...]:
+    """Return the pictures that stay after a sighting of this photo was rejected. `rejected`: its embedding by `model`.
+
+    The photo goes, and with it each learnt picture that is nearer to it than to the given ones.
+    """
+
+    left = [picture for picture in pictures if picture.id != photo]
+    own = anchor(left, model)
+
+    def is_nearer(picture: Picture) -> bool:
+        found = [vector(one) for one in picture.templates if one.model == model]
+        return own is not None and any(float(one @ rejected) > float(one @ own) for one in found)
+
+    return tuple(one for one in left if one.learnt is None or not is_nearer(one))
+
+
+def _by_choice(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
+    """Return those that may be kept, the first choice first."""
+    hours: dict[datetime, tuple[_Choice, Picture]] = {}
+    for how, picture in learnt:
+        one = (-_step(picture), how.captured_at, how.sighting_id), picture
+        hour = _hour(how.captured_at)
+        hours[hour] = min(hours.get(hour, one), one, key=itemgetter(0))
+    of_day: Counter[date] = Counter()
+    ranked: list[tuple[int, _Choice, Picture]] = []
+    for choice, picture in sorted(hours.values(), key=itemgetter(0)):
+        day = choice[1].date()
+        ranked.append((of_day[day], choice, picture))
+        of_day[day] += 1
+    return [picture for *_, picture in sorted(ranked, key=itemgetter(0, 1))]
+
+
+def _is_another_view(new: Picture, known: Picture) -> bool:
+
+    (seen,) = new.templates
+    own = of_model(known.templates, seen.model)
+    return own is not None and float(vector(own) @ vector(seen)) < SAME_VIEW
+
+
+def _step(picture: Picture) -> float:
+    return (picture.estimates.quality or 0.0) // QUALITY_STEP
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+MAX_FACES = 100
+"""Most faces of one user."""
+
+
+class User(Struct, frozen=True):
+    """A user of a group. `templates`: for each model the mean over its faces; none without faces."""
+
+    group_id: str
+    id: str
+    faceids: tuple[str, ...] = ()
+    templates: tuple[Template, ...] = ()
+    name: str = ""
+    """Of a subject: what its caller calls it. Its faces may be several people's, so it has no mean."""
+    created_at: datetime | None = None
+    """Of a subject."""
+
+    @property
+    def entry(self) -> str:
+        return entry_of(self.group_id, self.id)
+
+
+def subject_id(name: str) -> str:
+    """Return the id of the first subject of a group whose name folds to the same as this one.
+
+    So the subjects of one name are found by one read, whatever the case. Whether a name is theirs: book/words/names.
+    """
+    folded = normalise_name(normalise_name(name, LONGEST_NAME).casefold(), LONGEST_NAME)
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, folded))
+
+
+def free_subject_id(name: str, taken: Container[str]) -> str:
+    """Return the id of a new subject of this name: of those that fold to the same, all but the first are numbered."""
+    first = subject_id(name)
+    return next(id_ for number in count() if (id_ := f"{first}-{number}" if number else first) not in taken)
+
+
+def entry_of(group_id: str, id_: str) -> str:
+    """Return the id that a user has in the gallery."""
+    return f"{group_id}.{id_}"
+
+
+def id_of(entry: str) -> str:
+    """Return the user's id of its entry in the gallery."""
+    return entry.partition(".")[2]
+
+
+def gallery_group(group_id: str) -> str:
+    """Return the group in which the gallery has a group's users."""
+    return f"{group_id}.users"
+
+
+def is_users(id_: str) -> bool:
+    """Return whether this is the id of a user in the gallery, or of a group of them, and not of a face or its group."""
+    return "." in id_
+
+
+def user_of(face: Face) -> str:
+    """Return the entry of a face's user; "" if it has none."""
+    return entry_of(face.group_id, face.user) if face.user else ""
+
+
+def mean_of(faces: Iterable[Sequence[Template]]) -> tuple[Template, ...]:
+    """Return the templates of a user with these faces' templates, as those of a face with these pictures."""
+    return reduce_templates([template for templates in faces for template in reduce_templates(templates)])
+
+
+def make_change_entries(before: Face, after: Face) -> tuple[JournalEntry, ...]:
+    """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only its group did."""
+    if after.templates != before.templates:
+        templates = reduce_templates(after.templates)
+        return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, templates, user=user_of(before)),)
+    if after.group_id != before.group_id:
+        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_of(before)),)
+    return ()
+
+
+def make_delete_entry(face: Face) -> JournalEntry:
+    """Return the journal's entry of a face that is deleted."""
+    return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
+
+
+def template_of(face: Face, model: str) -> Template:
+    """Return the template by which a face is compared. Raises FaceNotFound if it has none of this model."""
+    own = of_model(face.templates, model)
+    if own is None:
+        raise FaceNotFound(f"face {face.faceid!r} has no template of the model {model!r} yet")
+    return own

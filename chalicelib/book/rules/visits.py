@@ -1,0 +1,504 @@
+"""When does a visit end, and when is a face a regular? Sightings closer than the gap are one arrival, in any order.
+
+A sighting at t keeps its face present for the gap of its camera: [t, t + gap). Presences that overlap are one arrival.
+So an arrival is a connected piece of their union, which does not depend on the order. Two sightings of cameras with the
+same gap are one arrival if they are less than the gap apart.
+
+A face is a stranger until its promotion and a regular from then on, by the times of its sightings and not by the order
+in which they were processed. An observation keeps the name of the group that the face was in at its time. So if a late
+sighting moves the promotion, the observations between are renamed. A tenant's numbers for the rule:
+book/groups; how it is stored: book/visits.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.words.local_time import DAY_MS
+from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group
+from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind
+from chalicelib.book.words.values import moment
+
+KEPT_MS = 100 * DAY_MS
+"""A sighting that is processed later than this after its capture is only an observation, not an arrival."""
+
+MOST_KEPT = 4_000
+"""Arrivals that are kept of a face: 40 a day for 100 days. Older ones are only counted."""
+
+IN_HEAD = 32
+"""Arrivals that stand beside the counts, in 1 KB; the older ones stand in pages of their own."""
+
+_LEFT_IN_HEAD, _IN_PAGE = 16, 400
+_NEVER_MS = 2**63
+
+_RECORD = struct.Struct("<QIII")
+
+
+class Arrival(Struct, frozen=True):
+    """One visit, in ms since 1970, with the number of its sightings. A sighting before `until_ms` belongs to it."""
+
+    first_ms: int
+    last_ms: int
+    until_ms: int
+    sightings: int = 1
+
+
+class Arrivals(Struct, frozen=True):
+    """A face's arrivals: those of the last 100 days or so, oldest first, and the number of older ones (folded).
+
+    A sighting before `folded_until_ms` belongs to a folded arrival; 0: none was folded for being too many.
+    """
+
+    recent: tuple[Arrival, ...] = ()
+    folded: int = 0
+    folded_sightings: int = 0
+    folded_until_ms: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.folded + len(self.recent)
+
+    @property
+    def sightings(self) -> int:
+        return self.folded_sightings + sum(arrival.sightings for arrival in self.recent)
+
+    @property
+    def last_arrival_ms(self) -> int | None:
+        """Start of the last arrival; None if none is kept."""
+        return self.recent[-1].first_ms if self.recent else None
+
+    def with_sighting(self, at_ms: int, gap_ms: int) -> Arrivals:
+        """Add a sighting. The order in which sightings are added does not matter."""
+        if at_ms < self.folded_until_ms:
+            return replace(self, folded_sightings=self.folded_sightings + 1)
+        return self.with_arrival(Arrival(at_ms, at_ms, at_ms + gap_ms))
+
+    def with_arrival(self, new: Arrival) -> Arrivals:
+        """Add an arrival, joined with those that it overlaps."""
+        before = [a for a in self.recent if a.until_ms <= new.first_ms]
+        behind = [a for a in self.recent if a.first_ms >= new.until_ms]
+        joined = [*self.recent[len(before) : len(self.recent) - len(behind)], new]
+        whole = Arrival(
+            min(a.first_ms for a in joined),
+            max(a.last_ms for a in joined),
+            max(a.until_ms for a in joined),
+            sum(a.sightings for a in joined),
+        )
+        return replace(self, recent=(*before, whole, *behind))
+
+    def join_arrivals(self, other: Arrivals) -> Arrivals:
+        """Join both faces' arrivals as those of one face."""
+        both = self.counting(other.folded, other.folded_sightings)
+        for arrival in other.recent:
+            both = both.with_arrival(arrival)
+        return both.folded_to(max(self.folded_until_ms, other.folded_until_ms)).at_most()
+
+    def around(self, at_ms: int) -> Arrival | None:
+        """Return the arrival that a sighting at this time belongs to; None if there is none."""
+        place = bisect_right(self.recent, at_ms, key=lambda arrival: arrival.first_ms) - 1
+        if place < 0 or self.recent[place].until_ms <= at_ms:
+            return None
+        return self.recent[place]
+
+    def recount_arrival(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
+        """Rebuild one of the arrivals from its `sightings`, (at_ms, gap_ms) each."""
+        result = replace(self, recent=tuple(a for a in self.recent if a != arrival))
+        for at_ms, gap_ms in sightings:
+            result = result.with_sighting(at_ms, gap_ms)
+        return result
+
+    def folded_before(self, now_ms: int, period_ms: int) -> Arrivals:
+        """Fold old arrivals into a count: no late sighting, and no period with one, can reach them.
+
+        `until_ms` includes the gap, so arrivals that ended before lateness and period are out of reach. The limit
+        leaves one day more than the rule needs, for clocks that differ.
+        """
+        limit = now_ms - KEPT_MS - period_ms - DAY_MS
+        kept = tuple(a for a in self.recent if a.until_ms > limit)
+        return self._keeping(kept).at_most()
+
+    def at_most(self, number: int = MOST_KEPT) -> Arrivals:
+        """Fold the oldest arrivals if there are over a tenth more than `number`, and keep the last `number`."""
+        return self if len(self.recent) <= number + number // 10 else self.folded_to(self.recent[-number].first_ms)
+
+    def folded_to(self, until_ms: int) -> Arrivals:
+        """Fold the arrivals that began before `until_ms`. A later sighting from before their end is only counted."""
+        kept = tuple(a for a in self.recent if a.first_ms >= until_ms)
+        old = self.recent[: len(self.recent) - len(kept)]
+        return replace(self._keeping(kept), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
+
+    def _keeping(self, kept: tuple[Arrival, ...]) -> Arrivals:
+        old = self.recent[: len(self.recent) - len(kept)]
+        return replace(self, recent=kept).counting(len(old), sum(a.sightings for a in old))
+
+    def counting(self, folded: int, sightings: int) -> Arrivals:
+        return replace(self, folded=self.folded + folded, folded_sightings=self.folded_sightings + sightings)
+
+    def pack_arrivals(self) -> bytes:
+        """Pack each arrival into 20 bytes. Raises ValueError if a gap or a length is 2^32 ms (49 days) or more."""
+        try:
+            return b"".join(
+                _RECORD.pack(a.first_ms, a.last_ms - a.first_ms, a.until_ms - a.last_ms, a.sightings)
+                for a in self.recent
+            )
+        except struct.error as error:
+            raise ValueError("an arrival lasts 49 days at most") from error
+
+    @classmethod
+    def unpack_arrivals(
+        cls, data: bytes, folded: int = 0, folded_sightings: int = 0, folded_until_ms: int = 0
+    ) -> Arrivals:
+        """Invert `pack_arrivals`."""
+        recent = (
+            Arrival(first, first + length, first + length + more, sightings)
+            for first, length, more, sightings in _RECORD.iter_unpack(data)
+        )
+        return cls(tuple(recent), folded, folded_sightings, folded_until_ms)
+
+
+class PromotionRule(Struct, frozen=True):
+    """The rule that a stranger who arrived at least `arrive_times` times in `period_ms` is a regular."""
+
+    arrive_times: int
+    period_ms: int
+
+    def met_at(self, arrivals: Sequence[Arrival], containing: Arrival | None = None) -> int | None:
+        """Return the start of the first arrival with enough arrivals in the period up to it; None if there is none.
+
+        Both ends of the period count. `containing`: only periods that hold this arrival count.
+        """
+        starts = [arrival.first_ms for arrival in arrivals]
+        for place in range(self.arrive_times - 1, len(starts)):
+            end = starts[place]
+            if starts[place - self.arrive_times + 1] < end - self.period_ms:
+                continue
+            if containing is None or end - self.period_ms <= containing.first_ms <= end:
+                return end
+        return None
+
+
+class Promotion(Struct, frozen=True):
+    """The change of a stranger into a regular: its time and its rule."""
+
+    at_ms: int
+    rule: PromotionRule
+
+
+class Visits(Struct, frozen=True):
+    """A face's arrivals, and the promotion that they led to.
+
+    `regrouping`: the groups of its sightings are being changed, and some may still be unchanged. `version` 0: no record
+    is stored. `pages`: the start of each page, ascending. `unread`: how many arrivals and sightings are in pages that
+    were not read; they count as folded. `head_ms`: when the arrivals of the head begin, if pages were read.
+    `in_one_item`: the tenant's format knows no pages, or the transaction has no room for them.
+    """
+
+    arrivals: Arrivals = Arrivals()
+    promotion: Promotion | None = None
+    regrouping: bool = False
+    version: int = 0
+    pages: tuple[int, ...] = ()
+    unread: tuple[int, int] = (0, 0)
+    head_ms: int = 0
+    in_one_item: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.unread[0]
+
+    def has_fewer_arrivals(self, after: Visits) -> bool:
+        """Return whether the face has arrived less often than in the visits `after`."""
+        return self.arrivals.count < after.arrivals.count
+
+    def reaches(self, at_ms: int) -> bool:
+        """Return whether the arrival of that time, and the one before it, are among those that were read."""
+        recent = self.arrivals.recent
+        return self.is_whole or (len(recent) > 1 and at_ms >= recent[1].first_ms)
+
+    def with_pages(self, pages: Mapping[int, tuple[Arrival, ...]]) -> Visits:
+        """Return the whole visits. `pages`: the arrivals of each, by its start."""
+        head, (unread, sightings) = self.arrivals, self.unread
+        starts = tuple(sorted(pages))
+        recent = (*(one for start in starts for one in pages[start]), *head.recent)
+        head_ms = head.recent[0].first_ms if head.recent else _NEVER_MS
+        arrivals = replace(head, recent=recent).counting(-unread, -sightings)
+        return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
+
+    def split_as_stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+        """Return the pages by their starts, and the head, as they are stored."""
+        recent = self.arrivals.recent
+        bounds = (*self.pages[1:], self.head_ms) if self.pages else ()
+        places = [bisect_left(recent, bound, key=lambda one: one.first_ms) for bound in bounds]
+        *parts, tail = (recent[first:end] for first, end in pairwise([0, *places, len(recent)]))
+        return self._make_pages_and_head(
+            {start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail
+        )
+
+    def laid_out(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+        """Return the pages and the head to store. Pages stay as they are, but those that an arrival changed.
+
+        What no longer fits the head goes behind the last page. So a face that comes again seldom changes a page.
+        """
+        recent = self.arrivals.recent
+        if len(recent) <= IN_HEAD or self.in_one_item:
+            return self._make_pages_and_head({}, recent)
+        stored, head = self.split_as_stored()
+        pages, tail = dict(stored), head.arrivals.recent
+        if not tail:
+            pages, tail = {}, recent
+        if len(tail) > IN_HEAD:
+            moved, tail = tail[:-_LEFT_IN_HEAD], tail[-_LEFT_IN_HEAD:]
+            last = max(pages, default=moved[0].first_ms)
+            if len(pages.get(last, ())) + len(moved) > _IN_PAGE:
+                last = moved[0].first_ms
+            pages[last] = (*pages.get(last, ()), *moved)
+        start, page = max(pages.items(), key=lambda one: len(one[1]))
+        if len(page) > _IN_PAGE:  # one at a time: the transaction has other actions, too
+            half = len(page) // 2
+            pages |= {start: page[:half], page[half].first_ms: page[half:]}
+        return self._make_pages_and_head(pages, tail)
+
+    def stored_after(self, before: Visits) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
+        """Return the head to store, the pages that change, and the starts of those to delete."""
+        if not before.is_whole:
+            return self, {}, ()
+        old, _ = before.split_as_stored()
+        new, head = self.split_as_stored() if self.arrivals == before.arrivals else self.laid_out()
+        return head, {start: page for start, page in new.items() if page != old.get(start)}, old.keys() - new.keys()
+
+    def _make_pages_and_head(
+        self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
+    ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+        paged = [one for page in pages.values() for one in page]
+        unread = (len(paged), sum(one.sightings for one in paged))
+        arrivals = replace(self.arrivals, recent=tail).counting(*unread)
+        return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
+
+    def needs_pages(self, group_id: str, at_ms: int, rule: PromotionRule) -> bool:
+        """Return whether a sighting of the face, then in this group, needs the pages, too.
+
+        The head is enough for a sighting of the last arrival or after it, unless the head is full then, or a stranger's
+        rule reaches behind it. It cannot move a promotion: that is at the start of an earlier arrival.
+        """
+        tail = self.arrivals.recent
+        if self.is_whole:
+            return False
+        if self.regrouping or not tail or at_ms < tail[-1].first_ms:
+            return True
+        if at_ms < tail[-1].until_ms:
+            return False
+        asks_back = group_id == STRANGER and tail[0].first_ms >= at_ms - rule.period_ms
+        return asks_back or len(tail) >= IN_HEAD
+
+    def promotion_of_stranger(self, rule: PromotionRule, joined: Arrival | None = None) -> Promotion | None:
+        """Return the promotion that the arrivals lead to; None: none yet. `joined`: that which just got a sighting."""
+        at_ms = rule.met_at(self.arrivals.recent, joined)
+        return None if at_ms is None else Promotion(at_ms, rule)
+
+    def promotion_of_promoted(self, now_ms: int) -> Promotion | None:
+        """Apply the promotion's own rule to the present arrivals; None: they are too few after all.
+
+        A late sighting can join two arrivals into one, or make an earlier one. A promotion that is too old for late
+        sightings stays as it is: the arrivals that led to it may be folded.
+        """
+        promotion = self.promotion
+        folded_ms = max(now_ms - KEPT_MS - DAY_MS, self.arrivals.folded_until_ms)
+        if promotion is None or not self.is_whole or promotion.at_ms < folded_ms:
+            return promotion
+        at_ms = promotion.rule.met_at(self.arrivals.recent)
+        return None if at_ms is None else Promotion(at_ms, promotion.rule)
+
+
+class DefaultGroups(Struct, frozen=True):
+    """The two groups that every tenant has.
+
+    `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`, `model`:
+    those of the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first;
+    `promotes`: whether a stranger may become a regular: the tenant asks for no ground, or the face has one.
+    """
+
+    stranger: Group
+    regular: Group
+    rule: PromotionRule
+    faces_left: int
+    seq: int
+    model: str
+    numbered: int
+    promotes: bool = True
+
+    def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
+        """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""
+        is_regular = promotion_ms is not None and at_ms >= promotion_ms
+        return self.regular.name if is_regular else self.stranger.name
+
+    def of_id(self, group_id: str) -> Group | None:
+        """Return the group of that id if it is one of the two."""
+        return {STRANGER: self.stranger, REGULAR: self.regular}.get(group_id)
+
+
+class FaceVisits(Struct, frozen=True):
+    """A face as it was read, with its visits and the groups that it may be in."""
+
+    face: Face
+    visits: Visits
+    groups: DefaultGroups
+    group: Group
+    """The group that the face is in."""
+
+    @property
+    def limited_groups(self) -> frozenset[str]:
+        """Return the ids of the groups with a capacity that the face can leave or enter."""
+        groups = (self.group, self.groups.stranger, self.groups.regular)
+        return frozenset(group.id for group in groups if group.capacity is not None)
+
+    @property
+    def is_promoted(self) -> bool:
+        """Return whether the face is a regular because it came often enough."""
+        return self.face.group_id == REGULAR and self.visits.promotion is not None
+
+    @property
+    def is_grouped_by_visits(self) -> bool:
+        """Return whether the face's arrivals decide which default group it is in; else a person put it there."""
+        return self.face.group_id == STRANGER or self.is_promoted
+
+    def name_of(self, group_id: str) -> str:
+        """Return the name of a group that the face may be in after its visits changed."""
+        return (self.groups.of_id(group_id) or self.group).name
+
+    def name_at(self, visits: Visits, group_id: str, at_ms: int) -> str:
+        """Return the group's name for an observation of that time, if the face is in `group_id` with these visits."""
+        if visits.promotion is not None:
+            return self.groups.name_at(visits.promotion.at_ms, at_ms)
+        return self.groups.stranger.name if group_id == STRANGER else self.group.name
+
+
+class VisitPlan(Struct, frozen=True):
+    """A face's new visits. `group_id`: the group that it is in then. `refused`: a full group that it should be in."""
+
+    visits: Visits
+    group_id: str
+    refused: Group | None = None
+
+
+def with_sighting(
+    group_id: str, visits: Visits, at_ms: int, gap_ms: int, now_ms: int, groups: DefaultGroups
+) -> VisitPlan:
+    """Plan a face's visits and group after one more sighting.
+
+    A stranger with enough arrivals becomes a regular. A regular that was promoted becomes a stranger again if its
+    arrivals are not enough any more.
+    """
+    before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
+    visits = replace(visits, arrivals=arrivals, regrouping=False)
+    # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
+    began, begin = ([one.first_ms for one in both.recent] for both in (before, arrivals))
+    joined = None if began == begin else arrivals.around(at_ms)
+    plan = plan_group(group_id, visits, now_ms, groups, joined)
+    if not visits.is_whole:
+        return plan  # what could be folded stands in the pages
+    promotion = plan.visits.promotion
+    period_ms = groups.rule.period_ms
+    if promotion:
+        period_ms = max(period_ms, promotion.rule.period_ms)
+    return replace(plan, visits=replace(plan.visits, arrivals=arrivals.folded_before(now_ms, period_ms)))
+
+
+def plan_group(
+    group_id: str,
+    visits: Visits,
+    now_ms: int,
+    groups: DefaultGroups,
+    joined: Arrival | None = None,
+) -> VisitPlan:
+    """Plan the group and promotion that a face's arrivals lead to.
+
+    `joined`: the arrival that just got a sighting; a stranger is only promoted by it. If the group that a face should
+    go to is full, the face stays in its group; a stranger is tried again at its next arrival.
+    """
+    if group_id == STRANGER:
+        promotion = visits.promotion_of_stranger(groups.rule, joined) if joined and groups.promotes else None
+        if promotion and groups.regular.is_full:
+            return VisitPlan(replace(visits, promotion=None), STRANGER, groups.regular)
+        return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
+    if group_id == REGULAR and visits.promotion:
+        promotion = visits.promotion_of_promoted(now_ms)
+        if promotion is None and groups.stranger.is_full:
+            return VisitPlan(visits, REGULAR, groups.stranger)
+        return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
+    return VisitPlan(replace(visits, promotion=None), group_id)
+
+
+def without_sighting(
+    held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int
+) -> VisitPlan:
+    """Plan a face's visits without one sighting. `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
+
+    A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
+    """
+    before = held.visits.arrivals
+    arrivals = before.recount_arrival(arrival, remaining)
+    visits = replace(held.visits, arrivals=arrivals, regrouping=False)
+    plan = plan_group(held.face.group_id, visits, now_ms, held.groups)
+    if held.face.group_id != STRANGER:
+        return plan
+    parts = [one for one in arrivals.recent if one not in before.recent]
+    plans = [plan_group(STRANGER, visits, now_ms, held.groups, part) for part in parts]
+    promoted = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
+    return min(promoted, key=lambda entry: entry[0])[1] if promoted else plan
+
+
+def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
+    """Return the arrivals whose sightings may have the wrong group's name after the change.
+
+    They lie between the two promotions, unless a change was cut off before.
+    """
+    old, new = (None if v.promotion is None else v.promotion.at_ms for v in (before, after))
+    if old == new and not before.regrouping:
+        return ()
+    first = 0 if before.regrouping else min(at for at in (old, new) if at is not None)
+    behind = None if before.regrouping or old is None or new is None else max(old, new)
+    return tuple(
+        arrival
+        for arrival in before.arrivals.recent
+        if arrival.last_ms >= first and (behind is None or arrival.first_ms < behind)
+    )
+
+
+def rename_sightings(
+    groups: DefaultGroups, visits: Visits, sightings: Iterable[Observation]
+) -> list[ChangedObservation]:
+    """Return the sightings that do not have the group's name by these visits, each with the right name."""
+    promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
+    both = ((one, named_by(groups, promotion_ms, one)) for one in sightings)
+    return [ChangedObservation(one, renamed) for one, renamed in both if renamed != one]
+
+
+def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Observation) -> Observation:
+    """Return a sighting with the name of the default group that the face was in by this promotion.
+
+    Other observations, and sightings with the name of a user's own group, stay as they are.
+    """
+    if observation.kind is not ObservationKind.SIGHTING:
+        return observation
+    if observation.group_name not in (groups.stranger.name, groups.regular.name):
+        return observation
+    return replace(observation, group_name=groups.name_at(promotion_ms, observation.at_ms))
+
+
+def apply_plan(face: Face, plan: VisitPlan) -> Face:
+    """Return the face with the plan's group, number of arrivals and last arrival."""
+    arrivals = plan.visits.arrivals
+    last_ms = arrivals.last_arrival_ms
+    return replace(
+        face,
+        group_id=plan.group_id,
+        user=face.user if plan.group_id == face.group_id else "",
+        arrive_count=arrivals.count,
+        last_arrival_at=None if last_ms is None else moment(last_ms),
+    )

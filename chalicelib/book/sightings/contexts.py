@@ -1,0 +1,171 @@
+"""What the decision about a sighting needs: whose face it is, and the facts of that face (book/rules/sighting's
+Context)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import GalleryMoved
+from chalicelib.book.faces import face_deletes
+from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_groups
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.recognised import Probes, Recognised
+from chalicelib.book.rules.sighting import Context, Evicted, Judge, Nobody, OpenSighting, is_lesser, plan_of
+from chalicelib.book.rules.templates import vector
+from chalicelib.book.rules.visits import FaceVisits, Visits
+from chalicelib.book.words import keys
+from chalicelib.book.words.duties import FULL
+from chalicelib.book.words.errors import WrongModel
+from chalicelib.book.words.local_time import DAY_MS
+from chalicelib.book.words.model import Decision, Face, Group, Tenant
+from chalicelib.book.words.observations import NearFace
+from chalicelib.book.words.values import moment
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
+    from chalicelib.book.rules.visits import DefaultGroups
+
+_MOST_DELETES = 24
+"""Of a transaction's hundred actions: three events for each of twenty hooks and the new face's own need the others."""
+
+
+@dataclass
+class SightingSearch:
+    """The search for the face that a sighting is. At one seq of the gallery it finds nobody once only.
+
+    If nobody is found, the faces of the same visit are looked at.
+    """
+
+    book: Book
+    sighted: OpenSighting
+    unmatched: dict[int, Recognised] = field(default_factory=dict)
+    """By the gallery's seq, what was found if that was nobody, or the face of the same visit."""
+
+    def find(self, groups: DefaultGroups) -> Recognised:
+        """Find the face, with its visits. `groups`: the tenant's, which were read just before.
+
+        Raises WrongModel, GalleryMoved, and the errors of a search.
+        """
+        if groups.model != self.sighted.seen.template.model:
+            raise WrongModel("the tenant is searched with another model by now: embed the picture with it")
+        return self._search((self.sighted.at_ms, groups))
+
+    def find_again(self, seq: int | None = None) -> Recognised:
+        """Find the face in the gallery as it is at this moment: at `seq`, if that was just read. Raises as `find`."""
+        known = None if seq is None else self.unmatched.get(seq)
+        return known or self._search()
+
+    def decision_of(self, found: Recognised) -> Decision | None:
+        """Return the decision that found nobody; None: somebody said so."""
+        return found.decision if self.sighted.instead is None else None
+
+    def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
+        one, seen = self.sighted, self.sighted.seen
+        probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
+        (found,) = self.book.recognition.of(
+            one.tenant, probes, group_ids=list_searched_groups(one.camera), besides=one.not_face, visit=visit
+        )
+        if one.instead is not None:
+            found = replace(found, face=None)
+        elif found.face is None and found.seq not in self.unmatched:
+            others = [other for other in one.beside if other is not seen]
+            self.unmatched[found.seq] = self.book.recognition.of_visit(
+                one.tenant, one.camera, one.capture, seen, others=others, found=found, not_face=one.not_face
+            )
+        return found if found.face is not None else self.unmatched.setdefault(found.seq, found)
+
+
+class Contexts(UseCase):
+    """The reader of contexts."""
+
+    def read_context(self, one: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
+        """Find the sighting's face, and read what the sighting may change.
+
+        `new`: the face that is made if nobody is found, without number and pictures. Raises GalleryMoved if the face is
+        gone, WrongModel if the tenant is searched with another model by now, TenantNotFound.
+        """
+        if one.why_unsearched:
+            return Nobody(one, one.why_unsearched)
+        if one.other is not None:
+            return self._read_known(one, one.other)
+        groups = self.book.face_visits.defaults(one.tenant)
+        found = search.find(groups)
+        if found.face is not None:
+            return self._read_known(one, found.face.faceid, found)
+        decision = search.decision_of(found)
+        if one.why_not_kept:
+            return Nobody(one, one.why_not_kept, decision)
+        return self._read_new(one, new, groups, decision)
+
+    def read_again(self, before: Context) -> Context:
+        """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face
+        any more, TenantNotFound."""
+        groups = self.book.face_visits.defaults(before.sighted.tenant)
+        context = self._read_new(before.sighted, before.held.face, groups, before.decision)
+        if isinstance(context, Nobody):
+            raise GalleryMoved
+        return context
+
+    def _read_known(self, one: OpenSighting, faceid: str, found: Recognised | None = None) -> Context:
+        """Read what a sighting of a known face changes. `found`: by a search; None: somebody said who it is.
+
+        Raises GalleryMoved if the face is gone.
+        """
+        held, decision = (found.held, found.decision) if found else (None, None)
+        held = held or self.book.face_visits.read_face(one.tenant, faceid, one.at_ms)
+        if held is None:
+            raise GalleryMoved
+        vision = self.book.tenant_vision.of(one.seen.template.model)
+        judge = Judge(vision.impostor_curve, vision.population)
+        if decision is not None:
+            one = replace(one, twice=is_lesser(one, held.face, judge))
+        if one.is_uncertain(decision) and not one.near:
+            nearest = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
+            one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest))
+        return self._complete_context(Context(one, held, plan_of(one, held), decision, judge=judge))
+
+    def _read_new(
+        self, one: OpenSighting, new: Face, groups: DefaultGroups, decision: Decision | None
+    ) -> Context | Nobody:
+        """Read what the sighting that makes a new face changes, and who goes for it. `decision`: why it is no other."""
+        held = FaceVisits(replace(new, number=groups.numbered + 1), Visits(), groups, groups.stranger)
+        context = Context(one, held, plan_of(one, held), decision, is_new=True)
+        if not context.has_room:
+            evicted = self._choose_evicted(one.tenant, groups.stranger, one.not_face)
+            if evicted is None:
+                return Nobody(one, "the group of strangers is full, and nobody could go for it")
+            context = replace(context, evicted=evicted)
+        return self._complete_context(context)
+
+    def _complete_context(self, context: Context) -> Context:
+        """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
+        one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
+        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
+        told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
+        context = replace(
+            context,
+            sightings=tuple(between),
+            told_at=moment(told["at"]) if told else None,
+            months=self.book.statistics.calendar.months(tenant, [one.at_ms // DAY_MS]),
+        )
+        return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
+
+    def _choose_evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted | None:
+        """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
+
+        Nor one that is held, whose observations move, or with whom more goes than one transaction has room for. None:
+        nobody can go.
+        """
+        for face in self.book.faces.by_arrival(tenant, strangers):
+            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
+                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+                deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
+                if len(deletes) > _MOST_DELETES:
+                    continue
+                departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
+                return Evicted(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
+        return None

@@ -1,0 +1,352 @@
+"""Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
+
+For each face all that the decision needs is read first (contexts), book/rules/sighting decides, its Outcome becomes
+actions (rows), and one transaction commits them. It changes arrivals, counts, group, observation and events. A face's
+visits have a version, so that no writer misses another's sighting.
+
+The commit of a new face requires that the gallery has not changed since the search, so two captures of one new person
+make one stranger. If the group or the tenant is full, the same transaction deletes the stranger last seen longest ago.
+
+How often a capture is tried before it is parked: book/captures/redrive.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_plus
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import A_COMMIT_S, Change, GalleryMoved
+from chalicelib.book.models import Reading
+from chalicelib.book.records.captures import AGAIN, camera_of, capture_from
+from chalicelib.book.records.observations import OBSERVATION_NEW
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.sighting import Nobody, OpenSighting, Outcome, resolve
+from chalicelib.book.sightings.contexts import SightingSearch
+from chalicelib.book.sightings.rows import (
+    STEP,
+    detected_faces,
+    detection_update,
+    known_change,
+    new_change,
+    open_correction,
+    parking_update,
+    progress_update,
+    resolution_update,
+)
+from chalicelib.book.words import acts, keys, telemetry
+from chalicelib.book.words.acts import Act, Kind
+from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
+from chalicelib.book.words.errors import (
+    Busy,
+    CaptureNotFound,
+    ConditionFailed,
+    InvalidInput,
+    RegularsError,
+    TenantNotFound,
+    Unusable,
+    WrongModel,
+)
+from chalicelib.book.words.items import attempts, write, write_unless_changed
+from chalicelib.book.words.local_time import DAY_MS, HOUR_MS
+from chalicelib.book.words.model import STRANGER, Face, Picture, Tenant
+from chalicelib.book.words.pictures import FaceJpeg
+from chalicelib.book.words.ports import SENT_AGAIN, Action, Item, Put, Update, absent, exists
+from chalicelib.book.words.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
+from chalicelib.book.words.values import time_ordered_id
+
+TAKES_TURNS_AFTER = timedelta(seconds=3)
+"""If a capture waited longer, the queue is taken for long, and it is sent again in its tenant's name. It then waits
+about twice as long."""
+
+_log = logging.getLogger(__name__)
+
+
+class Ingest(UseCase):
+    def message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
+        """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
+
+        One of S3's that was `sent_at` a time long ago takes its turn: S3 does not tell SQS the tenant, so those of a
+        tenant with many would be before those of others. It is sent again in the tenant's name.
+
+        The first attempt at a capture is not counted. Any that may be a repeat is counted before the picture is opened:
+        a message that was received before, or an event that was sent again.
+
+        A message that names no capture of ours (S3's test event) counts as done. Raises Busy, StorageUnavailable or
+        InvalidInput if it must be delivered again; a message that is no event so ends in the dead letters.
+        """
+        for key, sent_again in _stored_keys(body):
+            try:
+                place = keys.capture_of_picture(key)
+                telemetry.of_tenant(place[0])
+                if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
+                    self.book.captures.redrive.send(*place)
+                elif sent_again or receive_count > 1:
+                    self._attempt_capture(*place)
+                else:
+                    self.capture(*place)
+            except (ValueError, CaptureNotFound, TenantNotFound):
+                continue  # not offered by us, or erased since
+
+    def _attempt_capture(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
+        """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
+        picture, which parks the capture instead."""
+        if not self.book.captures.redrive.begin(tenant_name, camera_id, capture_id):
+            tenant = self.book.tenants.get_by_name(tenant_name)
+            capture = self.book.captures.get(tenant, camera_id, capture_id)
+            self.book.captures.kept.forget(tenant, capture)
+            return
+        try:
+            self.capture(tenant_name, camera_id, capture_id)
+        except RegularsError:
+            self.book.captures.redrive.give_back(tenant_name, camera_id, capture_id)
+            raise
+
+    def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
+        """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
+
+        A capture whose picture cannot be used is parked with the reason, and for nothing else. Faces embedded with a
+        model that is no longer the tenant's are embedded again. Raises CaptureNotFound, Busy, StorageUnavailable,
+        InvalidInput if an adapter refused what we asked of it.
+        """
+        act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
+        for _ in attempts():
+            picture = self.book.storage.beside(
+                partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
+            )
+            try:
+                with acts.begin_act(act):
+                    tenant, capture = self._as_it_is(tenant_name, camera_id, capture_id, picture)
+            except WrongModel:
+                continue
+            except ConditionFailed as error:
+                if STEP not in error.names:
+                    raise
+                continue
+            self.book.captures.kept.forget(tenant, capture)
+            return capture
+        raise Busy("another worker is at this capture: deliver it again in a moment")
+
+    def _as_it_is(
+        self, tenant_name: str, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
+    ) -> tuple[Tenant, Capture]:
+        """Go on from the point at which the last worker stopped. `awaited`: gives the picture.
+
+        The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel, and
+        ConditionFailed (STEP) if another worker has resolved a face.
+        """
+        of_tenant, of_camera, item = self.book.items.get_each(
+            [
+                (keys.TENANTS, keys.tenant_item(tenant_name)),
+                (keys.CAMERAS, (tenant_name, camera_id)),
+                (keys.CAPTURES, keys.capture(tenant_name, camera_id, capture_id)),
+            ]
+        )
+        if of_tenant is None or item is None:
+            raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
+        tenant, capture = self.book.tenants.open_tenant(of_tenant), capture_from(item)
+        picture = None if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED) else awaited()
+        if picture is None:
+            return tenant, capture
+        try:
+            camera = camera_of(capture, of_camera)
+            return tenant, _count_outcomes(self._resolve(tenant, camera, capture, item, picture))
+        except Unusable as error:
+            return tenant, self._park(tenant, capture, str(error))
+
+    def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
+        if AGAIN in item:
+            again = open_correction(tenant, camera, capture, item, self.book.clock.now())
+            reading = self._make_reading(tenant, picture, [again.seen])
+            return self._resolve_face(replace(again, seen=reading.faces[0]), reading)
+        reading = self._make_reading(tenant, picture, detected_faces(item))
+        capture = replace(capture, sides=reading.sides or capture.sides)
+        if not reading.faces:
+            capture = replace(capture, state=CaptureState.RESOLVED)
+            write(self.book.items, [progress_update(tenant.name, capture, 0)])
+            return capture
+        if len(reading.faces) > 1 and "detection" not in item and not tenant.forgets_strangers:
+            write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
+        while len(capture.sightings) < len(reading.faces):
+            seen = reading.faces[len(capture.sightings)]
+            open_sighting = OpenSighting(
+                tenant,
+                camera,
+                capture,
+                seen,
+                number=len(capture.sightings),
+                total=len(reading.faces),
+                now=self.book.clock.now(),
+                beside=reading.faces,
+            )
+            capture = self._resolve_face(open_sighting, reading)
+        return capture
+
+    def _make_reading(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
+        return Reading(self.book.tenant_vision.of(tenant.model), tenant, picture, faces)
+
+    def _resolve_face(self, one: OpenSighting, reading: Reading) -> Capture:
+        """Read, decide and write; all again if what was read has changed in between.
+
+        Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
+        """
+        search, crop = SightingSearch(self.book, one), partial(reading.crop, one.seen)
+        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
+        for _ in attempts():
+            try:
+                context = self.book.sightings.contexts.read_context(one, search, new)
+                if isinstance(context, Nobody):
+                    return self._write_nobody(context)
+                if context.is_new:
+                    return self._write_new(resolve(context), crop, search)
+                return self._write_known(resolve(context), crop)
+            except GalleryMoved:
+                one = replace(one, other=None)  # if somebody said who it is, that face is gone
+            except ConditionFailed as error:
+                if STEP in error.names:
+                    raise
+                if OBSERVATION_NEW in error.names:
+                    return self._write_nobody(Nobody(one, "this sighting was counted before"))
+        raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
+
+    def _write_nobody(self, nobody: Nobody) -> Capture:
+        """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP).
+
+        If the tenant forgets strangers, nothing of the face is in it, and it is counted.
+        """
+        one, sighting = nobody.sighted, nobody.sighting
+        capture, tenant = one.resolved_capture(sighting), one.tenant.name
+        actions = [resolution_update(one, capture), *self.book.duties.sighting_resolved(tenant, capture, sighting)]
+        if one.tenant.forgets_strangers and one.instead is not Instead.NOBODY:
+            actions.append(self._count_nobody(tenant, one.at_ms - one.at_ms % HOUR_MS))
+        write(self.book.items, actions)
+        return capture
+
+    def _count_nobody(self, tenant: str, hour_ms: int) -> Update:
+        """Return the update that counts a face that matched nobody, in the hour in which it was seen."""
+        place = tenant, keys.nobodies_item(hour_ms)
+        if self.book.items.get(keys.DIRECTORY, place) is None:
+            none_yet = {"tenant": tenant, "item": place[1], "at": hour_ms, "number": 0}
+            write_unless_changed(self.book.items, [Put(keys.DIRECTORY, none_yet, (absent("hour-free"),))])
+        return Update(keys.DIRECTORY, place, (exists("hour-begun"),), add={"number": 1})
+
+    def _write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Capture:
+        """Write a sighting of a known face, which may learn it: `crop` cuts the face out of its capture.
+
+        Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
+        """
+        tenant = outcome.context.sighted.tenant.name
+        with self._stored_pictures(outcome, crop) as pictures:
+            held, renamed = self.book.face_visits.write_surplus_changes(tenant, outcome.context.held, outcome.renamed)
+            change = known_change(outcome, replace(outcome.face, pictures=pictures), held, renamed)
+            change = self._add_entry(outcome, change)
+            self.book.writer.save(tenant, change)
+        self._deliver(outcome, change.actions)
+        return outcome.capture
+
+    def _write_new(self, outcome: Outcome, crop: Callable[[], FaceJpeg], search: SightingSearch) -> Capture:
+        """Make a face, if a last `search` finds nobody in the gallery as it is now.
+
+        Another process may change the gallery between that search and the commit: the less we do there, the fewer
+        collide. So the picture is stored before it, once, and what else is needed is read before it. It costs nothing
+        while the gallery has not moved. Raises GalleryMoved if it finds somebody, ConditionFailed, Busy,
+        StorageUnavailable.
+        """
+        contexts, tenant = self.book.sightings.contexts, outcome.context.sighted.tenant.name
+        with self._stored_pictures(outcome, crop) as pictures:
+            for number, _ in enumerate(attempts(first_s=A_COMMIT_S)):
+                context = contexts.read_again(outcome.context) if number else outcome.context
+                with self.book.writer.exclusive(tenant):
+                    found = search.find_again(None if number else self.book.writer.seq(tenant))
+                    if found.face is not None:
+                        raise GalleryMoved
+                    if context.held.groups.seq != found.seq:
+                        context = contexts.read_again(context)
+                    if context is not outcome.context:
+                        outcome = resolve(replace(context, decision=search.decision_of(found)))
+                    try:
+                        return self._commit_new(outcome, pictures, found.seq)
+                    except GalleryMoved:
+                        continue
+                    except ConditionFailed as error:
+                        if error.names & {STEP, OBSERVATION_NEW}:
+                            raise
+        raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
+
+    def _commit_new(self, outcome: Outcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
+        """Commit a new face with its pictures, if the gallery is still at `seq`. Raises as `writer.commit`."""
+        change = self._add_entry(outcome, new_change(outcome, replace(outcome.face, pictures=pictures), seq))
+        self.book.writer.commit(outcome.context.sighted.tenant.name, change)
+        self._deliver(outcome, change.actions)
+        if outcome.context.evicted:
+            self.book.face_pictures.discard(outcome.context.evicted.picture_keys)
+        return outcome.capture
+
+    def _add_entry(self, outcome: Outcome, change: Change) -> Change:
+        """Return the change with the actions by which others take note of the sighting."""
+        tenant = outcome.context.sighted.tenant.name
+        entry = self.book.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
+        return replace(change, actions=(*change.actions, *entry))
+
+    @contextmanager
+    def _stored_pictures(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[tuple[Picture, ...]]:
+        """Give the face's pictures with their keys; the commit in the block stores them.
+
+        A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out
+        are deleted afterwards.
+        """
+        before, pictures, new = outcome.context.held.face, outcome.face.pictures, outcome.new_picture
+        if new is None:
+            yield pictures
+            return
+        # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
+        jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
+        stored = self.book.face_pictures.write_picture(outcome.context.sighted.tenant, before, new, jpeg)
+        pictures = tuple(stored if one is new else one for one in pictures)
+        with self.book.face_pictures.replace_pictures(before.picture_keys, [one.key for one in pictures if one.key]):
+            yield pictures
+
+    def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
+        """Have the events delivered that a transaction has stored."""
+        tenant = outcome.context.sighted.tenant.name
+        self.book.statistics.calendar.holds(tenant, [outcome.context.sighted.at_ms // DAY_MS])
+        self.book.webhooks.outbox.announce(tenant, actions)
+
+    def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
+        write(self.book.items, [parking_update(tenant.name, capture, reason)])
+        telemetry.count(CAPTURES_PARKED)
+        _log.warning("capture %s of camera %s is parked: %s", capture.id, capture.camera_id, reason)
+        return replace(capture, state=CaptureState.PARKED, reason=reason)
+
+
+_OUTCOMES = {
+    Resolution.MATCHED: FACES_MATCHED,
+    Resolution.STRANGER: FACES_NEW,
+    Resolution.SKIPPED: FACES_SKIPPED,
+}
+
+
+def _count_outcomes(capture: Capture) -> Capture:
+    telemetry.count(CAPTURES_RESOLVED, *(_OUTCOMES[one.resolution] for one in capture.sightings))
+    return capture
+
+
+def _stored_keys(body: str) -> list[tuple[str, bool]]:
+    """Return the keys of an event's pictures, and for each whether we sent the event again."""
+    try:
+        event: Any = json.loads(body)
+        records = event.get("Records", []) if isinstance(event, dict) else []
+        return [
+            (unquote_plus(record["s3"]["object"]["key"]), record.get("eventName") == SENT_AGAIN)
+            for record in records
+            if "s3" in record
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidInput(f"this is no event of S3: {body[:100]!r}") from error

@@ -1,0 +1,458 @@
+"""Rejections ("not this person") of sightings, and corrections of whole visits.
+
+A rejected sighting leaves its face, its picture becomes a negative of that face, and the sighting is resolved again.
+All sightings of a visit are given to one person by one call, which a repeat finishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.captures.captures import not_found
+from chalicelib.book.commit import Change, face_change
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
+from chalicelib.book.recognition.recognition import MAX_NEGATIVES
+from chalicelib.book.records.captures import AGAIN, capture_from, seen_item
+from chalicelib.book.records.observations import review_delete
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.sighting import Gift, Rejected
+from chalicelib.book.rules.templates import list_given_pictures, without
+from chalicelib.book.rules.visits import KEPT_MS, FaceVisits, VisitPlan, apply_plan, rename_sightings, without_sighting
+from chalicelib.book.sightings.rows import STEP, is_waiting_for, sightings_update
+from chalicelib.book.visits import face_put, sightings_of_arrival, visits_puts
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import (
+    Capture,
+    CaptureState,
+    Instead,
+    Resolution,
+    SeenFace,
+    Sighting,
+    parts_of_sighting,
+)
+from chalicelib.book.words.errors import (
+    Busy,
+    ConditionFailed,
+    Conflict,
+    FaceHeld,
+    FaceNotFound,
+    InvalidInput,
+    LastPicture,
+    LimitReached,
+    RejectionNotFound,
+    SightingNotFound,
+    WrongModel,
+)
+from chalicelib.book.words.grounds import require_record
+from chalicelib.book.words.items import Changed, attempts, retry_if_changed, write_unless_changed
+from chalicelib.book.words.model import REGULAR, Face, Negative, Picture, Tenant
+from chalicelib.book.words.names import face_name
+from chalicelib.book.words.observations import ChangedObservation, Observation
+from chalicelib.book.words.ports import Action, Check, Item, Update, equals
+from chalicelib.book.words.values import milliseconds, omit_none, photo_id
+
+_MODEL_SAME = "model-same"
+_WAITING = "rejected for the face that it matched; being resolved again"
+_BUSY = "others change this face, or faces of this capture, at this moment: send the request again in a moment"
+
+
+class _RejectedSighting(Struct, frozen=True):
+    """A face's sighting with its capture, as they were read. `item`: the stored capture; `number`: the sighting's."""
+
+    held: FaceVisits
+    observation: Observation
+    item: Item
+    capture: Capture
+    number: int
+
+
+class Rejection(UseCase):
+    def reject(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        sighting_id: str,
+        request: RequestId | None = None,
+        *,
+        other: str | None = None,
+        instead: Instead | None = None,
+        progress: Mapping[str, Any] | None = None,
+    ) -> Rejected:
+        """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
+
+        `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search says who.
+        `progress`: by what the rest of the request is done, which this is the begin of.
+
+        If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of
+        whom it shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's),
+        LimitReached if the face has 20 negatives and a search is to say who it is, Busy, WrongModel,
+        LastPicture if the face has no other picture, Conflict if a face was made from the sighting, its picture
+        is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the `camera`, and
+        `other`, with which `again` continues.
+        """
+        if other is not None and instead is not None:
+            raise InvalidInput(f"other is the face that the sighting is instead: leave out instead, {instead.value!r}")
+        if other == faceid:
+            raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
+        if other is not None:
+            self.book.faces.get(tenant, other)
+        seen: SeenFace | None = None
+        for _ in attempts():
+            held = self.book.face_visits.read_face(tenant, faceid)
+            if held is None:
+                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+            require_kept(held.face)
+            if self.book.merges.mover.settle(tenant, held.face):
+                continue
+            observation = self.book.captures.observation(tenant, faceid, sighting_id)
+            if observation is None:
+                return self._went_on(tenant, faceid, sighting_id, other)
+            try:
+                found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead))
+            except Changed:
+                continue
+            if seen is None:
+                box = found.capture.sightings[found.number].box
+                seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
+            left = partial(_keep_own_pictures, seen=seen, photo=photo_id(found.capture.sha256))
+            if left(held.face) != held.face.pictures:
+                self.book.enrolment.pictures.keep(tenant, faceid, left)
+                continue
+            try:
+                with self.book.requests.answering(tenant.name, request):
+                    body = progress or {"camera": found.capture.camera_id, "other": other}
+                    answer = Answer(PARTIAL if progress else OK, body)
+                    record = [self.book.requests.record(tenant.name, request, answer)] if request else []
+                    self._leave(tenant, found, seen, record, other=other, instead=instead)
+            except ConditionFailed as error:
+                if _MODEL_SAME in error.names:
+                    raise WrongModel(
+                        f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
+                    ) from error
+                continue
+            return self.again(tenant, faceid, sighting_id, found.capture.camera_id, other)
+        raise Busy(_BUSY)
+
+    def best_first(self, tenant: Tenant, held: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
+        """Return sightings by their pictures' quality, if it can be said of each who it is instead.
+
+        The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
+        """
+        found = [self._rejected_sighting(tenant, held, one, is_said=True) for one in visit]
+        for one in found:
+            self.book.captures.require_picture(tenant, one.capture.camera_id, one.capture.id)
+        photos = {photo_id(one.capture.sha256) for one in found}
+        if all(picture.id in photos for picture in held.face.pictures):
+            raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
+        found.sort(key=lambda one: one.capture.sightings[one.number].quality or 0.0, reverse=True)
+        return [one.observation for one in found]
+
+    def is_first(self, tenant: Tenant, observation: Observation) -> bool:
+        """Return whether a face was made from this sighting."""
+        capture_id, number = parts_of_sighting(observation.id)
+        capture = self.book.captures.find(tenant, observation.camera, capture_id)
+        return capture is not None and capture.sightings[number].resolution is Resolution.STRANGER
+
+    def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
+        """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
+        negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
+        if negative is not None:
+            place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
+            item = self.book.items.get(keys.CAPTURES, place)
+            if item is not None and is_waiting_for(item, faceid):
+                return self.again(tenant, faceid, sighting_id, negative.camera, other)
+        raise not_found(faceid, sighting_id)
+
+    def again(
+        self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
+    ) -> Rejected:
+        """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
+        self.book.duties.face_changed(tenant, faceid)
+        capture_id, number = parts_of_sighting(sighting_id)
+        capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
+        # As stored, so that a repeat is answered the same.
+        capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
+        if other is not None and capture.sightings[number].faceid == other:
+            with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
+                self.take_back(tenant, other, sighting_id)
+        return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
+
+    def _rejected_sighting(
+        self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool
+    ) -> _RejectedSighting:
+        """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
+
+        Raises Changed while faces of the capture are being resolved: maybe another call has just rejected this one.
+        """
+        capture_id, number = parts_of_sighting(observation.id)
+        item = self.book.items.get(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id))
+        age_ms = milliseconds(self.book.clock.now()) - observation.at_ms
+        if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
+            raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
+        capture = capture_from(item)
+        if capture.state is not CaptureState.RESOLVED:
+            raise Changed
+        if capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(held.face):
+            raise Conflict(
+                "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
+                "that brought the sighting here"
+            )
+        if held.face.negatives >= MAX_NEGATIVES and not is_said:
+            raise LimitReached(
+                f"face {held.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: enrol a "
+                "better picture of it, or delete it"
+            )
+        return _RejectedSighting(held, observation, item, capture, number)
+
+    def _leave(
+        self,
+        tenant: Tenant,
+        found: _RejectedSighting,
+        seen: SeenFace,
+        record: Iterable[Action],
+        *,
+        other: str | None,
+        instead: Instead | None,
+    ) -> None:
+        """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again.
+
+        A face that has as many negatives as it can have does not remember another one.
+        """
+        held, observation = found.held, found.observation
+        renamed: Sequence[ChangedObservation] = ()
+        plan = VisitPlan(held.visits, held.face.group_id)
+        if observation.gap_s is not None:
+            plan = self._plan(tenant, held, observation)
+            visits = self.book.face_visits
+            misnamed_ones = rename_sightings(held.groups, plan.visits, visits.between(tenant.name, held, plan))
+            held, renamed = visits.write_surplus_changes(tenant.name, held, misnamed_ones)
+        negatives = self.book.recognition.negatives
+        # A merge may bring back a sighting that was rejected before: it is remembered already.
+        is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
+        is_new = is_new and held.face.negatives < MAX_NEGATIVES
+        face = replace(apply_plan(held.face, plan), negatives=held.face.negatives + is_new)
+        negative = Negative(observation.id, (seen.template,), observation.camera)
+        changed = [
+            ChangedObservation(observation, None),
+            *(one for one in renamed if one.before.id != observation.id),
+        ]
+        actions: list[Action] = [
+            # Before the switch to another model, or not at all: the change embeds what it finds then.
+            Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
+            _waiting(tenant.name, found, seen, other, instead),
+            face_put(tenant, held.face, face),
+            *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
+            review_delete(tenant.name, observation.id),
+            *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
+            *self.book.statistics.actions(tenant.name, [], changed),
+            *record,
+        ]
+        if observation.gap_s is not None:
+            actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
+        self.book.writer.save(tenant.name, face_change(held.face, face, actions, held.limited_groups))
+
+    def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
+        at_ms = observation.at_ms
+        arrival = held.visits.arrivals.around(at_ms)
+        if arrival is None:
+            raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
+        remaining = [
+            (one.at_ms, one.gap_s * 1000)
+            for one in sightings_of_arrival(self.book.items, tenant.name, held.face, arrival)
+            if one.id != observation.id and one.gap_s is not None
+        ]
+        return without_sighting(held, arrival, remaining, milliseconds(self.book.clock.now()))
+
+    def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
+        """Return the sightings that are not the face's, newest first. Raises FaceNotFound."""
+        face = self.book.faces.get(tenant, faceid)
+        return self.book.recognition.negatives.of_face(tenant.name, face)[::-1]
+
+    def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
+        """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
+
+        Raises FaceNotFound, RejectionNotFound, FaceHeld, Busy, AnsweredAlready.
+        """
+        negatives = self.book.recognition.negatives
+
+        def taken_back(face: Face) -> tuple[Face, Change]:
+            if negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+                raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
+            forgotten = negatives.forgotten(tenant.name, faceid, sighting_id)
+            return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
+
+        self.book.faces.change_face(tenant, faceid, taken_back, request)
+
+    def give(
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
+    ) -> Given:
+        """Give the visit that a sighting is of to somebody else. Called again, continue after a crash.
+
+        A visit that cannot be given is refused before anything is changed. A face that is nothing but this visit
+        becomes a part of the other one: it was made from it, and has no name and no picture by hand. A name goes only
+        if the visit comes back to the face that it was taken from. Raises what Rejection.reject raises, and GroupFull
+        for a name.
+        """
+        gift = replace(gift, name=face_name(gift.name))
+        if (gift.instead is Instead.NEW) != bool(gift.name):
+            raise InvalidInput("instead: new and the name of who it is go together")
+        if gift.name:
+            require_record(tenant, None)  # who it is gets a face of its own, without a record
+        progress = self.book.requests.progress(tenant.name, request)
+        try:
+            progress = progress or self._begin_gift(tenant, faceid, sighting_id, gift, request)
+        except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
+            progress = self.book.requests.progress(tenant.name, request)
+            if not progress:
+                raise
+        done = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
+        if request is not None:
+            record = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
+            write_unless_changed(self.book.items, [record])  # or another call has finished it, too
+        return done
+
+    def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+        """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
+        camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
+        was = progress["other"] if progress.get("merged") else faceid
+        now = self.again(tenant, was, sighting_id, camera)
+        return Given(now, tuple(one for _, one in progress["visit"]))
+
+    @retry_if_changed(_BUSY)
+    def _begin_gift(
+        self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
+    ) -> Mapping[str, Any]:
+        """Give the first sighting, or the whole face, and return by what the rest is done."""
+        held = self.book.face_visits.read_face(tenant, faceid)
+        # Without the name, which an erasure would not find: the face that gets it has no id so far.
+        progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
+        rejection, other = self.book.sightings.rejection, gift.other
+        if held is None:
+            if other is None or not gift.only:
+                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+            self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
+            seen = self.book.captures.observation(tenant, other, sighting_id)
+            if seen is None:
+                raise not_found(other, sighting_id)
+            return {**progress, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
+        visit = self._visit(tenant, held, sighting_id, gift.only)
+        is_nothing_else = (
+            held.visits.arrivals.sightings == len(visit)
+            and not _is_by_hand(held.face)
+            and any(rejection.is_first(tenant, one) for one in visit)
+            and (not held.face.name or self._comes_back(tenant, other, visit))
+        )
+        if other is None or not is_nothing_else:
+            visit = rejection.best_first(tenant, held, visit)
+            progress["visit"] = [[one.camera, one.id] for one in visit]
+            rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, progress=progress)
+            return progress
+        progress |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
+        if held.face.name:
+            self.book.enrolment.update.of_id(tenant, faceid, FaceChanges(name=""))
+        record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, progress))] if request else []
+        self.book.merges.merging.merge(tenant, other, faceid, also=record)
+        return progress
+
+    def _finish_gift(
+        self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
+    ) -> Given:
+        """Give the rest of a visit."""
+        if progress["merged"]:
+            return self._finish_merge(tenant, faceid, sighting_id, progress)
+        other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
+        rejection = self.book.sightings.rejection
+        done: dict[str, Rejected] = {}
+        for camera, one in progress["visit"]:
+            said = None if other else instead
+            try:
+                done[one] = rejection.reject(tenant, faceid, one, other=other, instead=said)
+            except SightingNotFound:
+                done[one] = rejection.again(tenant, faceid, one, camera, other)
+            if instead in (Instead.NEW, Instead.STRANGER):
+                other = other or done[one].sighting.faceid
+        if name and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
+            changes = FaceChanges(name=name, new_group_name=REGULAR)
+            self.book.enrolment.update.of_id(tenant, other, changes)
+        # The face as it is without the whole visit: what a repeat after a crash answers, too.
+        return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
+
+    def _visit(self, tenant: Tenant, held: FaceVisits, sighting_id: str, only: Sequence[str]) -> list[Observation]:
+        """Read the sightings of the visit that are to be given. Raises SightingNotFound."""
+        observation = self.book.captures.observation(tenant, held.face.faceid, sighting_id)
+        if observation is None:
+            raise not_found(held.face.faceid, sighting_id)
+        arrival = held.visits.arrivals.around(observation.at_ms)
+        if arrival is None:
+            return [observation]
+        found = list(sightings_of_arrival(self.book.items, tenant.name, held.face, arrival))
+        if all(one.id != sighting_id for one in found):  # somebody else has given it just now
+            raise not_found(held.face.faceid, sighting_id)
+        return [one for one in found if not only or one.id == sighting_id or one.id in only]
+
+    def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
+        """Return whether these sightings were the other face's, until somebody said that they are not."""
+        negatives = self.book.recognition.negatives
+        return other is not None and any(negatives.of_sighting(tenant.name, other, one.id) for one in visit)
+
+    def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+        """Finish the merge of a face into the other one, which it may be again."""
+        other, ids = progress["other"], tuple(one for _, one in progress["visit"])
+        self.book.merges.merging.merge(tenant, other, faceid)
+        for one in ids:
+            with suppress(RejectionNotFound):
+                self.take_back(tenant, other, one)
+        observation = self.book.captures.observation(tenant, other, sighting_id)
+        if observation is None:
+            raise not_found(other, sighting_id)
+        return Given(self.again(tenant, other, sighting_id, observation.camera), ids)
+
+
+def _waiting(
+    tenant: str, found: _RejectedSighting, seen: SeenFace, other: str | None, instead: Instead | None
+) -> Update:
+    """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
+
+    `other`, `instead`: as in OpenSighting.
+    """
+    before, observation = int(found.item.get("corrections", 0)), found.observation
+    again = {
+        "n": found.number,
+        "faceid": observation.faceid,
+        "seen": seen_item(seen),
+        "gap_s": observation.gap_s,
+        "labels": list(observation.labels),
+        **omit_none({"other": other, "instead": instead}),
+    }
+    old = found.capture.sightings[found.number]
+    nobody = Sighting(found.number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
+    settled = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
+    after = found.capture.with_sighting(nobody, CaptureState.STORED)
+    return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
+
+
+def _keep_own_pictures(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
+    """Return the face's pictures without those of the person who was rejected."""
+    from chalicelib.book.rules.templates import vector
+
+    return without(face.pictures, vector(seen.template), photo, seen.template.model)
+
+
+def _is_by_hand(face: Face) -> bool:
+    """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
+    return any(one.founded_at is None for one in list_given_pictures(face.pictures))
+
+
+class Given(Struct, frozen=True):
+    """The sighting that was asked for as it is now, and the ids of all that were given with it."""
+
+    rejected: Rejected
+    sightings: tuple[str, ...]

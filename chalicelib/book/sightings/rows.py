@@ -1,0 +1,178 @@
+"""Rows of sightings: what one transaction stores of an outcome, and what a capture holds while it is being resolved.
+
+A transaction requires that its face is the capture's next one: condition STEP. So a capture that is delivered twice, or
+cut off anywhere, continues where it stopped and repeats nothing.
+
+The capture of a rejected sighting goes back to state STORED, and the attribute AGAIN holds the sighting. The next
+worker on the capture continues: the request that rejected it, the same request sent again, or a worker that the watch
+calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change, face_change
+from chalicelib.book.records.captures import AGAIN, ATTEMPTS, CAPTURE, SENT_AT, seen_from, seen_item, sighting_item
+from chalicelib.book.records.faces import face_puts
+from chalicelib.book.records.observations import observation_actions, review_item
+from chalicelib.book.rules.sighting import OpenSighting, Outcome
+from chalicelib.book.rules.templates import make_delete_entry
+from chalicelib.book.rules.visits import FaceVisits
+from chalicelib.book.tenants import NUMBERED
+from chalicelib.book.visits import FACE_SAME, face_update, visits_puts
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
+from chalicelib.book.words.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
+from chalicelib.book.words.observations import ChangedObservation
+from chalicelib.book.words.ports import Action, Check, Condition, Item, Put, Update, equals, exists
+from chalicelib.book.words.values import milliseconds, optional
+from chalicelib.book.words.webhooks import event_puts
+
+STEP = "capture-step"
+"""The name of the condition that this face of the capture is the next one to be resolved: no other worker was first."""
+
+
+def known_change(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[ChangedObservation]) -> Change:
+    """Return the change that stores a known face's sighting.
+
+    `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
+    """
+    one = outcome.context.sighted
+    tenant = one.tenant.name
+    if one.is_of_arrival:
+        actions = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
+        if face != held.face:
+            actions.append(face_update(one.tenant, held.face, face))
+    else:
+        actions = [Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))]
+    actions += _sighting_actions(outcome, renamed)
+    return face_change(held.face, face, actions, held.limited_groups)
+
+
+def new_change(outcome: Outcome, face: Face, seq: int) -> Change:
+    """Return the change that makes a new face, and deletes the one that goes for it.
+
+    `face`: with the keys of its pictures; `seq`: the gallery's, at which a search found nobody.
+    """
+    evicted, held = outcome.context.evicted, outcome.context.held
+    tenant, counts = outcome.context.sighted.tenant.name, {face.group_id: 1}
+    journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
+    actions: list[Action] = [
+        *face_puts(outcome.context.sighted.tenant, face),
+        *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
+        *_sighting_actions(outcome),
+    ]
+    if evicted:
+        actions += evicted.deletes
+        journal.insert(0, make_delete_entry(evicted.face))
+        counts[STRANGER] = counts.get(STRANGER, 0) - 1
+    numbered = {NUMBERED: 1}  # based on the seq at which the last number was read: so each is given once
+    return Change(tuple(actions), tuple(journal), counts, held.limited_groups, tenant=numbered, based_on=seq)
+
+
+def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
+    """Return the actions that store a sighting: in its capture, as an observation, as what it asks for and tells.
+
+    `renamed`: earlier sightings.
+    """
+    context, one = outcome.context, outcome.context.sighted
+    tenant = one.tenant.name
+    actions: list[Action] = [
+        resolution_update(one, outcome.capture),
+        *observation_actions(tenant, [outcome.observation], renamed, context.months, one.now),
+        *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
+        *event_puts(tenant, context.hooks, outcome.events, one.now),
+    ]
+    if (full := context.full) is not None and context.tells_full:
+        noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(one.now)}
+        actions.append(Put(keys.DIRECTORY, noted))
+    return actions
+
+
+def resolution_update(one: OpenSighting, after: Capture) -> Update:
+    """Return the update that stores how a face was resolved in its capture, once: condition STEP.
+
+    Of a capture that shows nobody but people who are forgotten, the picture's hash goes, too.
+    """
+    tenant = one.tenant.name
+    if one.correction:
+        waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
+        update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
+    else:
+        update = progress_update(tenant, after, one.number)
+    are_unknown = all(seen.resolution is Resolution.SKIPPED for seen in after.sightings)
+    if one.tenant.forgets_strangers and after.state is CaptureState.RESOLVED and are_unknown:
+        update = replace(update, set={**update.set, **CAPTURE.write(replace(after, sha256=""), "sha256")})
+    return update
+
+
+def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
+    """Return the update that stores a capture's state and sightings.
+
+    It requires that `done_before` of the capture's faces were resolved before: condition STEP.
+    """
+    fields = {
+        **({"done": len(capture.sightings)} if capture.sightings else {}),
+        **CAPTURE.write(capture, "sides"),
+    }
+    gone = ("detection", "reason", ATTEMPTS, SENT_AT) if capture.state is CaptureState.RESOLVED else ("reason",)
+    return sightings_update(tenant, capture, [equals("done", done_before or None, STEP)], fields, gone)
+
+
+def sightings_update(
+    tenant: str, capture: Capture, when: Sequence[Condition], fields: Item, remove: tuple[str, ...] = ()
+) -> Update:
+    """Return the update that stores a capture's state and sightings, and other fields; a repeat finds it done."""
+    sightings = [sighting_item(one) for one in capture.sightings]
+    changed = {"state": capture.state, "sightings": sightings, **fields}
+    return Update(keys.CAPTURES, _key(tenant, capture), tuple(when), set=changed, remove=remove, twice=True)
+
+
+def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -> Update:
+    """Return the update that stores the detected faces, so that a worker that continues resolves the same ones."""
+    when = (equals("detection", None, STEP), equals("done", None, STEP))
+    fields = {"detection": [seen_item(seen) for seen in faces], **CAPTURE.write(capture, "sides")}
+    return Update(keys.CAPTURES, _key(tenant, capture), when, set=fields, twice=True)
+
+
+def parking_update(tenant: str, capture: Capture, reason: str) -> Update:
+    """Return the update that parks a capture, unless it was erased."""
+    fields = {"state": CaptureState.PARKED, "reason": reason}
+    return Update(keys.CAPTURES, _key(tenant, capture), (exists("capture-there"),), set=fields)
+
+
+def _key(tenant: str, capture: Capture) -> tuple[str, str]:
+    return keys.capture(tenant, capture.camera_id, capture.id)
+
+
+def detected_faces(item: Item) -> list[SeenFace] | None:
+    """Return the faces that were detected by a worker that was cut off; None if there was none."""
+    return [seen_from(one) for one in item["detection"]] if "detection" in item else None
+
+
+def is_waiting_for(item: Item, faceid: str) -> bool:
+    """Return whether the capture has a sighting that was rejected for this face and is not resolved again yet."""
+    return AGAIN in item and item[AGAIN]["faceid"] == faceid
+
+
+def open_correction(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
+    """Return the open sighting of a waiting capture, with the gap and the labels of the first time."""
+    again = item[AGAIN]
+    gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
+    return OpenSighting(
+        tenant,
+        replace(camera, gap_s=gap_s, labels=Labels(*again["labels"])),
+        capture,
+        seen_from(again["seen"]),
+        number=int(again["n"]),
+        total=len(capture.sightings),
+        now=now,
+        correction=int(item["corrections"]),
+        not_face=again["faceid"],
+        other=again.get("other"),
+        instead=optional(Instead, again.get("instead")),
+    )

@@ -1,0 +1,433 @@
+"""Who was seen when: the timeline of a face with its pictures, and lists of arrivals, newest first.
+
+A face's visits (book/rules/visits) tell when its arrivals began, ended, and which one it is. They keep those of the
+last hundred days or so, and go with the face. Older ones, and those of deleted faces, are worked out from the
+sightings.
+
+Beside them reviews, at which somebody should look: regulars whom nobody has named, and matches that were close. A
+review is written in the transaction of its event. It is over when somebody is done with it, and when what it asks is
+answered otherwise: the face is gone, named or in another group, the sighting is another face's, or its picture is not
+kept any more. That is read from face and sighting each time, so no change of them has to think of reviews, and one that
+is undone brings the review back. A sweep deletes reviews that are over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import chain, groupby
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.records.observations import observation_from, review_from, row_from, visits_of, visits_reaching
+from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.rules.visits import Arrival, Arrivals, Visits
+from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, normal, time_id
+from chalicelib.book.visits import sightings_of_arrival
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import parts_of_sighting
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import ConditionFailed, ReviewNotFound
+from chalicelib.book.words.items import Bounds, ListPage, PageTokens, every, parts, write_in_parts
+from chalicelib.book.words.local_time import DAY_MS, Span
+from chalicelib.book.words.model import REGULAR, STRANGER, Face, Tenant
+from chalicelib.book.words.observations import (
+    EVERYTHING,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Only,
+    Review,
+    ReviewKind,
+)
+from chalicelib.book.words.ports import Delete, Item, ItemStore, Table, exists
+from chalicelib.book.words.tenant_settings import captures_kept
+from chalicelib.book.words.values import milliseconds, moment
+
+if TYPE_CHECKING:
+    from chalicelib.book.sightings.contexts import Contexts
+    from chalicelib.book.sightings.ingest import Ingest
+    from chalicelib.book.sightings.rejection import Rejection
+
+
+_LEAST_AT_ONCE = 20
+
+
+class Timeline(Struct, frozen=True):
+    """A page of a face's sightings, newest first.
+
+    `total` and `arrivals`: those of the whole face; `next_token`: for the next page; None: this is the last.
+    """
+
+    face: Face
+    sightings: list[Observation]
+    arrivals: list[Arrival]
+    total: int
+    next_token: str | None
+
+
+class Sightings(UseCase):
+    """Sightings by cameras: how they get into the book, and which a face has."""
+
+    ingest: Made[Ingest] = Made("book.sightings.ingest.Ingest")
+    contexts: Made[Contexts] = Made("book.sightings.contexts.Contexts")
+    rejection: Made[Rejection] = Made("book.sightings.rejection.Rejection")
+    reviews: Made[Reviews] = Made("book.sightings.sightings.Reviews")
+    arrivals: Made[ArrivalBook] = Made("book.sightings.sightings.ArrivalBook")
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),)
+
+    def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
+        """Read a page of a face's sightings, as far back as its arrivals are kept.
+
+        Raises FaceNotFound, InvalidInput.
+        """
+        face = self.book.faces.get(tenant, faceid)
+        visits = visits_of(self.book.items, tenant.name, faceid)
+        pages = PageTokens(json.dumps(["timeline", tenant.name, faceid]))
+        below = pages.place(token, time_id)
+        newest_first = reversed(visits.arrivals.recent)
+        of_each = (sightings_of_arrival(self.book.items, tenant.name, face, one, below) for one in newest_first)
+        found = chain.from_iterable(of_each)
+        page = pages.first(found, limit, lambda one: keys.observation(tenant.name, one.at_ms, one.id)[1])
+        return Timeline(
+            face,
+            page.rows,
+            list(reversed(visits.arrivals.recent)),
+            visits.arrivals.sightings,
+            page.next_token,
+        )
+
+    def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
+        """Make the link to the picture of a sighting's capture, which works while that is kept."""
+        capture_id, _ = parts_of_sighting(sighting_id)
+        return self.book.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
+
+
+class FaceArrival(Struct, frozen=True):
+    """One visit of a face. Camera, group, labels, estimates and decision are those of its first sighting.
+
+    `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or the visit is older
+    than arrivals are kept. `group`: its name at that time; of a stranger who has a name since, that of now.
+    `before_at`: the last sighting of the visit before; None: there is none, or it is not kept any more. `face`: None if
+    it was deleted.
+    """
+
+    first: Observation
+    last_at: datetime
+    sightings: int
+    number: int | None
+    before_at: datetime | None
+    face: Face | None
+    group: str
+
+
+class ArrivalBook(UseCase):
+    """The lists of arrivals."""
+
+    most_read = 5_000
+    """Observations that a page reads at most. So a page may be short, and not be the last."""
+
+    def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
+        """Count the arrivals that `page` lists, of all pages."""
+        uncertain = self.book.sightings.reviews.uncertain(tenant, span)
+        return self.book.statistics.totals(tenant, span, wanted, uncertain, partial(self._find_present_groups, tenant))
+
+    def _find_present_groups(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, str]:
+        """Return the groups of now of those strangers who have a name since."""
+        return self._groups(tenant, self.book.faces.by_id(tenant, set(faceids)).values())
+
+    def _groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
+        named = [one for one in faces if one.name]
+        groups = {id_: self.book.groups.of_id(tenant, id_) for id_ in {one.group_id for one in named}}
+        return {one.faceid: group.name for one in named if (group := groups[one.group_id])}
+
+    def page(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        span: Span,
+        limit: int = 50,
+        token: str | None = None,
+        *,
+        only: Only | None = None,
+    ) -> ListPage[FaceArrival]:
+        """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
+
+        A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even none, and not be the
+        last. Those of restricted faces are left out. Arrivals that begin meanwhile do not shift the pages. Raises
+        InvalidInput if the token is damaged or of another query.
+        """
+        wanted = normal(wanted)
+        pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
+        below = pages.place(token, time_id)
+        every_group = replace(wanted, group_name=None)
+        reading = _Reading(self.book.items, self.book.statistics, tenant)
+        observed = self.book.statistics.days.open(tenant, span, EVERYTHING)
+        uncertain = self.book.sightings.reviews.uncertain(tenant, span) if only is Only.UNCERTAIN else None
+        found: list[Observation] = []
+        read, more = 0, None
+        at_once = max(limit + 1, _LEAST_AT_ONCE)
+        for items in _by_instants(observed.newest_first(span, at_once, below), at_once):
+            if len(found) > limit or read >= self.most_read:
+                break
+            read, more = read + len(items), items[-1]["time_id"]
+            begun = [observation_from(item) for item in reading.list_begins(items, every_group)]
+            begun = self._of_group(tenant, begun, wanted)
+            if only is Only.FIRST:
+                first = self.book.statistics.firsts(tenant, [_begin_of_arrival(one) for one in begun])
+                begun = [one for one in begun if _begin_of_arrival(one) in first]
+            found += begun if uncertain is None else [one for one in begun if one.id in uncertain]
+        else:
+            more = None
+        if len(found) > limit:
+            last = found[limit - 1]
+            more = keys.observation(tenant.name, last.at_ms, last.id)[1]
+        return pages.page(self._arrivals(tenant, reading, found[:limit]), more)
+
+    def of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
+        """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
+        observation = self.book.captures.observation(tenant, faceid, sighting_id)
+        face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
+        if observation is None or face is None:
+            return None
+        arrival = visits_of(self.book.items, tenant.name, faceid).arrivals.around(observation.at_ms)
+        if arrival is None:
+            return None
+        found = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
+        if not found:
+            return None
+        first = found[-1]
+        reading = _Reading(self.book.items, self.book.statistics, tenant)
+        reading.read_visits([_begin_of_arrival(first)])
+        return next(iter(self._arrivals(tenant, reading, [first])), None)
+
+    def _of_group(self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter) -> list[Observation]:
+        """Return those of the groups that the filter takes, as FaceArrival.group has them."""
+        if wanted.group_name is None and not wanted.without:
+            return begun
+        named = self._find_present_groups(tenant, {one.faceid for one in begun if one.group_name == STRANGER})
+        groups = [named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun]
+        return [
+            one
+            for one, group in zip(begun, groups, strict=True)
+            if wanted.group_name in (None, group) and group not in wanted.without
+        ]
+
+    def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
+        faces = self.book.faces.by_id(tenant, {one.faceid for one in begun}, restricted=True)
+        away = {faceid for faceid, face in faces.items() if face.restriction}
+        begun = [one for one in begun if one.faceid not in away]
+        strangers = {one.faceid for one in begun if one.group_name == STRANGER}
+        named = self._groups(tenant, (face for faceid, face in faces.items() if faceid in strangers))
+        begins = [_begin_of_arrival(one) for one in begun]
+        whole = reading.whole(begins)
+        return [
+            FaceArrival(
+                first=one,
+                last_at=moment(whole[begin].last_ms),
+                sightings=whole[begin].sightings,
+                number=number,
+                before_at=before_at,
+                face=faces.get(one.faceid),
+                group=named.get(one.faceid, one.group_name) if one.group_name == STRANGER else one.group_name,
+            )
+            for one, begin in zip(begun, begins, strict=True)
+            for number, before_at in [reading.place(begin)]
+        ]
+
+
+class _Reading:
+    """The arrivals that one request has read."""
+
+    def __init__(self, items: ItemStore, statistics: Statistics, tenant: Tenant) -> None:
+        self._items = items
+        self._days = statistics.days
+        self._tenant = tenant
+        self._visits: dict[str, Visits] = {}
+
+    def list_begins(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
+        """Yield the wanted ones of these observations at which an arrival begins.
+
+        They are all of their instants, newest first. Of two sightings of a face at the same time the one with the lower
+        id begins the arrival.
+        """
+        sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
+        first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
+        taken = (begin for begin, item in first.items() if wanted.takes(row_from(item).dimensions))
+        first = {begin: first[begin] for begin in taken if wanted.faceid in (None, begin[1])}
+        self.read_visits(first)
+        untold = [begin for begin in first if self._find_kept_arrival(begin) is None]
+        worked_out = self._worked_out(untold) if untold else set()
+        for begin, item in sorted(first.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
+            kept = self._find_kept_arrival(begin)
+            if begin in worked_out if kept is None else kept.first_ms == begin[0]:
+                yield item
+
+    def whole(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
+        """Return the arrivals that begin so."""
+        kept = {begin: self._find_kept_arrival(begin) for begin in begins}
+        rest = [begin for begin, arrival in kept.items() if arrival is None]
+        found = {begin: arrival for begin, arrival in kept.items() if arrival is not None}
+        return found | (self._follow_sightings(rest) if rest else {})
+
+    def place(self, begin: Begin) -> tuple[int | None, datetime | None]:
+        """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
+        arrivals, kept = self._visits[begin[1]].arrivals, self._find_kept_arrival(begin)
+        if kept is None:
+            return None, None
+        place = arrivals.recent.index(kept)
+        return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
+
+    def read_visits(self, begins: Iterable[Begin]) -> None:
+        new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].reaches(one[0])]
+        self._visits |= visits_reaching(self._items, self._tenant.name, new)
+
+    def _find_kept_arrival(self, begin: Begin) -> Arrival | None:
+        """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
+        at_ms, faceid = begin
+        return self._visits[faceid].arrivals.around(at_ms)
+
+    def _worked_out(self, sightings: Sequence[Begin]) -> set[Begin]:
+        """Return those of these sightings at which an arrival begins, by all sightings of the day before."""
+        times = [at_ms for at_ms, _ in sightings]
+        observed = self._days.looking_back(self._tenant, Span(min(times), max(times)), EVERYTHING)
+        return {
+            (int(columns.at_ms[row]), columns.faceids[columns.face[row]])
+            for _, columns, rows in observed.arrivals_begun()
+            for row in rows.tolist()
+        }
+
+    def _follow_sightings(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
+        """Work out the arrivals that begin so from the sightings behind, until each has ended."""
+        faceids = {faceid for _, faceid in begins}
+        first_ms, days = min(at_ms for at_ms, _ in begins), 1
+        while True:
+            last_ms = max(at_ms for at_ms, _ in begins) + days * DAY_MS
+            arrivals = self._of_sightings(faceids, Span(first_ms, last_ms))
+            found = {begin: arrivals[begin[1]].around(begin[0]) for begin in begins}
+            if all(arrival is None or arrival.until_ms <= last_ms for arrival in found.values()):
+                # A sighting that was there a moment ago, and is not any more, is an arrival of its own.
+                return {begin: arrival or Arrival(begin[0], begin[0], begin[0]) for begin, arrival in found.items()}
+            days *= 2
+
+    def _of_sightings(self, faceids: set[str], span: Span) -> dict[str, Arrivals]:
+        observed = self._days.open(self._tenant, span, EVERYTHING)
+        found: dict[str, Arrivals] = defaultdict(Arrivals)
+        for _, columns in observed.columns(observed.days):
+            for row in columns.select(EVERYTHING, span).tolist():
+                faceid, gap_s = columns.faceids[columns.face[row]], int(columns.gap_s[row])
+                if gap_s and faceid in faceids:
+                    found[faceid] = found[faceid].with_sighting(int(columns.at_ms[row]), 1000 * gap_s)
+        return found
+
+
+def _by_instants(items: Iterator[Item], least: int) -> Iterator[list[Item]]:
+    """Divide items into lists of `least` or a few more, so that those of one instant are together."""
+    part: list[Item] = []
+    for _, together in groupby(items, key=lambda item: _begin_of(item)[0]):
+        part += together
+        if len(part) >= least:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _begin_of(item: Item) -> Begin:
+    return keys.parts_of_observation(item["time_id"])[0], item["faceid"]
+
+
+def _begin_of_arrival(first: Observation) -> Begin:
+    return milliseconds(first.at), first.faceid
+
+
+_AT_ONCE = 100
+_ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
+
+
+class Reviews(UseCase):
+    """The questions that the book asks people: uncertain matches, and strangers who became regulars."""
+
+    def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ListPage[Review]:
+        """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
+
+        Raises InvalidInput if the token is damaged.
+        """
+        tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
+        between = (None, None) if kind is None else keys.reviews_range(kind)
+        stored = self._list_reviews(tenant.name, between, tokens.place(token, str))
+        return tokens.make_filtered_page(stored, _id, limit, partial(self._open, tenant), _id)
+
+    def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
+        """Return the ids of the sightings of a time whose match waits for a review."""
+        between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
+        return {one.sighting_id for _, still in self._looked_at(tenant, between) for one in still}
+
+    def forget_review(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
+        gone = ReviewNotFound(f"there is no review {id_[:80]!r}: it is done, or what it asked is answered")
+        if not _ID.fullmatch(id_):
+            raise gone
+        try:
+            delete = Delete(keys.REVIEWS, (tenant.name, id_), (exists("review-there"),))
+            self.book.requests.write(tenant.name, [delete], request)
+        except ConditionFailed:
+            raise gone from None
+
+    def tidy(self, tenant: Tenant) -> int:
+        """Delete the reviews that are over; return how many. May be cut off anywhere and repeated."""
+        over = (one for some, still in self._looked_at(tenant) for one in some if one not in still)
+        return write_in_parts(self.book.items, (Delete(keys.REVIEWS, (tenant.name, one.id)) for one in over))
+
+    def faces(self, tenant: Tenant) -> set[str]:
+        """Return the ids of the faces that open reviews are about."""
+        return {one.faceid for _, still in self._looked_at(tenant) for one in still}
+
+    def _looked_at(self, tenant: Tenant, between: Bounds = (None, None)) -> Iterator[tuple[list[Review], list[Review]]]:
+        """Yield some reviews at once, and those of them that are not over."""
+        for some in parts(self._list_reviews(tenant.name, between), _AT_ONCE):
+            yield some, self._open(tenant, some)
+
+    def _list_reviews(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
+        found = every(self.book.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True)
+        return map(review_from, found)
+
+    def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
+        """Return those of the reviews that are not over."""
+        kept = self.book.clock.now() - timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
+        young = [one for one in reviews if one.at >= kept]
+        faces = self._read_items(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
+        uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
+        places = {one.id: keys.observation(tenant.name, milliseconds(one.at), one.sighting_id) for one in uncertain}
+        sightings = self._read_items(keys.OBSERVATIONS, places)
+        there = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
+        return [one for one in young if _is_open(one, there.get(one.id), sightings.get(one.id))]
+
+    def _read_items(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
+        """Read the item of each review's place, by the review's id."""
+        unique = list(dict.fromkeys(places.values()))
+        held = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
+        return {id_: held[place] for id_, place in places.items()}
+
+
+def _id(review: Review) -> str:
+    return review.id
+
+
+def _is_open(review: Review, face: Item | None, sighting: Item | None) -> bool:
+    if face is None:
+        return False
+    if review.kind is ReviewKind.PROMOTED:
+        return bool(face["group"] == REGULAR and not face.get("name"))
+    return sighting is not None and bool(
+        sighting["faceid"] == review.faceid and sighting["kind"] == ObservationKind.SIGHTING
+    )

@@ -1,0 +1,245 @@
+"""The calendar of a tenant: the UTC days that hold observations, and how many of each day's were written late.
+
+It has one item a UTC month. So a century without observations costs nothing to skip, and a year's late counts are 12
+items to read.
+
+Beside it the seals of local days as they are stored: counts by hour, counts by hour and labels, and when they are
+valid. Each time zone has two partitions, which are written together: the small totals, for counts of everything or of a
+kind, and label counts in chunks, for counts by a filter. Each of them shows by itself whether it is still valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import astuple, replace
+
+from chalicelib.book.records.observations import Months
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import every
+from chalicelib.book.words.local_time import LocalTime, Piece, Span, day_number, day_text
+from chalicelib.book.words.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.book.words.values import Codec, Form, many, milliseconds, optional
+
+LATE_SAME = "late-same"
+"""Name of the condition that no late observation has come."""
+
+_KNOWN = 10_000
+
+
+class ObservedDays(Struct, frozen=True):
+    """A tenant's calendar as it was read: items by month. Days are counted from 1970, UTC."""
+
+    tenant: str
+    months: Mapping[str, Item]
+
+    def __contains__(self, day: int) -> bool:
+        month, place = keys.calendar_place(day)
+        return place in self.months.get(month, {})
+
+    def late(self, days: Iterable[int]) -> tuple[int, ...]:
+        """Return how many observations of each day were late; 0 for a day without observations."""
+        return tuple(int(self.months.get(month, {}).get(field, 0)) for month, field in map(keys.calendar_place, days))
+
+    def within(self, days: range) -> list[int]:
+        """Return those of these days that hold observations, ascending."""
+        named = (
+            keys.calendar_day(month, field)
+            for month, item in self.months.items()
+            for field in item.keys() - {"tenant_zone", "day"}
+        )
+        return sorted(day for day in named if day in days)
+
+    def make_late_checks(self, days: Iterable[int]) -> list[Check]:
+        """Return checks that hold while the late counts of these days are as they were read (condition LATE_SAME)."""
+        when: dict[str, list[Condition]] = defaultdict(list)
+        for month, day in map(keys.calendar_place, days):
+            if month in self.months:
+                when[month].append(equals(day, self.months[month].get(day), LATE_SAME))
+            else:
+                when[month] = [absent(LATE_SAME)]
+        partition = keys.calendar(self.tenant)
+        return [Check(keys.SUMMARIES, (partition, month), tuple(conditions)) for month, conditions in when.items()]
+
+
+class Calendar:
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+        self._known: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+
+    def read_days(self, tenant: str, days: range) -> ObservedDays:
+        """Read the months of these UTC days. Only months with observations are stored."""
+        (first, _), (last, _) = keys.calendar_place(days[0]), keys.calendar_place(days[-1])
+        months = every(self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last))
+        return ObservedDays(tenant, {item["day"]: item for item in months})
+
+    def months(self, tenant: str, days: Iterable[int]) -> Months:
+        """Read the months of those of these days that this process does not know to be in the calendar."""
+        months: dict[str, Item | None] = {}
+        for day in days:
+            month, field = keys.calendar_place(day)
+            if (tenant, day) not in self._known and month not in months:
+                months[month] = self._items.get(keys.SUMMARIES, (keys.calendar(tenant), month))
+            if field in (months.get(month) or {}):
+                self.holds(tenant, [day])
+        return months
+
+    def holds(self, tenant: str, days: Iterable[int]) -> None:
+        """Remember that these days are in the calendar, so that it is read once for each of them."""
+        with self._lock:
+            known: set[tuple[str, int]] = set() if len(self._known) > _KNOWN else self._known
+            self._known = known.union((tenant, day) for day in days)
+
+
+SEAL_SAME = "seal-same"
+"""Name of the condition that nobody sealed the day meanwhile."""
+
+CHUNK_BYTES = 300 * 1024
+MAX_CHUNKS = 10
+"""A day with more label counts than fit is counted from its columns."""
+
+_LAYOUT = 2
+"""The number of the layout of seals and their columns. A day that was sealed with another one is counted from its
+observations until the sweep seals it anew."""
+
+
+class Seal(Struct, frozen=True):
+    """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
+
+    `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
+    the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: marks of the day's faces
+    (`make_marks`), if read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts; None:
+    none were stored, or some are of another seal.
+    """
+
+    day: int
+    id: str
+    late: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    columns_key: str | None
+    chunks: int
+    sealed_at_ms: int
+    by_kind: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    label_chunks: tuple[bytes, ...] | None = None
+    layout: int = _LAYOUT
+    faces: bytes | None = None
+
+    def may_hold(self, faceids: Iterable[str]) -> bool:
+        """Tell if the day may have observations of one of these faces; False is sure."""
+        return self.faces is None or bool(_marks(self.faces).intersection(map(_mark, faceids)))
+
+    def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
+        """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
+
+        A seal that was made while a clock was ahead is not valid either.
+        """
+        pieces = local.pieces_of(self.day)
+        unmoved = self.pieces == pieces and self.late == observed.late(utc_days_of(pieces))
+        return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
+
+    def was_ahead(self, now: datetime) -> bool:
+        """Return whether the seal was made at a time that is still to come: the day may not have been over."""
+        return self.sealed_at_ms > milliseconds(now)
+
+
+def make_marks(faceids: Iterable[str]) -> bytes | None:
+    """Return two bytes for each of a day's faces; None if they are too many to be read with each seal."""
+    marks = sorted({_mark(faceid) for faceid in faceids})
+    return b"".join(marks) if len(marks) <= _MARKED else None
+
+
+_MARKED = 1_024
+"""Faces of a day of which a seal has marks: 2 KB. One in 64 days of so many has a face's mark by chance."""
+
+
+def _mark(faceid: str) -> bytes:
+    return hashlib.blake2b(faceid.encode(), digest_size=2).digest()  # of a CRC, similar names collide in rows
+
+
+def _marks(faces: bytes) -> set[bytes]:
+    return {faces[at : at + 2] for at in range(0, len(faces), 2)}
+
+
+def utc_days_of(pieces: Sequence[Piece]) -> range:
+    """Return the UTC days that a local day touches."""
+    return Span(pieces[0].first_ms, pieces[-1].last_ms).utc_days if pieces else range(0)
+
+
+class Seals(UseCase):
+    def get(self, tenant: str, zone: str, day: int) -> Seal | None:
+        return optional(_seal, self.book.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))))
+
+    def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+        """Read seals with `by_kind`, by local day."""
+        between = day_text(first_day), day_text(last_day)
+        items = every(self.book.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
+        return {seal.day: seal for seal in map(_seal, items)}
+
+    def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+        """Read seals with `label_chunks`, by local day."""
+        between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
+        by_day: dict[int, list[Item]] = defaultdict(list)
+        for item in every(self.book.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
+            by_day[_day(item)].append(item)
+        return {day: _with_labels(items) for day, items in by_day.items()}
+
+    def put(self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None) -> list[Action]:
+        """Return the actions that store a seal in place of the one that was read (condition SEAL_SAME)."""
+        same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
+        place = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
+        actions: list[Action] = [Put(keys.SUMMARIES, {**place, **_SEAL.write(seal)}, same)]
+        partition = keys.label_counts(tenant, zone)
+        for number in range(max(seal.chunks, 1)):
+            about = _SEAL.write(seal, *_IN_EACH) if number == 0 else {"seal": seal.id}
+            counts = {"counts": chunks[number]} if number < seal.chunks else {}
+            place = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
+            actions.append(Put(keys.SUMMARIES, {**place, **about, **counts}))
+        for number in range(max(seal.chunks, 1), old.chunks if old else 0):
+            actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
+        return actions
+
+    def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
+        """Return the actions that delete a seal that was read (condition SEAL_SAME)."""
+        totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
+        same = (equals("seal", seal.id, SEAL_SAME),)
+        return [
+            Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
+            *(Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n))) for n in range(max(seal.chunks, 1))),
+        ]
+
+
+def _day(item: Item) -> int:
+    return day_number(item["day"][:8])
+
+
+_SEAL = Codec(
+    Seal,
+    {"id": "seal", "columns_key": "columns", "sealed_at_ms": "sealed_at"},
+    apart="day label_chunks",
+    nulls="columns_key faces",
+    pieces=many(Form(lambda piece: list(astuple(piece)), lambda stored: Piece(*map(int, stored)))),
+    by_kind=Form(dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}),
+)
+_IN_EACH = ("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "layout")
+"""Fields that stand beside the totals and beside the label counts."""
+
+
+def _seal(item: Item) -> Seal:
+    return _SEAL.read(item, day=_day(item))
+
+
+def _with_labels(items: Sequence[Item]) -> Seal:
+    """Return the seal of a day's chunks, without them if some are of another seal.
+
+    That happens if the day is sealed again between two pages of the read.
+    """
+    seal = _seal(items[0])
+    chunks = tuple(bytes(item["counts"]) for item in items if item["seal"] == seal.id and "counts" in item)
+    return replace(seal, label_chunks=chunks if chunks and len(chunks) == seal.chunks else None)

@@ -1,0 +1,481 @@
+"""The observations of each local day: from the day's seal while that is valid, else from the raw ones, one by one.
+
+When arrivals began is worked out from the sightings themselves, so that it holds for faces that are deleted, too.
+
+A local day is sealed an hour after its end, and again if observations came late. A seal holds the day's
+counts. The raw observations stay the truth.
+
+Expiry takes observations away, with the seals and the days of the calendar that hold none any more. An observation
+leaves by its recorder, which counts that as late for its day: no seal stays valid after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from chalicelib.book.records import columns as codec
+from chalicelib.book.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
+from chalicelib.book.records.observations import STORABLE, observation_from, row_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.statistics.calendar import (
+    CHUNK_BYTES,
+    LATE_SAME,
+    MAX_CHUNKS,
+    ObservedDays,
+    Seal,
+    make_marks,
+    utc_days_of,
+)
+from chalicelib.book.words import keys
+from chalicelib.book.words.chores import Due
+from chalicelib.book.words.items import attempts, observed_on, parts, write_unless_changed
+from chalicelib.book.words.local_time import DAY_MS, LocalTime, Piece, Span
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
+from chalicelib.book.words.ports import BlobStore, Item, ItemStore, Update, equals
+from chalicelib.book.words.values import milliseconds, moment, nonce
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+_OF_COLUMNS = (Split.GENDER, Split.AGE)
+"""Splits for which no day has its counts: its observations are counted."""
+
+_AT_ONCE = 32
+"""Objects of one batch. They are fetched in parallel, so that a year does not wait 365 times for the network."""
+
+_FETCHERS = 16
+_MARGIN_DAYS = 2
+"""Days of the calendar that are read before and after a span.
+
+A seal is compared with the late counts of all UTC days that its local day touches, also if the span cuts that day. They
+lie within two days of each of its instants.
+"""
+
+
+class DayReader(UseCase):
+    def open(
+        self, tenant: Tenant, span: Span, wanted: ObservationFilter, split: Split | None = None, *, counts: bool = False
+    ) -> ObservedSpan:
+        """Read the calendar and then the seals of a span. So a seal that was made in between does not look valid.
+
+        `counts`: read what `hour_counts` needs, too, for the values of `split`.
+        """
+        days = span.utc_days
+        around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
+        observed = self.book.statistics.calendar.read_days(tenant.name, around)
+        local = LocalTime(tenant.time_zone)
+        found: set[int] = set()
+        for day in observed.within(days):
+            found.update(local.days(span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))))
+        local_days = sorted(found)
+        seals: dict[int, Seal] = {}
+        if local_days:
+            by_labels = wanted.by_labels or split not in (None, Split.KIND)
+            sealed = wanted.faceid is None and split not in _OF_COLUMNS
+            stored = self.book.statistics.seals
+            read = stored.label_counts if counts and by_labels and sealed else stored.totals
+            seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
+        now = self.book.clock.now()
+        holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
+        return ObservedSpan(
+            span, wanted, split, local, local_days, observed, holding, self.book.items, self.book.storage.blobs
+        )
+
+    def looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
+        """Read as `open` does, and the sightings before, which decide which sightings of `span` begin an arrival."""
+        return self.open(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), wanted)
+
+
+class ObservedSpan(Struct):
+    """A tenant's span with its calendar and seals as they were read, and the wanted observations, with their split.
+
+    `days`: the local days that may hold observations of the span, ascending.
+    """
+
+    span: Span
+    wanted: ObservationFilter
+    split: Split | None
+    local: LocalTime
+    days: Sequence[int]
+    observed: ObservedDays
+    seals: dict[int, Seal]
+    items: ItemStore
+    blobs: BlobStore
+
+    def is_sealed(self, utc_day: int) -> bool:
+        """Return whether all observations of a UTC day, as far as it is in the span, are in valid seals."""
+        part = self.span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
+        return all(day in self.seals for day in self.local.days(part))
+
+    def hour_counts(self) -> Iterator[tuple[int, CountsByHour]]:
+        """Yield each local day, in any order, with the numbers of its wanted observations in the span."""
+        left = []
+        for day in self.days:
+            by_hour = self._sealed_counts(day)
+            if by_hour is None:
+                left.append(day)
+            else:
+                yield day, by_hour
+        for day, columns in self.columns(left):
+            rows = columns.select(self.wanted, self.span)
+            yield day, columns.counts_by_hour(rows, self.local.hours(columns.at_ms[rows]) - day * 24, self.split)
+
+    def days_with(self, faceids: Collection[str]) -> list[int]:
+        """Return the local days that may hold observations of one of these faces."""
+        return [day for day in self.days if day not in self.seals or self.seals[day].may_hold(faceids)]
+
+    def columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
+        """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""
+        with ThreadPoolExecutor(_FETCHERS) as fetchers:
+            for batch in parts(days, _AT_ONCE):
+                for day, data in zip(batch, fetchers.map(self._object, batch), strict=True):
+                    yield day, self._decode_day(day, data)
+
+    def _sealed_counts(self, day: int) -> CountsByHour | None:
+        """Return the day's counts from its seal.
+
+        None if the day has no valid seal, the span cuts the day, or the seal has no counts for such a filter or split.
+        """
+        seal = self.seals.get(day)
+        if seal is None or self.wanted.faceid is not None or self.split in _OF_COLUMNS:
+            return None
+        if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
+            return None
+        if not self.wanted.by_labels and self.split in (None, Split.KIND):
+            kinds = {kind: by_hour for kind, by_hour in seal.by_kind.items() if self.wanted.kind in (None, kind)}
+            return _sum_counts((kind if self.split else "", by_hour) for kind, by_hour in kinds.items())
+        if seal.label_chunks is None:
+            return None
+        try:
+            counts = [codec.decode_counts(chunk).by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
+        except DamagedData:
+            return None
+        return _sum_counts(entry for one in counts for entry in one.items())
+
+    def _object(self, day: int) -> bytes | None:
+        seal = self.seals.get(day)
+        return None if seal is None or seal.columns_key is None else self.blobs.get(seal.columns_key)
+
+    def _decode_day(self, day: int, data: bytes | None) -> Columns:
+        """Decode the day's object. If it is missing (the day was just sealed again) or damaged, read the raw ones."""
+        seal = self.seals.get(day)
+        if seal is not None and seal.columns_key is None:
+            return Columns.of([])
+        try:
+            return self._raw_columns(day) if data is None else codec.decode(data)
+        except DamagedData:
+            return self._raw_columns(day)
+
+    def _raw_columns(self, day: int) -> Columns:
+        pieces = self.local.pieces_of(day)
+        span = self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
+        return raw_columns(self.items, self.observed, self.local, day, span)
+
+    def newest_first(self, span: Span, at_once: int, below: str | None = None) -> Iterator[Item]:
+        """Yield the items of a part of the span whose `time_id` is below `below`; about `at_once` are read at once."""
+        if below is not None:
+            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
+        for day in reversed(self.observed.within(span.utc_days)):
+            # One more, since `below` itself may be among them.
+            yield from _of_day(self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below)
+
+    def arrivals_begun(self) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
+        """Yield local days with the rows of sightings at which arrivals begin.
+
+        The span is one with its day of looking back. Local days may overlap if clocks go back at midnight: a day's
+        sightings that lie behind the next day's begin are told with those, and then a day is yielded again.
+        """
+        import numpy as np
+
+        presence, held = Presence(), {}
+        left: _Sightings | None = None
+        for place, (day, columns) in enumerate(self.columns(self.days)):
+            held[day] = columns
+            seen = presence.sightings(day, columns)
+            seen = seen if left is None else left.join_with(seen)
+            following = self.days[place + 1 : place + 2]
+            whole_ms = min((self.local.pieces_of(next_)[0].first_ms for next_ in following), default=None)
+            now = seen.at_ms < whole_ms if whole_ms is not None else np.ones(len(seen.at_ms), bool)
+            left, told = seen.part(~now), seen.part(now)
+            begun = told.part(presence.mark_begins(told))
+            for of_day in np.unique(begun.day).tolist():
+                yield of_day, held[of_day], np.sort(begun.row[begun.day == of_day])
+            held = {of_day: held[of_day] for of_day in np.unique(left.day).tolist()}
+
+
+def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
+    import numpy as np
+
+    summed: dict[str, NDArray[np.int64]] = {}
+    for value, by_hour in counts:
+        summed[value] = summed.get(value, 0) + np.asarray(by_hour, np.int64)
+    return summed
+
+
+def raw_columns(items: ItemStore, observed: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
+    """Read the observations of a local day that lie in the span, one by one."""
+    import numpy as np
+
+    days = observed.within(span.utc_days)
+    rows = [row_from(item) for utc_day in days for item in _of_day(items, observed.tenant, utc_day, span)]
+    hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
+    return Columns.of(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
+
+
+def _of_day(
+    items: ItemStore, tenant: str, day: int, span: Span, at_once: int | None = None, below: str | None = None
+) -> Iterator[Item]:
+    """Return the day's items in the span, oldest first.
+
+    With `at_once`: newest first, so many in one read; with `below`: those behind that `time_id`.
+    """
+    part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
+    how = {"behind": below, "reverse": at_once is not None, "page_size": at_once}
+    return observed_on(items, tenant, day, part.first_ms, part.last_ms, **how)
+
+
+LONGEST_GAP_MS = DAY_MS
+"""No camera has a longer gap. So a sighting begins an arrival if none of the day before it reaches it."""
+
+
+class _Sightings(Struct, frozen=True):
+    """Sightings of some days, by time: (n,) each. `face`: a number that is the same on all days."""
+
+    at_ms: NDArray[np.int64]
+    until_ms: NDArray[np.int64]
+    face: NDArray[np.int64]
+    day: NDArray[np.int64]
+    row: NDArray[np.intp]
+
+    def part(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> _Sightings:
+        return _Sightings(*(column[rows] for column in self._columns))
+
+    def join_with(self, other: _Sightings) -> _Sightings:
+        """Return both, by time."""
+        import numpy as np
+
+        both = _Sightings(*map(np.concatenate, zip(self._columns, other._columns, strict=True)))
+        return both.part(np.argsort(both.at_ms, kind="stable"))
+
+    @property
+    def _columns(self) -> Sequence[NDArray[np.int64]]:
+        return self.at_ms, self.until_ms, self.face, self.day, self.row
+
+
+class Presence:
+    """Memory of the faces that are present. It tells the sightings that begin an arrival, if it gets all by time."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self._faces: dict[str, int] = {}
+        self._until_ms = np.zeros(0, np.int64)
+        """Of each face: until when it is present by the sightings so far."""
+
+    def sightings(self, day: int, columns: Columns) -> _Sightings:
+        """Return a day's sightings that count among the arrivals."""
+        import numpy as np
+
+        numbers = [self._faces.setdefault(faceid, len(self._faces)) for faceid in columns.faceids]
+        self._until_ms = np.concatenate([self._until_ms, np.zeros(len(self._faces) - len(self._until_ms), np.int64)])
+        rows = columns.gap_s.nonzero()[0]
+        at_ms = columns.at_ms[rows]
+        until_ms = at_ms + 1000 * columns.gap_s[rows].astype(np.int64)
+        return _Sightings(
+            at_ms, until_ms, np.array(numbers, np.int64)[columns.face[rows]], np.full(len(rows), day), rows
+        )
+
+    def mark_begins(self, seen: _Sightings) -> NDArray[np.bool_]:
+        """Return for each sighting whether it begins an arrival: (n,). Of two at the same time the first one does."""
+        import numpy as np
+
+        if not len(seen.at_ms):
+            return np.zeros(0, bool)
+        order = np.argsort(seen.face, kind="stable")
+        face, at_ms = seen.face[order], seen.at_ms[order]
+        begin_ms = int(at_ms.min())
+        before = np.maximum(self._until_ms[face], begin_ms)
+        first = np.r_[True, face[1:] != face[:-1]]
+        # The latest end so far, within each face: they are lifted one above the other, so that one pass finds it.
+        ends = np.maximum(seen.until_ms[order], before) - begin_ms
+        lift = np.cumsum(first) * (ends.max() + 1)
+        latest = np.maximum.accumulate(ends + lift) - lift + begin_ms
+        begun = np.zeros(len(order), bool)
+        begun[order] = at_ms >= np.where(first, before, np.r_[0, latest[:-1]])
+        last = np.r_[first[1:], True]
+        self._until_ms[face[last]] = latest[last]
+        return begun
+
+
+SEAL_AFTER = timedelta(minutes=60)
+"""A local day is sealed this long after its end, or later."""
+
+OBJECT_GRACE = timedelta(hours=24)
+"""Age from which an object without a seal is removed: an object is written before the seal that names it."""
+
+_TRIES = 3
+
+
+class Sealing(UseCase):
+    """The maker of seals. `chunk_bytes`, `max_chunks`: limits of a day's label counts; beyond, none are stored."""
+
+    chunk_bytes = CHUNK_BYTES
+    max_chunks = MAX_CHUNKS
+
+    def tenant(self, tenant: Tenant) -> list[int]:
+        """Seal every local day that is over and has no valid seal; return those days.
+
+        Each day is sealed by itself, so a call that is cut off can be made again. A seal that was made while the clock
+        was ahead is deleted first.
+        """
+        local = LocalTime(tenant.time_zone)
+        observed = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
+        whole_days = (Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed.within(STORABLE.utc_days))
+        days = sorted({day for span in whole_days for day in local.days(span)})
+        if not days:
+            return []
+        stored = self.book.statistics.seals
+        seals = stored.totals(tenant.name, tenant.time_zone, days[0], days[-1])
+        now = self.book.clock.now()
+        for seal in seals.values():
+            if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
+                write_unless_changed(self.book.items, stored.delete(tenant.name, tenant.time_zone, seal))
+        due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
+        return [day for day in due if self.day(tenant, day)]
+
+    def day(self, tenant: Tenant, day: int) -> bool:
+        """Seal one local day. Return False if it ended less than an hour ago, or observations keep coming late."""
+        local = LocalTime(tenant.time_zone)
+        pieces = local.pieces_of(day)
+        if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.book.clock.now():
+            return False
+        return any(self._seal_day(tenant, local, day, pieces) for _ in attempts(_TRIES))
+
+    def forget_other_zones(self, tenant: Tenant, before: int | None = None) -> None:
+        """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them.
+
+        `before`: only those of earlier local days.
+        """
+        for blob in self.book.storage.blobs.walk(keys.zones_columns(tenant.name)):
+            zone, day = keys.parts_of_columns(tenant.name, blob.key)
+            if zone != tenant.time_zone and (before is None or day < before):
+                self.forget(tenant, zone, [day])
+                self.book.storage.blobs.delete(blob.key)
+
+    def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *also: Update) -> None:
+        """Delete the seals of local days, and their objects. `also`: actions of the same transaction."""
+        seals = self.book.statistics.seals
+        found = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
+        actions = [*also, *(action for seal in found for action in seals.delete(tenant.name, zone, seal))]
+        # If it was sealed anew, or another observation came: the next time.
+        if not actions or write_unless_changed(self.book.items, actions):
+            for seal in found:
+                if seal.columns_key is not None:
+                    self.book.storage.blobs.delete(seal.columns_key)
+
+    def _seal_day(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
+        """Read the late counts, count the raw observations, and store the seal if neither it nor they changed.
+
+        Return False if they did.
+        """
+        utc_days, zone = utc_days_of(pieces), tenant.time_zone
+        old = self.book.statistics.seals.get(tenant.name, zone, day)
+        observed = self.book.statistics.calendar.read_days(tenant.name, utc_days)
+        span = Span(pieces[0].first_ms, pieces[-1].last_ms)
+        columns = raw_columns(self.book.items, observed, local, day, span)
+        hours = local.hours(columns.at_ms) - day * 24
+        counts = LabelCounts.of(columns, hours)
+        chunks = codec.encode_counts(counts, self.chunk_bytes)
+        if len(chunks) > self.max_chunks:
+            chunks = []
+        columns_key = self._write_columns(tenant, day, columns)
+        by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.by_hour(EVERYTHING, Split.KIND).items()}
+        sealed_at_ms = milliseconds(self.book.clock.now())
+        late = observed.late(utc_days)
+        faces = make_marks(columns.faceids)
+        seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
+        actions = [
+            *self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old),
+            *observed.make_late_checks(utc_days),
+        ]
+        is_sealed = write_unless_changed(self.book.items, actions)
+        left = (old.columns_key if old else None) if is_sealed else columns_key
+        if left is not None:
+            self.book.storage.blobs.delete(left)
+        return is_sealed
+
+    def _write_columns(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
+        if not len(columns):
+            return None
+        data = codec.encode(columns)
+        while True:
+            key = keys.day_columns(tenant.name, tenant.time_zone, day, nonce())
+            if self.book.storage.blobs.put_if_absent(key, data, "application/octet-stream"):
+                return key
+
+    def tidy(self, tenant: Tenant) -> None:
+        """Delete old objects of seals that were never committed, or that a crash left behind."""
+        zone, limit = tenant.time_zone, self.book.clock.now() - OBJECT_GRACE
+        blobs = self.book.storage.blobs.walk(keys.days_columns(tenant.name, zone))
+        old = {blob.key: keys.parts_of_columns(tenant.name, blob.key)[1] for blob in blobs if blob.stored_at < limit}
+        if old:
+            seals = self.book.statistics.seals.totals(tenant.name, zone, min(old.values()), max(old.values()))
+            for key in old.keys() - {seal.columns_key for seal in seals.values()}:
+                self.book.storage.blobs.delete(key)
+
+
+class ObservationExpiry(UseCase):
+    """Observations go by whole UTC days: the days in whose partitions they lie."""
+
+    def due(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Observation]]:
+        """Yield the observations of the days that are over by then, oldest first, but not those of held faces."""
+        kept = timedelta(days=tenant.observation_days or 0)
+        for day in self._days(tenant, at):
+            goes_at = moment((day + 1) * DAY_MS) + kept
+            for item in observed_on(self.book.items, tenant.name, day):
+                if item["faceid"] not in held:
+                    observation = observation_from(item)
+                    yield Due(observation.at, goes_at, observation)
+
+    def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
+        """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
+        gone = [ChangedObservation(one, None) for one in observations]
+        write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], gone))
+
+    def forget_days(self, tenant: Tenant, at: datetime) -> None:
+        """Take the days that hold nothing any more out of the calendar, with the seals that counted them.
+
+        Seals of a time zone that was the tenant's before are deleted too. May be cut off anywhere and repeated.
+        """
+        days = self._days(tenant, at)
+        for day in days:
+            self._forget(tenant, day)
+        last = milliseconds(at) // DAY_MS - (tenant.observation_days or 0)
+        self.book.statistics.sealing.forget_other_zones(tenant, last - 1)
+
+    def _days(self, tenant: Tenant, at: datetime) -> list[int]:
+        """Return the UTC days in the calendar that are over by then, ascending."""
+        if tenant.observation_days is None:
+            return []
+        days = range(max(milliseconds(at) // DAY_MS - tenant.observation_days, 1))
+        return self.book.statistics.calendar.read_days(tenant.name, days).within(days)
+
+    def _forget(self, tenant: Tenant, day: int) -> None:
+        """Forget a day in one transaction with its seals, if its observations are gone, and none came meanwhile."""
+        observed = self.book.statistics.calendar.read_days(tenant.name, range(day, day + 1))
+        if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
+            return
+        (month, field), (late,) = keys.calendar_place(day), observed.late([day])
+        key = keys.calendar(tenant.name), month
+        # The month stays: a process that remembers the day may still count a late observation there.
+        forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))
+        local = LocalTime(tenant.time_zone).days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
+        self.book.statistics.sealing.forget(tenant, tenant.time_zone, local, forget)

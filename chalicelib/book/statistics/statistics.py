@@ -1,0 +1,528 @@
+"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time zone.
+
+Beside it the recorder of observations, in the transaction of the event that is observed or on their own, and their
+lists, newest first.
+
+A face's visits (book/rules/visits) tell its first arrival, each stay and whether it came again, while they are kept. Of
+a deleted face, and of arrivals that are only counted there any more, the first is the first in the history that is
+kept.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from bisect import bisect
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib.book.records.columns import UNKNOWN
+from chalicelib.book.records.observations import (
+    OBSERVATION_NEW,
+    days_of,
+    observation_actions,
+    observation_from,
+    row_from,
+    visits_reaching,
+)
+from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.rules.visits import Arrival, Arrivals
+from chalicelib.book.statistics.calendar import Calendar, Seals
+from chalicelib.book.words import keys
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput
+from chalicelib.book.words.items import PageTokens, attempts, parts, restricted_faces, write
+from chalicelib.book.words.lazy import lazy
+from chalicelib.book.words.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
+from chalicelib.book.words.model import REGULAR, STRANGER, Tenant
+from chalicelib.book.words.names import LONGEST_GROUP_NAME, normalise_name
+from chalicelib.book.words.observations import (
+    EVERYTHING,
+    OF_ARRIVALS,
+    SIGHTINGS,
+    STAYS,
+    CameAgain,
+    ChangedObservation,
+    Measure,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Split,
+    VisitKind,
+)
+from chalicelib.book.words.ports import Action, Item
+from chalicelib.book.words.values import milliseconds
+
+if TYPE_CHECKING:
+    from chalicelib.book.records.columns import CountsByHour
+    from chalicelib.book.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
+
+
+class SplitBucket(Struct, frozen=True):
+    """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0 are left out.
+
+    `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH.
+    """
+
+    time: str
+    amounts: Mapping[str, int]
+
+
+class Question(Struct, frozen=True):
+    """A question to the statistics.
+
+    An arrival is in the camera, group and labels of its first sighting. A person is counted once for each value of the
+    split with which he was observed.
+    """
+
+    span: Span
+    granularity: Granularity
+    measure: Measure = Measure.OBSERVATIONS
+    split: Split | None = None
+    wanted: ObservationFilter = EVERYTHING
+
+
+Amounts = Counter[tuple[int, str]]
+"""Numbers by bucket and value of the split."""
+
+
+class Statistics(UseCase):
+    """The numbers of observations, and their writes. Beside it their lists, and the days that are sealed."""
+
+    most_amounts = 100_000
+    """Most amounts of an answer: a split has a value for each camera, group or label."""
+    observations: Made[Observations] = Made("book.statistics.statistics.Observations")
+    days: Made[DayReader] = Made("book.statistics.days.DayReader")
+    sealing: Made[Sealing] = Made("book.statistics.days.Sealing")
+    expiry: Made[ObservationExpiry] = Made("book.statistics.days.ObservationExpiry")
+    seals: Made[Seals] = Made("book.statistics.calendar.Seals")
+
+    @lazy
+    def calendar(self) -> Calendar:
+        return Calendar(self.book.items)
+
+    def analysis(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        start: int,
+        end: int,
+        granularity: Granularity,
+        *,
+        fill: bool = False,
+        distinct: bool = False,
+    ) -> dict[str, int]:
+        """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's time, ascending.
+
+        `distinct`: count persons (faceids) in place of observations. As `amounts` otherwise.
+        """
+        measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
+        question = Question(Span.of_seconds(start, end), granularity, measure, wanted=wanted)
+        return {one.time: sum(one.amounts.values()) for one in self.amounts(tenant, question, fill=fill)}
+
+    def amounts(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
+        """Return the amounts asked for, ascending by time. They equal a recount of all observations as of this call.
+
+        If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. Raises InvalidInput
+        if over 10,000 buckets are to be filled, or a split has too many values.
+        """
+        question = replace(question, wanted=normal(question.wanted))
+        granularity = question.granularity
+        every = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
+        buckets: dict[int, dict[str, int]] = {number: {} for number in every}
+        counted = self._count_amounts(tenant, question)
+        if len(counted) > self.most_amounts and question.split is not None:
+            raise InvalidInput(
+                f"these are {len(counted)} amounts, and {self.most_amounts} is the most: choose a shorter time, "
+                f"longer buckets, or do not split by {question.split}"
+            )
+        for (number, value), amount in sorted(counted.items()):
+            buckets.setdefault(number, {})[value] = amount
+        return [SplitBucket(time_key(granularity, number), buckets[number]) for number in sorted(buckets)]
+
+    def _count_amounts(self, tenant: Tenant, question: Question) -> Amounts:
+        span, wanted, split = question.span, question.wanted, question.split
+        if split in OF_ARRIVALS and question.measure is not Measure.ARRIVALS:
+            raise InvalidInput(f"only arrivals are split by {split}, not {question.measure}: choose measure=arrivals")
+        match question.measure:
+            case Measure.OBSERVATIONS:
+                return _observations(self.days.open(tenant, span, wanted, split, counts=True), question)
+            case Measure.PERSONS:
+                return Counter(dict(_persons(self.days.open(tenant, span, wanted), question)))
+            case Measure.ARRIVALS:
+                observed = self.days.looking_back(tenant, span, wanted)
+                if split is Split.VISIT:
+                    return self._by_visit(tenant, observed, question)
+                if split in (Split.STAY, Split.AGAIN):
+                    hours = {one.begin: one.hour for one in _list_begins(observed, span, question.wanted)}
+                    values, granularity = self.values(tenant, [*hours], split), question.granularity
+                    return Counter((bucket_of(granularity, hour), values[begin]) for begin, hour in hours.items())
+                return _arrivals(observed, question)
+
+    def totals(
+        self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str], named: NamedSince
+    ) -> Totals:
+        """Count the arrivals that began in the span and whose first sighting the filter takes.
+
+        `uncertain`: ids of the sightings that wait for a review of their match. `named`: tells in which groups
+        strangers with a name are now.
+        """
+        wanted = normal(wanted)
+        of_all = replace(wanted, group_name=None)
+        begun = list(_list_begins(self.days.looking_back(tenant, span, of_all), span, of_all))
+        now = named({one.faceid for one in begun if one.group == STRANGER})
+        begun = [one._replace(group=now.get(one.faceid, STRANGER)) if one.group == STRANGER else one for one in begun]
+        taken = [one for one in begun if wanted.group_name in (None, one.group) and one.group not in wanted.without]
+        first = self.firsts(tenant, [one.begin for one in taken])
+        waiting, persons = sum(one.id in uncertain for one in taken), {one.faceid for one in taken}
+        return Totals(len(taken), len(persons), len(first), waiting, Counter(one.group for one in taken))
+
+    def _by_visit(self, tenant: Tenant, observed: ObservedSpan, question: Question) -> Amounts:
+        """Count arrivals by bucket and VisitKind."""
+        begun = list(_list_begins(observed, question.span, question.wanted))
+        first = self.firsts(tenant, [one.begin for one in begun])
+
+        def kind(one: _Begun) -> VisitKind:
+            known = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
+            return VisitKind.NEW if one.begin in first else known
+
+        return Counter((bucket_of(question.granularity, one.hour), kind(one)) for one in begun)
+
+    def find_first_day(self, tenant: Tenant) -> str | None:
+        """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
+        always = range(milliseconds(self.book.clock.now()) // DAY_MS + 2)
+        for utc_day in self.calendar.read_days(tenant.name, always).within(always):
+            span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
+            observed = self.days.open(tenant, span, SIGHTINGS)
+            for day, columns in observed.columns(observed.days):
+                if len(columns.select(SIGHTINGS, span)):
+                    return day_text(day)
+        return None
+
+    def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
+        """Return those of these arrivals that are their faces' first."""
+        first: set[Begin] = set()
+        untold: set[Begin] = set()
+        for begin, arrivals, kept in self._read_arrivals(tenant, begins):
+            if kept is None:
+                untold.add(begin)
+            elif not arrivals.folded and kept == arrivals.recent[0]:
+                first.add(begin)
+        return first | (self._of_history(tenant, untold) if untold else set())
+
+    def values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
+        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
+        now_ms = milliseconds(self.book.clock.now())
+        told: dict[Begin, str] = {}
+        for begin, arrivals, kept in self._read_arrivals(tenant, begins):
+            if kept is None:
+                told[begin] = UNKNOWN
+            else:
+                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
+        return told
+
+    def actions(
+        self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
+    ) -> list[Action]:
+        """Make the actions that store and change observations, by `observation_actions`, with the tenant's months."""
+        months = self.calendar.months(tenant, days_of(observations, changed))
+        return observation_actions(tenant, observations, changed, months, self.book.clock.now())
+
+    def record(self, tenant: str, observations: Sequence[Observation]) -> None:
+        """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
+        for some in parts(observations, _A_TRANSACTION):
+            self._record(tenant, some)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (
+            Chore("seals", lambda one: self.sealing.tenant(one.tenant)),
+            Chore("seal objects", lambda one: self.sealing.tidy(one.tenant), nightly=self.book.storage.expires_items),
+        )
+
+    def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
+        faceids = {faceid for _, faceid in begins}
+        observed = self.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        earliest: dict[str, int] = {}
+        for _, columns in observed.columns(observed.days):
+            for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
+                rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
+                if len(rows):
+                    at_ms, faceid = int(columns.at_ms[rows[0]]), columns.faceids[face]
+                    earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
+        return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
+
+    def _read_arrivals(
+        self, tenant: Tenant, begins: Collection[Begin]
+    ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
+        """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        for begin in begins:
+            arrivals = of_face[begin[1]].arrivals
+            yield begin, arrivals, arrivals.around(begin[0])
+
+    def _record(self, tenant: str, observations: Sequence[Observation]) -> None:
+        for _ in attempts():
+            try:
+                write(self.book.items, self.actions(tenant, observations))
+                return self.calendar.holds(tenant, days_of(observations))
+            except ConditionFailed as error:
+                if OBSERVATION_NEW in error.names:
+                    raise
+        raise Busy("the calendar is changed by others all the time: send the request again in a moment")
+
+
+def normal(wanted: ObservationFilter) -> ObservationFilter:
+    """Return the filter with the group's name in the form in which names are stored."""
+    return replace(wanted, group_name=wanted.group_name and normalise_name(wanted.group_name, LONGEST_GROUP_NAME))
+
+
+def _observations(observed: ObservedSpan, question: Question) -> Amounts:
+    amounts: Amounts = Counter()
+    for day, counts in observed.hour_counts():
+        amounts.update(_by_bucket(question.granularity, day, counts))
+    return amounts
+
+
+def _arrivals(observed: ObservedSpan, question: Question) -> Amounts:
+    import numpy as np
+
+    amounts: Amounts = Counter()
+    for day, columns, begun in observed.arrivals_begun():
+        rows = np.intersect1d(begun, columns.select(question.wanted, question.span), assume_unique=True)
+        hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS
+        amounts.update(_by_bucket(question.granularity, day, columns.counts_by_hour(rows, hours, question.split)))
+    return amounts
+
+
+def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amounts:
+    amounts: Amounts = Counter()
+    for value, by_hour in counts.items():
+        for hour in by_hour.nonzero()[0].tolist():
+            amounts[bucket_of(granularity, day * HOURS + hour), value] += int(by_hour[hour])
+    return amounts
+
+
+def _persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
+    """Yield numbers of persons bucket by bucket, so that memory holds the persons of one bucket only."""
+    import numpy as np
+
+    by_hour = question.granularity is Granularity.HOUR
+
+    def bucket(day: int) -> int:
+        return day if by_hour else bucket_of(question.granularity, day * HOURS)
+
+    for _, days in groupby(observed.columns(observed.days), key=lambda entry: bucket(entry[0])):
+        persons: set[tuple[int, str, str]] = set()
+        for day, columns in days:
+            rows = columns.select(question.wanted, question.span)
+            hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
+            places, names = columns.values(question.split)
+            faceids = columns.faceids
+            found = np.unique((hours * len(names) + places[rows]) * len(faceids) + columns.face[rows])
+            hour_and_place, face = np.divmod(found, max(len(faceids), 1))
+            hour, place = np.divmod(hour_and_place, max(len(names), 1))
+            times = (day * HOURS + hour).tolist() if by_hour else [bucket(day)] * len(found)
+            persons.update(
+                (time, names[p], faceids[f]) for time, p, f in zip(times, place.tolist(), face.tolist(), strict=True)
+            )
+        yield from Counter((time, value) for time, value, _ in persons).items()
+
+
+_A_TRANSACTION = 80
+
+
+def new_id() -> str:
+    """Return 48 random bits: two ids of one tenant in one millisecond are the same once in 10^14 times."""
+    return secrets.token_hex(6)
+
+
+PAGE_SIZES = range(1, 1001)
+
+_MOST_DAYS = 32
+_MORE_FILTERED = 4
+"""So many observations are read at once for each that is wanted, if most of them may not be."""
+
+
+def _visible(tenant: Tenant, item: Item) -> Observation:
+    """Return the stored observation without estimates that were switched off since."""
+    observation = observation_from(item)
+    return replace(observation, estimates=tenant.visible(observation.estimates))
+
+
+class ObservationPage(Struct, frozen=True):
+    """A page, newest first. `next_token`: for the next page; None: it is the last. `total`: of all pages, as of now."""
+
+    observations: list[Observation]
+    next_token: str | None
+    total: int | None
+    """None: nobody asked for it."""
+
+
+class Observations(UseCase):
+    def query(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        start: int,
+        end: int,
+        page_size: int = 1000,
+        page_token: str | None = None,
+    ) -> ObservationPage:
+        """Return a page of the observations from `start` to `end`, UNIX seconds, both included.
+
+        A token marks a place between two observations, and new observations do not shift it. So the pages together hold
+        each observation that was there at the first page exactly once. Raises InvalidInput if the end is before the
+        start, or the token is damaged or of another query.
+        """
+        return self.page(tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True)
+
+    def page(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        span: Span,
+        page_size: int,
+        page_token: str | None = None,
+        *,
+        count: bool = False,
+    ) -> ObservationPage:
+        """Return a page as `query` does, but with the total only if it is asked for with `count`.
+
+        It shows no restricted face, which is counted; so it may have fewer.
+        """
+        wanted = normal(wanted)
+        pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
+        below = pages.place(page_token, time_id)
+        observed = self.book.statistics.days.open(tenant, span, wanted, counts=count)
+        empty: set[int] = set()
+        total = None
+        if count:
+            counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed.hour_counts()}
+            empty, total = {day for day in observed.days if not counts.get(day)}, sum(counts.values())
+        found = self._newest_first(observed, empty, below, page_size + 1)
+        page = pages.first(found, page_size, lambda item: str(item["time_id"]))
+        away = {*restricted_faces(self.book.items, tenant.name)}
+        shown = [_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
+        return ObservationPage(shown, page.next_token, total)
+
+    def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
+        """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""
+        wanted = observed.wanted
+        for item in self._candidates(observed, empty, below, at_once):
+            row = row_from(item)
+            if wanted.takes(row.dimensions) and wanted.faceid in (None, row.faceid):
+                yield item
+
+    def _candidates(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
+        """Yield the items of sealed days that the days' columns name, and all of other days."""
+        wanted, span = observed.wanted, observed.span
+        # Whether most may not be wanted: most are sightings, or searches if there is no camera.
+        filtered = wanted.by_labels or wanted.faceid is not None or wanted.kind is ObservationKind.ENROLMENT
+        if below is not None:
+            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
+        utc_days = reversed(observed.observed.within(span.utc_days))
+        for sealed, group in groupby(utc_days, key=lambda day: filtered and observed.is_sealed(day)):
+            days = list(group)
+            part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
+            if sealed:
+                found = (key for key in _keys(observed, empty, part, days[::-1]) if below is None or key[1] < below)
+                for batch in parts(found, at_once):
+                    yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
+            else:
+                more = _MORE_FILTERED * at_once if filtered else at_once
+                yield from observed.newest_first(part, more, below)
+
+
+def time_id(text: str) -> str:
+    """Return the key of an observation. Raises ValueError if it is none."""
+    keys.parts_of_observation(text)
+    return text
+
+
+def _keys(observed: ObservedSpan, empty: Set[int], span: Span, left: list[int]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of the wanted observations of the UTC days `left` in the span, newest first, by columns.
+
+    It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first those of one UTC day,
+    then of twice as many each time, in parallel.
+    """
+    held: dict[int, list[tuple[int, str]]] = {}
+    at_once = 1
+    while left:
+        utc_days, left = left[-at_once:], left[:-at_once]
+        at_once = min(2 * at_once, _MOST_DAYS)
+        parts = {day: span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in utc_days}
+        local = {day: [d for d in observed.local.days(parts[day]) if d not in empty] for day in utc_days}
+        needed = sorted({d for days in local.values() for d in days})
+        held = {day: rows for day, rows in held.items() if day in needed}
+        for day, columns in observed.columns([day for day in needed if day not in held]):
+            rows = columns.select(observed.wanted, span).tolist()
+            held[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+        for utc_day in reversed(utc_days):
+            found = [(at, id_) for day in local[utc_day] for at, id_ in held[day] if at // DAY_MS == utc_day]
+            for at_ms, id_ in sorted(found, reverse=True):
+                yield keys.observation(observed.observed.tenant, at_ms, id_)
+
+
+Begin = tuple[int, str]
+"""Begin of an arrival in ms, and faceid."""
+
+AGAIN_MS = 30 * DAY_MS
+
+
+class Totals(Struct, frozen=True):
+    """The arrivals of a time. `first`: how many are their faces' first; `uncertain`: how many wait for a review."""
+
+    arrivals: int
+    persons: int
+    first: int
+    uncertain: int
+    groups: Mapping[str, int]
+    """By the group's name at that time; a stranger who has a name since is in the group of now."""
+
+
+class _Begun(NamedTuple):
+    """The first sighting of an arrival."""
+
+    at_ms: int
+    faceid: str
+    id: str
+    group: str
+    hour: int
+
+    @property
+    def begin(self) -> Begin:
+        return self.at_ms, self.faceid
+
+
+def stay(arrival: Arrival) -> str:
+    """Return the largest of STAYS that an arrival reaches."""
+    return str(STAYS[bisect(STAYS, (arrival.last_ms - arrival.first_ms) / 60_000) - 1])
+
+
+def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
+    """Return whether another of the arrivals began within 30 days after this one."""
+    end_ms = arrival.last_ms + AGAIN_MS
+    following = bisect(arrivals.recent, arrival.first_ms, key=lambda one: one.first_ms)
+    if any(one.first_ms <= end_ms for one in arrivals.recent[following : following + 1]):
+        return CameAgain.YES
+    return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
+
+
+NamedSince = Callable[[Collection[str]], Mapping[str, str]]
+
+
+def _list_begins(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:
+    import numpy as np
+
+    for _, columns, begun in observed.arrivals_begun():
+        rows = np.intersect1d(begun, columns.select(wanted, span), assume_unique=True)
+        places, names = columns.values(Split.GROUP)
+        hours = observed.local.hours(columns.at_ms[rows])
+        for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
+            faceid = columns.faceids[columns.face[row]]
+            yield _Begun(int(columns.at_ms[row]), faceid, columns.ids[row], names[places[row]], hour)

@@ -1,0 +1,594 @@
+"""Which names has a group, each with the photos that show it, and which of them is a face most like?
+
+A subject is a user (book/rules/templates) with a name, and one face has all its photos; by which it is compared,
+book/rules/choice says. An example is a photo that was given; its id holds the face's and the beginning of the photo's,
+so that nothing else has to be stored of it. Only a subject that was made before format UNITED may have several faces,
+until they are one, and one of which a face was restricted while it was made again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change, GalleryMoved, settled
+from chalicelib.book.faces import new_faces, rename_actions
+from chalicelib.book.groups import require_room
+from chalicelib.book.portraits import Portrait, id_of
+from chalicelib.book.records.faces import user_from, user_item
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.decision import (
+    SMALLEST_GALLERY,
+    SearchAnswer,
+    SearchRequest,
+    closeness,
+    is_match,
+    judged_score,
+    verdicts,
+)
+from chalicelib.book.rules.hold import require_free
+from chalicelib.book.rules.recognised import DescribedFace, Probes, SeenPicture
+from chalicelib.book.rules.templates import (
+    User,
+    entry_of,
+    free_subject_id,
+    list_given_pictures,
+    of_model,
+    subject_id,
+    user_of,
+    vector,
+)
+from chalicelib.book.users import user_count_update
+from chalicelib.book.visits import face_put
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.acts import decision_said
+from chalicelib.book.words.chores import Chore, unless
+from chalicelib.book.words.errors import (
+    Busy,
+    ConditionFailed,
+    ConsentMissing,
+    FaceHeld,
+    FaceMerged,
+    FaceNotFound,
+    InvalidInput,
+    LastPicture,
+    LimitReached,
+    PictureNotFound,
+    StorageUnavailable,
+    UserExists,
+    UserNotFound,
+)
+from chalicelib.book.words.formats import UNITED
+from chalicelib.book.words.grounds import require_record
+from chalicelib.book.words.items import attempts, every, parts, retry_if_changed
+from chalicelib.book.words.model import STRANGER, Decision, Face, Group, Picture, Tenant
+from chalicelib.book.words.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
+from chalicelib.book.words.pictures import PictureRules
+from chalicelib.book.words.ports import Action, Delete, Put, absent
+from chalicelib.book.words.values import first_version, time_ordered_id
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Templates = NDArray[np.float32]
+
+_AT_ONCE = 100
+"""Faces that are read at once."""
+_CANDIDATES, _MOST_CANDIDATES = 16, 4_096
+_PHOTO_BITS, _FACE_BITS = 59, 63
+
+STOPS_AT_S = 20.0
+"""Time that must be left to unite one more subject."""
+
+_USER_FREE = "user-free"
+_BUSY = "this subject is changed by others all the time: send the request again in a moment"
+
+
+class Example(NamedTuple):
+    """A photo of a subject. `subject`: its name; `like`: of a new subject's, who in the group it surely is, too."""
+
+    id: str
+    subject: str
+    face: Face
+    picture: Picture
+    like: str = ""
+
+
+class Nearest(NamedTuple):
+    """The subjects that each probe is closest to, closest first, and the decision on its best candidate."""
+
+    near: list[list[Near]]
+    decisions: list[Decision]
+
+
+class Near(NamedTuple):
+    """A subject, or a face that is no subject's, and how close it is, 0..1 (book/rules/decision)."""
+
+    name: str
+    closeness: float
+    faceids: tuple[str, ...] = ()
+    """Its faces that were compared."""
+
+
+class Subjects(UseCase):
+    def all(self, tenant: Tenant, group: Group) -> list[User]:
+        """Return the subjects, oldest first."""
+        found = map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id)))
+        return sorted((one for one in found if one.created_at), key=lambda one: (one.created_at, one.name))
+
+    def get(self, tenant: Tenant, group: Group, name: str) -> User:
+        """Return the subject of a name, in whatever case. Raises UserNotFound."""
+        if (found := self.find(tenant, group, name)) is None:
+            raise UserNotFound(f"there is no subject {name[:LONGEST_NAME]!r}: see the list of them")
+        return found
+
+    def find(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User | None:
+        """Return the subject that a name means: the one that is spelled so, else the oldest."""
+        found = [
+            one
+            for one in self._alike(tenant, group, name)
+            if one.created_at and is_same_name(one.name, name, matches_case=matches_case)
+        ]
+        return min(
+            found, key=lambda one: (not is_same_name(one.name, name, matches_case=True), one.created_at), default=None
+        )
+
+    def add(self, tenant: Tenant, group: Group, name: str) -> User:
+        """Make a subject without examples. Raises InvalidInput, UserExists, GroupNotFound, Busy."""
+        for _ in attempts():
+            if self.find(tenant, group, name) is not None:
+                break
+            with suppress(UserExists):  # somebody has made one of a like name meanwhile
+                subject = self._new(tenant, group, name)
+                self.book.users.add(tenant, group, subject)
+                return subject
+        raise UserExists(f"there is a subject {name!r} already: choose another name")
+
+    def rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
+        """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
+
+        A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
+        LimitReached (book/records/merges), FaceHeld, Busy.
+        """
+        for _ in attempts():
+            with suppress(UserExists):
+                return self._rename(tenant, group, name, new)
+        raise Busy(_BUSY)
+
+    def _rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
+        """Do it once. Raises UserExists if one of that name, or of one that folds alike, is another than was read."""
+        source, held = self.get(tenant, group, name), self.find(tenant, group, new)
+        target = replace(held, name=_normal(new)) if held else self._new(tenant, group, new)
+        if source.id == target.id:
+            return self._respell(tenant, group, target)
+        if held is not None and held.faceids:
+            for faceid in source.faceids:
+                self._merge(tenant, held.faceids[0], faceid)
+        while (left := self._read_again(tenant, group, source)) is not None:
+            target = self._move_one(tenant, group, left, target)
+        return None
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("subjects", lambda one: unless(self.unite_all(one.tenant, one.left_s)), nightly=True),)
+
+    def unite_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Make the faces of each subject one. Return False if the time ran out first.
+
+        May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
+        """
+        for group in self.book.groups.all(tenant) if tenant.format >= UNITED else ():
+            for subject in self.all(tenant, group) if group.users else ():
+                if left_s() < STOPS_AT_S:
+                    return False
+                self._unite(tenant, group, subject)
+        return True
+
+    def delete(self, tenant: Tenant, group: Group, subjects: Sequence[User], by: str) -> int:
+        """Delete subjects with their examples, and return how many these were. `by`: the asker, for the receipt.
+
+        Raises FaceHeld before it deletes anything, StorageUnavailable.
+        """
+        examples = list(self.examples_of(tenant, group, subjects))
+        require_free(one.face for one in examples)
+        for subject in subjects:
+            self._delete_faces(tenant, subject.faceids, by)
+            with suppress(UserNotFound):
+                self.book.users.delete(tenant, group, subject.id)
+        return len(examples)
+
+    def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
+        """Yield the examples of these subjects, of each in the order in which the photos were given."""
+        names = {faceid: one.name for one in subjects for faceid in one.faceids}
+        for some in parts(names, _AT_ONCE):
+            for face in self.book.faces.of_group(tenant, group, some).values():
+                for picture in list_given_pictures(face.pictures):
+                    if (id_ := _example_id(face, picture)) is not None:
+                        yield Example(id_, names[face.faceid], face, picture)
+
+    def example(self, tenant: Tenant, group: Group, id_: str) -> Example:
+        """Return an example, also by the id that it had before its face was merged into another.
+
+        Raises PictureNotFound.
+        """
+        faceid, photo = _parts(id_)
+        with suppress(FaceNotFound):
+            face = self._now(tenant, faceid)
+            name = self._read_names(tenant, [face]).get(user_of(face), "") if face.group_id == group.id else ""
+            for picture in list_given_pictures(face.pictures):
+                if name and _photo_bits(picture) == photo:
+                    return Example(_example_id(face, picture) or id_, name, face, picture)
+        raise PictureNotFound(f"there is no example {id_[:40]!r}")
+
+    def _now(self, tenant: Tenant, faceid: str) -> Face:
+        """Return the face, or that which it was merged into. Raises FaceNotFound."""
+        try:
+            return self.book.faces.get(tenant, faceid)
+        except FaceMerged as merged:
+            return self.book.faces.get(tenant, str(merged.details["into"]))
+
+    def remove(self, tenant: Tenant, example: Example, by: str) -> None:
+        """Delete an example; a face without examples goes.
+
+        Raises PictureNotFound, FaceHeld, Busy, StorageUnavailable.
+        """
+        faceid = example.face.faceid
+
+        def keep_others(face: Face) -> tuple[Picture, ...]:
+            others = tuple(one for one in face.pictures if one.id != example.picture.id)
+            if others == face.pictures:
+                raise PictureNotFound(f"there is no example {example.id[:40]!r}")
+            return others if list_given_pictures(others) else ()
+
+        for _ in attempts():
+            try:
+                return self.book.enrolment.pictures.keep(tenant, faceid, keep_others)
+            except LastPicture:
+                deletion = self.book.deletion
+                if deletion.of_faces(
+                    tenant, [faceid], by=by, only=lambda face: not keep_others(face), keeps_users=True
+                ).success:
+                    return None
+            except FaceNotFound as error:
+                raise PictureNotFound(f"there is no example {example.id[:40]!r}") from error
+        raise Busy(_BUSY)
+
+    def enrol(
+        self,
+        tenant: Tenant,
+        group: Group,
+        name: str,
+        photo: bytes,
+        rules: PictureRules,
+        least_score: float,
+        *,
+        matches_case: bool = False,
+    ) -> Example:
+        """Make a photo an example of a subject, which is made if there is none; the same photo again is the same one.
+
+        `least_score`: the detector's, of a face that counts. Raises InvalidInput, ConsentMissing, Unusable, GroupFull,
+        TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
+        """
+        photo_id, portrait, like = id_of(photo), None, ""
+        for _ in attempts():
+            seq = self.book.writer.seq(tenant.name) if portrait else 0
+            subject = self.find(tenant, group, _normal(name), matches_case=matches_case)
+            faces = [*self.book.faces.of_group(tenant, group, subject.faceids).values()] if subject else []
+            if subject and (held := _example_of(subject, faces, photo_id)):
+                return held
+            require_record(tenant, faces[0].consent if faces else None)
+            if portrait is None:
+                portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
+                require_room(group)
+                like = "" if subject else self._like(tenant, group, portrait)
+                continue  # embedding took a while: read all again
+            with suppress(ConditionFailed, GalleryMoved, UserExists):
+                if subject is None:
+                    subject = self._new(tenant, group, name, matches_case=matches_case)
+                    self.book.users.add(tenant, group, subject)
+                face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
+                return Example(_example_id(face, picture) or "", subject.name, face, picture, like)
+        raise Busy(_BUSY)
+
+    @settled
+    def _like(self, tenant: Tenant, group: Group, portrait: Portrait) -> str:
+        """Return who in the group a portrait surely shows: the subject, else the face's name or id; "" if nobody.
+
+        Cameras' strangers are nobody: the sweep joins them.
+        """
+        probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
+        (found,) = self.book.recognition.of(tenant, probes, group_ids=[group.id], surely=True)
+        if found.face is None or found.face.group_id == STRANGER:
+            return ""
+        acts.reads([found.face.faceid])
+        return self._read_names(tenant, [found.face]).get(user_of(found.face)) or found.face.name or found.face.faceid
+
+    @settled
+    def nearest(
+        self, tenant: Tenant, group: Group, probes: Templates, seen: Sequence[DescribedFace | None], most: int
+    ) -> Nearest:
+        """Return the `most` subjects that each probe is closest to, closest first; none in an empty group.
+
+        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `seen`: their faces, None for a vector that
+        was sent. A face that is refused is close to nobody, and if that is for its age, none are named. Raises Busy.
+        """
+        vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
+        answer, faces, called = self._candidates(tenant, group, probes, most)
+        judgements = verdicts(answer, decides, vision.population, probes)
+        near: list[list[Near]] = []
+        decisions: list[Decision] = []
+        for number, (shown, found) in enumerate(zip(seen, answer.candidates, strict=True)):
+            refused, quality = (shown.spoof, shown.quality.total) if shown else (None, None)
+            best: dict[str, tuple[float, float]] = {}
+            for one, verdict in zip(found, judgements[number], strict=False):
+                face = faces[one.faceid]
+                fit = is_match(
+                    one.score, one.score, quality, face.estimates.quality
+                ) and not self.book.recognition.negatives.turn_down(
+                    tenant.name, face, probes[number], tenant.model, one.score
+                )
+                close = closeness(
+                    judged_score(one.score, verdict.demand),
+                    decides.curve,
+                    max(answer.gallery_size, SMALLEST_GALLERY),
+                    decides.fpir_target,
+                    match=verdict.match and fit,
+                    fit=fit,
+                )
+                best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
+            ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
+            told = [] if shown and shown.young else ranked
+            own = defaultdict[str, list[str]](list)
+            for one in found:
+                own[called[one.faceid]].append(one.faceid)
+            near.append([Near(name, 0.0 if refused else close, tuple(own[name])) for name, (close, _) in told])
+            decision = replace(judgements[number][0].decision, seq=answer.seq)
+            decisions.append(decision.without_score() if refused else decision)
+        acts.report_decisions([{"model": tenant.model, **decision_said(one)} for one in decisions])
+        return Nearest(near, decisions)
+
+    def compare_pictures(self, tenant: Tenant, one: SeenPicture, other: SeenPicture) -> list[float]:
+        """Return how close a picture's only face is to each of another one's."""
+        (own,) = one.described.faces
+        seen = [replace(face, spoof=face.spoof or own.spoof) for face in other.described.faces]
+        return self.close_to(tenant, one.embeddings[0], other.embeddings, seen, own.quality.total)
+
+    def close_to(
+        self,
+        tenant: Tenant,
+        one: Templates,
+        others: Templates,
+        seen: Sequence[DescribedFace | None],
+        quality: float | None = None,
+    ) -> list[float]:
+        """Return how close a template is to each of the others, (n, dimensions), as in a comparison of two faces.
+
+        `seen`: the others' faces, None for a vector that was sent; `quality`: of the template's picture. A face that is
+        refused is not close.
+        """
+        import numpy as np
+
+        curve = self.book.tenant_vision.decides(tenant).curve
+        scores = (others.astype(np.float64) @ one.astype(np.float64)).tolist()
+        close = [
+            0.0
+            if shown and shown.spoof
+            else closeness(score, curve, fit=is_match(score, score, shown.quality.total if shown else None, quality))
+            for score, shown in zip(scores, seen, strict=True)
+        ]
+        acts.report_decisions([{"model": tenant.model, "closeness": value} for value in close])
+        return close
+
+    def template_of(self, tenant: Tenant, picture: Picture) -> Templates:
+        """Return the unit vector of an example. Raises PictureNotFound if it has none of the tenant's model yet."""
+        own = of_model(picture.templates, tenant.model)
+        if own is None:
+            raise PictureNotFound("the example has no template of the tenant's model yet: try again in a while")
+        return vector(own)
+
+    def _new(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User:
+        """Make a subject of a name that none has, with an id that none has. Raises UserExists if somebody was first.
+
+        Faces that are restricted come back by the ids of their subjects, which are gone. So these keep their ids, and
+        a subject of the same name gets the same.
+        """
+        normal, first, alike = _normal(name), subject_id(name), list(self._alike(tenant, group, name))
+        if any(one.created_at and is_same_name(one.name, name, matches_case=matches_case) for one in alike):
+            raise UserExists(f"there is a subject {name!r} already: choose another name")
+        away = {
+            mark.user: mark.subject
+            for face in self.book.faces.list_restricted(tenant)
+            if (mark := face.restriction) and mark.group_id == group.id and mark.user.startswith(first)
+        }
+        taken = {one.id for one in alike}
+        own = (
+            id_
+            for id_, subject in away.items()
+            if id_ not in taken and is_same_name(subject, name, matches_case=matches_case)
+        )
+        id_ = next(own, None) or free_subject_id(name, taken | away.keys())
+        return User(group.id, id_, name=normal, created_at=self.book.clock.now())
+
+    def _alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
+        """Yield the subjects whose names fold to the same as this one."""
+        between = keys.numbered_users_range(entry_of(group.id, subject_id(name)))
+        return map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=between))
+
+    def _read_again(self, tenant: Tenant, group: Group, subject: User) -> User | None:
+        """Return the subject as it is now; None if it is gone, also if one whose name folds alike has its id now."""
+        with suppress(UserNotFound):
+            now = self.book.users.get(tenant, group, subject.id)
+            return now if is_same_name(now.name, subject.name, matches_case=False) else None
+        return None
+
+    def _add_photo(
+        self, tenant: Tenant, group: Group, subject: User, faces: Sequence[Face], portrait: Portrait, seq: int
+    ) -> tuple[Face, Picture]:
+        """Add a photo to the subject's face, as it was read, or make it."""
+        if faces:
+            return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
+        now = self.book.clock.now()
+        face = _of(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
+        picture = self.book.portraits.write_portrait(tenant, face, portrait, now)
+        face = replace(face, pictures=(picture,))
+        put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
+        change = replace(new_faces(tenant, group, [face], [put]), based_on=seq)
+        with self.book.face_pictures.replace_pictures((), [picture.key]):
+            try:
+                self.book.writer.commit(tenant.name, change)
+            except ConditionFailed as error:
+                self.book.enrolment.raise_refused(tenant, group.id, error)
+                raise
+        return face, picture
+
+    def _unite(self, tenant: Tenant, group: Group, subject: User) -> None:
+        """Merge the subject's faces into that which was seen most; one that cannot be merged stays. Raises Busy."""
+        if len(subject.faceids) < 2:
+            return
+        faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
+        by_visits = sorted(faces, key=lambda one: -one.arrive_count)
+        for other in by_visits[1:]:
+            with suppress(FaceHeld, LimitReached, ConsentMissing):
+                self._merge(tenant, by_visits[0].faceid, other.faceid)
+
+    def _merge(self, tenant: Tenant, survivor: str, other: str) -> None:
+        """Merge two faces, if both are there: photos that look unlike the survivor's are spare then."""
+        with suppress(FaceNotFound):
+            self.book.merges.merging.merge(tenant, survivor, other, is_sure=False)
+
+    @retry_if_changed(_BUSY)
+    def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> User:
+        """Move a face from one subject to another, and delete the subject that has none left, in one transaction.
+
+        Return the other subject as it is then. Raises UserExists if it has other faces than were read, or its id is
+        another one's.
+        """
+        changed = f"others have changed or made the subject {target.name!r}: send the request again"
+        seq, now = self.book.writer.seq(tenant.name), self._read_again(tenant, group, source)
+        if now is None:
+            return target  # somebody has deleted it
+        source, held = now, self._read_again(tenant, group, target)
+        if (held.faceids if held else ()) != target.faceids:
+            raise UserExists(changed)
+        after = held or replace(target, created_at=source.created_at)
+        faces = list(self.book.faces.of_group(tenant, group, source.faceids).values())
+        after = replace(after, faceids=(*after.faceids, *(one.faceid for one in faces[:1])))
+        left = tuple(one.faceid for one in faces[1:])
+        old = replace(source, faceids=left)
+        actions = [
+            *self._naming_actions(tenant, faces[:1], after),
+            Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent(_USER_FREE),)),
+            Put(keys.DIRECTORY, user_item(tenant.name, old))
+            if left
+            else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(old.entry))),
+            *([user_count_update(tenant, group, more)] if (more := (held is None) - (not left)) else []),
+        ]
+        try:
+            self._write(tenant, actions, seq)
+        except ConditionFailed as error:
+            if _USER_FREE in error.names:
+                raise UserExists(changed) from error
+            raise
+        return after
+
+    @retry_if_changed(_BUSY)
+    def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
+        """Write the same name another way: first in the face, then of the subject."""
+        seq, subject = self.book.writer.seq(tenant.name), self._read_again(tenant, group, target)
+        if subject is None:
+            return  # somebody has deleted it
+        for face in self.book.faces.of_group(tenant, group, subject.faceids).values():
+            if _of(target, face) != face:
+                seq = self._write(tenant, self._naming_actions(tenant, [face], target), seq)
+        self._write(tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq)
+
+    def _naming_actions(self, tenant: Tenant, faces: Iterable[Face], subject: User) -> list[Action]:
+        """Return the actions that make these faces the subject's."""
+        actions: list[Action] = []
+        for face in faces:
+            after = _of(subject, face)
+            actions += [face_put(tenant, face, after), *rename_actions(tenant.name, face, after)]
+        return actions
+
+    def _write(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:
+        """Commit these actions; return the seq after it. Raises GalleryMoved if the gallery has left `seq`."""
+        return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
+
+    def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
+        deleted = self.book.deletion.of_faces(tenant, faceids, by=by, keeps_users=True)
+        if deleted.failed:
+            raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
+
+    def _read_names(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
+        """Return the names of the faces' subjects, by the subject's entry in the gallery."""
+        entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
+        places = [(tenant.name, keys.user_item(one)) for one in entries]
+        stored = self.book.items.get_many(keys.DIRECTORY, places)
+        return {user.entry: user.name for user in map(user_from, filter(None, stored)) if user.name}
+
+    def _candidates(
+        self, tenant: Tenant, group: Group, probes: Templates, most: int
+    ) -> tuple[SearchAnswer, dict[str, Face], dict[str, str]]:
+        """Search for more and more faces until they are of `most` subjects; return them, and what each is called."""
+        limit = max(_CANDIDATES, 2 * most)
+        while True:
+            request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
+            answer = self.book.ports.search.search(tenant.name, request)
+            faces = self.book.faces.of_candidates(tenant, (one for found in answer.candidates for one in found))
+            names = self._read_names(tenant, faces.values())
+            called = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
+            if limit == _MOST_CANDIDATES or all(
+                len(found) < limit or len({called[one.faceid] for one in found}) >= most for found in answer.candidates
+            ):
+                return answer, faces, called
+            limit = min(4 * limit, _MOST_CANDIDATES)
+
+
+def _example_of(subject: User, faces: Iterable[Face], photo_id: str) -> Example | None:
+    """Find the example of a subject, of these faces, that is this very photo."""
+    for face in faces:
+        for picture in list_given_pictures(face.pictures):
+            if picture.id == photo_id:
+                return Example(_example_id(face, picture) or "", subject.name, face, picture)
+    return None
+
+
+def _normal(name: str) -> str:
+    """Return a subject's name as it is stored: in NFC. Raises InvalidInput."""
+    normal = normalise_name(name, LONGEST_NAME)
+    if not 1 <= len(normal) <= LONGEST_NAME:
+        raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
+    return normal
+
+
+def _of(subject: User, face: Face) -> Face:
+    """Return the face as it is as the subject's: with its name, as far as a face's name can be that."""
+    name = ""
+    with suppress(InvalidInput):
+        name = face_name(subject.name[:FACE_NAME_LENGTH])
+    return replace(face, user=subject.id, name=name)
+
+
+def _example_id(face: Face, picture: Picture) -> str | None:
+    """Return the id of a photo of a face: a UUID of version 8 (RFC 9562). None: the face was named by somebody else."""
+    if not (face.faceid.isdecimal() and int(face.faceid) < 1 << _FACE_BITS and str(int(face.faceid)) == face.faceid):
+        return None
+    number = int(face.faceid) << _PHOTO_BITS | _photo_bits(picture)
+    high, middle, low = number >> 74, number >> 62 & 0xFFF, number & (1 << 62) - 1
+    return str(uuid.UUID(int=high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low))
+
+
+def _photo_bits(picture: Picture) -> int:
+    return int(picture.id, 16) >> (len(picture.id) * 4 - _PHOTO_BITS)
+
+
+def _parts(id_: str) -> tuple[str, int]:
+    """Return the id of the face of an example, and the bits of its photo."""
+    number = uuid.UUID(id_).int
+    packed = (number >> 80) << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
+    return str(packed >> _PHOTO_BITS), packed & (1 << _PHOTO_BITS) - 1

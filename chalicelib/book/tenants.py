@@ -1,0 +1,429 @@
+"""Who are the customers, with which settings and credentials?
+
+Storage holds app_keys and secret access keys encrypted, and appcodes and bearer keys as hashes only.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict, replace
+
+from chalicelib.book.records.faces import USED_AT, group_item, tenant_from, tenant_setting_fields
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import api_keys, keys
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    StorageUnavailable,
+    TenantExists,
+    TenantNotFound,
+)
+from chalicelib.book.words.formats import FORMAT, require_format, upgrade_format
+from chalicelib.book.words.items import attempts, directory_of, every, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, SharedKey, Tenant
+from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Update, absent, at_least, equals, exists
+from chalicelib.book.words.tenant_settings import (
+    FORGET,
+    RETENTION,
+    SIGHTING_DAYS,
+    TenantSettings,
+    captures_kept,
+    sightings_kept,
+)
+from chalicelib.book.words.values import milliseconds, optional
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.book.book import Book
+    from chalicelib.book.idempotency import RequestId
+    from chalicelib.book.words.consent import Consent
+
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_DEFAULT_CAPACITY = 5_000
+_APP_ID_BYTES = 8
+
+FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
+"""Fields of the directory: how much of a tenant's limits is left. Each also names the condition that it is enough."""
+
+NUMBERED = "numbered"
+"""Field of the directory: the number of the newest stranger. It changes with the gallery's seq only."""
+
+_NEVER_ERASED = "never-erased"
+
+_LIMITS_SAME = "limits-as-they-were-read"
+
+CREDENTIALS: Mapping[str, Callable[[str], tuple[str, str]]] = {
+    "app_id": keys.app_id_item,
+    "appcode_digest": keys.appcode_item,
+    "api_key_digest": keys.api_key_item,
+    "access_key_id": keys.access_key_item,
+}
+"""The pointer of each credential, by the field of the tenant's item that holds the credential or its hash."""
+
+
+class Tenants(UseCase):
+    def __init__(self, book: Book) -> None:
+        super().__init__(book)
+        self._owners: dict[tuple[str, str], Item] = {}
+
+    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
+        """Make a tenant with its default groups. Raises TenantExists, InvalidInput."""
+        if not _NAME.fullmatch(name):
+            raise InvalidInput(
+                f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
+            )
+        others = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        for other in others:
+            require_format(other)  # no tenant beside data that this version cannot read
+        settings = settings or TenantSettings()
+        credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
+        tenant = Tenant(name, profile, credentials.app_id, self.book.clock.now(), self.book.ports.model())
+        tenant = self._with(tenant, asdict(settings))
+        item = {
+            "kind": "tenant",
+            "id": name,
+            "format": others[0]["format"] if others else FORMAT,  # the version before may come back
+            "profile": profile,
+            "app_id": tenant.app_id,
+            "created_at": milliseconds(tenant.created_at),
+            "model": tenant.model,
+            "disabled": tenant.disabled,
+            **tenant_setting_fields(tenant),
+            **self._seal_credentials(credentials),
+        }
+        actions = [
+            Put(keys.TENANTS, item, (absent("tenant-free"),)),
+            Check(keys.TENANTS, keys.erased_item(name), (absent(_NEVER_ERASED),)),
+            *(api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()),
+            *self._first_day(tenant),
+        ]
+        try:
+            write(self.book.items, actions)
+        except ConditionFailed as error:
+            if _NEVER_ERASED in error.names:
+                raise TenantExists(
+                    f"tenant {name!r} was erased, and no other one gets its name: choose another name"
+                ) from error
+            raise TenantExists(
+                f"there is a tenant {name!r} already: choose another name, or rotate its keys"
+            ) from error
+        return credentials
+
+    def all(self) -> list[Tenant]:
+        """Return all tenants, by name."""
+        return [tenant_from(item) for item in every(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
+
+    def open_tenant(self, item: Item) -> Tenant:
+        """Read a tenant for work on its faces: those whose record of consent has expired by now are restricted first.
+
+        Raises Busy, StorageUnavailable.
+        """
+        tenant = tenant_from(item)
+        end = tenant.consents_end_at
+        if end is not None and end <= self.book.clock.now():  # else a cold start loads nothing of faces
+            self.book.duties.consents_expire(tenant)
+        return tenant
+
+    def announce_end(self, tenant: Tenant, consent: Consent | None) -> None:
+        """Note in the tenant's record when this record of consent expires: before a face has it. Raises Busy."""
+        end = consent.expires_at if consent else None
+        for _ in attempts():
+            if end is None or (tenant.consents_end_at is not None and tenant.consents_end_at <= end):
+                return
+            if self.note_end(tenant, end):
+                return
+            tenant = self.read_stored(tenant.name)
+        raise Busy("many records of consent are written at once: send the request again in a moment")
+
+    def note_end(self, tenant: Tenant, end: datetime | None) -> bool:
+        """Store when the next record expires; return False if others have changed that since the tenant was read."""
+        before = optional(milliseconds, tenant.consents_end_at)
+        when = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
+        noted: dict[str, Any] = (
+            {"set": {"consents_end_at": milliseconds(end)}} if end else {"remove": ("consents_end_at",)}
+        )
+        return write_unless_changed(
+            self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), when, **noted)]
+        )
+
+    def is_new(self) -> bool:
+        """Tell whether there never was a tenant: none is there, and none was erased."""
+        kinds = (keys.tenant_item("")[0], keys.ERASED)
+        return not any(self.book.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("format", lambda this: self._raise_format(this.tenant)),)
+
+    def rotate(self, name: str) -> Credentials:
+        """Replace all secrets, and the id of the access key; the old ones stop at once. Raises TenantNotFound."""
+        item = self._item(name)
+        tenant = tenant_from(item)
+        credentials = _new_credentials(name, tenant.profile, tenant.app_id)
+        actions = _rotation_actions(item, self._seal_credentials(credentials), "appcode_digest", "api_key_digest")
+        write(self.book.items, actions)
+        return credentials
+
+    @retry_if_changed("the keys of this tenant change all the time: send the request again in a moment")
+    def renew(self, tenant: Tenant, dialect: str, key: SharedKey, request: RequestId | None = None) -> str:
+        """Make another key that the clients of a dialect share, and return it; the old one stops at once.
+
+        Raises Busy, AnsweredAlready.
+        """
+        item, secret = self._item(tenant.name), api_keys.new_secret()
+        if key is SharedKey.APP_KEY:
+            fields: Item = {"app_key": self.book.storage.vault.seal(secret, tenant.name)}
+        else:
+            fields = {"appcode_digest": api_keys.digest(secret)}
+        actions = _rotation_actions(item, fields, "appcode_digest", unused=(f"{dialect}{USED_AT}",))
+        self.book.requests.write(tenant.name, actions, request, {"id": dialect})
+        return secret
+
+    def note_use(self, tenant: Tenant, dialect: str) -> None:
+        """Note the hour in which a dialect's key is used: one write an hour and key."""
+        hour = api_keys.hour_to_note(self.book.clock.now(), tenant.dialects_used_at.get(dialect))
+        if hour is None:
+            return
+        noted = {f"{dialect}{USED_AT}": milliseconds(hour)}
+        with suppress(ConditionFailed, Busy, StorageUnavailable):  # a call is answered without this note, too
+            there = exists("tenant-exists")
+            self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (there,), set=noted)])
+
+    def disable(self, name: str) -> None:
+        """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
+        self._set(name, disabled=True)
+
+    def enable(self, name: str) -> None:
+        self._set(name, disabled=False)
+
+    def change(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Set the fields in `changes`, of TenantSettings. They hold from the tenant's next request on.
+
+        Raises TenantNotFound, InvalidInput (also for a limit below what the tenant holds), Busy if another change of
+        its limits came between.
+        """
+        tenant = self.get_by_name(name)
+        changed = self._with(tenant, changes)
+        actions: list[Action] = [self.settings_update(tenant, changes)]
+        if room := _room_gained(tenant, changed):
+            enough = (at_least(left, -gained, left) for left, gained in room.items() if gained < 0)
+            when = (exists("tenant-exists"), *enough)
+            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, add=room))
+        try:
+            write(self.book.items, actions)
+        except ConditionFailed as error:
+            raise self._refusal_error(tenant, changed, error) from error
+        self.announce(name, changes)
+
+    def announce(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Begin what a change of settings asks for, after it was stored: strangers that are forgotten go now."""
+        if changes.get("strangers") == FORGET:
+            self.book.duties.strangers_go(name)
+
+    def settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
+        """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.
+
+        Raises InvalidInput.
+        """
+        stored = tenant_setting_fields(self._with(tenant, changes))
+        same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
+        fields = {field: stored[field] for field in changes}
+        return Update(keys.TENANTS, keys.tenant_item(tenant.name), same, set=fields)
+
+    def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
+        """Return the tenant of an app_id, even a disabled one, and its app_key."""
+        return optional(self._with_secret, self._item_of_credential(keys.app_id_item(app_id)))
+
+    def by_appcode(self, appcode: str) -> Tenant | None:
+        """Return the tenant of an appcode, even a disabled one."""
+        return optional(self.open_tenant, self._holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest"))
+
+    def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
+        """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
+        item = self._holder(keys.access_key_item(access_key_id), "access_key_id")
+        return None if item is None else self._with_secret(item, "secret_access_key")
+
+    def by_api_key(self, api_key: str) -> Tenant | None:
+        """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
+        if not api_keys.is_key(api_key, api_keys.OF_TENANT):
+            return None
+        return optional(self.open_tenant, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
+
+    def find(self, name: str) -> Tenant | None:
+        """Return the tenant of that name; None if there is none, or none any more. Raises Busy."""
+        return optional(self.open_tenant, self.book.items.get(keys.TENANTS, keys.tenant_item(name)))
+
+    def get_by_name(self, name: str) -> Tenant:
+        """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""
+        return self.open_tenant(self._item(name))
+
+    def read_stored(self, name: str) -> Tenant:
+        """Return the tenant of that name as it is stored, for what concerns no face. Raises TenantNotFound."""
+        return tenant_from(self._item(name))
+
+    def signing_as(self, name: str) -> tuple[Tenant, str]:
+        """Return the tenant of that name, even a disabled one, and its app_key. Raises TenantNotFound."""
+        return self._with_secret(self._item(name))
+
+    def owner(self, credential: tuple[str, str]) -> Item | None:
+        """Return the item that says the owner of a credential, a camera's, too: read once, since that never changes."""
+        owner = self._owners.get(credential) or self.book.items.get(keys.TENANTS, credential)
+        if owner is not None:
+            self._owners[credential] = owner
+        return owner
+
+    def _with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
+        return self.open_tenant(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
+
+    def _item(self, name: str) -> Item:
+        item = self.book.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None
+        if item is None:
+            raise TenantNotFound(f"there is no tenant {name[:70]!r}; `regulars tenants list` shows all")
+        return item
+
+    def _refusal_error(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
+        if _LIMITS_SAME in error.names:
+            return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
+        directory = directory_of(self.book.items, tenant.name)
+        now, wanted = tenant.limits, changed.limits
+        if FACES_LEFT in error.names:
+            held = now.faces - int(directory[FACES_LEFT])
+            return InvalidInput(f"{tenant.name} holds {held} faces, more than {wanted.faces}: delete some first")
+        if CAPACITY_LEFT in error.names:
+            given = now.faces - int(directory[CAPACITY_LEFT])
+            return InvalidInput(
+                f"the capacities of {tenant.name}'s groups sum to {given}, more than {wanted.faces}: lower some first"
+            )
+        there = now.groups - int(directory[GROUPS_LEFT])
+        return InvalidInput(f"{tenant.name} has {there} groups, more than {wanted.groups}: delete some first")
+
+    def _holder(self, key: tuple[str, str], field: str) -> Item | None:
+        """Read the tenant that has this credential, or its hash, in the field now."""
+        item = self._item_of_credential(key)
+        return item if item is not None and item[field] == key[1] else None
+
+    def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
+        """Read the tenant of a credential."""
+        owner = self.owner(key) if 0 < len(key[1]) <= 200 else None
+        return None if owner is None else self.book.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
+
+    def _seal_credentials(self, credentials: Credentials) -> dict[str, Any]:
+        return {
+            "app_key": self.book.storage.vault.seal(credentials.app_key, credentials.tenant),
+            "appcode_digest": api_keys.digest(credentials.appcode),
+            "api_key_digest": api_keys.digest(credentials.api_key),
+            "access_key_id": credentials.access_key_id,
+            "secret_access_key": self.book.storage.vault.seal(credentials.secret_access_key, credentials.tenant),
+        }
+
+    def _with(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
+        """Return the tenant with these fields of TenantSettings. Raises InvalidInput."""
+        settings = TenantSettings(**changes)
+        after = replace(tenant, **{name: getattr(settings, name) for name in changes})
+        if not set(RETENTION).isdisjoint(changes):
+            require_retention(after, self.book.settings.capture_days)
+        return after
+
+    def _raise_format(self, tenant: Tenant) -> None:
+        """Note when the tenant's data get this version's format, or do so, if that is due (decision 0026)."""
+        before = (tenant.format, tenant.format_due)
+        after = upgrade_format(*before, milliseconds(self.book.clock.now()))
+        if after != before:
+            fields = {"format": after[0], "format_due": after[1] and [*after[1]]}
+            same = equals("format", tenant.format, "format-same")
+            write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (same,), set=fields)])
+
+    def _set(self, name: str, **fields: Any) -> None:
+        self.get_by_name(name)
+        there = exists("tenant-exists")
+        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
+
+    def _first_day(self, tenant: Tenant) -> list[Action]:
+        name, limits, migration = tenant.name, tenant.limits, Migration()
+        capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
+        directory: Item = {
+            "tenant": name,
+            "item": keys.TENANT_ITEM,
+            "seq": 0,
+            "model": tenant.model,
+            FACES_LEFT: limits.faces,
+            GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
+            CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
+            "arrive_times": migration.arrive_times,
+            "period_days": migration.period_days,
+        }
+        actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
+        for group_name in DEFAULT_GROUPS:
+            group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
+            actions += group_puts(name, group, group_item(name, group, self.book.clock.now()))
+        return actions
+
+
+def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:
+    """Return the actions that make a group: its record and its name, which must be free (condition NAME_FREE)."""
+    return [Put(keys.DIRECTORY, item, (absent("group-free"),)), name_put(tenant, group)]
+
+
+NAME_FREE = "name-free"
+
+
+def name_put(tenant: str, group: Group) -> Put:
+    item: Item = {"tenant": tenant, "item": keys.name_item(group.name), "group": group.id}
+    return Put(keys.DIRECTORY, item, (absent(NAME_FREE),))
+
+
+def _room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
+    """Return how much a change of limits adds to the rest of each that the directory holds."""
+    faces, groups = after.limits.faces - before.limits.faces, after.limits.groups - before.limits.groups
+    gained = {FACES_LEFT: faces, CAPACITY_LEFT: faces, GROUPS_LEFT: groups}
+    return {left: more for left, more in gained.items() if more}
+
+
+def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
+    access_key_id, secret_access_key = api_keys.new_access_key()
+    return Credentials(
+        name,
+        profile,
+        app_id,
+        app_key=api_keys.new_secret(),
+        appcode=api_keys.new_secret(),
+        api_key=api_keys.new_key(api_keys.OF_TENANT),
+        access_key_id=access_key_id,
+        secret_access_key=secret_access_key,
+    )
+
+
+def _rotation_actions(item: Item, fields: Item, *same: str, unused: tuple[str, ...] = ()) -> list[Action]:
+    """Return the actions that give a tenant other secrets, while the fields `same` are as they were read."""
+    when = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same)
+    actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(item["id"]), when, set=fields, remove=unused)]
+    for field in CREDENTIALS.keys() & fields:
+        pointer = CREDENTIALS[field]
+        actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(fields[field]), item["id"])]
+    return actions
+
+
+def require_retention(tenant: Tenant, most: int) -> None:
+    """Raise InvalidInput if a tenant's settings of retention do not fit each other, or its deployment.
+
+    `most`: the days for which the deployment keeps the pictures of captures.
+    """
+    if tenant.capture_days is not None and tenant.capture_days > most:
+        raise InvalidInput(
+            f"capture_days is {most} at most, for which this service keeps the pictures of captures, "
+            f"not {tenant.capture_days}: its operator may raise that (docs/operations.md)"
+        )
+    least = min(captures_kept(tenant, most), SIGHTING_DAYS)
+    if sightings_kept(tenant) < least:
+        raise InvalidInput(
+            f"sighting_days is {least} at least, not {tenant.sighting_days}: pictures of captures are kept so long, "
+            "and nobody could see or delete one without its record"
+        )

@@ -1,0 +1,294 @@
+"""Which faces are one user, whom a search finds by all of them together?
+
+A user is one visitor: whichever of the faces a camera sees, the visit is the first one's.
+
+Users of a group are made and deleted, listed, and given faces or rid of them.
+
+The face's field, the user's list and the mean change in one commit, which is based on the seq that they were read at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib.book.commit import GROUP_EXISTS, Change, having, make_user_edit
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.records.faces import user_from, user_item
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.hold import require_free
+from chalicelib.book.rules.templates import MAX_FACES, User, gallery_group, of_model, vector
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
+from chalicelib.book.words.grounds import require_ground
+from chalicelib.book.words.items import every, retry_if_changed
+from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.book.words.ports import Action, Check, Delete, Put, Update, absent, equals, exists
+
+A_TRANSACTION = 90
+"""Faces of one transaction, which has 100 actions at most: a user's hundred take two."""
+
+_USER_FREE = "user-free"
+
+FACE_NOT_FOUND = "FACE_NOT_FOUND"
+ASSOCIATED_TO_A_DIFFERENT_USER = "ASSOCIATED_TO_A_DIFFERENT_USER"
+LOW_MATCH_CONFIDENCE = "LOW_MATCH_CONFIDENCE"
+
+_Result = TypeVar("_Result")
+
+
+class Refusal(NamedTuple):
+    """A face that was not taken, and why. `similarity`: to the user, if that is why; `user`: the one that has it."""
+
+    faceid: str
+    reason: str
+    user: str = ""
+    similarity: float | None = None
+
+
+class Outcome(Struct, frozen=True):
+    """The faces that were done and those that were not.
+
+    `left`: what a next transaction does; `held`: how many faces the user has after it.
+    """
+
+    done: Sequence[str] = ()
+    refused: Sequence[Refusal] = ()
+    left: Sequence[str] = ()
+    held: int = 0
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Outcome:
+        return cls(body["done"], [Refusal(*one) for one in body["refused"]], body["left"], body["held"])
+
+
+_Judged = tuple[list[str], list[Refusal]]
+_Plan = tuple[Sequence[Action], Sequence[JournalEntry]]
+
+
+class Users(UseCase):
+    def create(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
+        """Make a user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
+        self.add(tenant, group, User(group.id, id_), request)
+
+    def add(self, tenant: Tenant, group: Group, user: User, request: RequestId | None = None) -> None:
+        """Store a new user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
+        free = (absent(_USER_FREE),)
+        try:
+            self.book.requests.write(
+                tenant.name,
+                [Put(keys.DIRECTORY, user_item(tenant.name, user), free), user_count_update(tenant, group, 1)],
+                request,
+            )
+        except ConditionFailed as error:
+            if _USER_FREE in error.names:
+                raise UserExists(f"there is a user {user.id!r} already: choose another id") from error
+            raise _group_gone_error(group) from error
+
+    def get(self, tenant: Tenant, group: Group, id_: str) -> User:
+        """Read a user. Raises UserNotFound."""
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(User(group.id, id_).entry)))
+        if item is None:
+            raise UserNotFound(f"there is no user {id_!r}: create it first, or see the list of users")
+        return user_from(item)
+
+    def page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
+        """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""
+        found = every(
+            self.book.items,
+            keys.DIRECTORY,
+            tenant.name,
+            between=keys.users_range(group.id),
+            behind=None if behind is None else keys.user_item(User(group.id, behind).entry),
+            page_size=limit + 2,
+        )
+        users = list(islice(map(user_from, found), limit + 1))
+        return users[:limit], users[limit - 1].id if len(users) > limit else None
+
+    def delete(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
+        """Delete a user; its faces stay. Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready."""
+
+        def part(user: User) -> tuple[_Plan, bool]:
+            some, rest = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
+            faces = self.book.faces.of_group(tenant, group, user.faceids)
+            require_free(faces.values())
+            freed = self._make_face_updates(tenant, {one: faces[one] for one in some if one in faces}, "")
+            if rest:
+                actions, journal = make_user_edit(tenant.name, user, having(self.book.items, tenant.name, user, rest))
+                return ([*freed, *actions], journal), False
+            gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
+            entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(group.id))
+            record = self.book.requests.make_answer_actions(tenant.name, request)
+            return (
+                [*freed, gone, user_count_update(tenant, group, -1), *record],
+                [entry] if user.templates else [],
+            ), True
+
+        while not self._commit_plan(tenant, group, id_, request, part):
+            pass
+
+    def associate(
+        self,
+        tenant: Tenant,
+        group: Group,
+        id_: str,
+        faceids: Sequence[str],
+        least: float,
+        request: RequestId | None = None,
+    ) -> Outcome:
+        """Give a user faces of its group. One that it has is neither done nor refused.
+
+        `least`: the similarity (0..100) to the faces that it had before, if it had any. Raises UserNotFound,
+        TooManyFaces, GroupNotFound, Busy, AnsweredAlready.
+        """
+
+        def judge(user: User, before: Outcome, faces: Mapping[str, Face]) -> _Judged:
+            free = [faceid for faceid, face in faces.items() if not face.user]
+            compares = bool(user.faceids) and not before.done
+            similar = {one: self._similarity(tenant, user, faces[one]) for one in free} if compares else {}
+            refused = [
+                Refusal(one, LOW_MATCH_CONFIDENCE, similarity=similar[one]) for one in similar if similar[one] < least
+            ]
+            taken = [one for one in free if similar.get(one, least) >= least]
+            taken.sort(key=lambda one: -faces[one].arrive_count)  # the first one of the user has its visits
+            if len(user.faceids) + len(taken) > MAX_FACES:
+                raise TooManyFaces(
+                    f"user {id_!r} has {len(user.faceids)} faces, and {len(taken)} more would pass {MAX_FACES}, the "
+                    "most of one user: take some away first"
+                )
+            return taken, refused
+
+        return self._all(tenant, group, id_, faceids, request, judge, joins=True)
+
+    def disassociate(
+        self, tenant: Tenant, group: Group, id_: str, faceids: Sequence[str], request: RequestId | None = None
+    ) -> Outcome:
+        """Take faces away from a user. One that has no user is neither done nor refused.
+
+        Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready.
+        """
+
+        def judge(user: User, _before: Outcome, faces: Mapping[str, Face]) -> _Judged:
+            own = {faceid: face for faceid, face in faces.items() if face.user == user.id}
+            require_free(own.values())
+            return list(own), []
+
+        return self._all(tenant, group, id_, faceids, request, judge, joins=False)
+
+    def _all(
+        self,
+        tenant: Tenant,
+        group: Group,
+        id_: str,
+        faceids: Sequence[str],
+        request: RequestId | None,
+        judge: Callable[[User, Outcome, Mapping[str, Face]], _Judged],
+        *,
+        joins: bool,
+    ) -> Outcome:
+        """Give or take the faces that are judged fit, in one transaction or, beyond A_TRANSACTION, in two."""
+        outcome = Outcome(left=[*dict.fromkeys(faceids)])
+
+        def part(user: User) -> tuple[_Plan, Outcome]:
+            body = self.book.requests.progress(tenant.name, request) or {}
+            before = Outcome.of(body) if body else outcome
+            faces = self.book.faces.of_group(tenant, group, before.left)
+            fit, unfit = judge(user, before, faces)
+            some, rest = fit[:A_TRANSACTION], fit[A_TRANSACTION:]
+            kept = [*user.faceids, *some] if joins else [one for one in user.faceids if one not in {*some}]
+            new = sorted([*_not_free(user, before.left, faces), *unfit], key=lambda one: before.left.index(one.faceid))
+            refused = [*before.refused, *new]
+            after = Outcome([*before.done, *some], refused, rest, len(kept))
+            actions = self._make_face_updates(tenant, {one: faces[one] for one in some}, id_ if joins else "")
+            journal: list[JournalEntry] = []
+            if some:
+                puts, journal = make_user_edit(tenant.name, user, having(self.book.items, tenant.name, user, kept))
+                actions += puts
+            actions += self.book.requests.make_answer_actions(
+                tenant.name, request, asdict(after), before=body, is_last=not rest
+            )
+            return (actions, journal), after
+
+        while outcome.left:
+            outcome = self._commit_plan(tenant, group, id_, request, part)
+        return outcome
+
+    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
+    def _commit_plan(
+        self,
+        tenant: Tenant,
+        group: Group,
+        id_: str,
+        request: RequestId | None,
+        plan: Callable[[User], tuple[_Plan, _Result]],
+    ) -> _Result:
+        """Commit what `plan` makes of the user as it is now, again if somebody else was first; return its result."""
+        with self.book.writer.exclusive(tenant.name):
+            seq = self.book.writer.seq(tenant.name)
+            (actions, journal), result = plan(self.get(tenant, group, id_))
+            try:
+                with self.book.requests.answering(tenant.name, request):
+                    if actions:
+                        self.book.writer.commit(tenant.name, _change(tenant, group, actions, journal, seq))
+            except ConditionFailed as error:
+                if GROUP_EXISTS in error.names:
+                    raise _group_gone_error(group) from error
+                raise
+            return result
+
+    def _make_face_updates(self, tenant: Tenant, faces: Mapping[str, Face], user: str) -> list[Action]:
+        """Return the actions that name the user in faces, "" for none, if nobody changed these.
+
+        Raises ConsentMissing.
+        """
+        for face in faces.values():
+            require_ground(tenant, face, replace(face, user=user))
+        changed: dict[str, Any] = {"set": {"user": user}} if user else {"remove": ("user",)}
+        return [
+            Update(
+                keys.FACES,
+                (tenant.name, faceid),
+                (equals("version", face.version, "face-same"),),
+                add={"version": 1},
+                **changed,
+            )
+            for faceid, face in faces.items()
+        ]
+
+    def _similarity(self, tenant: Tenant, user: User, face: Face) -> float:
+        """Return how similar a face is to a user, 0..100, as in a comparison of two pictures."""
+        own, other = (of_model(templates, tenant.model) for templates in (user.templates, face.templates))
+        if own is None or other is None:
+            return 0.0
+        verification = self.book.recognition.verification
+        return verification.similarity(tenant, vector(own), other, [face.estimates.quality])
+
+
+def _not_free(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:
+    """Return the refusals of faces that are not there, and of those that another user has."""
+    missing = [Refusal(one, FACE_NOT_FOUND) for one in faceids if one not in faces]
+    others = [face for face in faces.values() if face.user not in ("", user.id)]
+    return [*missing, *(Refusal(one.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, one.user) for one in others)]
+
+
+def _change(
+    tenant: Tenant, group: Group, actions: Sequence[Action], journal: Sequence[JournalEntry], seq: int
+) -> Change:
+    """Return the change of a user, on condition that there is the group. If the actions change that, they say so."""
+    key = (tenant.name, keys.group_item(group.id))
+    there = [] if any(one.key == key for one in actions) else [Check(keys.DIRECTORY, key, (exists(GROUP_EXISTS),))]
+    return Change((*actions, *there), tuple(journal), based_on=seq, skips_model_check=True)
+
+
+def user_count_update(tenant: Tenant, group: Group, more: int) -> Update:
+    """Return the update that adds to the number of a group's users, if the group is there."""
+    key = (tenant.name, keys.group_item(group.id))
+    return Update(keys.DIRECTORY, key, (exists(GROUP_EXISTS),), add={"users": more})
+
+
+def _group_gone_error(group: Group) -> GroupNotFound:
+    return GroupNotFound(f"the group {group.name!r} was deleted meanwhile: create it first")

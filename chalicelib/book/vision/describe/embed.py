@@ -1,0 +1,65 @@
+"""Unit templates of aligned faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.book.vision.machine import Work
+from chalicelib.book.vision.packs.manifest import EmbeddingRole, Network
+from chalicelib.book.vision.packs.session import Sessions
+from chalicelib.book.vision.pictures.crop import batch
+
+
+def embeddings(
+    sessions: Sessions, role: EmbeddingRole, aligned: Sequence[Sequence[NDArray[np.uint8]]]
+) -> Work[NDArray[np.float32]]:
+    """Embed faces by each of the role's networks: (n, role.dimensions) unit rows, in order.
+
+    `aligned`: by network, each face as the (size, size, 3) picture that it takes. The networks' unit embeddings, less
+    the role's centre and made unit again, lie side by side. Each is times the root of its weight, so a template's score
+    is the weighted mean of theirs. The role's basis keeps the directions in which they differ.
+
+    With `mirrored`, a network's embeddings of the face and its mirror image are added. Identity is in both; light and
+    turn of the head differ and weigh less. InsightFace evaluates LFW this way. It takes twice the time.
+    """
+
+    def run(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return _unit(sessions.run(network.file, batch([face], network.channels))[network.output])
+
+    def together(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        left, parts = iter(rows), []
+        for network, faces in zip(role.networks, aligned, strict=True):
+            looks = 1 + network.mirrored
+            own = np.array([*islice(left, len(faces) * looks)], np.float32)
+            parts.append(_unit(own.reshape(len(faces), looks, network.dimensions).sum(axis=1)))
+        centre, basis = (sessions.array(file) if file else None for file in (role.centre, role.basis))
+        whole = _side_by_side(role, parts, centre)
+        return whole if basis is None else _unit(whole @ basis)
+
+    looks = [
+        partial(run, network, np.asarray(look))
+        for network, faces in zip(role.networks, aligned, strict=True)
+        for face in faces
+        for look in ((face, face[:, ::-1]) if network.mirrored else (face,))
+    ]
+    return Work(looks, together)
+
+
+def _side_by_side(
+    role: EmbeddingRole, parts: Sequence[NDArray[np.float32]], centre: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    if centre is not None:
+        begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
+        parts = [_unit(part - own) for part, own in zip(parts, np.split(centre, begins), strict=True)]
+    weighted = [np.float32(np.sqrt(network.weight)) * part for network, part in zip(role.networks, parts, strict=True)]
+    return _unit(np.concatenate(weighted, axis=1))
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(norms, np.finfo(np.float32).tiny), dtype=np.float32)

@@ -1,0 +1,235 @@
+"""The machine's limits: CPU slots (which threads compute if more want to than there are cores, and which help if fewer
+do), and room for pictures (the process's memory stays below a limit, however many are sent at once).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from chalicelib.book.vision.quota import Quota, quota
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.errors import Busy
+
+Part = TypeVar("Part")
+Answer = TypeVar("Answer")
+
+
+class Work(Struct, Generic[Answer], frozen=True):
+    """Parts that do not depend on each other, and what makes one answer of theirs."""
+
+    parts: Sequence[Callable[[], Any]]
+    answer: Callable[[list[Any]], Answer]
+
+
+class _Waiting(Struct, eq=False):
+    tenant: str
+    to_open: bool
+
+
+class CpuSlots:
+    """A limit of computing threads: `count` of one tenant, and twice as many of all, so that none waits for another.
+
+    Threads with an open picture go before those that would open one. Without that, all requests of a rush open their
+    pictures before any is processed, and an upload of a few megabytes waits as 50 megabytes of pixels. Among equals,
+    the tenant with the fewest slots goes first. Threads that work for no tenant count as one.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count, self._free = count, 2 * count
+        self._held: Counter[str] = Counter()
+        self._waiting: list[_Waiting] = []
+        self._changed = threading.Condition()
+        self._helpers = ThreadPoolExecutor(max(count - 1, 1), "cpu-slot")  # which starts none before it is needed
+
+    @contextmanager
+    def slot(self, *, to_open: bool = False) -> Iterator[None]:
+        """Take a slot. `to_open`: the thread opens a picture, and waits while threads with open pictures wait."""
+        mine = _Waiting(telemetry.tenant(), to_open)
+        with self._changed:
+            self._waiting.append(mine)
+            try:
+                self._changed.wait_for(lambda: self._next() is mine)
+                self._free -= 1
+                self._held[mine.tenant] += 1
+            finally:
+                self._waiting.remove(mine)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            self._give_back(mine.tenant)
+
+    def spread(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
+        """Do `work` for each of the parts, and return the answers in their order.
+
+        The caller holds a slot. Other threads help on slots that are free now, and stop as soon as anybody waits for
+        one. So one picture uses all cores of an idle machine, and a rush finds them as if nobody were helped.
+        """
+        tenant, todo, answers = telemetry.tenant(), iter(range(len(parts))), dict[int, Answer]()
+
+        def go_on(has_to_stop: Callable[[], object]) -> None:
+            for at in todo:
+                answers[at] = work(parts[at])
+                if has_to_stop():
+                    return
+
+        def help_out() -> None:
+            try:
+                with telemetry.begin_invocation("", ""):
+                    telemetry.of_tenant(tenant)
+                    go_on(lambda: self._waiting)
+            finally:
+                self._give_back(tenant)
+
+        helpers = [self._helpers.submit(help_out) for _ in range(self._take_spare(tenant, len(parts) - 1))]
+        try:
+            go_on(lambda: False)
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+        return [answers[at] for at in range(len(parts))]
+
+    def do_works(self, works: Sequence[Work[Any]]) -> list[Any]:
+        """Do the parts of all these works as `spread` does, the first ones first, and return each work's answer."""
+        found = iter(self.spread(lambda part: part(), [part for work in works for part in work.parts]))
+        return [work.answer([next(found) for _ in work.parts]) for work in works]
+
+    @contextmanager
+    def one_more(self) -> Iterator[int]:
+        """Take a slot for a second thread of the caller's work, if one is free now; yield how many were taken."""
+        tenant = telemetry.tenant()
+        taken = self._take_spare(tenant, 1)
+        try:
+            yield taken
+        finally:
+            self._give_back(tenant, taken)
+
+    def _take_spare(self, tenant: str, most: int) -> int:
+        """Take up to `most` slots on cores that nobody uses, none if somebody waits; return how many."""
+        with self._changed:
+            spare = 0 if self._waiting else self.count - max(self._held.total(), 1)
+            taken = max(min(spare, most), 0)
+            self._free -= taken
+            self._held[tenant] += taken
+            return taken
+
+    def _give_back(self, tenant: str, slots: int = 1) -> None:
+        with self._changed:
+            self._free += slots
+            self._held[tenant] -= slots
+            self._changed.notify_all()
+
+    def _next(self) -> _Waiting | None:
+        """Return whose turn it is; None if there is no slot for any that waits."""
+        may = [each for each in self._waiting if self._free and self._held[each.tenant] < self.count]
+        return min(may, key=lambda each: (each.to_open, self._held[each.tenant]), default=None)
+
+
+MEGABYTES_A_CORE = 1769
+"""Memory for which a function in Lambda gets the time of one core, as its documentation says, though it sees two."""
+
+
+def cores() -> int:
+    """Return how many cores this process may use: of those that it may run on, what its quota leaves, one at least."""
+    if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
+        return max(int(megabytes) // MEGABYTES_A_CORE, 1)
+    return cores_within(quota(), cores_to_run_on())
+
+
+def cores_within(quota: Quota, there: int) -> int:
+    """Return how many whole cores a quota leaves, one at least. One thread more would be stopped in each period."""
+    return there if quota.cores is None else max(min(int(quota.cores), there), 1)
+
+
+def cores_to_run_on(process: int = 0) -> int:
+    """Return how many cores a process may run on, by its affinity. `process`: 0 for this one."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(process))
+    return os.cpu_count() or 1
+
+
+OWN_BYTES = 280 * 1024 * 1024
+"""Least memory of the process with its models. Measured: 292 MiB on one box without a gallery."""
+
+
+def memory_within(quota: Quota, limit_bytes: int) -> int:
+    """Return below which resident memory a process stays: its limit, or nine tenths of a quota that leaves less.
+
+    The kernel kills a process above its quota, in which buffers count, too.
+    """
+    return limit_bytes if quota.memory_bytes is None else min(limit_bytes, quota.memory_bytes * 9 // 10)
+
+
+WAIT_S = 20.0
+"""How long a picture may wait for room; Lambda's gateway waits 29 s for an answer."""
+
+_LOOK_EVERY_S = 0.05
+_SMALL = 16
+"""A picture that takes this part of the limit or less is small: 7 megapixels of 2 GB."""
+_STATM = Path("/proc/self/statm")
+
+
+def resident_bytes() -> int:
+    """Return the process's resident memory; 0 if the system does not tell."""
+    try:
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+class PictureMemory:
+    """A limit of resident memory, of which pictures that are being decoded hold a part that they may not use yet.
+
+    What a tenant holds beyond one picture is at most half of what is left, so that there is room for others. If the
+    process is full without any picture, of galleries say, it still decodes one small picture at a time.
+    """
+
+    def __init__(
+        self,
+        limit_bytes: int,
+        resident: Callable[[], int] = resident_bytes,
+        wait_s: float = WAIT_S,
+        own_bytes: int = OWN_BYTES,
+    ) -> None:
+        self._limit, self._resident, self._wait_s, self._own = limit_bytes, resident, wait_s, own_bytes
+        self._promised: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Hold room for decoding that takes so many bytes.
+
+        Raises Busy if there is none for WAIT_S, MemoryError at once if there never is.
+        """
+        if size > self._limit - self._own:
+            raise MemoryError
+        tenant, deadline = telemetry.tenant(), time.monotonic() + self._wait_s
+        while not self._promise(tenant, size):
+            if time.monotonic() > deadline:
+                raise Busy("there is no memory for a picture of this size now: send it again later, or a smaller one")
+            time.sleep(_LOOK_EVERY_S)  # memory comes free without a word
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._promised[tenant] -= size
+
+    def _promise(self, tenant: str, size: int) -> bool:
+        with self._lock:
+            left, held = self._limit - self._resident(), self._promised[tenant]
+            is_alone = not self._promised.total() and size <= self._limit / _SMALL
+            if (not is_alone and self._promised.total() + size > left) or (held and held + size > left / 2):
+                return False
+            self._promised[tenant] += size
+            return True

@@ -1,0 +1,356 @@
+"""A model pack's manifest: its files, and which file each role of the pipeline uses, and how.
+
+Also the files of impostor-score curves and populations: a pack's own, and those that `regulars calibrate` measured.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct, ValidationError, convert, field
+from msgspec.structs import replace
+
+from chalicelib.book.rules.decision import NEAREST, ImpostorCurve, Population
+
+SCHEMA = 1
+DECODE = "yunet"
+"""How a detector's outputs are read (book/vision/detect/detect.py)."""
+
+NO_CROPS = ("detector", "embedding", "quality")
+"""Roles that do not take a square crop."""
+CROPS = ("landmarks", "box", "inside")
+"""Kinds of crops (book/vision/describe/attributes.py)."""
+WHITE = 255.0
+"""Largest value of a picture's pixels."""
+CHANNELS = ("RGB", "BGR", "L")
+"""Orders of a picture's colours as models take them. L is the luminance alone; only crops may use it."""
+_log = logging.getLogger(__name__)
+
+Record = TypeVar("Record")
+
+
+def _require(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless an entry has one of these values."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {' or '.join(allowed)}, not {value}")
+
+
+class PackFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of a pack."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    licence: str
+    upstream: str
+    """Publisher of the weights in it."""
+
+
+class DetectorRole(Struct, frozen=True, forbid_unknown_fields=True):
+    file: str
+    decode: str
+    """DECODE, which reads its outputs."""
+    channels: str
+    nms_iou: float
+    canvas_px: int
+    """Longer side of the usual look; the coarse one before it has half (book/vision/detect/detect.py)."""
+    first_zoom: float
+    """How much small pictures are enlarged for the usual look, at most."""
+    fine_px: int
+    """Longer side of the finer look, for pictures of twice the canvas or more and for those without proposals."""
+    huge_zoom: float
+    """How much a very large picture is enlarged for the finest look."""
+    huge_tile_px: int
+    """Longer side of that look's tiles, of which several run side by side."""
+    looks_px: tuple[int, int]
+    """Sides of the second look's two squares (book/vision/detect/detect.py); the face takes half of each."""
+    turns: tuple[float, ...]
+    """Degrees, clockwise, by which the smaller square is turned if the face was not found with certainty."""
+    strides: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _require("decode", self.decode, [DECODE])
+        _require("channels", self.channels, CHANNELS[:2])
+
+
+class Network(Struct, frozen=True, forbid_unknown_fields=True):
+    """A network that embeds, and its part of a template."""
+
+    file: str
+    output: str
+    dimensions: int
+    channels: str
+    size_px: int
+    points: tuple[tuple[float, float], ...]
+    """Places of the five landmarks in the aligned crop, (x, y) pixels."""
+    mirrored: bool = False
+    """Whether the mirror image's embedding is added."""
+    weight: float = 1.0
+    """Of this network's scores beside those of the others."""
+
+    def __post_init__(self) -> None:
+        _require("channels", self.channels, CHANNELS[:2])
+
+
+class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
+    """Networks whose embeddings lie side by side in a template. Another way to embed needs another `model`."""
+
+    model: str
+    """Id that stored templates carry."""
+    number: int
+    """Of this model among those of all packs, once and for all."""
+    networks: tuple[Network, ...]
+    centre: str = ""
+    """File of the means that are taken from the embeddings, one after the other, float32; empty: none."""
+    basis: str = ""
+    """File of orthonormal columns, the directions in which they differ, float32; empty: all of them are kept."""
+    columns: int = 0
+
+    @property
+    def dimensions(self) -> int:
+        return self.columns or sum(network.dimensions for network in self.networks)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*(network.file for network in self.networks), *filter(None, (self.centre, self.basis)))
+
+
+class QualityRole(Struct, frozen=True, forbid_unknown_fields=True):
+    """An aligned crop for book/vision/describe/quality.py, which knows the places of eyes and mouth in it."""
+
+    size_px: int
+    points: tuple[tuple[float, float], ...]
+
+
+class Crop(Struct, frozen=True, forbid_unknown_fields=True):
+    """A recipe for a square crop of a face (book/vision/describe/attributes.py), and for the pixels that a model
+    takes."""
+
+    kind: str
+    """One of CROPS."""
+    factor: float
+    size_px: int
+    channels: str
+    below: float = 0.5
+    """For the kind "landmarks": how far the crop's centre lies below the eyes (book/vision/detect/align.py,
+    `upright`)."""
+    mirrored: bool = False
+    """Whether the model also sees the mirror image, so that the mean of both counts."""
+    least_brightness: float = 0.0
+    """Brightness that a darker face is raised to (book/vision/pictures/crop.py, `brighten_crop`)."""
+    pixels: tuple[float, float] = (0.0, WHITE)
+    """The model's values for black and white."""
+
+    def __post_init__(self) -> None:
+        _require("kind", self.kind, CROPS)
+        _require("channels", self.channels, CHANNELS)
+
+
+class CropModel(Struct, frozen=True, forbid_unknown_fields=True):
+    """A model that takes a square crop."""
+
+    file: str
+    outputs: tuple[str, ...]
+    crop: Crop
+    labels: tuple[str, ...] = ()
+    temperature: float = 1.0
+    """For emotions: divisor of the logarithms of the model's probabilities."""
+    smile_odds: float = 0.0
+    """For emotions: term added to the logarithm of the odds of happy against neutral."""
+
+
+class CropRole(Struct, frozen=True, forbid_unknown_fields=True):
+    """A property read from square crops: age, gender, emotion, head pose or liveness."""
+
+    models: tuple[CropModel, ...] = field(name="model")
+    """One model, or several with the same labels whose outputs are fused."""
+    scale: float = 1.0
+    """For ages: factor of the models' years."""
+    least_score: float = 0.0
+    """For genders: the score below which the gender is unknown."""
+    odds_a_year: float = 0.0
+    """For genders: term added, for each year of the age, to the logarithm of the odds of the first label."""
+    trust: float = 1.0
+    """For genders: factor of the logarithm of the model's odds."""
+    grown: float = 0.0
+    """For genders: years below which the logarithm of the odds shrinks with the age: children are unsure."""
+    rule: str = ""
+    """For genders: file of a linear rule on the template, (dimensions + 1,) float32, its constant the last; empty:
+    none. Its value is added to the logarithm of the odds of the first label."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*(model.file for model in self.models), *([self.rule] if self.rule else []))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The first model's labels; outputs of the others are reordered to match."""
+        return self.models[0].labels
+
+
+class Manifest(Struct, frozen=True):
+    """Contents of a pack. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
+
+    Without head_pose the pose is computed from the landmarks (book/vision/describe/attributes.py).
+    """
+
+    name: str
+    version: str
+    licence: str
+    files: tuple[PackFile, ...]
+    detector: DetectorRole
+    embedding: EmbeddingRole
+    quality: QualityRole
+    crops: Mapping[str, CropRole]
+    measured: Measured
+
+    @property
+    def impostor_curve(self) -> ImpostorCurve:
+        return self.measured.curve
+
+    def population(self) -> Population:
+        """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
+        return population(self.measured.rows, self.measured.usual, self.embedding.dimensions)
+
+
+def table(folder: Path) -> dict[str, Any]:
+    """Read `manifest.toml` as it is."""
+    return tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest and the calibration that it names. Raises ValueError that says what is wrong with it."""
+    data = table(folder)
+    if data["schema"] != SCHEMA:
+        raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
+    roles: Mapping[str, Mapping[str, Any]] = data["role"]
+    embedding = _make_record(EmbeddingRole, "role embedding", roles["embedding"])
+    calibration_file = folder / data["calibration"]
+    measured = measured_of(calibration_file, embedding.model)
+    if measured is None:
+        raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
+    first = embedding.networks[0]
+    manifest = Manifest(
+        name=data["pack"],
+        version=data["version"],
+        licence=data["licence"],
+        files=_make_record(tuple[PackFile, ...], "a file", data["file"]),
+        detector=_make_record(DetectorRole, "role detector", roles["detector"]),
+        embedding=embedding,
+        quality=_make_record(
+            QualityRole, "role quality", roles.get("quality", {"size_px": first.size_px, "points": first.points})
+        ),
+        crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
+        measured=measured,
+    )
+    _require_files(manifest, folder)
+    return manifest
+
+
+def _require_files(manifest: Manifest, folder: Path) -> None:
+    """Raise ValueError unless each file that a role names is one of the pack's."""
+    of_crops = {file for role in manifest.crops.values() for file in role.files}
+    missing = {manifest.detector.file, *manifest.embedding.files, *of_crops} - {file.name for file in manifest.files}
+    if missing:
+        raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}")
+
+
+def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
+    """Return the manifest with what `file` has of its model; warn and leave it as it is if there is nothing.
+
+    Without a population beside it, the curve was measured with the pack's own.
+
+    Raises DamagedCalibration, OSError.
+    """
+    model = manifest.embedding.model
+    measured = measured_of(file, model)
+    if measured is None:
+        _log.warning(
+            "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
+        )
+        return manifest
+    return replace(manifest, measured=replace(measured, rows=measured.rows or manifest.measured.rows))
+
+
+def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
+    """Read a role of one model, which is the table without the role's own settings, or of a list of them."""
+    settings = {key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__}
+    alone = {key: value for key, value in table.items() if key not in settings}
+    role = _make_record(CropRole, f"role {name}", settings if "model" in settings else {**settings, "model": [alone]})
+    for model in role.models:
+        if sorted(model.labels) != sorted(role.labels):
+            raise ValueError(
+                f"models of one role have the same labels; of {name}, {role.models[0].file} has "
+                f"{', '.join(role.labels)} and {model.file} {', '.join(model.labels)}"
+            )
+    return role
+
+
+def _make_record(kind: type[Record], what: str, table: Any) -> Record:
+    """Make a record from a table that has its fields' names. Raises ValueError that says what is wrong with it."""
+    try:
+        return convert(table, kind)
+    except ValidationError as error:
+        raise ValueError(f"{what} of the manifest is wrong: {error}") from error
+
+
+POPULATION = "population.npy"
+"""File of a population's rows beside its curve: (n, dimensions) float16."""
+
+_WRONG = (ValueError, TypeError, AttributeError, RecursionError)
+"""Errors for bytes that are not text, text that is not JSON, and JSON without a curve in its place."""
+
+
+class DamagedCalibration(ValueError):
+    """Error for a file whose curves cannot be read; the message names it."""
+
+
+class Measured(Struct, frozen=True):
+    """The curve of a model, and the population that it was measured with.
+
+    `usual`: see book/rules/decision; None if scores were not judged by a population.
+    `rows`: the file of the population beside the curve; None if there is none, and the pack's own counts.
+    """
+
+    curve: ImpostorCurve
+    usual: float | None
+    rows: Path | None
+
+
+def measured_of(file: Path, model: str) -> Measured | None:
+    """Read what was measured of the model; None if the file has nothing of it. Raises DamagedCalibration, OSError."""
+    try:
+        entries = json.loads(file.read_bytes())
+        if not isinstance(entries, dict):
+            raise TypeError("it holds no curves by model")
+        if model not in entries:
+            return None
+        usual, rows = entries[model].get("usual"), file.parent / POPULATION
+        curve = ImpostorCurve.from_calibration(entries[model])
+        return Measured(curve, None if usual is None else float(usual), rows if rows.is_file() else None)
+    except KeyError as error:
+        raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
+    except _WRONG as error:
+        raise DamagedCalibration(f"{file} is damaged: {error}") from error
+
+
+def population(file: Path | None, usual: float | None, dimensions: int) -> Population:
+    """Read a population's rows; one of no rows without a file or `usual`. Raises DamagedCalibration, OSError."""
+    import numpy as np
+
+    if file is None or usual is None:
+        return Population(np.zeros((0, dimensions), np.float32), 0.0)
+    try:
+        rows = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DamagedCalibration(f"{file} is damaged: {error}") from error
+    if rows.ndim != 2 or rows.shape[1] != dimensions or len(rows) < NEAREST or not np.isfinite(rows).all():
+        raise DamagedCalibration(
+            f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, not {rows.shape}"
+        )
+    return Population(rows.astype(np.float32), usual)

@@ -1,0 +1,207 @@
+"""Search for packs of face models, and the check of their files.
+
+A pack is a folder that is called as its manifest says, with the files that the manifest names. face-pack-2 is part of
+the program, in model_packs; a package for Lambda holds others beside it. An operator's own packs are in the folder that
+a setting names (docs/models.md). face-pack-1, which tenants are changed from, uses face-pack-2's files.
+
+A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process reads a file once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from msgspec import Struct
+
+from chalicelib.book.vision.packs import manifest as manifests
+from chalicelib.book.vision.packs.manifest import POPULATION, DamagedCalibration, Manifest, PackFile
+
+DEFAULT_PACK = "face-pack-2"
+CALIBRATION = "calibration.json"
+BESIDE_A_CURVE = POPULATION
+PACKS = Path(__file__).resolve().parents[3] / "model_packs"
+"""Folder of the packs that are part of the program."""
+
+_WRONG = (ValueError, KeyError, TypeError, AttributeError, OSError)
+"""Errors for a manifest that is no TOML, that lacks a part, or that has another thing in its place."""
+
+
+class MissingModel(RuntimeError):
+    """Error for a pack that cannot be used: what is missing or wrong, and a remedy."""
+
+
+class UnknownPack(MissingModel):
+    """Error for a pack name, or a model, that no pack has."""
+
+
+class State(StrEnum):
+    OK = "ok"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+
+
+class Pack(Struct, frozen=True):
+    """A manifest and the folder of its files."""
+
+    manifest: Manifest
+    folder: Path
+    measured: Path | None = None
+    """File of the operator's own curve, which the manifest holds instead of the pack's."""
+
+    @property
+    def files(self) -> tuple[PackFile, ...]:
+        return self.manifest.files
+
+    @property
+    def about(self) -> str:
+        """The pack's name, version and place, for people."""
+        return f"{self.manifest.name} {self.manifest.version}, of {self.folder}"
+
+    def file(self, name: str) -> PackFile:
+        return next(file for file in self.files if file.name == name)
+
+    def path(self, name: str) -> Path:
+        """Return the place of the file: in the pack's folder, or for a former pack of the program in DEFAULT_PACK's."""
+        own, shared = self.folder / name, PACKS / DEFAULT_PACK / name
+        return shared if self.folder.parent == PACKS and not own.is_file() and shared.is_file() else own
+
+    def content(self, name: str) -> bytes:
+        """Read the file's bytes and check them. Raises MissingModel."""
+        file, path = self.file(name), self.path(name)
+        if path.is_file():
+            data = path.read_bytes()
+            if _is_right(data, file):
+                return data
+        raise MissingModel(_complaint(self, [file]))
+
+
+def names(models: Path | None) -> list[str]:
+    """List the packs: face-pack-2, the former ones, and the operator's own in the folder `models`."""
+    folders = [PACKS, *([models] if models else [])]
+    found = [file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))]
+    return list(dict.fromkeys([DEFAULT_PACK, *found]))
+
+
+def at(models: Path | None = None, name: str | None = None) -> Pack:
+    """Read the pack of this name; without one, DEFAULT_PACK. No file of it is checked.
+
+    A curve that `regulars calibrate` wrote for it into `models` replaces its own. Raises UnknownPack; MissingModel if
+    its manifest or a curve cannot be read.
+    """
+    folder = _folder(models, name or DEFAULT_PACK)
+    try:
+        manifest = _manifest(folder)
+    except _WRONG as error:
+        wrong = f"its manifest lacks {error}" if isinstance(error, KeyError) else error
+        raise MissingModel(f"the model pack {folder} cannot be used: {wrong}") from error
+    curve = models / folder.name / CALIBRATION if models and models != folder.parent else None
+    measured = curve if curve and curve.is_file() else None
+    return Pack(_apply_calibration(manifest, measured) if measured else manifest, folder, measured)
+
+
+def find(models: Path | None, name: str | None = None) -> Pack:
+    """Find the pack of this name with all of its files present; without a name, DEFAULT_PACK.
+
+    Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack; MissingModel if there is
+    no folder `models`, or naming each file that is not there.
+    """
+    require_folder(models)
+    pack = at(models, name)
+    if absent := [file for file in pack.files if not _has(pack, file)]:
+        raise MissingModel(_complaint(pack, absent))
+    return pack
+
+
+def require_folder(models: Path | None) -> None:
+    """Raise MissingModel if the operator names a folder of models that is not there."""
+    if models is not None and not models.is_dir():
+        raise MissingModel(
+            f"there is no folder of models {models}, which --models or REGULARS_MODELS names: name one that is there, "
+            "or none if you have no pack of your own"
+        )
+
+
+def of_model(model: str, models: Path | None) -> Pack:
+    """Find the pack that makes embeddings of this id, all of its files present. Raises MissingModel, UnknownPack."""
+    for pack in _every(models):
+        if model == pack.manifest.embedding.model:
+            return find(models, pack.manifest.name)
+    raise UnknownPack(
+        f"no model pack here makes embeddings of the model {model!r}: tenants that go by it need its pack, in the "
+        "folder that --models or REGULARS_MODELS names; or the version that they were made with, where `regulars "
+        f"reembed --pack {DEFAULT_PACK}` changes them"
+    )
+
+
+def number_of(model: str, models: Path | None) -> int:
+    """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has it."""
+    found = (pack.manifest.embedding for pack in _every(models))
+    return next((one.number for one in found if one.model == model), 0)
+
+
+def verify(pack: Pack) -> dict[PackFile, State]:
+    """Check each file by its sha256; return the states in the manifest's order."""
+    return {file: _state(pack, file) for file in pack.files}
+
+
+def _every(models: Path | None) -> Iterator[Pack]:
+    return (at(models, name) for name in names(models))
+
+
+@cache
+def _manifest(folder: Path) -> Manifest:
+    manifest = manifests.read_manifest(folder)
+    if manifest.name != folder.name:
+        raise ValueError(f"its manifest calls it {manifest.name}, and the folder {folder.name}")
+    for name in [] if folder.parent == PACKS else names(None):
+        if manifest.embedding.model == at(name=name).manifest.embedding.model:
+            raise ValueError(f"its model has the id of {name}'s, {manifest.embedding.model}: choose another")
+    return manifest
+
+
+def _folder(models: Path | None, name: str) -> Path:
+    for folder in (PACKS, models):
+        if folder is not None and (folder / name / "manifest.toml").is_file():
+            return folder / name
+    raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(names(models))}")
+
+
+def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
+    try:
+        return manifests.apply_calibration(manifest, file)
+    except DamagedCalibration as error:
+        raise MissingModel(
+            f"{error}. Move the file away, and the pack's own curve counts; `regulars calibrate` measures another"
+        ) from error
+
+
+def _has(pack: Pack, file: PackFile) -> bool:
+    path = pack.path(file.name)
+    return path.is_file() and path.stat().st_size == file.size_bytes
+
+
+def _state(pack: Pack, file: PackFile) -> State:
+    path = pack.path(file.name)
+    if not path.is_file():
+        return State.MISSING
+    return State.OK if _is_right(path.read_bytes(), file) else State.DAMAGED
+
+
+def _is_right(data: bytes, file: PackFile) -> bool:
+    return len(data) == file.size_bytes and hashlib.sha256(data).hexdigest() == file.sha256
+
+
+def _complaint(pack: Pack, files: Sequence[PackFile]) -> str:
+    said = ", ".join(f"{file.name} is {_state(pack, file)}" for file in files)
+    return f"the model pack {pack.manifest.name} is not complete: {said}, in {pack.folder}. {remedy(pack)}"
+
+
+def remedy(pack: Pack) -> str:
+    """Say how to get a file of the pack again."""
+    if pack.folder.parent == PACKS:
+        return "It is part of the program: install that again, or in a checkout `git restore chalicelib/model_packs`"
+    return "Copy it there again"

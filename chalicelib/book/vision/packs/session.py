@@ -1,0 +1,121 @@
+"""Sessions that run the pack's models: the only importer of onnxruntime."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.book.vision.machine import CpuSlots
+from chalicelib.book.vision.packs.packs import Pack
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+"""Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too). Its own
+call that switches this off comes too late, because the import is the first event."""
+
+_STDERR = 2
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _in_the_log() -> Iterator[None]:
+    """Log what C code writes to stderr inside, if this is a function in Lambda, whose log is JSON only."""
+    if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+        yield
+        return
+    with os.fdopen(os.memfd_create("stderr"), "w+b") as written, os.fdopen(os.dup(_STDERR), "wb") as stderr:
+        os.dup2(written.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(stderr.fileno(), _STDERR)
+            written.seek(0)
+            for line in written.read().decode(errors="replace").splitlines():
+                _log.warning("onnxruntime: %s", line)
+
+
+with _in_the_log():  # on arm64 it writes of what it misses in /sys, as soon as it is imported
+    import onnxruntime
+
+_ERRORS_ONLY = 3
+
+
+_sharing = threading.Lock()
+
+LARGE = 700_000
+"""Values of a picture whose run, 7 ms of a core, is worth a second thread. More threads gain next to nothing: a large
+picture's layers wait for memory."""
+
+
+class Sessions:
+    """Sessions by model file, each created at its first use and shared by all threads.
+
+    A picture's runs go side by side on cores that are free: `done` is that of the CpuSlots. A run uses one thread, or
+    two if the picture in it is large and a core is free. Its answer does not depend on that.
+    """
+
+    def __init__(self, pack: Pack, slots: CpuSlots | None = None) -> None:
+        self._pack = pack
+        self._slots = slots or CpuSlots(1)
+        self.spread, self.done = self._slots.spread, self._slots.do_works
+        self._sessions: dict[tuple[str, int], Any] = {}
+        self._arrays: dict[str, NDArray[np.float32]] = {}
+        self._making = threading.Lock()
+
+    def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+        """Run the model on one input `batch`, (n, channels, height, width); return all outputs by name.
+
+        Raises MissingModel.
+        """
+        with self._slots.one_more() if batch[0].size >= LARGE else nullcontext(0) as more:
+            session = self.load(file, 1 + more)
+            outputs = session.run(None, {session.get_inputs()[0].name: batch})
+        return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
+
+    def array(self, file: str) -> NDArray[np.float32]:
+        """Return the numbers of a .npy file, which is read once. Raises MissingModel."""
+        if file not in self._arrays:
+            self._arrays[file] = np.load(io.BytesIO(self._pack.content(file)), allow_pickle=False)
+        return self._arrays[file]
+
+    def load(self, file: str, threads: int = 1) -> Any:
+        """Return the file's session, and create it first if needed. Raises MissingModel."""
+        return self._sessions.get((file, threads)) or self._make(file, threads)
+
+    def _make(self, file: str, threads: int) -> Any:
+        with self._making:
+            if (file, threads) not in self._sessions:
+                self._sessions[file, threads] = session_of(self._pack.content(file), threads)
+            return self._sessions[file, threads]
+
+
+def session_of(model: bytes, threads: int = 1) -> Any:
+    """Create a session of an ONNX file; its threads sleep between runs."""
+    with _sharing:
+        _share_memory()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.log_severity_level = _ERRORS_ONLY
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _share_memory() -> None:
+    """Let all sessions take their memory from one arena, which grows by what is asked for.
+
+    Else each keeps what its largest runs took, rounded up to a power of two.
+    """
+    kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    as_requested = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
+    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), as_requested)

@@ -1,0 +1,277 @@
+"""The vision port on ONNX models."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from chalicelib.book.rules.decision import ImpostorCurve, Population
+from chalicelib.book.vision.describe import attributes, embed, quality
+from chalicelib.book.vision.detect import align
+from chalicelib.book.vision.detect.detect import Detector
+from chalicelib.book.vision.machine import CpuSlots, PictureMemory, Work, cores
+from chalicelib.book.vision.packs.manifest import CropRole, Network, QualityRole
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.session import Sessions
+from chalicelib.book.vision.pictures import crop, image
+from chalicelib.book.words.lazy import lazy
+from chalicelib.book.words.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.book.words.ports import Examined
+from chalicelib.book.words.telemetry import stage
+
+NONE = (None, None)
+_POSE = "head_pose"
+Points = tuple[tuple[float, float], ...]
+
+
+class FacePipeline:
+    """core.ports.Vision with a pack's models, which are loaded at their first use and raise MissingModel there."""
+
+    def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
+        self._manifest = pack.manifest
+        self._slots = CpuSlots(cores())
+        self._sessions = Sessions(pack, self._slots)
+        self._detector = Detector(self._sessions, pack.manifest.detector)
+        self._attributes = attributes.CropModels(self._sessions)
+        self._memory = memory
+        self._last = _LastPicture()
+
+    @property
+    def model(self) -> str:
+        return self._manifest.embedding.model
+
+    @property
+    def dimensions(self) -> int:
+        return self._manifest.embedding.dimensions
+
+    @property
+    def pack(self) -> str:
+        return self._manifest.name
+
+    @property
+    def impostor_curve(self) -> ImpostorCurve:
+        return self._manifest.impostor_curve
+
+    @lazy
+    def population(self) -> Population:
+        return self._manifest.population()
+
+    def load(self, *, describes: bool = True) -> None:
+        """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
+        needed = (self._manifest.detector.file, *self._manifest.embedding.files)
+        for file in [file.name for file in self._manifest.files] if describes else needed:
+            (self._sessions.array if file.endswith(".npy") else self._sessions.load)(file)
+        if self._slots.count > 1:
+            self._sessions.load(self._manifest.detector.file, threads=2)  # for large pictures
+
+    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
+        return image.read_picture(picture, rules, self._decoding)
+
+    def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
+        return image.size(picture, rules)
+
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        with self._slots.slot(), stage("detect"):
+            return self._detector.faces(image)
+
+    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        with self._slots.slot(), stage("detect"):
+            return self._detector.largest(image)
+
+    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+        height, width = image.shape[:2]
+        role = self._manifest.embedding.networks[0]
+        landmarks = tuple((x * width / role.size_px, y * height / role.size_px) for x, y in role.points)
+        return DetectedFace(Box(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
+
+    def examine(
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
+        *,
+        beside: Sequence[Box] | None = None,
+    ) -> Examined:
+        roles = self._choose_roles(faces, wanted)
+        crops = [] if beside is None else [(face.box, [one for one in beside if one != face.box]) for face in faces]
+        with self._slots.slot():
+            jpegs, embeddings, outputs, qualities = self._do_works(
+                "examine",  # the longest parts first
+                Work([partial(crop.jpeg, image, *one) for one in crops], list),
+                self._embeddings(image, faces),
+                self._attributes.outputs(image, faces, roles),
+                self._qualities(image, faces),
+            )
+        return Examined(embeddings, self._estimates(roles, faces, qualities, outputs, embeddings), jpegs)
+
+    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
+        with self._slots.slot():
+            (embeddings,) = self._do_works("embed", self._embeddings(image, faces))
+        return np.asarray(embeddings)
+
+    def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+        with self._slots.slot():
+            (qualities,) = self._do_works("quality", self._qualities(image, faces))
+        return list(qualities)
+
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+    ) -> list[Estimates]:
+        roles = self._choose_roles(faces, wanted)
+        with self._slots.slot():
+            ruled = faces if any(role.rule for role in roles.values()) else []
+            outputs, qualities, embeddings = self._do_works(
+                "attributes",
+                self._attributes.outputs(image, faces, roles),
+                self._qualities(image, faces),
+                self._embeddings(image, ruled),
+            )
+        return self._estimates(roles, faces, qualities, outputs, embeddings)
+
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
+        with self._slots.slot(), stage("crop"):
+            return crop.jpeg(image, face.box, others)
+
+    def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
+        with self._slots.slot(), stage("crop"):
+            return crop.show_face(image, box, others)
+
+    def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
+        with self._slots.slot(), stage("crop"):
+            return crop.thumbnail(Image.fromarray(image), side_px)
+
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+        with self._slots.slot(), stage("crop"):
+            return crop.hidden(image, boxes)
+
+    @contextmanager
+    def _decoding(self, size: int) -> Iterator[None]:
+        # Room first: who waits for it must not hold a slot that others need to be done with their pictures.
+        room = self._memory.room(size) if self._memory else nullcontext()
+        with room, self._slots.slot(to_open=True), stage("decode"):
+            yield
+
+    def _do_works(self, name: str, *works: Work[Any]) -> list[Any]:
+        with stage(name):
+            return self._slots.do_works(works)
+
+    def _choose_roles(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
+        return {name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted, _POSE}}
+
+    def _embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
+        role, known = self._manifest.embedding, self._last.of(image).embeddings
+        new = [face for face in faces if face not in known]
+        aligned = [self._align_faces(image, new, each) for each in role.networks]
+        work = embed.embeddings(self._sessions, role, aligned)
+
+        def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+            known.update(zip(new, work.answer(parts), strict=True))
+            return np.array([known[face] for face in faces], np.float32).reshape(len(faces), role.dimensions)
+
+        return Work(work.parts, with_known)
+
+    def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
+        aligned, known = self._align_faces(image, faces, self._manifest.quality), self._last.of(image).qualities
+        new = {face: aligned[at] for at, face in enumerate(faces) if face not in known}
+
+        def with_known(measured: list[Quality]) -> list[Quality]:
+            known.update(zip(new, measured, strict=True))
+            return [known[face] for face in faces]
+
+        return Work([partial(quality.quality, image, *each) for each in new.items()], with_known)
+
+    def _estimates(
+        self,
+        roles: Mapping[str, CropRole],
+        faces: Sequence[DetectedFace],
+        qualities: Sequence[Quality],
+        outputs: Sequence[Mapping[str, Sequence[attributes.Looks]]],
+        embeddings: NDArray[np.float32],
+    ) -> list[Estimates]:
+        ruled, rule = np.zeros(len(faces)), roles["gender"].rule if "gender" in roles else ""
+        if rule:
+            weights = self._sessions.array(rule)
+            ruled = embeddings @ weights[:-1] + weights[-1]
+        return [_make_estimates(roles, *each) for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)]
+
+    def _align_faces(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
+    ) -> list[NDArray[np.uint8]]:
+        with stage("align"):
+            crops = self._last.of(image).crops
+            keys = [(face.landmarks, role.points, role.size_px) for face in faces]
+            for key in keys:
+                if key not in crops:
+                    crops[key] = align.align_face(image, *key)
+            return [crops[key] for key in keys]
+
+
+def _make_estimates(
+    roles: Mapping[str, CropRole],
+    face: DetectedFace,
+    known: Quality,
+    outputs: Mapping[str, Sequence[attributes.Looks]],
+    ruled: float,
+) -> Estimates:
+    looks = {name: attributes.together(each) for name, each in outputs.items()}
+    age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
+    genders = attributes.genders(looks["gender"], roles["gender"], ruled) if "gender" in roles else ()
+    gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
+    emotions = attributes.emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
+    emotion, emotion_score = emotions[0] if emotions else NONE
+    head = attributes.pose(looks[_POSE]) if _POSE in roles else attributes.from_landmarks(face.landmarks)
+    proportions = attributes.beauty(face, head)
+    computed = {"beauty": proportions is not None, "pose": head is not None and _POSE not in roles}
+    return Estimates(
+        age=age,
+        gender=gender,
+        gender_score=gender_score,
+        genders=genders,
+        emotion=emotion,
+        emotion_score=emotion_score,
+        emotions=emotions,
+        pose=head,
+        quality=known.total * (quality.frontality(head) if head else 1),
+        beauty=proportions,
+        liveness=(attributes.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
+        heuristics=frozenset(name for name, is_given in computed.items() if is_given),
+    )
+
+
+class _Known:
+    """Results kept of a picture: aligned crops by landmarks, points and size; qualities and embeddings by face."""
+
+    def __init__(self) -> None:
+        self.crops: dict[tuple[Points, Points, int], NDArray[np.uint8]] = {}
+        self.qualities: dict[DetectedFace, Quality] = {}
+        self.embeddings: dict[DetectedFace, NDArray[np.float32]] = {}
+
+    def forget(self, _image: object) -> None:
+        self.crops.clear()
+        self.qualities.clear()
+        self.embeddings.clear()
+
+
+class _LastPicture(threading.local):
+    """Results of the picture that the thread used last, while the picture exists.
+
+    Quality, embedding and attributes of one face are requested one after the other and share it.
+    """
+
+    def __init__(self) -> None:
+        self._image: weakref.ref[NDArray[np.uint8]] | None = None
+        self._known = _Known()
+
+    def of(self, image: NDArray[np.uint8]) -> _Known:
+        if self._image is None or self._image() is not image:
+            self._known = _Known()
+            self._image = weakref.ref(image, self._known.forget)
+        return self._known

@@ -1,0 +1,188 @@
+"""How are a face's visits read and stored, and how do its observations get another group's name?
+
+When is a face a regular, and what follows from that: book/rules/visits. A tenant's numbers for it: book/groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from msgspec.structs import replace
+
+from chalicelib.book.records.faces import face_from, face_item, group_from, picture_fields
+from chalicelib.book.records.observations import observation_from, page_item, visits_from, visits_item, with_pages
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.hold import require_kept
+from chalicelib.book.rules.visits import (
+    Arrival,
+    DefaultGroups,
+    FaceVisits,
+    PromotionRule,
+    VisitPlan,
+    Visits,
+    list_touched_arrivals,
+)
+from chalicelib.book.tenants import FACES_LEFT, NUMBERED
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import TenantNotFound
+from chalicelib.book.words.formats import PAGED
+from chalicelib.book.words.grounds import has_ground, require_ground
+from chalicelib.book.words.items import observed_on, write
+from chalicelib.book.words.local_time import DAY_MS
+from chalicelib.book.words.model import REGULAR, STRANGER, Face, Tenant, is_faceid
+from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind, is_of
+from chalicelib.book.words.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
+
+VISITS_SAME = "visits-same"
+FACE_SAME = "face-same"
+
+_A_TRANSACTION = 20
+"""Observations that are renamed in one transaction; more take several."""
+
+
+class FaceVisitsStore(UseCase):
+    def read_face(
+        self, tenant: Tenant, faceid: str, at_ms: int | None = None, groups: DefaultGroups | None = None
+    ) -> FaceVisits | None:
+        """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound.
+
+        `at_ms`: the time of a sighting for which it is read; None: its visits are read whole. `groups`: if the caller
+        has just read them.
+        """
+        if not is_faceid(faceid):
+            return None
+        awaited = self.book.storage.beside(partial(self.defaults, tenant)) if groups is None else lambda: groups
+        # The visits come first, so that the face is never older than the version of its visits.
+        stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
+        item = self.book.items.get(keys.FACES, (tenant.name, faceid))
+        if item is None:
+            return None
+        face, defaults = face_from(item), awaited()
+        if has_ground(face.consent):
+            defaults = replace(defaults, promotes=True)
+        group = defaults.of_id(face.group_id) or self.book.groups.of_id(tenant, face.group_id)
+        if group is None:
+            return None
+        visits = replace(visits_from(stored), in_one_item=tenant.format < PAGED)
+        if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
+            visits = with_pages(self.book.items, tenant.name, faceid, visits)
+        return FaceVisits(face, visits, defaults, group)
+
+    def defaults(self, tenant: Tenant) -> DefaultGroups:
+        """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
+        names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
+        stranger, regular, directory = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
+        if stranger is None or regular is None or directory is None:
+            raise TenantNotFound(f"there is no tenant {tenant.name!r}")
+        rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
+        left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
+        both = group_from(stranger), group_from(regular)
+        promotes = not tenant.consent_required
+        return DefaultGroups(*both, rule, left, seq, directory["model"], numbered, promotes)
+
+    def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
+        """Yield the face's sightings that may have another group's name by the plan."""
+        for arrival in list_touched_arrivals(held.visits, plan.visits):
+            yield from sightings_of_arrival(self.book.items, tenant, held.face, arrival)
+
+    def in_one_item(self, tenant: Tenant, held: FaceVisits) -> FaceVisits:
+        """Store a face's visits in one item, for a transaction that has no room for pages; return the face then.
+
+        The next visit makes pages again. Raises ConditionFailed if the visits changed meanwhile.
+        """
+        visits = replace(held.visits, pages=(), in_one_item=True)
+        if held.visits.pages:
+            write(self.book.items, visits_puts(tenant.name, held.face.faceid, held.visits, visits))
+            visits = replace(visits, version=visits.version + 1)
+        return replace(held, visits=visits)
+
+    def write_surplus_changes(
+        self, tenant: str, held: FaceVisits, left: Sequence[ChangedObservation]
+    ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
+        """Store changes of a face's observations until the rest fit a transaction; return the face and that rest.
+
+        Raises ConditionFailed if the face's visits changed meanwhile.
+        """
+        faceid = held.face.faceid
+        while len(left) > _A_TRANSACTION:
+            marked = replace(held.visits, regrouping=True, version=held.visits.version + 1)
+            some, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
+            write(
+                self.book.items,
+                [
+                    *visits_puts(tenant, faceid, held.visits, marked),
+                    *self.book.statistics.actions(tenant, [], some),
+                ],
+            )
+            held = replace(held, visits=marked)
+        return held, left
+
+
+def sightings_of_arrival(
+    items: ItemStore, tenant: str, face: Face, arrival: Arrival, below: str | None = None
+) -> Iterator[Observation]:
+    """Yield the sightings of one arrival, newest first; with `below`, those whose `time_id` is less.
+
+    All faces' observations of that time are read: few.
+    """
+    for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
+        for item in observed_on(items, tenant, day, arrival.first_ms, arrival.last_ms, behind=below, reverse=True):
+            if item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING:
+                observation = observation_from(item)
+                if is_of(face, observation):  # else it is of somebody before, who was deleted
+                    yield observation
+
+
+def face_update(tenant: Tenant, before: Face, after: Face) -> Update:
+    """Return the update of a face's arrivals, group and pictures, under condition FACE_SAME.
+
+    That is: nobody moved it to another group; if it is moved now, nobody holds it, and it has the same user, which it
+    then leaves; and if its pictures change, nobody changed anything. Raises FaceHeld, ConsentMissing.
+    """
+    require_kept(before, after)
+    require_ground(tenant, before, after)
+    item = face_item(tenant.name, after)
+    changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
+    when = [equals("group", before.group_id, FACE_SAME)]
+    left: tuple[str, ...] = ()
+    if after.group_id != before.group_id:
+        left = ("user",)
+        when += [equals("user", before.user or None, FACE_SAME), equals("hold", None, FACE_SAME)]
+    if after.pictures != before.pictures:
+        changed += picture_fields(after)
+        when.append(equals("version", before.version, FACE_SAME))
+    set_ = {name: item.get(name) for name in changed}
+    return Update(keys.FACES, (tenant.name, after.faceid), tuple(when), set=set_, add={"version": 1}, remove=left)
+
+
+def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
+    """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
+
+    If another name is set, the same transaction needs `rename_actions` of book/faces. Raises FaceHeld,
+    ConsentMissing.
+    """
+    require_kept(before, after)
+    require_ground(tenant, before, after)
+    revision = before.revision + (after != before)
+    item = face_item(tenant.name, replace(after, revision=revision, version=before.version + 1))
+    return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
+
+
+def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
+    """Return the writes of a face's visits, if they are still `before` (condition VISITS_SAME): the head and, of the
+    pages, those that change.
+    """
+    when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
+    head, pages, gone = replace(after, version=before.version + 1).stored_after(before)
+    return [
+        Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (when,)),
+        *(Put(keys.ARRIVALS, page_item(tenant, faceid, *page)) for page in pages.items()),
+        *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in gone),
+    ]
+
+
+def visits_deletes(tenant: str, faceid: str, visits: Visits, when: Sequence[Condition] = ()) -> list[Action]:
+    """Return the deletions of the head, on a condition, and of the pages of a face's visits."""
+    pages = (Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in visits.pages)
+    return [Delete(keys.ARRIVALS, (tenant, faceid), tuple(when)), *pages]

@@ -1,0 +1,580 @@
+"""Who is told of an event, and how often is it tried?
+
+Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts.
+
+Outbox: a delivery is written in the transaction of its event, so that no crash loses it. It waits as an item; a message
+in the queue only says that it is time to look at it. `announce_overdue` replaces a lost message, and one that comes
+twice or too late finds nothing to do. See docs/decisions/0014.
+
+Deliveries: one attempt a message, repeated later if it fails, parked after a day. A hook that keeps failing gets a
+pause, and then one delivery that tries it before the others follow. So a slow receiver costs us little, and one that
+was down is not flooded when it is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import require_camera_id
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import (
+    Busy,
+    Conflict,
+    HookNotFound,
+    InvalidInput,
+    RegularsError,
+    TenantNotFound,
+    TooManyHooks,
+    Unusable,
+)
+from chalicelib.book.words.items import (
+    Bounds,
+    CountedList,
+    ListPage,
+    delete_in_parts,
+    every,
+    retry_if_changed,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
+from chalicelib.book.words.names import legal_group_name
+from chalicelib.book.words.ports import Action, Condition, Delete, Put, Update, absent, equals, exists
+from chalicelib.book.words.slots import hold_place
+from chalicelib.book.words.telemetry import report_failure
+from chalicelib.book.words.values import milliseconds, moment, optional, time_ordered_id
+from chalicelib.book.words.webhooks import (
+    FAILING_FROM,
+    Delivery,
+    Event,
+    EventKind,
+    Hook,
+    delivery_from,
+    delivery_item,
+    delivery_key,
+    event_put,
+    event_puts,
+    hook_fields,
+    hook_from,
+    hook_item,
+    signature,
+    test_event,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
+
+_log = logging.getLogger(__name__)
+
+MAX_HOOKS = 20
+"""Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
+
+_SECRET_BYTES = 32
+_THERE = exists("hook-exists")
+_HOOK_ID = re.compile(r"[0-9]{1,20}")
+
+
+FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
+"""Kinds of events that a hook may choose from, by name. A test comes to every hook that is tested."""
+
+
+class Hooks(UseCase):
+    @retry_if_changed("many hooks of this tenant are added at once: send the request again in a moment")
+    def add(
+        self, tenant: str, url: str | None, *, request: RequestId | None = None, **given: Any
+    ) -> tuple[Hook, str | None]:
+        """Add a hook; return it and its secret, which is not shown again.
+
+        `given`: `kinds`, `groups` and `cameras`, of which None takes everything, `enabled`, a `name`, and whom it
+        `passes_to`. Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy,
+        AnsweredAlready with the `id` of the hook.
+        """
+        now = self.book.clock.now()
+        id_ = time_ordered_id(now)
+        checked = self._check_fields({"url": url, **given})
+        sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
+        hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
+        counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
+        listed = CountedList(self.all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
+        if len(listed.rows) >= MAX_HOOKS:
+            raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
+        added = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),))
+        self.book.requests.write(tenant, [added, listed.changed], request, {"id": id_})
+        return hook, secret
+
+    def all(self, tenant: str) -> list[Hook]:
+        """Return all hooks, oldest first."""
+        found = map(hook_from, every(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
+        return sorted(found, key=lambda hook: (hook.created_at, hook.id))
+
+    def find(self, tenant: str, id_: str) -> Hook | None:
+        if not _HOOK_ID.fullmatch(id_):
+            return None
+        return optional(hook_from, self.book.items.get(keys.HOOKS, (tenant, id_)))
+
+    def get(self, tenant: str, id_: str) -> Hook:
+        """Return the hook of that id. Raises HookNotFound."""
+        hook = self.find(tenant, id_)
+        if hook is None:
+            raise HookNotFound(f"there is no hook {id_[:40]!r}: see the list of hooks")
+        return hook
+
+    def change(self, tenant: str, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Hook:
+        """Set the fields in `changes`, which are those of `add`. A hook that was failing is tried again at once.
+
+        Raises HookNotFound, InvalidInput, Busy, AnsweredAlready.
+        """
+        checked = self._check_fields(changes)
+        if "url" in changes and (changes["url"] is None) is not self.get(tenant, id_).is_mailbox:
+            raise InvalidInput("a hook has a url for good, and a mailbox has none: add another hook for the other way")
+        return self._change_hook(tenant, id_, lambda hook: replace(hook, **checked), request)
+
+    def new_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
+        """Replace the hook's secret; the old one signs nothing any more.
+
+        Raises HookNotFound, Conflict if it is a mailbox, Busy, AnsweredAlready.
+        """
+        require_url(self.get(tenant, id_))
+        sealed, secret = self._new_secret(tenant, id_)
+        self._change_hook(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
+        return secret
+
+    def secret(self, tenant: str, hook: Hook) -> str:
+        """Return the hook's secret in the clear, to sign with."""
+        return self.book.storage.vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
+
+    @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
+    def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
+        """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
+        self.get(tenant, id_)
+        self.book.requests.write(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,))], request)
+        for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
+            deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
+            delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
+
+    @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
+    def _change_hook(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
+        hook = self.get(tenant, id_)
+        changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
+        update = Update(
+            keys.HOOKS,
+            (tenant, id_),
+            (equals("version", hook.version, "not-changed-meanwhile"),),
+            set={**hook_fields(changed), "version": changed.version},
+            remove=("failures", "paused_until", *(() if changed.passes_to else ("passes_to",))),
+        )
+        self.book.requests.write(tenant, [update], request, {"id": id_})
+        return changed
+
+    def note(self, tenant: str, id_: str, only: Condition = _THERE, **changes: Any) -> bool:
+        """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
+        return write_unless_changed(self.book.items, [Update(keys.HOOKS, (tenant, id_), (only,), **changes)])
+
+    def note_recovery(self, tenant: str, id_: str) -> None:
+        self.note(tenant, id_, set={"failures": 0}, remove=("paused_until",))
+
+    def _check_fields(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the given values in the forms that are stored. Raises InvalidInput."""
+        checked = dict(given)
+        if given.get("url") is not None:
+            self.book.ports.postman.require_url(given["url"])
+        filters: Mapping[str, Callable[[str], Any]] = {
+            "kinds": _kind,
+            "groups": legal_group_name,
+            "cameras": require_camera_id,
+        }
+        for name, check in filters.items():
+            if given.get(name) is not None:
+                checked[name] = tuple(dict.fromkeys(map(check, given[name])))
+        return checked
+
+    def _new_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
+        secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        return self.book.storage.vault.seal(secret, _context(tenant, id_)), secret
+
+
+def require_url(hook: Hook) -> None:
+    """Raise Conflict if the hook is a mailbox."""
+    if hook.is_mailbox:
+        raise Conflict(
+            f"hook {hook.id} is a mailbox, to which nothing is posted: list its pending deliveries and acknowledge them"
+        )
+
+
+def _context(tenant: str, hook_id: str) -> str:
+    return f"{tenant}/hooks/{hook_id}"
+
+
+def _kind(value: str) -> EventKind:
+    try:
+        return FILTERS[value]
+    except KeyError:
+        raise InvalidInput(f"events are {', '.join(FILTERS)}, not {value[:40]!r}") from None
+
+
+OVERDUE = timedelta(seconds=60)
+"""Time after which the message of a delivery that is due counts as lost."""
+
+MAX_ANNOUNCED = 500
+"""Messages that one call sends at most: some seconds of work."""
+
+_LONGEST_QUEUE_DELAY_S = 900
+_UNMOVED = "not-moved-meanwhile"
+
+
+class _Notice(Struct, frozen=True):
+    """The content of a message: look at this delivery, which is due at `due`, in ms since 1970."""
+
+    tenant: str
+    id: str
+    due: int
+
+
+# Made once: msgspec looks into a type at its first use, which threads that deliver side by side must not share.
+_NOTICES = msgspec.json.Decoder(_Notice)
+
+
+class Outbox(UseCase):
+    def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
+        """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
+        return event_puts(tenant, self.book.webhooks.hooks.all(tenant), events, self.book.clock.now()) if events else []
+
+    def announce(self, tenant: str, actions: Iterable[Action]) -> None:
+        """Send the messages of the deliveries in these actions, after their transaction.
+
+        If the queue fails, nothing is raised: `announce_overdue` sends them later.
+        """
+        for action in actions:
+            if isinstance(action, Put) and action.table is keys.OUTBOX:
+                delivery = delivery_from(action.item)
+                try:
+                    if not delivery.in_mailbox:
+                        self.notify(delivery)
+                except RegularsError as error:
+                    report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
+                    return
+
+    def notify(self, delivery: Delivery) -> None:
+        """Queue the delivery's message, to arrive when it is due or after a queue's longest delay.
+
+        Raises Busy, StorageUnavailable.
+        """
+        wait_s = math.ceil((delivery.next_at - self.book.clock.now()).total_seconds())
+        tenant, id_ = delivery_key(delivery)
+        body = msgspec.json.encode(_Notice(tenant, id_, milliseconds(delivery.next_at))).decode()
+        self.book.storage.deliveries_queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
+
+    def delete_delivery(self, delivery: Delivery) -> None:
+        write(self.book.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
+
+    def postpone(self, delivery: Delivery, until: datetime, last_error: str) -> None:
+        """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
+        self._move_delivery(delivery, replace(delivery, next_at=moment(milliseconds(until)), last_error=last_error))
+
+    def park(self, delivery: Delivery, last_error: str) -> None:
+        """Park the delivery: it is given up. If another worker was first, nothing is changed."""
+        now = moment(milliseconds(self.book.clock.now()))
+        parked = replace(delivery, next_at=now, last_error=last_error, parked=True)
+        if not write_unless_changed(self.book.items, _replacement_actions(delivery, parked)):
+            return
+        _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
+
+    def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
+        """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
+        now = moment(milliseconds(self.book.clock.now()))
+        late = (one for one in self._all(tenant, keys.PENDING) if one.next_at < now - overdue)
+        announced = (one for one in late if self._hasten_delivery(one, now))
+        return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
+
+    def page(
+        self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None
+    ) -> ListPage[Delivery]:
+        """Return a hook's parked deliveries, or those that wait, by their events' ids.
+
+        Raises HookNotFound, InvalidInput (the token).
+        """
+        waiting = keys.MAILBOX_PREFIX if self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox else ""
+        low, high = keys.deliveries_range(hook_id, keys.PARKED_PREFIX if parked else waiting)
+        page = self.book.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
+        return ListPage(list(map(delivery_from, page.items)), page.token)
+
+    def redeliver(self, tenant: str, hook_id: str) -> int:
+        """Send a hook's parked and waiting deliveries now; return how many, MAX_ANNOUNCED at most.
+
+        Call it again until it returns 0. Parked ones are then tried for another day. Raises HookNotFound, Conflict if
+        it is a mailbox.
+        """
+        require_url(self.book.webhooks.hooks.get(tenant, hook_id))
+        self.book.webhooks.hooks.note_recovery(tenant, hook_id)
+        now = moment(milliseconds(self.book.clock.now()))
+        prefixes = (keys.PARKED_PREFIX, "")
+        found = (one for prefix in prefixes for one in self._all(tenant, keys.deliveries_range(hook_id, prefix)))
+        sent = (one for one in found if (one.parked or one.next_at > now) and self._hasten_delivery(one, now))
+        return sum(1 for _ in islice(sent, MAX_ANNOUNCED))
+
+    def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
+        """Delete events from a mailbox; those that are not in it, or not any more, are passed over.
+
+        Raises HookNotFound, Conflict if the hook has a URL.
+        """
+        if not self.book.webhooks.hooks.get(tenant, hook_id).is_mailbox:
+            raise Conflict(f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx")
+        ids = (keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX) for event_id in dict.fromkeys(event_ids))
+        write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
+
+    def forget_expired(self, tenant: str) -> int:
+        """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
+        kept = every(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
+        return delete_in_parts(self.book.items, keys.OUTBOX, kept, self.book.clock.now())
+
+    def _all(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
+        return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, between=between))
+
+    def _hasten_delivery(self, delivery: Delivery, now: datetime) -> bool:
+        """Have the delivery tried now, a parked one for another day; return False if others changed it."""
+        if not delivery.parked:
+            return self._move_delivery(delivery, replace(delivery, next_at=now))
+        fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
+        return self._queue_delivery(_replacement_actions(delivery, fresh), fresh)
+
+    def _move_delivery(self, delivery: Delivery, to: Delivery) -> bool:
+        """Store the delivery's new time; return False if the time is not the one that was read any more."""
+        unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
+        return self._queue_delivery([Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to)
+
+    def _queue_delivery(self, actions: Sequence[Action], delivery: Delivery) -> bool:
+        """Store a delivery and queue its message; return False if others changed it."""
+        is_stored = write_unless_changed(self.book.items, actions)
+        if is_stored:
+            self.notify(delivery)
+        return is_stored
+
+
+def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
+    """Return the actions that move a delivery, unless its time or payload has changed since it was read."""
+    same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
+    return [Delete(keys.OUTBOX, delivery_key(delivery), same), Put(keys.OUTBOX, delivery_item(to))]
+
+
+ATTEMPT = timedelta(seconds=30)
+"""Time after which an attempt is over or its process is gone. So long the others wait for the one that tries a hook."""
+
+_FIRST_DELAY_S = 10
+_LONGEST_DELAY_S = 3_600
+_LONGEST_PAUSE_S = 900
+
+_AT_ONCE = 10
+_SPREAD_S = 30.0
+_GONE = 410
+
+
+POSTS_OF_TENANT = 24
+POSTS_OF_HOOK = 4
+"""Posts that may be under way. If one more comes, the receiver is too slow: that delivery is postponed by seconds."""
+
+WAITED_S = 1.0
+"""Seconds to wait for a free slot, so that a burst to a quick receiver is not postponed."""
+
+
+class DeliverySlots:
+    """Limits of simultaneous posts, of a tenant and of a hook. One more waits a second, then raises Busy."""
+
+    def __init__(
+        self, of_tenant: int = POSTS_OF_TENANT, of_hook: int = POSTS_OF_HOOK, waited_s: float = WAITED_S
+    ) -> None:
+        self._limits = {"tenant": of_tenant, "hook": of_hook}
+        self._waited_s = waited_s
+        self._held: dict[tuple[str, str], threading.BoundedSemaphore] = {}
+
+    @contextmanager
+    def one(self, tenant: str, hook_id: str) -> Iterator[None]:
+        """Take a slot of the hook, then one of the tenant, for the block. Raises Busy.
+
+        In this order, posts that wait for a slow hook take no slots from the tenant's other hooks.
+        """
+        with ExitStack() as both:
+            for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
+                limit = self._limits[kind]
+                slot = self._held.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
+                slow = f"the receiver of this {kind} is too slow: {limit} posts to it are under way already"
+                both.enter_context(hold_place(slot, slow, self._waited_s))
+            yield
+
+
+class Deliveries(UseCase):
+    """The deliverer of events. `jitter`: returns a random number between two."""
+
+    def __init__(self, book: Book) -> None:
+        super().__init__(book)
+        self.hooks, self.outbox, self.slots = book.webhooks.hooks, book.webhooks.outbox, DeliverySlots()
+        self.jitter: Callable[[float, float], float] = random.uniform
+
+    def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
+        """Call `deliver` for messages by id, in parallel, so that none waits for another's receiver.
+
+        Return the errors of those that failed, by id: they have to be received again.
+        """
+
+        def error_of(body: str) -> Exception | None:
+            try:
+                self.deliver(body)
+            except Exception as error:
+                return error
+            return None
+
+        with ThreadPoolExecutor(min(_AT_ONCE, max(len(bodies), 1))) as pool:
+            each = pool.map if len(bodies) > 1 else map  # one box hands over one at a time
+            errors = dict(zip(bodies, each(error_of, bodies.values()), strict=True))
+        return {id_: error for id_, error in errors.items() if error}
+
+    def deliver(self, message_body: str) -> None:
+        """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park or drop it.
+
+        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError if it is no message
+        of the outbox.
+        """
+        notice = _NOTICES.decode(message_body)
+        delivery = optional(delivery_from, self.book.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
+        if delivery is None:
+            return None
+        now = self.book.clock.now()
+        if delivery.next_at > now:
+            # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
+            return self.outbox.notify(delivery) if milliseconds(delivery.next_at) == notice.due else None
+        if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant, now):
+            return self.outbox.postpone(delivery, now + OVERDUE, "the consent of somebody has expired")
+        hook = self.hooks.find(notice.tenant, delivery.hook_id)
+        if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
+            return self.outbox.delete_delivery(delivery)
+        if not hook.enabled:
+            return self.outbox.park(delivery, "the hook is disabled: enable it, then send its deliveries again")
+        if hook.is_failing and not self._may_probe(hook, delivery, now):
+            return self._wait_for(hook, delivery, now)
+        return self._attempt(hook, hook.url, delivery)
+
+    def test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
+        """Send the hook an event of kind TEST, and return the event. Called again with the same request, send no other.
+
+        Raises HookNotFound, Conflict if the hook is disabled, AnsweredAlready, Busy.
+        """
+        hook, now = self.hooks.get(tenant, hook_id), self.book.clock.now()
+        if not hook.enabled:
+            raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
+        event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
+        put = event_put(tenant, hook, event, now)  # whether the hook takes it or not
+        self.book.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
+        self.outbox.announce(tenant, [put])
+        return event
+
+    def _may_name_expired(self, tenant: str, now: datetime) -> bool:
+        """Tell whether somebody's consent has expired whom nobody has put away yet.
+
+        An event that waited may name such a person. The next reader of the tenant's faces puts them away, and the
+        hourly sweep at the latest. This one does not: on AWS its function may not write faces.
+        """
+        with suppress(TenantNotFound):
+            end = self.book.tenants.read_stored(tenant).consents_end_at
+            return end is not None and end <= now
+        return False
+
+    def _attempt(self, hook: Hook, url: str, delivery: Delivery) -> None:
+        tried = replace(delivery, attempts=delivery.attempts + 1)
+        try:
+            status = self._post_delivery(hook, url, delivery)
+        except Busy as error:  # our own limits refused it, so this was no attempt
+            return self.outbox.postpone(
+                delivery, self.book.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
+            )
+        except InvalidInput as error:
+            return self.outbox.park(tried, str(error))
+        except Unusable as error:
+            return self._note_failure(hook, tried, str(error))
+        if 200 <= status < 300:
+            self.outbox.delete_delivery(delivery)
+            if hook.failures:
+                self.hooks.note_recovery(delivery.tenant, hook.id)
+            return None
+        if status == _GONE:
+            return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
+        return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
+
+    def _post_delivery(self, hook: Hook, url: str, delivery: Delivery) -> int:
+        body = delivery.payload.encode()
+        secret = self.hooks.secret(delivery.tenant, hook)
+        headers = {
+            "Content-Type": "application/json",
+            "X-Regulars-Event": delivery.kind.value,
+            "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
+            "X-Regulars-Signature": signature(secret, self.book.clock.now(), body),
+        }
+        with self.slots.one(delivery.tenant, hook.id):
+            return self.book.ports.postman.post(url, body, headers)
+
+    def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
+        """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
+        now = self.book.clock.now()
+        if now >= delivery.ends_at:
+            self.outbox.park(delivery, error)
+        else:
+            delay = timedelta(seconds=self.jitter(0, longest_delay_s(delivery.attempts)))
+            self.outbox.postpone(delivery, min(now + delay, delivery.ends_at), error)
+        failures = hook.failures + 1
+        paused_until = now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
+        fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
+        self.hooks.note(delivery.tenant, hook.id, set=fields, add={"failures": 1})
+
+    def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
+        """Claim to be the delivery that tries a failing hook; return whether it is."""
+        if hook.paused_until is not None and hook.paused_until > now:
+            return False
+        seen = None if hook.paused_until is None else milliseconds(hook.paused_until)
+        nobody_else = equals("paused_until", seen, "nobody-else-tries")
+        claim = {"paused_until": milliseconds(now + ATTEMPT)}
+        return self.hooks.note(delivery.tenant, hook.id, nobody_else, set=claim)
+
+    def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
+        """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""
+        reason = delivery.last_error or f"not tried: the {hook.failures} deliveries to this hook before it failed"
+        if now >= delivery.ends_at:
+            return self.outbox.park(delivery, reason)
+        free_at = max(now + ATTEMPT, hook.paused_until or now)
+        until = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
+        return self.outbox.postpone(delivery, until, reason)
+
+
+def longest_delay_s(attempts: int) -> int:
+    """Return the longest wait after so many failed attempts (1 or more): 10 s, doubling up to an hour."""
+    return min(_LONGEST_DELAY_S, _FIRST_DELAY_S << min(attempts - 1, 20))
+
+
+def pause_s(failures: int) -> int:
+    """Return the pause of a hook with so many consecutive failures: 10 s, doubling up to 15 minutes."""
+    return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))
+
+
+class Webhooks(UseCase):
+    hooks: Made[Hooks] = Made("book.webhooks.Hooks")
+    outbox: Made[Outbox] = Made("book.webhooks.Outbox")
+    deliveries: Made[Deliveries] = Made("book.webhooks.Deliveries")
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("events", lambda one: self.outbox.forget_expired(one.tenant.name), of_expired=True),)

@@ -1,0 +1,69 @@
+"""Keys: making and hashing them, letting them in and shutting them out. Storage holds bearer keys as hashes only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+from datetime import datetime, timedelta
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.ports import Delete, Put, absent
+
+OF_TENANT, OF_CAMERA = "rk_", "ck_"
+"""Beginnings of keys, so that a key that is found somewhere shows its kind."""
+
+_SECRET_BYTES = 16
+_RANDOM = re.compile(f"[0-9a-f]{{{2 * _SECRET_BYTES}}}")
+
+
+def new_secret() -> str:
+    return secrets.token_hex(_SECRET_BYTES)
+
+
+_ACCESS_MARK = "RK"
+_BASE32 = string.ascii_uppercase + "234567"
+_ACCESS_CHARACTERS, _SECRET_CHARACTERS = 18, 40
+
+
+def new_access_key() -> tuple[str, str]:
+    """Make a pair for Signature Version 4: an id, `RK` and 18 of A-Z and 2-7, and a secret of 40 letters and digits."""
+    id_ = "".join(secrets.choice(_BASE32) for _ in range(_ACCESS_CHARACTERS))
+    letters = string.ascii_letters + string.digits
+    return _ACCESS_MARK + id_, "".join(secrets.choice(letters) for _ in range(_SECRET_CHARACTERS))
+
+
+def new_key(mark: str) -> str:
+    """Make a random key that begins with `mark`: OF_TENANT or OF_CAMERA."""
+    return mark + new_secret()
+
+
+def is_key(text: str, mark: str) -> bool:
+    """Return whether the text has the form of a key of this kind."""
+    return text.startswith(mark) and _RANDOM.fullmatch(text, len(mark)) is not None
+
+
+def digest(secret: str) -> str:
+    """Hash a secret. It has 128 random bits, so a plain hash keeps it as safe as a slow one."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+_USED_EVERY = timedelta(hours=1)
+
+
+def hour_to_note(now: datetime, noted: datetime | None) -> datetime | None:
+    """Return the hour in which a key is used, or None if its last use was noted less than an hour before."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return hour if noted is None or hour - noted >= _USED_EVERY else None
+
+
+def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:
+    """Return the action that makes a credential valid: the tenant's, or by `key` or `camera` that of one of its own."""
+    kind, id_ = pointer
+    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant, **whose}, (absent(f"{kind}-free"),))
+
+
+def shut_out(hashed: str) -> Delete:
+    """Return the action that makes the key of this hash invalid."""
+    return Delete(keys.TENANTS, keys.api_key_item(hashed))

@@ -1,0 +1,384 @@
+"""Cameras, the pictures that they send, the outcome of each face in them, and the boxes beside cameras.
+
+Settings of all boxes of a tenant come to them in a wave: one box, a tenth of them, all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.model import NO_LABELS, Decision, Labels, Template
+from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, Box, DetectedFace, Estimates, PictureRules, Sides
+from chalicelib.book.words.tenant_settings import Setting, setting, settings_of
+from chalicelib.book.words.values import milliseconds
+
+DAY_S = 86_400
+
+DEFAULT_GAP_S = 1_800
+DEFAULT_STRANGER_QUALITY = 40.0
+"""Of 100. All later pictures are compared with a stranger's first one, so it must be better than a probe."""
+
+ERASED = "erased"
+"""The reason of a sighting of somebody who was erased."""
+
+MAX_FACES = 100
+"""Faces of one capture at most: the largest ones."""
+
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
+"""Of the pictures of captures."""
+
+_MS_WIDTH = 13
+
+
+class CameraOptions(Struct, frozen=True, kw_only=True):
+    """Options of a camera that a user sets, apart from its name and groups."""
+
+    labels: Labels = NO_LABELS
+    """Labels of each of its sightings, for statistics."""
+    gap_s: int = setting(
+        DEFAULT_GAP_S,
+        f"Seconds: sightings of a face closer than this are one arrival. At first {DEFAULT_GAP_S}.",
+        1,
+        DAY_S,
+    )
+    stranger_quality: float = setting(
+        DEFAULT_STRANGER_QUALITY,
+        "From this quality on a face that nobody is found for is remembered as a stranger. At first "
+        f"{DEFAULT_STRANGER_QUALITY:g}.",
+        0,
+        100,
+    )
+    keeps_strangers: bool = setting(
+        True, "Whether its strangers are remembered, if the tenant's setting `strangers` is keep. At first true."
+    )
+    learns: bool = setting(True, "Whether faces learn from its sure sightings, if the tenant's do. At first true.")
+    enabled: bool = setting(True, "Captures of a disabled camera are refused. At first true.")
+    # Five minutes at least: `last_seen_at` of a bare camera is kept to the minute, and the watch looks every five.
+    silent_after_s: int | None = setting(
+        600,
+        "After so many seconds without a capture or a heartbeat the camera counts as silent. At first 600.",
+        300,
+        30 * DAY_S,
+        nothing="never",
+    )
+    edge: Mapping[str, Any] = field(default_factory=dict)
+    """Settings by name that the edge uploader takes in place of those of its file."""
+
+
+CAMERA_SETTINGS: Mapping[str, Setting] = settings_of(CameraOptions)
+"""Those with bounds of their own, by name."""
+
+
+class Outage(NamedTuple):
+    """A silence of a camera that was told: from when it was heard last until it was heard again."""
+
+    since: datetime
+    until: datetime
+
+
+MOST_OUTAGES = 16
+"""Silences that are kept of a camera: with more, each heartbeat would cost a write unit more."""
+
+
+class Camera(CameraOptions, frozen=True):
+    """A source of captures, and the settings by which they are resolved."""
+
+    id: str
+    """1 to 64 letters, digits, `_`, `.` and `-`; never changes."""
+    name: str
+    created_at: datetime
+    group_ids: tuple[str, ...] | None = None
+    """Groups searched, besides `stranger` and `regular`; None: all."""
+    last_seen_at: datetime | None = None
+    """Time of the last offer of captures or heartbeat: to the minute, to seven if it sent a status."""
+    heartbeat_at: datetime | None = None
+    """Time of the last heartbeat that was written while it worked."""
+    silent_since: datetime | None = None
+    """When the event of its silence was sent; None: it is not silent."""
+    outages: tuple[Outage, ...] = ()
+    """Its last silences, MOST_OUTAGES at most, the newest last."""
+    failing_at: datetime | None = None
+    """Time of the last heartbeat, if it said that the camera gives nothing; None: it works, or says nothing."""
+    status: Mapping[str, Any] = field(default_factory=dict)
+    """The status in its last heartbeat: texts, numbers, true or false by name."""
+    still_asked_at: datetime | None = None
+    """When somebody asked what it sees, and has no answer; None: nobody did."""
+    faceless_share: float | None = None
+    """Part of its last captures that showed no face, 0..1; None: they are too few, or nobody counted."""
+    faceless_at: datetime | None = None
+    """When they were counted."""
+    version: int = 1
+
+
+class CaptureState(StrEnum):
+    WANTED = "wanted"
+    """Offered; the picture is not there."""
+    STORED = "stored"
+    """The picture is there and waits to be resolved."""
+    RESOLVED = "resolved"
+    """Every face in it has its outcome."""
+    PARKED = "parked"
+    """It cannot be resolved; `reason` says why, and `redrive` tries again."""
+
+
+class FacesShown(StrEnum):
+    """The faces that a resolved capture shows: none at all, or one that was skipped."""
+
+    NONE = "none"
+    SKIPPED = "skipped"
+
+
+class Resolution(StrEnum):
+    """The outcome of a face in a capture."""
+
+    MATCHED = "matched"
+    STRANGER = "stranger"
+    """A new face, made from this sighting."""
+    SKIPPED = "skipped"
+    """No face: the picture is too poor to be compared or remembered; `reason` says why."""
+
+
+class Instead(StrEnum):
+    """A word of somebody about a sighting: it is nobody in the book."""
+
+    STRANGER = "stranger"
+    NEW = "new"
+    """It is somebody new, whose name is known: remembered however poor the picture is."""
+    NOBODY = "nobody"
+    """It is no face."""
+
+
+class Sighting(Struct, frozen=True):
+    """One face of a capture and its resolution. `number`: its place in the capture; the largest face is 0."""
+
+    number: int
+    resolution: Resolution
+    box: Box
+    faceid: str | None = None
+    quality: float | None = None
+    reason: str = ""
+    decision: Decision | None = None
+    """None: the face was not searched for."""
+    resolved_at: datetime | None = None
+    """None: it was not resolved, since its face was erased or is being given to somebody else."""
+    model: str = ""
+    """That of the template which was searched for."""
+    correction: int = 0
+    """How many sightings of the capture had been rejected when it was resolved."""
+
+
+class Capture(Struct, frozen=True):
+    """One uploaded camera picture."""
+
+    id: str
+    camera_id: str
+    captured_at: datetime
+    sha256: str
+    """64 hexadecimal digits: of what the camera offered, or of the rest."""
+    size: int
+    content_type: str
+    state: CaptureState
+    sightings: tuple[Sighting, ...] = ()
+    reason: str = ""
+    """Why it is parked."""
+    track: str = ""
+    """The camera's name for a face's way through its pictures; "": none. No part of the capture's identity."""
+    sides: Sides | None = None
+    """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
+    is_of_rest: bool = False
+    """Whether size and hash are those of what an erasure left of the picture, or of nothing."""
+
+    def with_sighting(self, sighting: Sighting, state: CaptureState) -> Capture:
+        """Return the capture with the sighting at its number: replaced, or appended."""
+        before, later = self.sightings[: sighting.number], self.sightings[sighting.number + 1 :]
+        return replace(self, sightings=(*before, sighting, *later), state=state)
+
+
+class SeenFace(Struct, frozen=True):
+    """A face that vision found in a capture, before it is searched for.
+
+    `flaw`: its worst defect, in words. `spoof`: why the face is refused; "": it is not.
+    """
+
+    detected: DetectedFace
+    template: Template
+    estimates: Estimates
+    flaw: str
+    spoof: str = ""
+
+
+def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) -> str:
+    """Make a capture's id: 13 digits of milliseconds, `-`, 24 of a hash.
+
+    The same capture has the same id, however often it is offered.
+    """
+    at_ms = f"{milliseconds(captured_at):0{_MS_WIDTH}d}"
+    text = "\n".join((tenant, camera_id, at_ms, sha256))
+    return f"{at_ms}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def shows_nobody(capture: Capture) -> bool:
+    """Return whether a capture shows, or may show, somebody who matches nobody."""
+    skipped = (one for one in capture.sightings if one.resolution is Resolution.SKIPPED)
+    return capture.state is CaptureState.PARKED or any(one.reason != ERASED for one in skipped)
+
+
+def captured_ms(id_: str) -> int:
+    """Read the time of a capture from its id or a sighting's id, in ms since 1970. Raises ValueError."""
+    return int(id_[:_MS_WIDTH])
+
+
+def sighting_id(capture: str, number: int) -> str:
+    """Make a sighting's id, which is its observation's too."""
+    return f"{capture}-{number}"
+
+
+def capture_of(name: str) -> str:
+    """Read the capture's id from what begins with it: a sighting's id, the name of a crop."""
+    return name[: _MS_WIDTH + 25]
+
+
+def parts_of_sighting(id_: str) -> tuple[str, int]:
+    """Split a sighting's id into the capture's id and the face's number. Raises ValueError."""
+    capture, _, number = id_.rpartition("-")
+    if len(capture) != _MS_WIDTH + 25 or not number.isdigit():
+        raise ValueError(f"{id_!r} is no sighting's id")
+    return capture, int(number)
+
+
+FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def require_time(at: datetime, now: datetime, ahead_s: int) -> datetime:
+    """Return a capture's time, cut to milliseconds. Raises InvalidInput if it is before 2000 or `ahead_s` from now."""
+    at = at.astimezone(UTC)
+    if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=ahead_s):
+        raise InvalidInput(
+            f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock shows "
+            f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {ahead_s} s ahead of "
+            f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
+        )
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+_TRACK = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+
+
+def is_camera_id(text: str) -> bool:
+    """Return whether a camera may have this id."""
+    return _ID.fullmatch(text) is not None
+
+
+def require_camera_id(text: str) -> str:
+    if not is_camera_id(text):
+        raise InvalidInput(
+            f"a camera's id has 1 to 64 letters, digits, `_`, `.` and `-` and begins with none of the last two, "
+            f"not {text[:70]!r}"
+        )
+    return text
+
+
+def require_track(text: str) -> str:
+    if not _TRACK.fullmatch(text):
+        raise InvalidInput(f"track is 1 to 64 letters, digits, `_`, `.` and `-`, not {text[:70]!r}")
+    return text
+
+
+SETTLES = timedelta(minutes=30)
+"""After so long the next boxes follow: a box that cannot run a version runs the former again within 15 minutes."""
+HEARD = timedelta(minutes=15)
+"""A box that was not heard for so long is silent; heartbeats are written every seven minutes."""
+BEATS = timedelta(minutes=5)
+"""So long after an outage boxes may take to be heard again: they beat every two minutes."""
+NAMES = ("version", "kib_per_s", "mib_per_month", "upload_hours")
+"""Settings of a whole box."""
+
+
+class Heard(Struct, frozen=True):
+    """A box, as it was heard last."""
+
+    at: datetime | None
+    version: object = None
+
+    def is_heard(self, now: datetime) -> bool:
+        return self.at is not None and now - self.at < HEARD
+
+
+class Wave(Struct, frozen=True):
+    """`reached`: the boxes that have the settings, in the order in which they got them, the last of them at `at`.
+
+    It is empty once all have them: a thousand ids do not fit a stored item.
+    """
+
+    at: datetime
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reached: tuple[str, ...] = ()
+    is_done: bool = False
+    """Whether all have them, those that come later, too."""
+    stopped: str | None = None
+    """Why no more boxes follow."""
+    missed_at: datetime | None = None
+    """When one of these boxes was silent first, or the whole service; None: all are heard."""
+
+    def has(self, box: object) -> bool:
+        """Return whether a box has the settings. Its id is as its heartbeat says; without one it is none."""
+        return isinstance(box, str) and bool(box) and (self.is_done or box in self.reached)
+
+
+def edge_of(wave: Wave, box: object, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a camera that is to have those `wanted`: what a wave sets stays as the wave says.
+
+    A box that the wave has not reached keeps those of the wave before, in `before`, but for what is wanted otherwise.
+    """
+    if wave.has(box):
+        return {name: value for name, value in wanted.items() if name not in NAMES} | dict(wave.settings)
+    former = {name: value for name, value in before.items() if name in NAMES and box}
+    return {**former, **wanted}
+
+
+def advance_wave(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
+    """Return the wave as it is to be now. It stops by itself if a box that has the settings is not well.
+
+    After an outage of the service no box was heard. So one is silent only if it is missed for a while in which
+    another one is heard, or for longer.
+    """
+    if wave.is_done or wave.stopped:
+        return wave
+    there = {box: boxes.get(box, Heard(None)) for box in wave.reached}
+    if silent := [box for box, told in there.items() if not told.is_heard(now)]:
+        since = wave.missed_at or now
+        is_up = any(told.at is not None and told.at > since for told in boxes.values())
+        if now - since < (BEATS if is_up else SETTLES):
+            return replace(wave, missed_at=since)
+        return replace(wave, stopped=f"silent: {', '.join(silent[:5])}")
+    wave = replace(wave, missed_at=None)
+    if wave.reached and now - wave.at < SETTLES:
+        return wave
+    wanted = wave.settings.get("version")
+    if others := [box for box, told in there.items() if wanted not in (None, told.version)]:
+        return replace(wave, stopped=f"{wanted} does not run: {', '.join(others[:5])}")
+    most = next((most for most in (1, -(-len(boxes) // 10)) if most > len(wave.reached)), len(boxes))
+    if most == len(boxes):
+        return replace(wave, reached=(), is_done=True, at=now)
+    heard = [box for box, told in boxes.items() if told.is_heard(now) and box not in there]
+    more = tuple(heard[: most - len(there)])
+    return replace(wave, reached=wave.reached + more, at=now) if more else wave
+
+
+class Kept(Struct, frozen=True):
+    """The pictures of captures that were kept at a time."""
+
+    captures: int
+    size: int
+    """Bytes of all together, with the crops that were cut out of them."""
+    counted_at: datetime

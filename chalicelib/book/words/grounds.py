@@ -1,0 +1,67 @@
+"""Whom may a tenant have in its book that asks for consent? Whoever is more than a stranger of a camera has a ground.
+
+A stranger has no name, no user, the group of strangers, and the picture that a camera made it from. Each action that
+stores a face asks here (book/visits, book/faces, book/users), so no dialect, command or chore has to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.errors import ConsentMissing
+from chalicelib.book.words.model import RESTRICTED, STRANGER, Face, Picture, Tenant
+
+
+def has_ground(consent: Consent | None) -> bool:
+    """Return whether a record is a ground: there is one, of Article 9(2)."""
+    return consent is not None and consent.is_ground
+
+
+def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:
+    """Yield in words what a face has that no stranger has. `before`: the face that had some of it already."""
+    if face.name and (before is None or face.name != before.name):
+        yield "a name"
+    if face.group_id != STRANGER and (before is None or face.group_id != before.group_id):
+        yield "a group"
+    known = () if before is None else before.pictures
+    if any(_is_given(one) and not any(one.is_same(mine) for mine in known) for one in face.pictures):
+        yield "a picture"
+    if face.user and (before is None or face.user != before.user):
+        yield "a user"
+
+
+def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
+    """Raise ConsentMissing if a change gives somebody without a ground what no stranger has, or takes the ground away.
+
+    `before`: None: the face is new. A restricted face is used for nothing, and gets back what it had when that is
+    lifted.
+    """
+    if not tenant.consent_required or has_ground(after.consent) or after.group_id == RESTRICTED:
+        return
+    if before is not None and before.restriction is not None:
+        return
+    lost = before is not None and has_ground(before.consent)
+    if gained := [*more_than_a_stranger(after, None if lost else before)]:
+        raise ConsentMissing(missing(after.faceid if before else "", gained))
+
+
+def require_record(tenant: Tenant, consent: Consent | None) -> None:
+    """Raise ConsentMissing before the work of an enrolment that `require_ground` would refuse."""
+    if tenant.consent_required and not has_ground(consent):
+        raise ConsentMissing(missing("", ("a picture",)))
+
+
+def missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
+    """Say what is missing. `faceid`: "" of a new face."""
+    said = f"face {faceid!r} has no record of consent, so it gets neither name, group, picture nor user"
+    who = f"{said} (here: {', '.join(gained)})" if faceid else "nobody is enrolled without a record of consent"
+    return (
+        f"{who}: the tenant's setting consent_required. Write the record down first (PUT /v1/faces/ID/consent, or the "
+        "console), or send it with POST /v1/faces; the other dialects cannot"
+    )
+
+
+def _is_given(picture: Picture) -> bool:
+    """Return whether a person gave the picture: it was not learnt, and no camera made a stranger from it."""
+    return picture.learnt is None and picture.founded_at is None

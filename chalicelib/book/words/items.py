@@ -1,0 +1,341 @@
+"""Reads and writes of items, pages of lists, and the pauses of loops that try again.
+
+There are four ways to write. Services use the last three:
+
+- `ItemStore.transact`, the port: one transaction, tried once. For code below services, such as index.
+- `write`: the same, tried again while storage is busy. For writes that change no gallery and store no answer.
+- `Requests.write`: stores the request's answer in the same transaction, so that a repeat is recognised.
+- `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and its journal.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from functools import wraps
+from itertools import islice
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from msgspec import Struct
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput, TenantNotFound
+from chalicelib.book.words.model import RESTRICTED
+from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, absent, equals
+
+TRIES = 40
+_TRIES_WHILE_BUSY = 18
+_FIRST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.2
+_A_TRANSACTION = 50
+
+Bounds = tuple[str | None, str | None]
+
+LIST_SAME = "list-same"
+"""Name of the condition that nobody changed a list since it was read."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def every(
+    items: ItemStore,
+    table: Table,
+    partition: str,
+    *,
+    index: str | None = None,
+    rows: bool = False,
+    between: Bounds = (None, None),
+    behind: str | None = None,
+    reverse: bool = False,
+    page_size: int | None = None,
+) -> Iterator[Item]:
+    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is needed.
+
+    `between`: the lowest and the highest key, both included, None: any; `behind`: the key of the last item that the
+    caller has seen; `page_size`: the most items in one read, None: as many as the store gives. Items that are written
+    meanwhile may be missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
+    StorageUnavailable, InvalidInput.
+    """
+    low, high = between
+    if behind is not None:
+        low, high = (low, min(high or behind, behind)) if reverse else (max(low or behind, behind), high)
+    order = table.sort if index is None else table.indexes[index]
+    token: str | None = None
+    while True:
+        page = items.query(
+            table, partition, index=index, rows=rows, low=low, high=high, reverse=reverse, limit=page_size, token=token
+        )
+        yield from (item for item in page.items if behind is None or item[order] != behind)
+        token = page.token
+        if token is None:
+            return
+
+
+def parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
+    """Yield the rows in lists of `size`, the last one of those that are left."""
+    rest = iter(rows)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def directory_of(items: ItemStore, tenant: str) -> Item:
+    """Read the tenant's directory item: seq, model, and the room that is left for it. Raises TenantNotFound."""
+    item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
+    if item is None:
+        raise TenantNotFound(f"there is no tenant {tenant!r}")
+    return item
+
+
+def gone_of(directory: Item) -> frozenset[str]:
+    """Return the ids of the deleted groups whose faces are still being erased."""
+    return frozenset(directory.get("gone", ()))
+
+
+def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
+    """Yield the items of all faces, without those of deleted groups and restricted ones. Raises TenantNotFound."""
+    gone = {*gone_of(directory_of(items, tenant)), RESTRICTED}
+    found = every(items, keys.FACES, tenant, page_size=page_size)
+    return (item for item in found if item["group"] not in gone)
+
+
+def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
+    """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
+    gone = gone_of(directory_of(items, tenant))
+    found = every(items, keys.DIRECTORY, tenant, between=keys.USERS)
+    return (item for item in found if item["group"] not in gone)
+
+
+def camera_ids(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of all cameras, deleted ones too whose captures are kept."""
+    stored = every(items, keys.CAMERAS, tenant, between=keys.CAMERAS_EVER)
+    return sorted({item.get("camera", item["id"]) for item in stored})
+
+
+def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of the faces that are kept and used for nothing."""
+    return [item["faceid"] for item in faces_in(items, tenant, RESTRICTED)]
+
+
+def held_faces(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of the faces under legal hold. Reads the list of these only."""
+    return [item["faceid"] for item in every(items, keys.DIRECTORY, tenant, between=keys.HOLDS)]
+
+
+def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
+    """Return the ids of the faces of which no clock and no setting takes anything: held ones and restricted ones."""
+    return frozenset(held_faces(items, tenant)).union(restricted_faces(items, tenant))
+
+
+def faces_in(items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any) -> Iterator[Item]:
+    """Yield what an index of the faces has of a group, in its order. `how`: more of what `every` takes."""
+    return every(items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how})
+
+
+def captures_of(
+    items: ItemStore, tenant: str, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+) -> Iterator[Item]:
+    """Yield the captures that were taken in a time, oldest first; without a camera, those of each that there ever was.
+
+    `how`: more of what `every` takes.
+    """
+    between = keys.capture_range(max(first_ms, 0), last_ms)
+    for camera in camera_ids(items, tenant) if camera_id is None else [camera_id]:
+        yield from every(items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how})
+
+
+def observed_on(
+    items: ItemStore, tenant: str, day: int, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+) -> Iterator[Item]:
+    """Yield the observations of a UTC day, counted from 1970, that are of a time. `how`: more of what `every` takes."""
+    between = keys.observation_range(first_ms, last_ms)
+    return every(items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how)
+
+
+def attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
+    """Yield once for each try how many tries are left after it, and sleep between two tries.
+
+    Each pause is random, up to a limit that doubles from `first_s` (5 ms) to 200 ms ("full jitter": Brooker,
+    "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop
+    when it is done, and raises Busy after the loop.
+    """
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, first_s * 2 ** (attempt - 1))))
+        yield tries - 1 - attempt
+
+
+class Changed(Exception):
+    """A change by others of what was read: read it again."""
+
+
+def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
+
+    It says so by ConditionFailed or Changed. Raises Busy with the sentence `busy` after so many tries.
+    """
+
+    def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(work)
+        def try_work(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for _ in attempts(tries):
+                with suppress(ConditionFailed, Changed):
+                    return work(*args, **kwargs)
+            raise Busy(busy)
+
+        return try_work
+
+    return decorate_work
+
+
+def write(items: ItemStore, actions: Sequence[Action]) -> None:
+    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s of pauses."""
+    for left in attempts(_TRIES_WHILE_BUSY):
+        try:
+            items.transact(actions)
+        except Busy:
+            if not left:
+                raise
+        else:
+            return
+
+
+def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
+    """Do all actions, as `write` does; return False, and change nothing, if a condition did not hold."""
+    try:
+        write(items, actions)
+    except ConditionFailed:
+        return False
+    return True
+
+
+class CountedList(Struct, Generic[_R], frozen=True):
+    """A list as it was read. `counter`: the item at a place of the table that counts its changes; it was read first."""
+
+    rows: Sequence[_R]
+    table: Table
+    place: Mapping[str, str]
+    counter: Item | None
+
+    @property
+    def changed(self) -> Put:
+        """Return the action that counts a change, if nobody changed the list since it was read."""
+        n = int(self.counter["n"]) if self.counter else 0
+        same = equals("n", n, LIST_SAME) if self.counter else absent(LIST_SAME)
+        return Put(self.table, {**self.place, "n": n + 1}, (same,))
+
+
+def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
+    """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
+    done = 0
+    for part in parts(actions, _A_TRANSACTION):
+        write(items, part)
+        done += len(part)
+    return done
+
+
+def delete_in_parts(items: ItemStore, table: Table, found: Iterable[Item], until: datetime | None = None) -> int:
+    """Delete items that were read, 50 a transaction, and return how many. If cut off, some are deleted.
+
+    `until`: those that expire by then, for storage that does not do so itself; None: all.
+    """
+    old = (one for one in found if until is None or one["expires_at"] <= until.timestamp())
+    return write_in_parts(items, (Delete(table, (one[table.partition], one[table.sort])) for one in old))
+
+
+Place = TypeVar("Place")
+
+MOST_READ = 1_000
+"""Stored rows that a page reads at most to find those that it shows. Many may be over."""
+_AT_ONCE = 100
+
+_Row = TypeVar("_Row")
+_Stored = TypeVar("_Stored")
+
+_CHECK_BYTES = 12
+
+
+class ListPage(Struct, Generic[_Row], frozen=True):
+    """A page of a list. It may be short, even empty, and not the last."""
+
+    rows: list[_Row]
+    next_token: str | None
+    """For the next page; None: this is the last."""
+
+
+class PageTokens:
+    """The tokens of one query: a place each, with a checksum of it and of the query. They do not expire.
+
+    `query` holds everything that makes it different from others: tenant, filters, order.
+    """
+
+    def __init__(self, query: str) -> None:
+        self._query = query.encode()
+
+    def token(self, place: str) -> str:
+        """Make the token of a place, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
+        payload = place.encode("ascii")
+        return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
+
+    def page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
+        """Make a page. `end`: the place of the next one; None: this is the last."""
+        return ListPage(rows, None if end is None else self.token(end))
+
+    def first(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
+        """Make a page of the first `limit` rows. `place`: gives that of a row, behind which the next page begins."""
+        found = list(islice(rows, limit + 1))
+        return self.page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
+
+    def make_filtered_page(
+        self,
+        stored: Iterable[_Stored],
+        place: Callable[[_Stored], str],
+        limit: int,
+        wanted: Callable[[list[_Stored]], list[_Row]],
+        row_place: Callable[[_Row], str],
+    ) -> ListPage[_Row]:
+        """Make a page of what `wanted` gives of some stored rows, which it gets at once; it reads MOST_READ at most."""
+        found: list[_Row] = []
+        rest, read, last = iter(stored), 0, None
+        while len(found) <= limit and (some := list(islice(rest, min(max(limit + 1, _AT_ONCE), MOST_READ - read)))):
+            read, last = read + len(some), place(some[-1])
+            found += wanted(some)
+        end = row_place(found[limit - 1]) if len(found) > limit else last if read == MOST_READ else None
+        return self.page(found[:limit], end)
+
+    def place(self, token: str | None, read: Callable[[str], Place]) -> Place | None:
+        """Read the place from a token, by `read`, which raises ValueError or TypeError for what is no place.
+
+        None, of the first page, has none.
+
+        Raises InvalidInput if the token is damaged, forged or of another query. The checksum has no key, so
+        people who know the query can forge one.
+        """
+        if token is None:
+            return None
+        try:
+            data = base64.b64decode(token, altchars=b"-_", validate=True)
+            check, payload = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
+            if not payload or check != self._check(payload):
+                raise ValueError("another checksum")
+            return read(payload.decode("ascii"))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InvalidInput(
+                "the page token is damaged or belongs to another query: start again without it"
+            ) from error
+
+    def _check(self, payload: bytes) -> bytes:
+        return hashlib.blake2b(self._query + payload, digest_size=_CHECK_BYTES).digest()
+
+
+class FaceOrder(StrEnum):
+    ENROLLED = "enrolled"
+    ARRIVED = "arrived"
+    """By the last arrival or, without one, the enrolment: ascending, the longest away comes first."""
+    ID = "id"

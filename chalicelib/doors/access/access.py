@@ -1,0 +1,281 @@
+"""Access to the service: keys; beside them members, sessions and rates.
+
+Here the keys of a tenant: each has a name, a role and perhaps an end, so that people and programs have keys of their
+own. Storage holds a hash of each secret. The tenant's first key stands in the tenant's record, every other has its own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.rooms import Made
+from chalicelib.book.words import api_keys, keys
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    KeyNotFound,
+    LastAdminKey,
+    StorageUnavailable,
+    TooManyKeys,
+    WrongCredentials,
+)
+from chalicelib.book.words.items import CountedList, every, retry_if_changed
+from chalicelib.book.words.lazy import lazy
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.names import printable_name
+from chalicelib.book.words.ports import Action, Delete, Put, Update, absent, equals
+from chalicelib.book.words.values import is_uuid, milliseconds, optional, time_ordered_id
+from chalicelib.doors.access.rates import Rates
+from chalicelib.doors.words.records import first_key, first_key_item, key_fields, key_from, key_item
+from chalicelib.doors.words.roles import FIRST, ROLES, ApiKey, Role
+from chalicelib.rights.outside import Outside
+
+if TYPE_CHECKING:
+    from chalicelib.doors.access.members import Members
+    from chalicelib.doors.access.sessions import Sessions
+
+
+MAX_KEYS = 100
+"""Keys of a tenant, its first one included."""
+
+NAME_LENGTH = 100
+
+_SAME = "not-changed-meanwhile"
+_LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
+
+_BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
+
+
+class KeyRing(Outside):
+    def add(
+        self,
+        tenant: Tenant,
+        name: str,
+        role: Role = Role.VIEWER,
+        *,
+        pictures: bool = True,
+        expires_at: datetime | None = None,
+        request: RequestId | None = None,
+    ) -> tuple[ApiKey, str]:
+        """Make a key; return it and its secret, which is shown nowhere else.
+
+        Raises InvalidInput, TooManyKeys, Busy, AnsweredAlready with the `id` of the key.
+        """
+        now = self.book.clock.now()
+        secret = api_keys.new_key(api_keys.OF_TENANT)
+        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
+        return self._add_key(tenant, self._check_key(key), request), secret
+
+    def add_for(
+        self, tenant: Tenant, name: str, service: str, role: Role, *, group: str = "", given: str | None = None
+    ) -> str:
+        """Make a key of a dialect's service, which has this role, or take the UUID that is `given`, and return it.
+
+        Raises InvalidInput, TooManyKeys, Busy.
+        """
+        secret = str(uuid.uuid4()) if given is None else given.lower()
+        if not is_uuid(secret):
+            raise InvalidInput(f"a key of this kind is a UUID in 36 characters, not {secret[:40]!r}")
+        if self.book.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
+            raise InvalidInput("this key is in use already: give another one, or none")
+        now = self.book.clock.now()
+        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), service=service, group=group)
+        self._add_key(tenant, self._check_key(key))
+        return secret
+
+    @retry_if_changed(_BUSY)
+    def _add_key(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
+        listed = self._list_keys(tenant.name)
+        if len(listed.rows) >= MAX_KEYS:
+            raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
+        put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
+        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
+        self.book.requests.write(tenant.name, [put, let_in, listed.changed], request, {"id": key.id})
+        return key
+
+    def all(self, tenant: Tenant) -> list[ApiKey]:
+        """Return all keys, the tenant's first one before the others, these by age."""
+        return [*self._list_keys(tenant.name).rows]
+
+    def get(self, tenant: Tenant, id_: str) -> ApiKey:
+        """Return the key of that id. Raises KeyNotFound."""
+        return _of_id(self._list_keys(tenant.name).rows, id_)
+
+    @retry_if_changed(_BUSY)
+    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
+        """Set the fields in `changes`: name, role, pictures, expires_at. They hold from the key's next request on.
+
+        The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
+        """
+        listed = self._list_keys(tenant.name)
+        before = _find_changeable_key(listed.rows, id_)
+        if before.service and changes.get("role", before.role) is not before.role:
+            raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
+        key = self._check_key(replace(before, **changes, version=before.version + 1))
+        _require_ruler(listed.rows, before, key)
+        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        self.book.requests.write(tenant.name, [update, listed.changed], request, {"id": id_})
+        return key
+
+    @retry_if_changed(_BUSY)
+    def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
+        """Replace the key's secret. The old one, and the sessions that it began, stop at once.
+
+        Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
+        """
+        secret = api_keys.new_key(api_keys.OF_TENANT)
+        listed = self._list_keys(tenant.name)
+        before = _find_changeable_key(listed.rows, id_)
+        if before.service:
+            raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
+        key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
+        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
+        actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in, listed.changed]
+        self.book.requests.write(tenant.name, actions, request, {"id": id_})
+        return secret
+
+    @retry_if_changed(_BUSY)
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Delete the key. It, and the sessions that it began, stop at once.
+
+        Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
+        """
+        listed = self._list_keys(tenant.name)
+        key = _of_id(listed.rows, id_)
+        _require_ruler(listed.rows, key, None)
+        actions = [*_deletion_actions(tenant.name, key), listed.changed]
+        self.book.requests.write(tenant.name, actions, request, {"id": id_})
+
+    def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant, even a disabled one, and the key; None for a camera's key.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        return self._by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
+
+    def by_service_key(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant, even a disabled one, and the key of a dialect's service, which may be written in any case.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        return self._by_secret(secret.lower()) if is_uuid(secret) else None
+
+    def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+        hashed = api_keys.digest(secret)
+        owner = self.book.tenants.owner(keys.api_key_item(hashed))
+        return None if owner is None else self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
+
+    def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
+        record, own = self.book.items.get_many(keys.TENANTS, places)
+        if record is None:
+            return None
+        key = first_key(record, own) if id_ == FIRST else optional(key_from, own)
+        if key is None or key.digest != digest:
+            return None
+        if key.is_expired(self.book.clock.now()):
+            raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
+        return self.book.tenants.open_tenant(record), key
+
+    def note_use(self, tenant: Tenant, key: ApiKey) -> None:
+        """Note the hour in which the key is used: one write an hour and key."""
+        hour = api_keys.hour_to_note(self.book.clock.now(), key.last_used_at)
+        if hour is None:
+            return
+        with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
+            self.book.items.transact([_make_use_note(tenant.name, key, hour)])
+
+    def _list_keys(self, tenant: str) -> CountedList[ApiKey]:
+        kind, place = keys.key_record(tenant, keys.CHANGES)
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
+        record, own, changes = self.book.items.get_many(keys.TENANTS, places)
+        first = None if record is None else first_key(record, own)
+        named = map(key_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        by_age = sorted(named, key=lambda key: (key.created_at, key.id))
+        return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
+
+    def _check_key(self, key: ApiKey) -> ApiKey:
+        """Return the key in the form that is stored. Raises InvalidInput."""
+        if key.role not in ROLES:
+            raise InvalidInput(f"role is {', '.join(ROLES)}, not {key.role}: a camera's key is made with the camera")
+        if key.expires_at is not None and not self.book.clock.now() < key.expires_at < _LAST_DAY:
+            raise InvalidInput(
+                f"expires_at lies in the future, or is null for a key without an end; {key.expires_at.isoformat()} "
+                "does not"
+            )
+        return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
+
+
+def _of_id(listed: Sequence[ApiKey], id_: str) -> ApiKey:
+    """Return the key of that id. Raises KeyNotFound."""
+    if (key := next((one for one in listed if one.id == id_), None)) is None:
+        raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
+    return key
+
+
+def _find_changeable_key(listed: Sequence[ApiKey], id_: str) -> ApiKey:
+    """Return a key that may change. Raises KeyNotFound, InvalidInput."""
+    if id_ == FIRST:
+        raise InvalidInput(
+            "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
+        )
+    return _of_id(listed, id_)
+
+
+def _require_ruler(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
+    """Raise LastAdminKey if no admin's key without an end would be left. `after`: None: the key is deleted."""
+    others = [key for key in listed if key.id != before.id]
+    if before.rules and not any(key.rules for key in [*others, *([after] if after else [])]):
+        raise LastAdminKey(
+            f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"
+        )
+
+
+def _same(key: ApiKey) -> tuple[Any, ...]:
+    return (equals("version", key.version, _SAME),)
+
+
+def _deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
+    shut_out = api_keys.shut_out(key.digest)
+    if key.id == FIRST:
+        gone = first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
+        return [Put(keys.TENANTS, gone), shut_out]
+    return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _same(key)), shut_out]
+
+
+def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
+    """Return the write that notes the use of a key, on condition that nobody noted it meanwhile."""
+    noted = optional(milliseconds, key.last_used_at)
+    if key.id == FIRST:
+        when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
+        return Put(keys.TENANTS, first_key_item(tenant, used_at=hour), (when,))
+    when = equals("used_at", noted, "not-noted")
+    place = keys.key_record(tenant, key.id)
+    return Update(keys.TENANTS, place, (when,), set={"used_at": milliseconds(hour)})
+
+
+class Access(Outside):
+    keys: Made[KeyRing] = Made("doors.access.access.KeyRing")
+    sessions: Made[Sessions] = Made("doors.access.sessions.Sessions")
+    members: Made[Members] = Made("doors.access.members.Members")
+
+    @lazy
+    def rates(self) -> Rates:
+        return Rates(self.book.settings.requests_a_second, self.book.settings.searches_a_second)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("sessions", lambda one: self.sessions.forget_expired(one.tenant.name), of_expired=True),)

@@ -1,0 +1,223 @@
+"""Members of a tenant: the people who sign in to its console, and screens on the wall.
+
+A member is invited by a link. It holds tenant, member and a secret of 256 bits, of which storage holds a hash. It is
+good once, for seven days.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.words import api_keys, keys
+from chalicelib.book.words.errors import (
+    InvalidInput,
+    MemberExists,
+    MemberNotFound,
+    PasskeyNotFound,
+    TooManyMembers,
+    WrongCredentials,
+)
+from chalicelib.book.words.items import CountedList, every, retry_if_changed
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.names import printable_name
+from chalicelib.book.words.ports import Delete, Put, absent, equals
+from chalicelib.book.words.values import time_ordered_id
+from chalicelib.doors.words.records import member_from, member_item
+from chalicelib.doors.words.roles import Member, Role
+from chalicelib.rights.outside import Outside
+
+MAX_MEMBERS = 100
+"""People and screens that sign in to a tenant's console."""
+NAME_LENGTH = 100
+INVITED_FOR = timedelta(days=7)
+
+SECRET_BYTES = 32
+_INVITATION = re.compile(r"([a-z0-9-]{1,40})\.([0-9]{1,40})\.([A-Za-z0-9_-]{43})")
+_HANDLE = re.compile(rb"([a-z0-9-]{1,40})#([0-9]{1,40})")
+_SAME = "not-changed-meanwhile"
+
+_BUSY = "those who sign in are changed by others all the time: send the request again in a moment"
+
+
+class Members(Outside):
+    def all(self, tenant: Tenant) -> list[Member]:
+        """Return all members, by age."""
+        return [*self._list_members(tenant.name).rows]
+
+    def get(self, tenant: Tenant, id_: str) -> Member:
+        """Return the member of that id. Raises MemberNotFound."""
+        return _of_id(self._list_members(tenant.name).rows, id_)
+
+    @retry_if_changed(_BUSY)
+    def add(
+        self,
+        tenant: Tenant,
+        name: str,
+        role: Role,
+        *,
+        pictures: bool = True,
+        screen: bool = False,
+        request: RequestId | None = None,
+    ) -> tuple[Member, str]:
+        """Invite somebody; return the member and the invitation, which is shown nowhere else.
+
+        Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of the member.
+        """
+        now = self.book.clock.now()
+        new = Member(time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen)
+        invitation, fields = self._invitation(tenant, new.id)
+        member = _check_member(replace(new, **fields))
+        listed = self._list_members(tenant.name)
+        _require_free(listed.rows, member)
+        if len(listed.rows) >= MAX_MEMBERS:
+            raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
+        put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
+        self.book.requests.write(tenant.name, [put, listed.changed], request, {"id": member.id})
+        return member, invitation
+
+    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
+        """Set `name`, `role` or `pictures`. They hold from the member's next request on.
+
+        Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
+        """
+        return self._change_member(tenant.name, id_, lambda before: _check_member(replace(before, **changes)), request)
+
+    def invite(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> tuple[Member, str]:
+        """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
+        invitation, fields = self._invitation(tenant, id_)
+        return self._change_member(tenant.name, id_, lambda before: replace(before, **fields), request), invitation
+
+    def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
+        """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
+
+        def drop_passkey(before: Member) -> Member:
+            left = tuple(one for one in before.passkeys if one.id != passkey)
+            if len(left) == len(before.passkeys):
+                raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
+            return replace(before, passkeys=left, digest=api_keys.new_secret())
+
+        self._change_member(tenant.name, id_, drop_passkey, request)
+
+    @retry_if_changed(_BUSY)
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
+        listed = self._list_members(tenant.name)
+        member = _of_id(listed.rows, id_)
+        gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
+        self.book.requests.write(tenant.name, [gone, listed.changed], request, {"id": id_})
+
+    def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
+        """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
+        found = self._of_id(tenant, id_)
+        return found if found is not None and hmac.compare_digest(found[1].digest, digest) else None
+
+    def find_invited(self, invitation: str) -> tuple[Tenant, Member]:
+        """Return an invitation's tenant and member. Raises WrongCredentials if it is used up, too old or not ours."""
+        parts = _INVITATION.fullmatch(invitation)
+        found = self._of_id(parts[1], parts[2]) if parts else None
+        if parts and found:
+            kept, until = found[1].invitation or "", found[1].invited_until
+            fits = hmac.compare_digest(kept, api_keys.digest(parts[3]))
+            if fits and until is not None and until > self.book.clock.now():
+                return found
+        raise WrongCredentials("this link is not good any more: it signs in once, within seven days; ask for a new one")
+
+    def of_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
+        """Return the tenant and the member that a passkey names (`handle_of`)."""
+        parts = _HANDLE.fullmatch(handle)
+        return self._of_id(parts[1].decode(), parts[2].decode()) if parts else None
+
+    def of_name(self, tenant: str | None, name: str) -> tuple[str, tuple[Tenant, Member] | None]:
+        """Return the tenant's name and, if somebody has this name there, the two.
+
+        `tenant`: None means the only one, or of two the only one that has people. Raises InvalidInput if there are
+        several.
+        """
+        if tenant is None:
+            stored = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
+            found = [str(one["id"]) for one in stored]
+            if len(found) == 2:  # as on a box that began with two
+                found = [one for one in found if self._list_members(one).rows]
+            if len(found) > 1:
+                raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
+            tenant = found[0] if found else ""
+        record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
+        listed = self._list_members(tenant).rows if record else ()
+        member = next((one for one in listed if plain(one.name) == plain(name)), None)
+        return tenant, (self.book.tenants.open_tenant(record), member) if record and member else None
+
+    def _of_id(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
+        places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
+        record, own = self.book.items.get_many(keys.TENANTS, places)
+        return None if record is None or own is None else (self.book.tenants.open_tenant(record), member_from(own))
+
+    def _invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
+        """Make an invitation, and the fields that a member has of it."""
+        secret, until = secrets.token_urlsafe(SECRET_BYTES), self.book.clock.now() + INVITED_FOR
+        return f"{tenant.name}.{id_}.{secret}", {"invitation": api_keys.digest(secret), "invited_until": until}
+
+    def _list_members(self, tenant: str) -> CountedList[Member]:
+        kind, place = keys.member_item(tenant, keys.CHANGES)
+        changes = self.book.items.get(keys.TENANTS, (kind, place))  # first: it vouches for the list
+        found = map(member_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        by_age = sorted(found, key=lambda one: (one.created_at, one.id))
+        return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
+
+    @retry_if_changed(_BUSY)
+    def _change_member(
+        self, tenant: str, id_: str, changed: Callable[[Member], Member], request: RequestId | None
+    ) -> Member:
+        listed = self._list_members(tenant)
+        before = _of_id(listed.rows, id_)
+        member = replace(changed(before), version=before.version + 1)
+        _require_free(listed.rows, member)
+        self.book.requests.write(tenant, [member_put(tenant, member, before), listed.changed], request, {"id": id_})
+        return member
+
+
+def _of_id(listed: Sequence[Member], id_: str) -> Member:
+    """Return the member of that id. Raises MemberNotFound."""
+    if (member := next((one for one in listed if one.id == id_), None)) is None:
+        raise MemberNotFound(f"nobody who signs in has the id {id_[:40]!r}: see the list")
+    return member
+
+
+def _require_free(listed: Sequence[Member], member: Member) -> None:
+    """Raise MemberExists if somebody else has this name, however it is written."""
+    if any(one.id != member.id and plain(one.name) == plain(member.name) for one in listed):
+        raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
+
+
+def handle_of(tenant: str, member: Member) -> bytes:
+    """Return a passkey's handle for its owner: 64 bytes at most, and no name of a person (WebAuthn, 14.6.1)."""
+    return f"{tenant}#{member.id}".encode()
+
+
+def member_put(tenant: str, member: Member, before: Member) -> Put:
+    """Return the write of a member, unless somebody changed it since it was read."""
+    return Put(keys.TENANTS, member_item(tenant, member), same(before))
+
+
+def same(member: Member) -> tuple[Any, ...]:
+    return (equals("version", member.version, _SAME),)
+
+
+def plain(name: str) -> str:
+    """Return a name as it is compared: Maria and MARIA are one."""
+    return unicodedata.normalize("NFKC", name[: 4 * NAME_LENGTH]).casefold().strip()
+
+
+def _check_member(member: Member) -> Member:
+    """Return the member in the form that is stored. Raises InvalidInput."""
+    if member.screen and member.role is not Role.VIEWER:
+        raise InvalidInput("a screen on the wall is a viewer: else anybody before it could change the book")
+    return replace(member, name=printable_name(member.name, NAME_LENGTH, "a person's"))

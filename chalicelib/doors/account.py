@@ -1,0 +1,101 @@
+"""What may a tenant set itself, and how much of its limits does it use?
+
+All other settings are its operator's (tenants).
+
+Usage comes from counts that are kept anyway, so that an answer reads a few items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib.book.groups import migration_update
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import Kept
+from chalicelib.book.words.items import directory_of, every, retry_if_changed
+from chalicelib.book.words.model import Migration, Tenant
+from chalicelib.book.words.ports import Action, Disk
+from chalicelib.book.words.tenant_settings import OF_TENANT
+from chalicelib.book.words.values import milliseconds, moment
+from chalicelib.rights.outside import Outside
+
+OF_MIGRATION = ("arrive_times", "period_days")
+"""Fields of Migration."""
+
+
+class Usage(Struct, frozen=True):
+    """The amounts that a tenant uses."""
+
+    groups: int
+    faces: int
+    capacity_left: int
+    """The room by which the capacities of groups may still grow, all together."""
+    cameras: int
+    hooks: int
+    requests_today: int | None
+    """None: they are not counted, since the tenant may send any number."""
+    kept: Kept | None
+    """None: the captures were not counted yet."""
+    changes: int
+    """How many changes its gallery has seen."""
+    disk: Disk | None
+    """The disk that everything is on; None: storage has no end."""
+    nobodies: tuple[tuple[datetime, int], ...]
+    """The hours of the last day in which somebody matched nobody and was forgotten, and how many."""
+    snapshot_lag: int
+    """How many of the last changes a search function that starts cold has to read beside the snapshot."""
+
+
+class Account(Outside):
+    """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
+
+    def settings(self, tenant: Tenant) -> tuple[Tenant, Migration]:
+        """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
+        return self.book.tenants.get_by_name(tenant.name), self.book.groups.migration(tenant)
+
+    @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
+    def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
+        """Set the fields in `changes` that are of OF_TENANT and OF_MIGRATION, all or none.
+
+        Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
+        """
+        own = {name: changes[name] for name in OF_TENANT if name in changes}
+        rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
+        actions: list[Action] = []
+        if own:
+            actions.append(self.book.tenants.settings_update(self.book.tenants.get_by_name(tenant.name), own))
+        if rule:
+            actions.append(migration_update(tenant.name, rule))
+        self.book.requests.write(tenant.name, actions, request)
+        self.book.tenants.announce(tenant.name, own)
+
+    def usage(self, tenant: Tenant) -> Usage:
+        """Return the tenant's use of its limits now. Raises TenantNotFound."""
+        directory, limits = directory_of(self.book.items, tenant.name), tenant.limits
+        pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
+        changes = int(directory["seq"])
+        return Usage(
+            groups=limits.groups - int(directory[GROUPS_LEFT]),
+            faces=limits.faces - int(directory[FACES_LEFT]),
+            capacity_left=int(directory[CAPACITY_LEFT]),
+            cameras=self.book.cameras.count(tenant),
+            hooks=len(self.book.webhooks.hooks.all(tenant.name)),
+            requests_today=self.book.quotas.read_requests_today(tenant),
+            kept=self.book.captures.kept.get(tenant.name),
+            changes=changes,
+            nobodies=tuple(self._nobodies(tenant)),
+            disk=None if self.book.storage.disk is None else self.book.storage.disk(),
+            snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
+        )
+
+    def _nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
+        since = milliseconds(self.book.clock.now() - timedelta(days=1))
+        between = keys.nobodies_item(max(since, 0)), keys.NOBODIES[1]
+        for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=between):
+            yield moment(item["at"]), int(item["number"])

@@ -1,0 +1,87 @@
+"""Whom does a request say that it comes from? One box asks that before it reads the body, and counts it to the tenant.
+
+A claim decides nothing about rights: whether the credentials are good for the request, its views say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from chalicelib.book.words.model import Tenant
+from chalicelib.doors.http import HttpRequest
+from chalicelib.services import Services
+
+_LOOKS = 4
+_VALUE = re.compile(rb'(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z-]{16,36})')
+
+
+class Head(Protocol):
+    """A request, or its head: then the body is empty. `headers`: by lower-case name. `client`: the sender's address."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def query(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def client(self) -> str: ...
+
+
+FindTenant = Callable[[Services, str], Tenant | None]
+"""Finds the tenant of a key."""
+FindSigner = Callable[[Services, HttpRequest], tuple[str, Tenant]]
+"""Checks the signature of a whole request, and returns the id that signed it, with its tenant. Raises Exception."""
+
+
+class KeyClaim(Struct, frozen=True):
+    """A key that a request has. `find`: returns whose it is.
+
+    `tenant`: whose the request is without a key. `in_body`: whether the body has the key.
+    """
+
+    find: FindTenant
+    key: str
+    tenant: str | None = None
+    in_body: bool = False
+
+
+class SignatureClaim(Struct, frozen=True):
+    """The id of the key by which a request says that it is signed. `find`: proves it by the whole request."""
+
+    find: FindSigner
+    id: str
+
+
+Claim = KeyClaim | SignatureClaim
+
+
+def by_service_key(services: Services, key: str) -> Tenant | None:
+    """Return whose key of a service it is."""
+    found = services.access.keys.by_service_key(key)
+    return None if found is None else found[0]
+
+
+def nobody(_services: Services, _key: str) -> None:
+    """Find nobody."""
+
+
+NOBODY = KeyClaim(nobody, "")
+
+
+def form_value(name: bytes, body: bytes) -> str:
+    """Read an id or a key in a form, wherever its field stands; "" if there is none, or it is spelled oddly."""
+    at = -1
+    for _ in range(_LOOKS):
+        at = body.find(name, at + 1)
+        if at < 0:
+            break
+        if written := _VALUE.match(body, at + len(name)):
+            return written[1].decode("ascii")
+    return ""

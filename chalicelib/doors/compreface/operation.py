@@ -1,0 +1,161 @@
+"""One operation: whose key it is, and the answer in CompreFace's form and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from chalice.app import Response
+from msgspec import Struct, field
+
+from chalicelib.book.words import errors, telemetry
+from chalicelib.book.words.acts import Act
+from chalicelib.book.words.model import Group, Tenant
+from chalicelib.book.words.values import is_uuid
+from chalicelib.doors.compreface import DIALECT
+from chalicelib.doors.compreface.requests import Options, Sent
+from chalicelib.doors.http import (
+    Failure,
+    HttpRequest,
+    Provide,
+    Told,
+    answer_request,
+    failure_of,
+    json_response,
+    sentence,
+)
+from chalicelib.doors.service_keys import holder
+from chalicelib.doors.words.roles import ApiKey
+from chalicelib.services import Services
+
+NO_FACE = "No face is found in the given image"
+SEVERAL_FACES = "More than one face in the source image"
+
+CORS: Mapping[str, str] = MappingProxyType(
+    {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": "DNT,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,"
+        "Range,x-api-key",
+    }
+)
+"""Of every answer: pages of other origins may ask."""
+
+
+_UNAVAILABLE = Told(41, 503, "Error during synchronization between servers: {}")
+
+TABLE: Mapping[type[errors.RegularsError], Told] = {
+    errors.RegularsError: Told(0, 500, "Something went wrong, please try again"),
+    errors.InvalidInput: Told(26),
+    errors.NotFound: Told(0, 404),
+    errors.UserNotFound: Told(42, 404),
+    errors.FaceNotFound: Told(42, 404),
+    errors.PictureNotFound: Told(44, 404),
+    errors.Conflict: Told(43),
+    errors.UserExists: Told(43, text="Subject already exists"),
+    errors.LimitReached: Told(0),
+    errors.TooManyRequests: Told(0, 429),
+    errors.Unauthorized: Told(10, 404),
+    errors.Busy: _UNAVAILABLE,
+    errors.StorageUnavailable: _UNAVAILABLE,
+}
+
+
+def _unusable(error: errors.Unusable) -> Failure:
+    if error.breaks in ("bytes", "largest side"):
+        return Failure(0, sentence(error), 413)
+    if error.breaks == "several faces":
+        return Failure(31, SEVERAL_FACES)
+    return Failure(28, NO_FACE if error.breaks == "no face" else f"{NO_FACE}: {sentence(error)}")
+
+
+def response(failure: Failure) -> Response:
+    body = {"message": failure.text, "code": failure.code}
+    return json_response(body, failure.status, {**CORS, **failure.headers})
+
+
+def answer_error(error: Exception) -> tuple[int | str, Response]:
+    told = _unusable(error) if isinstance(error, errors.Unusable) else failure_of(TABLE, error)
+    return told.code, response(told)
+
+
+class Call(Struct, frozen=True, dict=True):
+    """Arguments of a view: the use cases, the request, and whose it is. `group`: what a key of recognition reaches."""
+
+    services: Services
+    request: HttpRequest
+    tenant: Tenant
+    key: ApiKey
+    group: Group
+    headers: dict[str, str] = field(default_factory=dict)
+    """A view may add response headers."""
+
+    def act(self, name: str) -> Act:
+        telemetry.of_tenant(self.tenant.name, f"key {self.key.id}")
+        return DIALECT.act(name, f"key {self.key.id}", self.tenant)
+
+    @cached_property
+    def sent(self) -> Sent:
+        return Sent.of(self.request)
+
+    @cached_property
+    def options(self) -> Options:
+        return Options.of(self.sent)
+
+
+class Operation(Struct, frozen=True):
+    """An operation. `service`: whose keys may call it; "": it needs none, and its view gets services and request.
+
+    `status`: of its success.
+    """
+
+    method: str
+    path: str
+    view: Callable[..., Any]
+    service: str = "recognition"
+    status: int = 200
+
+    @property
+    def act(self) -> str:
+        """Its name among the dialect's acts."""
+        return self.view.__name__
+
+    @property
+    def name(self) -> str:
+        """Its name in the audit and in the log."""
+        return f"{DIALECT.name} {self.act}"
+
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
+        """Answer a request. Raises WrongModel once, and Refused."""
+        made = answer_request(request, lambda: self._run_view(provide(), request), answer_error, self.name)
+        made.headers |= CORS
+        return made
+
+    def _run_view(self, services: Services, request: HttpRequest) -> Response:
+        if not self.service:
+            return self._response(self.view(services, request))
+        call = caller(services, request, self.service, self.act)
+        with services.audit.reads.of(call.act(self.act)):
+            return self._response(self.view(call), call.headers)
+
+    def _response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+        return body if isinstance(body, Response) else json_response(body, self.status, headers)
+
+
+def caller(services: Services, request: HttpRequest, service: str, act: str) -> Call:
+    """Return whose request for an act it is. Raises Failure, TooManyRequests."""
+    key = request.headers.get("x-api-key", "").partition(",")[0].strip()
+    if not key:
+        raise Failure(20, "Missing header: x-api-key")
+    if not is_uuid(key):
+        raise Failure(26, "Service API key should be UUID")
+    found = holder(services, DIALECT, service, key, act)
+    if found is None:
+        raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
+    return Call(services, request, *found)
+
+
+def preflight(_provide: Provide, _request: HttpRequest) -> Response:
+    return Response("", {**CORS, "Access-Control-Max-Age": "1728000"}, 204)

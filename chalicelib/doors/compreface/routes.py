@@ -1,0 +1,356 @@
+"""The operations by their paths, and their views: detection, verification, subjects, their examples, recognition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from chalice.app import Response
+
+from chalicelib.book.rules.hold import require_free
+from chalicelib.book.rules.recognised import DescribedFace
+from chalicelib.book.rules.templates import User
+from chalicelib.book.words.acts import read_users, reads, shows
+from chalicelib.book.words.errors import PictureNotFound, StorageUnavailable, UserNotFound
+from chalicelib.book.words.version import VERSION
+from chalicelib.doors.claims import Head, KeyClaim, by_service_key
+from chalicelib.doors.compreface import DIALECT, PREFIX
+from chalicelib.doors.compreface.details import Body, least_score, look_at_picture, the_only, translate_unusable
+from chalicelib.doors.compreface.operation import Call, Operation, answer_error, preflight, response
+from chalicelib.doors.compreface.requests import (
+    LARGEST_FILE_BYTES,
+    NO_SUBJECT_NAME,
+    ONE_BOX_BODY_BYTES,
+    PLUGINS,
+    RULES,
+    image_id,
+    name_in_path,
+)
+from chalicelib.doors.http import Failure, HttpRequest, Provide, Refused, Views, search_headers
+from chalicelib.doors.service_keys import holder
+from chalicelib.services import Services
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.book.subjects import Example
+    from chalicelib.settings import Settings
+
+_TINY = 1e-12
+_MOST_NAMED = 100
+"""Most subjects of which a search says how close they are."""
+
+
+def detect(call: Call) -> Body:
+    photo = call.sent.picture()
+    found = look_at_picture(call, photo, embeds=False)
+    return {"result": [found.body(number) for number in range(len(found.seen.described.faces))], **found.versions(call)}
+
+
+def verify(call: Call) -> Body:
+    photos = call.sent.picture("source_image"), call.sent.picture("target_image")
+    source, target = (look_at_picture(call, photo, embeds=True, live=True) for photo in photos)
+    source = the_only(source)
+    close = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
+    matches = [target.body(number, similarity=value) for number, value in enumerate(close)]
+    return {"result": [{"source_image_face": source.body(0), "face_matches": matches, **source.versions(call)}]}
+
+
+def verify_embeddings(call: Call) -> Body:
+    """Compare embeddings with one that was sent or, in a recognition service, with an example."""
+    if "id" in call.request.parameters:
+        targets, id_ = call.sent.vectors("embeddings"), image_id(call.request.parameters["id"])
+        vectors(call, targets)
+        example = _example(call, id_, "Image Id is incorrect")
+        reads([example.face.faceid])
+        return {
+            "result": compare_embeddings(
+                call, call.services.subjects.template_of(call.tenant, example.picture), targets
+            )
+        }
+    source, targets = call.sent.vectors("source"), call.sent.vectors("targets")
+    (one,) = vectors(call, [source])
+    return {"result": compare_embeddings(call, one, targets)}
+
+
+def show_config(_services: Services, request: HttpRequest) -> Body:
+    file, body = request.most_bytes(LARGEST_FILE_BYTES), request.most_bytes(ONE_BOX_BODY_BYTES)
+    return {"clientMaxFileSize": file, "clientMaxBodySize": body}
+
+
+def show_consistence(services: Services, _request: HttpRequest) -> Body:
+    if not services.readiness.check().is_ready:
+        raise StorageUnavailable("the service is not ready")
+    flags = {"demoFaceCollectionIsInconsistent": False, "dbIsInconsistent": False, "saveImagesToDB": True}
+    return {**flags, "status": "OK"}
+
+
+def show_health(_services: Services, _request: HttpRequest) -> Body:
+    return {"status": "OK"}
+
+
+def show_status(services: Services, _request: HttpRequest) -> Body:
+    vision = services.ports.vision()
+    told = {"build_version": VERSION, "calculator_version": vision.model}
+    return {"status": "OK", **told, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
+
+
+def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
+    """Return how close embeddings are to a face, the closest first, each as it was sent."""
+    close = call.services.subjects.close_to(call.tenant, one, vectors(call, sent), [None] * len(sent))
+    bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
+    return sorted(bodies, key=lambda body: -body["similarity"])
+
+
+def vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
+    """Return embeddings that were sent as unit rows. Raises Failure."""
+    import numpy as np
+
+    length = call.services.tenant_vision.of(call.tenant.model).dimensions
+    for one in sent:
+        if not isinstance(one, list) or not all(type(value) in (int, float) for value in one):
+            raise Failure(0, "An embedding is a list of numbers")
+        if len(one) != length:
+            raise Failure(36, f"This embedding has {len(one)} numbers, and those of the model here have {length}")
+    try:
+        rows = np.asarray(sent, dtype=np.float64)
+        rows /= max(float(np.abs(rows).max()), _TINY)
+    except OverflowError:
+        raise Failure(36, "An embedding's numbers are finite") from None
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.isfinite(norms).all() or (norms < _TINY).any():
+        raise Failure(36, f"An embedding is {length} finite numbers, and not all of them are 0")
+    return np.asarray(rows / norms, dtype=np.float32)
+
+
+def list_subjects(call: Call) -> Body:
+    subjects = call.services.subjects.all(call.tenant, call.group)
+    read_users(subjects)
+    return {"subjects": [one.name for one in subjects]}
+
+
+def add_subject(call: Call) -> Body:
+    return {"subject": call.services.subjects.add(call.tenant, call.group, call.sent.new_name()).name}
+
+
+def rename_subject(call: Call) -> Body:
+    name, new = name_in_path(call.request), call.sent.new_name()
+    if name == new:
+        return {"updated": False}
+    _subject(call, name)
+    call.services.subjects.rename(call.tenant, call.group, name, new)
+    return {"updated": True}
+
+
+def delete_subject(call: Call) -> Body:
+    subject = _subject(call, name_in_path(call.request))
+    call.services.subjects.delete(call.tenant, call.group, [subject], call.key.id)
+    return {"subject": subject.name}
+
+
+def delete_subjects(call: Call) -> Body:
+    subjects = call.services.subjects.all(call.tenant, call.group)
+    call.services.subjects.delete(call.tenant, call.group, subjects, call.key.id)
+    return {"deleted": len(subjects)}
+
+
+def list_examples(call: Call) -> Body:
+    wanted = _find_subjects(call, call.sent.text("subject"))
+    examples = call.services.subjects.examples_of(call.tenant, call.group, wanted)
+    found = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
+    page, size = call.sent.page()
+    return {
+        "faces": [_describe_example(each) for each in found[page * size : (page + 1) * size]],
+        "page_number": page,
+        "page_size": size,
+        "total_pages": -(-len(found) // size),
+        "total_elements": len(found),
+    }
+
+
+def add_example(call: Call) -> Body:
+    name, photo = call.sent.subject(), call.sent.picture()
+    least = least_score(call.options.threshold)
+    with translate_unusable(photo):
+        added = call.services.subjects.enrol(call.tenant, call.group, name, photo.data, RULES, least)
+    if added.like:
+        call.headers["X-Regulars-Looks-Like"] = quote(added.like)
+    return {"image_id": added.id, "subject": added.subject}
+
+
+def delete_examples_of_subject(call: Call) -> Body:
+    name = call.sent.values.get("subject")
+    if name is not None and not name.strip():
+        raise Failure(26, NO_SUBJECT_NAME)
+    return {"deleted": call.services.subjects.delete(call.tenant, call.group, _find_subjects(call, name), call.key.id)}
+
+
+def _find_subjects(call: Call, name: str | None) -> list[User]:
+    """Return the subject of a name, if there is one; None: all of them."""
+    if name is None:
+        return call.services.subjects.all(call.tenant, call.group)
+    found = call.services.subjects.find(call.tenant, call.group, name)
+    return [found] if found else []
+
+
+def delete_example(call: Call) -> Body:
+    id_ = image_id(call.request.parameters["id"])
+    found = _example(call, id_, f"Image {id_} not found")
+    call.services.subjects.remove(call.tenant, found, call.key.id)
+    return _describe_example(found)
+
+
+def delete_examples(call: Call) -> list[Body]:
+    """Delete examples by their ids: none of them if the face of one is held. Ids of no example are left out."""
+    subjects = call.services.subjects
+    found: list[Example] = []
+    deleted: list[Body] = []
+    for id_ in dict.fromkeys(one.lower() for one in call.sent.ids()):
+        with suppress(PictureNotFound):
+            found.append(subjects.example(call.tenant, call.group, id_))
+    require_free(one.face for one in found)
+    for one in found:
+        with suppress(PictureNotFound):
+            subjects.remove(call.tenant, one, call.key.id)
+            deleted.append(_describe_example(one))
+    return deleted
+
+
+def show_example(call: Call) -> Response:
+    return _show_picture(call, image_id(call.request.parameters["id"]))
+
+
+def show_static(services: Services, request: HttpRequest) -> Response:
+    """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
+    id_ = image_id(request.parameters["id"])
+    found = holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
+    if found is None:
+        return _picture(b"")
+    call = Call(services, request, *found)
+    with services.audit.reads.of(call.act(show_example.__name__)):
+        return _show_picture(call, id_)
+
+
+def recognize(call: Call) -> Body:
+    photo = call.sent.picture()
+    found = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
+    near = _nearest(call, found.seen.embeddings, found.seen.described.faces)
+    results = [found.body(number, subjects=each) for number, each in enumerate(near)]
+    return {"result": results, **found.versions(call)}
+
+
+def verify_example(call: Call) -> Body:
+    photo, id_ = call.sent.picture(), image_id(call.request.parameters["id"])
+    call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
+    photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
+    example = _example(call, id_, "Image Id is incorrect")
+    reads([example.face.faceid])
+    own = call.services.subjects.template_of(call.tenant, example.picture)
+    found = look_at_picture(call, photo, embeds=True, live=True)
+    faces, quality = found.seen.described.faces, example.picture.estimates.quality
+    close = call.services.subjects.close_to(call.tenant, own, found.seen.embeddings, faces, quality)
+    results = [found.body(number, subject=example.subject, similarity=value) for number, value in enumerate(close)]
+    return {"result": results, **found.versions(call)}
+
+
+def recognize_embeddings(call: Call) -> Body:
+    sent = call.sent.vectors("embeddings")
+    near = _nearest(call, vectors(call, sent), [None] * len(sent))
+    return {"result": [{"embedding": one, "similarities": each} for one, each in zip(sent, near, strict=True)]}
+
+
+def _nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:
+    """Return the candidates for each probe. `seen`: its face; None: a vector was sent."""
+    found = call.services.subjects.nearest(call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED))
+    call.headers.update(search_headers(found.decisions))
+    reads(faceid for each in found.near for one in each for faceid in one.faceids)
+    return [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in found.near]
+
+
+def _subject(call: Call, name: str) -> User:
+    try:
+        return call.services.subjects.get(call.tenant, call.group, name)
+    except UserNotFound:
+        raise Failure(42, f"Subject {name} not found", 404) from None
+
+
+def _example(call: Call, id_: str, otherwise: str) -> Example:
+    try:
+        return call.services.subjects.example(call.tenant, call.group, id_)
+    except PictureNotFound:
+        raise Failure(44, otherwise, 404) from None
+
+
+def _describe_example(example: Example) -> Body:
+    reads([example.face.faceid])
+    return {"image_id": example.id, "subject": example.subject}
+
+
+def _show_picture(call: Call, id_: str) -> Response:
+    try:
+        found = call.services.subjects.example(call.tenant, call.group, id_)
+    except PictureNotFound:
+        return _picture(b"")
+    jpeg = call.services.face_pictures.load_jpeg(found.picture) if call.key.pictures else None
+    if jpeg:
+        shows(found.face.faceid)
+    return _picture(jpeg or b"")
+
+
+def _picture(jpeg: bytes) -> Response:
+    return Response(jpeg, {"Content-Type": "image/jpeg", "Cache-Control": "private, max-age=86400"}, 200)
+
+
+_RECOGNITION = f"{PREFIX}recognition"
+_NAMED = tuple(f"{_RECOGNITION}/subjects/{name}" for name in ("{name}", "{name}/{second}", "{name}/{second}/{third}"))
+"""A name may have slashes, which are escaped or not."""
+
+OPERATIONS = (
+    Operation("GET", f"{_RECOGNITION}/subjects", list_subjects),
+    Operation("POST", f"{_RECOGNITION}/subjects", add_subject, status=201),
+    Operation("DELETE", f"{_RECOGNITION}/subjects", delete_subjects),
+    *(Operation("PUT", path, rename_subject) for path in _NAMED),
+    *(Operation("DELETE", path, delete_subject) for path in _NAMED),
+    Operation("GET", f"{_RECOGNITION}/faces", list_examples),
+    Operation("POST", f"{_RECOGNITION}/faces", add_example, status=201),
+    Operation("DELETE", f"{_RECOGNITION}/faces", delete_examples_of_subject),
+    Operation("POST", f"{_RECOGNITION}/faces/delete", delete_examples),
+    Operation("DELETE", f"{_RECOGNITION}/faces/{{id}}", delete_example),
+    Operation("GET", f"{_RECOGNITION}/faces/{{id}}/img", show_example),
+    Operation("GET", f"{PREFIX}static/{{key}}/images/{{id}}", show_static, service=""),
+    Operation("POST", f"{_RECOGNITION}/faces/{{id}}/verify", verify_example),
+    Operation("POST", f"{_RECOGNITION}/recognize", recognize),
+    Operation("POST", f"{_RECOGNITION}/embeddings/recognize", recognize_embeddings),
+    Operation("POST", f"{_RECOGNITION}/embeddings/faces/{{id}}/verify", verify_embeddings),
+    Operation("POST", f"{PREFIX}verification/verify", verify, "verification"),
+    Operation("POST", f"{PREFIX}verification/embeddings/verify", verify_embeddings, "verification"),
+    Operation("POST", f"{PREFIX}detection/detect", detect, "detection"),
+    Operation("GET", f"{PREFIX}consistence/status", show_consistence, service=""),
+    Operation("GET", f"{PREFIX}config", show_config, service=""),
+    Operation("GET", "/core/healthcheck", show_health, service=""),
+    Operation("GET", "/core/status", show_status, service=""),
+)
+
+
+_BY_PATH: dict[str, dict[str, Callable[[Provide, HttpRequest], Response]]] = {}
+for _one in OPERATIONS:
+    _BY_PATH.setdefault(_one.path, {"OPTIONS": preflight})[_one.method] = _one.answer
+
+
+def claim(_settings: Settings, request: Head) -> KeyClaim:
+    """Read the key of a request."""
+    return KeyClaim(by_service_key, request.headers.get("x-api-key", ""))
+
+
+VIEWS = Views(
+    lambda error, _: answer_error(error)[1],
+    "There is no such path here: docs/compreface.md names those that are.",
+    Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
+    claim,
+    bodies={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
+    answers=_BY_PATH,
+    refusal=response,
+)

@@ -1,0 +1,112 @@
+"""The routes of the console: `/`, which leads to it, the page, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.book.words.lazy import lazy
+from chalicelib.doors.http import Answer, Failure, HttpRequest, Provide, Refused, route
+
+if TYPE_CHECKING:
+    from chalicelib.doors.console_files import File
+
+PATH = "/console"
+FILES = (f"{PATH}/{{file}}", f"{PATH}/{{folder}}/{{file}}")
+"""A file lies in the console's folder, or in one below that."""
+PATHS = ("/", PATH, *FILES)
+
+_NO_LIBRARIES = "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"
+_ANY_KEY = "a"
+
+
+class Console:
+    """Answers of the console, made at the first request: a cold start of another route pays nothing for them.
+
+    Files need no services. On AWS a browser asks for all of them at once, so each may meet a cold start.
+    """
+
+    def __init__(self, provide: Provide) -> None:
+        self._provide = provide
+        self._libraries: Mapping[str, Path] | None = None
+
+    def use(self, libraries: Mapping[str, Path]) -> None:
+        """Set the libraries' paths, by the names that modules import; otherwise they are the package's."""
+        self._libraries = libraries
+
+    @lazy
+    def _paths(self) -> Mapping[str, Path]:
+        from chalicelib.doors import console_files
+
+        libraries = console_files.list_packaged_libraries() if self._libraries is None else self._libraries
+        return console_files.paths(console_files.folder(), libraries) if libraries else {}
+
+    @lazy
+    def _files(self) -> Mapping[str, File]:
+        from chalicelib.doors import console_files
+
+        return console_files.files(self._paths)
+
+    @lazy
+    def _page(self) -> File:
+        from chalicelib.doors import console_files
+
+        services = self._provide()
+        pictures = [
+            store.signed_get(_ANY_KEY) for store in (services.ports.storage.blobs, services.ports.storage.uploads)
+        ]
+        return console_files.page(console_files.folder(), self._paths, pictures)
+
+    def start(self, request: HttpRequest) -> Response:
+        return Response("", {"Location": _way_to_page(request), "Cache-Control": "no-cache"}, 302)
+
+    def page(self, request: HttpRequest) -> Response:
+        """Answer the page, or lead there from `/console/`, below which its links would not be found."""
+        if request.called_path.endswith("/"):
+            return self.start(request)
+        if not self._paths:
+            return Response(_NO_LIBRARIES, {"Content-Type": "text/plain; charset=utf-8"}, 404)
+        found = self._page
+        if request.headers.get("if-none-match") == found.headers["ETag"]:
+            return Response("", dict(found.headers), 304)
+        return Response(found.text, dict(found.headers))
+
+    def file(self, request: HttpRequest) -> Response:
+        """Answer a file. Raises Refused for what is none."""
+        parts = (request.parameters.get(name) for name in ("folder", "file"))
+        name = "/".join(filter(None, parts))
+        if name not in self._files:
+            raise Refused(404, "")
+        found = self._files[name]
+        return Response(found.text, dict(found.headers))
+
+
+def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
+    """Register the routes. `post`: the answer to `POST /`, the only route of another dialect."""
+    routes = Blueprint(__name__)
+    answers = {"/": console.start, PATH: console.page, **dict.fromkeys(FILES, console.file)}
+    for path, answer in answers.items():
+        own: dict[str, Answer] = {"GET": answer}
+        if path == "/" and post is not None:
+            own["POST"] = post
+        route(routes, path, partial(dict, own), _refusal)
+    return routes
+
+
+def _way_to_page(request: HttpRequest) -> str:
+    """Return the page's address as seen from the called path, so that a path holds which a proxy takes off.
+
+    RFC 9110, 10.2.2, allows it. A gateway's stage may be called without a slash at its end: it is then named again.
+    """
+    below = request.called_path.count("/") - request.prefix.count("/") - 1
+    return "../" * below + PATH[1:] if below >= 0 else request.prefix.rpartition("/")[2] + PATH
+
+
+def _refusal(refused: Failure) -> Response:
+    from chalicelib.doors.v1 import errors
+
+    return errors.refusal(Refused(404, errors.UNKNOWN) if refused.status == 404 else refused)

@@ -1,0 +1,52 @@
+"""How are DeepStack's and CodeProject.AI's face routes said? `/v1/vision/face*`: forms with files, and a key in them.
+
+The page for users: docs/deepstack.md.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+
+from chalicelib.book.words.acts import Kind, kinds_by_name
+from chalicelib.doors.dialect import Dialect, Keyless
+from chalicelib.doors.words.roles import Role
+from chalicelib.rights.words.reading import data_by_name
+from chalicelib.settings import networks, setting
+
+SERVICE = "deepstack"
+PREFIX = "/v1/vision/"
+
+
+class KeylessClients(Keyless, frozen=True):
+    """Settings of clients that send no key."""
+
+    tenant: str | None = setting(
+        "tenant of DeepStack's clients that send no key: they use its oldest key of `--for deepstack`",
+        None,
+        key="deepstack_tenant",
+        shown="none",
+    )
+    networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "networks that such calls may come from, as 192.168.7.20 or 127.0.0.0/8",
+        (),
+        key="deepstack_networks",
+        read=networks,
+        kind=list,
+        shown="none",
+    )
+
+
+DIALECT = Dialect(
+    "deepstack",
+    "DeepStack",
+    (PREFIX, "/v1/status/", "/v1/server/", "/v1/module/"),
+    kinds_by_name({Kind.CHANGE: "register, delete", Kind.DECISION: "recognize, match"}),
+    data_by_name(
+        {
+            "list_names, register": "names",
+            "recognize": "names likeness",
+        }
+    ),
+    services={SERVICE: Role.OPERATOR},
+    settings=KeylessClients,
+)

@@ -1,0 +1,363 @@
+"""The operations of the dialect: by which paths, whose call each is, its view, and answers to errors."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from chalice.app import Response
+from msgspec import Struct
+
+from chalicelib.book.rules.recognised import DescribedFace, DescribedPicture, SeenPicture
+from chalicelib.book.words import errors, telemetry
+from chalicelib.book.words.acts import read_users, reads
+from chalicelib.book.words.errors import TenantNotFound, Unusable
+from chalicelib.book.words.model import Group, Tenant
+from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, PictureRules
+from chalicelib.book.words.version import VERSION
+from chalicelib.doors import http
+from chalicelib.doors.base64_text import of_form, read_base64
+from chalicelib.doors.claims import NOBODY, Head, KeyClaim, by_service_key, form_value
+from chalicelib.doors.deepstack import DIALECT, PREFIX, SERVICE, KeylessClients
+from chalicelib.doors.forms import Form, sent_form
+from chalicelib.doors.http import (
+    Failure,
+    HttpRequest,
+    Part,
+    Provide,
+    Refused,
+    Told,
+    Views,
+    answer_request,
+    json_response,
+    sentence,
+)
+from chalicelib.doors.service_keys import Holder, holder, use_key
+from chalicelib.doors.sites import is_of_another_site, is_own, own_names
+from chalicelib.doors.words.addresses import FORWARDING, is_in
+from chalicelib.doors.words.roles import ApiKey
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+
+NO_FACE = "no face detected"
+NO_IMAGE = "No valid image file found"
+_TABLE = {error: Told(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
+
+
+def failure_of(error: Exception) -> Failure:
+    """Translate an error."""
+    if isinstance(error, Unusable):
+        return Failure(0, NO_FACE if error.breaks == "no face" else f"invalid image: {sentence(error)}")
+    return http.failure_of(_TABLE, error)
+
+
+def response(failure: Failure) -> Response:
+    body = {"success": False, "error": failure.text, "code": failure.status}
+    return json_response(body, failure.status, failure.headers)
+
+
+def answer_error(error: Exception) -> tuple[int, Response]:
+    told = failure_of(error)
+    return told.status, response(told)
+
+
+class Call(Struct, frozen=True):
+    """Arguments of a view: the use cases, whose call it is, and what was sent."""
+
+    services: Services
+    tenant: Tenant
+    key: ApiKey
+    group: Group
+    values: Mapping[str, str]
+    uploads: Sequence[Part]
+
+    def userid(self) -> str:
+        """Return the name that was sent. Raises Failure."""
+        name = self.values.get("userid", "")
+        if not name.strip():
+            raise Failure(0, "userid not specified")
+        return name
+
+    def image(self) -> bytes:
+        """Return the picture that was sent. Raises Failure."""
+        found = next((one.data for one in self.uploads if one.name == "image"), None)
+        if found is None:
+            raise Failure(0, NO_IMAGE)
+        return found
+
+    def least(self, default: float) -> float:
+        """Return `min_confidence`. Raises Failure."""
+        text = self.values.get("min_confidence") or str(default)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if math.isnan(value):
+            raise Failure(0, "Invalid value for min_confidence")
+        if value > 1:
+            raise Failure(0, "min_confidence cannot be greater than 1")
+        return value
+
+
+Body = dict[str, Any]
+
+RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}), 10 * 2**20, 8_192, 8_192)
+LONGEST = timedelta(seconds=10)
+"""How long a call begins with photos. A tenant whose calls all take a minute looks like a server that stands still."""
+DETECTED, NAMED = 0.55, 0.5
+"""The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less counts."""
+
+
+def detect(call: Call) -> Body:
+    image, least = call.image(), call.least(DETECTED)
+    seen = _look_at_picture(call, image, embeds=False)
+    faces = [face for face in seen.described.faces if face.detected.score >= least]
+    return {
+        "predictions": [{"confidence": round(face.detected.score, 5), **_place(face, seen.described)} for face in faces]
+    }
+
+
+def register(call: Call) -> Body:
+    """Take the pictures of all files that show one face; those that do not are named, unless there are no others."""
+    name, subjects, clock = call.userid(), call.services.subjects, call.services.clock
+    if not call.uploads:
+        raise Failure(0, NO_IMAGE)
+    known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
+    refused: list[tuple[str, errors.RegularsError]] = []
+    like = ""
+    until = clock.now() + LONGEST
+    for one in call.uploads:
+        if clock.now() > until:
+            late = errors.Busy("the photos before it took all the time of this call: send it again")
+            refused.append((one.name, late))
+            continue
+        try:
+            taken = subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
+            like = like or taken.like
+        except Unusable as error:
+            refused.append((one.name, error))
+    if len(refused) == len(call.uploads):
+        raise refused[0][1]
+    told = [f"{field}: {failure_of(error).text}" for field, error in refused]
+    return {
+        "message": "face updated" if known else "face added",
+        **({"looks_like": like} if like else {}),
+        **({"refused": told} if told else {}),
+    }
+
+
+def recognize(call: Call) -> Body:
+    image, least = call.image(), max(NAMED, call.least(NAMED))
+    seen = _look_at_picture(call, image, embeds=True)
+    faces = seen.described.faces
+    if not faces:
+        return {"predictions": []}
+    found = call.services.subjects.nearest(call.tenant, call.group, seen.embeddings, faces, 1)
+    predictions = []
+    for face, near in zip(faces, found.near, strict=True):
+        sure = near[0].closeness if near else 0.0
+        who = near[0].name if sure >= least else "unknown"
+        confidence = round(sure, 5) if sure >= least else 0
+        reads(near[0].faceids if near and sure >= least else ())
+        predictions.append({"confidence": confidence, "userid": who, **_place(face, seen.described)})
+    return {"predictions": predictions}
+
+
+def match(call: Call) -> Body:
+    if not call.uploads:
+        raise Failure(0, NO_IMAGE)
+    if len(call.uploads) != 2:
+        few = "expected two image files, only one found"
+        raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
+    one, other = (_largest(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
+    (close,) = call.services.subjects.compare_pictures(call.tenant, one, other)
+    return {"similarity": round(close, 5)}
+
+
+def list_names(call: Call) -> Body:
+    subjects = call.services.subjects.all(call.tenant, call.group)
+    read_users(subjects)
+    return {"faces": [one.name for one in subjects]}
+
+
+def delete(call: Call) -> None:
+    """Delete a name with its faces; one that is not there is gone already."""
+    subjects = call.services.subjects
+    if (held := subjects.find(call.tenant, call.group, call.userid(), matches_case=True)) is not None:
+        subjects.delete(call.tenant, call.group, [held], call.key.id)
+
+
+def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
+    analysis = call.services.recognition.face_analysis
+    return analysis.describe_picture(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
+
+
+def _largest(seen: SeenPicture) -> SeenPicture:
+    if not seen.described.faces:
+        raise Failure(0, NO_FACE)
+    largest = seen.described.faces[0]
+    return seen.without(lambda face: face is not largest)
+
+
+def _place(face: DescribedFace, picture: DescribedPicture) -> Body:
+    box = face.detected.box
+    return {
+        "y_min": max(round(box.y), 0),
+        "x_min": max(round(box.x), 0),
+        "y_max": min(round(box.y + box.height), picture.height),
+        "x_max": min(round(box.x + box.width), picture.width),
+    }
+
+
+class Operation(Struct, frozen=True):
+    """An operation, by its path and its view."""
+
+    path: str
+    view: Callable[[Call], Body | None]
+
+    @property
+    def act(self) -> str:
+        """Its name among the dialect's acts."""
+        return self.view.__name__
+
+    @property
+    def name(self) -> str:
+        """Its name in the audit and in the log."""
+        return f"{DIALECT.name} {self.act}"
+
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
+        """Answer a request. Raises WrongModel once, and Refused."""
+        return answer_request(
+            request, lambda: json_response(self._run_view(provide(), request)), answer_error, self.name
+        )
+
+    def _run_view(self, services: Services, request: HttpRequest) -> dict[str, Any]:
+        most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
+        form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
+        values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
+        found = caller(services, request, values.get("api_key", ""), self.act)
+        act = DIALECT.act(self.act, f"key {found.key.id}", found.tenant)
+        telemetry.of_tenant(act.tenant, act.by)
+        began = time.perf_counter()
+        with services.audit.reads.of(act), telemetry.collect_stages() as stages:
+            answer = {"success": True, **(self.view(Call(services, *found, values, uploads)) or {})}
+        return {**answer, **_times(stages, began)} if uploads else answer
+
+
+OPERATIONS = tuple(
+    Operation(f"{PREFIX}face{path}", view)
+    for path, view in (
+        ("", detect),
+        ("/register", register),
+        ("/recognize", recognize),
+        ("/list", list_names),
+        ("/delete", delete),
+        ("/match", match),
+    )
+)
+
+STATUS_PATHS = (
+    "/v1/module/list/status",
+    *(
+        f"/v1/{server}status/{what}"
+        for server in ("", "server/")
+        for what in ("ping", "version", "updateavailable", "analysis/list")
+    ),
+)
+"""Questions of CodeProject.AI's clients before the first face: is there a server, which, and what can it do? No key is
+needed."""
+
+
+def _read_base64_pictures(form: Form) -> Iterator[Part]:
+    """Yield the picture among the fields: `image` in base64, of a client that sends no file. Raises Failure."""
+    for name, value in form.fields:
+        if name == "image" and value:
+            try:
+                yield Part(name, None, "", "", read_base64(of_form(value)))
+            except ValueError:
+                raise Failure(0, NO_IMAGE) from None
+
+
+def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
+    """Return how long a picture took, in ms, as clients read it."""
+    whole = math.ceil((time.perf_counter() - began) * 1000)
+    models = math.ceil(sum(stages.get(name, 0) for name in ("detect", "embed", "quality")))
+    return {"inferenceMs": models, "processMs": whole, "analysisRoundTripMs": whole}
+
+
+def _status(_provide: Provide, _request: HttpRequest) -> Response:
+    """Answer that the server is there, with its version and its one module."""
+    major, minor, patch = map(int, VERSION.split("."))
+    version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
+    known = {"version": version, "current": version, "latest": version, "updateAvailable": False}
+    module = {"moduleId": "FaceProcessing", "name": "Face Processing", "version": VERSION, "status": "Started"}
+    return json_response({"success": True, "message": VERSION, "statuses": [module], **known})
+
+
+def caller(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:
+    """Return whose call for an act it is: by its key or, without one, by the address that it comes from.
+
+    Raises Failure, TooManyRequests.
+    """
+    if secret:
+        found = holder(services, DIALECT, SERVICE, secret, act)
+    else:
+        found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers), act)
+    if found is None:
+        raise Failure(0, "Incorrect api key", 401)
+    return found
+
+
+def keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
+    """Return whose calls without a key from this address are, by the settings. Raises Failure.
+
+    Browsers and proxies of a named machine send what others tell them to: theirs are refused.
+    """
+    keyless = settings.of_dialect(DIALECT.name, KeylessClients)
+    if not is_in(address, keyless.networks):
+        return None
+    if any(name in headers for name in FORWARDING):
+        raise Failure(0, "Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one", 401)
+    if is_of_another_site(headers, settings.public_url):
+        raise Failure(0, "Incorrect api key: another site's page sent this without one", 401)
+    if not is_own(headers.get("host", ""), own_names(settings.public_url)):
+        raise Failure(0, "Incorrect api key: without one, call this machine by its address or its name", 401)
+    return keyless.tenant
+
+
+def _keyless(services: Services, name: str | None, act: str) -> Holder | None:
+    """Return what the oldest key for this service reaches that the tenant has."""
+    if name is None:
+        return None
+    try:
+        tenant = services.tenants.get_by_name(name)
+    except TenantNotFound:
+        return None
+    now, keys = services.clock.now(), services.access.keys.all(tenant)
+    own = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
+    return None if own is None else use_key(services, DIALECT, tenant, own, act)
+
+
+def claim(settings: Settings, request: Head) -> KeyClaim:
+    """Read the key in a form or, without one, whose calls from this address are. A question of status needs none."""
+    if not request.path.startswith(PREFIX):
+        return NOBODY
+    try:
+        tenant = keyless_tenant(settings, request.client, request.headers)
+    except Failure:
+        tenant = None
+    return KeyClaim(by_service_key, form_value(b"api_key", request.body), tenant, in_body=True)
+
+
+VIEWS = Views(
+    lambda error, _: answer_error(error)[1],
+    "There is no such path here: docs/deepstack.md names those that are.",
+    Refused(413, "The body is larger than 20 MiB."),
+    claim,
+    bodies={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
+    answers={one.path: {"POST": one.answer} for one in OPERATIONS} | {path: {"GET": _status} for path in STATUS_PATHS},
+    refusal=response,
+)

@@ -1,0 +1,107 @@
+"""Descriptions of dialects: name, paths, keys, acts and settings. All code outside a dialect's folder loops over them.
+
+A description stands in the `__init__` of a dialect's folder, and imports nothing that answers requests: `routes`,
+`probe` and `canary` lie beside it, and are loaded when they are needed. So a cold start pays for one dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from chalicelib.book.words.acts import Act, Kind
+from chalicelib.book.words.model import SharedKey, Tenant
+from chalicelib.doors.words.roles import Role
+from chalicelib.rights.words.reading import Data
+from chalicelib.settings import SettingError, table
+
+if TYPE_CHECKING:
+    from chalice.app import Blueprint
+
+    from chalicelib.doors.http import Provide, Views
+    from chalicelib.doors.probes import Ask, Keys
+    from chalicelib.services import Services
+
+ROOT = "/"
+
+
+class Keyless(Struct, frozen=True):
+    """Settings of a dialect whose clients may come without a key: the tenant that they are of, and their networks."""
+
+    tenant: str | None = None
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.tenant is None) != (not self.networks):
+            raise SettingError(f"{' and '.join(row.key for row in table(type(self)))} are given together")
+
+
+class Dialect(Struct, frozen=True):
+    """A dialect, as all that is not in its folder knows it.
+
+    `name`: of its folder; its acts begin with it. `title`: what people call it. `prefixes`: beginnings of its paths;
+    (ROOT,) is the root alone. `acts`: what becomes an entry of the audit, by the names of its acts; of others nothing
+    does. `reads`: what their answers tell of people. `services`: those that have keys of their own, with the role of
+    these; the key of the first one reaches a group. `shared_key`: the secret that all clients of a tenant share, which
+    an admin may renew. `settings`: those that it alone needs. `has_canary`: whether a stage's own search (doors/canary)
+    speaks it.
+    """
+
+    name: str
+    title: str
+    prefixes: tuple[str, ...]
+    acts: Mapping[str, Kind]
+    reads: Mapping[str, tuple[Data, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    services: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
+    shared_key: SharedKey | None = None
+    settings: type[Struct] | None = None
+    has_canary: bool = False
+
+    @property
+    def is_at_root(self) -> bool:
+        """Tell whether its only path is the root: what it says there is POST, and the console has GET."""
+        return self.prefixes == (ROOT,)
+
+    def owns(self, path: str) -> bool:
+        """Tell whether a path is one of its own."""
+        return path == ROOT if self.is_at_root else path.startswith(self.prefixes)
+
+    @property
+    def views(self) -> Views:
+        """Load what answers its requests."""
+        views: Views = self._part("routes").VIEWS
+        return views
+
+    def blueprint(self, provide: Provide) -> Blueprint:
+        """Load and make its routes. `provide` returns the services; the first request calls it."""
+        return self.views.blueprint(self.name, provide)
+
+    def act(self, name: str, by: str, tenant: Tenant) -> Act:
+        """Make the act of a call. `by`: the credential that was used."""
+        return Act(
+            f"{self.name} {name}", by, self.acts.get(name, Kind.NOTHING), tenant.name, tells=self.reads.get(name, ())
+        )
+
+    def probe(self, keys: Keys) -> list[Ask]:
+        """Make the calls by which the doctor sees whether its clients get what they expect. Raises InvalidInput."""
+        calls: list[Ask] = self._part("probe").calls(keys)
+        return calls
+
+    @property
+    def limits(self) -> str:
+        """Return what the doctor says about the thresholds that its clients have."""
+        limits: str = self._part("probe").LIMITS
+        return limits
+
+    def canary(self, services: Services, tenant: str, picture: bytes) -> Ask:
+        """Make the search of a stage's own tenant. Raises TenantNotFound."""
+        call: Ask = self._part("canary").search(services, tenant, picture)
+        return call
+
+    def _part(self, name: str) -> Any:
+        return import_module(f"{__package__}.{self.name}.{name}")

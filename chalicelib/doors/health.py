@@ -1,0 +1,35 @@
+"""Whether the service lives and is ready, for load balancers and monitors: without a key, and without a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.doors.http import HttpRequest, Provide, json_response, report_answer, route
+
+
+def blueprint(provide: Provide) -> Blueprint:
+    """Register both paths. `provide` returns the services; the first question about readiness calls it."""
+    routes = Blueprint(__name__)
+
+    def health(_request: HttpRequest) -> Response:
+        return json_response({"alive": True})
+
+    def ready(_request: HttpRequest) -> Response:
+        try:
+            found = provide().readiness.check()
+        except Exception as error:  # there are no services
+            report_answer(error, "InternalError", "GET /ready")
+            return _answer({"ready": False})
+        damage = {"damage": found.damage} if found.damage else {}
+        return _answer({"ready": found.is_ready, "pack": found.pack, **found.subjects, **damage})
+
+    route(routes, "/health", lambda: {"GET": health})
+    route(routes, "/ready", lambda: {"GET": ready})
+    return routes
+
+
+def _answer(body: Mapping[str, Any]) -> Response:
+    return json_response(body, 200) if body["ready"] else json_response(body, 503, {"Retry-After": "5"})

@@ -1,0 +1,19 @@
+"""Calls that a program of iCREDIT's API sends, and answers that it expects."""
+
+from __future__ import annotations
+
+import base64
+from urllib.parse import urlencode
+
+from chalicelib.doors.http import URLENCODED
+from chalicelib.doors.probes import OWN_THRESHOLD, Ask, Keys, empty_picture, is_done
+
+LIMITS = OWN_THRESHOLD
+
+
+def calls(keys: Keys) -> list[Ask]:
+    """Make a search."""
+    sent = {"CONTROL_TYPE": "1", "IMAGE_TYPE": "0", "IMAGE": base64.b64encode(empty_picture()).decode()}
+    body = urlencode({**sent, "PERSON_GROUP_LABEL": keys.get("group", "regular")}).encode()
+    headers = {"Content-Type": URLENCODED, "Authorization": f"APPCODE {keys['appcode']}"}
+    return [Ask("search", "/icredit/face/manage", is_done, body, headers)]

@@ -1,0 +1,320 @@
+"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell the people observed.
+
+Answers are in iCREDIT's form: every field is present, every scalar a text, "" for unknown values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from msgspec.structs import replace
+
+from chalicelib.book.words import acts
+from chalicelib.book.words.errors import Busy, FaceNotFound, InvalidInput, RegularsError
+from chalicelib.book.words.local_time import Granularity
+from chalicelib.book.words.model import Decision, Face, Tenant, is_faceid
+from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules, Pose
+from chalicelib.book.words.telemetry import stage
+from chalicelib.doors.claims import Head, KeyClaim
+from chalicelib.doors.http import Views, search_headers
+from chalicelib.doors.icredit import PREFIX
+from chalicelib.doors.icredit.operation import CODES, PERSONS, Body, Call, Operation, sent_code
+from chalicelib.doors.icredit.request import MAX_ENCODED, Parameters, decode_base64
+from chalicelib.rights.words.erasures import is_erased
+from chalicelib.services import Services
+
+if TYPE_CHECKING:
+    from chalicelib.book.enrolment.enrolment import EnrolledFace
+    from chalicelib.book.rules.recognised import Match
+    from chalicelib.book.words.observations import Observation, ObservationFilter
+    from chalicelib.settings import Settings
+
+PICTURES = PictureRules(
+    formats=frozenset({"JPEG", "PNG", "BMP"}),
+    max_bytes=MAX_ENCODED * 3 // 4,
+    max_long_side_px=4096,
+    max_short_side_px=4096,
+    min_short_side_px=15,
+)
+PICTURES_BY_URL = replace(PICTURES, max_bytes=MAX_ENCODED)
+"""A downloaded picture is not encoded, so the whole 2 MB may be its own."""
+
+DONE: Body = {"PERSON_TOKEN_STATUS": "0"}
+STATISTICS = ("PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY")
+"""The name as the source prints it, and as it was probably meant."""
+
+_GENDERS = {Gender.MALE: "MALE", Gender.FEMALE: "FEMALE"}
+
+_LABELS = (
+    *("LABLE_A", "LABLE_B", "LABLE_C", "LABLE_D"),
+    *("FIRST_A_LABLE", "SECOND_A_LABEL", "FIRST_B_LABEL", "SECOND_B_LABEL"),
+)
+"""Both families of names that the source uses."""
+
+_BASE64, _URL = "0", "1"
+_TOKENS = ("3", "2")
+
+
+def manage(call: Call) -> Body:
+    control = call.parameters.required_text("CONTROL_TYPE")
+    if control not in _CONTROLS:
+        raise InvalidInput(f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}")
+    return _CONTROLS[control](call)
+
+
+def enrol(call: Call) -> Body:
+    parameters, enrolment = call.parameters, call.services.enrolment.everybody
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.labels()
+    if _is_token(parameters):
+        return describe_enrolled_faces(
+            [enrolment.enrol_stored_face(call.tenant, group, parameters.token("IMAGE"), labels)]
+        )
+    picture, rules = _picture(call)
+    return describe_enrolled_faces(enrolment.all_in_picture(call.tenant, group, picture, rules, labels))
+
+
+def search(call: Call) -> Body:
+    """Search; the answer carries the stored labels, and the observations those of the call."""
+    parameters, analysis = call.parameters, call.services.recognition.face_analysis
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.labels()
+    if _is_token(parameters):
+        match = analysis.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
+        matches = [match] if match else []
+    else:
+        picture, rules = _picture(call)
+        matches = analysis.all_in_picture(call.tenant, picture, group, rules, labels).matches
+    if matches:
+        call.headers.update(search_headers([match.decision for match in matches]))
+    return describe_matches(matches)
+
+
+def delete(call: Call) -> Body:
+    parameters = call.parameters
+    group = parameters.required_text("PERSON_GROUP_LABEL")
+    token = _token_to_delete(parameters)
+    deleted = call.services.deletion.of_group(call.tenant, group, [token], by="icredit")
+    if deleted.failed:
+        raise Busy("the face is in use and was not deleted: try again")
+    if deleted.not_exist:
+        raise FaceNotFound(f"there is no face {token!r} in group {group[:100]!r}: delete it with its own group's label")
+    return DONE
+
+
+_CONTROLS: Mapping[str, Callable[[Call], Body]] = {"0": enrol, "1": search, "3": delete}
+
+
+def _is_token(parameters: Parameters) -> bool:
+    """Tell whether IMAGE holds a PERSON_TOKEN; otherwise it holds a picture or its URL.
+
+    Raises InvalidInput for another IMAGE_TYPE.
+    """
+    kind = parameters.required_text("IMAGE_TYPE")
+    if kind not in (_BASE64, _URL, *_TOKENS):
+        raise InvalidInput(
+            f"IMAGE_TYPE is 0 (base64 of a picture), 1 (its URL) or 3 (a PERSON_TOKEN), not {kind[:40]!r}"
+        )
+    return kind in _TOKENS
+
+
+def _picture(call: Call) -> tuple[bytes, PictureRules]:
+    """Return the picture that IMAGE holds or links to, and the rules for it.
+
+    Raises Unusable; Busy if too many pictures are being fetched.
+    """
+    if call.parameters.required_text("IMAGE_TYPE") == _BASE64:
+        return decode_base64(call.parameters.required_text("IMAGE")), PICTURES
+    url = call.parameters.required_text("IMAGE")
+    with stage("fetch"):
+        return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
+
+
+def _token_to_delete(parameters: Parameters) -> str:
+    """Read the token from PERSON_TOKEN, or from IMAGE with IMAGE_TYPE 3.
+
+    Raises InvalidInput if both are missing or they differ.
+    """
+    named = parameters.text("PERSON_TOKEN")
+    held = parameters.text("IMAGE") if parameters.text("IMAGE_TYPE") in _TOKENS else None
+    if not named and not held:
+        raise InvalidInput("a deletion needs the face's token: send it as PERSON_TOKEN, or as IMAGE with IMAGE_TYPE 3")
+    if named and held and named.strip() != held.strip():
+        raise InvalidInput("PERSON_TOKEN and IMAGE hold two different tokens: send the one to delete")
+    return parameters.token("PERSON_TOKEN" if named else "IMAGE")
+
+
+_UNITS: Mapping[str, tuple[Granularity, str]] = {
+    "0": (Granularity.MONTH, "月"),
+    "1": (Granularity.WEEK, "周"),
+    "2": (Granularity.DAY, "日"),
+    "3": (Granularity.HOUR, "小时"),
+}
+"""By STATISTICAL, what is counted by, and its TIME_UNIT."""
+
+
+def query(call: Call) -> Body:
+    """Return a page of the observations that match the filters, newest first."""
+    from chalicelib.book.statistics.statistics import PAGE_SIZES
+
+    parameters, most = call.parameters, PAGE_SIZES[-1]
+    start, end = _span(parameters)
+    page = call.services.statistics.observations.query(
+        call.tenant,
+        _filter(parameters),
+        start,
+        end,
+        page_size=parameters.number("PAGE_SIZE", PAGE_SIZES[0], most) or most,
+        page_token=parameters.text("PAGE_TOKEN"),
+    )
+    entities = [_describe_observation(observation) for observation in page.observations]
+    return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
+
+
+def analysis(call: Call) -> Body:
+    """Count observations, or persons, by month, week, day or hour."""
+    parameters = call.parameters
+    statistical = parameters.required_text("STATISTICAL")
+    if statistical not in _UNITS:
+        raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
+    granularity, unit = _UNITS[statistical]
+    start, end = _span(parameters)
+    fill, distinct, wanted = parameters.flag("FILL"), parameters.flag("DISTINCT"), _filter(parameters)
+    amounts = call.services.statistics.analysis(
+        call.tenant, wanted, start, end, granularity, fill=fill, distinct=distinct
+    )
+    acts.reads([wanted.faceid] if wanted.faceid is not None and any(amounts.values()) else [])
+    entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
+    return {**DONE, **dict.fromkeys(STATISTICS, entities)}
+
+
+def _span(parameters: Parameters) -> tuple[int, int]:
+    start, end = parameters.seconds("START_TIME"), parameters.seconds("END_TIME")
+    if end < start:
+        raise InvalidInput(f"END_TIME ({end}) lies before START_TIME ({start}): swap them")
+    return start, end
+
+
+def _filter(parameters: Parameters) -> ObservationFilter:
+    """Read the filter. Raises InvalidInput for a token that no face can have.
+
+    A token that no face has now is no mistake, because observations outlive faces.
+    """
+    from chalicelib.book.words.observations import ObservationFilter
+
+    token = parameters.text("PERSON_TOKEN")
+    if token is not None and not is_faceid(token := token.strip()):
+        raise InvalidInput(f"a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called {token[:70]!r}")
+    return ObservationFilter(parameters.labels(), parameters.text("PERSON_GROUP_LABEL"), token)
+
+
+def describe_enrolled_faces(faces: Sequence[EnrolledFace]) -> Body:
+    return _persons([_person(one) for one in faces])
+
+
+def describe_matches(matches: Sequence[Match]) -> Body:
+    """Render matches: tokens and labels are the stored ones, box and estimates the probe's."""
+    return _persons([_person(one, one.decision) for one in matches])
+
+
+def similarity(decision: Decision | None) -> str:
+    """Render the score (cosine) as 0..100; "" if there is none."""
+    score = None if decision is None else decision.score
+    return "" if score is None else f"{min(max(score, 0.0), 1.0) * 100:.2f}"
+
+
+def _persons(entities: list[Body]) -> Body:
+    return {**DONE, PERSONS: entities}
+
+
+def _person(one: EnrolledFace | Match, decision: Decision | None = None) -> Body:
+    """Render a face. Age and gender are the ones that were set, else the estimates."""
+    face, estimates = one.face, one.estimates
+    known = replace(
+        estimates,
+        age=estimates.age if face.age is None else face.age,
+        gender=estimates.gender if face.gender is None else face.gender,
+    )
+    return _entity(face, one.group.name, known, box=one.box, decision=decision)
+
+
+def _describe_observation(observation: Observation) -> Body:
+    from chalicelib.book.words.observations import ObservationKind  # not at the cold starts of other requests
+
+    found = observation.decision if observation.kind is ObservationKind.SEARCH else None
+    group, estimates = observation.group_name, observation.estimates
+    entity = _entity(observation, group, estimates, box=observation.box, decision=found)
+    return {**entity, "TIME": str(int(observation.at.timestamp()))}
+
+
+def _entity(
+    of: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
+) -> Body:
+    acts.reads([] if is_erased(of.faceid) else [of.faceid])
+    score = estimates.emotion_score
+    return {
+        "PERSON_TOKEN": of.faceid,
+        **_box(box),
+        "AGE": _whole(estimates.age),
+        "BEAUTY": _whole(estimates.beauty),
+        "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
+        "EMOTION_TYPE": (estimates.emotion or "").upper(),
+        "EMOTION_SCORE": _whole(None if score is None else score * 100),
+        **dict(zip(_LABELS, of.labels * 2, strict=True)),
+        "PERSON_GROUP_LABEL": group_name,
+        "POSE": _pose(estimates.pose),
+        "SIMILARITY": similarity(decision),
+        "QUALITY": _whole(estimates.quality),
+    }
+
+
+def _box(box: Box | None) -> Body:
+    """Render a box in whole pixels. One that reaches over the picture's left or upper edge is cut there."""
+    if box is None:
+        return dict.fromkeys(("LEFT", "TOP", "WIDTH", "HEIGHT"), "")
+    left, top = max(round(box.x), 0), max(round(box.y), 0)
+    width, height = round(box.x + box.width) - left, round(box.y + box.height) - top
+    return {"LEFT": str(left), "TOP": str(top), "WIDTH": str(max(width, 0)), "HEIGHT": str(max(height, 0))}
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else str(round(value))
+
+
+def _pose(pose: Pose | None) -> str:
+    return (
+        "" if pose is None else ",".join(f"{round(angle, 1) + 0.0:.1f}" for angle in (pose.yaw, pose.pitch, pose.roll))
+    )
+
+
+OPERATIONS = (
+    Operation("manage", manage),
+    Operation("query", query),
+    Operation("analysis", analysis, (PERSONS, *STATISTICS)),
+)
+
+_BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+def _holder_of_appcode(services: Services, appcode: str) -> Tenant | None:
+    return services.tenants.by_appcode(appcode)
+
+
+def claim(_settings: Settings, request: Head) -> KeyClaim:
+    """Read the app code of a request."""
+    return KeyClaim(_holder_of_appcode, sent_code(request.headers, parse_qs(request.query)) or "")
+
+
+def gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
+    """Return the error's code and its text, as the answer to a failure has them."""
+    return {"PERSON_TOKEN_STATUS": "1", "ERROR_CODE": CODES[error], "ERROR_MSG": text}
+
+
+VIEWS = Views(
+    lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
+    f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
+    InvalidInput("The body is larger than 4 MiB."),
+    claim,
+    answers={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
+    gateway_fields=gateway_fields,
+)

@@ -1,0 +1,145 @@
+"""Logs and metrics of invocations: a JSON line for each log record, and one for each invocation.
+
+In Lambda an invocation's line contains CloudWatch's embedded metrics ("Embedded metric format specification"), so that
+a metric costs no call. One box writes the same lines without them (regulars/serve/logs.py). A line has names of ours,
+counts, the id of the key that called and the address that it called from: no picture, template, secret or name of a
+person is ever in it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from chalicelib.book.words import telemetry
+from chalicelib.book.words.telemetry import SEARCH_MS, UNITS, Invocation, log_failure
+
+NAMESPACE = "Regulars"
+"""Namespace of the metrics. Their only dimension is the stack, since AWS charges for each further one."""
+
+Next = Callable[[Any], Any]
+Tell = Callable[[Invocation, Mapping[str, float], float], None]
+"""Is told of an invocation at its end, with its stages and its whole time in milliseconds."""
+
+
+def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[[Any, Next], Any]:
+    """Make the Chalice middleware for all handlers. `out`: receives the lines; None: standard output."""
+    function = environ.get("AWS_LAMBDA_FUNCTION_NAME")
+    if not function:
+        return _answer_on_box
+    stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
+
+    def observe_event(event: Any, answer: Next) -> Any:
+        with observed_to(tell, function, _request_id(event)) as this:
+            response = None
+            try:
+                response = answer(event)
+                return response
+            except Exception as error:
+                log_failure(error, f"{function} failed")  # AWS counts it
+                raise
+            finally:
+                if hasattr(event, "lambda_context"):
+                    telemetry.of_route(event.method, event.context.get("resourcePath", ""))
+                    this.status = getattr(response, "status_code", 500)
+
+    def tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
+        line = _embed_metrics(this, stack, stages) | line_of(this, stages, ms)
+        (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
+
+    return observe_event
+
+
+@contextmanager
+def observed_to(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
+    """Observe the work inside as one invocation, and `tell` of it at the end, also if it fails."""
+    began = time.perf_counter()
+    with telemetry.begin_invocation(function, request_id) as this, telemetry.collect_stages() as stages:
+        try:
+            yield this
+        finally:
+            tell(this, stages, (time.perf_counter() - began) * 1000)
+
+
+def _answer_on_box(event: Any, answer: Next) -> Any:
+    """Answer on one box: its server observes the work; else it is at least counted as its tenant's."""
+    if telemetry.current() is not None:
+        return answer(event)
+    with telemetry.begin_invocation("box", ""):
+        return answer(event)
+
+
+def log_as_json(environ: Mapping[str, str], root: logging.Logger | None = None) -> None:
+    """Make the log handlers that Lambda's runtime has set up write JSON; outside of Lambda do nothing."""
+    if environ.get("AWS_LAMBDA_FUNCTION_NAME"):
+        root = root or logging.getLogger()
+        root.setLevel(logging.INFO)
+        for handler in root.handlers:
+            handler.setFormatter(JsonLines())
+
+
+class JsonLines(logging.Formatter):
+    """A formatter that writes one line for each record, with its invocation."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= getattr(record, "line", {})
+        this = telemetry.current()
+        if this is not None:
+            line |= _whose(this)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def line_of(this: Invocation, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
+    """Describe an invocation by its names, times and counts."""
+    rounded = {name: round(stage_ms, 1) for name, stage_ms in stages.items()}
+    line = {**_whose(this), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
+    error = None if this.error == this.code else this.error
+    request = {"route": this.route, "status": this.status, "code": this.code, "error": error}
+    return line | {name: value for name, value in request.items() if value is not None} | _collect_metrics(this, stages)
+
+
+def _collect_metrics(this: Invocation, stages: Mapping[str, float]) -> dict[str, float]:
+    searched = {SEARCH_MS: round(stages["search"], 1)} if "search" in stages else {}
+    return this.measured | searched
+
+
+def _embed_metrics(this: Invocation, stack: str, stages: Mapping[str, float]) -> dict[str, Any]:
+    """Return what makes CloudWatch take metrics from a line."""
+    measured = _collect_metrics(this, stages)
+    if not measured:
+        return {}
+    metrics = [{"Name": name, "Unit": UNITS[name]} for name in measured]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["Stack"]], "Metrics": metrics}
+    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    return {"_aws": about, "Stack": stack}
+
+
+def _whose(this: Invocation) -> dict[str, str]:
+    known = {
+        "function": this.function,
+        "request_id": this.request_id,
+        "tenant": this.tenant,
+        "caller": this.caller,
+        "address": this.address,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _request_id(event: Any) -> str:
+    """Read Lambda's id of the request, which is also in Lambda's own log lines of the invocation."""
+    context = event.lambda_context if hasattr(event, "lambda_context") else event.context
+    return str(getattr(context, "aws_request_id", ""))

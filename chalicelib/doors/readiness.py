@@ -1,0 +1,121 @@
+"""Is the service ready? Whether models, storage and galleries are at hand, for people who may not know more."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.records.faces import tenant_from
+from chalicelib.book.rules.decision import SearchRequest
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import Busy
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.ports import Vision
+from chalicelib.book.words.telemetry import log_failure
+from chalicelib.rights.outside import Outside
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+_log = logging.getLogger(__name__)
+
+REMEMBERED = timedelta(seconds=5)
+"""How long an answer is given again, so that people who ask often cost little."""
+
+INSPECTED_EVERY = timedelta(days=7)
+DAMAGED = "the database is damaged: `regulars fsck` says what can be read, `regulars restore` brings a backup back"
+
+_NO_OBJECT = keys.face_picture("-", "-", "none")
+_STORAGE = "the storage does not answer"
+_DISK = "the disk is full"
+_MODELS = "a model pack is not complete: `regulars models` says which file"
+_GALLERY = "the gallery does not answer"
+
+
+OK = "ok"
+
+
+class Ready(Struct, frozen=True):
+    """The service's needs. `subjects`: OK, what is missing, or None behind that; `pack`: None: no pack was found."""
+
+    subjects: Mapping[str, str | None]
+    pack: str | None = None
+    damage: str | None = None
+    """DAMAGED, with which the service is ready for most requests all the same."""
+
+    @property
+    def is_ready(self) -> bool:
+        return all(said == OK for said in self.subjects.values())
+
+
+class Readiness(Outside):
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
+        self.is_damaged = False
+        """Whether the last inspection found damage."""
+        self._inspected_at: datetime | None = None
+        self._known: tuple[datetime, Ready] | None = None
+        self._looking = threading.Lock()
+
+    def check(self) -> Ready:
+        """Look whether all is at hand, with one tenant's gallery. It never raises: what fails is missing.
+
+        The answer may be REMEMBERED old. Its sentences tell nothing of the data; the log has the errors.
+        """
+        with self._looking:
+            now = self.book.clock.now()
+            if self._known is None or not self._known[0] <= now < self._known[0] + REMEMBERED:
+                self._known = now, self._look()
+            return replace(self._known[1], damage=DAMAGED if self.is_damaged else None)
+
+    def inspect(self) -> None:
+        """Look for damage, unless this process did so in the last INSPECTED_EVERY: at each start and once a week."""
+        now = self.book.clock.now()
+        if self._inspected_at is not None and abs(now - self._inspected_at) < INSPECTED_EVERY:
+            return
+        with suppress(Busy):  # the next sweep tries again
+            found = self.book.storage.damage()
+            self._inspected_at, self.is_damaged = now, found is not None
+            if found is not None:
+                _log.error("%s (%s)", DAMAGED, found)
+
+    def _look(self) -> Ready:
+        subjects: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
+        pack = None
+        try:
+            subjects["storage"] = _STORAGE
+            tenant = self._some_tenant()
+            if self.book.storage.disk is not None and self.book.storage.disk().is_full:
+                return Ready(subjects | {"storage": _DISK})
+            subjects |= {"storage": OK, "models": _MODELS}
+            vision = self.book.tenant_vision.of(self.book.ports.model() if tenant is None else tenant.model)
+            pack = vision.pack
+            subjects |= {"models": OK, "gallery": _GALLERY}
+            if tenant is not None:
+                self._search(tenant, vision)
+            subjects["gallery"] = OK
+        except Exception as error:
+            log_failure(error, "the service is not ready")
+        return Ready(subjects, pack)
+
+    def _some_tenant(self) -> Tenant | None:
+        """Read a tenant, and look for a picture that is not there."""
+        self.book.storage.blobs.size(_NO_OBJECT)
+        found = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        return tenant_from(found[0]) if found else None
+
+    def _search(self, tenant: Tenant, vision: Vision) -> None:
+        """Search the tenant's gallery for nobody."""
+        import numpy as np
+
+        self.book.ports.search.search(
+            tenant.name, SearchRequest(vision.model, np.zeros((0, vision.dimensions), np.float32))
+        )

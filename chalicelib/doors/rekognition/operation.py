@@ -1,0 +1,260 @@
+"""One operation: its caller, its members, and the answer in Rekognition's form and words.
+
+The order of checks is the contract's: body and method, operation known, signature, tenant, operation supported, types,
+constraints; then the views' own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from chalice.app import Response
+from msgspec import Struct
+
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.rules.recognised import MOST_BYTES
+from chalicelib.book.words import errors, telemetry
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.pictures import PictureRules
+from chalicelib.doors.http import (
+    NOTHING,
+    Failure,
+    HttpRequest,
+    Provide,
+    Refused,
+    Told,
+    answer_request,
+    failure_of,
+    sentence,
+)
+from chalicelib.doors.rekognition import DIALECT, SignedHosts, requests, signature
+from chalicelib.services import Services
+
+TARGET = "RekognitionService."
+_CALLER = "access key"
+"""Whose calls they are in audit and log: a tenant has one."""
+_INVOCATION = "amz-sdk-invocation-id"
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+
+ONE_BOX_BODY_BYTES = 14 * 1024 * 1024
+"""Two pictures of the largest size, in base64. Lambda takes the MAX_BODY_BYTES of all dialects."""
+
+BAD_REQUEST = "Request has invalid parameters"
+
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
+
+_INVALID = Told("InvalidParameterException", text=BAD_REQUEST + ": {}")
+_LIMIT = Told("ServiceQuotaExceededException")
+_DENIED = Told("AccessDeniedException")
+_THROTTLED = Told("ThrottlingException")
+_NO_COLLECTION = Told("ResourceNotFoundException", text="The collection id: {CollectionId} does not exist")
+
+TABLE: Mapping[type[errors.RegularsError], Told] = {
+    errors.RegularsError: Told("InternalServerError", 500, "Internal server error"),
+    errors.InvalidInput: _INVALID,
+    errors.DefaultGroup: _DENIED,
+    errors.IllegalCapacity: _LIMIT,
+    errors.NotFound: Told("ResourceNotFoundException"),
+    errors.GroupNotFound: _NO_COLLECTION,
+    errors.TenantNotFound: _NO_COLLECTION,
+    errors.UserNotFound: Told("ResourceNotFoundException", text="The user id: {UserId} does not exist"),
+    errors.FaceNotFound: Told("InvalidParameterException", text="faceId was not found in the collection."),
+    errors.Conflict: Told("ConflictException"),
+    errors.GroupExists: Told("ResourceAlreadyExistsException", text="The collection id: {CollectionId} already exists"),
+    errors.UserExists: Told("ConflictException", text="The user id: {UserId} already exists"),
+    errors.FaceHeld: _DENIED,
+    errors.RequestReused: Told("IdempotentParameterMismatchException"),
+    errors.ConditionFailed: _THROTTLED,
+    errors.LimitReached: _LIMIT,
+    errors.TooManyRequests: _THROTTLED,
+    errors.Unauthorized: _DENIED,
+    errors.Busy: _THROTTLED,
+    errors.StorageUnavailable: Told("ThrottlingException", 500, "Service Unavailable"),
+}
+
+
+def too_long(most_bytes: int) -> Failure:
+    text = f"Image size is too large: a request has up to {most_bytes} bytes here"
+    return Failure("ImageTooLargeException", text)
+
+
+def in_words(error: Exception, members: Mapping[str, Any] = NOTHING) -> Failure:
+    """Say an error in Rekognition's words. `members`: the request's."""
+    if isinstance(error, errors.Unusable):
+        return _unusable(error)
+    return failure_of(TABLE, error, {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members})
+
+
+def _unusable(error: errors.Unusable) -> Failure:
+    if error.breaks == "largest side" and error.sides is not None:
+        width, height = error.sides
+        limit = f"exceed the maximum limit of {RULES.max_long_side_px} x {RULES.max_short_side_px}"
+        return Failure("ImageTooLargeException", f"Image dimensions: {width} x {height} pixels {limit}")
+    if error.breaks == "bytes":
+        return Failure("ImageTooLargeException", f"Image size is too large: {sentence(error)}")
+    if error.breaks == "least side":
+        return Failure("InvalidParameterException", f"{BAD_REQUEST}: {sentence(error)}")
+    return Failure("InvalidImageFormatException", "Request has invalid image format")
+
+
+def answer_error(error: Exception, _path: str) -> Response:
+    """Make the response of an error before the application saw the request."""
+    id_ = str(uuid.uuid4())
+    return response(in_words(error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
+
+
+def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> Response:
+    """Make the HTTP response of a failure. `headers`: those of every answer."""
+    body = {"__type": failure.code, "Code": failure.code, "Message": failure.text, "Logref": request_id}
+    return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": str(failure.code)}, failure.status)
+
+
+Members = Mapping[str, Any]
+
+_Made = TypeVar("_Made")
+
+
+class Call(Struct, frozen=True):
+    """Arguments of a view beside the request's members: the use cases, the tenant and the region of its ARNs."""
+
+    services: Services
+    tenant: Tenant
+    region: str
+    id: str = ""
+    """What is the same in all attempts of this call: the SDK's number of it, else its signature."""
+    request: RequestId | None = None
+    """Of an operation that changes something: what is the same if the client sends it again."""
+
+    def once(self, change: Callable[[], _Made]) -> _Made | Mapping[str, Any]:
+        """Make a change that stores its answer under `request`; return that, or the answer stored by an earlier call.
+
+        What the change finds different may be what the same call did beside it: then that one's answer stands.
+        """
+        done, stored = self.services.requests.once(self.tenant.name, self.request, change)
+        return cast(_Made, done) if stored is None else stored.body
+
+
+View = Callable[[Call, Members], Members | None]
+
+
+def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) -> Response:
+    """Answer a request by the view that has its operation's name in snake case. Raises WrongModel once."""
+    sent = {name.lower(): value for name, value in request.headers.items()}
+    operation = sent.get("x-amz-target", "").removeprefix(TARGET)
+    this = telemetry.current()
+    id_ = this.request_id if this else str(uuid.uuid4())
+    headers = {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_}
+    members: Members = {}
+
+    def work() -> Response:
+        nonlocal members
+        services = provide()
+        headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
+        call, members = _read_call(services, request, sent, operation)
+        with services.audit.reads.of(DIALECT.act(operation, _CALLER, call.tenant)):
+            answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
+        body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+        return Response(body, {**headers})
+
+    def answer_failure(error: Exception) -> tuple[int | str, Response]:
+        told = in_words(error, members)
+        return told.code, response(told, id_, headers)
+
+    return answer_request(request, work, answer_failure, operation[:40])
+
+
+def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
+    """Return the id of the key that signed a request, and its tenant. Raises Failure."""
+    claim, tenant = _verify_signature(services, request, request.headers, _body(request))
+    return claim.access_key_id, tenant
+
+
+def _read_call(
+    services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str
+) -> tuple[Call, Members]:
+    """Return the arguments of the operation's view. Raises Failure."""
+    body = _body(request)
+    is_ours = sent.get("x-amz-target", "").startswith(TARGET)
+    if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
+        raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
+    claim, tenant = _verify_signature(services, request, sent, body)
+    telemetry.of_tenant(tenant.name, _CALLER)
+    if operation not in requests.REQUESTS:
+        refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
+        raise Failure("AccessDeniedException", refusal)
+    members = requests.read_members(body, requests.REQUESTS[operation])
+    id_ = sent.get(_INVOCATION) or claim.signature
+    call = Call(services, tenant, claim.region, id_, _request_id(operation, sent, members))
+    # What is not signed tells attempts of a call, but not calls: who overheard a signature writes what they like.
+    name = members.get("ClientRequestToken") or sent.get(_INVOCATION)
+    name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
+    if operation in requests.WRITES and services.requests.is_repeat(tenant.name, claim.signature, name):
+        raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
+    return call, members
+
+
+def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> RequestId | None:
+    """Return what is the same in all attempts of one call: the client's token, else the SDK's id of the call.
+
+    With another content a token is an error, and an id of the SDK means another call.
+    """
+    token = members.get("ClientRequestToken")
+    name = token or sent.get(_INVOCATION)
+    if operation not in requests.CHANGES or not name:
+        return None
+    content = {key: value for key, value in members.items() if key != "ClientRequestToken"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=bytes.hex).encode()).hexdigest()
+    of_call = f"token-{token}" if token else f"call-{name}-{digest}"
+    reused = f"The ClientRequestToken: {token} you have supplied is already in use."
+    return RequestId(f"{operation}-{hashlib.sha256(of_call.encode()).hexdigest()}", digest, reused)
+
+
+def _body(request: HttpRequest) -> bytes:
+    limit = request.most_bytes(ONE_BOX_BODY_BYTES)
+    try:
+        return request.body(limit)
+    except Refused as refused:
+        if refused.status != 413:
+            raise
+        raise too_long(limit) from None
+
+
+def _verify_signature(
+    services: Services, request: HttpRequest, sent: Mapping[str, str], body: bytes
+) -> tuple[signature.Claim, Tenant]:
+    """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
+    claim = _claim(request, sent)
+    known = services.tenants.by_access_key(claim.access_key_id)
+    if known is None:
+        raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
+    tenant, secret = known
+    signed = signature.SignedRequest(request.called_path, sent, body, request.query)
+    tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
+    public = urlsplit(services.settings.public_url or "")
+    own = services.settings.of_dialect(DIALECT.name, SignedHosts)
+    hosts = [*own.endpoint_hosts, *([public.netloc] if public.netloc else [])]
+    now = services.clock.now()
+    signature.verify(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
+    if tenant.disabled:
+        raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
+    return claim, tenant
+
+
+def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Claim:
+    """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
+    try:
+        return signature.read_signature(sent, presigned="X-Amz-Signature" in request.query)
+    except Failure as failure:
+        if failure.code != signature.MISSING or not request.is_through_gateway:
+            raise
+        where = "API Gateway drops it. Call the endpoint that the stack's output RekognitionEndpoint names"
+        raise Failure(failure.code, f"{failure.text}: {where}") from None

@@ -1,0 +1,215 @@
+"""Pictures in Rekognition's words: Image members, FaceDetail, quality filters; and the operations that only look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from chalicelib.book.rules.decision import MATCH, MIN_QUALITY
+from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace
+from chalicelib.book.words.pictures import Estimates, Found, Sides
+from chalicelib.doors.http import Failure
+from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, Call
+
+Members = dict[str, Any]
+
+
+def require_one(image: Mapping[str, Any]) -> None:
+    """Raise Failure unless an Image member has a picture, once."""
+    if len(image) != 1:
+        which = "not both" if image else "one of them is needed"
+        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an Image has Bytes or S3Object, {which}")
+    if "S3Object" in image and not {"Bucket", "Name"} <= image["S3Object"].keys():
+        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name")
+
+
+def picture_of(call: Call, image: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an Image member. Raises Failure."""
+    if "Bytes" in image:
+        sent: bytes = image["Bytes"]
+        return sent
+    place = image["S3Object"]
+    found = call.services.recognition.stored_pictures.read_picture(
+        call.tenant, place["Bucket"], place["Name"], place.get("Version")
+    )
+    if found is None:
+        raise Failure(
+            "InvalidS3ObjectException",
+            "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
+        )
+    return found
+
+
+MODELS: Mapping[str, str] = MappingProxyType(
+    {"AGE_RANGE": "age", "GENDER": "gender", "EMOTIONS": "emotion", "SMILE": "emotion"}
+)
+"""The attribute of core.pictures.ATTRIBUTES that each of Rekognition's needs."""
+
+_UNSEEN = ("EYEGLASSES", "SUNGLASSES", "BEARD", "MUSTACHE", "EYES_OPEN", "MOUTH_OPEN", "FACE_OCCLUDED")
+"""Attributes that no model here sees. Of two values, a Confidence is 50 at least."""
+
+_LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
+"""In the order of the core's."""
+
+_EMOTIONS = {
+    "happy": "HAPPY",
+    "sad": "SAD",
+    "angry": "ANGRY",
+    "surprise": "SURPRISED",
+    "fear": "FEAR",
+    "disgust": "DISGUSTED",
+    "neutral": "CALM",
+    "contempt": "UNKNOWN",
+}
+
+_LEAST_QUALITY = {"NONE": 0.0, "AUTO": MIN_QUALITY, "LOW": MIN_QUALITY, "MEDIUM": 40.0, "HIGH": 60.0}
+_LEAST_SIDE_PX = 32.0
+
+_REASONS = {
+    "size": "SMALL_BOUNDING_BOX",
+    "sharpness": "LOW_SHARPNESS",
+    "compression": "LOW_SHARPNESS",
+    "exposure": "LOW_BRIGHTNESS",
+    "detector": "LOW_CONFIDENCE",
+    "pose": "EXTREME_POSE",
+}
+"""By Quality.aspect; for what is none of these, LOW_FACE_QUALITY."""
+
+
+def wanted_models(attributes: Sequence[str]) -> frozenset[str]:
+    """Return the attributes of the core that are asked for. An empty list asks for Rekognition's default members."""
+    asked = MODELS if "ALL" in attributes else attributes
+    return frozenset(MODELS[name] for name in asked if name in MODELS)
+
+
+def describe_box(found: Found) -> Members:
+    """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
+    return {
+        "BoundingBox": {"Width": found.width, "Height": found.height, "Left": found.x, "Top": found.y},
+        "Confidence": max(50.0, 100 - 160 * (1 - min(found.score, 1.0)) ** 2),
+    }
+
+
+def reason_of(face: DescribedFace, quality_filter: str) -> str:
+    """Return why a face does not pass a filter; "" if it does."""
+    box = face.detected.box
+    if quality_filter != "NONE" and min(box.width, box.height) < _LEAST_SIDE_PX:
+        return "SMALL_BOUNDING_BOX"
+    if face.quality.total < _LEAST_QUALITY[quality_filter]:
+        return _REASONS.get(face.quality.aspect, "LOW_FACE_QUALITY")
+    return ""
+
+
+def compared_face(face: DescribedFace, width: int, height: int) -> Members:
+    """Return the members that every face of a picture has. `width`, `height`: those of the picture."""
+    detected, quality, pose = face.detected, face.quality, face.estimates.pose
+    detail: Members = {
+        **describe_box(Found.of(detected, Sides(width, height))),
+        "Landmarks": [
+            {"Type": name, "X": x / width, "Y": y / height}
+            for name, (x, y) in zip(_LANDMARKS, detected.landmarks, strict=False)
+        ],
+        "Quality": {"Brightness": 100 * quality.brightness**0.5, "Sharpness": 100 * quality.sharpness},
+    }
+    if pose is not None:
+        detail["Pose"] = {"Roll": pose.roll, "Yaw": pose.yaw, "Pitch": -pose.pitch}  # theirs is positive looking up
+    return detail
+
+
+def face_detail(
+    face: DescribedFace, width: int, height: int, attributes: Collection[str], *, unseen: bool = False
+) -> Members:
+    """Return a FaceDetail with the attributes that were asked for and are known. `unseen`: with those that are not."""
+    asked = {*MODELS, *_UNSEEN, "EYE_DIRECTION"} if "ALL" in attributes else attributes
+    made = {_member(name): _MADE[name](face.estimates) for name in _MADE if name in asked}
+    known = {name: value for name, value in made.items() if value is not None}
+    return {**compared_face(face, width, height), **known, **(_unseen(face, asked) if unseen else {})}
+
+
+def _member(attribute: str) -> str:
+    """Return the member of a FaceDetail that an attribute asks for."""
+    return attribute.title().replace("_", "")
+
+
+def _unseen(face: DescribedFace, asked: Collection[str]) -> Members:
+    """Return "no" for what nobody looked at, as unsure as can be; of the eyes, the direction of the head."""
+    answers: dict[str, Any] = {_member(name): {"Value": False, "Confidence": 50.0} for name in _UNSEEN if name in asked}
+    if (pose := face.estimates.pose) is not None and "EYE_DIRECTION" in asked:
+        answers["EyeDirection"] = {"Yaw": pose.yaw, "Pitch": -pose.pitch, "Confidence": 50.0}
+    return answers
+
+
+def _age_range(estimates: Estimates) -> Members | None:
+    if estimates.age is None:
+        return None
+    either_way = max(3.0, 0.15 * estimates.age)
+    return {"Low": max(0, round(estimates.age - either_way)), "High": round(estimates.age + either_way)}
+
+
+def _gender(estimates: Estimates) -> Members | None:
+    """Return the likelier gender, however unsure it is: Amazon always tells it, and programs read the member."""
+    if not estimates.genders:
+        return None
+    gender, score = estimates.genders[0]
+    return {"Value": gender.capitalize(), "Confidence": 100 * score}
+
+
+def _emotions(estimates: Estimates) -> list[Members] | None:
+    return [{"Type": _EMOTIONS[name], "Confidence": 100 * one} for name, one in estimates.emotions] or None
+
+
+def _smile(estimates: Estimates) -> Members | None:
+    if not estimates.emotions:
+        return None
+    happy = dict(estimates.emotions).get("happy", 0.0)
+    smiles = estimates.emotions[0][0] == "happy"
+    return {"Value": smiles, "Confidence": 100 * (happy if smiles else 1 - happy)}
+
+
+_MADE: Mapping[str, Callable[[Estimates], object]] = {
+    "AGE_RANGE": _age_range,
+    "SMILE": _smile,
+    "GENDER": _gender,
+    "EMOTIONS": _emotions,
+}
+
+
+def detect_faces(call: Call, asked: Members) -> Members:
+    attributes = asked.get("Attributes", [])
+    require_one(asked["Image"])
+    picture, analysis = picture_of(call, asked["Image"]), call.services.recognition.face_analysis
+    seen = analysis.describe_picture(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
+    unseen = call.tenant.answers_unknown
+    return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]}
+
+
+def compare_faces(call: Call, asked: Members) -> Members:
+    names = ("SourceImage", "TargetImage")
+    for name in names:
+        require_one(asked[name])
+    quality_filter = asked.get("QualityFilter", "NONE")
+    looked = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
+    most = 1 if quality_filter == "NONE" else MOST_FACES, MOST_FACES
+    both = [looked(call.tenant, picture_of(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
+    unfit = partial(reason_of, quality_filter=quality_filter)
+    source, target = (seen.without(unfit) for seen in both)
+    for name, seen in zip(names, (source, target), strict=True):
+        if not seen.described.faces:
+            text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
+            raise Failure("InvalidParameterException", text)
+    similar = call.services.recognition.verification.similarities(call.tenant, source, target)
+    least = asked.get("SimilarityThreshold", MATCH)
+    sides = target.described.width, target.described.height
+    compared = [
+        (similarity, compared_face(face, *sides))
+        for similarity, face in zip(similar, target.described.faces, strict=True)
+    ]
+    matches = sorted((one for one in compared if one[0] >= least), key=lambda one: -one[0])
+    largest = source.described.faces[0].detected
+    return {
+        "SourceImageFace": describe_box(Found.of(largest, Sides(source.described.width, source.described.height))),
+        "FaceMatches": [{"Similarity": similarity, "Face": face} for similarity, face in matches],
+        "UnmatchedFaces": [face for similarity, face in compared if similarity < least],
+    }

@@ -1,0 +1,289 @@
+"""The operations' requests: their members and what these may be, as in Rekognition's service model (2016-06-27).
+
+A member of another JSON type than the model's is a SerializationException, whatever else is wrong. All constraints that
+do not hold are told together in one ValidationException. Unknown members and null are passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib.doors.forms import is_unicode
+from chalicelib.doors.http import Failure
+
+MAX_BLOB = 5_242_880
+LONGEST_QUOTED = 200
+
+Problems = list[str]
+
+
+class Text(Struct, frozen=True):
+    least: int = 0
+    most: int | None = None
+    pattern: str = ""
+    choices: tuple[str, ...] = ()
+    fits: Callable[[str], object] | None = None
+    """In place of the pattern, which then only stands in the error's text."""
+
+    def read_value(self, value: Any, place: str, problems: Problems) -> str:
+        if not isinstance(value, str):
+            raise _wrong_type(place, value, "a string")
+        if not is_unicode(value):
+            raise Failure("SerializationException", f"{place} has half of a character")
+        problems += (_describe_flaw(value, place, what) for what in self.flaws(value))
+        return value
+
+    def flaws(self, value: str) -> Iterator[str]:
+        if self.choices and value not in self.choices:
+            yield f"Member must satisfy enum value set: [{', '.join(self.choices)}]"
+        yield from _bounds(len(value), self.least, self.most)
+        fits = self.fits or re.compile(self.pattern).fullmatch
+        if self.pattern and not fits(value):
+            yield f"Member must satisfy regular expression pattern: {self.pattern}"
+
+
+class Number(Struct, frozen=True):
+    least: int | None = None
+    most: int | None = None
+    whole: bool = False
+
+    def read_value(self, value: Any, place: str, problems: Problems) -> float | int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value % 1):
+            raise _wrong_type(place, value, "a whole number" if self.whole else "a number")
+        problems += (_describe_flaw(value, place, what) for what in _bounds(value, self.least, self.most, "value"))
+        return int(value) if self.whole else value
+
+
+class Blob(Struct, frozen=True):
+    least: int
+    most: int
+
+    def read_value(self, value: Any, place: str, problems: Problems) -> bytes:
+        if not isinstance(value, str):
+            raise _wrong_type(place, value, "a string in base64")
+        try:
+            data = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise Failure("SerializationException", f"{place} is not in base64, with its padding") from None
+        flaws = _bounds(len(data), self.least, self.most)
+        problems += (f"Value at '{place}' failed to satisfy constraint: {what}" for what in flaws)
+        return data
+
+
+class ListOf(Struct, frozen=True):
+    member: Text
+    least: int = 0
+    most: int | None = None
+
+    def read_value(self, value: Any, place: str, problems: Problems) -> list[str]:
+        if not isinstance(value, list):
+            raise _wrong_type(place, value, "a list")
+        found = [self.member.read_value(one, place, []) for one in value if one is not None]
+        shown = f"[{', '.join(found)}]"
+        flaws = [what for one in found for what in self.member.flaws(one)]
+        problems += (_describe_flaw(shown, place, what) for what in _bounds(len(found), self.least, self.most))
+        problems += (
+            _describe_flaw(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
+        )
+        return found
+
+
+class MapOf(Struct, frozen=True):
+    key: Text
+    value: Text
+    least: int = 0
+    most: int | None = None
+
+    def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise _wrong_type(place, value, "an object")
+        found = {key: self.value.read_value(one, place, []) for key, one in value.items() if one is not None}
+        shown = "{" + ", ".join(f"{key}={one}" for key, one in found.items()) + "}"
+        problems += (_describe_flaw(shown, place, what) for what in _bounds(len(found), self.least, self.most))
+        for part, flaws in (
+            ("keys", [what for key in found for what in self.key.flaws(key)]),
+            ("value", [what for one in found.values() for what in self.value.flaws(one)]),
+        ):
+            told = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
+            problems += (_describe_flaw(shown, place, what) for what in told)
+        return found
+
+
+class Members(Struct, frozen=True):
+    """A structure: its members by name, and the names of those that must be there."""
+
+    members: Mapping[str, Kind]
+    required: tuple[str, ...] = ()
+
+    def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _wrong_type(place or "the body", value, "an object")
+        found: dict[str, Any] = {}
+        for name, kind in self.members.items():
+            inner = ".".join(filter(None, (place, name[0].lower() + name[1:])))
+            if value.get(name) is not None:
+                found[name] = kind.read_value(value[name], inner, problems)
+            elif name in self.required:
+                problems.append(f"Value null at '{inner}' failed to satisfy constraint: Member must not be null")
+        return found
+
+
+Kind = Text | Number | Blob | ListOf | MapOf | Members
+
+
+def read_members(body: bytes, request: Members) -> dict[str, Any]:
+    """Read a request's members. Raises Failure: SerializationException, ValidationException."""
+    try:
+        value = json.loads(body.decode() or "{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise Failure("SerializationException", "The body is not one JSON object in UTF-8") from None
+    problems: Problems = []
+    found = request.read_value(value, "", problems)
+    if problems:
+        number = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
+        raise Failure("ValidationException", f"{number}: {'; '.join(problems)}")
+    return found
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _bounds(size: float, least: int | None, most: int | None, what: str = "length") -> Iterator[str]:
+    """Say which bounds a length or a value does not keep."""
+    if least is not None and size < least:
+        yield f"Member must have {what} greater than or equal to {least}"
+    if most is not None and size > most:
+        yield f"Member must have {what} less than or equal to {most}"
+
+
+def _describe_flaw(value: object, place: str, what: str) -> str:
+    text = str(value)
+    shown = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
+    return f"Value '{shown}' at '{place}' failed to satisfy constraint: {what}"
+
+
+def _wrong_type(place: str, value: object, wanted: str) -> Failure:
+    kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+    return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value)) or str(value)[:20]}")
+
+
+def _of_tag(text: str) -> bool:
+    """Tell whether these are letters, separators and digits of any script, or signs that tags may have."""
+    return all(one in "_.:/=+-@" or unicodedata.category(one)[0] in "LZN" for one in text)
+
+
+_TAG = r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*"
+_TAG_KEY = Text(1, 128, f"^(?!aws:){_TAG}$", fits=lambda text: _of_tag(text) and not text.startswith("aws:"))
+_TAGS = MapOf(_TAG_KEY, Text(0, 256, f"^({_TAG})$", fits=_of_tag), 0, 200)
+_COLLECTION = Text(1, 255, r"[a-zA-Z0-9_.\-]+")
+_USER = Text(1, 128, r"[a-zA-Z0-9_.\-:]+")
+_EXTERNAL_IMAGE = Text(1, 255, r"[a-zA-Z0-9_.\-:]+")
+_FACE = Text(
+    1,
+    64,
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    fits=re.compile(r"[A-Za-z0-9_-]*").fullmatch,  # ids of other dialects, too
+)
+_TOKEN = Text(1, 64, "^[a-zA-Z0-9-_]+$")
+_NEXT = Text(0, 255)
+_ARN = Text(20, 2_048)
+_PERCENT = Number(0, 100)
+_MOST = Number(1, 4_096, whole=True)
+_PAGE = Number(0, 4_096, whole=True)
+_MOST_USERS = Number(1, 500, whole=True)
+_FILTER = Text(choices=("NONE", "AUTO", "LOW", "MEDIUM", "HIGH"))
+_S3_OBJECT = Members({"Bucket": Text(3, 255, r"[0-9A-Za-z\.\-_]*"), "Name": Text(1, 1_024), "Version": Text(1, 1_024)})
+_IMAGE = Members({"Bytes": Blob(1, MAX_BLOB), "S3Object": _S3_OBJECT})
+_ATTRIBUTE_NAMES = """
+DEFAULT ALL AGE_RANGE BEARD EMOTIONS EYE_DIRECTION EYEGLASSES EYES_OPEN GENDER MOUTH_OPEN MUSTACHE FACE_OCCLUDED SMILE
+SUNGLASSES
+"""
+_ATTRIBUTES = ListOf(Text(choices=tuple(_ATTRIBUTE_NAMES.split())))
+
+
+_COLLECTION_ID = {"CollectionId": _COLLECTION}
+_USER_ID = {**_COLLECTION_ID, "UserId": _USER}
+
+
+def _asks(required: Mapping[str, Kind], /, **others: Kind) -> Members:
+    return Members({**required, **others}, tuple(required))
+
+
+REQUESTS: Mapping[str, Members] = {
+    "CreateCollection": _asks(_COLLECTION_ID, Tags=_TAGS),
+    "DeleteCollection": _asks(_COLLECTION_ID),
+    "ListCollections": _asks({}, NextToken=_NEXT, MaxResults=_PAGE),
+    "DescribeCollection": _asks(_COLLECTION_ID),
+    "TagResource": _asks({"ResourceArn": _ARN, "Tags": _TAGS}),
+    "UntagResource": _asks({"ResourceArn": _ARN, "TagKeys": ListOf(_TAG_KEY, 0, 200)}),
+    "ListTagsForResource": _asks({"ResourceArn": _ARN}),
+    "IndexFaces": _asks(
+        {**_COLLECTION_ID, "Image": _IMAGE},
+        ExternalImageId=_EXTERNAL_IMAGE,
+        DetectionAttributes=_ATTRIBUTES,
+        MaxFaces=Number(1, whole=True),
+        QualityFilter=_FILTER,
+    ),
+    "ListFaces": _asks(
+        _COLLECTION_ID, NextToken=_NEXT, MaxResults=_PAGE, UserId=_USER, FaceIds=ListOf(_FACE, 1, 4_096)
+    ),
+    "DeleteFaces": _asks({**_COLLECTION_ID, "FaceIds": ListOf(_FACE, 1, 4_096)}),
+    "SearchFaces": _asks({**_COLLECTION_ID, "FaceId": _FACE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT),
+    "SearchFacesByImage": _asks(
+        {**_COLLECTION_ID, "Image": _IMAGE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT, QualityFilter=_FILTER
+    ),
+    "CompareFaces": _asks(
+        {"SourceImage": _IMAGE, "TargetImage": _IMAGE}, SimilarityThreshold=_PERCENT, QualityFilter=_FILTER
+    ),
+    "DetectFaces": _asks({"Image": _IMAGE}, Attributes=_ATTRIBUTES),
+    "CreateUser": _asks(_USER_ID, ClientRequestToken=_TOKEN),
+    "DeleteUser": _asks(_USER_ID, ClientRequestToken=_TOKEN),
+    "ListUsers": _asks(_COLLECTION_ID, MaxResults=_MOST_USERS, NextToken=_NEXT),
+    "AssociateFaces": _asks(
+        {**_USER_ID, "FaceIds": ListOf(_FACE, 1, 100)}, UserMatchThreshold=_PERCENT, ClientRequestToken=_TOKEN
+    ),
+    "DisassociateFaces": Members(
+        {**_USER_ID, "ClientRequestToken": _TOKEN, "FaceIds": ListOf(_FACE, 1, 100)}, (*_USER_ID, "FaceIds")
+    ),
+    "SearchUsers": _asks(_COLLECTION_ID, UserId=_USER, FaceId=_FACE, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS),
+    "SearchUsersByImage": _asks(
+        {**_COLLECTION_ID, "Image": _IMAGE}, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS, QualityFilter=_FILTER
+    ),
+}
+"""The members of each operation that is answered, those that must be there first."""
+
+_CHANGES = """
+CreateCollection DeleteCollection TagResource UntagResource DeleteFaces CreateUser DeleteUser AssociateFaces
+DisassociateFaces
+"""
+CHANGES = frozenset(_CHANGES.split())
+"""The operations of which the answer is stored, so that a repeat is done once."""
+
+WRITES = CHANGES | {"IndexFaces"}
+"""The operations that change something. Of IndexFaces a repeat derives the same ids."""
+
+_OTHERS = """
+CopyProjectVersion CreateDataset CreateFaceLivenessSession CreateProject CreateProjectVersion
+CreateStreamProcessor DeleteDataset DeleteProject DeleteProjectPolicy DeleteProjectVersion
+DeleteStreamProcessor DescribeDataset DescribeProjectVersions DescribeProjects DescribeStreamProcessor
+DetectCustomLabels DetectLabels DetectModerationLabels DetectProtectiveEquipment DetectText
+DistributeDatasetEntries GetCelebrityInfo GetCelebrityRecognition GetContentModeration GetFaceDetection
+GetFaceLivenessSessionResults GetFaceSearch GetLabelDetection GetMediaAnalysisJob GetPersonTracking
+GetSegmentDetection GetTextDetection ListDatasetEntries ListDatasetLabels ListMediaAnalysisJobs
+ListProjectPolicies ListStreamProcessors PutProjectPolicy RecognizeCelebrities StartCelebrityRecognition
+StartContentModeration StartFaceDetection StartFaceSearch StartLabelDetection StartMediaAnalysisJob
+StartPersonTracking StartProjectVersion StartSegmentDetection StartStreamProcessor StartTextDetection
+StopProjectVersion StopStreamProcessor UpdateDatasetEntries UpdateStreamProcessor
+"""
+
+OTHER_OPERATIONS = frozenset(_OTHERS.split())
+"""Operations of the service model that find something else than faces in a picture, and are refused by name."""

@@ -1,0 +1,43 @@
+"""The dialect's only route, `POST /`, and whose a request is that comes there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from chalice.app import Response
+
+from chalicelib.doors.claims import NOBODY, Claim, Head, SignatureClaim
+from chalicelib.doors.dialect import ROOT
+from chalicelib.doors.http import HttpRequest, Provide, Views
+from chalicelib.doors.rekognition import collections, operation, pictures, signature
+
+if TYPE_CHECKING:
+    from chalicelib.settings import Settings
+
+_VIEWS = {**vars(collections), **vars(pictures)}
+_ACCESS_KEY = re.compile(r"Credential=([A-Z0-9]{16,40})/")
+
+
+def answer(provide: Provide, request: HttpRequest) -> Response:
+    """Answer `POST /`. Raises WrongModel once."""
+    return operation.answer(provide, request, _VIEWS)
+
+
+def claim(_settings: Settings, request: Head) -> Claim:
+    """Read the id of the access key that signed a request."""
+    scheme, _, said = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme != signature.ALGORITHM:
+        return NOBODY
+    named = _ACCESS_KEY.search(said)
+    return SignatureClaim(operation.signer, named[1] if named else "")
+
+
+VIEWS = Views(
+    operation.answer_error,
+    "Operations are called by POST.",
+    operation.too_long(operation.ONE_BOX_BODY_BYTES),
+    claim,
+    bodies={("POST", ROOT): operation.ONE_BOX_BODY_BYTES},
+    answers={ROOT: {"POST": answer}},
+)

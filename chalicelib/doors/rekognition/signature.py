@@ -1,0 +1,177 @@
+"""Signature Version 4: by whom a request is signed, and whether with that one's secret.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.doors.http import Failure
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SERVICE = "rekognition"
+TERMINATOR = "aws4_request"
+MISSING = "MissingAuthenticationTokenException"
+
+_TIME = "%Y%m%dT%H%M%SZ"
+_ALWAYS_SIGNED = ("host", "x-amz-date", "x-amz-target")
+_SIGNED_IF_SENT = ("x-amz-security-token", "x-amz-content-sha256")
+_PARTS = ("Credential", "SignedHeaders", "Signature")
+_HEX_64 = re.compile(r"[0-9a-f]{64}")
+_DIFFERS = (
+    "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method."
+)
+
+
+class SignedRequest(Struct, frozen=True):
+    """A request as it was signed. `path`: as it was called, escapes and all. `headers`: by name in small letters."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Claim(Struct, frozen=True):
+    """The claim in a request's Authorization header. `at`: the time in X-Amz-Date."""
+
+    access_key_id: str
+    day: str
+    region: str
+    service: str
+    terminator: str
+    signed_headers: tuple[str, ...]
+    signature: str
+    sent_at: str
+    at: datetime
+
+    @property
+    def scope(self) -> str:
+        return f"{self.day}/{self.region}/{self.service}/{self.terminator}"
+
+
+def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Claim:
+    """Read the claim from the headers, whose names are in small letters. Raises Failure if there is none, or half."""
+    authorization = headers.get("authorization", "").strip()
+    if presigned or not authorization:
+        raise Failure(MISSING, "Missing Authentication Token")
+    algorithm, _, rest = authorization.partition(" ")
+    if algorithm != ALGORITHM:
+        raise _incomplete(f"Authorization must begin with {ALGORITHM}, not with {algorithm[:40]!r}")
+    pairs = (part.strip().partition("=") for part in rest.split(","))
+    parts = {name: value for name, _, value in pairs}
+    lacking = [name for name in _PARTS if not parts.get(name)]
+    if lacking:
+        raise _incomplete(f"Authorization header requires {', '.join(repr(name) for name in lacking)}")
+    credential = parts["Credential"].split("/")
+    if len(credential) != 5 or not all(credential):
+        raise _incomplete("Credential must be <access key>/<yyyymmdd>/<region>/rekognition/aws4_request")
+    signed = tuple(parts["SignedHeaders"].split(";"))
+    needed = [*_ALWAYS_SIGNED, *(name for name in _SIGNED_IF_SENT if name in headers)]
+    unsigned = [name for name in needed if name not in signed]
+    if unsigned:
+        raise _incomplete(f"SignedHeaders must name {', '.join(unsigned)}")
+    id_, day, region, service, terminator = credential
+    sent_at, at = _time(headers)
+    return Claim(id_, day, region, service, terminator, signed, parts["Signature"], sent_at, at)
+
+
+def verify(
+    claim: Claim,
+    request: SignedRequest,
+    secret: str,
+    now: datetime,
+    *,
+    tolerance: timedelta,
+    hosts: Sequence[str],
+    prefix: str = "",
+) -> None:
+    """Raise Failure unless the request is as it was signed with this secret, at most `tolerance` ago or ahead.
+
+    `hosts`: names under which a proxy is called in front of us. `prefix`: beginning of the path that it takes off.
+    Whichever of them the client signed is right, with or without a slash at the path's end.
+    """
+    _require_now(claim, now, tolerance)
+    if (claim.service, claim.terminator) != (SERVICE, TERMINATOR) or claim.day != claim.sent_at[:8]:
+        wanted = f"<access key>/{claim.sent_at[:8]}/<region>/{SERVICE}/{TERMINATOR}"
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} Credential should be scoped to {wanted}.")
+    hashed = hashlib.sha256(request.body).hexdigest()
+    sent = request.headers.get("x-amz-content-sha256", hashed)
+    if sent != hashed:
+        what = "is of another body" if _HEX_64.fullmatch(sent) else f"is a hash of the body here, not {sent[:60]!r}"
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} x-amz-content-sha256 {what}.")
+    candidates = [signed_with(claim, one, hashed, secret) for one in _variants(request, hosts, prefix)]
+    matches = [hmac.compare_digest(one.encode(), claim.signature.encode()) for one in candidates]
+    if not any(matches):
+        what = "The secret, the path, the host or a signed header differs from what arrived here"
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} {what}; Host arrived as {_host(request)!r}.")
+
+
+def signed_with(claim: Claim, request: SignedRequest, hashed: str, secret: str) -> str:
+    """Make the signature of a POST, in small hexadecimal digits. `hashed`: the SHA-256 of the body."""
+    lines = [f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in claim.signed_headers]
+    names = ";".join(claim.signed_headers)
+    path = quote(request.path, safe="/~")  # what was sent is escaped once more, as for every service but S3
+    canonical = "\n".join(("POST", path, _query(request.query), *lines, "", names, hashed))
+    text = "\n".join((ALGORITHM, claim.sent_at, claim.scope, hashlib.sha256(canonical.encode()).hexdigest()))
+    key = f"AWS4{secret}".encode()
+    for part in (claim.day, claim.region, claim.service, claim.terminator):
+        key = _mac(key, part)
+    return _mac(key, text).hex()
+
+
+def _variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iterator[SignedRequest]:
+    """Yield the request as a client may have signed it."""
+    bare = request.path.rstrip("/")
+    ends = [one for path in dict.fromkeys([bare, prefix + bare]) for one in (path or "/", f"{path}/")]
+    for host in dict.fromkeys([_host(request), *hosts]):
+        for path in dict.fromkeys([request.path or "/", *ends]):
+            yield replace(request, path=path, headers={**request.headers, "host": host})
+
+
+def _require_now(claim: Claim, now: datetime, tolerance: timedelta) -> None:
+    minutes = f"{tolerance.total_seconds() / 60:g} min."
+    if claim.at < now - tolerance:
+        limit = f"{(now - tolerance).strftime(_TIME)} ({now.strftime(_TIME)} - {minutes})"
+        text = f"Signature expired: {claim.sent_at} is now earlier than {limit}"
+    elif claim.at > now + tolerance:
+        limit = f"{(now + tolerance).strftime(_TIME)} ({now.strftime(_TIME)} + {minutes})"
+        text = f"Signature not yet current: {claim.sent_at} is still later than {limit}"
+    else:
+        return
+    raise Failure("InvalidSignatureException", text)
+
+
+def _time(headers: Mapping[str, str]) -> tuple[str, datetime]:
+    sent = headers.get("x-amz-date", "")
+    try:
+        return sent, datetime.strptime(sent, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise _incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {sent[:40]!r}") from None
+
+
+def _query(query: Mapping[str, Sequence[str]]) -> str:
+    pairs = sorted((quote(name, safe="-_.~"), quote(one, safe="-_.~")) for name, all_ in query.items() for one in all_)
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def _host(request: SignedRequest) -> str:
+    return request.headers.get("host", "")
+
+
+def _mac(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def _incomplete(what: str) -> Failure:
+    return Failure("IncompleteSignatureException", what)

@@ -1,0 +1,64 @@
+"""Keys that are good for one service of a dialect, and reach one group (docs/decisions/0093, 0013)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from chalicelib.book.words.acts import Kind
+from chalicelib.book.words.errors import Unauthorized
+from chalicelib.book.words.model import Group, Tenant
+from chalicelib.doors.dialect import Dialect
+from chalicelib.doors.dialects import SERVICES
+from chalicelib.doors.words.roles import ApiKey
+from chalicelib.services import Services
+
+
+class Holder(NamedTuple):
+    """The owner of a key. `group`: the one that it reaches; NO_GROUP for a service that has none."""
+
+    tenant: Tenant
+    key: ApiKey
+    group: Group
+
+
+_DETECTS = "detect"
+"""The act of any dialect that looks for faces in a picture and decides nothing."""
+
+NO_GROUP = Group("", "", "", 0, None)
+
+
+def add_service_key(
+    services: Services, tenant: Tenant, name: str, service: str, group: str = "", given: str | None = None
+) -> str:
+    """Make a key of one of SERVICES, or take the UUID that is `given`, and return it.
+
+    Raises InvalidInput, TooManyKeys, Busy.
+    """
+    return services.access.keys.add_for(tenant, name, service, SERVICES[service], group=group, given=given)
+
+
+def holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:
+    """Return whose key a secret is; None if it is nobody's, of another service, or its group is gone.
+
+    `act`: the name of the call among the dialect's acts. Raises TooManyRequests.
+    """
+    try:
+        found = services.access.keys.by_service_key(secret)
+    except Unauthorized:
+        return None
+    return None if found is None or found[1].service != service else use_key(services, dialect, *found, act)
+
+
+def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
+    """Return what a key reaches now, and note its use; None if its tenant is disabled or its group is gone.
+
+    A key may send as much as one of v1. Raises TooManyRequests.
+    """
+    if tenant.disabled:
+        return None
+    looks = dialect.acts.get(act) is Kind.DECISION or act == _DETECTS
+    limit = services.access.rates.searches if looks else services.access.rates.requests
+    limit.take(f"{tenant.name}#{key.id}")
+    services.access.keys.note_use(tenant, key)
+    group = services.groups.of_id(tenant, key.group) if key.group else NO_GROUP
+    return None if group is None or group.id in tenant.gone else Holder(tenant, key, group)

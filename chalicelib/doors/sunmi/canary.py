@@ -1,0 +1,27 @@
+"""The search of a stage's own tenant, signed as a camera signs."""
+
+from __future__ import annotations
+
+import secrets
+
+from chalicelib.doors.probes import Ask, has_member, multipart
+from chalicelib.doors.sunmi import PREFIX
+from chalicelib.doors.sunmi.endpoint import DONE, NO_MATCH
+from chalicelib.doors.sunmi.request import SignType, sign
+from chalicelib.services import Services
+
+_SEARCH = "getFaceByPicture"
+
+
+def search(services: Services, tenant: str, picture: bytes) -> Ask:
+    """Make the search for a face that nobody has. Raises TenantNotFound."""
+    own, app_key = services.tenants.signing_as(tenant)
+    fields = {
+        "app_id": own.app_id,
+        "random": secrets.token_hex(4),
+        "timestamp": str(int(services.clock.now().timestamp())),
+        "sign_type": SignType.HMAC_SHA256.value,
+    }
+    fields["sign"] = sign(fields.items(), app_key, SignType.HMAC_SHA256)
+    form = multipart({**fields, "pic": ("canary.jpg", picture, "image/jpeg")})
+    return Ask(_SEARCH, f"{PREFIX}{_SEARCH}", has_member("code", DONE, NO_MATCH), *form)

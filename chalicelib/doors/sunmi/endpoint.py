@@ -1,0 +1,185 @@
+"""One endpoint: authenticate, repeat a stored answer or run, and answer in the camera's envelope, or with its codes.
+
+The vendor does not publish its table of codes. The meanings follow from the endpoints that list each code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalice.app import Response
+from msgspec import Struct
+
+from chalicelib.book.idempotency import OK, Answer, RequestId
+from chalicelib.book.words import errors, telemetry
+from chalicelib.book.words.errors import RegularsError
+from chalicelib.book.words.model import Tenant
+from chalicelib.doors.forms import Form, sent_form
+from chalicelib.doors.http import NOTHING, HttpRequest, Provide, answer_request, json_response, nearest, sentence
+from chalicelib.doors.sunmi import DIALECT
+from chalicelib.doors.sunmi.request import Parameters, SignedForm
+from chalicelib.services import Services
+
+Body = Mapping[str, Any]
+
+_CALLER = "app_id"
+"""Whose calls they are in audit and log: a tenant has one."""
+DONE = 0
+INTERNAL = 1
+MALFORMED = 2
+STORAGE_UNAVAILABLE = 211
+BUSY = 220
+NO_MATCH = 283
+
+CODES: Mapping[type[errors.RegularsError], int] = {
+    errors.RegularsError: INTERNAL,
+    errors.InvalidInput: MALFORMED,
+    errors.IllegalGroupName: 201,
+    errors.IllegalCapacity: 212,
+    errors.DefaultGroup: 240,
+    errors.IllegalAttribute: 242,
+    errors.WrongAttributeCount: 241,
+    errors.NotFound: MALFORMED,
+    errors.GroupNotFound: 204,
+    errors.FaceNotFound: 207,
+    errors.AttributeNotFound: 243,
+    errors.Conflict: BUSY,
+    errors.GroupExists: 200,
+    errors.GroupNotEmpty: 205,
+    errors.FaceExists: 206,
+    errors.FaceHeld: MALFORMED,  # not BUSY, after which a client sends it again
+    errors.RequestReused: 3,
+    errors.LimitReached: 208,
+    errors.TooManyGroups: 202,
+    errors.Unauthorized: 5,
+    errors.StaleRequest: 3,
+    errors.TenantDisabled: 7,
+    errors.Unusable: 210,
+    errors.Busy: BUSY,
+    errors.StorageUnavailable: STORAGE_UNAVAILABLE,
+}
+
+NEVER_STORED = frozenset({INTERNAL, STORAGE_UNAVAILABLE, BUSY})
+"""Codes after which the same request may be tried again."""
+
+_ALWAYS_LISTED = frozenset({0, 1, 2, 3, 5, 7, 211})
+
+LISTED: Mapping[str, frozenset[int]] = {
+    endpoint: _ALWAYS_LISTED | codes
+    for endpoint, codes in {
+        "createGroup": {200, 201, 202, 212, 220},
+        "updateGroup": {200, 201, 202, 204, 212, 220},
+        "updateMigration": {204, 220},
+        "deleteGroup": {201, 204, 205, 220},
+        "getGroupList": {220},
+        "addFaceInfoItem": {204, 220, 240, 241, 242},
+        "removeFaceInfoItem": {204, 220, 240, 241, 242, 243},
+        "getFaceInfoItem": {204, 220},
+        "addFace": {204, 206, 208, 210, 220},
+        "deleteFace": {204, 220},
+        "updateFace": {204, 207, 208, 210, 220},
+        "getFace": set[int](),
+        "getFaceList": set[int](),
+        "getFaceByArrival": {207},
+        "getFaceByPicture": {210, 283},
+    }.items()
+}
+"""Codes that each endpoint's section of the source lists; the endpoint answers no other."""
+
+_STANDS_IN: Mapping[tuple[str, int], int] = {
+    ("updateGroup", 240): 201,
+    ("deleteGroup", 240): 201,
+    ("getFaceByArrival", 204): 207,
+    ("getFaceByPicture", 207): 283,
+}
+"""Substitutes for codes that an endpoint does not list. Without one, BUSY becomes 211 and any other code 2."""
+
+
+def code_of(error: Exception, endpoint: str) -> int:
+    """Return the code with which `endpoint` answers this error: always one of those that it lists."""
+    code = nearest(CODES, type(error))
+    if code in LISTED[endpoint]:
+        return code
+    return _STANDS_IN.get((endpoint, code), STORAGE_UNAVAILABLE if code == BUSY else MALFORMED)
+
+
+class Call(Struct, frozen=True):
+    """Arguments of a view beside its parameters: the use cases, and the authenticated tenant."""
+
+    services: Services
+    tenant: Tenant
+    request: RequestId | None
+    """Set for endpoints that change something; the use case stores its answer with the change."""
+    headers: dict[str, str]
+    """A view may add response headers."""
+
+
+def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
+    """Return the app_id of a signed request, and its tenant. Raises RegularsError, Refused."""
+    signed = SignedForm.of(sent_form(request))
+    return signed.app_id, signed.caller(services)
+
+
+class Endpoint(Struct, frozen=True):
+    """An endpoint of the dialect. `view` does the work, and `render` makes the `data` of its result.
+
+    A stored result is rendered again, without the view. `means` returns another endpoint if the form was meant for that
+    one; the answer then has that one's codes.
+    """
+
+    name: str
+    view: Callable[[Call, Parameters], Body | None]
+    parameters: frozenset[str] = frozenset()
+    changes: bool = False
+    render: Callable[[Body], Body] = dict
+    means: Callable[[Form], Endpoint | None] | None = None
+
+    def answer(self, provide: Provide, request: HttpRequest) -> Response:
+        headers: dict[str, str] = {}
+        asked = self
+
+        def work() -> Response:
+            nonlocal asked
+            form = sent_form(request)
+            asked = (self.means(form) if self.means else None) or self
+            return json_response(asked.respond(provide, request.path, form, headers), headers=headers)
+
+        return answer_request(request, work, lambda error: asked.answer_error(error, headers), self.name)
+
+    def answer_error(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
+        failure = self.failure_body(error)
+        return failure["code"], json_response(failure, headers=headers)
+
+    def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
+        signed = SignedForm.of(form)
+        services = provide()
+        caller = signed.caller(services)
+        telemetry.of_tenant(caller.name, _CALLER)
+        request_id = signed.request_id(path) if self.changes else None
+        if request_id is None:
+            services.requests.remember_read(signed.key)
+        with services.audit.reads.of(DIALECT.act(self.name, _CALLER, caller)):
+            answer = self._run_view_once(Call(services, caller, request_id, headers), form)
+        if answer.code != OK:
+            telemetry.report_error_code(answer.body["code"], answer.code)
+            return answer.body
+        data = self.render(answer.body)
+        return {"code": DONE, "data": data} if data else {"code": DONE}
+
+    def _run_view_once(self, call: Call, form: Form) -> Answer:
+        """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
+        requests, tenant = call.services.requests, call.tenant.name
+        try:
+            done, stored = requests.once(
+                tenant, call.request, lambda: self.view(call, Parameters.of(form, self.parameters))
+            )
+        except RegularsError as error:
+            failure = self.failure_body(error)
+            if call.request is None or failure["code"] in NEVER_STORED:
+                raise
+            return requests.store(tenant, call.request, Answer(type(error).__name__, failure))
+        return stored or Answer(OK, done or {})
+
+    def failure_body(self, error: Exception) -> Body:
+        return {"code": code_of(error, self.name), "msg": sentence(error)}

@@ -1,0 +1,34 @@
+"""What a camera's software sends and expects. It shares no code with what answers, so that a mistake in one shows."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from chalicelib.doors.http import URLENCODED
+from chalicelib.doors.probes import OWN_THRESHOLD, Ask, Keys, has_member, multipart, picture_file
+
+DONE, NO_MATCH, UNUSABLE = 0, 283, 210
+"""Most frequent codes."""
+
+LIMITS = OWN_THRESHOLD
+
+
+def calls(keys: Keys) -> list[Ask]:
+    """Make a question and a search, both signed."""
+    sent = {"app_id": keys["app_id"], "random": "1234567890", "timestamp": str(int(time.time()))}
+    sent["sign"] = signature(sent, keys["app_key"])
+    form = {"Content-Type": URLENCODED}
+    search = multipart({**sent, "pic": picture_file()})
+    return [
+        Ask("groups", "/openapi/face/getGroupList", has_member("code", DONE), urlencode(sent).encode(), form),
+        Ask("search", "/openapi/face/getFaceByPicture", has_member("code", UNUSABLE, NO_MATCH), *search),
+    ]
+
+
+def signature(parameters: Mapping[str, str], app_key: str) -> str:
+    """Sign the parameters: upper-case hex MD5 of `k=v&...&key=app_key`, keys in ASCII order."""
+    text = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
+    return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest().upper()

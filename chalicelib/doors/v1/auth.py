@@ -1,0 +1,205 @@
+"""Authentication: by a bearer key, a tenant's or one of its cameras', or by the cookie of a session.
+
+A browser sends a cookie by itself, also when another site makes it send a request. So with a cookie, whatever changes
+something must come from a page of this very host, as the browser says. It must also be JSON, or have neither body nor
+content type, since no form of HTML can send that.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from chalicelib.book.words.errors import NotAllowed, TenantDisabled, WrongCredentials
+from chalicelib.book.words.model import Tenant
+from chalicelib.doors.http import JSON, HttpRequest
+from chalicelib.doors.sites import host_of, is_of_another_site, is_of_this_host
+from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
+from chalicelib.services import Services
+
+if TYPE_CHECKING:
+    from chalicelib.book.words.captures import Camera
+
+
+class Caller(Struct, frozen=True):
+    """The authenticated caller: somebody with a `key` of the tenant, a member who signed in, or a `camera`.
+
+    `session`: that of the cookie which came in place of the key.
+    """
+
+    tenant: Tenant
+    key: ApiKey | Member | None = None
+    camera: Camera | None = None
+    session: Session | None = None
+
+    @property
+    def id(self) -> str:
+        """Id by which the caller's requests are known."""
+        if isinstance(self.key, Member):
+            return f"member {self.key.id}"
+        return self.key.id if self.key is not None else f"camera {self.camera.id}" if self.camera is not None else ""
+
+    @property
+    def said(self) -> str:
+        """The caller's name in the audit: a key's id says nothing of its secret."""
+        if self.key is None:
+            return self.id
+        if isinstance(self.key, Member):
+            return self.key.said
+        return f"key {self.key.id}" if self.session is None else f"key {self.key.id}, signed in"
+
+    @property
+    def name(self) -> str:
+        return self.key.name if self.key is not None else self.camera.id if self.camera is not None else ""
+
+    @property
+    def role(self) -> Role:
+        return Role.CAMERA if self.key is None else self.key.role
+
+    @property
+    def sees_pictures(self) -> bool:
+        """True if pictures of people may be shown to the caller: to no camera, which only sends them."""
+        return self.key is not None and self.key.pictures
+
+    @property
+    def is_shown_pictures(self) -> bool:
+        """True if there are pictures to show and the caller may see them."""
+        return self.sees_pictures and self.tenant.keeps_pictures
+
+    def require_pictures(self) -> None:
+        """Raise NotAllowed if no pictures of people may be shown to the caller."""
+        if not self.sees_pictures:
+            raise NotAllowed("this key sees no pictures: use one that does")
+
+    def require_may_give(self, *, pictures: bool) -> None:
+        """Raise NotAllowed if somebody would be shown `pictures` by a caller who is shown none."""
+        if pictures and not self.sees_pictures:
+            raise NotAllowed("this key sees no pictures, and can let nobody see any: use one that does")
+
+    def require_role(self, needed: Role, *, of_cameras: bool) -> None:
+        """Raise NotAllowed if the key's role does not include `needed`. `of_cameras`: a camera's key will do, too."""
+        if self.role.includes(needed) or (of_cameras and self.role is Role.CAMERA):
+            return
+        if self.role is Role.CAMERA:
+            raise NotAllowed(
+                f"this needs a key of role {needed}, and a camera's key can upload its captures and nothing else: use "
+                "a key of the tenant"
+            )
+        if isinstance(self.key, Member):
+            raise NotAllowed(f"this needs the role {needed}, and yours is {self.role}: ask somebody who manages")
+        raise NotAllowed(f"this needs a key of role {needed}, and this key's role is {self.role}: use another key")
+
+    def require_camera(self, *names: str | None) -> None:
+        """Raise NotAllowed if the caller is a camera and any of these ids or names is another's; None: not given."""
+        if self.camera is None:
+            return
+        for name in names:
+            if name is not None and name not in (self.camera.id, self.camera.name):
+                raise NotAllowed(
+                    f"this is the key of camera {self.camera.id!r}, which is good for that camera only: "
+                    "use the tenant's api_key"
+                )
+
+
+def caller(request: HttpRequest, services: Services) -> Caller:
+    """Authenticate the request. Raises WrongCredentials, TenantDisabled, NotAllowed if another site sent a cookie."""
+    public_url = services.settings.public_url
+    if "authorization" in request.headers:
+        found = _of_bearer(request.headers["authorization"], services)
+    elif (token := session_token(request, public_url)) is not None:
+        session = services.access.sessions.find(token)
+        if session is None:
+            raise WrongCredentials("this session is over: sign in again")
+        found = Caller(session.tenant, key=session.key, session=session)
+        require_own_page(request, public_url)
+    else:
+        raise _without_key()
+    if found.tenant.disabled:
+        raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+    if isinstance(found.key, ApiKey):
+        services.access.keys.note_use(found.tenant, found.key)
+    return found
+
+
+def _of_bearer(header: str, services: Services) -> Caller:
+    scheme, _, key = header.strip().partition(" ")
+    key = key.strip()
+    if scheme.lower() != "bearer" or not key:
+        raise _without_key()
+    if named := services.access.keys.by_api_key(key):
+        return Caller(named[0], key=named[1])
+    if of_camera := services.cameras.by_api_key(key):
+        return Caller(of_camera[0], camera=of_camera[1])
+    raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")
+
+
+def _without_key() -> WrongCredentials:
+    return WrongCredentials(
+        "send `Authorization: Bearer <api_key>`: the key stands in the tenant's credentials, a camera's own in the "
+        "answer that made the camera"
+    )
+
+
+_NAME = "regulars"
+_SECURE_NAME = "__Host-regulars"
+"""A browser takes a cookie of such a name only from this host itself, by https, for all paths."""
+
+_SAFE = ("GET", "HEAD")
+
+_LONGEST_S = 400 * 86_400
+"""Browsers keep a cookie no longer (RFC 6265bis); it is set anew whenever the page begins."""
+
+
+def is_secure(request: HttpRequest, public_url: str | None) -> bool:
+    """Return whether browsers reach the service by https."""
+    by_https = request.headers.get("x-forwarded-proto", "http") == "https"
+    return by_https or (public_url or "").startswith("https:")
+
+
+def session_token(request: HttpRequest, public_url: str | None) -> str | None:
+    """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice."""
+    name = _SECURE_NAME if is_secure(request, public_url) else _NAME
+    pairs = (one.strip().partition("=") for one in request.headers.get("cookie", "").split(";"))
+    tokens = [value for sent, _, value in pairs if sent == name]
+    if len(tokens) > 1:
+        raise WrongCredentials(
+            f"the cookie {name} was sent {len(tokens)} times: delete this site's cookies and sign in"
+        )
+    return tokens[0] if tokens else None
+
+
+def cookie_of(token: str, expires_at: datetime | None, request: HttpRequest, services: Services) -> str:
+    """Make the header that sets the cookie. None: as long as browsers keep one; a time that is over deletes it."""
+    secure, now = is_secure(request, services.settings.public_url), services.clock.now()
+    name = _SECURE_NAME if secure else _NAME
+    left_s = _LONGEST_S if expires_at is None else int((expires_at - now).total_seconds())
+    return f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+
+
+def require_own_page(request: HttpRequest, public_url: str | None) -> None:
+    """Raise NotAllowed if a request with a cookie changes something and is not from a page of this host."""
+    if request.method in _SAFE:
+        return
+    if not is_of_this_host(request.headers, public_url):
+        raise NotAllowed(
+            "with a cookie, only a page of this host may do this: the browser says that another site asked for it, or "
+            "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer <api_key>`"
+        )
+    if request.encoded_body or request.headers.get("content-type"):
+        request.media_type((JSON,))
+
+
+def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
+    """Raise NotAllowed if a page of another site sent this. Programs, which say nothing about sites, may."""
+    if is_of_another_site(request.headers, public_url):
+        raise NotAllowed("another site's page asked for this sign-in: open the console of this host itself")
+
+
+def origin_of(request: HttpRequest, public_url: str | None) -> str:
+    """Return the origin of the page that asks, as its browser says, else that of the service."""
+    sent = request.headers.get("origin")
+    if sent and host_of(sent) in {request.headers.get("host", "").lower(), host_of(public_url or "")} - {""}:
+        return sent.lower()
+    return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"

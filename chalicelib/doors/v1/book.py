@@ -1,0 +1,390 @@
+"""The visitor book over v1: who came, what was observed, and how often."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, field
+
+from chalicelib.book.words import acts, observations
+from chalicelib.book.words.captures import parts_of_sighting
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.local_time import LAST_SECOND, Granularity, LocalTime, Span
+from chalicelib.book.words.model import Face
+from chalicelib.book.words.observations import Measure, ObservationFilter, ObservationKind, Only, Split
+from chalicelib.book.words.pictures import Gender
+from chalicelib.book.words.values import milliseconds, moment, time_text, write_rows
+from chalicelib.doors.v1 import endpoint
+from chalicelib.doors.v1.captures import urls_of
+from chalicelib.doors.v1.endpoint import Call, Operations
+from chalicelib.doors.v1.shapes import Box, Decided, Labels, Number, Portrait, describe_decision, number_of, portrait_of
+from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
+from chalicelib.doors.words.roles import Role
+from chalicelib.rights.words.erasures import is_erased
+
+if TYPE_CHECKING:
+    from chalicelib.book.sightings import sightings
+    from chalicelib.book.statistics.statistics import SplitBucket
+
+operations = Operations()
+
+TOTAL = "total"
+_CSV = "text/csv; charset=utf-8"
+
+OfCamera = Annotated[Text, Meta(description="Id or name of a camera.")]
+OfGroup = Annotated[Text, Meta(description="Name that the group had at that time.")]
+OfFace = Annotated[Text, Meta(description="Id of a face.")]
+From = Annotated[Instant, Meta(description="The first instant.")]
+To = Annotated[Instant, Meta(description="The instant behind the last one; without it, there is no end.")]
+Today = Annotated[Instant, Meta(description="The first instant; without it, today's first in the tenant's time zone.")]
+WithStaff = Annotated[bool, Meta(description="false: without the groups that are `staff` now, by their names.")]
+PictureUrl = Annotated[
+    str | None,
+    Meta(
+        description="The whole capture, while captures are kept; good for an hour or two. Null if it is no sighting, "
+        "or the key sees no pictures."
+    ),
+]
+PortraitOf = Annotated[Portrait | None, Meta(description="The face's portrait; null if the face was deleted.")]
+Named = Annotated[str | None, Meta(description='The face\'s name, "" if it has none; null if the face was deleted.')]
+
+
+class SeenFace(Decided):
+    """Base of what tells whom a picture shows."""
+
+    face: Annotated[str, Meta(description="Its id.")]
+    name: Named
+    number: Number
+    portrait: PortraitOf
+    picture_url: PictureUrl
+
+
+class Observation(SeenFace):
+    """One face in one picture at one time."""
+
+    id: str
+    at: Time
+    kind: Annotated[
+        ObservationKind,
+        Meta(description="sighting: a camera saw the face. enrolment, search: somebody sent its picture; no visit."),
+    ]
+    group: Annotated[str, Meta(description="What the face was at that time.")]
+    camera: Annotated[str | None, Meta(description="Id of the camera; null if it is no sighting.")]
+    capture: Annotated[str | None, Meta(description="Id of the capture; null if it is no sighting.")]
+    labels: Labels
+    box: Annotated[Box | None, Meta(description="The place of the face in the picture.")]
+    crop_url: Annotated[
+        str | None,
+        Meta(
+            description="Shows the face, cut out of the capture, to who sends a key, while captures are kept. Null as "
+            "`picture_url` is."
+        ),
+    ]
+    age: int | None
+    gender: Gender
+
+
+class ObservationsWanted(Paged):
+    from_: From | None = field(default=None, name="from")
+    to: To | None = None
+    kind: ObservationKind | None = None
+    camera: OfCamera | None = None
+    group: OfGroup | None = None
+    face: OfFace | None = None
+
+
+class ObservationsPage(Answer):
+    observations: list[Observation]
+    next_token: NextToken
+
+
+class FaceArrival(SeenFace):
+    """A visit: sightings of a face that are closer together than the camera's gap.
+
+    Picture, crop, score and all else that was decided are those of the first sighting.
+    """
+
+    group: Annotated[
+        str, Meta(description="What the face was when it arrived; a stranger who has a name since is in that of now.")
+    ]
+    camera: Annotated[str, Meta(description="Id of the camera that saw the face first.")]
+    sighting: Annotated[str, Meta(description="Id of the first sighting.")]
+    first: Annotated[Time, Meta(description="When the face was seen first.")]
+    last: Annotated[Time, Meta(description="When it was seen last, so far.")]
+    sightings: Annotated[int, Meta(ge=1)]
+    crop_url: Annotated[
+        str | None, Meta(description="The face as it was sighted first; null: the key sees no pictures.")
+    ]
+    visit: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an old visit: of visits "
+             "older than 100 days and the period of the rule for regulars only the number is kept."),
+    ]  # fmt: skip
+    before: Annotated[
+        Time | None,
+        Meta(description="When the face was seen last at the visit before. Null if there was none, or it is that old."),
+    ]
+
+
+class ArrivalsWanted(Paged):
+    from_: Today | None = field(default=None, name="from")
+    to: To | None = None
+    camera: OfCamera | None = None
+    group: OfGroup | None = None
+    face: OfFace | None = None
+    staff: WithStaff = True
+    only: Annotated[
+        Only | None,
+        Meta(description="first: first visits of their faces, as far back as the history is kept. uncertain: visits "
+             "whose first sighting waits for a review of its match."),
+    ] = None  # fmt: skip
+    totals: Annotated[bool, Meta(description="Whether to count all pages, too. That reads the whole time.")] = False
+
+
+class ArrivalTotals(Answer):
+    """Counts of the visits of the time, camera, group and face asked for, exact as the statistics."""
+
+    arrivals: Annotated[int, Meta(ge=0)]
+    persons: Annotated[int, Meta(ge=0, description="How many faces these are.")]
+    first: Annotated[int, Meta(ge=0, description="With `only=first`, so many are listed.")]
+    uncertain: Annotated[int, Meta(ge=0, description="With `only=uncertain`, so many are listed.")]
+    groups: Annotated[dict[str, int], Meta(description="By name, as `group` of the visits.")]
+
+
+class ArrivalsPage(Answer):
+    arrivals: list[FaceArrival]
+    totals: Annotated[ArrivalTotals | None, Meta(description="Null unless asked for. `only` does not narrow them.")]
+    time_zone: Annotated[str, Meta(description="The tenant's, by which today begins.")]
+    next_token: NextToken
+
+
+class KindCounted(StrEnum):
+    ENROLMENT = "enrolment"
+    SEARCH = "search"
+    SIGHTING = "sighting"
+    ALL = "all"
+
+
+class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+class StatisticsWanted(Sent):
+    from_: Today | None = field(default=None, name="from")
+    to: Annotated[Instant, Meta(description="The instant behind the last one; without it, now.")] | None = None
+    by: Granularity = Granularity.DAY
+    measure: Annotated[
+        Measure,
+        Meta(
+            description="arrivals: visits, in the bucket in which they began, and with the camera, group, labels, "
+            "gender and age of their first sighting. persons: faces, each once a bucket (and once for each value of "
+            "the split). observations: all of them, of `kind`."
+        ),
+    ] = Measure.ARRIVALS
+    split: Annotated[
+        Split,
+        Meta(description="An amount for each value. age: by tens of years. visit, of arrivals: new (the face's first), "
+             "returning, regular (a later one of a regular). stay, of arrivals: the minutes from first to last "
+             "sighting, the largest of 0, 1, 5, 15, 30 and 60 that they reach. again, of arrivals: yes, no, or open: "
+             "whether the face came again within 30 days. Both are `unknown` of a visit that is not kept any more."),
+    ] | None = None  # fmt: skip
+    kind: Annotated[
+        KindCounted,
+        Meta(description="What counts as an observation: without it sightings, or all with `split=kind`."),
+    ] | None = None  # fmt: skip
+    camera: OfCamera | None = None
+    group: OfGroup | None = None
+    face: OfFace | None = None
+    staff: WithStaff = True
+    format: Format = Format.JSON
+
+
+class Bucket(Answer):
+    time: Annotated[
+        str,
+        Meta(
+            description="By the clocks of the tenant's time zone: 2026-11, the Monday's 2026-11-16, 2026-11-20, or "
+            "2026-11-20T09:00.",
+            pattern=r"^\d{4}-\d\d(-\d\d(T\d\d:00)?)?$",
+        ),
+    ]
+    amounts: Annotated[
+        dict[str, int],
+        Meta(
+            description="By value of the split, those with 0 left out, an age or gender that is not known as "
+            "`unknown`; without a split, `total`."
+        ),
+    ]
+
+
+class Statistics(Answer):
+    buckets: Annotated[list[Bucket], Meta(description="Every bucket of the time asked for, in order.")]
+    time_zone: str
+    begun: Annotated[
+        Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None,
+        Meta(description="Day of the first sighting that is kept; null: there is none."),
+    ]
+
+
+@operations("GET", "/v1/observations", Role.VIEWER)
+def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage:
+    """List what was observed, newest first, without counting it.
+
+    Enrolments and searches are no visits: `kind` says what an observation is.
+    """
+    span, wanted = _span(call, query.from_, query.to, moment(0)), _filter(call, query, query.kind)
+    page = call.services.statistics.observations.page(call.tenant, wanted, span, query.limit, query.token)
+    faces = call.services.faces.by_id(call.tenant, {one.faceid for one in page.observations})
+    return ObservationsPage(
+        observations=[_observation(call, one, faces.get(one.faceid)) for one in page.observations],
+        next_token=page.next_token,
+    )
+
+
+@operations("GET", "/v1/arrivals", Role.VIEWER)
+def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
+    """List who came and which visit it was, by its first sighting, newest first; without `from` who came today.
+
+    It follows late captures, merges and rejections, as the book does. A page reads 5,000 observations at most. So it
+    may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
+    """
+    span, wanted = _span(call, query.from_, query.to), _filter(call, query, None)
+    book = call.services.sightings.arrivals
+    page = book.page(call.tenant, wanted, span, query.limit, query.token, only=query.only)
+    totals = ArrivalTotals.made_of(book.totals(call.tenant, wanted, span)) if query.totals else None
+    return ArrivalsPage(
+        arrivals=[arrival_of(call, one, query.only) for one in page.rows],
+        totals=totals,
+        time_zone=call.tenant.time_zone,
+        next_token=page.next_token,
+    )
+
+
+@operations("GET", "/v1/statistics", Role.VIEWER)
+def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
+    """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
+
+    Exact: it equals a recount of all observations, each in the group that its face was in then. 400 if the time has
+    over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line for each amount; a value that a
+    spreadsheet would take for a formula, or round as a number, begins with an apostrophe.
+    """
+    from chalicelib.book.statistics.statistics import Question  # not at the other routes' cold starts
+
+    off = call.tenant.attributes_off
+    if query.split is not None and query.split.value in off:
+        raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {', '.join(sorted(off))}")
+    now = call.services.clock.now()
+    span = _span(call, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
+    wanted = _filter(call, query, _kind(query))
+    question = Question(span, query.by, query.measure, query.split, wanted)
+    buckets = call.services.statistics.amounts(call.tenant, question, fill=True)
+    acts.reads([query.face] if query.face is not None and any(one.amounts for one in buckets) else [])
+    if query.format is Format.CSV:
+        return endpoint.TextAnswer(_csv(buckets, query.split), _CSV)
+    begun = call.services.statistics.find_first_day(call.tenant)
+    return Statistics(
+        buckets=[Bucket(time=_time(one.time), amounts=_amounts(one, query.split)) for one in buckets],
+        time_zone=call.tenant.time_zone,
+        begun=None if begun is None else _time(begun),
+    )
+
+
+def _span(call: Call, first: datetime | None, end: datetime | None, otherwise: datetime | None = None) -> Span:
+    """Return the span from `first` to the instant before `end`. `otherwise`: in place of today's begin.
+
+    Raises InvalidInput.
+    """
+    if first is None:
+        first = otherwise or LocalTime(call.tenant.time_zone).begin_of_day(call.services.clock.now())
+    last_ms = 1000 * LAST_SECOND if end is None else milliseconds(end) - 1
+    for name, ms in (("from", milliseconds(first)), ("to", last_ms)):
+        if not 0 <= ms <= 1000 * LAST_SECOND:
+            raise InvalidInput(f"{name} is a time of the years 1970 to 9998")
+    if last_ms < milliseconds(first):
+        raise InvalidInput(f"to ({time_text(moment(last_ms + 1))}) is not behind from ({time_text(first)})")
+    return Span(milliseconds(first), last_ms)
+
+
+def _filter(
+    call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
+) -> ObservationFilter:
+    camera = query.camera and call.services.cameras.id_of(call.tenant, query.camera)
+    groups = [] if isinstance(query, ObservationsWanted) or query.staff else call.services.groups.all(call.tenant)
+    without = tuple(group.name for group in groups if group.staff)
+    return ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera, without=without)
+
+
+def _kind(query: StatisticsWanted) -> ObservationKind | None:
+    if query.kind is None:
+        return None if query.split is Split.KIND else ObservationKind.SIGHTING
+    return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
+
+
+def _observation(call: Call, one: observations.Observation, face: Face | None) -> Observation:
+    is_sighting = one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid)
+    age = one.estimates.age
+    return Observation.made_of(
+        one,
+        **_describe_seen_face(call, one, face),
+        group=one.group_name,
+        camera=one.camera or None,
+        capture=parts_of_sighting(one.id)[0] if is_sighting else None,
+        age=None if age is None else round(age),
+        gender=one.estimates.gender or Gender.UNKNOWN,
+    )
+
+
+def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
+    first = one.first
+    return FaceArrival.made_of(
+        one,
+        **_describe_seen_face(call, first, one.face),
+        camera=first.camera,
+        sighting=first.id,
+        first=first.at,
+        last=one.last_at,
+        visit=1 if only is Only.FIRST else one.number,
+        before=one.before_at,
+    )
+
+
+def _describe_seen_face(call: Call, one: observations.Observation, face: Face | None) -> dict[str, Any]:
+    """Return the members of a SeenFace. `face`: None if it was deleted."""
+    urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
+    if not is_erased(one.faceid):
+        acts.reads([one.faceid])
+    if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid):
+        urls = urls_of(call, one.camera, one.id)
+    return {
+        "face": one.faceid,
+        "name": None if face is None else face.name,
+        "number": number_of(face),
+        "portrait": None if face is None else portrait_of(call, face),
+        **urls,
+        **describe_decision(one.decision),
+    }
+
+
+def _time(key: str) -> str:
+    """Write a bucket's time as people do. `key`: YYYYMM, YYYYMMDD or YYYYMMDDHH."""
+    year, month, day, hour = key[:4], key[4:6], key[6:8], key[8:]
+    return "-".join(filter(None, (year, month, day))) + (f"T{hour}:00" if hour else "")
+
+
+def _amounts(bucket: SplitBucket, split: Split | None) -> dict[str, int]:
+    return dict(bucket.amounts) if split else {TOTAL: sum(bucket.amounts.values())}
+
+
+def _csv(buckets: list[SplitBucket], split: Split | None) -> str:
+    text = io.StringIO()
+    rows = [
+        [_time(bucket.time), *([value] if split else []), amount]
+        for bucket in buckets
+        for value, amount in _amounts(bucket, split).items()
+    ]
+    write_rows([["time", *([split.value] if split else []), "amount"], *rows], text)
+    return text.getvalue()

@@ -1,0 +1,454 @@
+"""Cameras over v1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from msgspec import UNSET, Meta, UnsetType, defstruct
+
+from chalicelib.book.words import captures, model
+from chalicelib.book.words.values import time_text
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
+from chalicelib.doors.v1.shapes import Labels, Name, QrPath, qr_code
+from chalicelib.doors.v1.wire import Answer, Changes, PictureSent, Revision, Sent, Time, list_sent_members, setting_type
+from chalicelib.doors.words.roles import Role
+
+if TYPE_CHECKING:
+    from chalicelib.book import cameras
+
+operations = Operations()
+
+
+CameraId = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"})]
+CameraKey = Annotated[str, Meta(pattern="^ck_[0-9a-f]{32}$")]
+Label = Annotated[str, Meta(max_length=100)]
+Groups = Annotated[
+    Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=100)] | None,
+    Meta(description="Names of the groups that are searched, besides `stranger` and `regular`; null, all."),
+]
+Status = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=64)],
+        Annotated[str, Meta(max_length=200)] | int | float | bool | None,
+    ],
+    Meta(
+        max_length=32,
+        description="What the camera said of itself in its last heartbeat; numbers alone are kept every 15 minutes.",
+    ),
+]
+
+
+_VERSION = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
+_DAY, _TIME = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
+Span = Annotated[str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])]
+Spans = Annotated[list[Span], Meta(max_length=16)]
+Version = Annotated[str, Meta(pattern=_VERSION, examples=["1.2.3"])]
+KibPerS = Annotated[
+    float, Meta(ge=1, le=1_000_000, description="Most kibibytes of pictures that a box sends a second.")
+]
+MibPerMonth = Annotated[
+    float, Meta(ge=1, le=10_000_000, description="Most mebibytes of pictures that it sends a month.")
+]
+Corner = Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(min_length=2, max_length=2)]
+Areas = Annotated[
+    list[Annotated[list[Corner], Meta(min_length=3, max_length=16)]],
+    Meta(max_length=16, description="Polygons: corners [x, y] in shares of the upright picture, from its top left."),
+]
+
+
+class BoxSettings(Sent):
+    """Settings of whole boxes, in place of those in their edge.toml; {}: of their files again."""
+
+    version: Version | UnsetType = UNSET
+    kib_per_s: KibPerS | UnsetType = UNSET
+    mib_per_month: MibPerMonth | UnsetType = UNSET
+    upload_hours: Spans | UnsetType = UNSET
+
+
+class Edge(BoxSettings):
+    """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
+    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. But
+    what `PUT /v1/fleet` has set for the camera's box stays. What the file hides stays hidden: masks are added to its
+    own, hours hold within its own, its zones stay, and its crops only become smaller."""
+
+    send: Literal["all", "motion", "faces", "best_shot"] | UnsetType = UNSET
+    interval_s: Annotated[float, Meta(ge=0.05, le=60)] | UnsetType = UNSET
+    per_minute: Annotated[int, Meta(ge=1, le=6_000)] | UnsetType = UNSET
+    motion_share: Annotated[float, Meta(ge=0.0001, le=1)] | UnsetType = UNSET
+    min_face_px: Annotated[int, Meta(ge=10, le=2_000)] | UnsetType = UNSET
+    face_score: Annotated[float, Meta(ge=0.05, le=1)] | UnsetType = UNSET
+    track_s: Annotated[float, Meta(ge=1, le=600)] | UnsetType = UNSET
+    early: bool | UnsetType = UNSET
+    crop_room: Annotated[float, Meta(ge=0.05, le=10)] | UnsetType = UNSET
+    capture_hours: Spans | UnsetType = UNSET
+    masks: Areas | UnsetType = UNSET
+    zones: Areas | UnsetType = UNSET
+    hardware: Literal["v4l2m2m", "vaapi"] | UnsetType = UNSET
+
+
+class FleetChanges(Sent):
+    settings: BoxSettings
+
+
+class LabelChanges(Sent):
+    """null is none."""
+
+    a: Label | UnsetType | None = UNSET
+    b: Label | UnsetType | None = UNSET
+    c: Label | UnsetType | None = UNSET
+    d: Label | UnsetType | None = UNSET
+
+
+if TYPE_CHECKING:
+    from chalicelib.doors.v1.wire import Answer as _Options
+    from chalicelib.doors.v1.wire import Sent as _SentOptions
+else:
+    _types = {"groups": Groups, **{name: setting_type(one) for name, one in captures.CAMERA_SETTINGS.items()}}
+    _sent = [(name, kind | UnsetType, UNSET) for name, kind in {"labels": LabelChanges, **_types}.items()]
+    _SentOptions = defstruct("_SentOptions", _sent, bases=(Sent,), kw_only=True)
+    _answered = {"id": CameraId, "name": Name, "labels": Labels, **_types}
+    _Options = defstruct("_Options", [*_answered.items()], bases=(Answer,), kw_only=True)
+
+
+class CameraSettings(_SentOptions):
+    labels: LabelChanges | UnsetType = UNSET
+    groups: Groups | UnsetType = UNSET
+    edge: Edge | UnsetType = UNSET
+
+
+class NewCamera(CameraSettings, kw_only=True):
+    name: Name
+    id: CameraId | None = None
+
+
+class CameraChanges(CameraSettings, Changes):
+    name: Name | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
+
+
+class Heartbeat(Sent):
+    status: Annotated[
+        Status | None, Meta(description="It takes the place of the last one; null or not sent, that one stays.")
+    ] = None
+    working: Annotated[
+        bool,
+        Meta(
+            description="false: the camera gives nothing, says what stands beside it. Its status is kept, and it "
+            "counts as not seen, so that it falls silent."
+        ),
+    ] = True
+
+
+State = Literal["ok", "failing", "silent", "disabled", "never_seen", "unwatched"]
+
+
+class Outage(Answer):
+    since: Annotated[Time, Meta(description="It was heard last.")]
+    until: Annotated[Time | None, Meta(description="It was heard again; null: it is silent.")]
+
+
+class Health(Answer):
+    state: Annotated[
+        State,
+        Meta(
+            description="failing: its last heartbeat said that it gives nothing; status.error may say why. silent: it "
+            "was not seen for its silent_after_s. unwatched: it has none, so nobody knows whether it still works."
+        ),
+    ]
+    failing_at: Annotated[
+        Time | None, Meta(description="The last heartbeat, if it said that the camera gives nothing.")
+    ]
+    outages: Annotated[list[Outage], Meta(description="Its last 16 silences, and the present one, the newest last.")]
+    status: Status
+
+
+class Camera(_Options, kw_only=True):
+    id: CameraId
+    name: Name
+    labels: Labels
+    groups: Groups
+    edge: Edge
+    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
+    created_at: Time
+    last_seen_at: Annotated[
+        Time | None,
+        Meta(description="The last offer of captures or heartbeat: to the minute, to seven if it sent a status."),
+    ]
+    still_asked_at: Annotated[
+        Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")
+    ]
+    faceless_share: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="Part of its last hundred captures that showed no face, counted with its heartbeats, once an "
+            "hour. If it is high, its box sends too many. Null: fewer than 20, or no heartbeat.",
+        ),
+    ]
+    health: Health
+
+
+class CameraMade(Camera, kw_only=True):
+    api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
+
+
+_Camera = TypeVar("_Camera", bound=Camera)
+_Told = TypeVar("_Told", str, float)
+
+
+class Cameras(Answer):
+    cameras: Annotated[list[Camera], Meta(max_length=1000)]
+
+
+class EdgeBox(Answer):
+    """A machine with the edge uploader, as the last heartbeat of its cameras told; null is what it did not tell."""
+
+    id: Annotated[str, Meta(max_length=200)]
+    name: Annotated[str | None, Meta(description="What its edge.toml calls it, else its host name.")]
+    last_seen_at: Annotated[Time | None, Meta(description="To seven minutes, also if its cameras give nothing.")]
+    version: Annotated[str | None, Meta(description="The uploader's.")]
+    disk_free_mib: Annotated[float | None, Meta(description="Of its spool's disk.")]
+    clock_error_s: Annotated[float | None, Meta(description="By how much its clock is ahead of the service's.")]
+    temperature_c: Annotated[float | None, Meta(description="Of its hottest sensor.")]
+    cameras: Annotated[list[CameraId], Meta(max_length=1000)]
+
+
+class Boxes(Answer):
+    boxes: Annotated[list[EdgeBox], Meta(max_length=1000)]
+
+
+class Fleet(Answer):
+    """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
+    to all. It stops if a box that has them falls silent while others are heard, or does not run the version."""
+
+    settings: BoxSettings
+    state: Literal["going", "done", "stopped"]
+    reached: Annotated[list[str], Meta(max_length=1000, description="Ids of the boxes that have them.")]
+    at: Annotated[Time, Meta(description="When it was set, or the last of these got them.")]
+    stopped: Annotated[str | None, Meta(description="Why no more boxes get them; set them anew to go on.")]
+    most_boxes: Annotated[int, Meta(description="Boxes that a tenant may have; each has a camera at least.")]
+    most_cameras: Annotated[int, Meta(description="Cameras that a tenant may have.")]
+
+
+class Still(Answer):
+    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
+
+    asked_at: Annotated[Time | None, Meta(description="Of a request that waits for its answer, up to ten minutes.")]
+    taken_at: Time | None
+    picture: Annotated[bytes | None, Meta(description="A JPEG, in base64.")]
+
+
+class StillTaken(PictureSent): ...
+
+
+class CameraKeyMade(Answer):
+    id: CameraId
+    api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
+
+
+class ClaimCode(Answer):
+    claim_code: Annotated[str, Meta(pattern="^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$", examples=["7KQM-2XHP-94TD"])]
+    qr_path: QrPath
+    qr_size: int
+    expires_at: Time
+
+
+@operations("GET", "/v1/cameras", Role.VIEWER)
+def list_cameras(call: Call) -> Cameras:
+    """List all cameras, by id."""
+    return Cameras(cameras=_describe_cameras(call, Camera, call.services.cameras.all(call.tenant)))
+
+
+@operations("POST", "/v1/cameras", Role.ADMIN, status=201, again=secret_not_kept("camera", "ask for another key of it"))
+def add_camera(call: Call, body: NewCamera) -> CameraMade:
+    """Add a camera and its key, which is shown nowhere else.
+
+    Without an `id` the camera gets its name as its id, or what of the name is legal as one. Names and ids are one
+    realm: a camera's name is no other camera's name or id.
+    """
+    from chalicelib.book import cameras as bounds  # not at the other routes' cold starts
+
+    settings = _settings(body)
+    del settings["id"], settings["name"]
+    settings["labels"] = model.Labels(**settings.get("labels", {}))
+    made, api_key = call.services.cameras.add(
+        call.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=call.request
+    )
+    return _describe_cameras(call, CameraMade, [made], api_key=api_key)[0]
+
+
+@operations("GET", "/v1/boxes", Role.VIEWER)
+def list_boxes(call: Call) -> Boxes:
+    """List the machines with the edge uploader, by id."""
+    from chalicelib.book.cameras import boxes_of  # not at the other routes' cold starts
+
+    return Boxes(boxes=[_box(one) for one in boxes_of(call.services.cameras.all(call.tenant))])
+
+
+@operations("GET", "/v1/fleet", Role.VIEWER)
+def get_fleet(call: Call) -> Fleet:
+    """Read the settings of whole boxes, and how far they are."""
+    from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
+
+    wave = call.services.cameras.wave(call.tenant)
+    state = "stopped" if wave.stopped else "done" if wave.is_done else "going"
+    return Fleet.made_of(wave, state=state, most_boxes=MAX_CAMERAS, most_cameras=MAX_CAMERAS)
+
+
+@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_of(get_fleet))
+def change_fleet(call: Call, body: FleetChanges) -> Fleet:
+    """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
+    call.services.cameras.begin_wave(call.tenant, list_sent_members(body.settings), call.request)
+    return get_fleet(call)
+
+
+@operations("GET", "/v1/cameras/{id}", Role.VIEWER, of_cameras=True)
+def get_camera(call: Call) -> Camera:
+    """Read one camera."""
+    call.caller.require_camera(call.path["id"])
+    return _one(call, call.services.cameras.get(call.tenant, call.path["id"]))
+
+
+@operations("PATCH", "/v1/cameras/{id}", Role.ADMIN, again=answer_of(get_camera))
+def change_camera(call: Call, body: CameraChanges) -> Camera:
+    """Change what is sent; the rest stays, labels that are not sent too.
+
+    Captures are resolved by the settings that hold when they are resolved.
+    """
+    changes = _settings(body)
+    revision = changes.pop("revision", None)
+    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request))
+
+
+@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=nothing)
+def delete_camera(call: Call) -> None:
+    """Forget a camera; its key stops at once, its captures and sightings stay."""
+    call.services.cameras.delete(call.tenant, call.path["id"], call.request)
+
+
+@operations("POST", "/v1/cameras/{id}/heartbeat", Role.OPERATOR, of_cameras=True)
+def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
+    """Say how the camera is; answered with its settings."""
+    call.caller.require_camera(call.path["id"])
+    cameras, id_, by = call.services.cameras, call.path["id"], call.caller.camera
+    known = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
+    camera = cameras.heartbeat(call.tenant, known, body.status, is_working=body.working)
+    return _one(call, call.services.captures.count_faceless(call.tenant, camera))
+
+
+@operations(
+    "POST", "/v1/cameras/{id}/key", Role.ADMIN, again=secret_not_kept("a key of camera", "ask for one once more")
+)
+def renew_camera_key(call: Call) -> CameraKeyMade:
+    """Make another key; the old one stops at once."""
+    id_ = call.path["id"]
+    return CameraKeyMade(id=id_, api_key=call.services.cameras.new_key(call.tenant, id_, call.request))
+
+
+@operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
+def make_claim_code(call: Call) -> ClaimCode:
+    """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key.
+
+    The key that the camera has stays until the code is used. The QR code has the line that the box runs,
+    `regulars-edge claim` with the code and the URL of this service.
+    """
+    code, until = call.services.cameras.claim_code(call.tenant, call.path["id"])
+    line = f"regulars-edge claim {code} {call.route('')}"
+    return ClaimCode(claim_code=code, expires_at=time_text(until), **qr_code(line))
+
+
+@operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
+def ask_for_still(call: Call) -> Still:
+    """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on.
+
+    409 Conflict if the tenant keeps no pictures. The key must see pictures.
+    """
+    call.caller.require_pictures()
+    return Still.made_of(call.services.cameras.ask_still(call.tenant, call.path["id"]))
+
+
+@operations("GET", "/v1/cameras/{id}/still", Role.OPERATOR)
+def get_still(call: Call) -> Still:
+    """Read the last still, if it is no older than an hour. The key must see pictures."""
+    call.caller.require_pictures()
+    return Still.made_of(call.services.cameras.still(call.tenant, call.path["id"]))
+
+
+@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=nothing)
+def give_still(call: Call, body: StillTaken) -> None:
+    """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
+
+    409 Conflict if nobody asks.
+    """
+    call.caller.require_camera(call.path["id"])
+    call.services.cameras.give_still(call.tenant, call.path["id"], body.picture, call.request)
+
+
+def _box(one: cameras.Box) -> EdgeBox:
+    """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
+
+    def read_status(name: str, kind: type[_Told]) -> _Told | None:
+        value = one.status.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and kind is float:
+            value = float(value)
+        return value if isinstance(value, kind) else None
+
+    return EdgeBox.made_of(
+        one,
+        name=read_status("box_name", str),
+        version=read_status("version", str),
+        disk_free_mib=read_status("disk_free_mib", float),
+        clock_error_s=read_status("clock_error_s", float),
+        temperature_c=read_status("temperature_c", float),
+    )
+
+
+def _settings(body: CameraSettings) -> dict[str, Any]:
+    """Give the settings that were sent, in the form that Cameras.change takes."""
+    settings = list_sent_members(body)
+    if "labels" in settings:
+        settings["labels"] = {letter: text or "" for letter, text in settings["labels"].items()}
+    if settings.get("groups") is not None:
+        settings["groups"] = tuple(settings["groups"])
+    return settings
+
+
+def _one(call: Call, camera: captures.Camera) -> Camera:
+    return _describe_cameras(call, Camera, [camera])[0]
+
+
+def _describe_cameras(
+    call: Call, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
+) -> list[_Camera]:
+    """Describe cameras. `more`: members that only this kind of answer has."""
+    names: Mapping[str, str] = {}
+    if any(camera.group_ids for camera in cameras):
+        names = {group.id: group.name for group in call.services.groups.all(call.tenant)}
+    now, made = call.services.clock.now(), []
+    for one in cameras:  # groups that were deleted since are left out
+        groups = None if one.group_ids is None else [names[id_] for id_ in one.group_ids if id_ in names]
+        made.append(kind.made_of(one, groups=groups, revision=one.version, health=_health(one, now), **more))
+    return made
+
+
+def _health(camera: captures.Camera, now: datetime) -> Health:
+    state = _state(camera, now)
+    outages = [Outage.made_of(one) for one in camera.outages]
+    if state == "silent":
+        outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
+    return Health.made_of(camera, state=state, outages=outages)
+
+
+def _state(camera: captures.Camera, now: datetime) -> State:
+    from chalicelib.book.cameras import is_silent  # not at the other routes' cold starts
+
+    if not camera.enabled:
+        return "disabled"
+    if is_silent(camera, now):
+        return "silent"
+    if camera.failing_at is not None:
+        return "failing"
+    if camera.last_seen_at is None:
+        return "never_seen"
+    return "ok" if camera.silent_after_s else "unwatched"

@@ -1,0 +1,332 @@
+"""The OpenAPI document of v1, made of the operations, their types and their docstrings; and its route."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Any, get_args
+
+import msgspec
+
+from chalicelib.book.words.errors import every_error
+from chalicelib.doors.http import JSON, MULTIPART, STATUSES, nearest
+from chalicelib.doors.v1 import errors
+from chalicelib.doors.v1.endpoint import IDEMPOTENCY_KEY, Operation, Operations, Redirect, TextAnswer
+from chalicelib.doors.v1.wire import Changes, Instant, Sent, WithPicture
+
+operations = Operations()
+
+_REFERENCE = "#/components/schemas/{name}"
+_PARAMETER = re.compile(r"{(\w+)}")
+
+_FIRST_S, _LAST_MS = -62_135_596_800, 253_402_300_799_999
+"""The years 1 and 9999, as numbers that are read as times."""
+
+_ETAG = {"description": "Changes with the answer.", "schema": {"type": "string"}}
+_FAILURE = {
+    "description": "It failed: `code` says why, and the description of this document lists the codes by status.",
+    "content": {errors.PROBLEM: {"schema": {"$ref": _REFERENCE.format(name=errors.Problem.__name__)}}},
+}
+_LIMITS = {
+    "RateLimit": "How many requests the key may still send, and for how long.",
+    "RateLimit-Policy": "How many requests the key may send, and in which time.",
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of the answer that you have: if it would be the same, it is 304 and not sent.",
+    "schema": {"type": "string"},
+}
+_IDEMPOTENCY = "IdempotencyKey"
+_BESIDE_PICTURE = "Only if the body is the picture itself; else it stands in the body."
+_KEY_OF_REQUEST = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "description": "A name for this request, new for each, so that it can be sent again and is done once: for 24 hours "
+    "a repeat is answered, and nothing is changed. An answer with a secret is not kept: 409 SecretNotKept with the id.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+}
+
+DESCRIPTION = """\
+JSON both ways, in UTF-8. Send `Authorization: Bearer <api_key>`: a tenant's key (`rk_...`, it stands in
+`credentials.json`) or a camera's (`ck_...`, in the answer that made the camera). A camera's key may upload that
+camera's captures, list them, look at the camera and send its heartbeat: operations with `x-camera-key: true`. `x-role`
+says from which role on a tenant's key may call an operation: viewer, operator, admin. The key in the tenant's
+credentials is an admin's.
+
+Times are written in RFC 3339, UTC, with milliseconds; they are read with any offset, and as numbers: UNIX seconds, or
+from 100000000000 on milliseconds. A field or parameter that is not named here is refused. A
+list has `next_token` if there is more: send it as `token`, with the same query.
+
+A key may send 100 requests a second, 200 at once; of those that look for faces in a picture 10 and 20. Answers say what
+is left (`RateLimit`, `RateLimit-Policy`), and 429 TooManyRequests when to come again. On AWS each instance of the
+function counts for itself, so there the limits are approximate.
+
+Bodies have up to 4 MiB. One with a picture may be JSON with the picture in base64, multipart/form-data, or the picture
+as it is with everything else in the query. On one box it may have 27 MiB, for pictures of 20 MiB; on AWS, whose gateway
+lets no more than 4 MiB pass, larger pictures are captures.
+
+Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `X-Request-Id`, by which the log knows
+the request; what an operation answers, `Server-Timing`, too. An error is a Problem (RFC 9457); whatever fails changes
+nothing and may be sent again. 429 and 503: try again after `Retry-After` seconds. HEAD is answered wherever GET is.
+
+A change of what has an ETag may come with `If-Match`: 412 PreconditionFailed if it was changed since. `revision` does
+the same for faces, groups and cameras, and holds to the moment of the change. A repeat that was answered from what was
+stored has `Idempotent-Replayed: true`.
+"""
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """Make the document, with the operations by path in their order."""
+    operations = tuple(operations)
+    schemas = _Schemas([kind for operation in operations for kind in _kinds(operation)])
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        described = _operation(operation, schemas)
+        described["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Regulars v1",
+            "version": "1",
+            "summary": "Cameras become a visitor book: faces, captures, and who came when.",
+            "description": f"{DESCRIPTION}\n{_codes()}",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}, {"cookie": []}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "__Host-regulars"},
+            },
+            "parameters": {"IfNoneMatch": _IF_NONE_MATCH, _IDEMPOTENCY: _KEY_OF_REQUEST},
+            "headers": {
+                "ETag": _ETAG,
+                **{name: {"description": about, "schema": {"type": "string"}} for name, about in _LIMITS.items()},
+            },
+            "responses": {"Problem": _FAILURE},
+            "schemas": dict(sorted(schemas.components.items())),
+        },
+    }
+
+
+class _Schemas:
+    """JSON schemas of types; the named ones are components."""
+
+    def __init__(self, kinds: Sequence[Any]) -> None:
+        kinds = [*dict.fromkeys([errors.Problem, *kinds])]
+        found, self.components = msgspec.json.schema_components(kinds, schema_hook=_custom, ref_template=_REFERENCE)
+        self._by_kind = dict(zip(kinds, found, strict=True))
+        for kind in kinds:
+            if inspect.isclass(kind) and issubclass(kind, Sent):
+                self.components[kind.__name__] |= kind.RULES
+        for schema in self.components.values():
+            _tidy(schema)
+
+    def of(self, kind: Any) -> dict[str, Any]:
+        return dict(self._by_kind[kind])
+
+    def add(self, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a component of a schema; generators of Java lose one that stands in an operation."""
+        self.components[name] = dict(schema)
+        return {"$ref": _REFERENCE.format(name=name)}
+
+    def members(self, kind: type[msgspec.Struct]) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """Return the schemas of a Struct's members by name, and the names of those that are required."""
+        schema = self.components[kind.__name__]
+        return schema["properties"], schema.get("required", [])
+
+    def is_object(self, schema: Mapping[str, Any]) -> bool:
+        """Tell whether values of a schema are objects, which a form holds as JSON."""
+        named = self.components.get(schema.get("$ref", "").rpartition("/")[2], schema)
+        return bool(named.get("type") == "object")
+
+
+def _kinds(operation: Operation) -> list[Any]:
+    """Return the types that need a schema: those of query, body and answer."""
+    kinds = (operation.query, operation.body, *_answers(operation))
+    return [kind for kind in kinds if kind not in (None, types.NoneType, TextAnswer, Redirect)]
+
+
+def _answers(operation: Operation) -> tuple[Any, ...]:
+    """Return the types that the view may return."""
+    returned = operation.types["return"]
+    return get_args(returned) if isinstance(returned, types.UnionType) else (returned,)
+
+
+def _custom(kind: type[Any]) -> dict[str, Any]:
+    if kind is Instant:
+        return {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "number", "minimum": _FIRST_S, "maximum": _LAST_MS},
+            ],
+            "description": "RFC 3339 with any offset, or UNIX seconds, or from 100000000000 on milliseconds.",
+        }
+    raise NotImplementedError(f"nobody describes {kind}")
+
+
+def _tidy(schema: dict[str, Any]) -> None:
+    """Take out what says nothing: titles that repeat the name, empty lists of required members."""
+    schema.pop("title", None)
+    if not schema.get("required", True):
+        del schema["required"]
+    if schema.get("description"):
+        schema["description"] = inspect.cleandoc(schema["description"])
+
+
+def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    summary, _, rest = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
+    body, (first, *others) = operation.body, operation.view.__name__.split("_")
+    return {
+        "operationId": first + "".join(map(str.capitalize, others)),
+        "tags": [operation.tag or operation.view.__module__.rpartition(".")[2]],
+        "summary": " ".join(summary.split()),
+        **({"description": rest.strip()} if rest else {}),
+        **({"security": []} if operation.role is None else {"x-role": operation.role.value}),
+        **({"x-camera-key": True} if operation.of_cameras else {}),
+        **_omit_if_empty("parameters", _parameters(operation, schemas)),
+        **({} if body is None else {"requestBody": _request_body(operation, body, schemas)}),
+        "responses": _successes(operation, schemas),
+    }
+
+
+def _omit_if_empty(name: str, value: Any) -> dict[str, Any]:
+    return {name: value} if value else {}
+
+
+def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PARAMETER.findall(operation.path)
+    ]
+    if operation.method == "GET":
+        found.append({"$ref": "#/components/parameters/IfNoneMatch"})
+    if operation.is_write:
+        found.append({"$ref": f"#/components/parameters/{_IDEMPOTENCY}"})
+    if operation.takes_picture:
+        sent = _beside_picture(operation.types["body"], schemas)
+        found += [_beside(_parameter(name, member, needed=False), schemas) for name, member in sent.items()]
+    if operation.query is not None:
+        members, required = schemas.members(operation.query)
+        found += [_parameter(name, member, needed=name in required) for name, member in members.items()]
+    return found
+
+
+def _beside(parameter: dict[str, Any], schemas: _Schemas) -> dict[str, Any]:
+    """Describe a parameter beside a bare picture: an object is JSON there, as in a form."""
+    schema = parameter.pop("schema")
+    is_json = schemas.is_object(schema)
+    parameter["description"] = f"{_BESIDE_PICTURE} {parameter.get('description', '')}".strip()
+    return parameter | ({"content": {JSON: {"schema": schema}}} if is_json else {"schema": schema})
+
+
+def _parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
+    schema = _without_null(member)
+    if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):  # a number is a text there, too
+        schema = {
+            "type": "string",
+            "format": "date-time",
+            **_omit_if_empty("description", schema.get("description", "")),
+        }
+    described = _omit_if_empty("description", schema.pop("description", ""))
+    kind = {"required": True} if needed else {"allowEmptyValue": True}
+    return {"name": name, "in": "query", **kind, **described, "schema": schema}
+
+
+def _beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
+    """Return the members that stand in the query if the body is a bare picture; generators would send defaults."""
+    members, _ = schemas.members(body)
+    own = {name: member for name, member in members.items() if not _is_file(member)}
+    return {name: {key: said for key, said in member.items() if key != "default"} for name, member in own.items()}
+
+
+def _is_file(member: Mapping[str, Any]) -> bool:
+    return _without_null(member).get("contentEncoding") == "base64"
+
+
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
+    plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
+    options = [one for one in plain.pop("anyOf", ()) if one != {"type": "null"}]
+    return {**options[0], **plain} if len(options) == 1 else {**plain, **_omit_if_empty("anyOf", options)}
+
+
+def _request_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
+    _members, required = schemas.members(body)
+    is_required = bool(required) or issubclass(body, Changes)
+    content = {JSON: {"schema": schemas.of(body)}}
+    if operation.takes_picture:
+        content |= _with_picture(body, schemas)
+    return {"required": is_required, "content": content}
+
+
+def _with_picture(body: type[WithPicture], schemas: _Schemas) -> dict[str, Any]:
+    """Return the other forms of a body with a picture: a form, and the bare picture."""
+    members, required = schemas.members(body)
+    file = {"type": "string", "format": "binary"}
+    sent = {name: file if _is_file(member) else _without_null(member) for name, member in members.items()}
+    form = {
+        "type": "object",
+        "properties": sent,
+        **_omit_if_empty("required", [*required]),
+        "additionalProperties": False,
+    }
+    objects = {name: {"contentType": JSON} for name, member in sent.items() if schemas.is_object(member)}
+    bare = {one: {"schema": file} for one in body.MEDIA_TYPES}
+    return {
+        MULTIPART: {"schema": schemas.add(f"{body.__name__}Form", form), **_omit_if_empty("encoding", objects)},
+        **bare,
+    }
+
+
+def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for kind in _answers(operation):
+        if kind in (None, types.NoneType):
+            found["204"] = {"description": "It is done."}
+        elif kind is Redirect:
+            headers = {"Location": {"required": True, "schema": {"type": "string"}}}
+            found["302"] = {"description": "It is found at another URL.", "headers": headers}
+        else:
+            answer = found.setdefault(str(operation.status), {"description": "It is done.", "content": {}})
+            if kind is TextAnswer:
+                answer["content"]["text/*"] = {"schema": {"type": "string"}}
+            else:
+                answer["content"][JSON] = {"schema": schemas.of(kind)}
+    if operation.method == "GET" and "200" in found:
+        tagged = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
+        found["200"] |= tagged
+        found["304"] = {"description": "It is as it was when it had this ETag.", **tagged}
+    if operation.role is not None:
+        limits = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMITS}
+        found = {status: {**one, "headers": {**one.get("headers", {}), **limits}} for status, one in found.items()}
+    return found
+
+
+def _codes() -> str:
+    """List the codes of problems by their status."""
+    found: dict[int, list[str]] = {status: [errors.code_of(status)] for status in errors.REFUSALS}
+    for error in every_error():
+        found.setdefault(nearest(STATUSES, error), []).append(error.__name__)
+    found.setdefault(500, []).append(errors.INTERNAL)
+    lines = (
+        f"- {status} {HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}"
+        for status, codes in sorted(found.items())
+    )
+    return "The codes of problems, by status:\n\n" + "\n".join(lines) + "\n"
+
+
+@operations("GET", "/v1/openapi.json", None, tag="about")
+@cache
+def get_document() -> dict[str, Any]:
+    """Read this document, in JSON."""
+    from chalicelib.doors.v1.routes import OPERATIONS
+
+    return document(OPERATIONS)

@@ -1,0 +1,382 @@
+"""One operation: authenticate, read the request, run, and answer in JSON or with the error's status.
+
+A request that comes again with its Idempotency-Key is answered, and not done a second time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import cached_property, partial
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+from chalice.app import Response
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
+
+from chalicelib.book.idempotency import OK, RequestId
+from chalicelib.book.idempotency import Answer as Stored
+from chalicelib.book.words import acts, telemetry
+from chalicelib.book.words.acts import Act, Kind, kind_of
+from chalicelib.book.words.errors import Changed, InvalidInput, SecretNotKept
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.values import milliseconds
+from chalicelib.doors import http
+from chalicelib.doors.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
+from chalicelib.doors.v1 import errors
+from chalicelib.doors.v1.auth import Caller, caller
+from chalicelib.doors.v1.wire import MAX_BYTES, Sent, WithPicture, read_body, read_query, read_with_picture
+from chalicelib.doors.words.roles import Role
+from chalicelib.services import Services
+
+TIME_HEADER = "X-Regulars-Time"
+"""Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""
+
+SIGN_IN_BYTES = 8192
+IDEMPOTENCY_KEY = "Idempotency-Key"
+_KEPT = timedelta(hours=24)
+
+_KEY = re.compile(r"[!-~]{1,64}")
+_REUSED = (
+    f"this {IDEMPOTENCY_KEY} came with another method, path, query or body within the last 24 hours: take a new one "
+    "for each new request"
+)
+
+_Asked = TypeVar("_Asked")
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+
+class Call(Struct, frozen=True):
+    """A request as its view knows it, beside query and body: the use cases, the caller, the values of the path."""
+
+    services: Services
+    caller: Caller
+    path: Mapping[str, str]
+    origin: str
+    """Scheme, host and port of the request, as in `http://box:8000`; "" if it names no host."""
+    headers: dict[str, str]
+    """A view may add response headers."""
+    http: HttpRequest
+    request: RequestId | None = None
+    """It identifies repeats of a request that changes something; None: it came without an Idempotency-Key."""
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.caller.tenant
+
+    def route(self, path: str) -> str:
+        """Complete the path of another route of ours, as the caller has to send it."""
+        return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
+
+    def show_picture(self, url: str, of: str) -> str | None:
+        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees no pictures.
+
+        `of`: what the audit says was shown.
+        """
+        if not self.caller.is_shown_pictures:
+            return None
+        acts.shows(of)
+        return self.absolute(url)
+
+    def absolute(self, url: str) -> str:
+        """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""
+        return f"{self.origin}{url}" if url.startswith("/") else url
+
+
+class KeylessCall(Struct, frozen=True):
+    """A request without a key, as a view that takes a `door` knows it."""
+
+    services: Services
+    request: HttpRequest
+    headers: dict[str, str]
+
+
+class TextAnswer(Struct, frozen=True):
+    """An answer that is no JSON, such as CSV."""
+
+    text: str
+    content_type: str
+
+
+class Redirect(Struct, frozen=True):
+    """An answer that leads to another URL."""
+
+    url: str
+
+
+class Operation(Struct, frozen=True, dict=True):
+    """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
+
+    The view's annotations say the rest, and the document is written from them: `view(call)` takes what the path says;
+    its parameters `query` and `body` are Structs of what may be sent beside;
+    the Struct that it returns is sent as JSON with `status`, None as 204. Its name is the operation's id, its docstring
+    the operation's text.
+
+    `role`: None if no key is needed; such a view gets no `call`, but may take a `door`.
+    `of_cameras`: a camera's key may call it, too, and the view
+    checks that the request concerns that camera. `again`: answers a repeat of a request that was done, from the body
+    that the use case stored with its change; None: the view can be called as often as the request comes. `searches`: it
+    looks for faces in a picture, so fewer may come. `tag`: its chapter in the document; the module's name if empty.
+    """
+
+    method: str
+    path: str
+    view: Callable[..., Any]
+    role: Role | None
+    status: int = 200
+    of_cameras: bool = False
+    again: Callable[[Call, Mapping[str, Any]], Any] | None = None
+    searches: bool = False
+    tag: str = ""
+
+    @cached_property
+    def types(self) -> Mapping[str, Any]:
+        """The view's annotations by name."""
+        return inspect.get_annotations(self.view, eval_str=True)
+
+    @property
+    def query(self) -> type[Sent] | None:
+        return self.types.get("query")
+
+    @property
+    def body(self) -> type[Sent] | None:
+        return self.types.get("body")
+
+    @property
+    def is_write(self) -> bool:
+        """Return whether it needs a key and may change something: then it takes an Idempotency-Key."""
+        return self.role is not None and self.method != "GET"
+
+    @property
+    def is_sign_in(self) -> bool:
+        """Return whether its credentials are in the body, which is short."""
+        return self.role is None and self.method == "POST"
+
+    @property
+    def most_bytes(self) -> int:
+        """Most bytes of a body."""
+        return MAX_BYTES if self.takes_picture else SIGN_IN_BYTES if self.is_sign_in else MAX_BODY_BYTES
+
+    @property
+    def takes_picture(self) -> bool:
+        """Tell whether the body has a picture. Its view takes no query, which belongs to the body then."""
+        body = self.body
+        return isinstance(body, type) and issubclass(body, WithPicture)
+
+    def answer(self, provide: Provide, reading: Operation | None, request: HttpRequest) -> Response:
+        """Answer the request. Raises WrongModel once, and Refused; other errors and faults of ours become answers.
+
+        `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
+        """
+        what = f"{self.method} {self.path}"
+        return http.answer_request(
+            request,
+            lambda: self._unless_known(request, self._run_view(provide, request, reading)),
+            errors.answer_error,
+            what,
+        )
+
+    def require_known(self, provide: Provide, request: HttpRequest) -> None:
+        """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""
+        read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
+        present = str(self._unless_known(read, self._run_view(provide, read)).headers.get("ETag", ""))
+        known = {one.strip().removeprefix("W/") for one in request.headers["if-match"].split(",")}
+        if not known & {present.removeprefix("W/"), "*"}:
+            raise Refused(412, f"This was changed since you read it: read it again; its ETag is {present}.")
+
+    def _unless_known(self, request: HttpRequest, response: Response) -> Response:
+        """Give an answer that was read its ETag, or 304 in its place if the caller says that it has it already.
+
+        The tag is weak, since the answer may be sent compressed.
+        """
+        if self.method != "GET" or response.status_code != 200:
+            return response
+        tag = f'W/"{hashlib.sha256(response.body.encode()).hexdigest()[:32]}"'
+        response.headers["ETag"] = tag
+        known = {one.strip() for one in request.headers.get("if-none-match", "").split(",")}
+        if not known & {tag, tag.removeprefix("W/"), "*"}:
+            return response
+        return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
+
+    def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
+        if self.role is None:
+            return self._at_the_door(provide, request)
+        services = provide()
+        who = caller(request, services)
+        telemetry.of_tenant(who.tenant.name, who.said)
+        who.require_role(self.role, of_cameras=self.of_cameras)
+        limit = services.access.rates.searches if self.searches else services.access.rates.requests
+        headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
+        id_ = request_id(request, who.id, self.most_bytes)
+        call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
+        sent = self._read_request(request)
+
+        def do() -> Any:
+            if reading is not None and self.method != "GET" and "if-match" in request.headers:
+                reading.require_known(provide, request)
+            try:
+                return self.view(call, **sent)
+            except Changed as error:
+                if reading is not None:
+                    error.details["present"] = to_builtins(reading.view(call))
+                raise
+
+        again = None if self.again is None else partial(self.again, call)
+        keeps = id_ is not None and not (self.searches and self.again is None)  # the use case may store an answer
+        with services.audit.reads.of(self._act(who, request)):
+            answer = answer_once(call, do, again=again) if keeps else do()
+        return _response(answer, self.status, call.headers)
+
+    def _act(self, who: Caller, request: HttpRequest) -> Act:
+        """Return the act for the audit. Reads by a camera's key are none: it sees its own captures only."""
+        what, id_ = f"{self.method} {self.path}", request.parameters.get("id")
+        kind = Kind.NOTHING if who.camera is not None else kind_of(what)
+        about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
+        return Act(what, who.said, kind, who.tenant.name, about)
+
+    def _at_the_door(self, provide: Provide, request: HttpRequest) -> Response:
+        headers: dict[str, str] = {}
+        sent = self._read_request(request)
+        if "door" in self.types:
+            sent["door"] = KeylessCall(provide(), request, headers)
+        what = f"{self.method} {self.path}"
+        with acts.begin_act(Act(what, "sign-in", kind_of(what))):
+            return _response(self.view(**sent), self.status, headers)
+
+    def _read_request(self, request: HttpRequest) -> dict[str, Any]:
+        """Read query and body, as far as the view takes them; what it does not take may not be sent."""
+        if self.takes_picture:
+            return {"body": read_with_picture(request, self.types["body"])}
+        sent: dict[str, Any] = {}
+        query = read_query(request.query, self.query or Sent)
+        if self.query is not None:
+            sent["query"] = query
+        if self.method not in ("GET", "DELETE"):
+            data = request.body()
+            if data.strip():  # else it is an empty object, whatever its content type
+                request.media_type((JSON,))
+            body = read_body(data, self.body or Sent)
+            if self.body is not None:
+                sent["body"] = body
+        return sent
+
+
+class Operations(list[Operation]):
+    """The operations of a module, which its views join by this decorator: method, path, role, and what `Operation` has
+    beside."""
+
+    def __call__(self, method: str, path: str, role: Role | None, **more: Any) -> Callable[[_View], _View]:
+        def add_operation(view: _View) -> _View:
+            self.append(Operation(method, path, view, role, **more))
+            return view
+
+        return add_operation
+
+
+def answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
+    """Return what answers the operations of one path, by method."""
+    by_method = {one.method: one for one in operations}
+    reading = by_method.get("GET")
+    return {name: _add_server_time(provide, partial(one.answer, provide, reading)) for name, one in by_method.items()}
+
+
+def refusal(provide: Provide, refused: http.Failure) -> Response:
+    """Answer a request that no operation gets."""
+    return _add_server_time(provide, errors.refusal)(refused)
+
+
+def _response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
+    if answer is None:
+        return Response("", {**headers}, 204)
+    if isinstance(answer, Redirect):
+        return Response("", {**headers, "Location": answer.url}, 302)
+    if isinstance(answer, TextAnswer):
+        return Response(answer.text, {**headers, "Content-Type": answer.content_type}, status)
+    text = msgspec.json.encode(answer, enc_hook=_plain).decode()
+    return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **headers}, status)
+
+
+def _plain(value: Any) -> Any:
+    """Return what msgspec does not know in a form that it knows: numpy's numbers."""
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"an answer holds a {type(value).__name__}")
+
+
+def _origin(request: HttpRequest) -> str:
+    host, scheme = request.headers.get("host", ""), request.headers.get("x-forwarded-proto", "http")
+    return f"{scheme}://{host}" if host else ""
+
+
+def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:
+    """Wrap `answer` so that it adds the server's time."""
+
+    def answer_with_time(asked: _Asked) -> Response:
+        response = answer(asked)
+        try:
+            now_ms = milliseconds(provide().clock.now())
+        except Exception:  # there are no services; the answer itself reports that
+            now_ms = int(time.time() * 1000)
+        response.headers[TIME_HEADER] = str(now_ms)
+        return response
+
+    return answer_with_time
+
+
+def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
+    """Identify a request that changes something; None: it came without an Idempotency-Key.
+
+    The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: that the
+    body may have. Raises InvalidInput, Refused.
+    """
+    sent = request.headers.get(IDEMPOTENCY_KEY.lower())
+    if sent is None or request.method == "GET":
+        return None
+    if not _KEY.fullmatch(sent):
+        raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
+    told = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
+    digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body(most_bytes))
+    key = hashlib.sha256(sent.encode()).hexdigest()
+    return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
+
+
+def answer_once(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
+    """Do what is asked, or answer it `again` from what was stored when it was done.
+
+    `again` None: it can be done as often as it comes. What failed changed nothing, and is tried anew.
+    """
+    requests, tenant = call.services.requests, call.tenant.name
+    done, stored = requests.once(tenant, call.request, do)
+    if stored is not None:
+        call.headers["Idempotent-Replayed"] = "true"
+        return do() if again is None else again(stored.body)
+    if again is None and call.request:
+        requests.store(tenant, call.request, Stored(OK, {}))
+    return done
+
+
+def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:
+    """Return an `again` for an operation whose answer has a secret. `what`: was made; `instead`: how to go on."""
+
+    def again(_call: object, body: Mapping[str, Any]) -> NoReturn:
+        raise SecretNotKept(
+            f"this request was done before: {what} {body['id']!r} is made, and its secret was shown once: {instead}",
+            id=str(body["id"]),
+        )
+
+    return again
+
+
+def answer_of(view: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return an `again` that answers as `view` does: what was changed, as it is now."""
+    return lambda call, _body: view(call)
+
+
+def nothing(_call: object, _body: Mapping[str, Any]) -> None:
+    """Answer the repeat of a request whose answer has no body."""

@@ -1,0 +1,614 @@
+"""Faces: enrol, list, read, change, delete, one or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from chalicelib.book.rules.hold import require_free
+from chalicelib.book.words import acts, errors, model
+from chalicelib.book.words.captures import Instead, parts_of_sighting
+from chalicelib.book.words.items import FaceOrder
+from chalicelib.book.words.observations import Observation
+from chalicelib.book.words.pictures import Gender
+from chalicelib.book.words.values import moment
+from chalicelib.doors.v1.book import FaceArrival, arrival_of
+from chalicelib.doors.v1.captures import CropUrl, PictureUrl, Sighting, faces_seen, sighting_of, urls_of
+from chalicelib.doors.v1.data_protection import Erasure, NewConsent, Whole, erasure_of, record_of
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_of
+from chalicelib.doors.v1.shapes import (
+    Box,
+    Decided,
+    Estimates,
+    Labels,
+    Number,
+    Portrait,
+    describe_decision,
+    number_of,
+    portrait_of,
+)
+from chalicelib.doors.v1.wire import (
+    PICTURES,
+    Answer,
+    Changes,
+    NextToken,
+    Paged,
+    PictureSent,
+    Revision,
+    Sent,
+    Text,
+    Time,
+    list_sent_members,
+)
+from chalicelib.doors.words.roles import Role
+from chalicelib.rights.words.retention import goes_at
+
+if TYPE_CHECKING:
+    from chalicelib.book.deletion.deletion import Deleted
+    from chalicelib.book.rules import sighting
+
+operations = Operations()
+
+
+FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+Name = Annotated[str, Meta(max_length=100, description="One line of text.")]
+Note = Annotated[str, Meta(max_length=500)]
+Age = Annotated[int, Meta(ge=0, le=120)]
+Value = Annotated[str, Meta(max_length=50)]
+Label = Annotated[str, Meta(max_length=100)]
+Values = Annotated[
+    dict[str, Value], Meta(description="By the names of the group's attributes; one that is not named has no value.")
+]
+
+
+class FaceLabels(Sent):
+    """Labels that are not sent stay as they are."""
+
+    a: Label | UnsetType = UNSET
+    b: Label | UnsetType = UNSET
+    c: Label | UnsetType = UNSET
+    d: Label | UnsetType = UNSET
+
+
+class Face(Answer):
+    id: str
+    group: str
+    name: Name
+    number: Number
+    note: Note
+    age: Annotated[int | None, Meta(description="The age that was set, else the estimate. The gender likewise.")]
+    gender: Gender
+    attributes: Annotated[dict[str, str], Meta(description="Values by the names of the group's attributes.")]
+    labels: Labels
+    enrolled_at: Time
+    arrive_count: Annotated[int, Meta(ge=0)]
+    arrive_time: Annotated[Time | None, Meta(description="When the last arrival began.")]
+    quality: Annotated[float | None, Meta(description="0 to 100, of the face's portrait, which is its first picture.")]
+    estimates: Estimates
+    portrait: Portrait
+    pictures: Annotated[int, Meta(ge=1, le=100, description="How many there are.")]
+    rejections: Annotated[int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")]
+    revision: Annotated[
+        int,
+        Meta(ge=1, description="Grows with each change that a caller makes. A sighting and its effects do not count."),
+    ]
+    kept_until: Annotated[
+        Time | None,
+        Meta(
+            description="When retention deletes the face, unless it is seen or changed before. Null: never, such as a "
+            "stranger with a name; lists of a group or of all do not say it."
+        ),
+    ]
+
+
+class EnrolledFace(Face):
+    absorbed: Annotated[
+        list[str],
+        Meta(description="Strangers of the cameras who are surely this person: they are part of this face now."),
+    ]
+
+
+class NewFace(PictureSent):
+    group: Text
+    id: Annotated[
+        FaceId | None,
+        Meta(description="If you send none, one is chosen. Some tenants have whole numbers only, from 1 on."),
+    ] = None
+    name: Name = ""
+    note: Note = ""
+    age: Age | None = None
+    gender: Gender | None = None
+    attributes: Values = field(default_factory=dict)
+    labels: FaceLabels = field(default_factory=FaceLabels)
+    consent: Annotated[
+        NewConsent | None, Meta(description="400 ConsentMissing without it if the tenant has `consent_required`.")
+    ] = None
+    if_known: Annotated[
+        Literal["enrol", "refuse"],
+        Meta(description="`refuse`: 409 FaceKnown if the same person is enrolled already, in any group."),
+    ] = "enrol"
+
+
+class FaceChanges(Changes):
+    name: Name | UnsetType = UNSET
+    note: Note | UnsetType = UNSET
+    group: Text | UnsetType = UNSET
+    age: Annotated[Age | None, Meta(description="Null: as it is estimated.")] | UnsetType = UNSET
+    gender: Annotated[Gender | None, Meta(description="Null: as it is estimated.")] | UnsetType = UNSET
+    attributes: (
+        Annotated[dict[str, Value], Meta(description='By name; "" clears one, one that is not sent stays.')] | UnsetType
+    ) = UNSET
+    labels: FaceLabels | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
+
+
+class FacesWanted(Paged):
+    group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
+    order: Annotated[
+        FaceOrder | None,
+        Meta(
+            description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the last arrival or else "
+            "the enrolment, so that the person away longest comes first. `id`: of all groups only."
+        ),
+    ] = None
+    desc: Annotated[bool, Meta(description="The other way round.")] = False
+    ids: Annotated[
+        Annotated[list[FaceId], Meta(max_length=100)] | None,
+        Meta(description="These faces, in this order; those that are not there are left out. An empty list: no faces."),
+    ] = None
+    name: Annotated[
+        Annotated[str, Meta(max_length=100)] | None,
+        Meta(
+            description="Those in whose name each of these words begins a word, whatever its case; in Chinese, "
+            "Japanese and Korean, any part of a name. Found are the first eight words, or characters of such a part. "
+            "`135` and `stranger 135` find a number, too."
+        ),
+    ] = None
+
+
+class FacesPage(Answer):
+    faces: list[Face]
+    next_token: NextToken
+
+
+class FaceIdsWanted(Sent):
+    group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
+    known: Annotated[bool, Meta(description="Of all groups, leave out the strangers'.")] = False
+    order: FaceOrder = FaceOrder.ENROLLED
+    desc: Annotated[bool, Meta(description="The other way round.")] = False
+
+
+class FaceIds(Answer):
+    ids: Annotated[list[str], Meta(max_length=100_000)]
+    seq: Annotated[int, Meta(ge=0, description="How many changes the faces had seen before these ids were read.")]
+
+
+class FaceSighting(Decided):
+    """A time at which the face was seen."""
+
+    id: str
+    capture: str
+    camera: str
+    captured_at: Time
+    group: Annotated[str, Meta(description="What the face was when it was sighted.")]
+    box: Annotated[Box | None, Meta(description="The place of the face in the capture.")]
+    picture_url: PictureUrl
+    crop_url: CropUrl
+
+
+class Arrival(Answer):
+    """Sightings that are so close together that the person came once."""
+
+    first: Time
+    last: Time
+    sightings: int
+
+
+class SightingsWanted(Paged): ...
+
+
+class SightingsPage(Answer):
+    name: Annotated[str, Meta(description="The face's.")]
+    number: Number
+    sightings: list[FaceSighting]
+    total: int
+    next_token: NextToken
+    arrivals: Annotated[list[Arrival], Meta(description="All of them, newest first.")]
+
+
+class FaceDeletion(Sent):
+    erase: Annotated[bool, Meta(description="Leave nothing of the person, and answer the erasure.")] = False
+    former: Annotated[
+        bool,
+        Meta(description="With `erase`: the person of before, if the id is somebody else's now; that person stays."),
+    ] = False
+    whole: Whole = None
+
+
+class Erased(Erasure):
+    """The erasure of a person; of dozens of faces it has several parts, and this is the last."""
+
+    erasures: Annotated[list[str], Meta(description="Ids of all parts, this one last; each has a receipt of its own.")]
+
+
+class NotThisFace(Sent):
+    """A rejection. Without `other` and `instead`, a search says whose sighting it is."""
+
+    other: Annotated[Text | None, Meta(description="Id of the face that the sighting is instead.")] = None
+    instead: Annotated[
+        Instead | None,
+        Meta(
+            description="stranger: nobody known. new: somebody new, with `name`. nobody: no face at all, and no visit."
+        ),
+    ] = None
+    name: Annotated[Name | None, Meta(description="Of somebody new, who is a regular then.")] = None
+    visit: Annotated[bool, Meta(description="Whether all sightings of its visit go along.")] = False
+    only: Annotated[
+        Annotated[list[Text], Meta(max_length=500)] | None, Meta(description="With `visit`, these of its sightings.")
+    ] = None
+
+
+class Rejected(Answer):
+    """The sighting as it is now, and the face that it left, or the one that this was merged into.
+
+    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none.
+    """
+
+    sighting: Sighting
+    face: Face
+    sightings: list[str]
+    arrival: FaceArrival | None
+
+
+@operations("GET", "/v1/faces", Role.VIEWER)
+def list_faces(call: Call, query: FacesWanted) -> FacesPage:
+    """List faces: of a group or of all, those of some ids, or those of a name.
+
+    A page costs the same wherever it is in the list. One of a name reads a thousand names at most, so it may have fewer
+    than `limit`, even none, and not be the last: go on until `next_token` is null. Faces that come, go or move while
+    pages are read may be missing. Of a tenant of over 100 groups, the orders `enrolled` and `arrived` need a `group`.
+    """
+    _require_one_list(query)
+    faces, order = call.services.faces, query.order or FaceOrder.ENROLLED
+    if query.ids is not None:
+        return FacesPage(faces=faces_of(call, faces.by_id(call.tenant, query.ids).values()), next_token=None)
+    if query.name is not None:
+        named = faces.by_name(call.tenant, query.name, query.limit, query.token)
+        return FacesPage(faces=faces_of(call, named.rows), next_token=named.next_token)
+    page = faces.lists.page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
+    return FacesPage(faces=faces_of(call, page.rows), next_token=page.next_token)
+
+
+@operations("GET", "/v1/face-ids", Role.VIEWER)
+def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
+    """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
+    lists, known = call.services.faces.lists, query.known
+    found = lists.ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
+    acts.reads(found.ids)
+    return FaceIds(ids=found.ids, seq=found.seq)
+
+
+def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
+    face = call.services.faces.get(call.tenant, body["faceid"])
+    return _describe_enrolled_face(call, call.services.enrolment.absorbing(call.tenant, face))
+
+
+@operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_enrolled_before, searches=True)
+def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
+    """Enrol somebody: the largest face of a picture becomes a face of a group.
+
+    422 Unusable, with the reason, if no face is clearly the largest (at least twice the next one's area), or it is too
+    small, too poor or not alive. A search finds the face at once.
+
+    Strangers whom the cameras made of the same person become part of the face, with their visits and pictures, if they
+    are surely that person: `absorbed` names them. Each is a merge, which can be undone. A face that somebody put into a
+    group is never absorbed. With `if_known` `refuse`, nothing is: 409 FaceKnown names the `face` that the picture looks
+    like, strangers too, and the `score`.
+    """
+    from chalicelib.book.enrolment.enrolment import require_attributes  # not at the other routes' cold starts
+
+    if body.attributes:
+        require_attributes(call.services.groups.get_by_name(call.tenant, body.group), body.attributes)
+    face = call.services.enrolment.of_largest_face(
+        call.tenant,
+        body.group,
+        body.picture,
+        PICTURES,
+        faceid=body.id,
+        age=body.age,
+        gender=body.gender,
+        values=body.attributes,
+        name=body.name,
+        note=body.note,
+        labels=model.Labels(**list_sent_members(body.labels)),
+        consent=None if body.consent is None else record_of(body.consent),
+        refuses_known=body.if_known == "refuse",
+        request=call.request,
+    )
+    return _describe_enrolled_face(call, face)
+
+
+def _describe_enrolled_face(call: Call, face: model.Face) -> EnrolledFace:
+    absorbed = call.services.enrolment.list_absorbed(call.tenant, face)
+    acts.reads(absorbed)
+    return EnrolledFace.made_of(face_of(call, face), absorbed=absorbed)
+
+
+@operations("GET", "/v1/faces/{id}", Role.VIEWER)
+def get_face(call: Call) -> Face:
+    """Read one enrolled face."""
+    return face_of(call, call.services.faces.get(call.tenant, call.path["id"]))
+
+
+@operations("PATCH", "/v1/faces/{id}", Role.OPERATOR, again=answer_of(get_face))
+def change_face(call: Call, body: FaceChanges) -> Face:
+    """Change what is sent; the rest stays.
+
+    With another `group` the face moves there; values of attributes follow their names, and those that the group lacks
+    are dropped. With `revision`, 409 Changed if another caller has changed the face since it was read; `present` is the
+    face as it is now. A visit is no change.
+    """
+    from chalicelib.book.enrolment import enrolment  # not at the other routes' cold starts
+
+    changes = list_sent_members(body)
+    taken_back = {name for name in (enrolment.AGE, enrolment.GENDER) if name in changes and changes[name] is None}
+    revision = changes.pop("revision", None)
+    fields: dict[str, Any] = {
+        **{name: changes[name] for name in ("name", "note", "age", "gender") if name in changes},
+        "new_group_name": changes.get("group"),
+        "values": changes.get("attributes", {}),
+        "labels": changes.get("labels", {}),
+        "taken_back": frozenset(taken_back),
+    }
+    face = call.services.enrolment.update.of_id(
+        call.tenant, call.path["id"], enrolment.FaceChanges(**fields), revision=revision, request=call.request
+    )
+    return face_of(call, face)
+
+
+def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erased | None:
+    return _erasure(call, body.get("erasures", ()))
+
+
+@operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_deleted_before)
+def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
+    """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
+
+    No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours,
+    and age, gender and crops of its sightings within the hour.
+
+    With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in captures either,
+    where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
+    erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
+    also erases what is left of a face that was deleted without it. With `erase`, all faces of its subject go, too, or
+    with `whole` of its user: `GET /v1/faces/{id}/hold` lists them before. Of dozens there are several erasures, and the
+    last is answered; 503 Busy says that some are left. If the id was given to somebody else since, `former` erases what
+    is left of the one before.
+    """
+    faceid, deletion, by = call.path["id"], call.services.deletion, call.caller.id
+    if (query.former or query.whole) and not query.erase:
+        raise errors.InvalidInput("former and whole go with erase: a deletion is of one face")
+    if query.former or (query.erase and not call.services.faces.by_id(call.tenant, [faceid], restricted=True)):
+        deleted = call.services.erasure.of_gone(call.tenant, faceid, call.request, by=by)
+    else:
+        call.services.faces.get(call.tenant, faceid, restricted=query.erase)
+        faceids = (
+            call.services.faces.of_person(call.tenant, faceid).choose_faces(query.whole) if query.erase else (faceid,)
+        )
+        # The named one last, by which a repeat finds those that are left.
+        deleted = deletion.of_faces(call.tenant, faceids[::-1], call.request, by=by, erase=query.erase)
+    if deleted.failed:
+        require_free(call.services.faces.by_id(call.tenant, deleted.failed, restricted=True).values())
+        raise errors.Busy(f"{len(deleted.failed)} faces of this person are left: send the request again in a moment")
+    if faceid in deleted.not_exist:
+        raise errors.FaceNotFound(f"there is no face {faceid!r} any more")
+    return _erasure(call, deleted.erasures)
+
+
+def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
+    if not ids:
+        return None
+    last = erasure_of(call.services.erasure.records.get(call.tenant.name, ids[-1]))
+    return Erased.made_of(last, erasures=list(ids))
+
+
+@operations("GET", "/v1/faces/{id}/sightings", Role.VIEWER)
+def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
+    """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
+    timeline = call.services.sightings.timeline(call.tenant, call.path["id"], query.limit, query.token)
+    acts.reads([timeline.face.faceid])
+    return SightingsPage(
+        name=timeline.face.name,
+        number=number_of(timeline.face),
+        sightings=[_sighting(call, seen) for seen in timeline.sightings],
+        total=timeline.total,
+        next_token=timeline.next_token,
+        arrivals=[
+            Arrival.made_of(one, first=moment(one.first_ms), last=moment(one.last_ms)) for one in timeline.arrivals
+        ],
+    )
+
+
+def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
+    faceid, sighting = call.path["id"], call.path["sighting"]
+    if "visit" in body:
+        given = call.services.sightings.rejection.answer_gift_again(call.tenant, faceid, sighting, body)
+        return _describe_rejection(call, given.rejected, given.sightings)
+    done = call.services.sightings.rejection.again(call.tenant, faceid, sighting, body["camera"], body.get("other"))
+    return _describe_rejection(call, done, [sighting])
+
+
+@operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_rejected_before)
+def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
+    """Say "not this person": the sighting leaves the face, and is resolved anew without it.
+
+    The face's arrivals and counts follow, a regular may be a stranger again. The picture is remembered (20 of a
+    face at most): a later one that is nearer to it than to the face does not match the face. The sighting goes to
+    another face that matches. Else it makes a stranger, if it is good enough and the camera keeps strangers; else it is
+    nobody's. Hooks are told as of any sighting, with an id of its own. If the photo is one
+    of the face's pictures, it is taken away first: 409 LastPicture if it is the only one.
+
+    409 Conflict if a face was made from the sighting, and nobody gave it another picture (delete the face, merge it, or
+    undo the merge), if the sighting's picture is not kept any more, or if it is over 100 days old. 404 SightingNotFound
+    if it is not, or no longer, this face's.
+
+    With `other`, it is that face's sighting, without a score, whatever a search would say; the face learns from it as
+    from any other. With `instead`, it is a new stranger, somebody new, or nobody. Saying it the other way round takes
+    that back.
+
+    With `visit`, all sightings of its visit go to the same person by this one call, which a repeat finishes; a face
+    that was made from them, and has no other, no name and no picture by hand, is merged into `other`. What is refused
+    changes nothing. To take it back, send `sightings` of the answer as `only`, with the former face as `other`: a name
+    that came with them goes, too.
+    """
+    faceid, sighting = call.path["id"], call.path["sighting"]
+    if body.only is not None and not body.visit:
+        raise errors.InvalidInput("only names sightings of a visit: send visit: true with it")
+    if body.visit or body.name or body.instead is Instead.NEW:
+        from chalicelib.book.rules.sighting import Gift  # not at the other routes' cold starts
+
+        only = tuple(body.only or ()) if body.visit else (sighting,)
+        gift = Gift(body.other, body.instead, body.name or "", only)
+        given = call.services.sightings.rejection.give(call.tenant, faceid, sighting, gift, call.request)
+        return _describe_rejection(call, given.rejected, given.sightings)
+    done = call.services.sightings.rejection.reject(
+        call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
+    )
+    return _describe_rejection(call, done, [sighting])
+
+
+def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
+    seen = rejected.sighting
+    sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [(rejected.capture, seen)]))
+    book = call.services.sightings.arrivals
+    arrival = book.of_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
+    return Rejected(
+        sighting=sighting,
+        face=face_of(call, rejected.face),
+        sightings=list(ids),
+        arrival=None if arrival is None else arrival_of(call, arrival),
+    )
+
+
+def _sighting(call: Call, observation: Observation) -> FaceSighting:
+    return FaceSighting.made_of(
+        observation,
+        capture=parts_of_sighting(observation.id)[0],
+        captured_at=observation.at,
+        group=observation.group_name,
+        **describe_decision(observation.decision),
+        **urls_of(call, observation.camera, observation.id),
+    )
+
+
+def face_of(call: Call, face: model.Face) -> Face:
+    """Describe a face. Age and gender are the ones that were set, else the estimates."""
+    (described,) = faces_of(call, [face])
+    return described
+
+
+def faces_of(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
+    """Describe faces, reading each of their groups once."""
+    faces = list(faces)
+    acts.reads(face.faceid for face in faces)
+    ids = dict.fromkeys(face.group_id for face in faces)
+    groups = {id_: call.services.groups.of_id(call.tenant, id_) for id_ in ids}
+    return [_describe_face(call, face, groups[face.group_id]) for face in faces]
+
+
+def _describe_face(call: Call, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
+    """Describe a face. `group`: None if it is just being deleted."""
+    estimates = face.estimates
+    age = estimates.age if face.age is None else face.age
+    names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
+    return Face.made_of(
+        face,
+        id=face.faceid,
+        group=group.name if group else "",
+        number=number_of(face),
+        age=None if age is None else round(age),
+        gender=face.gender or estimates.gender or Gender.UNKNOWN,
+        attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
+        arrive_time=face.last_arrival_at,
+        quality=estimates.quality,
+        portrait=portrait_of(call, face),
+        pictures=face.picture_count,
+        rejections=face.negatives,
+        kept_until=goes_at(call.tenant, group, face) if group and isinstance(face, model.Face) else None,
+    )
+
+
+def _require_one_list(query: FacesWanted) -> None:
+    """Raise InvalidInput if the query asks for two kinds of lists at once."""
+    asked = {"group": query.group is not None, "order": query.order is not None, "desc": query.desc}
+    if query.ids is not None and (query.name is not None or query.token is not None or any(asked.values())):
+        raise errors.InvalidInput("ids are answered all at once, in their order: send them without any other parameter")
+    if query.name is not None and any(asked.values()):
+        names = ", ".join(name for name, is_sent in asked.items() if is_sent)
+        raise errors.InvalidInput(f"names are searched in all groups, in the order of the names: leave out {names}")
+
+
+class FaceSelection(Sent):
+    """Some faces, and one of `group`, `labels` and `delete`."""
+
+    ids: Annotated[list[FaceId], Meta(min_length=1, max_length=100)]
+    group: Annotated[Text, Meta(description="The group that they move to.")] | UnsetType = UNSET
+    labels: FaceLabels | UnsetType = UNSET
+    delete: bool = False
+
+
+class FailedFace(Answer):
+    """A face that stays as it was."""
+
+    id: str
+    code: Annotated[str, Meta(description="The error's name, as if this face alone had been changed.")]
+    message: str
+
+
+class FacesChanged(Answer):
+    """The outcome of a change of many faces. Each id is in one of the two lists."""
+
+    done: list[str]
+    failed: list[FailedFace]
+
+
+def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
+    if "done" in body:
+        return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
+    from chalicelib.book.deletion.deletion import Deleted
+
+    return _describe_deletion(Deleted(**body))
+
+
+@operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_changed_before)
+def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
+    """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
+
+    But 409 FaceHeld, and nothing is changed, if one that is to be deleted is under legal hold.
+    """
+    if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
+        raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
+    if body.delete:
+        return _describe_deletion(
+            call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id)
+        )
+    from chalicelib.book.enrolment.enrolment import FaceChanges
+
+    if isinstance(body.group, str):
+        call.services.groups.get_by_name(call.tenant, body.group)
+        changes = FaceChanges(new_group_name=body.group)
+    else:
+        changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))
+    changed = call.services.enrolment.update.many(call.tenant, body.ids, changes, call.request)
+    return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
+
+
+def _describe_deletion(deleted: Deleted) -> FacesChanged:
+    missing = [
+        FailedFace(id=id_, code="FaceNotFound", message=f"there is no face {id_!r}") for id_ in deleted.not_exist
+    ]
+    busy = "storage was busy, and the face is still there: send it again in a moment"
+    left = [FailedFace(id=id_, code="Busy", message=busy) for id_ in deleted.failed]
+    return FacesChanged(done=deleted.success, failed=[*missing, *left])

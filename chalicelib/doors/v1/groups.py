@@ -1,0 +1,136 @@
+"""Groups over v1: list, make, read, change, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from chalicelib.book.words import model
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing
+from chalicelib.doors.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, list_sent_members
+from chalicelib.doors.words.roles import Role
+
+operations = Operations()
+
+GroupName = Annotated[
+    Text,
+    Meta(
+        description="One line of 1 to 96 characters; it does not begin with a space.",
+        extra_json_schema={"minLength": 1},
+    ),
+]
+Capacity = Annotated[
+    Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+    Meta(description="How many faces it may hold; null, as many as the tenant may. A camera profile needs a number."),
+]
+Description = Annotated[str, Meta(max_length=150)]
+Attributes = Annotated[
+    list[Annotated[str, Meta(max_length=50)]],
+    Meta(max_length=5, description="Names of what is noted of each face of the group."),
+]
+Learns = Annotated[
+    bool, Meta(description="Whether its faces learn from their sure sightings, if the tenant's do. At first true.")
+]
+Staff = Annotated[
+    bool,
+    Meta(description="Whether its faces are staff: `staff=false` leaves them out of arrivals and statistics. At first "
+         "false."),
+]  # fmt: skip
+UnseenDays = Annotated[
+    Annotated[int, Meta(ge=1, le=3_650)] | None,
+    Meta(
+        description="Days after which a face of the group is deleted that was not seen again; null: never. For "
+        "`stranger` and `regular` the settings say it."
+    ),
+]
+
+
+class NewGroup(Sent):
+    name: GroupName
+    capacity: Capacity = None
+    description: Description = ""
+    attributes: Attributes = field(default_factory=list)
+
+
+class GroupChanges(Changes):
+    name: GroupName | UnsetType = UNSET
+    capacity: Capacity | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    attributes: Attributes | UnsetType = UNSET
+    learns: Learns | UnsetType = UNSET
+    staff: Staff | UnsetType = UNSET
+    unseen_days: UnseenDays | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
+
+
+class Group(Answer):
+    id: str
+    name: str
+    capacity: Capacity
+    description: str
+    attributes: Attributes
+    learns: Learns
+    staff: Staff
+    unseen_days: UnseenDays
+    count: Annotated[int, Meta(ge=0, description="How many faces it holds.")]
+    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")]
+
+
+class Groups(Answer):
+    groups: Annotated[list[Group], Meta(max_length=1000)]
+    next_token: Annotated[NextToken, Meta(description="Null: all groups are in one answer.")]
+
+
+@operations("GET", "/v1/groups", Role.VIEWER)
+def list_groups(call: Call) -> Groups:
+    """List all groups: `stranger` and `regular` first, then as they were made."""
+    return Groups(groups=[group_of(one) for one in call.services.groups.all(call.tenant)], next_token=None)
+
+
+def _made_before(call: Call, body: Mapping[str, Any]) -> Group:
+    return group_of(call.services.groups.get(call.tenant, body["id"]))
+
+
+@operations("POST", "/v1/groups", Role.OPERATOR, status=201, again=_made_before)
+def add_group(call: Call, body: NewGroup) -> Group:
+    """Make an empty group.
+
+    409 TooManyGroups if the tenant may have no more; 400 IllegalCapacity if the capacities of all groups would sum to
+    more faces than the tenant may have.
+    """
+    made = call.services.groups.create(
+        call.tenant, body.name, body.capacity, body.description, call.request, attributes=body.attributes, tells_id=True
+    )
+    return group_of(made)
+
+
+@operations("GET", "/v1/groups/{id}", Role.VIEWER)
+def get_group(call: Call) -> Group:
+    """Read one group, by its id."""
+    return group_of(call.services.groups.get(call.tenant, call.path["id"]))
+
+
+@operations("PATCH", "/v1/groups/{id}", Role.OPERATOR, again=answer_of(get_group))
+def change_group(call: Call, body: GroupChanges) -> Group:
+    """Change what is sent; the rest stays.
+
+    `attributes` takes the place of all. One that stays keeps its values, wherever it stands; the values of one that
+    goes are forgotten, also if the name comes again. The names of `stranger` and `regular` stay, and they have no
+    attributes (400 DefaultGroup).
+    """
+    changes = list_sent_members(body)
+    revision = changes.pop("revision", None)
+    return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
+
+
+@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=nothing)
+def delete_group(call: Call) -> None:
+    """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
+    call.services.groups.delete_id(call.tenant, call.path["id"], call.request)
+
+
+def group_of(group: model.Group) -> Group:
+    names = [attribute.name for attribute in group.attributes]
+    return Group.made_of(group, attributes=names, revision=group.version)

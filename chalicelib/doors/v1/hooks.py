@@ -1,0 +1,302 @@
+"""Hooks and their deliveries over v1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from chalicelib.book.words import acts, webhooks
+from chalicelib.book.words.values import moment
+from chalicelib.book.words.webhooks import EventKind
+from chalicelib.doors.v1.cameras import CameraId
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
+from chalicelib.doors.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, read_as
+from chalicelib.doors.words.roles import Role
+
+operations = Operations()
+
+_KINDS = [kind.value for kind in EventKind if kind is not EventKind.TEST]
+
+HookId = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
+HookSecret = Annotated[
+    str,
+    Meta(
+        pattern="^whsec_[A-Za-z0-9_-]{43}$", description="Shown nowhere else. Its bytes are the key of the signature."
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        max_length=2048,
+        description="http or https, on its own port or one from 1024 on, at a public address, or one that the operator "
+        "lets hooks reach.",
+        extra_json_schema={"format": "uri"},
+    ),
+]
+Events = Annotated[
+    Annotated[list[Annotated[str, Meta(extra_json_schema={"enum": _KINDS})]], Meta(min_length=1, max_length=100)]
+    | None,
+    Meta(description="Which kinds are told; null for all."),
+]
+Groups = Annotated[
+    Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(min_length=1, max_length=100)] | None,
+    Meta(
+        description="Only events of groups that have one of these names when it happens, and so none that has no "
+        "group; null for all."
+    ),
+]
+Cameras = Annotated[
+    Annotated[list[CameraId], Meta(min_length=1, max_length=100)] | None,
+    Meta(description="Only events of these cameras; null for all."),
+]
+
+HookName = Annotated[str, Meta(min_length=1, max_length=100, description="What it is for, such as `home`.")]
+PassesTo = Annotated[
+    str,
+    Meta(
+        max_length=200,
+        description="Whom the program that empties a mailbox tells of the events, such as an MQTT broker's host. The "
+        "notice proposes it as a recipient, and the archive of a person names it.",
+    ),
+]
+
+
+class HookSettings(Sent):
+    kinds: Events | UnsetType = msgspec.field(default=UNSET, name="events")
+    groups: Groups | UnsetType = UNSET
+    cameras: Cameras | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    name: HookName | UnsetType | None = UNSET
+    passes_to: PassesTo | UnsetType = UNSET
+
+
+class NewHook(HookSettings, kw_only=True):
+    url: Annotated[
+        Url | None,
+        Meta(description="Null makes a mailbox: its events wait for 30 days until a program acknowledges them."),
+    ]
+
+
+class HookChanges(HookSettings, Changes):
+    url: Annotated[Url | None, Meta(description="Null of a mailbox, and of no other hook.")] | UnsetType = UNSET
+
+
+class HookHealth(Answer):
+    state: Annotated[
+        Literal["ok", "failing", "disabled"],
+        Meta(description="failing: the last 5 deliveries or more failed; it is tried with one at a time."),
+    ]
+    failures: Annotated[int, Meta(ge=0, description="Since the last delivery that did not fail.")]
+    paused_until: Time | None
+
+
+class Hook(Answer):
+    id: HookId
+    url: Annotated[str | None, Meta(description="Null of a mailbox.")]
+    kinds: list[EventKind] | None = msgspec.field(name="events")
+    groups: list[str] | None
+    cameras: list[str] | None
+    enabled: bool
+    name: str | None
+    passes_to: PassesTo
+    created_at: Time
+    health: HookHealth
+
+
+class HookMade(Hook):
+    secret: Annotated[HookSecret | None, Meta(description="Null of a mailbox, to which nothing is posted.")]
+
+
+class Hooks(Answer):
+    hooks: Annotated[list[Hook], Meta(max_length=20)]
+
+
+class HookSecretMade(Answer):
+    id: HookId
+    secret: HookSecret
+
+
+class DeliveriesWanted(Sent):
+    state: Annotated[
+        Literal["parked", "pending"],
+        Meta(
+            description="parked: given up after 24 hours, kept for 30 days. pending: still to be sent or, of a "
+            "mailbox, to be acknowledged."
+        ),
+    ] = "parked"
+    limit: Annotated[int, Meta(ge=1, le=100)] = 100
+    token: Token | None = None
+
+
+class Event(Answer):
+    """The message that is posted to a hook."""
+
+    id: Annotated[str, Meta(description="The same happening has the same id, however often it is posted.")]
+    type: EventKind
+    at: Time
+    tenant: str
+    group: str | None
+    camera: str | None
+    data: dict[str, Any]
+
+
+class Delivery(Answer):
+    event: Event
+    state: Literal["parked", "pending"]
+    attempts: Annotated[int, Meta(ge=0)]
+    created_at: Time
+    next_at: Annotated[Time | None, Meta(description="When it is tried next; null if it is parked or in a mailbox.")]
+    parked_at: Time | None
+    last_error: str
+
+
+class DeliveriesPage(Answer):
+    deliveries: Annotated[list[Delivery], Meta(description="By the ids of the events.")]
+    next_token: NextToken
+
+
+class EventIds(Sent):
+    ids: Annotated[
+        list[Annotated[str, Meta(pattern="^[!-~]{1,200}$")]],
+        Meta(min_length=1, max_length=100, description="The `id` of each event."),
+    ]
+
+
+class Acknowledged(Answer):
+    acknowledged: Annotated[int, Meta(ge=1, le=100, description="How many different events were named.")]
+
+
+class TestSent(Answer):
+    event: Event
+
+
+class Redelivered(Answer):
+    redelivered: Annotated[int, Meta(ge=0, le=500, description="How many are sent.")]
+
+
+@operations("GET", "/v1/hooks", Role.ADMIN)
+def list_hooks(call: Call) -> Hooks:
+    """List all hooks, by age."""
+    return Hooks(hooks=[_hook(one) for one in call.services.webhooks.hooks.all(call.tenant.name)])
+
+
+def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
+    """Answer a repeat: a mailbox has no secret that would be lost."""
+    hook = call.services.webhooks.hooks.get(call.tenant.name, body["id"])
+    if not hook.is_mailbox:
+        secret_not_kept("hook", "ask for another secret")(call, body)
+    return HookMade.made_of(hook, health=_health(hook), secret=None)
+
+
+@operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_added_before)
+def add_hook(call: Call, body: NewHook) -> HookMade:
+    """Add a hook and its secret, which is shown nowhere else.
+
+    What is sent to it, and how to check the signature, stands in docs/webhooks.md.
+    """
+    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **list_sent_members(body), request=call.request)
+    return HookMade.made_of(hook, health=_health(hook), secret=secret)
+
+
+@operations("GET", "/v1/hooks/{id}", Role.ADMIN)
+def get_hook(call: Call) -> Hook:
+    """Read one hook."""
+    return _hook(call.services.webhooks.hooks.get(call.tenant.name, call.path["id"]))
+
+
+@operations("PATCH", "/v1/hooks/{id}", Role.ADMIN, again=answer_of(get_hook))
+def change_hook(call: Call, body: HookChanges) -> Hook:
+    """Change what is sent; the rest stays.
+
+    A hook that was failing is tried again at once.
+    """
+    return _hook(
+        call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], list_sent_members(body), call.request)
+    )
+
+
+@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=nothing)
+def delete_hook(call: Call) -> None:
+    """Forget a hook with all that waits for it."""
+    call.services.webhooks.hooks.delete(call.tenant.name, call.path["id"], call.request)
+
+
+@operations(
+    "POST", "/v1/hooks/{id}/secret", Role.ADMIN, again=secret_not_kept("a secret of hook", "ask for one once more")
+)
+def renew_hook_secret(call: Call) -> HookSecretMade:
+    """Make another secret; the old one signs nothing any more."""
+    id_ = call.path["id"]
+    return HookSecretMade(id=id_, secret=call.services.webhooks.hooks.new_secret(call.tenant.name, id_, call.request))
+
+
+@operations("GET", "/v1/hooks/{id}/deliveries", Role.ADMIN)
+def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
+    """List what could not be delivered, or is still to be; what was delivered is gone."""
+    page = call.services.webhooks.outbox.page(
+        call.tenant.name, call.path["id"], parked=query.state == "parked", limit=query.limit, token=query.token
+    )
+    return DeliveriesPage(deliveries=[_delivery(one) for one in page.rows], next_token=page.next_token)
+
+
+@operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)
+def redeliver(call: Call) -> Redelivered:
+    """Send again what is parked, and now what waits.
+
+    Up to 500 in a call; call again until it answers 0.
+    """
+    return Redelivered(redelivered=call.services.webhooks.outbox.redeliver(call.tenant.name, call.path["id"]))
+
+
+@operations("POST", "/v1/hooks/{id}/ack", Role.ADMIN)
+def acknowledge(call: Call, body: EventIds) -> Acknowledged:
+    """Take events out of a mailbox.
+
+    Those that are not in it, or not any more, are passed over, so a call may be repeated.
+    """
+    call.services.webhooks.outbox.acknowledge(call.tenant.name, call.path["id"], body.ids)
+    return Acknowledged(acknowledged=len(set(body.ids)))
+
+
+def _tested_before(call: Call, body: Mapping[str, Any]) -> TestSent:
+    return _describe_test_event(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
+
+
+@operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_tested_before)
+def test_hook(call: Call) -> TestSent:
+    """Send the hook an event of kind `test`, whatever its filters are.
+
+    It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
+    """
+    return _describe_test_event(
+        call, call.services.webhooks.deliveries.test(call.tenant.name, call.path["id"], call.request)
+    )
+
+
+def _describe_test_event(call: Call, event: webhooks.Event) -> TestSent:
+    return TestSent(event=read_as(Event, json.loads(webhooks.payload(call.tenant.name, event))))
+
+
+def _hook(hook: webhooks.Hook) -> Hook:
+    return Hook.made_of(hook, health=_health(hook))
+
+
+def _health(hook: webhooks.Hook) -> HookHealth:
+    return HookHealth.made_of(hook, state="disabled" if not hook.enabled else "failing" if hook.is_failing else "ok")
+
+
+def _delivery(one: webhooks.Delivery) -> Delivery:
+    """Describe a delivery. `event` is the body that is posted."""
+    event = read_as(Event, json.loads(one.payload))
+    acts.reads(event.data[name] for name in ("faceid", "other") if event.data.get(name))
+    return Delivery.made_of(
+        one,
+        event=event,
+        state="parked" if one.parked else "pending",
+        next_at=None if one.parked or one.in_mailbox else one.next_at,
+        parked_at=one.next_at if one.parked else None,
+    )

@@ -1,0 +1,183 @@
+"""Keys of the tenant over v1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import getitem
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from chalicelib.book.words.errors import KeyNotFound
+from chalicelib.book.words.model import SharedKey
+from chalicelib.doors.dialects import SHARED_KEYS
+from chalicelib.doors.v1.endpoint import Call, Operations, nothing, secret_not_kept
+from chalicelib.doors.v1.shapes import Name
+from chalicelib.doors.v1.wire import Answer, Changes, Instant, Sent, Time, list_sent_members
+from chalicelib.doors.words.roles import ApiKey, Role
+
+operations = Operations()
+
+KeyRole = Annotated[
+    Literal["viewer", "operator", "admin"],
+    Meta(
+        description="A viewer reads the book. An operator also enrols, edits, merges, rejects, deletes and searches. "
+        "An admin also has cameras, hooks, settings and keys."
+    ),
+]
+Pictures = Annotated[bool, Meta(description="Whether the key sees pictures of people.")]
+Secret = Annotated[str, Meta(pattern="^rk_[0-9a-f]{32}$", description="Shown nowhere else.")]
+
+
+class NewKey(Sent, kw_only=True):
+    name: Name
+    role: KeyRole = "viewer"
+    pictures: Pictures = True
+    expires_at: Annotated[Instant | None, Meta(description="In the future; null: the key has no end.")] = None
+
+
+class KeyChanges(Changes):
+    name: Name | UnsetType = UNSET
+    role: KeyRole | UnsetType = UNSET
+    pictures: Pictures | UnsetType = UNSET
+    expires_at: Instant | UnsetType | None = UNSET
+
+
+class Key(Answer):
+    id: Annotated[str, Meta(description="`first`: the key in the tenant's credentials, which can only be deleted.")]
+    name: Name
+    role: KeyRole
+    pictures: Pictures
+    created_at: Time
+    expires_at: Time | None
+    last_used_at: Annotated[Time | None, Meta(description="The hour of its last request; null: there was none yet.")]
+
+
+class KeyMade(Key):
+    api_key: Secret
+
+
+class Keys(Answer):
+    keys: Annotated[list[Key], Meta(max_length=100)]
+
+
+class KeyRenewed(Answer):
+    id: str
+    api_key: Secret
+
+
+DialectId: Any = getitem(Literal, tuple(SHARED_KEYS))
+AppId = Annotated[str | None, Meta(description="The app_id that its clients send; null if they send none.")]
+
+
+class DialectKey(Answer):
+    """The one key that all clients of a dialect share: an App key, which signs, or an AppCode, which is sent."""
+
+    id: DialectId
+    app_id: AppId
+    last_used_at: Annotated[
+        Time | None, Meta(description="The hour of its last call; null: none came since the key was made.")
+    ]
+
+
+class DialectKeys(Answer):
+    dialects: Annotated[list[DialectKey], Meta(max_length=len(SHARED_KEYS))]
+
+
+class DialectKeyMade(Answer):
+    id: DialectId
+    app_id: AppId
+    secret: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Shown nowhere else.")]
+
+
+@operations("GET", "/v1/keys", Role.ADMIN)
+def list_keys(call: Call) -> Keys:
+    """List all keys: the tenant's first one, then the others by age."""
+    return Keys(keys=[Key.made_of(key) for key in call.services.access.keys.all(call.tenant)])
+
+
+@operations(
+    "POST",
+    "/v1/keys",
+    Role.ADMIN,
+    status=201,
+    again=secret_not_kept("key", "renew the key, or delete it and make another"),
+)
+def add_key(call: Call, body: NewKey) -> KeyMade:
+    """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
+    call.caller.require_may_give(pictures=body.pictures)
+    key, secret = call.services.access.keys.add(
+        call.tenant,
+        body.name,
+        Role(body.role),
+        pictures=body.pictures,
+        expires_at=body.expires_at,
+        request=call.request,
+    )
+    return KeyMade.made_of(key, api_key=secret)
+
+
+def _of_path(call: Call) -> ApiKey:
+    return call.services.access.keys.get(call.tenant, call.path["id"])
+
+
+def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
+    return Key.made_of(_of_path(call))
+
+
+def with_role(body: Changes) -> dict[str, Any]:
+    """Return the changes that were sent of a key or a member."""
+    changes = list_sent_members(body)
+    return {**changes, "role": Role(changes["role"])} if "role" in changes else changes
+
+
+@operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_changed_before)
+def change_key(call: Call, body: KeyChanges) -> Key:
+    """Change what is sent; it holds from the key's next request on.
+
+    A tenant always has an admin's key without an end.
+    """
+    changes = with_role(body)
+    if changes.get("pictures"):
+        call.caller.require_may_give(pictures=not _of_path(call).pictures)
+    return Key.made_of(call.services.access.keys.change(call.tenant, call.path["id"], changes, call.request))
+
+
+@operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=nothing)
+def delete_key(call: Call) -> None:
+    """Delete a key; it and the sessions that it began stop at once."""
+    call.services.access.keys.delete(call.tenant, call.path["id"], call.request)
+
+
+@operations("POST", "/v1/keys/{id}/renew", Role.ADMIN, again=secret_not_kept("a secret of key", "renew it once more"))
+def renew_key(call: Call) -> KeyRenewed:
+    """Make another secret; the old one and the sessions that it began stop at once."""
+    id_ = call.path["id"]
+    call.caller.require_may_give(pictures=_of_path(call).pictures)
+    return KeyRenewed(id=id_, api_key=call.services.access.keys.renew(call.tenant, id_, call.request))
+
+
+@operations("GET", "/v1/dialects", Role.ADMIN)
+def list_dialects(call: Call) -> DialectKeys:
+    """Read when the keys that all clients of a dialect share were used last."""
+    used, made = call.tenant.dialects_used_at, DialectKey.made_of
+    return DialectKeys(
+        dialects=[
+            made(call, id=id_, app_id=_app_id(call, key), last_used_at=used.get(id_))
+            for id_, key in SHARED_KEYS.items()
+        ]
+    )
+
+
+@operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=secret_not_kept("a key of", "ask for one more"))
+def renew_dialect_key(call: Call) -> DialectKeyMade:
+    """Make another App key or AppCode; clients that have the old one are refused at once."""
+    id_ = call.path["id"]
+    if id_ not in SHARED_KEYS:
+        raise KeyNotFound(f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one")
+    secret = call.services.tenants.renew(call.tenant, id_, SHARED_KEYS[id_], call.request)
+    return DialectKeyMade.made_of(call, id=id_, app_id=_app_id(call, SHARED_KEYS[id_]), secret=secret)
+
+
+def _app_id(call: Call, key: SharedKey) -> str | None:
+    return call.tenant.app_id if key is SharedKey.APP_KEY else None

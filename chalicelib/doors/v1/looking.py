@@ -1,0 +1,223 @@
+"""Looking at pictures over v1: who may it be, is it the same person, what is to be seen. Nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from chalicelib.book.words import acts
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.doors.v1.endpoint import Call, Operations
+from chalicelib.doors.v1.faces import Face, faces_of
+from chalicelib.doors.v1.shapes import Box, Estimates, FalseMatchProbability
+from chalicelib.doors.v1.wire import PICTURES, Answer, PictureFile, PictureSent, Sent, Text
+from chalicelib.doors.words.roles import Role
+
+if TYPE_CHECKING:
+    from chalicelib.book.rules import recognised
+    from chalicelib.book.rules.recognised import Comparison
+    from chalicelib.book.words import pictures
+
+operations = Operations()
+
+Quality = Annotated[float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")]
+Flaw = Annotated[
+    str, Meta(description="What is worst about the picture of this face, in words; empty if nothing could be better.")
+]
+Score = Annotated[float, Meta(le=1, description="How alike the two are; strangers are near 0.")]
+NeededScore = Annotated[float, Meta(description="The score from which on it is a match.")]
+Pixels = Annotated[int, Meta(ge=1, description="Of the picture as it was sent, upright.")]
+Reason = Annotated[
+    str | None,
+    Meta(description="Why it was not compared: it is too poor, or a picture of a face. Null if it was compared."),
+]
+
+
+class PictureToIdentify(PictureSent):
+    groups: Annotated[
+        Annotated[list[Text], Meta(min_length=1, max_length=100)] | None,
+        Meta(description="Names of the groups that are searched; all if it is left out."),
+    ] = None
+    k: Annotated[int, Meta(ge=1, le=20, description="How many candidates each face gets at most.")] = 5
+    record: Annotated[bool, Meta(description="Whether statistics shall count the matches, as searches.")] = False
+
+
+class Candidate(Answer):
+    """An enrolled face, and whether the face of the picture is this person."""
+
+    face: Face
+    score: Score
+    match: bool
+
+
+class ComparedFace(Answer):
+    box: Box
+    quality: Quality
+    flaw: Flaw
+
+
+class IdentifiedFace(ComparedFace):
+    match: bool
+    reason: Reason
+    threshold: NeededScore
+    gallery_size: Annotated[int, Meta(ge=0, description="How many faces it was compared with.")]
+    false_match_probability: FalseMatchProbability
+    candidates: Annotated[list[Candidate], Meta(description="The nearest faces, best first.")]
+
+
+class IdentifiedPicture(Answer):
+    width: Pixels
+    height: Pixels
+    faces: Annotated[list[IdentifiedFace], Meta(description="Largest first, 80 at most.")]
+
+
+class PicturesToVerify(PictureSent):
+    """A picture, and either a face or another picture."""
+
+    face: Annotated[Text | None, Meta(description="The id of an enrolled face.")] = None
+    other: Annotated[PictureFile | None, Meta(description="Another picture.")] = None
+
+
+class Verified(Answer):
+    match: bool
+    score: Score
+    threshold: NeededScore
+    false_match_probability: Annotated[
+        float, Meta(ge=0, le=1, description="How probable it is that two strangers score as high.")
+    ]
+    reason: Reason
+    faces: Annotated[list[ComparedFace], Meta(description="What was compared: of the picture, and of the other one.")]
+
+
+class PictureToDetect(PictureSent): ...
+
+
+class Point(Answer):
+    x: float
+    y: float
+
+
+class DetectedFace(ComparedFace):
+    landmarks: Annotated[
+        list[Point],
+        Meta(description="Left eye, right eye, nose, left and right corner of the mouth, as one sees them."),
+    ]
+    certainty: Annotated[float, Meta(ge=0, le=1, description="How surely it is a face.")]
+    estimates: Estimates
+
+
+class DetectedPicture(Answer):
+    width: Pixels
+    height: Pixels
+    faces: Annotated[list[DetectedFace], Meta(description="Largest first, 80 at most.")]
+
+
+class SimilarWanted(Sent):
+    limit: Annotated[int, Meta(ge=1, le=50)] = 10
+    sighting: Annotated[
+        Text | None, Meta(description="Id of one of the face's sightings: who is most like the picture of that?")
+    ] = None
+
+
+class SimilarFaces(Answer):
+    threshold: NeededScore
+    gallery_size: Annotated[int, Meta(ge=0, description="How many faces there are, this one included.")]
+    faces: Annotated[list[Candidate], Meta(description="The faces most like this one, best first.")]
+
+
+@operations("POST", "/v1/identify", Role.OPERATOR, searches=True)
+def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
+    """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
+
+    The candidates are the `k` nearest faces, in the order of a comparison with every face of the groups. `match` tells
+    which of them it is, by the same rule as everywhere. The nearest need not be it: a picture that was rejected for a
+    face does not match that face, and a match that lies behind such faces is there even beyond `k`.
+
+    A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
+    why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
+    """
+    found = call.services.recognition.face_analysis.identify(
+        call.tenant,
+        body.picture,
+        PICTURES,
+        group_names=body.groups,
+        most=body.k,
+        records=body.record,
+        request=call.request,
+    )
+    return IdentifiedPicture.made_of(found, faces=[_describe_identified_face(call, face) for face in found.faces])
+
+
+@operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
+def verify(call: Call, body: PicturesToVerify) -> Verified:
+    """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
+
+    The threshold is that of a search in a small gallery, so that both say the same. Nothing is recorded. 422
+    Unusable if a picture shows no face.
+    """
+    if (body.face is None) == (body.other is None):
+        raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
+    use = call.services.recognition.verification
+    if body.face is not None:
+        verified = _describe_comparison(use.with_face(call.tenant, body.picture, PICTURES, body.face))
+        acts.reads([body.face])
+        return verified
+    return _describe_comparison(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
+
+
+@operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
+def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
+    """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
+    found = call.services.recognition.face_analysis.detect(call.tenant, body.picture, PICTURES)
+    return DetectedPicture.made_of(found, faces=[_describe_detected_face(face) for face in found.faces])
+
+
+@operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)
+def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
+    """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
+
+    Those that match look like one person, and may be merged. Nothing is recorded. With `sighting` they are who may have
+    been seen then; 409 Conflict if its picture is not kept any more.
+    """
+    faceid, sighting = call.path["id"], query.sighting
+    seen = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
+    found = call.services.recognition.face_analysis.similar(call.tenant, faceid, query.limit, seen)
+    return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
+
+
+def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
+    return IdentifiedFace.made_of(
+        face.decision,
+        **_describe_quality(face.probe.box, face.probe.quality),
+        match=face.match is not None,
+        reason=face.reason or None,
+        candidates=_candidates(call, face.candidates),
+    )
+
+
+def _candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
+    described = faces_of(call, [one.face for one in rated])
+    pairs = zip(rated, described, strict=True)
+    return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
+
+
+def _describe_comparison(found: Comparison) -> Verified:
+    faces = [ComparedFace(**_describe_quality(one.box, one.quality)) for one in found.probes]
+    return Verified.made_of(found, reason=found.reason or None, faces=faces)
+
+
+def _describe_detected_face(face: recognised.DescribedFace) -> DetectedFace:
+    return DetectedFace.made_of(
+        face,
+        **_describe_quality(face.detected.box, face.quality),
+        landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],
+        certainty=min(max(face.detected.score, 0.0), 1.0),
+    )
+
+
+def _describe_quality(box: pictures.Box, quality: pictures.Quality) -> dict[str, Any]:
+    """Return the members of a ComparedFace."""
+    flaw = quality.flaw if quality.total < 100 else ""
+    return {"box": Box.of(box), "quality": quality.total, "flaw": flaw}

@@ -1,0 +1,179 @@
+"""Merges of two faces: do, list, undo; and duplicates, pairs of faces that may be one person."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from chalicelib.book.merges.merges import Suggestion
+from chalicelib.book.records import merges
+from chalicelib.book.records.merges import MergeState
+from chalicelib.book.words import acts, model
+from chalicelib.doors.v1.endpoint import Call, Operations, nothing
+from chalicelib.doors.v1.faces import Face, FaceId, face_of, faces_of
+from chalicelib.doors.v1.shapes import Compared, Number, Portrait, describe_decision, number_of, portrait_of
+from chalicelib.doors.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
+from chalicelib.doors.words.roles import Role
+
+operations = Operations()
+
+State = Annotated[
+    MergeState,
+    Meta(description="With `moving` and `undoing`, the faces are changed, and observations are still on their way."),
+]
+
+
+class Absorbed(Sent):
+    other: Annotated[Text, Meta(description="The id of the face that is absorbed.")]
+
+
+class Merged(Answer):
+    """The merge, and the face that absorbed the other one, as it is now."""
+
+    merge: Annotated[str, Meta(description="Its id.")]
+    state: State
+    face: Face
+
+
+class Merge(Answer):
+    id: str
+    state: State
+    face: Annotated[str, Meta(description="The face that absorbed the other one.")]
+    name: Annotated[str, Meta(description="That face's, as it is now.")]
+    number: Number
+    portrait: Annotated[Portrait | None, Meta(description="That face's; null if it is not there any more.")]
+    other: str
+    other_name: Annotated[str, Meta(description="As it was.")]
+    other_number: Number
+    other_portrait: Annotated[Portrait | None, Meta(description="As it was; null once the merge is undone.")]
+    merged_at: Time
+    joined: Annotated[bool, Meta(description="The service joined the two by itself; else a person merged them.")]
+
+
+class MergesWanted(Paged):
+    face: Annotated[FaceId | None, Meta(description="Merges into this face only.")] = None
+
+
+class MergesPage(Answer):
+    merges: list[Merge]
+    next_token: NextToken
+
+
+@operations("POST", "/v1/faces/{id}/merge", Role.OPERATOR, again=lambda call, body: _finish_merge(call, body["merge"]))
+def merge_faces(call: Call, body: Absorbed) -> Merged:
+    """Merge two faces that are one person; the face of the path absorbs the other one.
+
+    The face keeps its id, group, portrait and what was set of it. It gets the other's pictures (its own first, eight in
+    all), arrivals, pictures that the other is not, and observations of every kind, which is why a person is counted
+    once. A stranger who now came often enough is a regular. The other face is not found any more. Captures keep what
+    they were resolved to.
+
+    Many observations take a while to move: then `state` is `moving`, the same call goes on, and so does the sweep;
+    until then a count of persons may count both. The same call again answers with the same merge.
+    """
+    return _describe_merged_face(
+        call, call.services.merges.merging.merge(call.tenant, call.path["id"], body.other, call.request)
+    )
+
+
+@operations("GET", "/v1/merges", Role.VIEWER)
+def list_merges(call: Call, query: MergesWanted) -> MergesPage:
+    """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are
+    restricted, so a page may have fewer.
+    """
+    found = call.services.merges.records.page(call.tenant, query.limit, query.token, query.face)
+    faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows], restricted=True)
+    hidden = {one.faceid for one in faces.values() if one.restriction}
+    merged = [_merge(call, one, faces.get(one.survivor)) for one in found.rows if one.survivor not in hidden]
+    return MergesPage(merges=merged, next_token=found.next_token)
+
+
+@operations(
+    "POST", "/v1/merges/{id}/undo", Role.OPERATOR, again=lambda call, _body: _finish_merge(call, call.path["id"])
+)
+def undo_merge(call: Call) -> Merged:
+    """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face.
+
+    Within 30 days, after which what the other face was is forgotten; it goes too when the face is deleted. 409 Conflict
+    if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
+    TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
+    """
+    return _describe_merged_face(call, call.services.merges.merging.undo(call.tenant, call.path["id"], call.request))
+
+
+def _finish_merge(call: Call, merge_id: str) -> Merged:
+    return _describe_merged_face(call, call.services.merges.mover.finish(call.tenant, merge_id))
+
+
+def _describe_merged_face(call: Call, merge: merges.Merge) -> Merged:
+    face = call.services.faces.get(call.tenant, merge.survivor)
+    return Merged(merge=merge.id, state=merge.state, face=face_of(call, face))
+
+
+def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
+    """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
+    acts.reads([merge.survivor, merge.other])
+    other = merge.kept.face if merge.kept and face else None  # whom the gone one went into may be restricted
+    return Merge.made_of(
+        merge,
+        face=merge.survivor,
+        name=face.name if face else "",
+        number=number_of(face),
+        portrait=portrait_of(call, face) if face else None,
+        other_name=other.name if other else "",
+        other_number=number_of(other),
+        other_portrait=portrait_of(call, other) if other else None,
+        merged_at=merge.at,
+    )
+
+
+class DuplicatesWanted(Paged): ...
+
+
+class Duplicate(Compared):
+    """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
+
+    id: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]{1,64}[.][A-Za-z0-9_-]{1,64}$"})]
+    at: Annotated[Time, Meta(description="When the two were last compared.")]
+    face: Annotated[Face, Meta(description="The one with the lower id, which is the older of two strangers.")]
+    other: Face
+
+
+class DuplicatesPage(Answer):
+    duplicates: list[Duplicate]
+    next_token: NextToken
+
+
+@operations("GET", "/v1/duplicates", Role.VIEWER, tag="duplicates")
+def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
+    """List the pairs of faces that may be one person, by the lower id.
+
+    The service itself joins two faces that are surely one person; `GET /v1/merges` shows them. Decide about these:
+    merge the two (`POST /v1/faces/{id}/merge`), or say that they are two (`POST /v1/duplicates/{id}/done`). A pair is
+    over when one of its faces is gone. A page may have fewer than `limit` and not be the last: go on until `next_token`
+    is null.
+    """
+    found = call.services.merges.duplicates.page(call.tenant, query.limit, query.token)
+    described = iter(faces_of(call, [face for one in found.rows for face in one.faces]))
+    return DuplicatesPage(
+        duplicates=[_duplicate(one, next(described), next(described)) for one in found.rows],
+        next_token=found.next_token,
+    )
+
+
+@operations("POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=nothing)
+def finish_duplicate(call: Call) -> None:
+    """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
+    call.services.merges.duplicates.are_two(call.tenant, call.path["id"], call.request)
+
+
+def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
+    duplicate = suggestion.duplicate
+    return Duplicate.made_of(
+        duplicate,
+        id=f"{duplicate.first}.{duplicate.second}",
+        face=face,
+        other=other,
+        **describe_decision(duplicate.decision, Compared),
+    )

@@ -1,0 +1,61 @@
+"""All operations of v1, of each module that has some; `python -m regulars.openapi --write` finds their paths."""
+
+from __future__ import annotations
+
+import re
+import time
+from importlib import import_module
+from pkgutil import iter_modules
+
+from chalice.app import Response
+
+from chalicelib.book.words.model import Tenant
+from chalicelib.doors import v1
+from chalicelib.doors.claims import NOBODY, Head, KeyClaim
+from chalicelib.doors.http import Views
+from chalicelib.doors.v1 import errors
+from chalicelib.doors.v1.endpoint import TIME_HEADER, Operation
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation
+    for module in iter_modules(v1.__path__)
+    for operation in getattr(import_module(f"{v1.__name__}.{module.name}"), "operations", ())
+)
+
+
+_BODIES = {(one.method, one.path): one.most_bytes for one in OPERATIONS}
+
+
+def _answer_early_error(error: Exception, _path: str) -> Response:
+    """Answer an error before any operation was reached."""
+    response = errors.answer_error(error)[1]
+    response.headers[TIME_HEADER] = str(int(time.time() * 1000))
+    return response
+
+
+_SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
+
+
+def _holder_of_bearer(services: Services, key: str) -> Tenant | None:
+    found = services.access.keys.by_api_key(key) or services.cameras.by_api_key(key)
+    return None if found is None else found[0]
+
+
+def _holder_of_session(services: Services, secret: str) -> Tenant | None:
+    found = services.access.sessions.find(secret)
+    return None if found is None else found.tenant
+
+
+def claim(_settings: Settings, request: Head) -> KeyClaim:
+    """Read the key or the session of a request."""
+    if "authorization" not in request.headers and (cookie := _SESSION.search(request.headers.get("cookie", ""))):
+        return KeyClaim(_holder_of_session, cookie[1])
+    scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
+    return KeyClaim(_holder_of_bearer, secret.strip()) if scheme.lower() == "bearer" else NOBODY
+
+
+VIEWS = Views(_answer_early_error, errors.UNKNOWN, errors.TOO_LONG, claim, _BODIES)
+SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
+"""The requests by which people sign in. Only the bodies have credentials."""

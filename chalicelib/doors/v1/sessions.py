@@ -1,0 +1,245 @@
+"""Sign-in, sign-out, and who is signed in, over v1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from chalicelib.book.words import errors, telemetry
+from chalicelib.book.words.version import VERSION
+from chalicelib.doors.v1.auth import Caller, cookie_of, origin_of, require_no_other_site, session_token
+from chalicelib.doors.v1.endpoint import Call, KeylessCall, Operations
+from chalicelib.doors.v1.wire import Answer, Sent, Time
+from chalicelib.doors.words.addresses import network_of
+from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
+from chalicelib.services import Services
+
+operations = Operations()
+
+Base64Url = Annotated[str, Meta(max_length=4_000, description="Bytes in base64url, as WebAuthn has them.")]
+Invitation = Annotated[str, Meta(max_length=150, description="What follows `#invitation=` in the link; good once.")]
+
+
+class PasskeyAnswer(Sent):
+    """Answer of a browser's `navigator.credentials`: the members of its response."""
+
+    id: Base64Url
+    client_data: Base64Url
+    attestation: Annotated[Base64Url | None, Meta(description="Of a passkey that is made: its attestationObject.")] = (
+        None
+    )
+    authenticator_data: Base64Url | None = None
+    signature: Base64Url | None = None
+    user_handle: Base64Url | None = None
+
+
+class NewSession(Sent):
+    """Sign-in by one way: `api_key`; `code`; `name` and `password`; `passkey`; or `invitation`, with a new `password`
+    or `passkey` unless it is for a screen on the wall."""
+
+    api_key: Annotated[str, Meta(max_length=100)] | None = None
+    code: Annotated[str, Meta(max_length=100, description="From `regulars console`; it is good once.")] | None = None
+    invitation: Invitation | None = None
+    name: Annotated[str, Meta(max_length=100, description="Of the person.")] | None = None
+    password: Annotated[str, Meta(max_length=1_000, description="A new one has 12 to 200 characters.")] | None = None
+    passkey: PasskeyAnswer | None = None
+    tenant: Annotated[str, Meta(max_length=40, description="Of `name`, if the service has several.")] | None = None
+    keep: Annotated[bool, Meta(description="Thirty days in place of twelve hours: on a person's own device.")] = False
+
+
+class NewChallenge(Sent):
+    invitation: Annotated[Invitation | None, Meta(description="To make a passkey; null: to sign in by one.")] = None
+
+
+ShownName = Annotated[str, Meta(description="What people call the tenant: its id, unless it has a display name.")]
+
+
+class Invited(Answer):
+    tenant: str
+    display_name: ShownName
+    name: str
+    role: Literal["viewer", "operator", "admin"]
+    screen: bool
+
+
+class Challenge(Answer):
+    """Question for `navigator.credentials`; it is good for five minutes, once."""
+
+    challenge: Annotated[str | None, Meta(description="Base64url; null: browsers make no passkeys on this address.")]
+    host: Annotated[str, Meta(description="The RP ID.")]
+    algorithms: list[int]
+    user_handle: Annotated[str | None, Meta(description="Base64url: the id of the user whose passkey is made.")]
+    invited: Annotated[Invited | None, Meta(description="Who the invitation is for.")]
+
+
+class RateLimits(Answer):
+    """Twice as many may come at once. Each instance on AWS counts for itself."""
+
+    requests_a_second: float
+    searches_a_second: Annotated[float, Meta(description="Of those that look for faces in a picture.")]
+
+
+class Claim(Sent):
+    code: Annotated[str, Meta(max_length=40, description="Small letters, spaces and hyphens do not matter.")]
+
+
+class Claimed(Answer):
+    id: Annotated[str, Meta(description="Of the camera.")]
+    name: str
+    api_key: Annotated[str, Meta(pattern="^ck_[0-9a-f]{32}$", description="The camera's, shown nowhere else.")]
+
+
+class CurrentSession(Answer):
+    tenant: str
+    display_name: ShownName
+    key: Annotated[str, Meta(description="Name of the key or of the person; of a camera's key the camera's id.")]
+    member: Annotated[str | None, Meta(description="Id of the person who is signed in; null: a key is.")]
+    screen: Annotated[bool, Meta(description="Whether it is a screen on the wall.")]
+    role: Literal["viewer", "operator", "admin", "camera"]
+    pictures: Annotated[
+        bool, Meta(description="Whether the caller sees pictures of people; not if the tenant keeps none.")
+    ]
+    time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
+    limits: RateLimits
+    version: Annotated[str, Meta(description="Of the service.")]
+    begun_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie.")]
+    expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
+
+
+@operations("POST", "/v1/session", None, status=201)
+def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
+    """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days.
+
+    The cookie is for browsers; programs send their key with each request. With the cookie, whatever is not GET needs
+    `Sec-Fetch-Site: same-origin`, or an `Origin` of this host, and `Content-Type: application/json`. An address may
+    send ten wrong sign-ins a minute; more of them are answered 429, and a right key, link or passkey is taken all the
+    same. A person's password may be tried 20 times an hour from addresses that the person never signed in from.
+    """
+    ways = (body.api_key, body.code, body.invitation, body.name, body.passkey if body.invitation is None else None)
+    if sum(one is not None for one in ways) != 1 or (body.name is None and body.invitation is None and body.password):
+        raise errors.InvalidInput("send one of api_key, code, invitation, passkey, or name and password")
+    services, public_url = door.services, door.services.settings.public_url
+    require_no_other_site(door.request, public_url)
+    token, session = _signed_in(services, body, door, network_of(door.request.address))
+    caller = Caller(session.tenant, key=session.key, session=session)
+    telemetry.of_tenant(session.tenant.name, caller.said)
+    door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, door.request, services)
+    return _describe_session(services, caller)
+
+
+@operations("POST", "/v1/session/challenge", None, status=201)
+def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
+    """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
+    services, public_url = door.services, door.services.settings.public_url
+    require_no_other_site(door.request, public_url)
+    sessions, origin = services.access.sessions, origin_of(door.request, public_url)
+    if body.invitation is None:
+        made, invited = sessions.challenge(origin), None
+    else:
+        with _count_wrong_sign_ins(services, network_of(door.request.address)):
+            tenant, member = services.access.members.find_invited(body.invitation)
+        telemetry.of_tenant(tenant.name)
+        invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name)
+        try:
+            made = sessions.challenge(origin, body.invitation)
+        except errors.InvalidInput:
+            return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
+    return Challenge.made_of(made, challenge=made.text, user_handle=made.handle, invited=invited)
+
+
+@operations("POST", "/v1/claims", None, status=201, tag="cameras")
+def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
+    """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once.
+
+    Wrong codes count as wrong sign-ins.
+    """
+    with _count_wrong_sign_ins(door.services, network_of(door.request.address)):
+        camera, key = door.services.cameras.redeem_code(body.code)
+    return Claimed(id=camera.id, name=camera.name, api_key=key)
+
+
+@operations("GET", "/v1/session", Role.VIEWER, of_cameras=True)
+def get_session(call: Call) -> CurrentSession:
+    """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
+    session = call.caller.session
+    if session is not None and session.expires_at is None:
+        token = session_token(call.http, call.services.settings.public_url) or ""
+        call.headers["Set-Cookie"] = cookie_of(token, None, call.http, call.services)
+    return _describe_session(call.services, call.caller)
+
+
+@operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
+def end_session(call: Call) -> None:
+    """Sign out: end the session of the cookie. A key that came in place of one stays good."""
+    session = session_token(call.http, call.services.settings.public_url)
+    if session is not None:
+        call.services.access.sessions.end(session)
+    call.headers["Set-Cookie"] = cookie_of("", call.services.clock.now(), call.http, call.services)
+
+
+def _signed_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
+    """Begin the session. What nobody can guess is taken however many wrong ones come: only those count."""
+    sessions, keep = services.access.sessions, body.keep
+    origin = origin_of(door.request, services.settings.public_url)
+    with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
+        if body.api_key is not None:
+            return sessions.of_key(body.api_key, keep=keep)
+        if body.code is not None:
+            return sessions.of_code(body.code, keep=keep)
+        if body.name is not None:
+            return sessions.of_password(body.tenant, body.name, body.password or "", address, keep=keep)
+        passkey = None if body.passkey is None else _as_sent(body.passkey)
+        if body.invitation is not None:
+            return sessions.of_invitation(
+                body.invitation, password=body.password, passkey=passkey, origin=origin, keep=keep
+            )
+        return sessions.of_passkey(passkey or {}, origin, keep=keep)
+
+
+@contextmanager
+def _count_wrong_sign_ins(services: Services, address: str, *, is_password: bool = False) -> Iterator[None]:
+    """Count what is wrong inside against the address. Passwords are counted before they are looked at."""
+    rates, right = services.access.rates, f"sign-ins of {address}"
+    rates.requests.take(right)
+    try:
+        yield
+    except errors.WrongCredentials:
+        rates.requests.give_back(right)
+        if not is_password:
+            rates.wrong_sign_ins.take(address)
+        raise
+
+
+def _as_sent(passkey: PasskeyAnswer) -> dict[str, Any]:
+    """Write a passkey's answer as `PublicKeyCredential.toJSON` does."""
+    response = {
+        "clientDataJSON": passkey.client_data,
+        "attestationObject": passkey.attestation,
+        "authenticatorData": passkey.authenticator_data,
+        "signature": passkey.signature,
+        "userHandle": passkey.user_handle,
+    }
+    named = {name: value for name, value in response.items() if value is not None}
+    return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": named}
+
+
+def _describe_session(services: Services, caller: Caller) -> CurrentSession:
+    key, session = caller.key, caller.session
+    until = session.expires_at if session else key.expires_at if isinstance(key, ApiKey) else None
+    return CurrentSession.made_of(
+        caller.tenant,
+        tenant=caller.tenant.name,
+        display_name=caller.tenant.shown_name,
+        key=caller.name,
+        member=key.id if isinstance(key, Member) else None,
+        screen=isinstance(key, Member) and key.screen,
+        role=caller.role.value,
+        pictures=caller.is_shown_pictures,
+        limits=RateLimits.made_of(services.settings),
+        version=VERSION,
+        begun_at=session and session.begun_at,
+        expires_at=until,
+    )

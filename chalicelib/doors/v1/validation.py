@@ -1,0 +1,178 @@
+"""Sentences about what was sent and does not fit a Struct: the place, what would be right, what was sent.
+
+msgspec names the place; what would be right is told from the type there, and what was sent is looked up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec import inspect as types
+from msgspec.structs import replace
+
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.doors.forms import describe_value
+from chalicelib.doors.v1.times import TIME_SAID
+
+_SHOWN = 40
+_PLACE = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+
+
+class _Spot(Struct, frozen=True):
+    """A place in what was sent, with the type that it should have there. `index`: of the last list of objects above."""
+
+    kind: types.Type
+    value: Any
+    name: str = ""
+    index: int | None = None
+
+    def member(self, name: str) -> str:
+        return f"{self.name}.{name}" if self.name else name
+
+
+def validation_error(
+    value: Any, struct: type[msgspec.Struct], error: msgspec.ValidationError, *, has_null: bool = True
+) -> InvalidInput:
+    """Make the error for a `value` that msgspec did not convert to `struct`. `has_null`: null can be sent."""
+    text = str(error)
+    place = _PLACE.search(text)
+    spot = _follow_path(_Spot(types.type_info(struct), value), place[1] if place else "")
+    if not has_null and isinstance(spot.kind, types.UnionType):
+        others = tuple(one for one in spot.kind.types if not isinstance(one, types.NoneType))
+        spot = replace(spot, kind=types.UnionType(others))
+    made = InvalidInput(_sentence(spot, text))
+    made.index = spot.index
+    return made
+
+
+def _sentence(spot: _Spot, text: str) -> str:
+    if isinstance(spot.kind, types.StructType) and isinstance(spot.value, Mapping):
+        known = [field.encode_name for field in spot.kind.fields]
+        missing = _MISSING.match(text)
+        if missing:
+            return f"{spot.member(missing[1])} is missing: it is required"
+        for name in spot.value:
+            if name not in known:
+                can = ", ".join(sorted(known)) if known else "none"
+                return f"there is no field {spot.member(name[:_SHOWN])!r} here: {can} can be sent"
+    if "`key` in `" in text and isinstance(spot.kind, types.DictType):
+        return f"each name in {spot.name} is {_describe_type(spot.kind.key_type)}"
+    many = isinstance(spot.kind, types.DictType) and isinstance(spot.value, Mapping)
+    sent = f"of {len(spot.value)}" if many else describe_value(spot.value)
+    return f"{spot.name or 'the body'} is {_describe_type(spot.kind)}, not {sent}"
+
+
+def _follow_path(spot: _Spot, path: str) -> _Spot:
+    """Follow msgspec's path from `spot`, as far as it leads."""
+    for name, number, any_name in _STEP.findall(path):
+        kind = _whole(spot.kind, spot.value)
+        if name and isinstance(kind, types.StructType):
+            field = next((one for one in kind.fields if one.encode_name == name), None)
+            if field is None or name not in spot.value:
+                break
+            spot = _Spot(field.type, spot.value[name], spot.member(name), spot.index)
+        elif number and isinstance(kind, types.ListType):
+            of_objects = isinstance(_plain(kind.item_type), types.StructType)
+            index = int(number) if of_objects else spot.index
+            spot = _Spot(kind.item_type, spot.value[int(number)], f"{spot.name}[{number}]", index)
+        elif any_name and isinstance(kind, types.DictType):
+            wrong = next(key for key, value in spot.value.items() if not _fits(value, kind.value_type))
+            spot = _Spot(kind.value_type, spot.value[wrong], spot.member(wrong[:_SHOWN]), spot.index)
+        else:
+            break
+    return replace(spot, kind=_whole(spot.kind, spot.value))
+
+
+def _plain(kind: types.Type) -> types.Type:
+    return _plain(kind.type) if isinstance(kind, types.Metadata) else kind
+
+
+def _whole(kind: types.Type, value: Any) -> types.Type:
+    """Return the type that is meant: of a union the one for objects, or for lists, if `value` is one."""
+    kind = _plain(kind)
+    if not isinstance(kind, types.UnionType):
+        return kind
+    wanted = types.ListType if isinstance(value, list) else (types.StructType, types.DictType)
+    options = [_plain(one) for one in kind.types]
+    found = [one for one in options if isinstance(one, wanted)] if isinstance(value, (list, dict)) else []
+    return found[0] if found else kind
+
+
+def _fits(value: Any, kind: types.Type) -> bool:
+    """Tell whether a value of a map is one of the types that its values may have."""
+    kind = _plain(kind)
+    if isinstance(kind, types.UnionType):
+        return any(_fits(value, one) for one in kind.types)
+    if isinstance(kind, types.StrType):
+        return isinstance(value, str) and len(value) <= (kind.max_length or len(value))
+    if isinstance(value, bool):
+        return isinstance(kind, types.BoolType)
+    python: dict[type, Any] = {types.NoneType: type(None), types.FloatType: (int, float), types.IntType: int}
+    return type(kind) in python and isinstance(value, python[type(kind)])
+
+
+def _describe_type(kind: types.Type) -> str:
+    """Say in words what a value of the type is."""
+    kind = _plain(kind)
+    match kind:
+        case types.UnionType():
+            others = [one for one in map(_plain, kind.types) if not isinstance(one, types.NoneType)]
+            null = len(others) < len(kind.types)
+            return _either([*(_describe_type(one) for one in others), *(["null"] if null else [])])
+        case types.StrType():
+            return f"a text{_length(kind, 'characters')}" + (f" of the form {kind.pattern}" if kind.pattern else "")
+        case types.IntType():
+            return f"a whole number{_bounds(kind)}"
+        case types.FloatType():
+            return f"a number{_bounds(kind)}"
+        case types.BoolType():
+            return "true or false"
+        case types.BytesType():
+            return "a text in base64"
+        case types.EnumType():
+            return _either([str(one.value) for one in kind.cls])
+        case types.LiteralType():
+            return _either([str(one) for one in kind.values])
+        case types.ListType():
+            return f"a list{_length(kind, _many(kind.item_type))}"
+        case types.CustomType():
+            return TIME_SAID
+        case types.DictType() if kind.max_length is not None:
+            return f"an object{_length(kind, 'members')}"
+    return "an object"
+
+
+def _many(kind: types.Type) -> str:
+    kind = _plain(kind)
+    if isinstance(kind, types.StrType):
+        return f"texts{_length(kind, 'characters')}" + (" each" if kind.max_length else "")
+    if isinstance(kind, types.StructType | types.DictType):
+        return "objects"
+    return "values, each " + _describe_type(kind)
+
+
+def _length(kind: Any, units: str) -> str:
+    low, high = kind.min_length, kind.max_length
+    if high is None:
+        return "" if units == "characters" and not low else f" of {low} or more {units}" if low else f" of {units}"
+    return f" of {low} to {high} {units}" if low else f" of up to {high} {units}"
+
+
+def _bounds(kind: Any) -> str:
+    low, high = kind.ge, kind.le
+    if kind.gt is not None:
+        return f" above {kind.gt:g}" + ("" if high is None else f", up to {high:g}")
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}" if isinstance(low, float) else f" from {low} to {high}"
+    return f" from {low} on" if low is not None else f" up to {high}" if high is not None else ""
+
+
+def _either(choices: Iterable[str]) -> str:
+    *first, last = choices
+    return f"{', '.join(first)} or {last}" if first else last

@@ -1,0 +1,1 @@
+"""What are the words and the rules of the doors, without IO?"""

@@ -1,0 +1,84 @@
+"""Keys, members and sessions to items and back.
+
+Storage that expires items deletes a session after its `expires_at`. A key's record stays, so its end has another name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.ports import Item
+from chalicelib.book.words.values import Codec, milliseconds, moment, optional
+from chalicelib.doors.words.roles import FIRST, ApiKey, Member, Role
+
+_KEY = Codec(
+    ApiKey,
+    {"id": "key", "expires_at": "ends_at", "last_used_at": "used_at"},
+    rare="service group",
+    nulls="expires_at",
+)
+key_from = _KEY.read
+
+
+def key_item(tenant: str, key: ApiKey) -> Item:
+    kind, id_ = keys.key_record(tenant, key.id)
+    item = {"kind": kind, "id": id_, "tenant": tenant, **_KEY.write(key)}
+    return {**item, "group": key.group} if key.service else item
+
+
+def key_fields(key: ApiKey) -> Item:
+    """Make the attributes that a change or a renewal sets."""
+    return _KEY.write(key, "name", "role", "pictures", "expires_at", "digest", "version")
+
+
+def first_key(tenant: Item, state: Item | None) -> ApiKey | None:
+    """Read a tenant's first key from the tenant's record and, if there is one, its own; None: it was deleted."""
+    digest, state = tenant["api_key_digest"], state or {}
+    if state.get("deleted") == digest:
+        return None
+    return ApiKey(
+        id=FIRST,
+        name=FIRST,
+        role=Role.ADMIN,
+        created_at=moment(tenant["created_at"]),
+        digest=digest,
+        last_used_at=optional(moment, state.get("used_at")),
+    )
+
+
+def first_key_item(tenant: str, *, used_at: datetime | None, deleted: str | None = None) -> Item:
+    """Make the own record of a first key. `deleted`: the hash of the secret with which it was deleted."""
+    kind, id_ = keys.key_record(tenant, FIRST)
+    return {
+        "kind": kind,
+        "id": id_,
+        "tenant": tenant,
+        "used_at": optional(milliseconds, used_at),
+        **({} if deleted is None else {"deleted": deleted}),
+    }
+
+
+_MEMBER = Codec(Member, {"id": "member"}, nulls="password invitation invited_until signed_in_at")
+member_from = _MEMBER.read
+
+
+def member_item(tenant: str, member: Member) -> Item:
+    kind, id_ = keys.member_item(tenant, member.id)
+    return {"kind": kind, "id": id_, "tenant": tenant, **_MEMBER.write(member)}
+
+
+def sign_in_item(
+    place: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
+) -> Item:
+    """Make the item of a session, or of a code that begins one. It is good while the key's secret is the same, or the
+    mark of the member's sessions. One without an end has no `expires_at`."""
+    return {
+        "kind": place[0],
+        "id": place[1],
+        "tenant": tenant,
+        "member" if isinstance(key, Member) else "key": key.id,
+        "digest": key.digest,
+        "begun_at": milliseconds(begun_at),
+        **({} if expires_at is None else {"expires_at": int(expires_at.timestamp())}),
+    }

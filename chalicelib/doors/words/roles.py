@@ -1,0 +1,121 @@
+"""Keys of a tenant, the people who sign in, their roles, and the sessions that stand for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+
+from msgspec import Struct
+
+from chalicelib.book.words.model import Tenant
+
+FIRST = "first"
+"""Id and name of the key that a tenant has from its first day."""
+
+
+class ApiKey(Struct, frozen=True):
+    """A tenant's key. Its secret is stored as a hash only."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    digest: str
+    """Hash of the secret: another one after the key was renewed."""
+    pictures: bool = True
+    """Whether it sees pictures of people."""
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    """To the hour."""
+    version: int = 1
+    service: str = ""
+    """The one service of a dialect for which it is good: it is then a UUID; "": it is for v1."""
+    group: str = ""
+    """Id of the only group that it reaches, if its service is "recognition"."""
+
+    @property
+    def rules(self) -> bool:
+        """True if it is an admin's key that never ends. A tenant always has one, so that it is never locked out."""
+        return self.role is Role.ADMIN and self.expires_at is None
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class Passkey(Struct, frozen=True):
+    """A public key whose private half a person's device keeps, and uses after it was unlocked."""
+
+    id: str
+    """Base64url, as browsers write it."""
+    host: str
+    """The host name that it was made on: it is good there only (the RP ID of WebAuthn)."""
+    data: bytes
+    """Attested credential data, as the device sent them: they hold the public key."""
+    counter: int
+    """Signatures that the device counted; 0 for ever if it counts none."""
+    created_at: datetime
+
+
+class Member(Struct, frozen=True):
+    """Somebody who signs in to the console, or a screen on the wall that shows it."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    digest: str
+    """Mark of the member's sessions: they end when it changes."""
+    pictures: bool = True
+    screen: bool = False
+    password: str | None = None
+    """Slow hash (doors/words/passwords)."""
+    passkeys: tuple[Passkey, ...] = ()
+    invitation: str | None = None
+    """Hash of the secret in the link that waits; None: there is none."""
+    invited_until: datetime | None = None
+    signed_in_at: datetime | None = None
+    version: int = 1
+
+    expires_at: ClassVar[None] = None
+    """As a key without an end."""
+
+    @property
+    def said(self) -> str:
+        """The member's name in the audit: what follows it nobody can choose."""
+        return f"{self.name} ({_SAID[self.role]}), member {self.id}"
+
+
+class Session(NamedTuple):
+    """A sign-in: a cookie stands for the key or the member until `expires_at` (None: for ever), or until the key is
+    renewed or deleted, or the member deleted."""
+
+    tenant: Tenant
+    key: ApiKey | Member
+    begun_at: datetime
+    expires_at: datetime | None
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    """Reads the book."""
+    OPERATOR = "operator"
+    """Also enrols, edits, moves, merges, rejects, deletes, searches and reviews."""
+    ADMIN = "admin"
+    """Also has cameras, hooks, settings, keys and the export."""
+    CAMERA = "camera"
+    """Uploads one camera's captures; it includes no other role, and none includes it."""
+
+    def includes(self, needed: Role) -> bool:
+        """Tell whether a key of this role may do what `needed` may."""
+        if Role.CAMERA in (self, needed):
+            return self is needed
+        return _RANKS[self] >= _RANKS[needed]
+
+
+ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+"""Roles of a tenant's own keys and of people."""
+
+_SAID = {Role.VIEWER: "viewer", Role.OPERATOR: "editor", Role.ADMIN: "manager"}
+"""Names that the console gives the roles."""
+_RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

@@ -1,0 +1,1 @@
+"""What may people ask about themselves, and what has to be done without being asked?"""

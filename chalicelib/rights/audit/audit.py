@@ -1,0 +1,245 @@
+"""Entries of acts. The store that all services write by puts an act's entry into the act's own transaction.
+
+So both are there or neither, and no use case can forget its entry. An entry that waits to be closed is an item of its
+own: the key begins with the time and ends at random, so no two writers meet at one. Sightings are the exception: what
+their entries say stands in the capture, which their transaction writes anyway (`sightings` in chain.py reads it).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from chalicelib.book.rooms import Made
+from chalicelib.book.rules.templates import is_users
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.acts import Act, Kind
+from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.errors import RegularsError
+from chalicelib.book.words.items import write
+from chalicelib.book.words.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Table, Update
+from chalicelib.book.words.values import milliseconds, omit_none
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.audit import (
+    DAYS,
+    HOUR_MS,
+    READ,
+    Entry,
+    Sign,
+    Verified,
+    entry_put,
+    faces_of,
+    new_entry,
+    request_id,
+    said_signed,
+)
+from chalicelib.rights.words.reading import Data, count_key, in_entries, kinds_of
+
+if TYPE_CHECKING:
+    from chalicelib.rights.audit.breach import Breaches
+    from chalicelib.rights.audit.chain import Chain, Signing
+    from chalicelib.rights.audit.leaving import AuditErasing, Verifying
+    from chalicelib.services import Services
+
+
+_Told = tuple[str, str, int, str]
+"""Tenant, caller, hour, and a subject that the caller was told of."""
+_NOTHING, _PICTURES = frozenset[Data](), frozenset({Data.PICTURES})
+_MOST_REMEMBERED = 50_000
+_BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
+"""Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
+_OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
+
+
+class AuditedItems:
+    """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
+
+    def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
+        self.get, self.get_many, self.get_each, self.query = items.get, items.get_many, items.get_each, items.query
+        self._items = items
+        self._sign = sign
+        self._clock = clock
+
+    def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
+        return self._items.scan(table, prefix)
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        act = acts.current()
+        if act is None or not _is_of_note(act, actions):
+            return self._items.transact(actions)
+        tenant = act.tenant or next(filter(None, map(_whose, actions)))
+        entry = _entry(act, self._clock, actions)
+        act.named |= faces_of(entry)
+        if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
+            entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
+        self._items.transact([*actions, entry_put(tenant, entry)])
+        act.entered = True
+        return None
+
+
+class Reads(Outside):
+    """The writer of acts that store nothing else: decisions, exports, and what answers tell of people.
+
+    A caller that looks at the same people all the time, as an open console does, makes one entry an hour and process.
+    """
+
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
+        self._known: OrderedDict[_Told, frozenset[Data]] = OrderedDict()
+
+    @contextmanager
+    def of(self, act: Act) -> Iterator[None]:
+        """Begin the act, and write its entries at the end if it has none yet and needs some.
+
+        Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
+        Busy, StorageUnavailable: then nobody gets the answer.
+        """
+        with acts.begin_act(act):
+            try:
+                yield
+            except RegularsError:
+                if act.kind is not Kind.EXPORT:
+                    self._close(act)
+                raise
+            self._close(act)
+
+    def write_export_entry(self, tenant: str, face: str | None = None) -> None:
+        """Write the entry of an export by the command line, before it gives anything out. `face`: all that it is of."""
+        if (act := acts.current()) is not None and act.kind is Kind.EXPORT:
+            act.tenant, act.about, act.entered = tenant, omit_none({"face": face}), False
+            self._close(act)
+
+    def enter_printing(self, tenant: str, people: Iterable[str]) -> None:
+        """Write the entry of what a command is about to print of a tenant's people. `people`: as `acts.reads`."""
+        if (act := acts.current()) is not None:
+            act.tenant, act.read = tenant, dict.fromkeys(people)
+            self._close(act)
+
+    def _close(self, act: Act) -> None:
+        if not act.tenant:
+            return
+        entries, new = [], self._new(act)
+        if not act.entered and (act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided)):
+            entries.append(_entry(act, self.book.clock, ()))
+            act.named |= faces_of(entries[0])
+        for said in in_entries({one: own for (*_, one), own in new.items() if one not in act.named}):
+            entries.append(new_entry(self.book.clock, READ, act.by, request=request_id(), acts=[act.what], **said))
+        if entries:
+            act.entered = True  # first, else the store adds an entry of its own to this write
+            write(self.book.items, [entry_put(act.tenant, entry) for entry in entries])
+        self._known |= {told: self._known.get(told, own) | own for told, own in new.items()}
+        while len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _new(self, act: Act) -> dict[_Told, frozenset[Data]]:
+        """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
+        hour, kinds = milliseconds(self.book.clock.now()) // HOUR_MS, kinds_of(act)
+        read = act.read if not act.unnamed else {**act.read, count_key(act.unnamed): None}
+        found = {
+            (act.tenant, act.by, hour, one): (kinds if one in read else _NOTHING)
+            | (_PICTURES if one in act.shown else _NOTHING)
+            for one in {**read, **act.shown}
+        }
+        return {told: own for told, own in found.items() if not own <= self._known.get(told, _NOTHING)}
+
+
+def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
+    changes = [one for one in actions if not isinstance(one, Check)]
+    match act.kind:
+        case Kind.CHANGE:
+            return any(one.table.name not in _BESIDE and not _only_counts(one) for one in changes)
+        case Kind.DECISION:
+            return bool(act.decided) and not act.entered
+        case Kind.CHORE:
+            return any(one.table.name in _OF_CHORES for one in changes)
+        case Kind.SIGHTING:
+            return bool(_list_deleted_faces(actions))
+        case _:
+            return False
+
+
+def _only_counts(action: Action) -> bool:
+    named = (keys.TENANT_ITEM, keys.group_item(""), keys.name_item(""))
+    return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(named)
+
+
+def _entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
+    """Make an act's entry from the changes of its transaction."""
+    journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
+    of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
+    changed = [one["faceid"] for item in journal for one in item["changes"]]
+    edited = [faceid for faceid in changed if faceid and not is_users(faceid)]  # a group that is dropped has no faceid
+    about = {name: value for name, value in act.about.items() if name != "face"}
+    signs_in = keys.session_item("")[0], keys.code_item("")[0]
+    puts = [one for one in actions if isinstance(one, Put) and one.table.name == keys.TENANTS.name]
+    faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
+    return new_entry(
+        clock,
+        act.what,
+        act.by,
+        request=request_id(),
+        faces=list(dict.fromkeys(faces)),
+        deleted=_list_deleted_faces(actions),
+        seq=int(journal[0]["seq"]) if journal else None,
+        key=next((one.item.get("key") for one in puts if one.key[0] in signs_in), None),
+        decided=list(act.decided) if act.kind is Kind.DECISION else None,
+        **about,
+    )
+
+
+def _audit_days(action: Action) -> int | str | None:
+    """Return what a change of a tenant sets `audit_days` to, since hours go by these only; None: it does not."""
+    if action.table.name != keys.TENANTS.name or action.key[0] != keys.tenant_item("")[0]:
+        return None
+    fields = action.item if isinstance(action, Put) else action.set if isinstance(action, Update) else {}
+    return (fields["audit_days"] or "none") if "audit_days" in fields else None
+
+
+def _list_deleted_faces(actions: Sequence[Action]) -> list[str]:
+    return [one.key[1] for one in actions if isinstance(one, Delete) and one.table.name == keys.FACES.name]
+
+
+def _whose(action: Action) -> str:
+    """Return whose item this is; "" if it does not say."""
+    partition, sort = action.key
+    if action.table.name != keys.TENANTS.name:
+        return partition.partition("#")[0]
+    if isinstance(action, Put) and "tenant" in action.item:
+        return str(action.item["tenant"])
+    return sort.partition("#")[0] if partition in ("tenant", "key", "member", "signing_key") else ""
+
+
+class Audit(Outside):
+    """The audit of all tenants: acts and their actors, closed by the hour into a chain that a signature vouches for."""
+
+    reads: Made[Reads] = Made("rights.audit.audit.Reads")
+    chain: Made[Chain] = Made("rights.audit.chain.Chain")
+    signing: Made[Signing] = Made("rights.audit.chain.Signing")
+    erasing: Made[AuditErasing] = Made("rights.audit.leaving.AuditErasing")
+    verifying: Made[Verifying] = Made("rights.audit.leaving.Verifying")
+    breaches: Made[Breaches] = Made("rights.audit.breach.Breaches")
+
+    def _close_hours(self, tenant: str) -> None:
+        """Close the hours that are over, and give their heads to the witness, if there is one."""
+        self.chain.close(tenant)
+        if (witness := self.book.ports.witness) is not None:
+            self.chain.send_heads(tenant, witness)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (
+            Chore("audit", lambda one: self._close_hours(one.tenant.name)),
+            Chore(
+                "audit retention",
+                lambda one: self.erasing.nightly(one.tenant.name, one.tenant.audit_days),
+                nightly=True,
+            ),
+        )
+
+
+def verified_export(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
+    """Verify the lines of an export, without the service. Raises as `leaving.verify_export_lines`."""
+    from chalicelib.rights.audit.leaving import verify_export_lines
+
+    return verify_export_lines(lines, key_of)

@@ -1,0 +1,57 @@
+"""What was read by one caller: by what the entries say, closed or not, and what nobody can say by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from chalicelib.book.words.values import milliseconds
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.audit import HOUR_MS, Entry, Leaf, at_ms
+from chalicelib.rights.words.reading import Data, Tally, is_by
+
+
+class Breach(Struct):
+    """Sum of what a caller was told since a time, and of what nobody can say.
+
+    `erased`: entries, of whomever, that an erasure took; `let_go`: hours whose entries are not kept any more;
+    `unreadable`: hours that are damaged; `begins_ms`: when the first entry that is kept was written; None: none is.
+    """
+
+    tally: Tally
+    erased: int = 0
+    let_go: int = 0
+    unreadable: int = 0
+    begins_ms: int | None = None
+
+
+class Breaches(Outside):
+    def read_by(self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]) -> Breach:
+        """Say what a caller was told of people since a time. `caller`: its name in the audit (rights/words/reading);
+        `reads`: what each act tells, those of the dialects included."""
+        found, chain = Breach(Tally(reads)), self.book.audit.chain
+        end = chain.end(tenant)
+        now = milliseconds(self.book.clock.now())
+        waiting = [one.leaf for one in chain.pending(tenant, end, chain.read_last_hour(tenant, end), now)]
+        self._note(found, waiting, caller, since_ms)
+        elements = [one for one in chain.elements(tenant) if one.head.hour + HOUR_MS > since_ms]
+        found.let_go = sum(one.entries is None for one in elements)
+        for _, leaves in chain.each([one for one in elements if one.entries is not None], chain.intact):
+            if leaves is None:
+                found.unreadable += 1
+            else:
+                self._note(found, leaves, caller, since_ms)
+        return found
+
+    def _note(self, found: Breach, leaves: list[Leaf], caller: str, since_ms: int) -> None:
+        entries: list[Entry] = []
+        for leaf in leaves:
+            entry = leaf.content
+            if entry is None:
+                found.erased += 1
+                continue
+            found.begins_ms = min(at_ms(entry), at_ms(entry) if found.begins_ms is None else found.begins_ms)
+            if at_ms(entry) >= since_ms and is_by(entry, caller):
+                entries.append(entry)
+        found.tally.add(entries)

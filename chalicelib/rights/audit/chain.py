@@ -1,0 +1,560 @@
+"""How the chain is stored: heads as items and as blobs, and the entries of each closed hour as a blob of their own.
+
+A head's item names the blob of its entries, which is written anew when entries are erased; the head never changes. The
+copy of each head among the blobs is its anchor: people who drop the table's newest items do not reach it.
+
+Entries that are not closed yet are pending: entries that wait as items, and sightings that their captures tell of.
+
+Closing: the entries of each hour that is over become an element of the chain. It may be cut off at any call and done
+twice at once. An element counts from one transaction on, which requires that the chain's end is the one that was read.
+What was cut off after it (the anchor, items that are closed) is done before the next hour is closed; what was cut off
+before it left nothing but a blob that nobody names, which `tidy` deletes. Entries of reading are summed up then
+(rights/words/reading); the one with the numbers lists their ids, so that none is closed twice.
+
+The heads are given to a witness outside: by one of them `verify` finds a chain that was cut off or made anew.
+
+A tenant's key signs the heads, and what else the tenant proves to others, such as receipts of erasures. Entries are
+read newest first, page by page, whether their hour is closed or not.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
+
+from chalicelib.book.records.captures import capture_from
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.errors import InvalidInput, StorageUnavailable
+from chalicelib.book.words.items import (
+    ListPage,
+    PageTokens,
+    captures_of,
+    every,
+    parts,
+    retry_if_changed,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
+from chalicelib.book.words.ports import Delete, Item, Put, Witness, absent, equals
+from chalicelib.book.words.values import Codec, milliseconds, moment, nonce, optional, time_text
+from chalicelib.rights.audit.sightings import CLOSED_WITH, has_item, sighting_entry
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words import signing
+from chalicelib.rights.words.audit import (
+    HOUR_MS,
+    READ,
+    Document,
+    Entry,
+    Head,
+    Leaf,
+    at_ms,
+    head_of,
+    is_as_closed,
+    leaf_of,
+    root,
+)
+from chalicelib.rights.words.reading import sum_entries
+from chalicelib.rights.words.signing import PublicKeys, canonical_json, sign_renewal
+
+if TYPE_CHECKING:
+    from chalicelib.rights.words.audit import EntryFilter
+
+_JSON = "application/json"
+_AT_ONCE = 8
+_HOURS_AT_ONCE = 100
+_SAME = "chain-same"
+_UNNAMED_AFTER = timedelta(hours=1)
+_FIRST_DAYS_MS = 48 * HOUR_MS
+"""So long back sightings are looked for before a tenant's first hour is closed."""
+
+
+Leaves = TypeVar("Leaves")
+
+
+class Element(Struct, frozen=True):
+    """One closed hour. `entries`: the key of the blob with its entries; None: they are no longer kept."""
+
+    document: Document
+    entries: str | None
+
+    @property
+    def head(self) -> Head:
+        return head_of(self.document)
+
+
+class End(Struct, frozen=True):
+    """The end of a tenant's chain. `version` rises with each erasure, so that no closing puts back what it erased."""
+
+    number: int = 0
+    hour: int = -1
+    hash: str = ""
+    version: int = 0
+
+
+_END = Codec(End)
+
+
+class Chain(Outside):
+    hours_a_page: int = 200
+
+    def end(self, tenant: str) -> End:
+        return _END.read(self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_END)) or {})
+
+    def element(self, tenant: str, number: int) -> Element | None:
+        place = keys.audit_heads(tenant), keys.audit_number(number)
+        return optional(element_of, self.book.items.get(keys.AUDIT, place))
+
+    def elements(self, tenant: str, *, behind: int | None = None, newest_first: bool = False) -> Iterator[Element]:
+        """Yield the closed hours in order. `behind`: only those after the one of this number."""
+        place = None if behind is None else keys.audit_number(behind)
+        heads = keys.audit_heads(tenant)
+        yield from map(element_of, every(self.book.items, keys.AUDIT, heads, behind=place, reverse=newest_first))
+
+    def leaves(self, element: Element) -> list[Leaf]:
+        """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
+        data = None if element.entries is None else self.book.storage.blobs.get(element.entries)
+        return [Leaf(*json.loads(line)) for line in (data or b"").splitlines()]
+
+    def read_last_hour(self, tenant: str, end: End) -> set[str]:
+        """Return the ids of the last hour's entries, and the hashes of those that were erased.
+
+        Entries that wait under one of these are closed: the closing was cut off before it was deleted.
+        """
+        element = self.element(tenant, end.number) if end.number else None
+        if element is None:
+            return set()
+        leaves = [(leaf.hash, leaf.content) for leaf in self.leaves(element)]
+        summed = {id_ for _, entry in leaves for id_ in (entry or {}).get("parts", ())}
+        return summed | {hashed if entry is None else entry["id"] for hashed, entry in leaves}
+
+    def intact(self, element: Element) -> list[Leaf] | None:
+        """Read an hour's entries; None if they are not those that it was closed with."""
+        try:
+            leaves = self.leaves(element)
+            return leaves if is_as_closed(element.head, leaves) else None
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def each(self, elements: Sequence[Element], read: Callable[[Element], Leaves]) -> Iterator[tuple[Element, Leaves]]:
+        """Read the entries of hours by `leaves` or `intact`, some at once."""
+        with ThreadPoolExecutor(_AT_ONCE) as readers:
+            for some in parts(elements, _HOURS_AT_ONCE):
+                yield from zip(some, readers.map(read, some), strict=True)
+
+    def append(self, end: End, document: Document, leaves: Sequence[Leaf]) -> bool:
+        """Add an hour behind `end`. Return False, and change nothing, if the chain has another end by now."""
+        head = head_of(document)
+        entries = self._write_leaves(head.tenant, head.number, leaves)
+        after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
+        added = Put(keys.AUDIT, _item(document, entries), (absent(_SAME),))
+        is_added = write_unless_changed(self.book.items, [added, _end_put(head.tenant, end, after)])
+        if not is_added:
+            self.book.storage.blobs.delete(entries)
+        return is_added
+
+    def anchor(self, document: Document) -> None:
+        """Copy a head to the blobs, if it is not there."""
+        head = head_of(document)
+        self.book.storage.blobs.put_if_absent(
+            keys.audit_anchor(head.tenant, head.number), canonical_json(document), _JSON
+        )
+
+    def anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the copies of heads, with the numbers that their keys say."""
+        names = [
+            blob.key for blob in self.book.storage.blobs.walk(keys.audit_folder(tenant)) if blob.key.endswith(".head")
+        ]
+        with ThreadPoolExecutor(_AT_ONCE) as readers:
+            for key, data in zip(names, readers.map(self.book.storage.blobs.get, names), strict=True):
+                yield keys.number_of_anchor(key), data or b""
+
+    def hold_up(self, tenant: str) -> None:
+        """Make each closing that has begun fail, since what it read may be about to be erased."""
+        while not write_unless_changed(self.book.items, [self.held_up(tenant, self.end(tenant))]):
+            pass
+
+    def held_up(self, tenant: str, end: End) -> Put:
+        """Return the action that makes each closing fail that has read this end. It requires that nobody was first."""
+        return _end_put(tenant, end, replace(end, version=end.version + 1))
+
+    def rewrite(self, element: Element, leaves: Sequence[Leaf] | None) -> None:
+        """Put other leaves in the place of an hour's, or none of them; the old ones are deleted."""
+        head, old = element.head, element.entries
+        new = None if leaves is None else self._write_leaves(head.tenant, head.number, leaves)
+        put = Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))
+        left = old if write_unless_changed(self.book.items, [put]) else new
+        if left is not None:
+            self.book.storage.blobs.delete(left)
+
+    def send_heads(self, tenant: str, witness: Witness) -> int:
+        """Give a witness the heads that it was not given yet, the oldest first; return how many.
+
+        May be cut off anywhere and repeated. After a restore heads come again, with the hash in the name: both stay.
+        Raises StorageUnavailable, Unusable, Busy.
+        """
+        noted = self.book.items.get(keys.AUDIT, (tenant, keys.AUDIT_WITNESSED))
+        given = 0
+        for element in self.elements(tenant, behind=int(noted["number"]) if noted else None):
+            head = element.head
+            name = f"{tenant}/{keys.audit_number(head.number)}-{head.hash[:16]}.json"
+            witness.keep(name, canonical_json(element.document))
+            item = {"tenant": tenant, "id": keys.AUDIT_WITNESSED, "number": head.number}
+            write(self.book.items, [Put(keys.AUDIT, item)])
+            given += 1
+        return given
+
+    def tidy(self, tenant: str) -> None:
+        """Delete blobs of entries that no head names: a closing was cut off."""
+        limit = self.book.clock.now() - _UNNAMED_AFTER
+        blobs = self.book.storage.blobs.walk(keys.audit_folder(tenant))
+        old = {blob.key for blob in blobs if blob.key.endswith(".entries") and blob.stored_at < limit}
+        for key in old - {one.entries for one in self.elements(tenant)} if old else ():
+            self.book.storage.blobs.delete(key)
+
+    def pending(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
+        """Return the entries that are not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
+        since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
+        found = [*self.waiting(tenant), *self.sightings(tenant, since, now_ms + 1)]
+        return [one for one in found if not one.is_of(taken)]
+
+    def waiting(self, tenant: str) -> Iterator[Open]:
+        """Yield the entries that wait as items, the oldest first."""
+        for item in every(self.book.items, keys.AUDIT, tenant, between=keys.AUDIT_OPEN):
+            yield _open(item)
+
+    def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
+        """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
+        found = captures_of(self.book.items, tenant, None, since_ms - _REACH_MS, until_ms + _REACH_MS)
+        for capture in map(capture_from, found):
+            for one in capture.sightings:
+                if one.resolved_at is None or has_item(capture.id, one):
+                    continue
+                at_ms = milliseconds(one.resolved_at)
+                if since_ms <= at_ms < until_ms:
+                    entry = sighting_entry(capture, one)
+                    yield Open(entry["id"], at_ms, leaf_of(entry))
+
+    def close(self, tenant: str) -> int:
+        """Close the hours that are over, the oldest first; return how many. An hour without entries is no element.
+
+        First it does the steps that the last closing may have left undone.
+        """
+        now = self.book.clock.now()
+        end = self.end(tenant)
+        until = milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS  # of the first hour that may not be closed yet
+        waiting = list(self.waiting(tenant))
+        taken = set[str]()
+        if waiting and end.number and (element := self.element(tenant, end.number)):
+            self.anchor(element.document)
+            taken = self.read_last_hour(tenant, end)
+            self._delete(one for one in waiting if one.is_of(taken))
+        due = [one for one in waiting if one.at_ms < until and not one.is_of(taken)]
+        since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
+        if until - HOUR_MS <= end.hour:
+            return 0
+        if seen := list(self.sightings(tenant, since, until)):
+            taken = taken or self.read_last_hour(tenant, end)
+            due += [one for one in seen if one.id not in taken]
+        closed = 0
+        for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
+            after = self._close_hour(tenant, end, hour, entries)
+            if after is None:
+                break
+            end, closed = after, closed + 1
+        return closed
+
+    def page(
+        self, tenant: str, wanted: EntryFilter, limit: int = 100, token: str | None = None
+    ) -> ListPage[tuple[int | None, Entry]]:
+        """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
+
+        It may end early, even empty, when many hours were looked through.
+        """
+        tokens = PageTokens(f"audit {tenant} {wanted!r}")
+        after = tokens.place(token, _place_from)
+        found: list[tuple[int | None, Entry]] = []
+        hours: set[int] = set()
+        for place, entry in self._from(tenant, after, wanted):
+            hours.add(place.hour)
+            if entry is not None and wanted.takes(place.at_ms, entry):
+                found.append((place.hour or None, entry))
+            if len(found) == limit or len(hours) > self.hours_a_page:
+                return tokens.page(found, "/".join(map(str, astuple(place))))
+        return tokens.page(found, None)
+
+    def _write_leaves(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
+        lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
+        key = keys.audit_entries(tenant, number, nonce())
+        if not self.book.storage.blobs.put_if_absent(key, "\n".join(lines).encode(), _JSON):
+            raise StorageUnavailable(f"entries of the name {key!r} were there before")
+        return key
+
+    def _close_hour(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
+        """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
+        read = [entry for one in entries if (entry := one.reading) is not None]
+        leaves = [one.leaf for one in entries if one.reading is None] + [leaf_of(one) for one in sum_entries(read)]
+        head = Head(
+            tenant=tenant,
+            number=end.number + 1,
+            hour=hour,
+            count=len(leaves),
+            root=root(leaf.hash for leaf in leaves),
+            before=end.hash,
+            closed_at=milliseconds(self.book.clock.now()),
+        )
+        document = self.book.audit.signing.sign(tenant, head.statement)
+        if not self.append(end, document, leaves):
+            return None
+        self.anchor(document)
+        self._delete(entries)
+        return End(head.number, hour, head.hash, end.version)
+
+    def _delete(self, entries: Iterable[Open]) -> None:
+        write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
+
+    def _from(self, tenant: str, after: _Place | None, wanted: EntryFilter) -> Iterator[tuple[_Place, Entry | None]]:
+        end = self.end(tenant)
+        last = end.number if after is None else after.last
+        closed = None if after is None or after.is_open else after
+        if closed is None:
+            yield from _below(after, self._open_entries(tenant, end, last))
+        behind = (closed.hour if closed else last) + 1
+        for element in self.elements(tenant, behind=behind, newest_first=True):
+            head = element.head
+            if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
+                return
+            again = closed is not None and head.number == closed.hour
+            yield from _below(closed if again else None, self._closed_entries(element, last))
+            yield _Place(head.number, last, -1, ""), None
+
+    def _open_entries(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
+        """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
+        now, taken = milliseconds(self.book.clock.now()), self.read_last_hour(tenant, end)
+        found = {
+            one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
+            for one in self.pending(tenant, end, taken, now)
+            if (entry := one.leaf.content) is not None
+        }
+        for element in self.elements(tenant, newest_first=True):
+            if element.head.number <= last:
+                break
+            found |= {place.id: (place, entry) for place, entry in self._closed_entries(element, last)}
+        return list(found.values())
+
+    def _closed_entries(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
+        head, leaves = element.head, [leaf.content for leaf in self.leaves(element)]
+        return [
+            (_Place(head.number, last, at_ms(one), one["id"]), {**one, "late": True} if at_ms(one) < head.hour else one)
+            for one in leaves
+            if one
+        ]
+
+
+def _item(document: Document, entries: str | None) -> Item:
+    head = head_of(document)
+    place = {"tenant": keys.audit_heads(head.tenant), "id": keys.audit_number(head.number)}
+    return {**place, "document": canonical_json(document).decode(), **({} if entries is None else {"entries": entries})}
+
+
+def element_of(item: Item) -> Element:
+    return Element(json.loads(item["document"]), item.get("entries"))
+
+
+def _end_put(tenant: str, before: End, after: End) -> Put:
+    same = (equals("number", before.number, _SAME), equals("version", before.version, _SAME))
+    item = {"tenant": tenant, "id": keys.AUDIT_END, **_END.write(after)}
+    return Put(keys.AUDIT, item, same if before != End() else (absent(_SAME),))
+
+
+_REACH_MS = int(CLOSED_WITH.total_seconds() * 1000)
+
+
+class Open(Struct, frozen=True):
+    """An entry that is not closed. `item`: its key, if it waits as an item."""
+
+    id: str
+    at_ms: int
+    leaf: Leaf
+    item: tuple[str, str] | None = None
+
+    @property
+    def hour(self) -> int:
+        return self.at_ms // HOUR_MS * HOUR_MS
+
+    @property
+    def reading(self) -> Entry | None:
+        """Return the entry if it is one of reading, which is closed with the others of its caller."""
+        entry = self.leaf.content if f'"{READ}"' in (self.leaf.entry or "") else None
+        return entry if entry is not None and entry["what"] == READ else None
+
+    def is_of(self, taken: Collection[str]) -> bool:
+        """Tell whether it is closed already. `taken`: what the last hour holds (Chain.taken)."""
+        return self.id in taken or self.leaf.hash in taken
+
+
+def _open(item: Item) -> Open:
+    key = (item["tenant"], item["id"])
+    if "leaf" in item:
+        return Open(item["id"], int(item["at"]), Leaf(item["leaf"]), key)
+    return Open(item["id"], int(item["at"]), leaf_of(json.loads(item["entry"]), item["salt"]), key)
+
+
+CLOSED_AFTER = timedelta(minutes=10)
+"""An hour is closed this long after its end: what is written later than that is late, and says so."""
+
+_BEGIN_DAYS = 2
+"""So many days back the first closing of a tenant looks for sightings: before, their captures did not say enough."""
+
+
+def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, list[Open]]]:
+    """Put entries under the hour that they are closed with: their own, or the newest if theirs is closed already."""
+
+    def hour(one: Open) -> int:
+        return one.hour if one.hour > closed else newest
+
+    ordered = sorted(due, key=lambda one: (hour(one), one.at_ms, one.id))
+    return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
+
+
+_RENEWALS = "renewals"
+
+_FACE_KEY = "face_key"
+"""Not sealed: receipts must name their faces after a restore, too, when what sealed may be gone."""
+
+
+class Signing(Outside):
+    """The signing keys, one a tenant. It is made when it is first needed; the vault seals its private half."""
+
+    def public_keys(self, tenant: str) -> PublicKeys:
+        """Return the public half, 32 bytes, and the renewals of those before. Raises Busy, StorageUnavailable."""
+        item = self._key(tenant)
+        return PublicKeys(bytes(item["public_key"]), [json.loads(one) for one in item.get(_RENEWALS, ())])
+
+    def since_ms(self, tenant: str) -> int | None:
+        """Return when the key in use was made; None: there is none yet."""
+        item = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        return None if item is None else int(item["created_at"])
+
+    def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the signed statement (rights/words/signing). Raises Busy, StorageUnavailable."""
+        return signing.sign_statement(statement, self._private(tenant, self._key(tenant)))
+
+    def face_key(self, tenant: str) -> bytes:
+        """Return the key by which receipts hash the ids of faces. It stays, whatever the signing key becomes.
+
+        Raises Busy, StorageUnavailable.
+        """
+        return bytes(self._key(tenant)[_FACE_KEY])
+
+    @retry_if_changed("the audit of this tenant changes all the time: try again in a moment")
+    def renew(self, tenant: str, *, is_lost: bool = False) -> Document:
+        """Replace the key; return the signed renewal, which the public keys and the act's entry hold, too.
+
+        Closings that have begun begin again: so the old key signs no head after those that the renewal counts.
+        `is_lost`: the renewal may go without the old key's signature, if that key cannot be read. Raises InvalidInput
+        if there is no key, StorageUnavailable if it cannot be read and is not said to be lost, Busy.
+        """
+        end = self.book.audit.chain.end(tenant)  # before the key: another renewal moves it
+        before = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if before is None:
+            raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
+        private, after = self._new(tenant)
+        statement = {
+            "tenant": tenant,
+            "old": base64.b64encode(bytes(before["public_key"])).decode(),
+            "new": base64.b64encode(after["public_key"]).decode(),
+            "since": time_text(moment(before["created_at"])),
+            "until": time_text(moment(after["created_at"])),
+            "heads": end.number,
+        }
+        document = sign_renewal(statement, self._old(tenant, before, is_lost=is_lost), private)
+        after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical_json(document).decode()]
+        after[_FACE_KEY] = before[_FACE_KEY]
+        acts.says(renewal=document)
+        write(self.book.items, [Put(keys.TENANTS, after), self.book.audit.chain.held_up(tenant, end)])
+        return document
+
+    def _old(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
+        """Return the private half that is about to be replaced; None if it is lost."""
+        try:
+            return self._private(tenant, item)
+        except StorageUnavailable as error:
+            if is_lost:
+                return None
+            raise StorageUnavailable(
+                f"the signing key of tenant {tenant!r} cannot be read: {error}. If that passes, as an outage or a "
+                "missing permission does, wait. If what sealed it is gone, say so with --lost: nothing of the old key "
+                "then signs the new one, and the audit says so"
+            ) from error
+
+    def _private(self, tenant: str, item: Item) -> str:
+        return self.book.storage.vault.unseal(bytes(item["sealed"]), _context(tenant))
+
+    @retry_if_changed("the tenant's signing key is being made: send the request again in a moment")
+    def _key(self, tenant: str) -> Item:
+        found = self.book.items.get(keys.TENANTS, keys.signing_key(tenant))
+        if found is None:
+            found = self._new(tenant)[1]
+            write(self.book.items, [Put(keys.TENANTS, found, (absent("none-yet"),))])  # another may be first
+        return found
+
+    def _new(self, tenant: str) -> tuple[str, dict[str, Any]]:
+        """Make a key: its private half, and the item that holds it sealed."""
+        private, public_key = signing.new_key()
+        kind, id_ = keys.signing_key(tenant)
+        item = {
+            "kind": kind,
+            "id": id_,
+            "sealed": self.book.storage.vault.seal(private, _context(tenant)),
+            "public_key": public_key,
+            "created_at": milliseconds(self.book.clock.now()),
+            _FACE_KEY: secrets.token_bytes(32),
+        }
+        return private, item
+
+
+def _context(tenant: str) -> str:
+    return f"{tenant}/signing"
+
+
+_OPEN = 0
+
+
+class _Place(Struct, frozen=True):
+    """An entry's place. `hour`: its closed hour's number, or _OPEN; `last`: that of the newest at the first page."""
+
+    hour: int
+    last: int
+    at_ms: int
+    id: str
+
+    @property
+    def is_open(self) -> bool:
+        """True if the entry was open at the first page."""
+        return self.hour == _OPEN or self.hour > self.last
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return self.at_ms, self.id
+
+
+def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
+    """Yield entries, the newest first, those only that come after a place."""
+    for place, entry in sorted(entries, key=lambda one: one[0].order, reverse=True):
+        if after is None or place.order < after.order:
+            yield place, entry
+
+
+def _place_from(text: str) -> _Place:
+    hour, last, at_ms, id_ = text.split("/", 3)
+    return _Place(int(hour), int(last), int(at_ms), id_)

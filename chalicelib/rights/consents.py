@@ -1,0 +1,115 @@
+"""On what ground is somebody in the book, and until when? A record a face (book/words/consent).
+
+It is a part of the face's record: deleted, merged and restored with it. An index has the faces by the record's end, but
+those whose record has ended: these are restricted (rights/restrictions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.records.merges import kept_update
+from chalicelib.book.words import keys
+from chalicelib.book.words.consent import Consent, Ending, require_legal
+from chalicelib.book.words.errors import ConsentNotFound
+from chalicelib.book.words.items import ListPage, PageTokens, every, parts
+from chalicelib.book.words.model import Face, Tenant
+from chalicelib.book.words.ports import Action, Item
+from chalicelib.rights.outside import Outside
+
+_AT_ONCE = 100
+
+
+class Consents(Outside):
+    def of_face(self, tenant: Tenant, faceid: str) -> tuple[Face, Consent]:
+        """Return the face and its record. Raises FaceNotFound, ConsentNotFound."""
+        face = self._require_known(tenant, self.book.faces.get(tenant, faceid, restricted=True))
+        if face.consent is None:
+            raise ConsentNotFound(f"face {faceid!r} has no record of consent")
+        return face, face.consent
+
+    def set(self, tenant: Tenant, faceid: str, consent: Consent, request: RequestId | None = None) -> None:
+        """Give the face this record in place of the one that it has. One that had ended is used again.
+
+        Raises InvalidInput, FaceNotFound, FaceHeld, GroupFull if it finds no room in its group again, Busy,
+        AnsweredAlready.
+        """
+        require_legal(consent, self.book.clock.now())
+        restrictions = self.book.restrictions
+        self.book.tenants.announce_end(tenant, consent)
+
+        def renew_consent(face: Face) -> tuple[Face, Change]:
+            after = replace(self._require_known(tenant, face), consent=consent)
+            return restrictions.of_renewed(tenant, after)
+
+        self.book.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)
+
+    def withdraw(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
+        """Take the record away, also from the faces that were merged into this one: no undo of a merge brings it back.
+
+        In the same transaction the face is restricted: nobody is found, named, learnt or told of by it, until it is
+        erased or has a record again. So are the other faces of its subject. Of a held face the record stays, as
+        evidence. Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
+        """
+        restrictions = self.book.restrictions
+
+        def require_record(face: Face) -> None:
+            if face.consent is None or (face.restriction and face.restriction.ended is Ending.WITHDRAWN):
+                raise ConsentNotFound(f"face {faceid!r} has no record of consent")
+
+        def withdrawn(face: Face) -> tuple[Face, Change]:
+            require_record(face)
+            after, change = restrictions.of_ended(tenant, face, Ending.WITHDRAWN)
+            forgotten = () if face.hold else self._forgotten_by_merges(tenant.name, face)
+            after = replace(after, consent=face.consent if face.hold else None)
+            return after, replace(change, actions=(*change.actions, *forgotten))
+
+        require_record(self.book.faces.get(tenant, faceid, restricted=True))
+        for one in self.book.faces.of_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
+            self.book.faces.change_face(
+                tenant, one, lambda face: restrictions.of_ended(tenant, face, Ending.WITHDRAWN), None, restricted=True
+            )
+        self.book.faces.change_face(tenant, faceid, withdrawn, request, restricted=True)
+
+    def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
+        """Return a page of the faces with a record, the one that expires first at the beginning.
+
+        `before`: only those that expire before then; None: all, last those that do not expire. Raises InvalidInput if
+        the token is damaged or another query's.
+        """
+        pages = PageTokens(f"consents of {tenant.name} before {before}")
+        stored = self._list_items(tenant, before, behind=pages.place(token, str), page_size=limit + 2)
+        page = pages.first(stored, limit, lambda item: str(item["consent_key"]))
+        faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows])
+        return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
+
+    def until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
+        """Yield the faces with a record that expires before then, the first to expire at the beginning."""
+        for some in parts(self._list_items(tenant, before), _AT_ONCE):
+            yield from self.book.faces.by_id(tenant, [item["faceid"] for item in some]).values()
+
+    def _list_items(self, tenant: Tenant, before: datetime | None, **how: Any) -> Iterator[Item]:
+        between = None, None if before is None else keys.consents_until(before)
+        return every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, **how)
+
+    def _require_known(self, tenant: Tenant, face: Face) -> Face:
+        """Return the face if it is not restricted, or its record has ended. Raises FaceNotFound."""
+        if face.restriction and not face.restriction.ended:
+            raise self.book.faces.missing(tenant, face.faceid)
+        return face
+
+    def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
+        """Return the actions that take the records out of what an undo would restore."""
+        return [
+            kept_update(tenant, merge, without)
+            for merge in (self.book.merges.records.below(tenant, face.faceid) if face.merges else [])
+            if merge.kept is not None
+            and (without := replace(merge.kept, face=replace(merge.kept.face, consent=None), consent=None))
+            != merge.kept
+        ]

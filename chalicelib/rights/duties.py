@@ -1,0 +1,49 @@
+"""Which duties do the rights of people lay on the book? Each is done by the room whose it is (book/words/duties)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from chalicelib.book.words.captures import Capture, Sighting
+from chalicelib.book.words.duties import Departure, Duties
+from chalicelib.book.words.model import Face, Tenant
+from chalicelib.book.words.ports import Action
+from chalicelib.book.words.values import milliseconds
+from chalicelib.rights.outside import Outside
+
+
+class RightsDuties(Outside, Duties):
+    """The record of what is to be forgotten of faces that leave, restrictions of people whose consent has expired,
+    erasures of strangers, no archive that shows another face, entries of sightings.
+    """
+
+    def faces_leave(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Departure:
+        records = self.book.erasure.records
+        erasure = records.of(tenant, faces, by, erases=erases, asked_at=asked_at)
+        follow = partial(records.announce, tenant.name, erasure)
+        return Departure(erasure.id, erasure.faceids, (records.put(tenant, erasure),), follow)
+
+    def consents_expire(self, tenant: Tenant) -> None:
+        self.book.restrictions.expire(tenant)
+
+    def strangers_go(self, tenant: str) -> None:
+        """Have the sweep erase those that were kept, now. If the queue fails, it does so within the hour."""
+        now, chores = milliseconds(self.book.clock.now()), ("strangers", "pictures off")
+        self.book.wake(tenant, hour=now, chores=chores, after="", is_part=True)
+
+    def face_changed(self, tenant: Tenant, faceid: str) -> None:
+        self.book.archives.forget(tenant, faceid)
+
+    def sighting_resolved(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        from chalicelib.rights.audit.sightings import sighting_put
+
+        return sighting_put(tenant, capture, sighting)
+
+    def sighting_rejected(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+        from chalicelib.rights.audit.sightings import rejected_put
+
+        return rejected_put(tenant, self.book.clock, capture, sighting)

@@ -1,0 +1,81 @@
+"""Erasure of people, what follows each deletion, and what is kept no longer by the clock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
+
+from chalicelib.book.deletion.deletion import Deleted
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.rooms import Made
+from chalicelib.book.words.chores import Chore, ChoreContext, Rest, unless
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.observations import is_of
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.retention import SWEPT, Kind
+
+if TYPE_CHECKING:
+    from chalicelib.rights.erasure.again import Again
+    from chalicelib.rights.erasure.erasing import DerivedData, Erasures
+    from chalicelib.rights.erasure.retention import PicturesOff, Retention
+    from chalicelib.rights.erasure.strangers import KeptStrangers
+    from chalicelib.rights.erasure.tenant import TenantErasures
+
+
+class Forgetting(Outside):
+    """Erasures, what follows deletions, and what is kept no longer."""
+
+    records: Made[Erasures] = Made("rights.erasure.erasing.Erasures")
+    traces: Made[DerivedData] = Made("rights.erasure.erasing.DerivedData")
+    again: Made[Again] = Made("rights.erasure.again.Again")
+    of_tenants: Made[TenantErasures] = Made("rights.erasure.tenant.TenantErasures")
+    pictures: Made[PicturesOff] = Made("rights.erasure.retention.PicturesOff")
+    retention: Made[Retention] = Made("rights.erasure.retention.Retention")
+    strangers: Made[KeptStrangers] = Made("rights.erasure.strangers.KeptStrangers")
+
+    def of_gone(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        request: RequestId | None = None,
+        *,
+        by: str = "",
+        asked_at: datetime | None = None,
+    ) -> Deleted:
+        """Erase what a face left that was deleted before: sightings, and the captures that show it.
+
+        A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. `asked_at`: when it
+        was asked for first, if a backup brought that back. Raises Busy, AnsweredAlready.
+        """
+        now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
+        if all(now is not None and is_of(now, one) for one in self.book.merges.mover.list_observations(tenant, faceid)):
+            return Deleted([], [], [faceid])
+        erasure = self.records.of_gone(faceid, by, asked_at)
+        deleted = Deleted([faceid], [], [], [erasure.id])
+        self.book.requests.write(tenant.name, [self.records.put(tenant, erasure)], request, asdict(deleted))
+        self.records.announce(tenant.name, erasure)
+        return deleted
+
+    def chores(self) -> tuple[Chore, ...]:
+        """Return the chores: what was begun first, and what is kept no longer."""
+        return (
+            Chore("erasures", lambda one: self.records.tenant(one.tenant, one.left_s), by_no_clock=True),
+            Chore("strangers", lambda one: unless(self.strangers.forget(one.tenant, one.left_s)), by_no_clock=True),
+            Chore("pictures off", lambda one: unless(self.pictures.off(one.tenant, one.hour, one.left_s))),
+            Chore("consents", self._consents),
+            Chore(
+                "retention",
+                lambda one: self._apply_retention(one, *SWEPT),
+                nightly=self.book.storage.expires_items,
+            ),
+            Chore("learnt pictures", lambda one: self._apply_retention(one, Kind.LEARNT), nightly=True),
+        )
+
+    def _consents(self, one: ChoreContext) -> Rest | None:
+        self.book.restrictions.expire(one.tenant, looks=True)
+        return self._apply_retention(one, Kind.CONSENTS)
+
+    def _apply_retention(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
+        return unless(self.retention.tenant(one.tenant, one.left_s, of=kinds))

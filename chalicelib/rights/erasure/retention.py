@@ -1,0 +1,452 @@
+"""Retention: things that a tenant keeps no longer, deleted in steps by the sweep, or told beforehand by a dry run.
+
+Both walk the list of places (rights/words/places), whose clocks are the kinds here. Faces leave by the ordinary
+deletion.
+
+Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120, whatever is said here:
+a tenant may want it sooner. On one box nothing else deletes them. Faces whose consent has expired are erased if the
+tenant says so, and learnt pictures go `learnt_days` after their capture.
+
+Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to keep any. Later ones
+are not stored (face_pictures, captures/kept). But a face may move to such a group, and a crash may leave a picture
+behind, so all is looked through once a day.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.face_pictures import apply_pictures_off
+from chalicelib.book.records.captures import capture_from
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.records.merges import kept_update
+from chalicelib.book.records.observations import shown_faces
+from chalicelib.book.visits import face_put
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import capture_of, captured_ms
+from chalicelib.book.words.chores import STOPS_AT_S, Due
+from chalicelib.book.words.errors import Busy, FaceHeld, FaceNotFound
+from chalicelib.book.words.items import captures_of, every, parts, write, write_in_parts, write_unless_changed
+from chalicelib.book.words.model import Face, Group, Picture, Tenant
+from chalicelib.book.words.ports import BlobInfo, Delete, Put
+from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
+from chalicelib.book.words.values import milliseconds, moment, time_text
+from chalicelib.rights.erasure.erasing import delete_stills
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.places import PLACES, Marked
+from chalicelib.rights.words.retention import (
+    FEW,
+    OVERDUE,
+    SHARE,
+    SWEPT,
+    Kind,
+    Withheld,
+    consent_ended_at,
+    erased_at,
+    goes_at,
+    unseen_kept,
+    unseen_since,
+    withheld,
+)
+
+SOON = timedelta(days=7)
+"""How far ahead a dry run looks."""
+
+MOST_COUNTED = 10_000
+"""Things of one kind that a dry run counts at most: each has to be read."""
+
+_A_STEP = 80
+"""Things that are deleted between two looks at the clock: as many observations as one transaction takes."""
+
+
+_EVER = timedelta(days=40_000)
+"""By then all that is stored now is due."""
+
+_log = logging.getLogger(__name__)
+
+
+class Planned(Struct, frozen=True):
+    """Records of one kind that will go. `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
+
+    `now`: how many the next sweep deletes; `soon`: how many are gone within SOON, these included; `more`: there are
+    more than were counted. `oldest`: since when the oldest of them was kept; None: nothing goes. `waits_until`: when
+    the sweep deletes those of `now`, if it withholds them.
+    """
+
+    kind: Kind
+    group: str | None
+    days: int | None
+    now: int = 0
+    soon: int = 0
+    more: bool = False
+    oldest: datetime | None = None
+    waits_until: datetime | None = None
+
+
+class _Kept(Struct, frozen=True):
+    """A kind with its setting, the things that are `due` by a time, and how to delete some of them."""
+
+    kind: Kind
+    group: str | None
+    days: int | None
+    due: Callable[[datetime], Iterator[Due[Any]]]
+    delete: Callable[[Sequence[Any]], object]
+
+    @property
+    def name(self) -> str:
+        words = self.kind.replace("_", " ")
+        return words if self.group is None else f"{words} of group {self.group}"
+
+
+class Retention(Outside):
+    """Deletion of all that is kept no longer, and a note of what is too much for one sweep (rights/words/retention)."""
+
+    def tenant(
+        self,
+        tenant: Tenant,
+        left_s: Callable[[], float] = lambda: float("inf"),
+        *,
+        of: Collection[Kind] = SWEPT,
+        yes: bool = False,
+    ) -> bool:
+        """Delete what the tenant keeps no longer of these kinds; return False if the time ran out first.
+
+        What is too much for one sweep (rights/words/retention) waits, unless somebody said `yes` to it. May be cut off
+        anywhere and repeated. Raises Busy, StorageUnavailable.
+        """
+        now = self.book.clock.now()
+        kinds = [
+            kept
+            for kept in self._kinds(tenant, of)
+            if kept.days is not None
+            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept.kind))
+        ]
+        if not kinds:
+            return True
+        waits = self.withhold(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
+        for kept in kinds:
+            if kept.name in waits:
+                continue
+            due = kept.due(now)
+            while some := [one.what for one in islice(due, _A_STEP)]:
+                kept.delete(some)
+                if left_s() < STOPS_AT_S:
+                    return False
+        if Kind.OBSERVATIONS in of:
+            self.book.statistics.expiry.forget_days(tenant, now)
+        return True
+
+    def plan(self, tenant: Tenant) -> list[Planned]:
+        """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
+        now, waits = self.book.clock.now(), self.withheld(tenant)
+        return [self._plan_kind(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
+
+    def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        """Return the counts that the last sweep withheld, by kind and group."""
+        return {name: one for name, one in self._read_withheld(tenant).items() if not one.is_over}
+
+    def withhold(
+        self, tenant: Tenant, kinds: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
+    ) -> Mapping[str, Withheld]:
+        """Note and return what is to wait of these kinds: nothing, if somebody said `yes` to it.
+
+        `kinds`: by name what reads all that is due by a time.
+        """
+        now, before = self.book.clock.now(), self._read_withheld(tenant)
+        found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
+        for name, due in kinds.items() if not yes else ():
+            overdue = sum(1 for _ in due(now - OVERDUE))
+            of = sum(1 for _ in islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            if one := withheld(before.get(name), overdue, of, now):
+                found[name] = one
+        for name, one in found.items():
+            if one.since == now:
+                _log.warning(
+                    "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
+                    "right, `regulars retention --tenant %s --all` deletes them at once",
+                    tenant.name,
+                    one.number,
+                    name,
+                    time_text(one.goes_at),
+                    tenant.name,
+                )
+        self._note(tenant, before, found)
+        return {name: one for name, one in found.items() if name in kinds and not one.is_over}
+
+    def _plan_kind(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
+        if kept.days is None:
+            return Planned(kept.kind, kept.group, None)
+        due = list(islice(kept.due(now + SOON), MOST_COUNTED + 1))
+        counted = due[:MOST_COUNTED]
+        return Planned(
+            kept.kind,
+            kept.group,
+            kept.days,
+            now=sum(one.goes_at <= now for one in counted),
+            soon=len(counted),
+            more=len(due) > MOST_COUNTED,
+            oldest=min((one.since for one in counted), default=None),
+            waits_until=waits.goes_at if waits else None,
+        )
+
+    def _kinds(self, tenant: Tenant, of: Collection[Kind]) -> Iterator[_Kept]:
+        """Walk the kinds, each in the place that it ends (rights/words/places), which says what is spared there."""
+        marked = Marked(self.book.items, tenant.name)
+        places = {kind: place.name for place in PLACES for kind in place.clocks}
+        for kind in of:
+            yield from self._of_kind(tenant, kind, partial(marked.list_spared_faces, places[kind]))
+
+    def _of_kind(self, tenant: Tenant, kind: Kind, spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
+        """Yield the kept things of a kind. `spared`: reads the faces of which nothing goes."""
+        observations = self.book.statistics.expiry
+        match kind:
+            case Kind.CAPTURES:
+                days = captures_kept(tenant, self.book.settings.capture_days)
+                pictures = partial(self._pictures, tenant, held=spared())
+                yield _Kept(kind, None, days, pictures, self._delete_pictures)
+            case Kind.SIGHTINGS:
+                records = partial(self._records, tenant, held=spared())
+                yield _Kept(kind, None, sightings_kept(tenant), records, partial(write_in_parts, self.book.items))
+            case Kind.OBSERVATIONS:
+                due = partial(observations.due, tenant, held=spared())
+                yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
+            case Kind.FACES:
+                for group in self.book.groups.all(tenant):
+                    unseen = partial(self._unseen, tenant, group)
+                    yield _Kept(kind, group.name, unseen_kept(tenant, group), unseen, partial(self._forget, tenant))
+            case Kind.CONSENTS:
+                if tenant.expired_consent_erases:
+                    ended = partial(self._list_ended, tenant)
+                    yield _Kept(kind, None, tenant.ended_days, ended, partial(self._erase, tenant))
+            case Kind.LEARNT:
+                if tenant.learnt_days is not None:
+                    learnt = partial(self._learnt, tenant, spared=spared())
+                    yield _Kept(kind, None, tenant.learnt_days, learnt, partial(self._unlearn, tenant))
+
+    def _unseen(self, tenant: Tenant, group: Group, at: datetime) -> Iterator[Due[str]]:
+        """Yield the faces of a group that nobody saw or changed for too long by then.
+
+        The index by arrival has those first that were away longest, so it reads no more than these.
+        """
+        kept, in_review = timedelta(days=unseen_kept(tenant, group) or 0), None
+        for face in self.book.faces.by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
+            goes = goes_at(tenant, group, face)
+            if goes is not None and goes <= at:
+                in_review = self.book.sightings.reviews.faces(tenant) if in_review is None else in_review
+                if face.faceid not in in_review:
+                    yield Due(unseen_since(face), goes, face.faceid)
+
+    def _forget(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Delete faces that are still unseen when they are deleted. Raises Busy if some were not."""
+        now, groups = self.book.clock.now(), {group.id: group for group in self.book.groups.all(tenant)}
+
+        def is_unseen(face: Face) -> bool:
+            goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
+            return goes is not None and goes <= now
+
+        if self.book.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
+            raise Busy(
+                f"faces of tenant {tenant.name} that were not seen for long are changed by others: they go later"
+            )
+
+    def _is_left_to_storage(self, tenant: Tenant, kind: Kind) -> bool:
+        own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
+        return kind in own and own[kind] is None
+
+    def _list_ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
+        """Yield the faces whose record of consent has ended and that go before then, but those under legal hold."""
+        for face in (*self.book.restrictions.all(tenant), *self.book.consents.until(tenant, at)):
+            goes, since = erased_at(tenant, face), consent_ended_at(face)
+            if goes is not None and goes <= at and since is not None:
+                yield Due(since, goes, face.faceid)
+
+    def _erase(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Erase faces whose record still has ended: somebody may write another one, or hold a face, meanwhile."""
+
+        def is_due(face: Face) -> bool:
+            goes = erased_at(tenant, face)
+            return goes is not None and goes <= self.book.clock.now()
+
+        self.book.deletion.of_faces(tenant, faceids, by="ended consent", erase=True, only=is_due)
+
+    def _learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
+        """Yield the face of each learnt picture that is over by then."""
+        kept = timedelta(days=tenant.learnt_days or 0)
+        for face in map(face_from, every(self.book.items, keys.FACES, tenant.name)):
+            for since in (one.learnt.captured_at for one in face.pictures if one.learnt is not None):
+                if since + kept < at and face.faceid not in spared:
+                    yield Due(since, since + kept, face.faceid)
+
+    def _unlearn(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Remove the learnt pictures of faces that are over now."""
+        since = self.book.clock.now() - timedelta(days=tenant.learnt_days or 0)
+
+        def keep_recent(face: Face) -> tuple[Picture, ...]:
+            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= since)
+
+        for faceid in dict.fromkeys(faceids):
+            with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
+                self.book.enrolment.pictures.keep(tenant, faceid, keep_recent)
+
+    def _pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
+        """Yield the keys of pictures and crops that are over by then.
+
+        They lie by camera and time, so that of each camera only those are listed that are old enough.
+        """
+        kept = timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
+        for blob in self._taken_until(tenant.name, at - kept):
+            is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
+            since = _taken_at(blob) if is_crop else blob.stored_at
+            if since + kept > at:  # or written anew since, by a restore or by an erasure that hid somebody
+                since = min(since, self._offered_at(tenant.name, blob.key) or since)
+            if since + kept <= at and not self._shows(tenant, blob.key, held):
+                yield Due(since, since + kept, blob.key)
+
+    def _delete_pictures(self, picture_keys: Iterable[str]) -> None:
+        for key in picture_keys:
+            self.book.storage.uploads.delete(key)
+
+    def _records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
+        """Yield the deletions of the records of captures that were offered too long ago by then."""
+        kept = timedelta(days=sightings_kept(tenant))
+        for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept), 0)):
+            since = moment(item["offered_at"])
+            if since + kept <= at and not self._shows(tenant, item["capture"], held):
+                yield Due(since, since + kept, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])))
+
+    def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
+        """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
+
+        Of a camera whose clock is ahead, those that were stored before may come later.
+        """
+        after: str | None = None
+        while found := next(self.book.storage.uploads.walk(keys.capture_pictures(tenant), after), None):
+            folder = found.key.rpartition("/")[0] + "/"
+            after = folder + keys.BEHIND_CAPTURES
+            for blob in self.book.storage.uploads.walk(folder):
+                if _taken_at(blob) > limit:
+                    break
+                yield blob
+
+    def _offered_at(self, tenant: str, key: str) -> datetime | None:
+        """Return when the capture of a picture was offered; None if that is not known any more."""
+        item = self.book.items.get(keys.CAPTURES, keys.capture(tenant, *_capture_of(key)))
+        return None if item is None else moment(item["offered_at"])
+
+    def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
+        """Tell whether a capture shows one of these faces."""
+        capture_id = capture_of(key.rpartition("/")[2])
+        return bool(held) and not shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
+
+    def _read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
+        kinds = json.loads(item["kinds"]) if item else {}
+        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
+
+    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], found: Mapping[str, Withheld]) -> None:
+        key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
+        kinds = {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()}
+        if found:
+            write(self.book.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
+        elif before:
+            write(self.book.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
+
+
+def _taken_at(blob: BlobInfo) -> datetime:
+    return moment(captured_ms(blob.key.rpartition("/")[2]))
+
+
+class PicturesOff(Outside):
+    """The removal of all pictures that may not be kept since a setting says so."""
+
+    def off(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
+        """Remove what may not be kept; return False if the time ran out, and another call has to go on.
+
+        What is done is noted: a change of the setting begins anew, and so does each day.
+        """
+        keeps_all = tenant.keeps_pictures and not tenant.no_pictures_of
+        if keeps_all and not tenant.forgets_strangers:
+            return True
+        if not tenant.keeps_pictures:
+            delete_stills(self.book.items, tenant)
+        run = json.dumps(
+            [f"{hour:%Y-%m-%d}", tenant.keeps_pictures, sorted(tenant.no_pictures_of), tenant.forgets_strangers]
+        )
+        steps = {} if keeps_all else {"faces": self._faces, "merges": self._merges}
+        steps |= {"captures": self._captures}
+        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
+        first, after = (noted["step"], noted["after"]) if noted and noted["run"] == run else (next(iter(steps)), "")
+        for name in list(steps)[list(steps).index(first) :] if first != _DONE else []:
+            for place in steps[name](tenant, after):
+                if left_s() < STOPS_AT_S:
+                    self._note(tenant, run, name, place)
+                    return False
+            after = ""
+        if first != _DONE:
+            self._note(tenant, run, _DONE, "")
+        return True
+
+    def _note(self, tenant: Tenant, run: str, step: str, after: str) -> None:
+        item = {"tenant": tenant.name, "item": keys.UNPICTURED_ITEM, "run": run, "step": step, "after": after}
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
+
+    def _faces(self, tenant: Tenant, after: str) -> Iterator[str]:
+        """Take the pictures of faces away, and yield the place after each part. Templates stay."""
+        faces = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
+        for part in parts(faces, _FACES_AT_ONCE):
+            for face in map(face_from, part):
+                if (after_it := apply_pictures_off(tenant, face)) != face:
+                    put = face_put(tenant, face, replace(after_it, revision=face.revision))
+                    if write_unless_changed(self.book.items, [put]):  # else the next day finds it
+                        self.book.face_pictures.discard(face.picture_keys)
+            yield part[-1]["faceid"]
+
+    def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
+        """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
+        held = Marked(self.book.items, tenant.name).list_spared_faces("merges")
+        for part in parts(self.book.merges.records.all(tenant.name, behind=after or None), _MERGES_AT_ONCE):
+            for merge in part:
+                if merge.kept is None or merge.survivor in held:
+                    continue
+                if (face := apply_pictures_off(tenant, merge.kept.face)) == merge.kept.face:
+                    continue
+                update = kept_update(tenant.name, merge, replace(merge.kept, face=face))
+                if write_unless_changed(self.book.items, [update]):
+                    self.book.face_pictures.discard(merge.kept.face.picture_keys)
+            yield part[-1].id
+
+    def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:
+        """Delete the pictures of captures, and the faces that were cut out of them; not those that show a held face."""
+        for part in parts(self.book.storage.uploads.walk(keys.capture_pictures(tenant.name), after), _BLOBS_AT_ONCE):
+            self._forget(tenant, part)
+            yield part[-1].key
+
+    def _forget(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
+        places = {blob.key: _capture_of(blob.key) for blob in blobs}
+        wanted = list(dict.fromkeys(places.values()))
+        found = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])
+        captures = [capture_from(item) for item in found if item]
+        hidden = {(one.camera_id, one.id) for one in self.book.captures.kept.unkept(tenant, captures)}
+        for key, place in places.items():
+            if place in hidden:
+                self.book.storage.uploads.delete(key)
+
+
+_FACES_AT_ONCE, _MERGES_AT_ONCE, _BLOBS_AT_ONCE = 100, 10, 1_000
+_DONE = "done"
+
+
+def _capture_of(key: str) -> tuple[str, str]:
+    """Read the camera and the capture's id from the key of a capture's picture, or of a face cut out of it."""
+    *_, camera_id, name = key.split("/")
+    return camera_id, capture_of(name)

@@ -1,0 +1,52 @@
+"""Strangers whom a tenant forgets: those that it kept before go, and so do the counts that are too old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.chores import STOPS_AT_S
+from chalicelib.book.words.grounds import more_than_a_stranger
+from chalicelib.book.words.items import every, faces_in, parts, write_in_parts
+from chalicelib.book.words.model import STRANGER, Face, Tenant
+from chalicelib.book.words.ports import Delete
+from chalicelib.book.words.values import milliseconds
+from chalicelib.rights.outside import Outside
+
+_AT_ONCE = 40
+
+
+class KeptStrangers(Outside):
+    def forget(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Erase the strangers of a tenant that forgets them; return False if the time ran out first.
+
+        Who has a name, a given picture or a user is none, and a held face stays. May be cut off anywhere and repeated.
+        Raises Busy, StorageUnavailable.
+        """
+        if not tenant.forgets_strangers:
+            return True
+        self._forget_counts(tenant)
+        listed = (item["faceid"] for item in faces_in(self.book.items, tenant.name, STRANGER))
+        for some in parts([*listed], _AT_ONCE):
+            wanted = [one.faceid for one in self.book.faces.by_id(tenant, some).values() if _is_forgotten(one)]
+            if wanted:
+                self.book.deletion.of_faces(
+                    tenant, wanted, by="strangers are forgotten", erase=True, only=_is_forgotten
+                )
+            if left_s() < STOPS_AT_S:
+                return False
+        return True
+
+    def _forget_counts(self, tenant: Tenant) -> None:
+        """Delete the counts of hours that are older than the tenant keeps observations."""
+        if tenant.observation_days is None:
+            return
+        until = milliseconds(self.book.clock.now() - timedelta(days=tenant.observation_days))
+        between = keys.NOBODIES[0], keys.nobodies_item(max(until, 0))
+        old = every(self.book.items, keys.DIRECTORY, tenant.name, between=between)
+        write_in_parts(self.book.items, (Delete(keys.DIRECTORY, (tenant.name, item["item"])) for item in old))
+
+
+def _is_forgotten(face: Face) -> bool:
+    return face.hold is None and not [*more_than_a_stranger(face)]

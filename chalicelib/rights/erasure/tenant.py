@@ -1,0 +1,184 @@
+"""Erasure of a whole tenant: of a shop that leaves, nothing stays but a signed receipt (docs/decisions/0049).
+
+One transaction takes the tenant's record away and stores that of the erasure. From then on nobody finds the tenant: no
+credential is good, no chore and no message of it does anything, and no tenant gets the name again. Then an operator's
+command does the steps. Each may be cut off anywhere and repeated: what is left is found by whose it is
+(`keys.is_of_tenant`), never by a list of tables, so that no new table is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import FaceHeld, TenantNotFound
+from chalicelib.book.words.items import every, parts, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.ports import Check, Delete, Put, Table, Update, absent, equals, exists
+from chalicelib.book.words.values import format_count, optional, time_ordered_id
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.erasures import COUNT, receipt_name
+from chalicelib.rights.words.signing import canonical_json
+from chalicelib.rights.words.tenant_erasures import (
+    OBJECTS,
+    UNDER_WAY,
+    UPLOADS,
+    TenantErasure,
+    TenantStep,
+    tenant_erasure_from,
+    tenant_erasure_item,
+    tenant_statement,
+)
+
+_A_TRANSACTION = 50
+_AT_ONCE = 8
+_LISTED = 1_000
+"""Objects of which the deletions are awaited together."""
+
+
+class TenantErasures(Outside):
+    """The erasures of tenants. What they write is in no audit: that goes, too."""
+
+    def find(self, name: str) -> TenantErasure | None:
+        """Return the erasure of the tenant of that name, also one that is done; None: there is none."""
+        return optional(tenant_erasure_from, self.book.storage.items.get(keys.TENANTS, keys.erased_item(name)))
+
+    def all(self) -> list[TenantErasure]:
+        """Return all erasures, by the tenants' names."""
+        return [tenant_erasure_from(item) for item in every(self.book.storage.items, keys.TENANTS, keys.ERASED)]
+
+    def begin(self, name: str, by: str, *, under_way: timedelta = UNDER_WAY) -> TenantErasure:
+        """Take a tenant away, and return its erasure, whose steps `go_on` does.
+
+        `under_way`: for how long something may still write that knows the tenant. Raises TenantNotFound, FaceHeld if a
+        face is under legal hold, Busy.
+        """
+        now = self.book.clock.now()
+        return self._take_tenant_away(name, TenantErasure(time_ordered_id(now), name, "", now, by, now + under_way))
+
+    def begin_again(self, name: str, by: str, *, id_: str, at: datetime) -> TenantErasure:
+        """Take away a tenant that a backup brought back: as `begin`, by the erasure of before.
+
+        Nothing is under way, and a legal hold is in the backup only: it was over when the tenant was erased.
+        """
+        now = self.book.clock.now()
+        return self._take_tenant_away(name, TenantErasure(id_, name, "", at, by, now), free=False)
+
+    @retry_if_changed("the gallery of this tenant changes all the time: disable the tenant first")
+    def _take_tenant_away(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
+        tenant = self.book.tenants.read_stored(name)
+        seq = self.book.writer.seq(name)  # each hold comes with another one
+        if free:
+            self._require_free(name)
+        erasure = replace(erasure, app_id=tenant.app_id)
+        write(
+            self.book.storage.items,
+            [
+                Put(keys.TENANTS, tenant_erasure_item(erasure), (absent("never-erased"),)),
+                Delete(keys.TENANTS, keys.tenant_item(name), (exists("tenant-exists"),)),
+                Check(keys.DIRECTORY, (name, keys.TENANT_ITEM), (equals("seq", seq, "seq-same"),)),
+            ],
+        )
+        return erasure
+
+    def go_on(self, name: str) -> TenantErasure:
+        """Do the next step, if its time has come, and return the erasure as it is then.
+
+        May be cut off anywhere, and called again. Raises TenantNotFound, StorageUnavailable, Busy, also while a file
+        cannot be wiped, and the errors of the witness.
+        """
+        erasure = self._read_erasure(name)
+        match erasure.next_step:
+            case TenantStep.ALL:
+                self._count_files(erasure)
+                self._empty(erasure)
+                self._save(erasure, step=erasure.step + 1)
+            case TenantStep.LATE if self.book.clock.now() >= erasure.late_at:
+                self._empty(erasure)
+                self._save(erasure, step=erasure.step + 1)
+            case TenantStep.RECEIPT:
+                self._sign(erasure)
+            case TenantStep.FILES:
+                self.book.storage.scrub()
+                self._tell(erasure)
+                self._save(erasure, step=erasure.step + 1)
+        return self._read_erasure(name)
+
+    def _read_erasure(self, name: str) -> TenantErasure:
+        found = self.find(name)
+        if found is None:
+            raise TenantNotFound(f"there is no erasure of a tenant {name[:70]!r}")
+        return found
+
+    def _require_free(self, name: str) -> None:
+        held = sum(1 for _ in self.book.faces.holds.all(name))
+        if held:
+            raise FaceHeld(
+                f"{format_count(held, 'face', 'faces')} of {name} under legal hold: "
+                "lift that first (`regulars hold list`)"
+            )
+
+    def _count_files(self, erasure: TenantErasure) -> None:
+        """Note how many files there are, before any goes: a deletion that is done twice would count them twice."""
+        if OBJECTS not in erasure.counts:
+            numbers = {name: sum(1 for _ in found) for name, found in self._files(erasure.tenant)}
+            self._save(erasure, **{f"{COUNT}{name}": number for name, number in numbers.items()})
+
+    def _files(self, name: str) -> Iterator[tuple[str, Iterator[str]]]:
+        prefix, storage = keys.objects_of_tenant(name), self.book.storage
+        for kind, blobs in ((OBJECTS, storage.blobs), (UPLOADS, storage.uploads)):
+            yield kind, (one.key for one in blobs.walk(prefix))
+
+    def _empty(self, erasure: TenantErasure) -> None:
+        """Delete all of the tenant but what signs the receipt."""
+        storage = self.book.storage
+        for queue in (storage.index_queue, storage.captures_queue, storage.deliveries_queue):
+            queue.drop(erasure.tenant)
+        deletes = {OBJECTS: storage.blobs.delete, UPLOADS: storage.uploads.delete}
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for kind, found in self._files(erasure.tenant):
+                for some in parts(found, _LISTED):
+                    list(threads.map(deletes[kind], some))
+        for table in keys.TABLES:
+            for places in parts(self._places(table, erasure.tenant), _A_TRANSACTION):
+                self._delete(erasure, table, places)
+
+    def _places(self, table: Table, name: str) -> Iterator[tuple[str, str]]:
+        prefix = "" if table.name == keys.TENANTS.name else name
+        for item in self.book.storage.items.scan(table, prefix):
+            place = item[table.partition], item[table.sort]
+            if keys.is_of_tenant(table, item, name) and place != keys.signing_key(name):
+                yield place
+
+    def _delete(self, erasure: TenantErasure, table: Table, places: Sequence[tuple[str, str]]) -> None:
+        """Delete items, and count them in the same transaction."""
+        gone = (Delete(table, place) for place in places)
+        same = (equals("step", erasure.step, "step-same"),)
+        number = {f"{COUNT}{table.name}": len(places)}
+        record = Update(keys.TENANTS, keys.erased_item(erasure.tenant), same, add=number)
+        write(self.book.storage.items, [*gone, record])
+
+    def _sign(self, erasure: TenantErasure) -> None:
+        """Sign the receipt and delete the key in one transaction: nobody signs anything else for this tenant."""
+        self.book.storage.scrub()
+        said = tenant_statement(erasure, self.book.clock.now())
+        receipt = self.book.audit.signing.sign(erasure.tenant, said)
+        item = tenant_erasure_item(replace(erasure, step=erasure.step + 1, receipt=receipt))
+        fields = {name: item[name] for name in ("step", "receipt")}
+        same = (equals("step", erasure.step, "step-same"),)
+        record = Update(keys.TENANTS, keys.erased_item(erasure.tenant), same, set=fields)
+        write(self.book.storage.items, [record, Delete(keys.TENANTS, keys.signing_key(erasure.tenant))])
+
+    def _tell(self, erasure: TenantErasure) -> None:
+        """Give the witness the receipt, if there is one. Raises StorageUnavailable, Unusable, Busy."""
+        if self.book.ports.witness is not None and erasure.receipt is not None:
+            self.book.ports.witness.keep(receipt_name(erasure.app_id, erasure.id), canonical_json(erasure.receipt))
+
+    def _save(self, erasure: TenantErasure, **fields: Any) -> None:
+        same = (equals("step", erasure.step, "step-same"),)
+        update = Update(keys.TENANTS, keys.erased_item(erasure.tenant), same, set=fields)
+        write_unless_changed(self.book.storage.items, [update])  # else another process is further

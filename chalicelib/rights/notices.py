@@ -1,0 +1,345 @@
+"""What do people have to be told? The notice, the record of processing, and the page of a receipt.
+
+They say what the settings of the tenant, its cameras, groups and hooks are (GDPR, Articles 13 and 30). What no program
+can know is a setting (docs/tasks/notice.md); one that is empty leaves a blank, and is named in `missing`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib.book.words.duties import FULL
+from chalicelib.book.words.model import STRANGER, Tenant
+from chalicelib.book.words.qr_code import draw_code
+from chalicelib.book.words.tenant_settings import NONE_SAID, OF_NOTICE, NoticeSetting, captures_kept, sightings_kept
+from chalicelib.book.words.webhooks import EventKind, Hook
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.places import table, what_happens, what_is_stored
+from chalicelib.rights.words.signing import fingerprint, public_key_from
+from chalicelib.rights.words.texts import Language, direction_of, isolate, words_of
+
+BLANK = "____________________"
+
+ESTIMATED = ("age", "gender", "emotion", "beauty")
+"""Estimates that say something about a person. Pose and liveness say something about a picture."""
+
+AMAZON = "Amazon Web Services"
+
+_OF_NOBODY = frozenset({EventKind.CAMERA_SILENT, EventKind.GROUP_FULL, EventKind.TEST})
+"""Events that say nothing about a person."""
+
+
+class Facts(Struct, frozen=True):
+    """The facts of a tenant that its papers say.
+
+    `capture_days`: for how long the service keeps pictures of captures; `keeps_strangers`: the tenant does, and some
+    camera, or faces of strangers are there; `own_days`: the days of its own groups, None: for ever; `receivers`: hosts
+    that are told of people; `on_aws`: Amazon is a processor.
+    """
+
+    tenant: Tenant
+    capture_days: int
+    keeps_strangers: bool = True
+    own_days: tuple[int | None, ...] = ()
+    receivers: tuple[str, ...] = ()
+    on_aws: bool = False
+
+    @property
+    def recipients(self) -> str:
+        """The recipients of data, as the tenant says, or else those that are known; "": nobody has said."""
+        said, known = self.tenant.recipients, ", ".join(self.known)
+        return known or said if said in ("", NONE_SAID) else said
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Recipients that are known, to propose."""
+        return (*self.receivers, *((AMAZON,) if self.on_aws else ()))
+
+    @property
+    def missing(self) -> list[NoticeSetting]:
+        """The settings that leave a blank, or say that there are no recipients though some are told."""
+        untrue = {"recipients"} if self.tenant.recipients == NONE_SAID and self.known else set[str]()
+        return [name for name in OF_NOTICE if not getattr(self.tenant, name) or name in untrue]
+
+
+class Page(Struct, frozen=True):
+    """A page to print. `sections`: lines by heading; `missing`: the settings that a reader has to fill in by hand,
+    since the tenant did not set them; `url`: what its QR code leads to; `attached`: HTML at the page's end."""
+
+    language: Language
+    title: str
+    sections: Mapping[str, list[str]]
+    missing: list[NoticeSetting]
+    url: str = ""
+    attached: str = ""
+
+    def text(self) -> str:
+        parts = [f"{heading}\n" + "\n".join(f"- {one}" for one in lines) for heading, lines in self.sections.items()]
+        return "\n\n".join([self.title, *parts]) + "\n"
+
+    def html(self) -> str:
+        """Return a page of its own, for a sheet of A4."""
+        sections = "".join(
+            f"<h2>{escape(heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+            for heading, lines in self.sections.items()
+        )
+        code = draw_code(self.url).svg(escape(self.url)) if self.url else ""
+        return (
+            f'<!doctype html><html lang="{self.language}" dir="{direction_of(self.language)}"><meta charset="utf-8">'
+            f"<title>{escape(self.title)}</title><style>{_STYLE}</style>"
+            f"{code}<h1>{escape(self.title)}</h1>{sections}{self.attached}</html>\n"
+        )
+
+
+class _Writer:
+    """A writer of the sentences of a kind of page, in a language, with the facts of a tenant."""
+
+    def __init__(self, facts: Facts, language: Language, kind: str = "notice") -> None:
+        self.facts, self.tenant, self.language = facts, facts.tenant, language
+        self.words = words_of(kind, language)
+
+    def say(self, key: str, /, **values: object) -> str:
+        """Fill a sentence. The values keep their own direction, and lose a stop that would stand there twice."""
+        filled = {name: isolate(str(value).rstrip(" ."), self.language) for name, value in values.items()}
+        return self.words[key].format(**filled)
+
+    def own(self, key: str, name: str) -> str:
+        """Fill a sentence with a setting of the tenant, or with a blank."""
+        return self.say(key, **{name: getattr(self.tenant, name) or BLANK})
+
+    def lasts(self, key: str, days: int | None, unit: str = "days") -> str:
+        """Say for how many days something is kept; None: until the purpose is over. `unit`: since when they count."""
+        end = "endless" if days is None else unit if days != 1 else {"days": "day", "unseen": "unseen day"}[unit]
+        return self.words[key].format(end=self.say(end, days=days))
+
+
+def notice(facts: Facts, language: Language) -> Page:
+    """Write the whole notice (GDPR, Article 13)."""
+    to = _Writer(facts, language)
+    words = to.words
+    sections = {
+        words["who"]: _who(to),
+        words["why"]: [facts.tenant.purposes or words["purposes"], to.own("basis", "basis")],
+        words["what"]: _happens(to),
+        words["long"]: _list_retention(to),
+        words["passed"]: _list_recipients(to),
+        words["rights"]: [
+            *(words[right] for right in ("may", "object", "withdraw")),
+            to.own("ask", "contact"),
+            to.own("complain", "authority"),
+        ],
+    }
+    return Page(language, words["title"], sections, facts.missing)
+
+
+def sheet(facts: Facts, language: Language) -> Page:
+    """Write what fits on a sheet at the door: the first layer, which says where the whole is (EDPB 3/2019, 7.1)."""
+    to, url = _Writer(facts, language), facts.tenant.notice_url
+    words = to.words
+    whole = to.say("short whole", url=url) if url else words["short ask"]
+    sections = {
+        words["who"]: _who(to),
+        words["why"]: [facts.tenant.purposes or words["purposes"], to.own("basis", "basis")],
+        words["what"]: [words["short what"]],
+        words["long"]: [_of_captures(to), _of_strangers(to)],
+        words["rights"]: [to.own("short rights", "contact"), to.own("complain", "authority"), whole],
+    }
+    return Page(language, words["title"], sections, facts.missing, url)
+
+
+def _who(to: _Writer) -> list[str]:
+    named = isolate(to.tenant.controller or BLANK, to.language)
+    officer = [] if to.tenant.officer == NONE_SAID else [to.own("officer", "officer")]
+    return [named, to.own("reach", "contact"), *officer]
+
+
+def _happens(to: _Writer) -> list[str]:
+    words, tenant = to.words, to.tenant
+    names = [words[name] for name in ESTIMATED if name not in tenant.attributes_off]
+    return [
+        words["template"],
+        *([to.say("estimates", names=words["and"].join(names))] if names else []),
+        words["children"],
+        *([] if tenant.min_age is None else [to.say("young", years=f"{tenant.min_age:g}")]),
+        words["match"],
+        *([words["told"]] if to.facts.receivers else []),
+        words["decides"],
+        words["voluntary"],
+    ]
+
+
+def _of_captures(to: _Writer) -> str:
+    days = captures_kept(to.tenant, to.facts.capture_days)
+    return to.lasts("captures", days) if to.tenant.keeps_pictures else to.words["no captures"]
+
+
+def _of_strangers(to: _Writer) -> str:
+    kept = to.facts.keeps_strangers
+    return to.lasts("strangers", to.tenant.stranger_days, "unseen") if kept else to.words["no strangers"]
+
+
+def _list_retention(to: _Writer) -> list[str]:
+    """Say for how long each kind is kept."""
+    tenant, own = to.tenant, to.facts.own_days
+    pictures = ("partly pictured" if tenant.no_pictures_of else "pictured") if tenant.keeps_pictures else "unpictured"
+    learns = tenant.learns and tenant.keeps_pictures and tenant.learnt_days is not None
+    longest = None if None in own else max((days for days in own if days is not None), default=None)
+    return [
+        _of_captures(to),
+        to.words[pictures],
+        *([to.lasts("learnt", tenant.learnt_days)] if learns else []),
+        _of_strangers(to),
+        to.lasts("regulars", tenant.regular_days, "unseen"),
+        *([to.lasts("groups", longest, "unseen")] if own else []),
+        to.lasts("visits", tenant.observation_days),
+        to.lasts("sightings", sightings_kept(tenant)),
+        to.lasts("acts", tenant.audit_days),
+        to.words["backups"],
+    ]
+
+
+def _list_recipients(to: _Writer) -> list[str]:
+    recipients, transfers = to.facts.recipients, to.tenant.transfers
+    nobody, nowhere = recipients == NONE_SAID, transfers == NONE_SAID
+    return [
+        to.words["nobody"] if nobody else to.say("receivers", recipients=recipients or BLANK),
+        to.words["no transfers"] if nowhere else to.own("transfers", "transfers"),
+    ]
+
+
+_WHY = {
+    "retention": "why retention",
+    "ended consent": "why ended consent",
+    "strangers are forgotten": "why strangers",
+    FULL: "why full group",
+}
+"""Sentences about the asker of an erasure (rights/words/erasures); about any other, somebody ordered it."""
+
+_VERIFY = """python3 - {name} <<'END'
+import base64, json, sys
+receipt = json.load(open(sys.argv[1], encoding="utf-8"))
+said = json.dumps(receipt["statement"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+open("said", "wb").write(said.encode())
+open("signature", "wb").write(base64.b64decode(receipt["signature"]))
+open("key", "wb").write(bytes.fromhex("302a300506032b6570032100") + base64.b64decode(receipt["public_key"]))
+END
+openssl pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in said -sigfile signature
+tail -c 32 key | openssl sha256
+"""
+"""A shell's lines. The hexadecimal digits stand before a key of Ed25519 in DER (RFC 8410)."""
+
+
+def receipt_page(facts: Facts, language: Language, receipt: Mapping[str, Any], programs: Collection[str]) -> Page:
+    """Write the receipt of an erasure in plain words, for the person; the signed document is attached.
+
+    `programs`: what receipts call programs that asked.
+    """
+    to, own, said = _Writer(facts, language, "receipt"), _Writer(facts, language), receipt["statement"]
+    words = to.words
+    times = {name: str(said[name])[:16].replace("T", " ") + " UTC" for name in ("asked_at", "done_at")}
+    numbers = {**said["counts"], **{name: len(said["removed"][name]) for name in ("pictures", "templates")}}
+    key = fingerprint(public_key_from(receipt["public_key"]))
+    data = base64.b64encode(json.dumps(receipt, ensure_ascii=False, indent=2).encode()).decode()
+    name = f"erasure-{said['id']}.json"
+    sections = {
+        words["who"]: [*_who(own)],
+        words["why"]: [words["why program" if said["by"] in programs else _WHY.get(said["by"], "why asked")]],
+        words["what"]: [to.say("done", **times), to.say("removed", **numbers)],
+        words["left"]: [words["numbers"], words["backups"], words["others"]],
+        words["proof"]: [to.say("signed", name=name, key=key), words["verify"], to.own("complain", "authority")],
+    }
+    attached = (
+        f'<pre dir="ltr">{escape(_VERIFY.format(name=name))}</pre>'
+        f'<p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>'
+    )
+    asked = ("controller", "contact", "officer", "authority")
+    missing = [one for one in facts.missing if one in asked]
+    return Page(language, words["title"], sections, missing, attached=attached)
+
+
+def record(facts: Facts, measures: Sequence[str]) -> str:
+    """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `measures`: what protects the data."""
+    tenant, to = facts.tenant, _Writer(facts, "en")
+    estimates = ", ".join(name for name in ESTIMATED if name not in tenant.attributes_off) or "none"
+    ends = _list_retention(to)
+    rows = {
+        "(a) controller": f"{tenant.controller or '[name, address]'}, {tenant.contact or '[contact]'}; "
+        f"data protection officer: {_fill_blank(tenant.officer, 'none', '[name, contact]')}; "
+        "[joint controller, representative, if there are any]",
+        "(b) purposes": tenant.purposes or "[such as: greet regular guests by name; count visits]",
+        "legal basis (Articles 6 and 9)": f"{tenant.basis or '[such as: explicit consent, Articles 6(1)(a), 9(2)(a)]'};"
+        " nobody gets a name, a group or a picture without a record of consent: "
+        f"{'yes' if tenant.consent_required else 'no'}"
+        f"{'; strangers are kept, on what basis?' if tenant.asked else ''}",
+        "(c) people": "all who pass the cameras, who are "
+        f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}; people who were enrolled, [who]",
+        "(c) data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by {tenant.model} "
+        f"(biometric data), times, cameras, [name, note, labels]; estimates: {estimates}",
+        "(d) recipients": _fill_blank(facts.recipients, "none", "[whom hooks and MQTT tell, who runs the machine]")
+        + f"; told by hooks and MQTT: {', '.join(facts.receivers) or 'nobody'}",
+        "(e) third countries": _fill_blank(
+            tenant.transfers, "none", "[none; or: which, by what safeguard of Articles 44 to 49]"
+        ),
+        "(f) kept for": " ".join(ends),
+        "(g) measures (Article 32)": "; ".join(measures),
+    }
+    return (
+        f"# Record of processing: {tenant.shown_name}\n\n{table(('Article 30(1)', ''), rows.items())}\n"
+        f"## What is stored where, and how long\n\n{what_is_stored()}\n{what_happens()}"
+    )
+
+
+def _fill_blank(text: str, nothing: str, blank: str) -> str:
+    return nothing if text == NONE_SAID else text or blank
+
+
+_STYLE = (
+    "@page{size:A4;margin:16mm}body{font:13pt/1.4 system-ui,sans-serif;max-width:178mm;margin:8mm auto;color:#111}"
+    "h1{font-size:26pt;line-height:1.2;margin:0 0 6mm}h2{font-size:15pt;margin:5mm 0 1mm}"
+    "ul{margin:0;padding-inline-start:6mm}li{margin:1mm 0;overflow-wrap:anywhere}"
+    ".qr{float:inline-end;width:40mm}pre{font-size:9pt;white-space:pre-wrap;overflow-wrap:anywhere}"
+    "@media print{body{margin:0}}"
+)
+
+
+class Notices(Outside):
+    """The papers of a tenant: each from what its settings, cameras, groups and hooks are now."""
+
+    def facts(self, tenant: Tenant) -> Facts:
+        """Read what is so at the tenant. Raises TenantNotFound."""
+        now = self.book.tenants.get_by_name(tenant.name)
+        groups = self.book.groups.all(now)
+        cameras = [one for one in self.book.cameras.all(now) if one.enabled]
+        known = any(group.count for group in groups if group.id == STRANGER)
+        return Facts(
+            now,
+            self.book.settings.capture_days,
+            keeps_strangers=not now.forgets_strangers
+            and (known or not cameras or any(one.keeps_strangers for one in cameras)),
+            own_days=tuple(group.unseen_days for group in groups if not group.is_default),
+            receivers=hosts_told(self.book.webhooks.hooks.all(now.name)),
+            on_aws=not isinstance(self.book.settings.storage, Path),
+        )
+
+    def notice(self, tenant: Tenant, language: Language) -> Page:
+        """Write the whole notice."""
+        return notice(self.facts(tenant), language)
+
+    def receipt_page(
+        self, tenant: Tenant, language: Language, receipt: Mapping[str, Any], programs: Collection[str]
+    ) -> Page:
+        """Write a receipt's page."""
+        return receipt_page(self.facts(tenant), language, receipt, programs)
+
+
+def hosts_told(hooks: Collection[Hook]) -> tuple[str, ...]:
+    """Return whom these hooks tell of people now."""
+    told = (one for one in hooks if one.enabled and (one.kinds is None or not _OF_NOBODY.issuperset(one.kinds)))
+    return tuple(sorted({one.recipient for one in told} - {""}))

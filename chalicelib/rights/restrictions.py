@@ -1,0 +1,230 @@
+"""Who is kept, and neither matched nor looked at? (docs/decisions/0049)
+
+A restricted face is in the group RESTRICTED, which is hidden as deleted groups are. So is one whose record of consent
+was withdrawn or has expired, until it is erased or there is a record again. A tenant's record says when the next one
+expires: whoever reads the tenant from then on restricts that face first (Tenants.opened), so no reader has to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change, make_user_edit
+from chalicelib.book.faces import MAX_HOLDS, take_reason
+from chalicelib.book.idempotency import RequestId
+from chalicelib.book.records.faces import user_item
+from chalicelib.book.rules.templates import (
+    MAX_FACES,
+    User,
+    entry_of,
+    make_delete_entry,
+    mean_of,
+    reduce_templates,
+    user_of,
+)
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.consent import CONSENTS_END, Ending
+from chalicelib.book.words.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
+from chalicelib.book.words.items import (
+    Changed,
+    ListPage,
+    PageTokens,
+    every,
+    faces_in,
+    restricted_faces,
+    write_unless_changed,
+)
+from chalicelib.book.words.model import REGULAR, RESTRICTED, Edit, Face, JournalEntry, Restriction, Tenant
+from chalicelib.book.words.ports import Action, Put, absent
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.places import PLACES, Mark
+
+_EVENTS = 40
+"""Most events whose names go in one transaction with the restriction."""
+
+
+class Restrictions(Outside):
+    """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as deleted groups are."""
+
+    most: int = MAX_HOLDS
+    at_once: int = 100
+    """Faces that one call restricts whose records of consent have expired: some seconds of work."""
+
+    def all(self, tenant: Tenant) -> list[Face]:
+        """Return the restricted faces."""
+        return self.book.faces.list_restricted(tenant)
+
+    def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
+        """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
+        pages = PageTokens(f"restricted faces of {tenant.name}")
+        listed = faces_in(self.book.items, tenant.name, RESTRICTED, behind=pages.place(token, str), page_size=limit + 2)
+        page = pages.first(listed, limit, lambda item: str(item["enrolment_key"]))
+        faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows], restricted=True)
+        return ListPage(list(faces.values()), page.next_token)
+
+    def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
+
+        A user goes with its last face, and a subject with its name. Of a restricted one, nothing changes.
+        Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
+        """
+        reason = take_reason(reason, "restriction", is_set=True)
+        self.require_room(tenant, [faceid])
+
+        def restrict_face(face: Face) -> tuple[Face, Change] | None:
+            _require_settled(face)
+            if (mark := face.restriction) is None:
+                return self._put_away(tenant, face, reason)
+            if mark.reason:
+                return None
+            return replace(face, restriction=mark._replace(reason=reason)), Change((), ())
+
+        return self.book.faces.change_face(tenant, faceid, restrict_face, request, restricted=True)
+
+    def of_ended(self, tenant: Tenant, face: Face, ending: Ending) -> tuple[Face, Change]:
+        """Return the face without its use, since its record of consent has ended, and the change that this needs.
+
+        Raises Changed if a merge of it went on, Busy.
+        """
+        if self.book.merges.mover.settle(tenant, face):
+            raise Changed
+        if face.restriction is None:
+            return self._put_away(tenant, face, "", ending)
+        return replace(face, restriction=face.restriction._replace(ended=ending)), Change((), ())
+
+    def of_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
+        """Invert `of_ended` for a face that has a record again. Raises GroupFull, FaceHeld, Changed, Busy."""
+        if self.book.merges.mover.settle(tenant, face):
+            raise Changed
+        if (mark := face.restriction) is None or not mark.ended:
+            return face, Change((), ())
+        if mark.reason:
+            return replace(face, restriction=mark._replace(ended=Ending.NONE)), Change((), ())
+        return self._brought_back(tenant, face, mark)
+
+    def expire(self, tenant: Tenant, *, looks: bool = False) -> None:
+        """Restrict the faces whose records of consent have expired by now, and note when the next one does.
+
+        `looks`: whatever the tenant's record says. A call restricts `at_once` faces. Raises Busy if more are
+        left, so that nobody reads them meanwhile.
+        """
+        now, end = self.book.clock.now(), tenant.consents_end_at
+        if not looks and (end is None or end > now):
+            return
+        for _ in range(self.at_once):
+            first = self._first_to_expire(tenant)
+            if first is None or (first.consent and first.consent.expires_at and first.consent.expires_at > now):
+                next_end = first.consent.expires_at if first and first.consent else None
+                if next_end != end:  # if others have noted one meanwhile, the next reader looks again
+                    self.book.tenants.note_end(tenant, next_end)
+                return
+            # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
+            with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
+                self._expire_one(tenant, first.faceid, now)
+        raise Busy("the consent of many people has just expired, and they are put away: send the request again")
+
+    def _expire_one(self, tenant: Tenant, faceid: str, now: datetime) -> None:
+        def expire_consent(face: Face) -> tuple[Face, Change] | None:
+            over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
+            return self.of_ended(tenant, face, Ending.EXPIRED) if over else None
+
+        self.book.faces.change_face(tenant, faceid, expire_consent, None, restricted=True)
+
+    def _first_to_expire(self, tenant: Tenant) -> Face | None:
+        """Return the face whose record expires first, of those that expire and are not restricted for it."""
+        between = None, keys.consents_until(CONSENTS_END)
+        listed = every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2)
+        found = (self.book.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in listed)
+        return next((face for one in found for face in one.values() if face.consent), None)
+
+    def _put_away(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
+        user = self.book.faces.user_of_entry(tenant, user_of(face))
+        now, lost = self.book.clock.now(), {face.group_id: -1}
+        restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "", ended)
+        after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
+        if ended is not Ending.EXPIRED:  # which nobody did
+            after = replace(after, changed_at=now)
+        unnamed = {"outbox": self._remove_name_from_events}
+        places = [unnamed[one.name] for one in PLACES if one.restriction is Mark.UNNAMED]
+        actions = tuple(action for place in places for action in place(tenant.name, face.faceid))
+        return after, Change(actions, (make_delete_entry(face),), lost, self.book.groups.list_limited(tenant, lost))
+
+    def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        """Raise TooMany if these faces cannot all be restricted."""
+        away = {*restricted_faces(self.book.items, tenant.name)}
+        if len(away.union(faceids)) > max(self.most, len(away)):
+            raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
+
+    def _remove_name_from_events(self, tenant: str, faceid: str) -> tuple[Action, ...]:
+        """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.
+
+        A call that writes another one meanwhile changes the face.
+        """
+        from chalicelib.book.words.webhooks import without_name  # not at the cold starts of searches
+
+        waiting = (without_name(item, {faceid}) for item in every(self.book.items, keys.OUTBOX, tenant))
+        named = list(filter(None, waiting))
+        for one in named[_EVENTS:]:
+            write_unless_changed(self.book.items, [one])
+        return tuple(named[:_EVENTS])
+
+    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
+
+        If its group was deleted, it goes to the group of regulars; its user is made again if there is none, and if that
+        has no room, it has none. If its record of consent has ended, it stays restricted for that. If it has no
+        template of the tenant's model, since that changed meanwhile, no search finds it until its pictures are embedded
+        again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull, ConsentMissing
+        if it is restricted for its record alone, Conflict, Busy, AnsweredAlready.
+        """
+        take_reason(reason, "restriction", is_set=False)
+
+        def lift_restriction(face: Face) -> tuple[Face, Change] | None:
+            _require_settled(face)
+            if (mark := face.restriction) is None:
+                return None
+            if not mark.ended:
+                return self._brought_back(tenant, face, mark)
+            if not mark.reason:
+                raise ConsentMissing(
+                    f"face {faceid!r} is restricted since {mark.said}: write a record of consent down again, or erase "
+                    "the person"
+                )
+            return replace(face, restriction=mark._replace(reason=""), changed_at=self.book.clock.now()), Change((), ())
+
+        return self.book.faces.change_face(tenant, faceid, lift_restriction, request, restricted=True)
+
+    def _brought_back(self, tenant: Tenant, face: Face, mark: Restriction) -> tuple[Face, Change]:
+        is_there = self.book.groups.of_id(tenant, mark.group_id) is not None
+        group_id, values = (mark.group_id, face.attributes) if is_there else (REGULAR, {})
+        id_ = mark.user if is_there else ""
+        user = self.book.faces.user_of_entry(tenant, entry_of(group_id, id_)) if id_ else None
+        has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
+        after = replace(face, group_id=group_id, attributes=values, user=id_ if has_room else "")
+        after = replace(after, restriction=None, changed_at=self.book.clock.now())
+        put = JournalEntry(Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after))
+        is_made = has_room and user is None
+        made = self._user_again(tenant.name, after, mark.subject) if is_made else Change((), ())
+        counts, limited = {group_id: 1}, self.book.groups.list_limited(tenant, [group_id])
+        made = replace(made, journal=(put, *made.journal), counts=counts, limited_groups=limited)
+        return after, replace(made, skips_model_check=True)
+
+    def _user_again(self, tenant: str, face: Face, subject: str) -> Change:
+        """Return the change that makes the face's user, gone with a restriction, unless it was made meanwhile.
+
+        `subject`: its name.
+        """
+        bare = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
+        user = replace(bare, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
+        _, entries = make_user_edit(tenant, bare, user)
+        put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
+        return Change((put,), tuple(entries), users={face.group_id: 1})
+
+
+def _require_settled(face: Face) -> None:
+    if face.moving:
+        raise Conflict(f"a merge of face {face.faceid!r} is still going on: send the request again in a minute")

@@ -1,0 +1,612 @@
+"""What is held about one person? The archive: one zip file, or several parts if it is large.
+
+everything.json                what every place holds about the person (rights/words/places), as it is stored
+index.html                     the same for people to read, with nothing but the files beside it
+pictures/0.jpg, 0.160.jpg      the pictures of the face, and small ones
+merged/ID/0.jpg                those of faces that turned out to be this person
+captures/CAMERA/ID.jpg         what cameras sent; the faces of others are hidden
+crops/CAMERA/ID-0.jpg          the person's face in a capture
+
+Each part goes into the same folder. The first has everything but some of the captures; later parts have those. Raw
+items about the person go in without the fields about other people.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from html import escape
+from typing import IO, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.book.records.captures import capture_from
+from chalicelib.book.records.merges import UNDONE_WITHIN, Merge
+from chalicelib.book.records.observations import observation_item, visits_of
+from chalicelib.book.rules.templates import user_of
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import RULES, Capture, parts_of_sighting
+from chalicelib.book.words.consent import Consent
+from chalicelib.book.words.errors import InvalidInput, RegularsError, Unusable
+from chalicelib.book.words.items import PageTokens, every
+from chalicelib.book.words.model import Face, Group, Tenant
+from chalicelib.book.words.names import terms
+from chalicelib.book.words.observations import Observation, ObservationKind, own
+from chalicelib.book.words.ports import Item, ItemStore, Table
+from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
+from chalicelib.book.words.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
+from chalicelib.book.words.webhooks import KEPT_FOR
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.audit import Entry, faces_of, list_absorbed_faces
+from chalicelib.rights.words.places import PLACES
+from chalicelib.rights.words.retention import face_kept
+from chalicelib.rights.words.texts import ArchiveLanguage, words_of
+
+
+class Subject(Struct, dict=True):
+    """The person of a face, in what is stored.
+
+    `observations`: the face's; `merges`: those that made it of others, and these others; `entries`: those of the audit
+    that name it; `since`: what was stored before then under its id is another's (book/words/observations, `own`);
+    `merged`: the faces that became a part of it, each with the time from which its id is another's, if somebody was
+    enrolled with it since.
+    """
+
+    items: ItemStore
+    tenant: Tenant
+    face: Face
+    observations: Sequence[Observation]
+    merges: Sequence[Merge]
+    entries: Sequence[Entry]
+    since: datetime | None = None
+    merged: Mapping[str, datetime | None] = field(default_factory=dict)
+
+    def ids(self, at: datetime | None = None) -> set[str]:
+        """Return the ids that were the person's at a time; None: at any."""
+        own = {self.faceid} if at is None or self.since is None or at >= self.since else set[str]()
+        return own | {one for one, until in self.merged.items() if at is None or until is None or at < until}
+
+    @property
+    def faceid(self) -> str:
+        return self.face.faceid
+
+    @cached_property
+    def sightings(self) -> dict[str, Observation]:
+        """The observations by cameras, newest first, by id, which begins with the time."""
+        seen = [one for one in self.observations if one.kind is ObservationKind.SIGHTING]
+        return {one.id: one for one in sorted(seen, key=lambda one: one.id, reverse=True)}
+
+    def names(self, value: Any, at: datetime | None = None) -> bool:
+        """Tell whether a JSON value, or an item's, of a time names the person anywhere."""
+        return not self.ids(at).isdisjoint(texts_of(value))
+
+    def own(self, values: Iterable[Any], at: datetime | None = None) -> list[Any]:
+        """Keep the values of a list that name the person."""
+        return [one for one in values if self.names(one, at)]
+
+
+def _one(table: Table, sort: str, subject: Subject) -> Iterator[Item]:
+    item = subject.items.get(table, (subject.tenant.name, sort))
+    return iter([item] if item else [])
+
+
+def _arrivals(subject: Subject) -> Iterator[Item]:
+    """Read the visits, as [first, last, sightings] in place of the packed bytes that say the same."""
+    item = subject.items.get(keys.ARRIVALS, (subject.tenant.name, subject.faceid))
+    if item is not None:
+        recent = visits_of(subject.items, subject.tenant.name, subject.faceid).arrivals.recent
+        yield {**item, "recent": [[one.first_ms, one.last_ms, one.sightings] for one in recent]}
+
+
+def _names(subject: Subject) -> Iterator[Item]:
+    wanted = [
+        (subject.tenant.name, keys.name_term(term, subject.faceid))
+        for term in terms(subject.face.name, subject.face.number)
+    ]
+    return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
+
+
+def _users(subject: Subject) -> Iterator[Item]:
+    """Read the user that has the face, without the other faces and the mean with these."""
+    user = user_of(subject.face)
+    item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user))) if user else None
+    if item and (own := subject.own(item["faces"])):
+        yield {**{name: value for name, value in item.items() if name != "templates"}, "faces": own}
+
+
+def _journal(subject: Subject) -> Iterator[Item]:
+    for item in every(subject.items, keys.JOURNAL, subject.tenant.name):
+        if changes := subject.own(item["changes"], moment(item["at"])):
+            yield {**item, "changes": changes}
+
+
+_OF_ALL = ("detection", "again")
+"""Attributes of a capture that is being resolved: the faces in it, with templates, of whatever person."""
+
+
+def _captures(subject: Subject) -> Iterator[Item]:
+    """Read the captures that show the person, each with its own sightings only."""
+    wanted: dict[tuple[str, str], set[int]] = {}
+    for one in subject.sightings.values():
+        capture, number = parts_of_sighting(one.id)
+        wanted.setdefault((keys.captures(subject.tenant.name, one.camera), capture), set()).add(number)
+    places = list(wanted)
+    for place, item in zip(places, subject.items.get_many(keys.CAPTURES, places) if places else [], strict=True):
+        if item is not None:
+            own = [one for one in item.get("sightings", ()) if int(one["n"]) in wanted[place]]
+            yield {**{name: value for name, value in item.items() if name not in _OF_ALL}, "sightings": own}
+
+
+def _requests(subject: Subject) -> Iterator[Item]:
+    for item in every(subject.items, keys.REQUESTS, subject.tenant.name):
+        body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
+        if subject.names(body, at):
+            told = {name: subject.own(value, at) if isinstance(value, list) else value for name, value in body.items()}
+            yield {**item, "body": told}
+
+
+def _outbox(subject: Subject) -> Iterator[Item]:
+    for item in every(subject.items, keys.OUTBOX, subject.tenant.name):
+        payload = json.loads(item["payload"])
+        if subject.names(payload, moment(item["created_at"])):
+            yield {**item, "payload": payload}
+
+
+def _negatives(subject: Subject) -> Iterator[Item]:
+    """Read the rejections: pictures of others for this face, without their templates, and of this one for others."""
+    for item in every(subject.items, keys.NEGATIVES, subject.tenant.name):
+        faceid, sighting = keys.parts_of_negative(item["id"])
+        if faceid == subject.faceid:
+            yield {name: value for name, value in item.items() if name != "templates"}
+        elif sighting in subject.sightings:
+            yield {**item, "id": keys.negative("another", sighting)}
+
+
+def _merges(subject: Subject) -> Iterator[Item]:
+    mine = {one.id for one in subject.merges}
+    for item in every(subject.items, keys.MERGES, subject.tenant.name):
+        if item["id"] in mine:
+            yield item if "kept" in item else {name: value for name, value in item.items() if name != "other"}
+        elif item["other"] in subject.ids(moment(item["at"])):
+            yield {"at": item["at"], "state": item["state"], "other": item["other"]}
+
+
+def _reviews(subject: Subject) -> Iterator[Item]:
+    for item in every(subject.items, keys.REVIEWS, subject.tenant.name):
+        ids = subject.ids(None if item["sighting"] in subject.sightings else moment(item["at"]))
+        near = [one for one in item.get("near", ()) if one[0] in ids]
+        if item["faceid"] in ids:
+            yield {**item, "near": near}
+        elif near:
+            yield {"kind": item["kind"], "at": item["at"], "near": near}
+
+
+def _duplicates(subject: Subject) -> Iterator[Item]:
+    for item in every(subject.items, keys.DUPLICATES, subject.tenant.name):
+        if not subject.ids(moment(item["at"])).isdisjoint(keys.parts_of_duplicate(item["id"])):
+            yield {name: value for name, value in item.items() if name != "id"}
+
+
+def _audit(subject: Subject) -> Iterator[Item]:
+    """Read the entries about the person, without the others that an act was about, too."""
+    for entry in subject.entries:
+        ids = subject.ids(moment_of_text(entry["at"]))
+        if ids.isdisjoint(faces_of(entry)):
+            continue
+        others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
+        own = {
+            name: [one for one in value if not ids.isdisjoint(_list_named_faces(one))] for name, value in others.items()
+        }
+        read = {kinds: [*ids.intersection(people)] for kinds, people in entry.get("read", {}).items()}
+        of_read = {"read": {kinds: people for kinds, people in read.items() if people}} if read else {}
+        yield {**entry, **{name: value for name, value in own.items() if value}, **of_read}
+
+
+_OF_SEVERAL = ("faces", "deleted", "decided", "shown")
+
+
+def _list_named_faces(one: Any) -> set[str]:
+    """Return the faces that one value of an entry's list names."""
+    return faces_of({"decided": [one]} if isinstance(one, dict) else {"faces": [one], "shown": [one]})
+
+
+READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
+    "faces": lambda subject: _one(keys.FACES, subject.faceid, subject),
+    "names": _names,
+    "holds": lambda subject: _one(keys.DIRECTORY, keys.hold_item(subject.faceid), subject),
+    "users": _users,
+    "arrivals": _arrivals,
+    "observations": lambda of: (observation_item(of.tenant.name, one) for one in of.observations),
+    "captures": _captures,
+    "journal": _journal,
+    "negatives": _negatives,
+    "merges": _merges,
+    "reviews": _reviews,
+    "duplicates": _duplicates,
+    "outbox": _outbox,
+    "requests": _requests,
+    "audit": _audit,
+}
+"""Readers of a place's items about somebody, by the place's name (rights/words/places)."""
+
+
+def holdings(subject: Subject) -> dict[str, list[Item]]:
+    """Read the records of the person in every place, by its name."""
+    return {name: list(read(subject)) for name, read in READERS.items()}
+
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d1f21 }
+h2 { margin-top: 2rem } img { max-height: 9rem; margin: 0 .4rem .4rem 0; border-radius: .3rem }
+table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0;
+border-bottom: 1px solid #d9dbde }
+"""
+
+_A_MOMENT = timedelta(minutes=1)
+_ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
+
+
+def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: ArchiveLanguage) -> str:
+    """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
+    said = words_of("archive", language)
+    zone = ZoneInfo(subject.tenant.time_zone)
+    body = [
+        f"<h1>{said['title']}</h1><p>{said['by']} {escape(document['tenant'])}, {said['at']} "
+        f"{escape(document['written_at'])}. {said['times']} {escape(zone.key)}. {said['machine']}</p>",
+        *(f"<h3>{escape(heading)}</h3>{_list(lines)}" for heading, lines in document["notice"].items()),
+        f"<h2>{said['who']}</h2>{_table([], _record(subject, document['group'], said, zone))}",
+        f"<h2>{said['pictures']}</h2>{_images(document['pictures'])}<p>{said['template']}</p>",
+        f"<h3>{said['estimates']}</h3>{_table([], _estimates(subject))}",
+        f"<h2>{said['visits']}</h2>{_table([said['first'], said['last'], said['times_seen']], _visits(subject, zone))}",
+        f"<h2>{said['seen']}</h2><p>{said['others']}</p>",
+        _table(
+            [said[name] for name in ("when", "what", "camera", "group", "score", "picture")],
+            (
+                _observation_row(one, captures, said, zone)
+                for one in sorted(subject.observations, key=lambda one: (one.at, one.id), reverse=True)
+            ),
+        ),
+        f"<h2>{said['places']}</h2>",
+        _table([said["place"], said["holds"], said["records"]], _places(document["held"], language)),
+        f"<h2>{said['kept']}</h2>{_table([], _retention_rows(document['kept'], said))}",
+        f"<h2>{said['told']}</h2>{_hooks_paragraph(document['told'], said)}",
+    ]
+    return (
+        f'<!doctype html>\n<html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width, initial-scale=1"><title>{said["title"]}</title><style>{_STYLE}</style>\n'
+        + "\n".join(body)
+        + "\n</html>\n"
+    )
+
+
+def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
+    face = subject.face
+    origin = _origin(subject)
+    rows = {
+        "face": face.faceid,
+        "name": face.name,
+        "note": face.note,
+        "group": group,
+        "enrolled": _time(face.enrolled_at, zone),
+        "origin": said[origin] if origin else "",
+        "age": "" if face.age is None else str(face.age),
+        "gender": str(face.gender or ""),
+        "attributes": ", ".join(face.attributes.values()),
+        "labels": ", ".join(filter(None, face.labels)),
+        "consent": _consent(face.consent, zone),
+        "evidence": face.consent.evidence if face.consent else "",
+        "hold": f"{_time(face.hold.at, zone)}: {face.hold.reason}" if face.hold else "",
+        "restricted": f"{_time(face.restriction.at, zone)}: {face.restriction.reason}" if face.restriction else "",
+        "arrive_count": str(face.arrive_count),
+    }
+    return [[said[name], escape(value)] for name, value in rows.items() if value]
+
+
+def _origin(subject: Subject) -> ObservationKind | None:
+    """Tell the face's origin: an enrolment of that moment, else what is known first. None: nothing is known any more.
+
+    A capture from before an enrolment may come after it, from a camera that was offline.
+    """
+    enrolled_at = subject.face.enrolled_at
+    enrolments = (one.at for one in subject.observations if one.kind is ObservationKind.ENROLMENT)
+    if any(abs(at - enrolled_at) < _A_MOMENT for at in enrolments):
+        return ObservationKind.ENROLMENT
+    return min(((one.at, one.kind) for one in subject.observations), default=(None, None))[1]
+
+
+def _consent(consent: Consent | None, zone: ZoneInfo) -> str:
+    if consent is None:
+        return ""
+    until = f" to {_time(consent.expires_at, zone)}" if consent.expires_at else ""
+    return f"{consent.basis}, {_time(consent.given_at, zone)}{until}"
+
+
+def _estimates(subject: Subject) -> list[list[str]]:
+    found = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
+    return [[name, escape(str(value))] for name, value in found.items() if value is not None]
+
+
+def _list(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+
+
+def _images(files: Iterable[str]) -> str:
+    return "".join(
+        f'<img src="{escape(name)}" alt="{escape(name)}">' for name in files if not name.endswith(".160.jpg")
+    )
+
+
+def _visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
+    return [
+        [_time(moment(one.first_ms), zone), _time(moment(one.last_ms), zone), str(one.sightings)]
+        for one in reversed(visits_of(subject.items, subject.tenant.name, subject.faceid).arrivals.recent)
+    ]
+
+
+def _observation_row(
+    one: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo
+) -> list[str]:
+    decision = one.decision
+    score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
+    picture = captures.get(parts_of_sighting(one.id)[0]) if one.camera else None
+    link = f'<a href="{escape(picture)}"><img src="{escape(picture)}" alt="" loading="lazy"></a>' if picture else ""
+    return [_time(one.at, zone), said[one.kind], escape(one.camera), escape(one.group_name), score, link]
+
+
+def _places(held: Mapping[str, Any], language: ArchiveLanguage) -> list[list[str]]:
+    return [
+        [
+            escape(place.name),
+            words_of("places", language)[place.name] if language == "zh" else place.holds,
+            str(len(held[place.name])) if place.name in held else "",
+        ]
+        for place in PLACES
+        if place.is_ours
+    ]
+
+
+def _retention_rows(kept: Mapping[str, int | None], said: Mapping[str, str]) -> list[list[str]]:
+    return [[said[name], said["until"] if days is None else f"{days} {said['days']}"] for name, days in kept.items()]
+
+
+def _hooks_paragraph(told: Iterable[Mapping[str, Any]], said: Mapping[str, str]) -> str:
+    hosts = [escape(one["host"] or one["passes_to"] or said["mailbox"]) for one in told]
+    return f"<p>{', '.join(hosts) or said['nobody']}</p>"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table of cells that are HTML already."""
+    heads = "".join(f"<th>{cell}</th>" for cell in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{heads}</tr>{lines}</table>" if heads else f"<table>{lines}</table>"
+
+
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+FORMAT = "everything-1"
+DATA, PAGE = "everything.json", "index.html"
+
+PART_S = 10.0
+
+
+class Part(Struct, frozen=True):
+    """One part of an archive, which waits at a URL. `next_part`: the token of the next part; None: this is the last."""
+
+    url: str
+    size: int
+    next_part: str | None
+
+
+class Archives(Outside):
+    part_bytes: int = 24_000_000
+    """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
+
+    def part(self, tenant: Tenant, faceid: str, language: ArchiveLanguage, part: str | None = None) -> Part:
+        """Store a part of the archive for some hours, and return the URL that gives it for one or two.
+
+        Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
+        """
+        pages = PageTokens(f"everything of {faceid} of {tenant.name}")
+        after = pages.place(part, _place)
+        file, until = io.BytesIO(), time.monotonic() + PART_S
+        left = self.write(
+            tenant,
+            faceid,
+            file,
+            language,
+            after=after,
+            is_full=lambda: file.tell() > self.part_bytes or time.monotonic() > until,
+        )
+        key = keys.archive(tenant.name, faceid, nonce())
+        self.book.storage.blobs.put_if_absent(key, file.getvalue(), "application/zip")
+        return Part(self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.token(left))
+
+    def forget(self, tenant: Tenant, faceid: str) -> None:
+        """Delete the archives of a face that wait at URLs, since they show another; what fails now goes in hours."""
+        with suppress(RegularsError):
+            for blob in self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
+                if keys.is_archive(blob.key):
+                    self.book.storage.blobs.delete(blob.key)
+
+    def write(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        file: IO[bytes],
+        language: ArchiveLanguage,
+        *,
+        after: str | None = None,
+        is_full: Callable[[], bool] = lambda: False,
+    ) -> str | None:
+        """Write an archive, or the part of it behind the sighting `after`. Return the place of the next part, if any.
+
+        Raises FaceNotFound.
+        """
+        subject = self._subject(tenant, self.book.faces.get(tenant, faceid, restricted=True))
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            captures = self._captures(subject)
+            if after is None:
+                self._begin(subject, archive, captures, language)
+            for observation in subject.sightings.values():
+                if after is not None and observation.id >= after:
+                    continue
+                self._capture(subject, archive, observation, captures)
+                if is_full():
+                    return observation.id
+        return None
+
+    def _subject(self, tenant: Tenant, face: Face) -> Subject:
+        found, since = own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
+        entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
+        merges = self.book.merges.records.below(tenant.name, face.faceid)
+        subject = Subject(self.book.items, tenant, face, found, merges, entries, since)
+        said = list_absorbed_faces([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
+        merged = {*said, *(one.other for one in subject.merges if one.is_active)} - {face.faceid}
+        if not merged:
+            return subject
+        again = self.book.erasure.traces.since(tenant, merged)
+        all_ = self.book.audit.erasing.with_absorbed(tenant.name, merged, again)
+        again = self.book.erasure.traces.since(tenant, {*all_} - {face.faceid})
+        entries = self.book.audit.erasing.entries(tenant.name, {face.faceid, *all_})
+        return replace(subject, entries=entries, merged={one: again.get(one) for one in all_ if one != face.faceid})
+
+    def _begin(
+        self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: ArchiveLanguage
+    ) -> None:
+        files = list(self._pictures(subject))
+        for name, key in files:
+            if (data := self.book.storage.blobs.get(key)) is not None:
+                archive.writestr(name, data)
+        document = self._document(subject, [name for name, _ in files], language)
+        text = json.dumps(document, ensure_ascii=False, indent=1, default=_plain)
+        archive.writestr(DATA, text, zipfile.ZIP_DEFLATED)
+        names = {id_: capture_name(capture) for id_, capture in captures.items()}
+        shown = html(document, subject, names, language)
+        archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
+
+    def _document(self, subject: Subject, pictures: list[str], language: ArchiveLanguage) -> dict[str, Any]:
+        tenant, now = subject.tenant, self.book.clock.now()
+        group = self.book.groups.of_id(tenant, subject.face.own_group_id)
+        return {
+            "format": FORMAT,
+            "written_at": time_text(now),
+            "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, templates float16",
+            "tenant": tenant.name,
+            "notice": self.book.notices.notice(tenant, language).sections,
+            "time_zone": tenant.time_zone,
+            "face": subject.faceid,
+            "group": group.name if group else "",
+            "model": tenant.model,
+            "pictures": pictures,
+            "places": {place.name: place.holds for place in PLACES if place.is_ours},
+            "held": holdings(subject),
+            "kept": self._list_retention(tenant, group, subject.face),
+            "told": self._list_hooks(tenant),
+        }
+
+    def _list_retention(self, tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
+        """Return for how many days what is kept; None: until somebody deletes the face."""
+        return {
+            "capture_pictures": captures_kept(tenant, self.book.settings.capture_days),
+            "captures": sightings_kept(tenant),
+            "learnt_pictures": tenant.learnt_days,
+            "audit": tenant.audit_days,
+            "merges": UNDONE_WITHIN.days,
+            "events": KEPT_FOR.days,
+            "unseen": face_kept(tenant, group, face) if group else None,
+            "observations": tenant.observation_days,
+        }
+
+    def _list_hooks(self, tenant: Tenant) -> list[dict[str, Any]]:
+        """Return the hooks, which were told of visits, unless their filters say no.
+
+        A mailbox has no host, but a name, and what its program passes on goes to those that `passes_to` names.
+        """
+        filters = ("kinds", "groups", "cameras", "enabled", "created_at")
+        hooks = every(self.book.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)
+        return [
+            {
+                "host": urlsplit(hook["url"]).hostname if hook["url"] else None,
+                "name": hook.get("name"),
+                "passes_to": hook.get("passes_to", ""),
+                **{name: hook[name] for name in filters},
+            }
+            for hook in hooks
+        ]
+
+    def _pictures(self, subject: Subject) -> Iterator[tuple[str, str]]:
+        """Yield the name and the key of each picture of the face, and of the faces that are this person, too."""
+        merged = [one.kept.face for one in subject.merges if one.is_active and one.kept is not None]
+        for folder, face in (("pictures", subject.face), *((f"merged/{one.faceid}", one) for one in merged)):
+            for number, picture in enumerate(face.pictures):
+                if picture.key:
+                    yield f"{folder}/{number}.jpg", picture.key
+                if picture.key and picture.sides is not None:
+                    yield f"{folder}/{number}.160.jpg", keys.thumbnail(picture.key)
+
+    def _captures(self, subject: Subject) -> dict[str, Capture]:
+        """Read the captures whose picture may still be there, by id."""
+        name = subject.tenant.name
+        ids = {(one.camera, parts_of_sighting(one.id)[0]): None for one in subject.sightings.values()}
+        wanted = [keys.capture(name, camera, capture) for camera, capture in ids]
+        items = self.book.items.get_many(keys.CAPTURES, wanted) if wanted else []
+        since = milliseconds(self.book.clock.now() - timedelta(days=self.book.settings.capture_days + 1))
+        return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}
+
+    def _capture(
+        self, subject: Subject, archive: zipfile.ZipFile, observation: Observation, captures: dict[str, Capture]
+    ) -> None:
+        """Add a sighting's picture, in which nobody else can be recognised; and its crop, if nobody else is near."""
+        id_, number = parts_of_sighting(observation.id)
+        capture = captures.get(id_)
+        if capture is None or capture_name(capture) in archive.NameToInfo:
+            return
+        tenant, name = subject.tenant, capture_name(capture)
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, id_))
+        if picture is None:
+            return
+        others = [one.box for one in capture.sightings if f"{id_}-{one.number}" not in subject.sightings]
+        if others:
+            vision = self.book.tenant_vision.of(tenant.model)
+            with suppress(Unusable, InvalidInput):  # it cannot be read, so nobody else can be hidden in it
+                archive.writestr(name, vision.hidden(vision.read_picture(picture, RULES), others))
+            return
+        archive.writestr(name, picture)
+        crop = self.book.storage.uploads.get(keys.crop(tenant.name, capture.camera_id, id_, number))
+        if crop is not None:
+            archive.writestr(f"crops/{capture.camera_id}/{observation.id}.jpg", crop)
+
+
+def capture_name(capture: Capture) -> str:
+    """Make the name of a capture's picture in an archive."""
+    return f"captures/{capture.camera_id}/{capture.id}.{'png' if 'png' in capture.content_type else 'jpg'}"
+
+
+def _place(text: str) -> str:
+    """Read a sighting's id. Raises ValueError."""
+    parts_of_sighting(text)
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON does not know in a form that it knows."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"an archive holds a {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""What are the words and the rules of rights, without IO?"""

@@ -1,6 +1,0 @@
-"""Who did what, and can that be shown?
-
-audit puts an act's entry into its transaction, as core/acts says. Inside: chain (how it is stored, signed and read,
-what is not closed yet, and how hours are closed into it), leaving (what goes from it, and verification), breach (what a
-caller read).
-"""

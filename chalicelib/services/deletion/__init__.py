@@ -1,5 +1,0 @@
-"""How does a face leave the book? By itself, or with its group; then pictures that no face names.
-
-deletion (faces and groups). Inside: orphans (pictures). What follows a deletion, others say (core/duties). One picture
-of a face is removed by enrolment/update; a full group's oldest stranger by sightings/contexts.
-"""

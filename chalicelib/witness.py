@@ -1,0 +1,77 @@
+"""Keepers of the audit's heads, and of receipts, outside of what the service itself may change: a folder, a bucket of
+S3, a URL. The first two are read again after a restore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from chalicelib.book.words.errors import StorageUnavailable, Unusable
+from chalicelib.book.words.ports import BlobStore, Postman, Witness
+
+_JSON = "application/json"
+
+
+class Kept:
+    """Heads in a folder, such as one of another machine, or in a bucket, best one with object lock."""
+
+    def __init__(self, blobs: BlobStore, prefix: str = "") -> None:
+        self._blobs, self._prefix = blobs, prefix
+
+    def keep(self, name: str, head: bytes) -> None:
+        self._blobs.put_if_absent(self._prefix + name, head, _JSON)
+
+
+class Posted:
+    """Heads that are posted to a URL. What it answers by a status from 200 to 299 it has kept."""
+
+    def __init__(self, postman: Callable[[], Postman], url: str) -> None:
+        self._postman, self._url = postman, url
+
+    def keep(self, name: str, head: bytes) -> None:
+        status = self._postman().post(self._url, head, {"Content-Type": _JSON, "Regulars-Head": name})
+        if status // 100 != 2:
+            raise Unusable(f"the witness answered {status} to head {name}: it is sent again within the hour")
+
+
+def witness_at(place: str, postman: Callable[[], Postman]) -> Witness:
+    """Make the keeper that a setting names (settings.witness). Raises StorageUnavailable if its folder is not there."""
+    if place.startswith("s3://"):
+        from chalicelib.aws.blobs import S3BlobStore
+        from chalicelib.aws.clients import aws_client
+
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        return Kept(S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else "")
+    if "://" in place:
+        return Posted(postman, place)
+    from chalicelib.book.store.embedded.blobs import FolderBlobStore
+
+    if not Path(place).is_dir():  # else heads would go to this machine while the other one's folder is not mounted
+        raise StorageUnavailable(f"the folder {place} for the heads of the audit is not there: is it mounted?")
+    return Kept(FolderBlobStore(Path(place)))
+
+
+def documents_at(place: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield what a keeper has whose names begin with `below`: each name, and what reads it. A URL gives nothing back.
+
+    Raises StorageUnavailable.
+    """
+    if place.startswith("s3://"):
+        from chalicelib.aws.blobs import S3BlobStore
+        from chalicelib.aws.clients import aws_client
+
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        blobs, begin = S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else ""
+        for blob in blobs.walk(begin + below):
+            yield blob.key.removeprefix(begin), partial(_read_blob, blobs, blob.key)
+    elif "://" not in place:
+        root = Path(place)
+        if not root.is_dir():
+            raise StorageUnavailable(f"the folder {place} is not there: is it mounted?")
+        for path in sorted((root / below).rglob("*.json")):
+            yield path.relative_to(root).as_posix(), path.read_bytes
+
+
+def _read_blob(blobs: BlobStore, key: str) -> bytes:
+    return blobs.get(key) or b""

@@ -1,0 +1,147 @@
+"""Lists by cursor: each page costs the same, and all pages together are what a sort of all faces gives."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import fields, replace
+
+from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.faces import FaceLists
+from chalicelib.book.words.errors import InvalidInput, TooMany
+from chalicelib.book.words.items import FaceOrder
+from chalicelib.book.words.model import Face, ListedFace, Tenant
+from chalicelib.services import Services
+from tests.support.book.book_with import book_with
+from tests.support.book.recount import every_face
+from tests.support.book.synthetic import write_faces
+from tests.support.fakes import FakeClock, FakeVision
+from tests.support.paged import paged
+from tests.support.storage.meter import MeteredItems
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+GROUPS = ("regular", "stranger", "vip", "gold")
+KEYS: dict[FaceOrder, Callable[[Face], tuple[datetime, str]]] = {
+    FaceOrder.ID: lambda face: (NEVER, face.faceid),
+    FaceOrder.ENROLLED: lambda face: (face.enrolled_at, face.faceid),
+    FaceOrder.ARRIVED: lambda face: (face.last_arrival_at or face.enrolled_at, face.faceid),
+}
+
+
+@pytest.fixture
+def shop(services: Services, camera: Tenant) -> Tenant:
+    """Three groups of 20, 30 and 10 faces, at the same times; one group is empty."""
+    for name in ("vip", "gold"):
+        services.groups.create(camera, name, 50, "")
+    for name, count in zip(GROUPS, (20, 30, 10), strict=False):
+        write_faces(
+            services.ports.storage.items, camera, services.groups.get_by_name(camera, name), count, FakeVision()
+        )
+    return camera
+
+
+def listed(
+    services: Services, tenant: Tenant, group: str | None, order: FaceOrder, limit: int, *, descending: bool
+) -> list[str]:
+    found = list[str]()
+    read = partial(services.faces.lists.page, tenant, group, order, limit, descending=descending)
+    for page in paged(read):
+        found += [face.faceid for face in page.rows]
+        assert len(page.rows) == limit or page.next_token is None
+    return found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.none() | st.sampled_from(GROUPS), st.sampled_from(FaceOrder), st.integers(1, 70), st.booleans())
+def test_the_pages_of_a_list_are_the_sorted_faces(
+    services: Services, shop: Tenant, group: str | None, order: FaceOrder, limit: int, descending: bool
+) -> None:
+    wanted = None if group is None else services.groups.get_by_name(shop, group).id
+    faces = [one for one in every_face(services, shop).values() if wanted in (None, one.group_id)]
+    expected = [face.faceid for face in sorted(faces, key=KEYS[order], reverse=descending)]
+    assert services.faces.lists.ids(shop, group, order, descending=descending).ids == expected
+    if order is FaceOrder.ID and group is not None:
+        with pytest.raises(InvalidInput, match="leave out group"):
+            services.faces.lists.page(shop, group, order, limit, descending=descending)
+    else:
+        assert listed(services, shop, group, order, limit, descending=descending) == expected
+
+
+@pytest.mark.parametrize("order", FaceOrder)
+def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, order: FaceOrder) -> None:
+    items = MeteredItems(services.ports.storage.items)
+    face_lists = FaceLists(book_with(services, items=items))
+    costs = list[int]()
+    for _ in paged(lambda token: face_lists.page(shop, None, order, 10, token)):
+        costs.append(items.spent.total())
+        items.spent.clear()
+    assert len(costs) == 6
+    assert max(costs) == costs[0] <= 15
+
+
+def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services: Services, shop: Tenant) -> None:
+    services.groups.create(shop, "many", 200, "")
+    write_faces(services.ports.storage.items, shop, services.groups.get_by_name(shop, "many"), 200, FakeVision())
+    items = MeteredItems(services.ports.storage.items)
+    page = FaceLists(book_with(services, items=items)).page(shop, None, FaceOrder.ARRIVED, 50)
+    assert len(page.rows) == 50
+    assert items.spent.total() <= 15
+
+
+def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop: Tenant) -> None:
+    def shown() -> dict[str, ListedFace]:
+        page = services.faces.lists.page(shop, "vip", FaceOrder.ARRIVED, 100)
+        return {face.faceid: face for face in page.rows}
+
+    [faceid, *_] = shown()
+    changes = FaceChanges(name="Ann Lee", note="left-handed", age=34, labels={"a": "x"})
+    services.enrolment.update.of_id(shop, faceid, changes)
+    face = services.faces.get(shop, faceid)
+    after = shown()[faceid]
+    for field in fields(ListedFace):
+        expected = replace(face.portrait, templates=()) if field.name == "portrait" else getattr(face, field.name)
+        assert getattr(after, field.name) == expected
+    assert (after.name, after.note, after.age, after.revision) == ("Ann Lee", "left-handed", 34, 2)
+    without = replace(shop, attributes_off=frozenset({"age"}))
+    [first, *_] = services.faces.lists.page(without, "vip", FaceOrder.ARRIVED, 100).rows
+    assert (first.estimates.age, first.estimates.quality) == (None, face.estimates.quality)
+
+
+def test_who_has_stayed_away_longest_comes_first_and_a_mover_is_in_the_new_groups_list(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    [first, *_] = listed(services, shop, "vip", FaceOrder.ARRIVED, 5, descending=False)
+    clock.advance(timedelta(days=1))
+    services.enrolment.update.of_id(shop, first, FaceChanges(new_group_name="gold"))
+    assert listed(services, shop, "gold", FaceOrder.ARRIVED, 5, descending=False) == [first]
+    assert first not in listed(services, shop, "vip", FaceOrder.ENROLLED, 5, descending=True)
+
+
+def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services, shop: Tenant) -> None:
+    assert services.faces.lists.ids(shop, None, FaceOrder.ID).seq == services.writer.seq(shop.name) > 0
+
+
+def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
+    face_lists = FaceLists(services)
+    face_lists.max_ids = 25
+    assert len(face_lists.ids(shop, "regular", FaceOrder.ID).ids) == 20
+    for group in (None, "stranger"):
+        with pytest.raises(TooMany, match="25 ids"):
+            face_lists.ids(shop, group, FaceOrder.ID)
+    services.restrictions.set(shop, face_lists.ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7")
+    assert len({*face_lists.every_id(shop)}) == 60, "by these somebody is erased again after a restore"
+
+
+def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant) -> None:
+    token = services.faces.lists.page(shop, "vip", FaceOrder.ENROLLED, 5).next_token
+    for group, order, descending in (
+        ("stranger", FaceOrder.ENROLLED, False),
+        ("vip", FaceOrder.ARRIVED, False),
+        ("vip", FaceOrder.ENROLLED, True),
+        (None, FaceOrder.ENROLLED, False),
+    ):
+        with pytest.raises(InvalidInput, match="another query"):
+            services.faces.lists.page(shop, group, order, 5, token, descending=descending)

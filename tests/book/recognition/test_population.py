@@ -1,0 +1,66 @@
+"""The demand of a pair decides and is told, in a search and in a comparison, from the first enrolled face on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chalicelib.book.rules.decision import OperatingPoint, Population
+from chalicelib.book.rules.templates import canonical, vector
+from chalicelib.book.words.model import Profile, Tenant
+from chalicelib.bootstrap import build
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.support.book.tenants import add_tenant
+from tests.support.fakes import CURVE, RULES, FakeClock, FakeVision, Person, embedding_of, picture
+
+ANN = 1
+_KIND = [embedding_of(ANN) + 0.8 * embedding_of(500 + n) for n in range(12)]
+
+
+class JudgingVision(FakeVision):
+    """Vision with a population of whom some look like Ann."""
+
+    population = Population(
+        np.stack([*(row / np.linalg.norm(row) for row in _KIND), *(embedding_of(600 + n) for n in range(60))]), 0.2
+    )
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
+    vision = JudgingVision()
+    built = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: vision)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    tenant = add_tenant(services, "cloud", Profile.CLOUD)
+    services.enrolment.of_largest_face(tenant, "regular", picture(Person(ANN, 100.0)), RULES)
+    return tenant
+
+
+@pytest.mark.parametrize("likeness", [0.5, 0.6, 0.7, 0.8, 0.9, 0.999])
+def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
+    services: Services, tenant: Tenant, likeness: float
+) -> None:
+    probe = picture(Person(ANN, 90.0, likeness=likeness))
+    vision = services.ports.vision()
+    rows = [
+        vision.embed(image, vision.detect(image))[0]
+        for image in (vision.read_picture(one, RULES) for one in (probe, picture(Person(ANN, 100.0))))
+    ]
+    template = vector(canonical("fake", rows[1]))
+    demand = JudgingVision.population.demand(rows[0], template)
+    asked = OperatingPoint(CURVE).threshold(1, demand)
+    found = services.recognition.face_analysis.by_picture(tenant, probe, RULES)
+    compared = services.recognition.verification.with_picture(tenant, probe, picture(Person(ANN, 100.0)), RULES)
+    score = float(rows[0].astype(np.float64) @ template.astype(np.float64))
+
+    assert demand > 0.2
+    assert compared.threshold == pytest.approx(asked)
+    assert compared.match == (found.match is not None) == (score >= asked)
+    if score >= OperatingPoint(CURVE).threshold(1):
+        assert found.decision.threshold == pytest.approx(asked)

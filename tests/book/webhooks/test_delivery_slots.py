@@ -1,0 +1,33 @@
+from contextlib import ExitStack
+
+import pytest
+
+from chalicelib.book.webhooks import DeliverySlots
+from chalicelib.book.words.errors import Busy
+
+
+def test_a_hook_has_its_slots_and_no_more_and_others_have_theirs() -> None:
+    slots = DeliverySlots(of_tenant=5, of_hook=2, waited_s=0.01)
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(slots.one("shop", "slow"))
+        with pytest.raises(Busy, match="receiver of this hook is too slow: 2 posts"), slots.one("shop", "slow"):
+            pass
+        with slots.one("shop", "good"), slots.one("office", "slow"):
+            pass
+    with slots.one("shop", "slow"):
+        pass
+
+
+def test_a_tenant_has_its_slots_over_all_hooks_and_a_refused_hook_keeps_none() -> None:
+    slots = DeliverySlots(of_tenant=3, of_hook=2, waited_s=0.01)
+    with ExitStack() as held:
+        for hook in ("1", "2", "3"):
+            held.enter_context(slots.one("shop", hook))
+        for _ in range(4):
+            with pytest.raises(Busy, match="receiver of this tenant is too slow: 3 posts"), slots.one("shop", "4"):
+                pass
+        with slots.one("office", "1"):
+            pass
+    with slots.one("shop", "4"), slots.one("shop", "4"):
+        pass

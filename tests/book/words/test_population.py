@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from chalicelib.book.rules.decision import NEAREST, Population
+
+DIMENSIONS = 32
+NOBODY = Population(np.zeros((0, DIMENSIONS), np.float32), 0.0)
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
+
+
+def people(seed: int, count: int, kind: int | None = None, share: float = 0.7) -> NDArray[np.float32]:
+    """Templates of people; those of one kind share a direction."""
+    random = np.random.default_rng(seed)
+    own = unit(random.standard_normal((count, DIMENSIONS)))
+    if kind is None:
+        return own
+    shared = unit(np.random.default_rng(1_000 + kind).standard_normal(DIMENSIONS))
+    return unit(share * shared + np.sqrt(1 - share**2) * own)
+
+
+@pytest.fixture(scope="module")
+def population() -> Population:
+    rows = np.concatenate([people(1, 200), people(2, 40, kind=1)])
+    return Population(rows, float(np.quantile(Population(rows, 0.0).nearness(people(3, 200)), 0.25)))
+
+
+@given(seed=st.integers(0, 2**32))
+def test_a_demand_is_the_same_from_either_side_and_lowers_nothing(population: Population, seed: int) -> None:
+    ones, others = people(seed, 4, kind=seed % 3 or None), people(seed + 1, 5)
+    demands = population.demands(ones, others)
+    assert demands.shape == (4, 5)
+    assert (demands >= 0).all()
+    assert demands == pytest.approx(population.demands(others, ones).T)
+    assert demands[2, 3] == pytest.approx(population.demand(ones[2], others[3]))
+
+
+def test_people_who_look_like_many_ask_for_more(population: Population) -> None:
+    alike, others = people(7, 30, kind=1), people(8, 30)
+    of_alike = population.demands(alike, alike)[np.triu_indices(30, 1)]
+    of_others = population.demands(others, others)[np.triu_indices(30, 1)]
+    assert np.median(of_alike) > np.median(of_others) + 0.2
+
+
+def test_scores_of_strangers_of_a_kind_are_as_low_as_anybodys_once_their_demand_is_taken_off(
+    population: Population,
+) -> None:
+    def highest(faces: NDArray[np.float32], *, judged: bool) -> float:
+        scores = faces @ faces.T - (population.demands(faces, faces) if judged else 0.0)
+        return float(np.quantile(scores[np.triu_indices(len(faces), 1)], 0.99))
+
+    alike, others = people(9, 100, kind=1), people(10, 100)
+    assert highest(alike, judged=False) > highest(others, judged=False) + 0.2
+    assert highest(alike, judged=True) < highest(others, judged=True) + 0.02
+
+
+def test_nearness_is_the_mean_of_the_best_scores_with_the_rows_less_their_middle(population: Population) -> None:
+    face = people(11, 1)
+    middle = population.rows.mean(axis=0)
+    scores = np.sort((population.rows - middle) @ unit(face - middle)[0])[::-1]
+    assert population.nearness(face)[0] == pytest.approx(scores[:NEAREST].mean(), abs=1e-5)
+
+
+def test_without_rows_nothing_is_asked_for() -> None:
+    assert NOBODY.demands(people(1, 3), people(2, 2)).tolist() == [[0.0, 0.0]] * 3

@@ -1,0 +1,270 @@
+"""People come in by every way, live there, and go by every way: then all that is kept is searched, whatever wrote it.
+
+It knows no table and no file: what it looks for are the names, ids, notes, templates and pictures of each person, in
+the data folder, in the broker's file and in the log. The ways in are those of tests/support/api/ways_in.py.
+"""
+
+import base64
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.doors.dialects import SERVICES
+from chalicelib.doors.service_keys import add_service_key
+from chalicelib.rights.words.retention import Kind
+from regulars.cli import commands
+from regulars.mqtt.discovery import Descriptions, Topics
+from regulars.mqtt.publishing import Publisher
+from tests.support.api.compreface.client import Client as CompreFace
+from tests.support.api.deepstack.client import Client as DeepStack
+from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
+from tests.support.book.book import MINUTE, MONDAY, Shot
+from tests.support.fakes import Person, photo, picture
+from tests.support.faults.shop import Box, furnished
+from tests.support.faults.use_cases import everything
+from tests.support.hooks.receiver import answers, receiving
+from tests.support.mqtt.mosquitto import listening as hearing
+from tests.support.mqtt.mosquitto import mosquitto
+from tests.support.waiting import until
+
+# --- out --------------------------------------------------------------------------------------------------------------
+
+
+def _erased(box: Box, one: Somebody) -> None:
+    box.v1.done("DELETE", f"/v1/faces/{one.faceid}", erase="true")
+
+
+def _deleted(box: Box, one: Somebody) -> None:
+    assert box.v1.send("DELETE", f"/v1/faces/{one.faceid}").status in (202, 204)
+
+
+def _deleted_then_erased(box: Box, one: Somebody) -> None:
+    """Delete it; it is erased hours later, by its id."""
+    _deleted(box, one)
+
+
+def _several(box: Box, one: Somebody) -> None:
+    box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
+    box.v1.done("POST", "/v1/face-changes", {"ids": [one.faceid], "delete": True})
+    box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
+
+
+def _own_dialect(box: Box, one: Somebody) -> None:
+    """The deletion of the way in: of v1 if that has none."""
+    box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
+    if one.way_in in ("sunmi", "updated"):
+        fields = {"num": "1", "group_name": one.group, "faceid_list": f'["{one.faceid}"]'}
+        assert box.camera.call("deleteFace", fields)["code"] == 0
+    elif one.way_in == "icredit":
+        assert box.market.delete(one.group, one.faceid)["PERSON_TOKEN_STATUS"] == "0"
+    elif one.way_in in ("rekognition", "user"):
+        if one.way_in == "user":
+            assert box.rekognition("DeleteUser", CollectionId=one.group, UserId=f"user-{one.name}")["status"] == 200
+        assert box.rekognition("DeleteFaces", CollectionId=one.group, FaceIds=[one.faceid])["DeletedFaces"]
+    elif one.way_in == "compreface":
+        client = CompreFace(box.app, box.ids[f"recognition of {one.group}"])
+        assert client.delete(f"/api/v1/recognition/subjects/{one.name}").status == 200
+    elif one.way_in == "deepstack":
+        assert DeepStack(box.app, box.ids[f"deepstack of {one.group}"]).call("/delete", userid=one.name).status == 200
+    else:
+        _deleted(box, one)
+    box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
+
+
+def _command(box: Box, one: Somebody) -> None:
+    box.services.deletion.of_faces(box.tenant, [one.faceid], by="operator", erase=True)
+
+
+def _group(box: Box, one: Somebody) -> None:
+    box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
+    assert box.rekognition("DeleteCollection", CollectionId=one.group)["StatusCode"] == 200
+    box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
+
+
+def _consent(box: Box, one: Somebody) -> None:
+    ends = (box.clock.now() + timedelta(hours=1)).isoformat()
+    body = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z", "expires_at": ends, "evidence": one.note}
+    box.v1.done("PUT", f"/v1/faces/{one.faceid}/consent", body)
+
+
+def _retention(box: Box, one: Somebody) -> None:
+    assert one.group == "unseen"  # which keeps nobody unseen for a day; `gone` waits for it
+
+
+def _merged(box: Box, one: Somebody) -> None:
+    sent = photo(one.seed + 9_000, side_px=140.0)
+    other = box.v1.done("POST", "/v1/faces", {"picture": sent, "group": "regular", "name": f"{one.name}-second"})
+    box.v1.done("POST", f"/v1/faces/{other['id']}/merge", {"other": one.faceid})
+    box.v1.done("DELETE", f"/v1/faces/{other['id']}", erase="true")
+
+
+OUT: dict[str, Callable[[Box, Somebody], None]] = {
+    "erased": _erased,
+    "deleted": _deleted,
+    "deleted then erased": _deleted_then_erased,
+    "several": _several,
+    "own dialect": _own_dialect,
+    "command": _command,
+    "group": _group,
+    "consent": _consent,
+    "retention": _retention,
+    "merged": _merged,
+}
+
+
+# --- what is kept of them, and what is found --------------------------------------------------------------------------
+
+
+def live(box: Box, one: Somebody, beside: Somebody) -> None:
+    """Be seen alone and beside another, searched for in three dialects, looked at, mistaken, and told of."""
+    at = MONDAY + timedelta(days=6) + one.seed % 1_000 * 3 * MINUTE
+    alone, both, wrong = (
+        box.see(Shot(at, (Person(one.seed),)))[0],
+        box.see(Shot(at + MINUTE, (Person(one.seed, side_px=99.0), Person(beside.seed, side_px=80.0))))[0],
+        box.see(Shot(at + 2 * MINUTE, (Person(one.seed, side_px=91.0),)))[0],
+    )
+    for capture in (alone, both):
+        box.services.captures.kept.thumbnail(box.tenant, "door", capture.id)
+        box.services.captures.kept.crop(box.tenant, "door", capture.id, 0)
+    sent = photo(one.seed, side_px=141.0)
+    box.v1.done("POST", "/v1/identify", {"picture": sent, "record": True})
+    box.camera.call("getFaceByPicture", {}, picture(Person(one.seed, side_px=142.0)))
+    box.market.search(one.group, picture(Person(one.seed, side_px=143.0)))
+    box.v1.done("PATCH", f"/v1/faces/{one.faceid}", {"note": one.note})
+    box.services.sightings.rejection.reject(box.tenant, one.faceid, f"{wrong.id}-0")
+    one.also = box.services.captures.get(box.tenant, "door", wrong.id).sightings[0].faceid or ""
+    box.v1.done("GET", f"/v1/faces/{one.faceid}/everything")
+
+
+def needles(box: Box, one: Somebody) -> dict[str, bytes]:
+    face = box.services.faces.get(box.tenant, one.faceid)
+    templates = {f"template {n}": one.vector for n, one in enumerate(face.templates)}
+    encoded = {f"{name} in base64": base64.b64encode(data) for name, data in templates.items()}
+    texts = {"name": one.name.lower(), "Name": one.name, "note": one.note, "id": one.faceid}
+    shown = {
+        "a picture": f'"seed": {one.seed}',
+        f"its own picture{' of a camera' * (one.way_in in SEEN)}": f'"seed": {one.seed}, "side_px": 140.0',
+    }
+    return {**templates, **encoded, **{name: text.encode() for name, text in {**texts, **shown}.items()}}
+
+
+SEEN = {"camera", "capture", "upload", "frigate"}
+"""Ways in whose picture is a capture's."""
+STAYS = {"id", "a picture", "its own picture of a camera"}
+"""What a plain deletion leaves: the id with observations and entries of the audit, and captures' pictures."""
+
+
+def found(kept: dict[str, bytes], everybody: list[Somebody]) -> list[str]:
+    """Return what stands in which of these files, or in its name."""
+    return [
+        f"{one.way_in}, {one.way_out}: {what} in {path}"
+        for one in everybody
+        for what, needle in one.wanted.items()
+        if one.way_out != "deleted" or what not in STAYS
+        for path, data in kept.items()
+        if needle in data or needle in path.encode()
+    ]
+
+
+def kept_in(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    return {str(path.relative_to(folder.parent)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with receiving(answers(200)) as receiver, mosquitto(tmp_path / "broker") as broker:
+        shop = furnished(tmp_path / "shop", receiver)
+        with closing(shop.opened(tmp_path / "shop")) as made:
+            for name in ("people", "unseen", *(f"leaving-{way}" for way in IN)):
+                made.rekognition("CreateCollection", CollectionId=name)
+                group = made.services.groups.get_by_name(made.tenant, name)
+                for service in {*SERVICES} & {"recognition", "deepstack"}:
+                    key = add_service_key(made.services, made.tenant, f"{service} {name}", service, group.id)
+                    made.ids[f"{service} of {name}"] = key
+            unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
+            made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
+            made.services.tenants.change("shop", {"expired_consent_erases": True, "deletes_erase": False})
+            with served(made, broker) as own:
+                yield own
+
+
+def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
+    house: House, caplog: pytest.LogCaptureFixture, record_property: Callable[[str, object], None]
+) -> None:
+    caplog.set_level(logging.INFO)
+    box, ways = house.box, [(way_in, way_out) for place, way_in in enumerate(IN) for way_out in [*OUT][place % 4 :: 4]]
+    mailbox = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["face.arrived"]})["id"]
+    everybody = [Somebody(*one) for one in ways]
+    for one in everybody:
+        one.faceid = IN[one.way_in].go(house, one)
+    for one, beside in zip(everybody, [*everybody[1:], everybody[0]], strict=True):
+        live(box, one, beside)
+    for one in everybody:
+        one.wanted = needles(box, one)
+    told(house, mailbox, everybody)
+    before = found(kept_in(box.folder), everybody)
+    assert {line.partition(":")[0] for line in before} == {f"{one.way_in}, {one.way_out}" for one in everybody}
+    for one in everybody:
+        OUT[one.way_out](box, one)
+    box.settle()
+    for one in everybody:
+        box.v1.done("DELETE", f"/v1/faces/{one.also}", erase="true")
+        if one.way_out == "deleted then erased":
+            _erased(box, one)
+    leave(box)
+    told(house, mailbox, everybody, are_gone=True)
+    house.broker.rest()
+    log = "\n".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
+    log += (house.broker.folder / "log").read_text()
+    kept = {**kept_in(box.folder), **kept_in(house.broker.folder), "the log": log.encode()}
+    left = found(kept, everybody)
+
+    points = sum(len(one.wanted) for one in everybody)
+    record_property("nothing_left", (len(everybody), points, len(kept)))
+    print(f"{len(everybody)} people, {len(IN)} ways in, {len(OUT)} out: {points} things in {len(kept)} files")
+    assert min(points, len(log)) > 0, "nothing was tried"
+    assert any(name.endswith("mosquitto.db") for name in kept)
+    assert left == [], f"{len(left)} of {len(everybody)} people in {len(kept)} files"
+    assert ({one for one, _ in ways}, {one for _, one in ways}) == ({*IN}, {*OUT})
+
+
+def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_out() -> None:
+    """The walk of all routes fails if one is left out (tests/faults/test_every_call.py)."""
+    assert {*commands.commands} <= BRING_NOBODY | TRIED  # the lab's are there if the lab is
+    assert {*everything(), *commands.commands} >= TRIED
+
+
+def told(house: House, mailbox: str, everybody: Collection[Somebody], *, are_gone: bool = False) -> None:
+    """Tell the broker who came, by name, and who is gone, until all that it retains says so: ids of topics, too."""
+    topics = Topics("shop")
+    connection = house.connection("regulars-shop", topics.available)
+    with hearing(house.broker) as listener, house.client() as service:
+        publisher = Publisher(
+            service, mailbox, connection, Descriptions(topics, service.url, "1"), names=True, tidy_s=0.3
+        )
+
+        def is_told() -> bool:
+            return bool(found({topic: payload.encode() for topic, payload in [*listener.retained.items()]}, everybody))
+
+        if are_gone:
+            until(is_told)  # what the broker retained has come; before it, nobody is told of either
+        with bridged(connection, publisher.step):
+            until(lambda: is_told() is not are_gone)
+
+
+def leave(box: Box) -> None:
+    """Two days pass: consents end, nobody of the group `unseen` is seen, and all that was begun is done."""
+    for _ in range(2):
+        box.clock.advance(timedelta(days=1))
+        box.settle()
+        box.services.erasure.retention.tenant(box.tenant, of=(Kind.CONSENTS,), yes=True)
+        box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
+        box.services.erasure.retention.tenant(box.tenant, yes=True)
+        box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
+        box.clock.advance(timedelta(minutes=5))
+        box.settle()
