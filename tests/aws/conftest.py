@@ -1,6 +1,6 @@
-"""Fixtures that this shelf shares with another one."""
+"""Fixtures of every port (tests/support/storage/fixtures)."""
 
-from tests.book.store.conftest import (  # noqa: F401 -- fixtures
+from tests.support.storage.fixtures import (  # noqa: F401 -- fixtures
     aws,
     blobs,
     dynamodb,

@@ -1,3 +1,3 @@
-"""Fixtures that this shelf shares with another one."""
+"""Fixtures of the visitor book (tests/support/book/fixtures)."""
 
-from tests.book.conftest import agreeing, book, camera, cloud, desk  # noqa: F401 -- fixtures
+from tests.support.book.fixtures import agreeing, book, camera, cloud, desk  # noqa: F401 -- fixtures

@@ -10,10 +10,10 @@ import pytest
 from chalicelib.book.store.embedded.queue import SqliteQueue
 from chalicelib.book.words.errors import InvalidInput, StorageUnavailable
 from chalicelib.book.words.ports import Queue
-from tests.book.store.conftest import MAX_RECEIVES, fresh_sqs_queue
 from tests.support.fakes import FakeClock
 from tests.support.storage.aside import ReceivingSqs, put_aside
 from tests.support.storage.emulated import Aws
+from tests.support.storage.fixtures import MAX_RECEIVES, fresh_sqs_queue
 
 Pass = Callable[[float], None]
 
