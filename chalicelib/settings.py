@@ -7,8 +7,7 @@ The functions on AWS read the environment alone; regulars/configuration.py adds 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -16,9 +15,10 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from msgspec import NODEFAULT, Struct, field
-from msgspec.structs import fields, replace
+from msgspec.structs import replace
 
 from chalicelib.book.rules.decision import DEFAULT_FPIR
+from chalicelib.book.words.setting import Setting, setting, settings_of
 
 NEAR_FACES = 5_000
 """Faces of a small gallery: it takes 4 MB of memory and no disk, and is loaded in some 60 ms."""
@@ -31,75 +31,49 @@ class SettingError(ValueError):
     """A missing or wrong setting; the message names it and says what would be right."""
 
 
-class Setting(Struct, frozen=True):
-    """A row of the table of settings."""
-
-    key: str
-    means: str
-    default: Any
-    """NODEFAULT: it has to be set."""
-    read: Callable[[str], Any]
-    """From a text. Raises ValueError, which says what would be right."""
-    kind: type
-    """In a file: str, float for any number, or list of texts."""
-    shown: str
-    """What the default is, if it is no value."""
-    choices: tuple[str, ...] = ()
-
-    def __call__(self) -> Any:
-        return self.default
-
-    @property
-    def variable(self) -> str:
-        return f"REGULARS_{self.key.upper()}"
-
-    @property
-    def initially(self) -> str:
-        """Say what holds if nothing is set."""
-        return self.shown or ("none" if self.default is None else str(self.default))
-
-    def value(self, text: str, called: str) -> Any:
-        """Read the text. Raises SettingError, by the name that it is `called` there."""
-        try:
-            return self.read(text)
-        except ValueError as error:
-            raise SettingError(f"{called} {error}, not {text[:200]!r}") from error
-
-
-def setting(means: str, default: Any = NODEFAULT, **more: Any) -> Any:
-    """Make a field that is a row of the table. `more`: as Setting has it; a text is read as it is.
-
-    The key is the field's name if it has none of its own.
-    """
-    row = Setting(**{"key": "", "read": str, "kind": str, "shown": "", **more}, means=means, default=default)
-    return field(default_factory=row)
-
-
-def number(means: str, default: float | None, low: float, high: float, **more: Any) -> Any:
-    """Make a field that is a number from `low` to `high`; a whole one unless one of these has a part."""
-    whole = not any(isinstance(one, float) for one in (default, low, high))
-    return setting(means, default, read=partial(_in_range, low=low, high=high, whole=whole), kind=float, **more)
-
-
 def table(settings: type[Struct]) -> tuple[Setting, ...]:
     """List the rows of a class of settings."""
-    rows = ((one.name, one.default_factory) for one in fields(settings))
-    return tuple(replace(row, key=row.key or name) for name, row in rows if isinstance(row, Setting))
+    return tuple(settings_of(settings).values())
+
+
+def variable_of(row: Setting) -> str:
+    return f"REGULARS_{row.name.upper()}"
+
+
+def initial_text(row: Setting) -> str:
+    """Say what holds if nothing is set."""
+    return row.nothing or ("none" if row.default is None else str(row.default))
+
+
+def read_text(row: Setting, text: str) -> Any:
+    """Read a setting's text. Raises ValueError, which says what would be right."""
+    if row.read is not None:
+        return row.read(text)
+    return _read_number(row, text) if row.kind in (int, float) else text
+
+
+def read_named(row: Setting, text: str, called: str) -> Any:
+    """Read a setting's text. Raises SettingError, by the name that it is `called` there."""
+    try:
+        return read_text(row, text)
+    except ValueError as error:
+        raise SettingError(f"{called} {error}, not {text[:200]!r}") from error
 
 
 def from_texts(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read the variables that are set, and not empty, by their keys. Raises SettingError."""
-    return {row.key: row.value(text, row.variable) for row in rows if (text := environ.get(row.variable))}
+    """Read the variables that are set, and not empty, by their settings' names. Raises SettingError."""
+    given = ((row, variable_of(row)) for row in rows)
+    return {row.name: read_named(row, text, name) for row, name in given if (text := environ.get(name))}
 
 
-def _in_range(text: str, *, low: float, high: float, whole: bool) -> float:
+def _read_number(row: Setting, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not low <= value <= high:
-        raise ValueError(f"is a number from {low:g} to {high:g}")
-    return int(value) if whole else value
+    if not row.holds(value):
+        raise ValueError(f"is a number from {row.least:g} to {row.most:g}")
+    return int(value) if row.kind is int else value
 
 
 def _public_url(text: str) -> str:
@@ -131,21 +105,21 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 class AwsStorage(Struct, frozen=True):
     """Names of the deployed resources."""
 
-    table_prefix: str = setting("beginning of the tables' names")
-    bucket: str = setting("bucket of pictures and snapshots")
-    index_queue_url: str = setting("queue of requests for snapshots")
-    captures_bucket: str = setting("bucket that cameras put their pictures into")
-    captures_queue_url: str = setting("queue of the pictures that cameras put there")
-    deliveries_queue_url: str = setting("queue of the events to send to hooks")
-    secrets_key: str = setting("KMS key that seals the secrets of tenants and hooks")
+    table_prefix: str = setting(NODEFAULT, "beginning of the tables' names")
+    bucket: str = setting(NODEFAULT, "bucket of pictures and snapshots")
+    index_queue_url: str = setting(NODEFAULT, "queue of requests for snapshots")
+    captures_bucket: str = setting(NODEFAULT, "bucket that cameras put their pictures into")
+    captures_queue_url: str = setting(NODEFAULT, "queue of the pictures that cameras put there")
+    deliveries_queue_url: str = setting(NODEFAULT, "queue of the events to send to hooks")
+    secrets_key: str = setting(NODEFAULT, "KMS key that seals the secrets of tenants and hooks")
     search_function: str | None = setting(
-        "name of the search function; without it, search runs in the calling function", None
+        None, "name of the search function; without it, search runs in the calling function"
     )
-    near_faces: int = number(
-        "faces up to which the calling function searches a gallery itself", NEAR_FACES, 0, 100_000, shown="5000"
+    near_faces: int = setting(
+        NEAR_FACES, "faces up to which the calling function searches a gallery itself", 0, 100_000
     )
-    search_wait_s: int | None = number(
-        "how long its answer is waited for; the template gives ingest 10", None, 1, 900, shown="20"
+    search_wait_s: int | None = setting(
+        None, "how long its answer is waited for; the template gives ingest 10", 1, 900, nothing="20"
     )
 
 
@@ -160,57 +134,53 @@ class Settings(Struct, frozen=True):
     """All settings but those of `serve` itself. Storage is a folder (embedded) or AWS."""
 
     storage: Path | AwsStorage = setting(
-        "folder that keeps everything of one box", key="data", read=Path, shown="regulars-data"
+        NODEFAULT, "folder that keeps everything of one box", name="data", read=Path, nothing="regulars-data"
     )
-    models: Path | None = setting("folder of model packs of your own, and of curves", None, read=Path, shown="none")
-    pack: str | None = setting("model pack of new tenants; existing tenants keep theirs", None, shown="face-pack-2")
-    clock_tolerance_s: int = number("how far a signed request's time may be off, each way, in s", 300, 1, 86_400)
-    fpir_target: float = number(
-        "share of searches by strangers that may return somebody", DEFAULT_FPIR, 1e-9, 0.5, key="fpir"
+    models: Path | None = setting(None, "folder of model packs of your own, and of curves", read=Path, nothing="none")
+    pack: str | None = setting(None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-2")
+    clock_tolerance_s: int = setting(300, "how far a signed request's time may be off, each way, in s", 1, 86_400)
+    fpir_target: float = setting(
+        DEFAULT_FPIR, "share of searches by strangers that may return somebody", 1e-9, 0.5, name="fpir"
     )
-    capture_days: int = number(
-        "days that captures' pictures are kept; on AWS the stack's parameter `CaptureDays`", 30, 1, 36_500
+    capture_days: int = setting(
+        30, "days that captures' pictures are kept; on AWS the stack's parameter `CaptureDays`", 1, 36_500
     )
-    search_memory_mb: int = number(
-        "MiB that the galleries held in memory for searches may take; the one in use stays even if it alone takes more",
+    search_memory_mb: int = setting(
         1024,
+        "MiB that the galleries held in memory for searches may take; the one in use stays even if it alone takes more",
         0,
         1_048_576,
-        shown="1024; in Lambda two thirds of the function's memory beyond 256",
+        nothing="1024; in Lambda two thirds of the function's memory beyond 256",
     )
-    search_disk_mb: int | None = number(
-        "MiB of disk that their templates may take", None, 1, 1_048_576, shown="nine tenths of what is free"
+    search_disk_mb: int | None = setting(
+        None, "MiB of disk that their templates may take", 1, 1_048_576, nothing="nine tenths of what is free"
     )
-    memory_mb: int = number(
-        "MiB of resident memory below which the process stays, whatever is sent",
+    memory_mb: int = setting(
         2048,
+        "MiB of resident memory below which the process stays, whatever is sent",
         512,
         1_048_576,
-        shown="2048; in Lambda the function's memory",
+        nothing="2048; in Lambda the function's memory",
     )
-    requests_a_second: float = number(
-        "requests of v1 that a key may send for long; twice as many may come at once", 100, 1, 1e6
+    requests_a_second: float = setting(
+        100, "requests of v1 that a key may send for long; twice as many may come at once", 1, 1e6
     )
-    searches_a_second: float = number("the same for requests that look for faces in a picture", 10, 1, 1e6)
+    searches_a_second: float = setting(10, "the same for requests that look for faces in a picture", 1, 1e6)
     public_url: str | None = setting(
-        "beginning of the service's URLs, as https://box.example; needed behind a proxy that speaks TLS",
         None,
+        "beginning of the service's URLs, as https://box.example; needed behind a proxy that speaks TLS",
         read=_public_url,
-        shown="the host that a request came to",
+        nothing="the host that a request came to",
     )
     hook_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
-        "networks that hooks may reach besides public addresses, as 192.168.7.0/24",
-        (),
-        read=networks,
-        kind=list,
-        shown="none",
+        (), "networks that hooks may reach besides public addresses, as 192.168.7.0/24", read=networks, nothing="none"
     )
 
     witness: str | None = setting(
-        "where heads of the audit go by themselves: a folder of another machine, `s3://bucket/prefix` or a URL",
         None,
+        "where heads of the audit go by themselves: a folder of another machine, `s3://bucket/prefix` or a URL",
         read=_witness,
-        shown="nowhere",
+        nothing="nowhere",
     )
 
     of_dialects: Mapping[str, Struct] = field(default_factory=lambda: NO_DIALECTS)
@@ -228,7 +198,7 @@ class Settings(Struct, frozen=True):
 
     @classmethod
     def of(cls, values: Mapping[str, Any], dialects: OfDialects = NO_DIALECTS) -> Settings:
-        """Make settings of values by their keys. Raises SettingError if two do not fit together."""
+        """Make settings of values by the settings' names. Raises SettingError if two do not fit together."""
         return replace(
             _make_settings(cls, values),
             of_dialects={name: _make_settings(kind, values) for name, kind in dialects.items()},
@@ -241,17 +211,16 @@ class Settings(Struct, frozen=True):
 
 
 def _make_settings(kind: type[_Made], values: Mapping[str, Any]) -> _Made:
-    """Make settings of those values that are theirs."""
-    names = (one.name for one in fields(kind) if isinstance(one.default_factory, Setting))
-    rows = zip(names, table(kind), strict=True)
-    return kind(**{name: values[row.key] for name, row in rows if row.key in values})
+    """Make settings of those values that are theirs, by the settings' names, of which some are not the fields'."""
+    rows = settings_of(kind)
+    return kind(**{field_name: values[row.name] for field_name, row in rows.items() if row.name in values})
 
 
 def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
     values = from_texts(rows := table(AwsStorage), environ)
     for row in rows:
-        if row.default is NODEFAULT and row.key not in values:
-            raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {row.variable}: it is missing")
+        if row.default is NODEFAULT and row.name not in values:
+            raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {variable_of(row)}: it is missing")
     return AwsStorage(**values)
 
 

@@ -12,8 +12,18 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from chalicelib.book.words.setting import Setting
 from chalicelib.doors import dialects
-from chalicelib.settings import AwsStorage, Setting, SettingError, Settings, from_texts, table
+from chalicelib.settings import (
+    AwsStorage,
+    SettingError,
+    Settings,
+    from_texts,
+    initial_text,
+    read_named,
+    table,
+    variable_of,
+)
 from regulars.mail import MailSettings
 from regulars.serve.settings import ServeSettings
 
@@ -29,7 +39,7 @@ FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
 
 _CLASSES: tuple[type[Struct], ...] = (Settings, *dialects.SETTINGS.values(), ServeSettings, MailSettings)
-TABLE = {row.key: row for one in _CLASSES for row in table(one)}
+TABLE = {row.name: row for one in _CLASSES for row in table(one)}
 _OF_OTHERS = (
     FILE_VARIABLE,
     "REGULARS_API_KEY",
@@ -42,7 +52,7 @@ _OF_OTHERS = (
     "REGULARS_HTTPS_PORT",
 )
 """Variables that clients, the uploader, compose.yaml and the Caddyfile read."""
-VARIABLES = (*(row.variable for row in (*TABLE.values(), *table(AwsStorage))), *_OF_OTHERS)
+VARIABLES = (*map(variable_of, (*TABLE.values(), *table(AwsStorage))), *_OF_OTHERS)
 
 _OF_KUBERNETES = re.compile(
     r"""REGULARS_(?:[A-Z0-9_]+_)?(?:
@@ -80,11 +90,11 @@ class Configuration(Struct, frozen=True):
     def lines(self) -> Iterator[str]:
         """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
         for key, row in TABLE.items():
-            yield f"# {row.means}"
+            yield f"# {row.says}"
             if key in self.given:
                 yield f"{key} = {_format_value(row, self.given[key].value)}  # {self.given[key].by}"
-            elif row.shown or row.default is None:
-                yield f"#{key} =  # if not set: {row.initially}"
+            elif row.nothing or row.default is None:
+                yield f"#{key} =  # if not set: {initial_text(row)}"
             else:
                 yield f"#{key} = {_format_value(row, row.default)}"
 
@@ -118,7 +128,7 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     given = {} if path is None else _of_file(path)
     file = path if given else None
     texts = from_texts(tuple(TABLE.values()), own)
-    given |= {key: Given(value, TABLE[key].variable) for key, value in texts.items()}
+    given |= {key: Given(value, variable_of(TABLE[key])) for key, value in texts.items()}
     given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
     return Configuration(given, file)
 
@@ -165,16 +175,18 @@ def _of_text(text: str, path: Path) -> dict[str, Given]:
 
 def _value(row: Setting, value: object, path: Path) -> Any:
     """Read a value of the file. Paths are seen from the file's folder. Raises SettingError."""
-    called = f"{path}: {row.key}"
+    called = f"{path}: {row.name}"
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one
         raise SettingError(f"{called} is a number of too many digits")
-    if isinstance(value, list) and row.kind is list and all(isinstance(one, str) for one in value):
-        return row.value(",".join(value), called)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and row.kind is float:
-        return row.value(str(value), called)
-    if isinstance(value, str) and row.kind is str:
-        return row.value(str(path.parent / Path(value).expanduser()) if row.read is Path else value, called)
-    right = {str: 'a text, as "..."', float: "a number", list: 'texts, as ["...", "..."]'}[row.kind]
+    is_number = row.kind in (int, float)
+    if isinstance(value, list) and row.kind is tuple and all(isinstance(one, str) for one in value):
+        return read_named(row, ",".join(value), called)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number:
+        return read_named(row, str(value), called)
+    if isinstance(value, str) and row.kind in (str, Path):
+        return read_named(row, str(path.parent / Path(value).expanduser()) if row.kind is Path else value, called)
+    texts = 'texts, as ["...", "..."]' if row.kind is tuple else 'a text, as "..."'
+    right = "a number" if is_number else texts
     raise SettingError(f"{called} is {right}, not {repr(value)[:200]}")
 
 
@@ -183,7 +195,7 @@ def _format_value(row: Setting, value: object) -> str:
         return json.dumps([str(one) for one in value])
     if isinstance(value, Path):
         value = value.absolute()  # another reads it, from a place of its own
-    return str(value) if row.kind is float else json.dumps(str(value), ensure_ascii=False)
+    return str(value) if row.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)
 
 
 def _suggest_name(name: str, names: Iterable[str]) -> str:

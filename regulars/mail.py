@@ -11,7 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.settings import SettingError, number, setting
+from chalicelib.book.words.setting import setting
+from chalicelib.settings import SettingError
 from regulars.errors import OperatorError
 
 _TIMEOUT_S, _TLS_PORT = 30, 465
@@ -20,11 +21,11 @@ _TIMEOUT_S, _TLS_PORT = 30, 465
 class MailSettings(Struct, frozen=True):
     """The server that sends reports. The password stands in a file, for no command line and no environment."""
 
-    smtp_host: str | None = setting("mail server for `regulars report`", None)
-    smtp_port: int = number("its port; 465 speaks TLS from the first byte, others change to it", 587, 1, 65_535)
-    smtp_user: str | None = setting("user of the mail server; needs smtp_password_file", None)
-    smtp_password_file: Path | None = setting("file with that user's password, and nothing else", None, read=Path)
-    smtp_from: str | None = setting("address that reports are sent from", None, shown="smtp_user")
+    smtp_host: str | None = setting(None, "mail server for `regulars report`")
+    smtp_port: int = setting(587, "its port; 465 speaks TLS from the first byte, others change to it", 1, 65_535)
+    smtp_user: str | None = setting(None, "user of the mail server; needs smtp_password_file")
+    smtp_password_file: Path | None = setting(None, "file with that user's password, and nothing else", read=Path)
+    smtp_from: str | None = setting(None, "address that reports are sent from", nothing="smtp_user")
 
     def __post_init__(self) -> None:
         if (self.smtp_user is None) != (self.smtp_password_file is None):

@@ -14,9 +14,10 @@ import click
 
 from chalicelib.book.words.items import ListPage
 from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.setting import Setting
 from chalicelib.doors.dialects import SETTINGS
 from chalicelib.services import Services
-from chalicelib.settings import Setting, Settings, table
+from chalicelib.settings import Settings, initial_text, read_text, table, variable_of
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError
@@ -39,12 +40,12 @@ class _Read(click.ParamType[Any]):
     """A type of click's that reads as a setting does."""
 
     def __init__(self, row: Setting) -> None:
-        self.name = row.key
+        self.name = row.name
         self._row = row
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
-            return self._row.read(value)
+            return read_text(self._row, value)
         except ValueError as error:
             self.fail(f"it {error}, not {value[:40]!r}", param, ctx)
 
@@ -58,8 +59,8 @@ def option_of(row: Setting) -> Callable[[_Command], _Command]:
     kind: click.ParamType[Any] = PATH if row.read is Path else _Read(row)
     if row.choices:
         kind = click.Choice(row.choices)
-    help_text = f"{row.means[0].upper()}{row.means[1:]}.  [{row.variable}; default: {row.initially}]"
-    return click.option(f"--{row.key.replace('_', '-')}", type=kind, help=help_text)
+    help_text = f"{row.says[0].upper()}{row.says[1:]}.  [{variable_of(row)}; default: {initial_text(row)}]"
+    return click.option(f"--{row.name.replace('_', '-')}", type=kind, help=help_text)
 
 
 def _keep_named(context: click.Context, _: click.Parameter, file: Path | None) -> None:

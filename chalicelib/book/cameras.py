@@ -61,7 +61,7 @@ from chalicelib.book.words.items import every, parts, retry_if_changed, write, w
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.names import printable_name
 from chalicelib.book.words.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
-from chalicelib.book.words.tenant_settings import require
+from chalicelib.book.words.setting import require
 from chalicelib.book.words.values import milliseconds, moment, number, optional, time_text
 
 MAX_CAMERAS = 1_000

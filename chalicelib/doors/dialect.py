@@ -38,7 +38,7 @@ class Keyless(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.tenant is None) != (not self.networks):
-            raise SettingError(f"{' and '.join(row.key for row in table(type(self)))} are given together")
+            raise SettingError(f"{' and '.join(row.name for row in table(type(self)))} are given together")
 
 
 class Dialect(Struct, frozen=True):

@@ -311,7 +311,7 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
 
 
 def _keyless(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
-    [key] = (row.key for row in table(type(own)) if row.kind is list)
+    [key] = (row.name for row in table(type(own)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in own.networks)]
     if by_proxy and not serving.trusted_proxies:

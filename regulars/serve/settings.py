@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.settings import SettingError, networks, setting
+from chalicelib.book.words.setting import setting
+from chalicelib.settings import SettingError, networks
 
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
@@ -20,7 +22,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _one_of(*choices: str) -> dict[str, object]:
+def _one_of(*choices: str) -> dict[str, Any]:
     def read_choice(text: str) -> str:
         if text not in choices:
             raise ValueError(f"is one of {', '.join(choices)}")
@@ -32,27 +34,26 @@ def _one_of(*choices: str) -> dict[str, object]:
 class ServeSettings(Struct, frozen=True):
     """Addresses, certificate and log of one box."""
 
-    host: str = setting("address to listen on; 0.0.0.0 is all of this machine", "127.0.0.1")
-    port: int = setting("port to listen on; 0 picks a free one", 8000, read=_port, kind=float)
+    host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 is all of this machine")
+    port: int = setting(8000, "port to listen on; 0 picks a free one", read=_port)
     tls_cert: Path | None = setting(
-        "certificate chain (PEM): the port speaks https only; needs tls_key", None, read=Path
+        None, "certificate chain (PEM): the port speaks https only; needs tls_key", read=Path
     )
-    tls_key: Path | None = setting("the certificate's private key (PEM)", None, read=Path)
+    tls_key: Path | None = setting(None, "the certificate's private key (PEM)", read=Path)
     log_format: str | None = setting(
-        "form of the log, text or json", None, shown="text on a terminal, else json", **_one_of(*FORMS)
+        None, "form of the log, text or json", nothing="text on a terminal, else json", **_one_of(*FORMS)
     )
     log_level: str = setting(
-        "least level of the log: debug, info, warning (refusals and failures only) or error", "info", **_one_of(*LEVELS)
+        "info", "least level of the log: debug, info, warning (refusals and failures only) or error", **_one_of(*LEVELS)
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
-        "addresses or networks of proxies whose X-Forwarded-For is believed, as 127.0.0.1",
         (),
+        "addresses or networks of proxies whose X-Forwarded-For is believed, as 127.0.0.1",
         read=networks,
-        kind=list,
-        shown="none",
+        nothing="none",
     )
-    metrics_port: int | None = setting("port of /metrics for Prometheus", None, read=_port, kind=float)
-    metrics_host: str = setting("address of /metrics; all who reach it may read it", "127.0.0.1")
+    metrics_port: int | None = setting(None, "port of /metrics for Prometheus", read=_port)
+    metrics_host: str = setting("127.0.0.1", "address of /metrics; all who reach it may read it")
 
     @property
     def url(self) -> str:

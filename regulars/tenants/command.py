@@ -17,7 +17,8 @@ from msgspec.structs import asdict
 from chalicelib.book.rules.decision import MIN_QUALITY
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Credentials, Profile, Tenant
-from chalicelib.book.words.tenant_settings import SETTINGS, SIGHTING_DAYS, Setting, TenantSettings
+from chalicelib.book.words.setting import Setting
+from chalicelib.book.words.tenant_settings import SETTINGS, SIGHTING_DAYS, TenantSettings
 from chalicelib.book.words.values import is_uuid
 from chalicelib.doors import dialects
 from chalicelib.doors.service_keys import add_service_key

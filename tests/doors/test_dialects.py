@@ -90,11 +90,11 @@ from chalicelib.book.words.acts import Kind
 from chalicelib.book.words.model import SharedKey
 from chalicelib.rights.words.reading import Data
 from chalicelib.doors.words.roles import Role
-from chalicelib.settings import setting
+from chalicelib.book.words.setting import setting
 
 
 class Own(Struct, frozen=True):
-    greeting: str = setting("what it says", "hello", key="sixth_greeting")
+    greeting: str = setting("hello", "what it says", name="sixth_greeting")
 
 
 DIALECT = Dialect(
@@ -153,6 +153,7 @@ from chalicelib.book.words.model import Profile
 from chalicelib.rights.words.reading import kinds_of
 from infra.template import gateway_answers
 from regulars.cli import commands
+from chalicelib.settings import variable_of
 from regulars.configuration import TABLE
 from regulars.serve.callers import Tenants
 from regulars.serve.gateway import Gateway
@@ -180,7 +181,7 @@ print(json.dumps({
     "reads": "sixth look" in dialects.READS,
     "key": [told.service, told.role],
     "shared": [one["id"] for one in listed if one["last_used_at"]],
-    "setting": TABLE["sixth_greeting"].variable,
+    "setting": variable_of(TABLE["sixth_greeting"]),
     "doctor": "sixth" in choices["doctor"]["dialect"],
     "for": "sixth" in choices["keys"]["dialect"],
     "gateway": "sixth" in json.dumps(gateway_answers()),

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import config as edge_config
 
-from chalicelib.settings import Setting, SettingError, Settings
+from chalicelib.book.words.setting import Setting
+from chalicelib.settings import SettingError, Settings, read_named, variable_of
 from regulars import configuration
 from regulars.cli import main
 from regulars.configuration import TABLE, VARIABLES
@@ -226,7 +227,7 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.toml"
         path.write_text("\n".join(configuration.read_settings(file, {}, Path("/dev/null")).lines()), "utf-8")
-        texts = {TABLE[key].variable: text(value) for key, value in environ.items()}
+        texts = {variable_of(TABLE[key]): text(value) for key, value in environ.items()}
         read = configuration.read_settings(options, texts, path)
     assert {key: one.value for key, one in read.given.items()} == {**file, **environ, **options}
 
@@ -248,7 +249,7 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
     ):
         assert f"\n{line}\n" in printed
     for row in TABLE.values():
-        assert f"# {row.means}\n" in printed
+        assert f"# {row.says}\n" in printed
 
 
 def test_the_pages_list_of_settings_is_what_the_command_prints() -> None:
@@ -277,17 +278,18 @@ def test_the_units_file_can_be_read_and_is_the_one_that_it_names() -> None:
     assert "REGULARS_CONFIG=/etc/regulars/regulars.toml" in (box / "regulars.service").read_text()
 
 
-@pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.key)
+@pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
 def test_every_row_reads_a_text(row: Setting) -> None:
-    texts = {float: "9108" if "port" in row.key else "0.25" if row.key == "fpir" else "1000", list: "10.0.0.0/8"}
+    texts = {int: "9108" if "port" in row.name else "1000", float: "0.25" if row.name == "fpir" else "1000"}
+    texts[tuple] = "10.0.0.0/8"
     own = {
         "witness": "/mnt/heads",
         "public_url": "https://box.example",
         "endpoint_hosts": "faces.example, 10.0.0.2:8000",
     }
-    assert row.value(own.get(row.key) or texts.get(row.kind, (*row.choices, "text")[0]), "here")
+    assert read_named(row, own.get(row.name) or texts.get(row.kind, (*row.choices, "text")[0]), "here")
 
 
 def test_a_value_is_read_by_its_row_alone() -> None:
     with pytest.raises(SettingError, match=r"^here is a number from 1 to 36500, not 'x'$"):
-        TABLE["capture_days"].value("x", "here")
+        read_named(TABLE["capture_days"], "x", "here")

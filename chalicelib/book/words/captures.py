@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, Box, DetectedFace, Estimates, PictureRules, Sides
-from chalicelib.book.words.tenant_settings import Setting, setting, settings_of
+from chalicelib.book.words.setting import Setting, setting, settings_of
 from chalicelib.book.words.values import milliseconds
 
 DAY_S = 86_400

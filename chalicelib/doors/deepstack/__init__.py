@@ -8,10 +8,11 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network
 
 from chalicelib.book.words.acts import Kind, kinds_by_name
+from chalicelib.book.words.setting import setting
 from chalicelib.doors.dialect import Dialect, Keyless
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.reading import data_by_name
-from chalicelib.settings import networks, setting
+from chalicelib.settings import networks
 
 SERVICE = "deepstack"
 PREFIX = "/v1/vision/"
@@ -21,18 +22,17 @@ class KeylessClients(Keyless, frozen=True):
     """Settings of clients that send no key."""
 
     tenant: str | None = setting(
-        "tenant of DeepStack's clients that send no key: they use its oldest key of `--for deepstack`",
         None,
-        key="deepstack_tenant",
-        shown="none",
+        "tenant of DeepStack's clients that send no key: they use its oldest key of `--for deepstack`",
+        name="deepstack_tenant",
+        nothing="none",
     )
     networks: tuple[IPv4Network | IPv6Network, ...] = setting(
-        "networks that such calls may come from, as 192.168.7.20 or 127.0.0.0/8",
         (),
-        key="deepstack_networks",
+        "networks that such calls may come from, as 192.168.7.20 or 127.0.0.0/8",
+        name="deepstack_networks",
         read=networks,
-        kind=list,
-        shown="none",
+        nothing="none",
     )
 
 

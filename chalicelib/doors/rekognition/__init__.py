@@ -11,9 +11,9 @@ import re
 from msgspec import Struct
 
 from chalicelib.book.words.acts import Kind, kinds_by_name
+from chalicelib.book.words.setting import setting
 from chalicelib.doors.dialect import ROOT, Dialect
 from chalicelib.rights.words.reading import data_by_name
-from chalicelib.settings import setting
 
 _HOST = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?"
 """Compiled when the setting is read: that takes longer than all else here, and a cold start waits for it."""
@@ -30,11 +30,10 @@ class SignedHosts(Struct, frozen=True):
     """Settings of what clients may sign as `Host`."""
 
     endpoint_hosts: tuple[str, ...] = setting(
-        "names, with ports, by which clients of the Rekognition dialect call a proxy that changes `Host`",
         (),
+        "names, with ports, by which clients of the Rekognition dialect call a proxy that changes `Host`",
         read=_hosts,
-        kind=list,
-        shown="none",
+        nothing="none",
     )
 
 

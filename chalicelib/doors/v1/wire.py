@@ -22,7 +22,7 @@ from msgspec import UNSET, Meta, Struct
 
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, PictureRules
-from chalicelib.book.words.tenant_settings import Setting
+from chalicelib.book.words.setting import Setting
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.base64_text import read_base64
 from chalicelib.doors.forms import each_once, read_form, read_object

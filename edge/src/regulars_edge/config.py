@@ -130,8 +130,8 @@ def some_areas(raw: Any) -> Areas | None:
     return Areas(tuple(map(polygon, raw))) if of(list)(raw) else None
 
 
-def setting(read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False) -> Any:
-    """Make the field of a setting; `at`: its table and key in edge.toml, if that is not its name.
+def toml_field(read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False) -> Any:
+    """Make a field that edge.toml sets; `at`: its table and key there, if that is not its name.
 
     `of_service`: the service may set it, too.
     """
@@ -168,43 +168,43 @@ def _read_settings(raw: Any, settings: Mapping[str, tuple[str, Read]], where: st
 class CameraConfig:
     """One camera: `name` is its id or name at the service, `place` the folder, URL, device or file of its source."""
 
-    name: str = setting(camera_name)
-    source: str = setting(one_of(*PLACES))
+    name: str = toml_field(camera_name)
+    source: str = toml_field(one_of(*PLACES))
     place: str = ""
-    send: str = setting(one_of("all", "motion", "faces", "best_shot"), "all", of_service=True)
-    interval_s: float = setting(number(), 1.0, of_service=True)
-    per_minute: int | None = setting(whole(1), 60, of_service=True)
-    api_key_file: Path | None = setting(a_path, None)
-    password_file: Path | None = setting(a_path, None)
-    user: str | None = setting(of(str), None)
-    ca_file: Path | None = setting(a_path, None)
+    send: str = toml_field(one_of("all", "motion", "faces", "best_shot"), "all", of_service=True)
+    interval_s: float = toml_field(number(), 1.0, of_service=True)
+    per_minute: int | None = toml_field(whole(1), 60, of_service=True)
+    api_key_file: Path | None = toml_field(a_path, None)
+    password_file: Path | None = toml_field(a_path, None)
+    user: str | None = toml_field(of(str), None)
+    ca_file: Path | None = toml_field(a_path, None)
     """What the camera's certificate is verified against, which may be that certificate; None: [server]'s."""
-    tls_name: str | None = setting(of(str), None)
+    tls_name: str | None = toml_field(of(str), None)
     """The name in the camera's certificate; None: the URL's."""
-    after: str = setting(of(str), "delete")
-    zone: tzinfo | None = setting(time_zone, None)
-    time_in_name: NameTime | None = setting(lambda text: NameTime(of(str)(text)), None)
-    silent_after_s: float = setting(number(), 300.0)
+    after: str = toml_field(of(str), "delete")
+    zone: tzinfo | None = toml_field(time_zone, None)
+    time_in_name: NameTime | None = toml_field(lambda text: NameTime(of(str)(text)), None)
+    silent_after_s: float = toml_field(number(), 300.0)
     """Without a frame; of a folder, without a file."""
-    motion_share: float = setting(number(most=1), 0.01, of_service=True)
-    face_score: float = setting(number(most=1), 0.7, of_service=True)
-    min_face_px: int = setting(whole(1), 26, of_service=True)
-    track_s: float = setting(number(), 10.0, of_service=True)
-    early: bool = setting(of(bool), False, of_service=True)
+    motion_share: float = toml_field(number(most=1), 0.01, of_service=True)
+    face_score: float = toml_field(number(most=1), 0.7, of_service=True)
+    min_face_px: int = toml_field(whole(1), 26, of_service=True)
+    track_s: float = toml_field(number(), 10.0, of_service=True)
+    early: bool = toml_field(of(bool), False, of_service=True)
     """Whether `best_shot` sends a good frame while the face is still there."""
-    capture_hours: Hours = setting(open_hours, ALWAYS, of_service=True)
+    capture_hours: Hours = toml_field(open_hours, ALWAYS, of_service=True)
     """When pictures are taken."""
-    crop_room: float | None = setting(number(), None, of_service=True)
+    crop_room: float | None = toml_field(number(), None, of_service=True)
     """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
-    rotate: int = setting(whole(0, 270), 0)
+    rotate: int = toml_field(whole(0, 270), 0)
     """By how many degrees pictures are turned to the right; masks and zones are of the turned picture."""
-    masks: Areas | None = setting(some_areas, None, of_service=True)
+    masks: Areas | None = toml_field(some_areas, None, of_service=True)
     """Areas that nobody may see: they are black before anything is chosen or written."""
-    zones: Areas | None = setting(some_areas, None, of_service=True)
+    zones: Areas | None = toml_field(some_areas, None, of_service=True)
     """Where motion and faces count; None: everywhere."""
-    motion_url: str | None = setting(of(str), None)
+    motion_url: str | None = toml_field(of(str), None)
     """The camera's small stream: its pictures are looked at only while something moves there."""
-    hardware: str | None = setting(one_of("v4l2m2m", "vaapi"), None, of_service=True)
+    hardware: str | None = toml_field(one_of("v4l2m2m", "vaapi"), None, of_service=True)
     """What decodes, by FFmpeg's name; None: the processor."""
 
     @property
@@ -242,32 +242,32 @@ _OF_SERVICE = [one.name for one in fields(CameraConfig) if one.metadata.get("of_
 class Config:
     """Settings of a box; `setting` names their places in edge.toml."""
 
-    url: str = setting(service_url, at="server.url")
+    url: str = toml_field(service_url, at="server.url")
     cameras: tuple[CameraConfig, ...] = ()
-    spool: Path = setting(a_path, at="spool.folder")
+    spool: Path = toml_field(a_path, at="spool.folder")
     limits: Limits = field(default_factory=Limits)
-    api_key_file: Path | None = setting(a_path, None, "server.api_key_file")
-    ca_file: Path | None = setting(a_path, None, "server.ca_file")
-    bandwidth_bytes_s: float | None = setting(number(scale=1024), None, "upload.kib_per_s")
-    bytes_a_month: float = setting(number(scale=2**20), math.inf, "upload.mib_per_month")
+    api_key_file: Path | None = toml_field(a_path, None, "server.api_key_file")
+    ca_file: Path | None = toml_field(a_path, None, "server.ca_file")
+    bandwidth_bytes_s: float | None = toml_field(number(scale=1024), None, "upload.kib_per_s")
+    bytes_a_month: float = toml_field(number(scale=2**20), math.inf, "upload.mib_per_month")
     """Of pictures that `run` sends, in a calendar month of `zone`."""
-    zone: tzinfo | None = setting(time_zone, None)
-    hours: Hours = setting(open_hours, ALWAYS, "upload.hours")
-    metrics_port: int | None = setting(whole(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
-    heartbeat_s: float = setting(number(300), 120.0, "server.heartbeat_s")
-    make_cameras: bool = setting(of(bool), False, "server.make_cameras")
-    box: str | None = setting(of(str), None, "server.box")
+    zone: tzinfo | None = toml_field(time_zone, None)
+    hours: Hours = toml_field(open_hours, ALWAYS, "upload.hours")
+    metrics_port: int | None = toml_field(whole(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
+    heartbeat_s: float = toml_field(number(300), 120.0, "server.heartbeat_s")
+    make_cameras: bool = toml_field(of(bool), False, "server.make_cameras")
+    box: str | None = toml_field(of(str), None, "server.box")
     """What this machine is called in the console; None: as the host is."""
-    tenant_key: bool = setting(of(bool), False, "server.tenant_key")
+    tenant_key: bool = toml_field(of(bool), False, "server.tenant_key")
     """Whether the tenant's own key may lie on this box."""
-    log_form: str = setting(one_of("text", "json"), "text", "log.format")
-    log_level: str = setting(one_of("debug", "info", "warning", "error"), "info", "log.level")
-    update_url: str | None = setting(service_url, None, "update.url")
+    log_form: str = toml_field(one_of("text", "json"), "text", "log.format")
+    log_level: str = toml_field(one_of("debug", "info", "warning", "error"), "info", "log.level")
+    update_url: str | None = toml_field(service_url, None, "update.url")
     """The folder of releases, each in one of its version's name; None: this box is updated by hand."""
-    signers: Path | None = setting(a_path, None, "update.signers")
+    signers: Path | None = toml_field(a_path, None, "update.signers")
     """Whose signatures count, as ssh-keygen(1) has it (ALLOWED SIGNERS)."""
-    restart: str = setting(of(str), "systemctl restart regulars-edge", "update.restart")
-    well_after_s: float = setting(number(), 600.0, "update.well_after_s")
+    restart: str = toml_field(of(str), "systemctl restart regulars-edge", "update.restart")
+    well_after_s: float = toml_field(number(), 600.0, "update.well_after_s")
     """Of a new version, without a fault, until it stays."""
 
     def with_settings(self, settings: Mapping[str, Any]) -> Config:
