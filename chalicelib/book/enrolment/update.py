@@ -11,7 +11,7 @@ for it. How good a picture must be is in portraits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, TypeVar
 
@@ -46,12 +46,11 @@ from chalicelib.book.words.errors import (
     TooManyPictures,
     require_revision,
 )
-from chalicelib.book.words.items import attempts, write_unless_changed
+from chalicelib.book.words.items import Changed, attempts, retry_if_changed, write_unless_changed
 from chalicelib.book.words.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.book.words.names import face_name, face_note
 from chalicelib.book.words.pictures import PictureRules
-from chalicelib.book.words.ports import Action
-from chalicelib.book.words.values import photo_id
+from chalicelib.book.words.ports import Action, Check, equals
 
 _Value = TypeVar("_Value")
 
@@ -257,6 +256,7 @@ _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""
 
 _BUSY = "this face is changed by others all the time: send the request again in a moment"
+_CAPTURE_SAME = "capture-same"
 
 
 class FacePictures(UseCase):
@@ -279,8 +279,9 @@ class FacePictures(UseCase):
         """
 
         portrait = partial(self.book.portraits.of_only, tenant, photo, rules)
-        return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for, request=request)
+        return self._add(tenant, faceid, {id_of(photo)}, portrait, is_vouched_for=is_vouched_for, request=request)
 
+    @retry_if_changed(_BUSY)
     def add_sighting(
         self,
         tenant: Tenant,
@@ -303,14 +304,18 @@ class FacePictures(UseCase):
         capture = self.book.captures.find(tenant, camera_id, capture_id)
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
-        photo = photo_id(capture.sha256)
+        # An erasure of somebody else on it gives the photo another id.
+        same = (equals("is_of_rest", capture.is_of_rest or None, _CAPTURE_SAME),)
+        as_read = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), same)
 
         def portrait() -> Portrait:
             return self.book.portraits.of_seen(
-                tenant, self.book.captures.read_face_in_box(tenant, camera_id, capture_id, box), photo
+                tenant, self.book.captures.read_face_in_box(tenant, camera_id, capture_id, box), capture.photo
             )
 
-        return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)
+        return self._add(
+            tenant, faceid, capture.photos, portrait, is_vouched_for=is_vouched_for, request=request, also=(as_read,)
+        )
 
     def remove(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
         """Remove one picture with its templates.
@@ -353,17 +358,21 @@ class FacePictures(UseCase):
         self,
         tenant: Tenant,
         faceid: str,
-        photo: str,
+        photos: Set[str],
         make: Callable[[], Portrait],
         *,
         is_vouched_for: bool,
         request: RequestId | None,
+        also: Sequence[Action] = (),
     ) -> Picture:
-        """Add the photo with this id, unless the face has it. `make` embeds it, once."""
+        """Add the photo, unless the face has it by one of these ids. `make` embeds it, once.
+
+        `also`: actions of the same transaction. Raises Changed if its capture is another than as it was read.
+        """
         portrait: Portrait | None = None
         for _ in attempts():
             face = self.book.faces.get(tenant, faceid)
-            known = _find_given_picture(face, photo, portrait)
+            known = _find_given_picture(face, photos, portrait)
             if known is not None:
                 self.book.requests.write(tenant.name, [], request, {"picture": known.id})
                 return known
@@ -374,9 +383,10 @@ class FacePictures(UseCase):
             try:
                 if not is_vouched_for:
                     self._require_same_person(tenant, face, portrait)
-                return self.add_portrait(tenant, face, portrait, request)
-            except (ConditionFailed, GalleryMoved):
-                continue
+                return self.add_portrait(tenant, face, portrait, request, also=also)
+            except (ConditionFailed, GalleryMoved) as error:
+                if isinstance(error, ConditionFailed) and _CAPTURE_SAME in error.names:
+                    raise Changed from error
         raise Busy(_BUSY)
 
     def add_portrait(
@@ -387,8 +397,11 @@ class FacePictures(UseCase):
         request: RequestId | None = None,
         *,
         is_judged: bool = True,
+        also: Sequence[Action] = (),
     ) -> Picture:
         """Add a photo to a face as it was read. `is_judged`: it is this person's; else it is spare if it looks unlike.
+
+        `also`: actions of the same transaction.
 
         Raises TooManyPictures, ConditionFailed, FaceHeld (another picture would have to go).
         """
@@ -396,7 +409,8 @@ class FacePictures(UseCase):
         picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
         after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures(pictures))
-        self.book.faces.put(tenant, face, after, face_change(face, after), request, {"picture": picture.id})
+        change = face_change(face, after, also)
+        self.book.faces.put(tenant, face, after, change, request, {"picture": picture.id})
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -430,10 +444,10 @@ def require_room_for_picture(face: Face) -> None:
         raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
 
 
-def _find_given_picture(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:
+def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None) -> Picture | None:
     """Find the face's given picture that is this photo."""
     for one in list_given_pictures(face.pictures):
-        if one.id == photo or (portrait is not None and portrait.template in one.templates):
+        if one.id in photos or (portrait is not None and portrait.template in one.templates):
             return one
     return None
 

@@ -64,6 +64,10 @@ class MergeBackup(Struct, frozen=True):
     """The survivor's record of consent if it came from the other face; else None."""
 
 
+PHOTOS = ("pictures", "spare")
+"""Fields of a MergeBackup that name pictures by their ids."""
+
+
 class Merge(Struct, frozen=True):
     """A merge of two faces: `survivor` absorbed `other`. `kept`: None once it is undone."""
 

@@ -57,7 +57,7 @@ from chalicelib.book.words.observations import (
 )
 from chalicelib.book.words.pictures import Box, Quality
 from chalicelib.book.words.ports import Action, Item
-from chalicelib.book.words.values import milliseconds, photo_id, time_text
+from chalicelib.book.words.values import milliseconds, time_text
 from chalicelib.book.words.webhooks import Event, EventKind, Hook
 
 FULL_AGAIN_AFTER = timedelta(hours=1)
@@ -358,8 +358,8 @@ def resolve(context: Context) -> Outcome:
 
 def founding_picture(one: OpenSighting) -> Picture:
     """Return the picture that a new face is made from."""
-    photo, seen = photo_id(one.capture.sha256), one.seen
-    return Picture(photo, "", one.now, (seen.template,), seen.estimates, founded_at=one.capture.captured_at)
+    seen = one.seen
+    return Picture(one.capture.photo, "", one.now, (seen.template,), seen.estimates, founded_at=one.capture.captured_at)
 
 
 def pictures_after(context: Context) -> tuple[Picture, ...]:
@@ -377,14 +377,14 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
     if (quality or 0) < (tenant.enrol_quality or 0):
         return own
     new = Picture(
-        photo_id(one.capture.sha256),
+        one.capture.photo,
         "",
         one.now,
         (one.seen.template,),
         one.seen.estimates,
         learnt=Learnt(one.id, one.camera.id, one.capture.captured_at),
     )
-    after = own if any(picture.id == new.id for picture in own) else choose_kept_pictures((*own, new))
+    after = own if any(picture.id in one.capture.photos for picture in own) else choose_kept_pictures((*own, new))
     adds = new in after and adds_to(own, new, one.capture.captured_at)
     adds = adds and (face.hold is None or not loses(face, replace(face, pictures=after)))
     return after if adds and _is_like_given(context.judge, new, own) else own

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence, Set
 from datetime import date, datetime
 from itertools import count
 from operator import itemgetter
@@ -165,13 +165,17 @@ def anchor(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | Non
     return vector(reduce_templates(templates)[0]) if templates else None
 
 
-def without(pictures: Sequence[Picture], rejected: NDArray[np.float32], photo: str, model: str) -> tuple[Picture, ...]:
-    """Return the pictures that stay after a sighting of this photo was rejected. `rejected`: its embedding by `model`.
+def without(
+    pictures: Sequence[Picture], rejected: NDArray[np.float32], photos: Set[str], model: str
+) -> tuple[Picture, ...]:
+    """Return the pictures that stay after a sighting was rejected. `rejected`: its embedding by `model`.
+
+    `photos`: the ids by which a face may have the sighting's photo.
 
     The photo goes, and with it each learnt picture that is nearer to it than to the given ones.
     """
 
-    left = [picture for picture in pictures if picture.id != photo]
+    left = [picture for picture in pictures if picture.id not in photos]
     own = anchor(left, model)
 
     def is_nearer(picture: Picture) -> bool:

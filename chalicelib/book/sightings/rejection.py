@@ -6,7 +6,7 @@ All sightings of a visit are given to one person by one call, which a repeat fin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -57,7 +57,7 @@ from chalicelib.book.words.model import REGULAR, Face, Negative, Picture, Tenant
 from chalicelib.book.words.names import face_name
 from chalicelib.book.words.observations import ChangedObservation, Observation
 from chalicelib.book.words.ports import Action, Check, Item, Update, equals
-from chalicelib.book.words.values import milliseconds, omit_none, photo_id
+from chalicelib.book.words.values import milliseconds, omit_none
 
 _MODEL_SAME = "model-same"
 _WAITING = "rejected for the face that it matched; being resolved again"
@@ -122,7 +122,7 @@ class Rejection(UseCase):
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
-            left = partial(_keep_own_pictures, seen=seen, photo=photo_id(found.capture.sha256))
+            left = partial(_keep_own_pictures, seen=seen, photos=found.capture.photos)
             if left(held.face) != held.face.pictures:
                 self.book.enrolment.pictures.keep(tenant, faceid, left)
                 continue
@@ -149,7 +149,7 @@ class Rejection(UseCase):
         found = [self._rejected_sighting(tenant, held, one, is_said=True) for one in visit]
         for one in found:
             self.book.captures.require_picture(tenant, one.capture.camera_id, one.capture.id)
-        photos = {photo_id(one.capture.sha256) for one in found}
+        photos = frozenset[str]().union(*(one.capture.photos for one in found))
         if all(picture.id in photos for picture in held.face.pictures):
             raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
         found.sort(key=lambda one: one.capture.sightings[one.number].quality or 0.0, reverse=True)
@@ -439,11 +439,11 @@ def _waiting(
     return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
 
 
-def _keep_own_pictures(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
+def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
     from chalicelib.book.rules.templates import vector
 
-    return without(face.pictures, vector(seen.template), photo, seen.template.model)
+    return without(face.pictures, vector(seen.template), photos, seen.template.model)
 
 
 def _is_by_hand(face: Face) -> bool:

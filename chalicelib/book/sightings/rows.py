@@ -126,10 +126,14 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
 def sightings_update(
     tenant: str, capture: Capture, when: Sequence[Condition], fields: Item, remove: tuple[str, ...] = ()
 ) -> Update:
-    """Return the update that stores a capture's state and sightings, and other fields; a repeat finds it done."""
+    """Return the update that stores a capture's state and sightings, and other fields; a repeat finds it done.
+
+    It requires that nobody on the capture was erased since it was read: condition STEP.
+    """
     sightings = [sighting_item(one) for one in capture.sightings]
     changed = {"state": capture.state, "sightings": sightings, **fields}
-    return Update(keys.CAPTURES, _key(tenant, capture), tuple(when), set=changed, remove=remove, twice=True)
+    is_as_read = equals("is_of_rest", capture.is_of_rest or None, STEP)
+    return Update(keys.CAPTURES, _key(tenant, capture), (*when, is_as_read), set=changed, remove=remove, twice=True)
 
 
 def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -> Update:

@@ -19,7 +19,7 @@ from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, Box, DetectedFace, Estimates, PictureRules, Sides
 from chalicelib.book.words.setting import Setting, setting, settings_of
-from chalicelib.book.words.values import milliseconds
+from chalicelib.book.words.values import milliseconds, photo_id
 
 DAY_S = 86_400
 
@@ -196,6 +196,21 @@ class Capture(Struct, frozen=True):
     """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
     is_of_rest: bool = False
     """Whether size and hash are those of what an erasure left of the picture, or of nothing."""
+
+    @property
+    def photo(self) -> str:
+        """Id of its photo for a picture that a face gets of it."""
+        return self.photo_of_rest if self.is_of_rest else photo_id(self.sha256)
+
+    @property
+    def photo_of_rest(self) -> str:
+        """Id of its photo once somebody on it was erased: it follows from the capture's id, not from the picture."""
+        return photo_id(hashlib.sha256(self.id.encode()).hexdigest())
+
+    @property
+    def photos(self) -> frozenset[str]:
+        """Ids by which a face may have its photo: an erasure renames face by face, and older versions did not."""
+        return frozenset({photo_id(self.sha256), self.photo_of_rest})
 
     def with_sighting(self, sighting: Sighting, state: CaptureState) -> Capture:
         """Return the capture with the sighting at its number: replaced, or appended."""

@@ -242,8 +242,8 @@ class Picture(Struct, frozen=True):
         return self.id == other.id or any(template in other.templates for template in self.templates)
 
     def is_among(self, pictures: Iterable[Picture]) -> bool:
-        """Return whether it is one of these, spare or not."""
-        return any(self == replace(one, spare=self.spare) for one in pictures)
+        """Return whether it is one of these, spare or not. Its id may be another: an erasure of others changes it."""
+        return any(self == replace(one, spare=self.spare, id=self.id) for one in pictures)
 
 
 MAX_PICTURES = 100

@@ -23,18 +23,30 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from chalicelib.book.commit import Change, face_change
 from chalicelib.book.idempotency import PARTIAL
 from chalicelib.book.records.captures import capture_from, sighting_item
-from chalicelib.book.records.merges import IN_FLIGHT, MAX_MERGES, merge_deletes
+from chalicelib.book.records.merges import IN_FLIGHT, MAX_MERGES, PHOTOS, MergeBackup, kept_update, merge_deletes
 from chalicelib.book.records.observations import STORABLE
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import ERASED, RULES, Capture, Resolution, Sighting, captured_ms, parts_of_sighting
+from chalicelib.book.words.captures import (
+    ERASED,
+    RULES,
+    Capture,
+    Resolution,
+    Sighting,
+    captured_ms,
+    parts_of_sighting,
+    sighting_id,
+)
 from chalicelib.book.words.chores import STOPS_AT_S
 from chalicelib.book.words.duties import FULL, MOST_LEAVING
 from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
     ErasureNotFound,
+    FaceMerged,
+    FaceNotFound,
     InvalidInput,
     StorageUnavailable,
     Unusable,
@@ -51,10 +63,10 @@ from chalicelib.book.words.items import (
     write_unless_changed,
 )
 from chalicelib.book.words.local_time import LocalTime, Span
-from chalicelib.book.words.model import Face, Labels, Tenant
+from chalicelib.book.words.model import Face, Labels, Picture, Tenant
 from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, Update, absent, equals, exists
-from chalicelib.book.words.values import milliseconds, moment, texts_of, time_ordered_id, time_text
+from chalicelib.book.words.values import milliseconds, moment, photo_id, texts_of, time_ordered_id, time_text
 from chalicelib.book.words.webhooks import without_name
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words import erasures
@@ -546,8 +558,48 @@ class DerivedData(Outside):
         if _shows_others(capture, item, numbers):
             done, fields = self._hidden(tenant, capture, own)
         done = done or self._delete_picture(*picture, len(capture.sightings))
+        self._rename_photo(tenant, capture, numbers)
         write(self.book.items, [_forgotten(place, capture, item, numbers, fields)])
         return done
+
+    def _rename_photo(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> None:
+        """Give the pictures that others have of a capture an id that does not follow from the picture that came.
+
+        By the new one they are found as well. May be cut off anywhere and repeated, before the capture is changed.
+        """
+        before, after = photo_id(capture.sha256), capture.photo_of_rest
+
+        def rename(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+            return tuple(replace(one, id=after) if one.id == before else one for one in pictures)
+
+        def rename_in_backup(kept: MergeBackup) -> MergeBackup:
+            named = {name: tuple(after if one == before else one for one in getattr(kept, name)) for name in PHOTOS}
+            return replace(kept, face=replace(kept.face, pictures=rename(kept.face.pictures)), **named)
+
+        def rename_of_face(face: Face) -> tuple[Face, Change] | None:
+            merges = self.book.merges.records.below(tenant.name, face.faceid) if face.merges else []
+            backups = [
+                kept_update(tenant.name, one, changed)
+                for one in merges
+                if one.kept is not None and (changed := rename_in_backup(one.kept)) != one.kept
+            ]
+            renamed = replace(face, pictures=rename(face.pictures))
+            return (renamed, face_change(face, renamed, backups)) if backups or renamed != face else None
+
+        for faceid in self._list_faces_beside(tenant, capture, numbers):
+            with suppress(FaceNotFound):
+                self.book.faces.change_face(tenant, faceid, rename_of_face, None, restricted=True)
+
+    def _list_faces_beside(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> list[str]:
+        """Return the ids of the faces that have the other sightings of a capture, or had them before a merge."""
+        others = [one for one in capture.sightings if one.faceid is not None and one.number not in numbers]
+        at_ms = milliseconds(capture.captured_at)
+        places = [keys.observation(tenant.name, at_ms, sighting_id(capture.id, one.number)) for one in others]
+        seen = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
+        faceids = dict.fromkeys([*(str(one.faceid) for one in others), *seen])
+        there = self.book.faces.by_id(tenant, faceids, restricted=True)
+        gone = [self.book.faces.missing(tenant, one, restricted=True) for one in faceids if one not in there]
+        return list(dict.fromkeys([*there, *(str(one.details["into"]) for one in gone if isinstance(one, FaceMerged))]))
 
     def _walk(
         self,
