@@ -26,7 +26,7 @@ from chalicelib.rights.words.erasures import RECEIPT, Erasure, list_named_faces,
 from chalicelib.rights.words.retention import Kind, erased_at
 from chalicelib.rights.words.signing import fingerprint, renewal_of
 from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
-from chalicelib.rights.words.texts import ARCHIVE_LANGUAGES, LANGUAGES
+from chalicelib.rights.words.texts import LANGUAGES
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import find_server, write_durably
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chalicelib.book.faces import Holds
     from chalicelib.rights.notices import Facts
     from chalicelib.rights.restrictions import Restrictions
-    from chalicelib.rights.words.texts import ArchiveLanguage, Language
+    from chalicelib.rights.words.texts import Language
 
 _PAUSE_S = 1.0
 
@@ -48,12 +48,10 @@ _face = click.option("--face", metavar="ID", required=True, help="The id of the 
 @click.option("--face", metavar="ID", help="The id of the person's face.")
 @click.option("--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face.")
 @click.option("--out", type=PATH, metavar="FILE", required=True, help="The zip file to write; it must not exist.")
-@click.option(
-    "--language", type=click.Choice(ARCHIVE_LANGUAGES), default="en", help="Of the page in it that people read."
-)
+@click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the page in it that people read.")
 @of_tenant
 def about(
-    services: Services, tenant: Tenant, *, face: str | None, photo: Path | None, out: Path, language: ArchiveLanguage
+    services: Services, tenant: Tenant, *, face: str | None, photo: Path | None, out: Path, language: Language
 ) -> int:
     """Write all that is held about one person into a zip file: a page to read, data for programs, pictures.
 
@@ -118,7 +116,7 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
     return restricted or found
 
 
-def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: ArchiveLanguage) -> None:
+def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
     descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -51,7 +51,7 @@ from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.audit import Entry, faces_of, list_absorbed_faces
 from chalicelib.rights.words.places import PLACES
 from chalicelib.rights.words.retention import face_kept
-from chalicelib.rights.words.texts import ArchiveLanguage, words_of
+from chalicelib.rights.words.texts import Language, direction_of, isolate, words_of
 
 
 class Subject(Struct, dict=True):
@@ -248,22 +248,26 @@ def holdings(subject: Subject) -> dict[str, list[Item]]:
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d1f21 }
-h2 { margin-top: 2rem } img { max-height: 9rem; margin: 0 .4rem .4rem 0; border-radius: .3rem }
-table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0;
-border-bottom: 1px solid #d9dbde }
+h2 { margin-top: 2rem } img { max-height: 9rem; margin-block: 0 .4rem; margin-inline: 0 .4rem; border-radius: .3rem }
+table { border-collapse: collapse } td, th { text-align: start; vertical-align: top; padding-block: .25rem;
+padding-inline: 0 .8rem; border-bottom: 1px solid #d9dbde }
 """
 
 _A_MOMENT = timedelta(minutes=1)
 _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 
-def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: ArchiveLanguage) -> str:
+def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
     """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
     said = words_of("archive", language)
     zone = ZoneInfo(subject.tenant.time_zone)
+
+    def own(text: str) -> str:
+        return escape(isolate(text, language))
+
     body = [
-        f"<h1>{said['title']}</h1><p>{said['by']} {escape(document['tenant'])}, {said['at']} "
-        f"{escape(document['written_at'])}. {said['times']} {escape(zone.key)}. {said['machine']}</p>",
+        f"<h1>{said['title']}</h1><p>{said['by']} {own(document['tenant'])}, {said['at']} "
+        f"{own(document['written_at'])}. {said['times']} {own(zone.key)}. {said['machine']}</p>",
         *(f"<h3>{escape(heading)}</h3>{_list(lines)}" for heading, lines in document["notice"].items()),
         f"<h2>{said['who']}</h2>{_table([], _record(subject, document['group'], said, zone))}",
         f"<h2>{said['pictures']}</h2>{_images(document['pictures'])}<p>{said['template']}</p>",
@@ -283,10 +287,9 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
         f"<h2>{said['told']}</h2>{_hooks_paragraph(document['told'], said)}",
     ]
     return (
-        f'<!doctype html>\n<html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
-        f'content="width=device-width, initial-scale=1"><title>{said["title"]}</title><style>{_STYLE}</style>\n'
-        + "\n".join(body)
-        + "\n</html>\n"
+        f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{said['title']}</title><style>{_STYLE}</style>\n" + "\n".join(body) + "\n</html>\n"
     )
 
 
@@ -364,11 +367,11 @@ def _observation_row(
     return [_time(one.at, zone), said[one.kind], escape(one.camera), escape(one.group_name), score, link]
 
 
-def _places(held: Mapping[str, Any], language: ArchiveLanguage) -> list[list[str]]:
+def _places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
     return [
         [
             escape(place.name),
-            words_of("places", language)[place.name] if language == "zh" else place.holds,
+            place.holds if language == "en" else words_of("places", language)[place.name],
             str(len(held[place.name])) if place.name in held else "",
         ]
         for place in PLACES
@@ -388,7 +391,7 @@ def _hooks_paragraph(told: Iterable[Mapping[str, Any]], said: Mapping[str, str])
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Write a table of cells that are HTML already."""
     heads = "".join(f"<th>{cell}</th>" for cell in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    lines = "".join(f"<tr>{''.join(f'<td dir=auto>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><tr>{heads}</tr>{lines}</table>" if heads else f"<table>{lines}</table>"
 
 
@@ -414,7 +417,7 @@ class Archives(Outside):
     part_bytes: int = 24_000_000
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
-    def part(self, tenant: Tenant, faceid: str, language: ArchiveLanguage, part: str | None = None) -> Part:
+    def part(self, tenant: Tenant, faceid: str, language: Language, part: str | None = None) -> Part:
         """Store a part of the archive for some hours, and return the URL that gives it for one or two.
 
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
@@ -446,7 +449,7 @@ class Archives(Outside):
         tenant: Tenant,
         faceid: str,
         file: IO[bytes],
-        language: ArchiveLanguage,
+        language: Language,
         *,
         after: str | None = None,
         is_full: Callable[[], bool] = lambda: False,
@@ -484,7 +487,7 @@ class Archives(Outside):
         return replace(subject, entries=entries, merged={one: again.get(one) for one in all_ if one != face.faceid})
 
     def _begin(
-        self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: ArchiveLanguage
+        self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: Language
     ) -> None:
         files = list(self._pictures(subject))
         for name, key in files:
@@ -497,7 +500,7 @@ class Archives(Outside):
         shown = html(document, subject, names, language)
         archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
 
-    def _document(self, subject: Subject, pictures: list[str], language: ArchiveLanguage) -> dict[str, Any]:
+    def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
         tenant, now = subject.tenant, self.book.clock.now()
         group = self.book.groups.of_id(tenant, subject.face.own_group_id)
         return {

@@ -21,7 +21,7 @@ from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words import erasures
 from chalicelib.rights.words.erasures import require_done
 from chalicelib.rights.words.retention import erased_at
-from chalicelib.rights.words.texts import ArchiveLanguage, Language
+from chalicelib.rights.words.texts import Language
 
 if TYPE_CHECKING:
     from chalicelib.rights.restrictions import Restrictions as Restricting
@@ -425,7 +425,7 @@ def erasure_of(erasure: erasures.Erasure) -> Erasure:
 
 
 class EverythingWanted(Sent):
-    language: Annotated[ArchiveLanguage, Meta(description="Of the page in it that people read.")] = "en"
+    language: Annotated[Language, Meta(description="Of the page in it that people read.")] = "en"
     part: Annotated[Text | None, Meta(description="The `next_part` of the answer before; not sent, the first.")] = None
 
 

@@ -1,7 +1,7 @@
 """Texts that people read. chalicelib/rights/languages has a file a language, so that a lawyer reads one file.
 
-A file has the texts by kind of page, and by what they say. The notice and the receipt are in all languages; the archive
-and the names of places are in English and Chinese.
+A file has the texts by kind of page, and by what they say: the notice, the receipt, the archive and the places in it.
+The English of places is theirs (rights/words/places).
 """
 
 from __future__ import annotations
@@ -13,13 +13,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 Language = Literal["en", "zh", "de", "fr", "es", "it", "nl", "pt", "ar"]
-"""Languages of the notice and the receipt."""
-
-ArchiveLanguage = Literal["en", "zh"]
-"""Languages of the archive."""
+"""Languages of the notice, the receipt and the archive."""
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-ARCHIVE_LANGUAGES: tuple[ArchiveLanguage, ...] = get_args(ArchiveLanguage)
 
 _RIGHT_TO_LEFT = frozenset({"ar"})
 _ISOLATE, _END = "\u2068", "\u2069"

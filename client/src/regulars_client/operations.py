@@ -541,7 +541,11 @@ class Operations(Connection):
         self._call("DELETE", f"/v1/faces/{quote_part(id)}/consent", type(None), idempotency_key=idempotency_key)
 
     def get_everything(
-        self, id: str, *, language: Literal["en", "zh"] | UnsetType = UNSET, part: str | UnsetType = UNSET
+        self,
+        id: str,
+        *,
+        language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
+        part: str | UnsetType = UNSET,
     ) -> models.Everything:
         """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures."""
         return self._call(
