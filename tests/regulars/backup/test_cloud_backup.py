@@ -15,11 +15,13 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
+from chalicelib.rights.words.erasures import SETTLED
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from infra.storage import storage
 from regulars.backup.backup import backup, restore
 from regulars.backup.cloud_backup import with_new_secrets
+from regulars.backup.receipts import read_receipts, redo, write_beside
 from regulars.errors import DamagedFile, OperatorError
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
@@ -66,6 +68,11 @@ def settings(prefix: str, physical: dict[str, str]) -> Settings:
 def services_of(stage: Settings) -> Services:
     vision: Vision = FakeVision()
     return build(stage, clock=FakeClock(datetime.now(UTC)), vision=lambda: vision)
+
+
+def clock_of(services: Services) -> FakeClock:
+    assert isinstance(services.clock, FakeClock)
+    return services.clock
 
 
 def test_another_stage_made_from_the_file_answers_and_counts_the_same(
@@ -120,6 +127,36 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     assert made["hooks"] == {hook.id: secret}
     assert secret != before
     assert again.audit.signing.sign("shop", {"heads": 0})
+
+
+def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the_backup(
+    stages: tuple[Settings, Settings], tmp_path: Path
+) -> None:
+    first, second = stages
+    services = services_of(first)
+    services.tenants.add("shop", Profile.CLOUD)
+    tenant = services.tenants.get_by_name("shop")
+    services.audit.signing.public_keys("shop")
+    for number in range(2):
+        services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
+    file = backup(first, tmp_path / "stage.tar")
+    [id_] = services.deletion.of_faces(tenant, ["f-0"], by="first", erase=True).erasures
+    clock_of(services).advance(SETTLED)
+    services.erasure.records.tenant(tenant)
+    assert write_beside(services, tmp_path) == 1
+
+    restore(second, file)
+    again = services_of(second)
+    clock_of(again).advance(SETTLED)
+    tenant = again.tenants.get_by_name("shop")
+    assert list(every_face(again, tenant)) == ["f-0", "f-1"], "the backup has both"
+    lines = list(redo(again, read_receipts([str(tmp_path)])))
+    assert lines == [f"shop: erased again by receipt {id_}"]
+    assert list(every_face(again, tenant)) == ["f-1"]
+    assert not again.recognition.face_analysis.by_picture(tenant, picture(Person(0)), RULES).match
+    assert again.erasure.records.get("shop", id_).receipt
+    assert disagreements(again, tenant) == []
+    assert list(redo(again, read_receipts([str(tmp_path)]))) == [], "once"
 
 
 def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
