@@ -421,7 +421,11 @@ NOBODYS = {
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
     "hooks": ("where events are sent to", ""),
-    "erasures": ("receipts of erasures, with faces as keyed hashes; while one runs, their ids, two hours at most", ""),
+    "erasures": (
+        "receipts of erasures: faces as keyed hashes, SHA-256 of the templates and pictures that were removed; while "
+        "one runs, the faces' ids, two hours at most",
+        "",
+    ),
 }
 """Tables that hold nothing about the people in the pictures: what they hold, and what makes their keys."""
 
