@@ -295,7 +295,10 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
 def _find_erased_faces(
     services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]
 ) -> list[str]:
-    """Return the tenant's faces that these receipts say were erased. Raises OperatorError if one is none of its own."""
+    """Return the tenant's faces that these receipts say were erased, not others who have their ids.
+
+    Raises OperatorError if a receipt is none of its own.
+    """
     keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
     statements = []
     for path in receipts:
@@ -310,7 +313,7 @@ def _find_erased_faces(
     found: list[str] = []
     for path, statement in statements:
         try:
-            found += list_named_faces(statement, key, ids)
+            found += services.erasure.again.part(tenant, statement, list_named_faces(statement, key, ids))[0]
         except (KeyError, TypeError) as error:
             raise OperatorError(f"{path} erases nobody: it names no faces") from error
     return list(dict.fromkeys(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Meta, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.book import faces
 from chalicelib.book.faces import Person
@@ -309,6 +309,12 @@ class ErasedFaces(Answer):
 
     salt: str
     sha256: list[str]
+    others: Annotated[
+        list[str] | UnsetType,
+        Meta(
+            description="Hashes of those who had one of the ids then, and stay. Receipts of early versions have none."
+        ),
+    ] = UNSET
 
 
 class Removed(Answer):

@@ -3,6 +3,9 @@
 A receipt knows its faces by hashes of their ids, so that whoever has it can find them in a restored book. It is open if
 the book has the tenant and no record of that erasure: the backup is from before the erasure was asked for. Done again,
 an erasure has its old receipt, and a new one for what went now.
+
+Somebody else may have one of these ids: from before, as the receipt then notes, or since. Such a face stays, and what
+the former left goes.
 """
 
 from __future__ import annotations
@@ -17,17 +20,21 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Busy, InvalidInput
 from chalicelib.book.words.items import parts, write
 from chalicelib.book.words.model import Face, Tenant
+from chalicelib.book.words.observations import is_new_id, is_of
 from chalicelib.book.words.ports import Item, Put, Table
-from chalicelib.book.words.values import moment_of_text
+from chalicelib.book.words.values import moment_of_text, time_text
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words import signing
 from chalicelib.rights.words.erasures import (
+    HASHED,
     OF_ERASURE,
     RECEIPT,
     Erasure,
     erasure_item,
+    is_noted_as_other,
     list_named_faces,
     require_receipt,
+    says_who_stays,
 )
 from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
 
@@ -124,36 +131,68 @@ class Again(Outside):
         """
         tenant = self._tenant(receipt, trusted)
         ids = people.list_named(receipt)
-        there = self.book.faces.by_id(tenant, ids, restricted=True)
-        left = self._erase_remains(tenant, receipt, [one for one in ids if one in people.observed], there)
-        for faceid, face in there.items():
+        erased, others = self.part(tenant, receipt.statement, ids)
+        by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
+        begun = []
+        for faceid in (one for one in ids if one in people.observed and one not in erased):
+            begun += self.book.erasure.of_gone(tenant, faceid, by=by, asked_at=asked_at).erasures
+        for faceid, face in erased.items():
             if face.hold is not None:  # that was over when the person was erased
                 self.book.faces.holds.lift(tenant, faceid, f"erased again, by receipt {receipt.id}")
-        by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
-        deleted = self.book.deletion.of_faces(tenant, list(there), by=by, erase=True, asked_at=asked_at)
+        deleted = self.book.deletion.of_faces(
+            tenant,
+            list(erased),
+            by=by,
+            erase=True,
+            only=lambda face: face.enrolled_at == erased[face.faceid].enrolled_at,
+            asked_at=asked_at,
+        )
         if deleted.failed:
             raise Busy(f"{len(deleted.failed)} faces of {receipt} are still there: try again")
-        people.faceids -= {*ids}
+        people.faceids -= {*ids} - others.keys()
         people.observed -= {*ids}
-        return [*left, *deleted.erasures]
+        return [*begun, *deleted.erasures]
 
-    def _erase_remains(
-        self, tenant: Tenant, receipt: Receipt, observed: Sequence[str], there: dict[str, Face]
-    ) -> list[str]:
-        """Erase what faces left that are gone, or whose id somebody else has now, who is taken out of `there`.
+    def part(
+        self, tenant: Tenant, statement: Mapping[str, Any], ids: Sequence[str]
+    ) -> tuple[dict[str, Face], dict[str, Face]]:
+        """Part the faces that have ids which a receipt names: into those that it is of, and others, who stay.
 
-        A receipt without templates is of somebody who was deleted before. If the id has observations that are not of
-        the face that is there now, it was theirs.
+        Raises KeyError or TypeError if this is no statement of an erasure.
         """
-        by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
-        is_of_former = not receipt.statement["removed"]["templates"]
-        erasures = []
-        for faceid in (one for one in observed if one not in there or is_of_former):
-            found = self.book.erasure.of_gone(tenant, faceid, by=by, asked_at=asked_at).erasures
-            if found:
-                there.pop(faceid, None)
-            erasures += found
-        return erasures
+        key = self.book.audit.signing.face_key(tenant.name)
+        there = self.book.faces.by_id(tenant, ids, restricted=True)
+        erased = {faceid: one for faceid, one in there.items() if self._is_of(tenant, statement, key, one)}
+        return erased, {faceid: one for faceid, one in there.items() if faceid not in erased}
+
+    def _is_of(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
+        """Return whether a receipt that names a face's id is of this face.
+
+        A face that was enrolled after the erasure was asked for is somebody else. Clocks may be wrong, so what it
+        consists of counts more: it is the erased one if a template or a picture is the same byte for byte. So it is if
+        an import of an old file brought the person back.
+        """
+        if is_noted_as_other(statement, key, face):
+            return False
+        if is_new_id(face) or face.enrolled_at <= moment_of_text(statement["asked_at"]):
+            return says_who_stays(statement) or not self._took_former(tenant, statement, key, face)
+        removed, contents = statement["removed"], self.book.erasure.records.hash_contents([face])
+        return any(not set(contents[kind]).isdisjoint(removed[kind]) for kind in HASHED)
+
+    def _took_former(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
+        """Return whether a receipt of an early version, which does not say it, is of somebody who had the id before.
+
+        It has no templates then, and the former has left something; or did, until this was done again before.
+        """
+        if statement["removed"]["templates"]:
+            return False
+        if not all(is_of(face, one) for one in self.book.merges.mover.list_observations(tenant, face.faceid)):
+            return True
+        asked = statement["id"], statement["by"], statement["asked_at"]
+        return any(
+            asked[0] != one.id and asked[1:] == (one.by, time_text(one.at)) and _names(one, key, face.faceid)
+            for one in self.book.erasure.records.all(tenant.name)
+        )
 
     def end(self, receipt: Receipt) -> None:
         """Note that an erasure is done again, once those that `begin` returned are done."""
@@ -200,3 +239,10 @@ class Again(Outside):
             found = self.book.items.get_many(keys.ERASURES, some)
             known |= {place for place, item in zip(some, found, strict=True) if item is not None}
         return known
+
+
+def _names(erasure: Erasure, key: bytes, faceid: str) -> bool:
+    """Return whether an erasure is, or was, of a face."""
+    if erasure.receipt is None:
+        return faceid in erasure.faceids
+    return bool(list_named_faces(erasure.receipt["statement"], key, [faceid]))

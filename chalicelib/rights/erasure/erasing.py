@@ -121,7 +121,7 @@ class Erasures(Outside):
             return erasure
         given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
         names = {name for face in (*faces, *given) for name in names_of(face)}
-        return replace(_add_pseudonym(erasure), hashes=self._hashes([*faces, *given]), names=tuple(sorted(names)))
+        return replace(_add_pseudonym(erasure), hashes=self.hash_contents([*faces, *given]), names=tuple(sorted(names)))
 
     def of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
         """Make the record of a face that was deleted before. `asked_at`: as `of` has it."""
@@ -202,7 +202,8 @@ class Erasures(Outside):
             if not self._step(tenant, erasure, left_s):
                 return self.announce(tenant.name, erasure)
 
-    def _hashes(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
+    def hash_contents(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
+        """Return SHA-256 of what faces consist of: their templates, and their pictures with the small ones."""
         templates = {one.vector for face in faces for picture in face.pictures for one in picture.templates}
         stored = {key for face in faces for key in face.picture_keys}
         pictures = [self.book.storage.blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
@@ -369,7 +370,8 @@ class Erasures(Outside):
             write_unless_changed(self.book.items, [Delete(keys.ERASURES, key, same)])
             return
         if erasure.faceids:
-            erasure = add_face_hashes(erasure, self.book.audit.signing.face_key(tenant.name))
+            others = self.book.faces.by_id(tenant, erasure.faceids, restricted=True).values()
+            erasure = add_face_hashes(erasure, self.book.audit.signing.face_key(tenant.name), others)
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
         wiped = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
         with suppress(ConditionFailed):  # another worker did it

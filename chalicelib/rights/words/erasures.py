@@ -69,6 +69,8 @@ class Erasure(Struct, frozen=True):
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the salt is ""."""
+    others: tuple[str, ...] = ()
+    """A hash of each other face that has one of the ids, and is not erased (`add_face_hashes`)."""
     hashes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """SHA-256 of what was removed, by kind."""
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -118,10 +120,20 @@ def is_erased(faceid: str) -> bool:
     return faceid.startswith(ERASED)
 
 
-def add_face_hashes(erasure: Erasure, key: bytes) -> Erasure:
-    """Give an erasure the hashes of its faces' ids. `key`: the tenant's, since ids can be guessed: they are times."""
+def add_face_hashes(erasure: Erasure, key: bytes, others: Iterable[Face] = ()) -> Erasure:
+    """Give an erasure the hashes of its faces' ids. `key`: the tenant's, since ids can be guessed: they are times.
+
+    `others`: the faces that have one of the ids now. Those that had it when the erasure was asked for are noted: done
+    again, the erasure of a former face leaves them. They are hashes, since the receipt tells nobody when others came.
+    """
     salt = secrets.token_hex(16)
-    return replace(erasure, salt=salt, faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids))
+    there = [one for one in others if one.enrolled_at <= erasure.at]
+    return replace(
+        erasure,
+        salt=salt,
+        faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids),
+        others=tuple(_hash(key, salt, _name_exactly(one)) for one in there),
+    )
 
 
 def require_receipt(
@@ -162,6 +174,20 @@ def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable
     return [faceid for faceid in faceids if _hash(key, salt, faceid) in hashes]
 
 
+def says_who_stays(statement: Mapping[str, Any]) -> bool:
+    """Return whether a receipt's statement notes the others who had one of its ids. Those of early versions do not."""
+    return "others" in statement["faces"]
+
+
+def is_noted_as_other(statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
+    """Return whether a receipt's statement says of a face with an id of its own that this is another, who stays."""
+    return _hash(key, statement["faces"]["salt"], _name_exactly(face)) in statement["faces"].get("others", ())
+
+
+def _name_exactly(face: Face) -> str:
+    return f"{face.faceid}\n{milliseconds(face.enrolled_at)}"
+
+
 def _hash(key: bytes, salt: str, faceid: str) -> str:
     return hmac.new(key, f"{salt}\n{faceid}".encode(), hashlib.sha256).hexdigest()
 
@@ -175,7 +201,7 @@ def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dic
         "asked_at": asked_at,
         "done_at": done_at,
         "by": erasure.by,
-        "faces": {"salt": erasure.salt, "sha256": list(erasure.faces)},
+        "faces": {"salt": erasure.salt, "sha256": list(erasure.faces), "others": list(erasure.others)},
         "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
         "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
         "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under "
@@ -189,7 +215,7 @@ COUNT = "n_"
 
 _ERASURE = Codec(
     Erasure,
-    rare="faceids names pseudonym salt faces hashes is_told",
+    rare="faceids names pseudonym salt faces others hashes is_told",
     hashes=Form(
         lambda hashes: {name: list(of) for name, of in hashes.items()},
         lambda stored: {name: tuple(of) for name, of in stored.items()},

@@ -392,6 +392,7 @@ class ErasedFaces(Struct, kw_only=True):
 
     salt: str
     sha256: list[str]
+    others: list[str] | UnsetType = UNSET
 
 
 class Erasure(Struct, kw_only=True):

@@ -14,9 +14,15 @@ import pytest
 from msgspec import Struct
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.records.merges import UNDONE_WITHIN
+from chalicelib.book.words import acts
+from chalicelib.book.words.acts import Act
+from chalicelib.book.words.acts import Kind as ActKind
 from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import Face, Profile
+from chalicelib.book.words.values import time_text
 from chalicelib.bootstrap import build
+from chalicelib.rights.erasure.again import receipt_of
 from chalicelib.rights.words.erasures import RECEIPTS
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -24,6 +30,7 @@ from regulars.backup import receipts
 from regulars.backup.backup import backup, restore
 from regulars.cli import main
 from regulars.errors import OperatorError
+from regulars.privacy import wait_for_erasures
 from tests.support.book.book import Book, shot
 from tests.support.book.erased_tenant import finished, traces
 from tests.support.book.person import left, worked_off
@@ -104,6 +111,26 @@ def given_to_another(book: Book) -> None:
     book.enrol(Person(STAYS), faceid="ann")
 
 
+def erase_former(book: Book) -> object:
+    return book.services.erasure.of_gone(book.tenant, "ann", by="first")
+
+
+def given_away_and_asked(book: Book) -> object:
+    given_to_another(book)
+    book.clock.advance(DAY)
+    return erase_former(book)
+
+
+def merged_long_ago_and_asked(book: Book) -> object:
+    """After 30 days only the audit knows the merge; of faces that are many, a further record is then made."""
+    with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
+        book.services.merges.merging.merge(book.tenant, "other", "ann")
+    book.clock.advance(UNDONE_WITHIN + DAY)
+    book.sweep()
+    book.services.erasure.records.a_record = 1
+    return book.services.deletion.of_faces(book.tenant, ["other"], by="first", erase=True)
+
+
 KINDS = {
     "asked for": Kind(ask_for_erasure),
     "by the setting": Kind(
@@ -117,21 +144,26 @@ KINDS = {
     "consent expired": Kind(swept_after(3), consented),
     "kept no longer": Kind(swept_after(9), kept_shortly),
     "deleted since": Kind(deleted_and_asked),
-    "deleted before": Kind(lambda book: book.services.erasure.of_gone(book.tenant, "ann", by="first"), deleted),
-    "id of another now": Kind(
-        lambda book: book.services.erasure.of_gone(book.tenant, "ann", by="first"),
-        given_to_another,
-        stays=True,
-    ),
+    "deleted before": Kind(erase_former, deleted),
+    "id of another now": Kind(erase_former, given_to_another, stays=True),
+    "id of another since": Kind(given_away_and_asked),
+    "merged long ago": Kind(merged_long_ago_and_asked),
     "a whole tenant": Kind(lambda book: (book.services.erasure.of_tenants.begin("shop", "operator"), finished(book))),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path: Path) -> None:
-    file, again = tmp_path / "backups" / "box.tar", tmp_path / "again"
+A_TENANT = "a whole tenant"
+OF_PEOPLE = {name: kind for name, kind in KINDS.items() if name != A_TENANT}
+
+
+def restore_after(kind: Kind, place: Path) -> tuple[list[receipts.Receipt], Face]:
+    """Live in a book, back it up, erase by its kind, and restore the backup into `place/again`.
+
+    Return the receipts, and the face of `ann` as it was at first.
+    """
+    file = place / "backups" / "box.tar"
     file.parent.mkdir()
-    with closing(Book(tmp_path / "data")) as book:
+    with closing(Book(place / "data")) as book:
         book.services.audit.signing.public_keys("shop")  # as the first entry of `regulars tenants add` makes it
         face = book.enrol(Person(ANN), faceid="ann", name=NAME)
         book.enrol(Person(OTHER), faceid="other")
@@ -140,13 +172,42 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
         backup(book.services.settings, file)
         book.clock.advance(DAY)
         kind.erase(book)
-        if kind is not KINDS["a whole tenant"]:
+        if kind is not KINDS[A_TENANT]:
             worked_off(book)
             book.sweep()
             worked_off(book)
         assert receipts.write_beside(book.services, file.parent) > 0
-    found = receipts.read_receipts([str(file.parent)])
-    restore(Settings(storage=again), file, mark=receipts.format_mark([str(file.parent)]))
+    mark = receipts.format_mark([str(file.parent)])
+    restore(Settings(storage=place / "again"), file, mark=mark)
+    return receipts.read_receipts([str(file.parent)]), face
+
+
+def without_others(services: Services, receipt: receipts.Receipt) -> receipts.Receipt:
+    """A receipt as early versions made it."""
+    said = receipt.statement
+    faces = {name: value for name, value in said["faces"].items() if name != "others"}
+    early = receipt_of(services.audit.signing.sign(receipt.tenant, {**said, "faces": faces}))
+    assert early is not None
+    return early
+
+
+def begin_all(services: Services, found: list[receipts.Receipt]) -> None:
+    """Do again what a redo does that is killed just before it notes that it is done."""
+    again = services.erasure.again
+    people = again.people("shop")
+    ids = [id_ for one in again.unknown(found) for id_ in again.begin(one, people)]
+    wait_for_erasures(services, services.tenants.get_by_name("shop"), ids, alone=True)
+
+
+def faceid_of(book: Book, seed: int) -> str | None:
+    match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    return match and match.face.faceid
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    found, face = restore_after(kind, tmp_path)
     with closing(Book(again)) as restored:
         with pytest.raises(OperatorError, match="receipt redo"):
             receipts.require_done(restored.services, again)
@@ -161,19 +222,101 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
         if restored.services.tenants.find("shop") is None:
             assert traces(restored) == []
             return
-        match = restored.services.recognition.face_analysis.by_picture(
-            restored.tenant, picture(Person(ANN)), RULES
-        ).match
-        assert match is None
+        assert faceid_of(restored, ANN) is None
         assert restored.services.erasure.again.unknown(found) == []
         assert restored.disagreements() == []
         if kind.stays:
-            there = restored.services.recognition.face_analysis.by_picture(
-                restored.tenant, picture(Person(STAYS)), RULES
-            ).match
-            assert there is not None
-            assert there.face.faceid == "ann"
+            assert faceid_of(restored, STAYS) == "ann"
         assert list(receipts.redo(restored.services, found)) == [], "each is done once"
+
+
+@pytest.mark.parametrize("is_early", [False, True], ids=["now", "early"])
+@pytest.mark.parametrize("kind", OF_PEOPLE.values(), ids=OF_PEOPLE)
+def test_a_redo_that_is_cut_off_before_its_end_does_the_same_when_repeated(
+    kind: Kind, is_early: bool, tmp_path: Path
+) -> None:
+    found, _ = restore_after(kind, tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        restored.clock.advance(40 * DAY)
+        mine = [without_others(restored.services, one) for one in found] if is_early else found
+        for _ in range(2):
+            begin_all(restored.services, mine)
+            assert faceid_of(restored, ANN) is None
+            assert faceid_of(restored, STAYS) == ("ann" if kind.stays else None)
+        list(receipts.redo(restored.services, mine))
+        assert restored.services.erasure.again.unknown(mine) == []
+        assert faceid_of(restored, STAYS) == ("ann" if kind.stays else None)
+        assert kind.stays or left(restored, {"id": b'"ann"', "name": NAME.encode()}) == []
+
+
+def test_who_has_the_id_stays_though_nothing_of_the_former_is_left(tmp_path: Path) -> None:
+    found, _ = restore_after(KINDS["id of another now"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        restored.clock.advance(40 * DAY)
+        erase_former(restored)
+        worked_off(restored)
+        list(receipts.redo(restored.services, found))
+        assert faceid_of(restored, STAYS) == "ann"
+
+
+# --- an id that somebody else has since -------------------------------------------------------------------------------
+
+
+def served_and_given_away(book: Book, seed: int) -> None:
+    """Go on with a restored book as if nobody had been erased; enrol somebody with the id of Ann, who was deleted."""
+    book.clock.advance(40 * DAY)
+    deleted(book)
+    book.enrol(Person(seed), faceid="ann", name="Later")
+    book.services.faces.holds.set(book.tenant, "ann", "case 8")
+
+
+def test_who_was_enrolled_later_with_the_id_stays_and_what_the_former_left_goes(tmp_path: Path) -> None:
+    found, face = restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        served_and_given_away(restored, STAYS)
+        for _ in range(2):
+            begin_all(restored.services, found)
+            there = restored.services.faces.get(restored.tenant, "ann")
+            assert (there.name, there.hold is None, faceid_of(restored, STAYS)) == ("Later", False, "ann")
+        assert len(list(receipts.redo(restored.services, found))) == 0, "the former is gone since before"
+        own = list(restored.services.merges.mover.list_observations(restored.tenant, "ann"))
+        assert min(one.at for one in own) == there.enrolled_at, "the later one keeps the own"
+        assert left(restored, {"template": face.templates[0].vector, "name": NAME.encode()}) == []
+        assert restored.disagreements() == []
+
+
+def test_a_later_erasure_of_the_id_takes_whom_an_earlier_one_leaves(tmp_path: Path) -> None:
+    found, _ = restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        served_and_given_away(restored, STAYS)
+        restored.services.faces.holds.lift(restored.tenant, "ann", "closed")
+        restored.clock.advance(DAY)
+        asked_at = time_text(restored.clock.now())
+        said = {**found[0].statement, "id": "9", "asked_at": asked_at, "done_at": asked_at}
+        later = receipt_of(restored.services.audit.signing.sign("shop", said))
+        assert later is not None
+        restored.clock.advance(DAY)
+        list(receipts.redo(restored.services, [*found, later]))
+        assert "ann" not in restored.faceids()
+
+
+def test_who_was_brought_back_by_the_same_picture_is_erased_whatever_the_clock_says(tmp_path: Path) -> None:
+    """An import of an old file enrols anew; and a clock that was wrong then may say that somebody came later."""
+    found, _ = restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        served_and_given_away(restored, ANN)
+        list(receipts.redo(restored.services, found))
+        assert "ann" not in restored.faceids()
+
+
+def test_erase_again_lists_nobody_who_has_the_id_since(tmp_path: Path, capsys: Captured) -> None:
+    restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        served_and_given_away(restored, STAYS)
+    (tmp_path / "again" / receipts.MARK).unlink()
+    files = map(str, (tmp_path / "backups" / RECEIPTS).rglob("*.json"))
+    assert main(["erase", "--data", str(tmp_path / "again"), "--tenant", "shop", "--yes", "--again", *files]) == 0
+    assert "nobody of these receipts is in the book" in capsys.readouterr().out
 
 
 # --- where the receipts are -------------------------------------------------------------------------------------------
