@@ -145,7 +145,8 @@ class Journal:
 def open_journal(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
     """Open the journal, or begin it. `about`: what is imported into what, which must be as it was.
 
-    Raises FolderInUse if another import holds it, OperatorError if it is another import's, DamagedFile.
+    Raises FolderInUse if another import holds it, OperatorError if it is another import's or an earlier version's,
+    DamagedFile.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -171,6 +172,8 @@ def _read_progress(descriptor: int, path: Path, about: Mapping[str, str]) -> tup
     noted: dict[str, list[tuple[str, bool]]] = {}
     try:
         first, *events = map(json.loads, whole.splitlines())
+        if first.keys() == {"import"}:
+            raise _early_error(path)
         before, secret = first["import"], bytes.fromhex(first["secret"])
         for event in events:
             noted.setdefault(str(event["person"]), []).append((str(event["sealed"]), bool(event["in"])))
@@ -186,6 +189,13 @@ def _read_progress(descriptor: int, path: Path, about: Mapping[str, str]) -> tup
 
 def _damaged_error(path: Path, error: Exception) -> DamagedFile:
     return DamagedFile(f"{path} is no journal of an import: {error}. Move it away to begin anew")
+
+
+def _early_error(path: Path) -> OperatorError:
+    return OperatorError(
+        f"{path} is the journal of an earlier version, and names people in clear: delete it. The import then begins "
+        "anew; --if-known refuse leaves out those who are in"
+    )
 
 
 def _apply(one: Progress, event: Mapping[str, Any]) -> None:

@@ -95,6 +95,20 @@ def test_a_journal_of_another_import_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_a_journal_of_an_earlier_version_is_to_be_deleted_since_it_names_people(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    lines = [{"import": ABOUT}, {"person": "Zacharias", "face": "7", "order": ["p1"]}]
+    data = "".join(f"{json.dumps(line)}\n" for line in lines)
+    path.write_text(data)
+    with (
+        pytest.raises(OperatorError, match="earlier version, and names people in clear: delete it") as error,
+        open_journal(path, ABOUT),
+    ):
+        pass
+    assert "Zacharias" not in str(error.value)
+    assert path.read_text() == data
+
+
 @example(b'{"import": 1}\n' + b"[" * 100_000 + b"\n")
 @given(st.binary(max_size=60))
 def test_a_file_that_is_no_journal_is_refused_and_left(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
