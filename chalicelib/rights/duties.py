@@ -27,6 +27,9 @@ class RightsDuties(Outside, Duties):
         follow = partial(records.announce, tenant.name, erasure)
         return Departure(erasure.id, erasure.faceids, (records.put(tenant, erasure),), follow)
 
+    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
+        self.book.erasure.records.refuse_erased(tenant, faceid, template)
+
     def consents_expire(self, tenant: Tenant) -> None:
         self.book.restrictions.expire(tenant)
 

@@ -106,6 +106,9 @@ def _key(data: Path, tenant: str | None) -> str:
 @click.option(
     "--if-known", type=click.Choice(["enrol", "refuse"]), default="enrol", help="People whom it knows already."
 )
+@click.option(
+    "--if-erased", type=click.Choice(["enrol", "refuse"]), default="refuse", help="People whom receipts name."
+)
 @click.option("--trust", is_flag=True, help="Take further pictures of a person whatever they look like.")
 @click.option("--rules", is_flag=True, help="Take over the settings of an export, too.")
 @click.option("--dry-run", is_flag=True, help="Look at every picture, report, and change nothing.")
@@ -120,6 +123,7 @@ def import_(  # the options are the command's, a name each
     collection: str | None,
     group: str | None,
     if_known: Literal["enrol", "refuse"],
+    if_erased: Literal["enrol", "refuse"],
     trust: bool,
     rules: bool,
     dry_run: bool,
@@ -176,7 +180,7 @@ def import_(  # the options are the command's, a name each
                         )
                     ),
                 ):
-                    fates = Import(tenant, kept, group, if_known, trust).run(people, told, with_rules=rules)
+                    fates = Import(tenant, kept, group, if_known, trust, if_erased).run(people, told, with_rules=rules)
     return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
 
 

@@ -66,13 +66,15 @@ class Ready(Struct, frozen=True):
 
 
 class Import(Struct):
-    """One import into one group. `if_known`: what happens to people whom the tenant knows already."""
+    """One import into one group. `if_known`: what happens to people whom the tenant knows already; `if_erased`: to
+    those whom a receipt of the tenant names, or of whom it has the very picture."""
 
     service: Regulars
     journal: Journal
     group: str | None
     if_known: Literal["enrol", "refuse"] = "enrol"
     is_vouched_for: bool = False
+    if_erased: Literal["enrol", "refuse"] = "refuse"
 
     def run(self, source: Source, told: Told, *, with_rules: bool) -> list[Fate]:
         """Import them all; return the fate of each photo, now or in a run before.
@@ -95,19 +97,23 @@ class Import(Struct):
             order = self._best_first(person, [photo for photo in photos.values() if photo.id not in progress.order])
             faceid = progress.faceid or person.id or time_ordered_id(datetime.now(UTC))
             self.journal.note_order(person.key, faceid, [*progress.order, *order])
+        erased = ""
         for photo in (photos[one] for one in progress.order if one in photos and one not in progress.outcomes):
             if progress.kept == MAX_PICTURES:
                 self._note_outcome(person, photo, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
                 continue
             try:
                 self._note_outcome(person, photo, KEPT, self._send(person, photo, progress))
+            except codes.FaceErased as error:  # not noted: the next run may be told to enrol
+                erased = str(error)
+                break
             except _OF_THE_PHOTO as error:
                 self._note_outcome(person, photo, REFUSED, str(error))
             except _OF_THE_PERSON as error:
                 for other in photos.values():
                     if other.id not in progress.outcomes:
                         self._note_outcome(person, other, REFUSED, str(error))
-        known = (progress.outcomes[one] for one in photos)
+        known = (progress.outcomes.get(one) or Outcome(photo.name, REFUSED, erased) for one, photo in photos.items())
         return [Fate(person.key, outcome) for outcome in (*unreadable, *known)]
 
     def _note_outcome(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
@@ -149,7 +155,7 @@ class Import(Struct):
 
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
         group = person.group or self.group or ""
-        said = [faceid, photo.id, group, person.name, if_known, dict(sorted(person.more.items()))]
+        said = [faceid, photo.id, group, person.name, if_known, self.if_erased, dict(sorted(person.more.items()))]
         enrol = partial(
             self.service.enrol_face,
             group=group,
@@ -157,6 +163,7 @@ class Import(Struct):
             id=faceid,
             name=person.name,
             if_known=if_known,
+            if_erased=self.if_erased,
             **person.more,
         )
         try:

@@ -78,6 +78,7 @@ class Enrolment(UseCase):
         labels: Labels = NO_LABELS,
         consent: Consent | None = None,
         refuses_known: bool = False,
+        refuses_erased: bool = False,
         request: RequestId | None = None,
     ) -> Face:
         """Enrol the largest face of a picture as a new face. Strangers who are surely that person become part of it.
@@ -85,9 +86,9 @@ class Enrolment(UseCase):
         One person may have several faceids in groups that somebody chose: those are not merged.
 
         `values`: attribute values by attribute name or `itemN`; names that the group lacks are ignored.
-        `refuses_known`: enrol nobody who is enrolled already, in any group. Raises, in this order, ConsentMissing,
-        InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull, FaceKnown; AnsweredAlready if the
-        same request was done first.
+        `refuses_known`: enrol nobody who is enrolled already, in any group; `refuses_erased`: nor anybody who was
+        erased. Raises, in this order, ConsentMissing, InvalidInput, GroupNotFound, FaceExists, Unusable, FaceErased,
+        GroupFull or TenantFull, FaceKnown; AnsweredAlready if the same request was done first.
         """
         require_record(tenant, consent)
         if consent is not None:
@@ -101,6 +102,8 @@ class Enrolment(UseCase):
         if faceid is not None:
             self._require_free(tenant, faceid)
         portrait = self.book.portraits.of_largest(tenant, picture, rules)
+        if refuses_erased:
+            self.book.duties.refuse_erased(tenant, faceid, portrait.template.vector)
         require_room(group)
         now = self.book.clock.now()
         face = Face(

@@ -57,6 +57,9 @@ class Duties:
         """
         return Departure("", tuple(face.faceid for face in faces))
 
+    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
+        """Raise FaceErased if somebody was erased who had this id, or whose face had this very template."""
+
     def consents_expire(self, tenant: Tenant) -> None:
         """Hear that somebody's record of consent has expired, before anybody reads the tenant's faces. Raises Busy."""
 

@@ -32,6 +32,7 @@
     |  |- GroupNotEmpty
     |  |- FaceExists
     |  |- FaceKnown           the same person is enrolled already
+    |  |- FaceErased          the same person was erased
     |  |- Changed             since the caller read it
     |  |- TenantExists
     |  |- CameraExists
@@ -196,6 +197,10 @@ class UserExists(Conflict): ...
 
 class FaceKnown(Conflict):
     """An enrolment of somebody who is enrolled already. Details: as `face`, with a `score` of at least `threshold`."""
+
+
+class FaceErased(Conflict):
+    """An enrolment of somebody who was erased, by the id or by the same picture."""
 
 
 class Changed(Conflict):

@@ -129,6 +129,10 @@ class NewFace(PictureSent):
         Literal["enrol", "refuse"],
         Meta(description="`refuse`: 409 FaceKnown if the same person is enrolled already, in any group."),
     ] = "enrol"
+    if_erased: Annotated[
+        Literal["enrol", "refuse"],
+        Meta(description="`refuse`: 409 FaceErased if somebody with the id, or with this very picture, was erased."),
+    ] = "enrol"
 
 
 class FaceChanges(Changes):
@@ -325,6 +329,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
         labels=model.Labels(**list_sent_members(body.labels)),
         consent=None if body.consent is None else record_of(body.consent),
         refuses_known=body.if_known == "refuse",
+        refuses_erased=body.if_erased == "refuse",
         request=call.request,
     )
     return _describe_enrolled_face(call, face)

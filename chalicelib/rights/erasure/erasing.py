@@ -45,6 +45,7 @@ from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
     ErasureNotFound,
+    FaceErased,
     FaceMerged,
     FaceNotFound,
     InvalidInput,
@@ -78,6 +79,7 @@ from chalicelib.rights.words.erasures import (
     add_face_hashes,
     erasure_from,
     erasure_item,
+    list_named_faces,
     names_of,
     receipt_name,
     statement,
@@ -170,6 +172,24 @@ class Erasures(Outside):
     def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""
         return (one for one in self.all(tenant) if one.done_at is None)
+
+    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
+        """Raise FaceErased if an erasure of the tenant, done or running, names this id or has removed this template.
+
+        It reads all erasures of the tenant.
+        """
+        key, ids = self.book.audit.signing.face_key(tenant.name), [] if faceid is None else [faceid]
+        removed = hashlib.sha256(template).hexdigest()
+        for one in self.all(tenant.name):
+            if not one.erases:
+                continue
+            named = list_named_faces(one.receipt["statement"], key, ids) if one.receipt else {*ids} & {*one.faceids}
+            if named or removed in one.hashes.get("templates", ()):
+                what = f"who had the id {faceid!r}" if named else "of whom this very picture was kept"
+                raise FaceErased(
+                    f"somebody was erased {what}: by erasure {one.id}, asked for at {time_text(one.at)}. Enrol with "
+                    "if_erased=enrol if it is somebody else, or if the person wants to be in the book again"
+                )
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message.

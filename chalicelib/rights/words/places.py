@@ -370,7 +370,8 @@ PLACES = (
         "what `regulars export`, `regulars about` and downloads of archives wrote, everything of the people in it; an "
         "import's source. The import's journal beside it (`NAME.import`) names nobody: it has keyed hashes, and is "
         "sealed with what the source calls each person",
-        "as long as you keep them; an import of such a file brings erased people back",
+        "as long as you keep them; an import of such a file refuses erased people by their ids and pictures, until "
+        "told to enrol them",
         _STAYS,
     ),
     _outside(
@@ -422,8 +423,8 @@ NOBODYS = {
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
     "hooks": ("where events are sent to", ""),
     "erasures": (
-        "receipts of erasures: faces as keyed hashes, SHA-256 of the templates and pictures that were removed; while "
-        "one runs, the faces' ids, two hours at most",
+        "receipts of erasures: faces as keyed hashes, SHA-256 of the templates and pictures that were removed, without an "
+        "end; while one runs, the faces' ids, two hours at most",
         "",
     ),
 }

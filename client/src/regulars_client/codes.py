@@ -114,6 +114,10 @@ class FaceKnown(Conflict):
     """An enrolment of somebody who is enrolled already. Details: as `face`, with a `score` of at least `threshold`."""
 
 
+class FaceErased(Conflict):
+    """An enrolment of somebody who was erased, by the id or by the same picture."""
+
+
 class Changed(Conflict):
     """A change of something that another caller has changed since this one read it."""
 

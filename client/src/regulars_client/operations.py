@@ -436,6 +436,7 @@ class Operations(Connection):
         labels: models.FaceLabels | UnsetType = UNSET,
         consent: models.NewConsent | UnsetType | None = UNSET,
         if_known: Literal["enrol", "refuse"] | UnsetType = UNSET,
+        if_erased: Literal["enrol", "refuse"] | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.EnrolledFace:
         """Enrol somebody: the largest face of a picture becomes a face of a group."""
@@ -455,6 +456,7 @@ class Operations(Connection):
                 "labels": labels,
                 "consent": consent,
                 "if_known": if_known,
+                "if_erased": if_erased,
             },
             idempotency_key=idempotency_key,
         )

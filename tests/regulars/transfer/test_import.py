@@ -178,8 +178,8 @@ def test_a_picture_in_the_place_of_a_refused_one_is_tried(box: Box, tmp_path: Pa
 def test_who_was_deleted_comes_in_again_on_the_same_day(box: Box, tmp_path: Path) -> None:
     (tmp_path / "ann.jpg").write_bytes(picture(Person(1)))
     (tmp_path / "staff.csv").write_text(f"path,name,id,group\nann.jpg,Ann,77,{GROUP}\n")
-    for _ in range(2):
-        assert imported(box, tmp_path / "staff.csv") == 0
+    for asked in ((), ("--if-erased", "enrol")):  # the setting `deletes_erase` made an erasure of it
+        assert imported(box, tmp_path / "staff.csv", *asked) == 0
         assert faces(box)["Ann"].id == "77"
         (tmp_path / "staff.csv.import").unlink()
         with box.client() as client:
@@ -203,6 +203,24 @@ def test_people_who_are_known_may_be_refused(box: Box, tmp_path: Path, capsys: p
     again = people(tmp_path / "again", Anna=[picture(Person(1, quality=70)), picture(Person(1, quality=71))])
     assert imported(box, again, "--group", GROUP, "--if-known", "refuse") == 1
     assert "2 refused" in capsys.readouterr().out
+    assert set(faces(box)) == {"Ann"}
+
+
+def test_people_who_were_erased_are_refused_unless_the_command_says_so(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", Ann=[picture(Person(1)), picture(Person(1, quality=70))])
+    assert imported(box, source, "--group", GROUP) == 0
+    with box.client() as client:
+        [ann] = [one.id for one in client.list_faces() if one.name == "Ann"]
+        client.delete_face(ann, erase=True)
+    (tmp_path / "people.import").unlink()
+    capsys.readouterr()
+    for _ in range(2):
+        assert imported(box, source, "--group", GROUP) == 1
+        assert "somebody was erased" in capsys.readouterr().out
+        assert set(faces(box)) == set()
+    assert imported(box, source, "--group", GROUP, "--if-erased", "enrol") == 0
     assert set(faces(box)) == {"Ann"}
 
 
