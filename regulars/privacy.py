@@ -22,7 +22,14 @@ from chalicelib.book.words.model import Face, Hold, Restriction, Tenant
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.dialects import NAMES
 from chalicelib.rights.words import signing
-from chalicelib.rights.words.erasures import RECEIPT, Erasure, list_named_faces, require_done, require_receipt
+from chalicelib.rights.words.erasures import (
+    RECEIPT,
+    Erasure,
+    list_named_faces,
+    require_done,
+    require_face_key,
+    require_receipt,
+)
 from chalicelib.rights.words.retention import Kind, erased_at
 from chalicelib.rights.words.signing import fingerprint, renewal_of
 from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
@@ -313,9 +320,12 @@ def _find_erased_faces(
     found: list[str] = []
     for path, statement in statements:
         try:
+            require_face_key(statement, key)
             found += services.erasure.again.part(tenant, statement, list_named_faces(statement, key, ids))[0]
         except (KeyError, TypeError) as error:
             raise OperatorError(f"{path} erases nobody: it names no faces") from error
+        except InvalidInput as error:
+            raise OperatorError(f"{path} erases nobody: {error}") from error
     return list(dict.fromkeys(found))
 
 

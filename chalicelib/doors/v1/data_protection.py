@@ -309,6 +309,9 @@ class ErasedFaces(Answer):
 
     salt: str
     sha256: list[str]
+    key: Annotated[
+        str | UnsetType, Meta(description="SHA-256 of that key. Receipts of early versions do not have it.")
+    ] = UNSET
     others: Annotated[
         list[str] | UnsetType,
         Meta(

@@ -33,6 +33,7 @@ from chalicelib.rights.words.erasures import (
     erasure_item,
     is_noted_as_other,
     list_named_faces,
+    require_face_key,
     require_receipt,
     says_who_stays,
 )
@@ -224,6 +225,8 @@ class Again(Outside):
         public = self.book.audit.signing.public_keys(tenant.name)
         try:
             require_receipt(receipt.statement, receipt.signer, tenant.name, public, trusted)
+            if not receipt.is_of_tenant:
+                require_face_key(receipt.statement, self.book.audit.signing.face_key(tenant.name))
         except InvalidInput as error:
             raise InvalidInput(f"the receipt of {receipt} erases nobody: {error}") from error
         return tenant

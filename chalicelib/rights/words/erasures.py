@@ -69,6 +69,8 @@ class Erasure(Struct, frozen=True):
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the salt is ""."""
+    face_key: str = ""
+    """The fingerprint of the key that hashed them."""
     others: tuple[str, ...] = ()
     """A hash of each other face that has one of the ids, and is not erased (`add_face_hashes`)."""
     hashes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -131,6 +133,7 @@ def add_face_hashes(erasure: Erasure, key: bytes, others: Iterable[Face] = ()) -
     return replace(
         erasure,
         salt=salt,
+        face_key=fingerprint(key),
         faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids),
         others=tuple(_hash(key, salt, _name_exactly(one)) for one in there),
     )
@@ -163,6 +166,15 @@ def require_done(erasure: Erasure) -> Mapping[str, Any]:
     if erasure.receipt is None:
         raise Conflict(f"erasure {erasure.id} goes on: it has a receipt at its end")
     return erasure.receipt
+
+
+def require_face_key(statement: Mapping[str, Any], key: bytes) -> None:
+    """Raise InvalidInput if another key than the tenant's hashed the faces. Early receipts do not say which it was."""
+    if statement["faces"].get("key", fingerprint(key)) != fingerprint(key):
+        raise InvalidInput(
+            "a key that this book never had hashed its faces, so nobody can tell whom it names. The book is from "
+            "before the tenant's first key: erase each person by the face's id, and leave this receipt out"
+        )
 
 
 def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
@@ -201,7 +213,12 @@ def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dic
         "asked_at": asked_at,
         "done_at": done_at,
         "by": erasure.by,
-        "faces": {"salt": erasure.salt, "sha256": list(erasure.faces), "others": list(erasure.others)},
+        "faces": {
+            "key": erasure.face_key,
+            "salt": erasure.salt,
+            "sha256": list(erasure.faces),
+            "others": list(erasure.others),
+        },
         "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
         "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
         "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under "
@@ -215,7 +232,7 @@ COUNT = "n_"
 
 _ERASURE = Codec(
     Erasure,
-    rare="faceids names pseudonym salt faces others hashes is_told",
+    rare="faceids names pseudonym salt faces face_key others hashes is_told",
     hashes=Form(
         lambda hashes: {name: list(of) for name, of in hashes.items()},
         lambda stored: {name: tuple(of) for name, of in stored.items()},

@@ -392,6 +392,7 @@ class ErasedFaces(Struct, kw_only=True):
 
     salt: str
     sha256: list[str]
+    key: str | UnsetType = UNSET
     others: list[str] | UnsetType = UNSET
 
 

@@ -29,7 +29,7 @@ public class Jobs {
     for (int one : new int[] {0, 2}) {
       NewFace face = new NewFace().picture(file(given[2 + one])).group("stranger").name(one == 0 ? "Ann" : "Ben");
       enrolled.add(
-          faces.enrolFace(face, null, null, null, null, null, null, null, null, null, null, null).getId());
+          faces.enrolFace(face, null, null, null, null, null, null, null, null, null, null, null, null).getId());
     }
     CaptureTaken taken = new CaptureTaken().picture(file(given[3])).camera(camera);
     String seen = new CapturesApi(v1).takeCapture(taken, null, null, null, null).getCamera();

@@ -19,11 +19,13 @@ from chalicelib.book.words import acts
 from chalicelib.book.words.acts import Act
 from chalicelib.book.words.acts import Kind as ActKind
 from chalicelib.book.words.consent import Basis, Consent
+from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Face, Profile
 from chalicelib.book.words.values import time_text
 from chalicelib.bootstrap import build
 from chalicelib.rights.erasure.again import receipt_of
 from chalicelib.rights.words.erasures import RECEIPTS
+from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.backup import receipts
@@ -185,7 +187,7 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[receipts.Receipt], Face
 def without_others(services: Services, receipt: receipts.Receipt) -> receipts.Receipt:
     """A receipt as early versions made it."""
     said = receipt.statement
-    faces = {name: value for name, value in said["faces"].items() if name != "others"}
+    faces = {name: value for name, value in said["faces"].items() if name not in ("key", "others")}
     early = receipt_of(services.audit.signing.sign(receipt.tenant, {**said, "faces": faces}))
     assert early is not None
     return early
@@ -317,6 +319,37 @@ def test_erase_again_lists_nobody_who_has_the_id_since(tmp_path: Path, capsys: C
     files = map(str, (tmp_path / "backups" / RECEIPTS).rglob("*.json"))
     assert main(["erase", "--data", str(tmp_path / "again"), "--tenant", "shop", "--yes", "--again", *files]) == 0
     assert "nobody of these receipts is in the book" in capsys.readouterr().out
+
+
+def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: Path) -> None:
+    """Whoever trusts the signer by name would else believe that it is done."""
+    file = tmp_path / "backups" / "box.tar"
+    file.parent.mkdir()
+    with closing(Book(tmp_path / "data")) as book:
+        book.enrol(Person(ANN), faceid="ann", name=NAME)
+        backup(book.services.settings, file)
+        ask_for_erasure(book)
+        worked_off(book)
+        receipts.write_beside(book.services, file.parent)
+    mark = receipts.format_mark([str(file.parent)])
+    restore(Settings(storage=tmp_path / "again"), file, mark=mark)
+    found = receipts.read_receipts([str(file.parent)])
+    with closing(Book(tmp_path / "again")) as restored:
+        restored.clock.advance(DAY)
+        trusted = [fingerprint(found[0].signer)]
+        with pytest.raises(InvalidInput, match="a key that this book never had"):
+            list(receipts.redo(restored.services, found, trusted))
+        with pytest.raises(OperatorError, match="receipt redo"):
+            receipts.require_done(restored.services, tmp_path / "again")
+
+
+def test_a_receipt_names_its_faces_after_the_signing_key_was_lost(tmp_path: Path) -> None:
+    found, _ = restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        restored.clock.advance(40 * DAY)
+        restored.services.audit.signing.renew("shop", is_lost=True)
+        list(receipts.redo(restored.services, found))
+        assert "ann" not in restored.faceids()
 
 
 # --- where the receipts are -------------------------------------------------------------------------------------------
