@@ -58,8 +58,8 @@ class Sweep(Outside):
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
     def message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
-        """Do the work of a message of the index queue: a tenant's chores, an erasure, that of a group's faces or,
-        if it names none, snapshots.
+        """Do the work of a message of the index queue: a tenant's chores, an erasure, that of a group's faces,
+        restrictions of people whose consent has expired or, if it names none, snapshots.
 
         `received`: how often the message was received. The second time, each of its chores gets a message of its own,
         so that one that never ends holds up no other. `left_s`: how long this run may still take. Raises Busy if a
@@ -68,8 +68,8 @@ class Sweep(Outside):
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
         tenant = self.book.tenants.find(asked["tenant"])
-        if tenant is None:
-            return  # it was erased since
+        if tenant is None or "consents" in asked:
+            return  # it was erased since, or who reads it has restricted them
         if "erasure" in asked:
             self.book.erasure.records.go_on(tenant, asked["erasure"], left_s)
             return
@@ -220,7 +220,7 @@ class Watch(Outside):
                 return
             self._do("cameras", tenant, self._report_silent)
             self._do("boxes", tenant, self.book.cameras.advance)
-            self._do("consents", tenant, self.book.restrictions.expire)
+            self._do("consents", tenant, self.book.restrictions.request_expiry)
             self._resume(tenant, captured_in=WATCHED_CAPTURES)
             if not self.book.storage.expires_items:
                 self._do("faces", tenant, self.book.joining.tenant)

@@ -108,7 +108,7 @@ class Book:
     reembedding: Made[Reembedding] = Made("book.model_change.Reembedding")
 
     def wake(self, tenant: str, delay_s: int = 0, **work: object) -> None:
-        """Have the sweep go on with an `erasure`, a `group` or `chores` of the tenant, or with snapshots.
+        """Have the sweep go on with an `erasure`, a `group`, `consents` or `chores` of the tenant, or with snapshots.
 
         A loss is no harm.
         """

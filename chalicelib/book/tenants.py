@@ -128,16 +128,34 @@ class Tenants(UseCase):
         Raises Busy, StorageUnavailable.
         """
         tenant = tenant_from(item)
-        end = tenant.consents_end_at
-        if end is not None and end <= self.book.clock.now():  # else a cold start loads nothing of faces
+        if self.has_expired(tenant):  # else a cold start loads nothing of faces
             self.book.duties.consents_expire(tenant)
         return tenant
+
+    def open_if_restricted(self, item: Item) -> Tenant:
+        """Read a tenant for work on its faces, where nobody may be restricted: on AWS, by `ingest`.
+
+        If somebody's record of consent has expired, have that person restricted elsewhere. Raises Busy then.
+        """
+        tenant = tenant_from(item)
+        if self.has_expired(tenant):
+            self.book.duties.consents_await(tenant)
+        return tenant
+
+    def has_expired(self, tenant: Tenant) -> bool:
+        """Tell whether somebody's record of consent has expired whom nobody has restricted since."""
+        return tenant.consents_end_at is not None and tenant.consents_end_at <= self.book.clock.now()
 
     def announce_end(self, tenant: Tenant, consent: Consent | None) -> None:
         """Note in the tenant's record when this record of consent expires: before a face has it. Raises Busy."""
         end = consent.expires_at if consent else None
+        if end is None:
+            return
         for _ in attempts():
-            if end is None or (tenant.consents_end_at is not None and tenant.consents_end_at <= end):
+            if self.has_expired(tenant):  # whoever restricts those people just now has not read this record
+                self.book.duties.consents_expire(tenant)
+                tenant = self.read_stored(tenant.name)
+            if tenant.consents_end_at is not None and tenant.consents_end_at <= end:
                 return
             if self.note_end(tenant, end):
                 return
@@ -269,9 +287,10 @@ class Tenants(UseCase):
         """Return the tenant of that name as it is stored, for what concerns no face. Raises TenantNotFound."""
         return tenant_from(self._item(name))
 
-    def signing_as(self, name: str) -> tuple[Tenant, str]:
-        """Return the tenant of that name, even a disabled one, and its app_key. Raises TenantNotFound."""
-        return self._with_secret(self._item(name))
+    def signing_as(self, name: str) -> tuple[str, str]:
+        """Return the app_id and app_key of the tenant of that name, even a disabled one. Raises TenantNotFound."""
+        item = self._item(name)
+        return item["app_id"], self._unseal(item)
 
     def owner(self, credential: tuple[str, str]) -> Item | None:
         """Return the item that says the owner of a credential, a camera's, too: read once, since that never changes."""
@@ -281,7 +300,10 @@ class Tenants(UseCase):
         return owner
 
     def _with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
-        return self.open_tenant(item), self.book.storage.vault.unseal(bytes(item[field]), item["id"])
+        return self.open_tenant(item), self._unseal(item, field)
+
+    def _unseal(self, item: Item, field: str = "app_key") -> str:
+        return self.book.storage.vault.unseal(bytes(item[field]), item["id"])
 
     def _item(self, name: str) -> Item:
         item = self.book.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None

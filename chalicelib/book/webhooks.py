@@ -460,7 +460,7 @@ class Deliveries(UseCase):
         if delivery.next_at > now:
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
             return self.outbox.notify(delivery) if milliseconds(delivery.next_at) == notice.due else None
-        if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant, now):
+        if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant):
             return self.outbox.postpone(delivery, now + OVERDUE, "the consent of somebody has expired")
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
@@ -485,15 +485,14 @@ class Deliveries(UseCase):
         self.outbox.announce(tenant, [put])
         return event
 
-    def _may_name_expired(self, tenant: str, now: datetime) -> bool:
+    def _may_name_expired(self, tenant: str) -> bool:
         """Tell whether somebody's consent has expired whom nobody has put away yet.
 
-        An event that waited may name such a person. The next reader of the tenant's faces puts them away, and the
-        hourly sweep at the latest. This one does not: on AWS its function may not write faces.
+        An event that waited may name such a person. The next reader of the tenant's faces puts them away, or what the
+        watch asks for. This one does not: on AWS its function may not write faces.
         """
         with suppress(TenantNotFound):
-            end = self.book.tenants.read_stored(tenant).consents_end_at
-            return end is not None and end <= now
+            return self.book.tenants.has_expired(self.book.tenants.read_stored(tenant))
         return False
 
     def _attempt(self, hook: Hook, url: str, delivery: Delivery) -> None:

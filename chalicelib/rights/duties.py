@@ -8,6 +8,7 @@ from functools import partial
 
 from chalicelib.book.words.captures import Capture, Sighting
 from chalicelib.book.words.duties import Departure, Duties
+from chalicelib.book.words.errors import Busy
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.book.words.ports import Action
 from chalicelib.book.words.values import milliseconds
@@ -32,6 +33,10 @@ class RightsDuties(Outside, Duties):
 
     def consents_expire(self, tenant: Tenant) -> None:
         self.book.restrictions.expire(tenant)
+
+    def consents_await(self, tenant: Tenant) -> None:
+        self.book.restrictions.request_expiry(tenant)
+        raise Busy("the consent of somebody has just expired, and the sweep puts them away: try again in a moment")
 
     def strangers_go(self, tenant: str) -> None:
         """Have the sweep erase those that were kept, now. If the queue fails, it does so within the hour."""

@@ -2,7 +2,7 @@
 
 A restricted face is in the group RESTRICTED, which is hidden as deleted groups are. So is one whose record of consent
 was withdrawn or has expired, until it is erased or there is a record again. A tenant's record says when the next one
-expires: whoever reads the tenant from then on restricts that face first (Tenants.opened), so no reader has to ask.
+expires: whoever reads the tenant from then on restricts that face first (Tenants.open_tenant), so no reader has to ask.
 """
 
 from __future__ import annotations
@@ -126,6 +126,11 @@ class Restrictions(Outside):
             with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
                 self._expire_one(tenant, first.faceid, now)
         raise Busy("the consent of many people has just expired, and they are put away: send the request again")
+
+    def request_expiry(self, tenant: Tenant) -> None:
+        """Have the sweep restrict the faces whose records of consent have expired by now, if there are some."""
+        if self.book.tenants.has_expired(tenant):
+            self.book.wake(tenant.name, consents=True)
 
     def _expire_one(self, tenant: Tenant, faceid: str, now: datetime) -> None:
         def expire_consent(face: Face) -> tuple[Face, Change] | None:

@@ -1,7 +1,7 @@
 """What the functions do in a shop's life, the rare included: each path by which they call AWS."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
@@ -14,7 +14,8 @@ from chalicelib.book.records.observations import review_item
 from chalicelib.book.rules.templates import canonical
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import captured_ms
-from chalicelib.book.words.model import Credentials, Decision, Labels, Negative, Profile, Tenant
+from chalicelib.book.words.items import every
+from chalicelib.book.words.model import RESTRICTED, Credentials, Decision, Labels, Negative, Profile, Tenant
 from chalicelib.book.words.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
 from chalicelib.book.words.pictures import Box
 from chalicelib.book.words.ports import Put, Update, exists
@@ -96,6 +97,7 @@ def play(account: Account) -> None:
         people,
         erasures,
         collections,
+        expiries,
         failures,
     ):
         account.playing.clear()
@@ -374,6 +376,11 @@ def _consent_for_a_day(account: Account, shop: Shop) -> None:
     account.services.tenants.change(shop.name, {"expired_consent_erases": True})
 
 
+def _is_restricted(shop: Shop) -> bool:
+    item = shop.items.get(keys.FACES, (shop.name, "77"))
+    return item is None or item["group"] == RESTRICTED
+
+
 def merges(account: Account) -> None:
     shop = Shop(account, "merging-shop")
     shop.v1.add_camera("door", id="door")
@@ -488,8 +495,13 @@ def people(account: Account) -> None:
     assert shop.v1.done("GET", "/v1/faces/1/rejections")["rejections"]
     shop.v1.done_without_body("DELETE", f"/v1/faces/1/rejections/{lookalike['id']}")
     assert len(shop.v1.done("POST", "/v1/face-changes", {"ids": ["1", "2"], "delete": True})["done"]) == 2
+    shop.v1.done("POST", "/v1/hooks", {"url": None})
+    assert shop.see(picture(Person(3, 90)), 20)["face"] == "3"  # an event with the name waits in the mailbox
     shop.v1.done_without_body("DELETE", "/v1/faces/3")
     shop.v1.done_without_body("DELETE", f"/v1/groups/{group}")
+    account.later(minutes=3)
+    account.tick("sweep")  # takes the name out of it
+    assert "\u738b" not in str([one["payload"] for one in every(shop.items, keys.OUTBOX, shop.name)])
 
 
 def erasures(account: Account) -> None:
@@ -520,8 +532,7 @@ def erasures(account: Account) -> None:
     query = {"erase": "true"}
     id_ = shop.v1.send("DELETE", f"/v1/faces/{ann}", query=query, headers={"Idempotency-Key": "3rd"}).json["id"]
     shop.v1.done("GET", "/v1/erasures")
-    while account.work_off("build_index"):
-        pass
+    _build_all(account)
     account.later(minutes=3)
     account.tick("sweep")
     assert shop.v1.done("GET", f"/v1/erasures/{id_}")["receipt"]
@@ -541,10 +552,70 @@ def collections(account: Account) -> None:
         reply = signed.call(account.api, own.access_key_id, own.secret_access_key, operation, asked, now, operation)
         assert reply.status == 200, reply.body
     assert shop.tenant.gone
-    while account.work_off("build_index"):
-        pass
+    _build_all(account)
     assert not shop.tenant.gone
     account.secrets.append(own.secret_access_key)
+
+
+def expiries(account: Account) -> None:
+    """Each function works for a shop in which somebody's consent has just expired, of whom an event waits.
+
+    Who may not write what a restriction writes leaves the person to `build_index`.
+    """
+    for function, (work, restricts) in WORK_AFTER_EXPIRY.items():
+        account.playing.clear()
+        shop = Shop(account, f"expiry-{function.replace('_', '-')}")
+        shop.v1.add_camera("door", id="door")
+        shop.v1.done("POST", "/v1/hooks", {"url": None})
+        with receiving(answers(500)) as receiver:
+            shop.v1.done("POST", "/v1/hooks", {"url": receiver.url})
+            _consent_for_a_day(account, shop)
+            shop.see(picture(Person(77)))
+            _deliver_all(account)
+            shop.put(picture(Person(77)))  # whose event is late
+            account.later(days=2)
+            work(account, shop)
+            assert _is_restricted(shop) is restricts, function
+            _build_all(account)
+            assert _is_restricted(shop) is (function not in SEND_NOBODY), function
+            account.tick("sweep")
+            assert _is_restricted(shop)
+
+
+def _capture_after_expiry(account: Account, shop: Shop) -> None:
+    """It waits until the person is put away, and is of a stranger then."""
+    uploads = account.services.ports.storage.uploads
+    events = [account.stored(one.key) for one in uploads.walk(keys.capture_pictures(shop.name))]
+    assert account.message("ingest", *events)["batchItemFailures"]
+    assert not _is_restricted(shop)
+    _build_all(account)
+    assert not account.message("ingest", *events)["batchItemFailures"]
+
+
+def _ask_as_canary(account: Account, shop: Shop) -> None:
+    with receiving(a_good_stage) as api:
+        account.canary(api.origin, shop.name)
+
+
+def _search_elsewhere(account: Account, shop: Shop) -> None:
+    """It knows galleries by their names, and no tenants: who asks it has restricted before."""
+    assert shop.camera.call("getFaceByPicture", pic=picture(Person(77)))["code"] == 283
+
+
+WORK_AFTER_EXPIRY: Mapping[str, tuple[Callable[[Account, Shop], object], bool]] = {
+    "api": (lambda _account, shop: shop.v1.done("GET", "/v1/faces"), True),
+    "search": (_search_elsewhere, True),
+    "canary": (_ask_as_canary, False),
+    "ingest": (_capture_after_expiry, True),
+    "deliver": (lambda account, _shop: _deliver_all(account), False),
+    "watch": (lambda account, _shop: account.tick("watch"), False),
+    "build_index": (lambda account, shop: account.message("build_index", f'{{"tenant": "{shop.name}"}}'), True),
+    "sweep": (lambda account, _shop: account.tick("sweep"), True),
+}
+"""By each function, what it does in such a shop, and whether the person is restricted then."""
+
+SEND_NOBODY = {"canary", "deliver"}
+"""Functions that neither restrict nor have it done: they find and name nobody until it is."""
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -641,6 +712,11 @@ def _deliver_all(account: Account) -> None:
     for _ in range(20):
         if not account.work_off("deliver"):
             return
+
+
+def _build_all(account: Account) -> None:
+    while account.work_off("build_index"):
+        pass
 
 
 def _failing(account: Account, shop: Shop, receiver: Receiver, hook: str) -> None:

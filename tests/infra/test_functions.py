@@ -26,6 +26,7 @@ from chalicelib.book.words.telemetry import (
     UNITS,
 )
 from chalicelib.doors.observability import NAMESPACE
+from infra import template
 from tests.infra import scenarios
 from tests.infra.account import Account, account, arns_of
 from tests.infra.calls import POLICIES, Call, Grant, grants
@@ -42,7 +43,7 @@ NOT_CALLED_BY_US = {
     "sqs:GetQueueAttributes": "the poller",
     "s3:ListBucket": "S3 answers 404 for what is not there only to who may list; to others, 403",
 }
-FUNCTIONS = ("api", "search", "canary", "ingest", "deliver", "watch", "build_index", "sweep")
+FUNCTIONS = tuple(name.removesuffix("_handler") for name in template.functions())
 PEOPLE = range(1, 25)
 
 
@@ -71,6 +72,11 @@ def test_a_function_is_granted_every_call_that_it_makes(played: Account, functio
     assert made
     refused = [call for call in made if not any(grant.allows(call) for grant in allowed)]
     assert not refused, "\n".join(map(str, refused))
+
+
+def test_each_function_works_for_a_shop_in_which_a_consent_has_expired() -> None:
+    """A new one needs a row: whoever opens a tenant either restricts that person, or leaves it to another."""
+    assert set(scenarios.WORK_AFTER_EXPIRY) == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -99,7 +99,7 @@ class Ingest(UseCase):
         """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
         picture, which parks the capture instead."""
         if not self.book.captures.redrive.begin(tenant_name, camera_id, capture_id):
-            tenant = self.book.tenants.get_by_name(tenant_name)
+            tenant = self.book.tenants.read_stored(tenant_name)
             capture = self.book.captures.get(tenant, camera_id, capture_id)
             self.book.captures.kept.forget(tenant, capture)
             return
@@ -151,7 +151,7 @@ class Ingest(UseCase):
         )
         if of_tenant is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        tenant, capture = self.book.tenants.open_tenant(of_tenant), capture_from(item)
+        tenant, capture = self.book.tenants.open_if_restricted(of_tenant), capture_from(item)
         picture = None if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED) else awaited()
         if picture is None:
             return tenant, capture

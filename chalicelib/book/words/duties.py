@@ -63,6 +63,9 @@ class Duties:
     def consents_expire(self, tenant: Tenant) -> None:
         """Hear that somebody's record of consent has expired, before anybody reads the tenant's faces. Raises Busy."""
 
+    def consents_await(self, tenant: Tenant) -> None:
+        """Hear the same from a reader that may not write what follows: raise Busy until another has written it."""
+
     def strangers_go(self, tenant: str) -> None:
         """Hear that a tenant forgets strangers from now on, after that was stored."""
 

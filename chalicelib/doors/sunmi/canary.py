@@ -15,9 +15,9 @@ _SEARCH = "getFaceByPicture"
 
 def search(services: Services, tenant: str, picture: bytes) -> Ask:
     """Make the search for a face that nobody has. Raises TenantNotFound."""
-    own, app_key = services.tenants.signing_as(tenant)
+    app_id, app_key = services.tenants.signing_as(tenant)
     fields = {
-        "app_id": own.app_id,
+        "app_id": app_id,
         "random": secrets.token_hex(4),
         "timestamp": str(int(services.clock.now().timestamp())),
         "sign_type": SignType.HMAC_SHA256.value,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.records.faces import face_from
+from chalicelib.book.store.embedded.queue import SqliteQueue
 from chalicelib.book.tenants import Tenants
 from chalicelib.book.webhooks import OVERDUE
 from chalicelib.book.words import keys
@@ -246,11 +247,76 @@ def test_whose_consent_has_expired_is_restricted_before_a_tenant_is_read_by_its_
     assert read_face(book, eva.faceid).restriction is not None
 
 
+def messages(book: Book) -> list[str]:
+    queue = book.services.ports.storage.index_queue
+    assert isinstance(queue, SqliteQueue)
+    found = queue.receive(10, 30)
+    for message in found:
+        queue.delete(message.receipt)
+    return [message.body for message in found]
+
+
+def put_away(book: Book) -> None:
+    """What the function of the sweep does with the message of a reader who may restrict nobody."""
+    for body in messages(book):
+        book.services.sweep.message(body, 1, lambda: 600.0)
+
+
+def test_a_capture_waits_until_whose_consent_has_expired_is_put_away(book: Book) -> None:
+    """Ingest may write neither tenants nor the records of merges, as a restriction does."""
+    eva = enrol(book)
+    book.clock.advance(2 * DAY)
+    capture = book.put(shot(0, EVA))
+    messages(book)
+    with pytest.raises(Busy, match="expired"):
+        book.services.sightings.ingest.capture("shop", capture.camera_id, capture.id)
+    assert read_face(book, eva.faceid).restriction is None
+    put_away(book)
+    assert read_face(book, eva.faceid).restriction is not None
+    resolved = book.services.sightings.ingest.capture("shop", capture.camera_id, capture.id)
+    assert resolved.sightings[0].faceid not in (None, eva.faceid)
+
+
+def test_the_watch_asks_for_people_to_be_put_away_and_does_it_not_itself(book: Book) -> None:
+    eva = enrol(book)
+    messages(book)
+    book.services.watch.run()
+    assert messages(book) == []
+    book.clock.advance(2 * DAY)
+    book.services.watch.run()
+    assert read_face(book, eva.faceid).restriction is None
+    put_away(book)
+    assert read_face(book, eva.faceid).restriction is not None
+
+
+def test_a_canary_that_signs_as_a_tenant_leaves_people_alone(book: Book) -> None:
+    eva = enrol(book)
+    book.clock.advance(2 * DAY)
+    assert book.services.tenants.signing_as("shop")
+    assert read_face(book, eva.faceid).restriction is None
+
+
+def test_a_record_that_is_written_while_others_expire_ends_in_time(book: Book) -> None:
+    """Another reader restricts these just now, and is about to note what it has read: that nobody else expires."""
+    eva, tenant = enrol(book), book.tenant
+    finn = book.enrol(Person(FINN), name="Finn Lee")
+    book.clock.advance(DAY)
+    restrictions = book.services.restrictions
+    until = Consent(Basis.CONSENT, MONDAY, "form 7", book.clock.now() + DAY)
+    book.services.tenants.announce_end(tenant, until)
+    assert not book.services.tenants.note_end(tenant, None), "the other reader looks again"
+    assert read_face(book, eva.faceid).restriction is not None
+    book.services.consents.set(tenant, finn.faceid, until)
+    book.clock.advance(DAY)
+    assert book.tenant
+    assert {one.faceid for one in restrictions.all(tenant)} == {eva.faceid, finn.faceid}
+
+
 LOOK_AT_NO_FACE = {"tenants.py", "readiness.py", "model_change.py"}
 
 
 def test_whoever_reads_a_tenant_for_its_faces_restricts_first() -> None:
-    """Tenants.opened: a module that reads one otherwise looks at no face by it."""
+    """Tenants.open_tenant: a module that reads one otherwise looks at no face by it."""
     modules = (Path(__file__).parents[3] / "chalicelib").rglob("*.py")
     found = {file.name for file in modules if re.search(r"(?<!def )\btenant_from\(", file.read_text("utf-8"))}
     assert found == LOOK_AT_NO_FACE
