@@ -81,7 +81,6 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_cameras(services, active, services.clock.now())
             yield from check_hooks(services, active)
             yield from check_retention(services, active)
-            yield from (warning("privacy", f"{one.name}: {one.asked}") for one in active if one.asked)
             yield from check_notices(services, active)
     except RegularsError as error:
         yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
@@ -126,16 +125,18 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
 
 
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that the notice beside the cameras has no blanks."""
+    """Check that it is said on what basis strangers are kept, and that the notice beside the cameras has no blanks."""
+    yield from (warning("privacy", f"{one.name}: {one.asked}") for one in tenants if one.asked)
     found = [services.notices.facts(tenant) for tenant in tenants]
-    blank = [facts for facts in found if facts.missing]
-    for facts in blank:
-        yield warning(
-            "notice",
-            f"the notice of tenant {facts.tenant.name} lacks {', '.join(facts.missing)}: "
-            f"`{options_for(facts, facts.missing)}` (docs/tasks/notice.md)",
-        )
-    if not blank:
+    for facts in found:
+        blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]  # else it is said above
+        if blanks:
+            yield warning(
+                "notice",
+                f"the notice of tenant {facts.tenant.name} lacks {', '.join(blanks)}: "
+                f"`{options_for(facts, blanks)}` (docs/tasks/notice.md)",
+            )
+    if not any(facts.missing for facts in found):
         yield well("notice", "no notice has blanks")
 
 

@@ -16,6 +16,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.quota import Quota
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.ports import Disk
+from chalicelib.book.words.tenant_settings import OF_NOTICE, TenantSettings
 from chalicelib.book.words.webhooks import Event, EventKind
 from chalicelib.doors.deepstack import KeylessClients
 from chalicelib.services import Services
@@ -23,7 +24,14 @@ from chalicelib.settings import Settings, networks
 from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection
-from regulars.doctor.doctor import check_cameras, check_files, check_hooks, check_models, check_retention
+from regulars.doctor.doctor import (
+    check_cameras,
+    check_files,
+    check_hooks,
+    check_models,
+    check_notices,
+    check_retention,
+)
 from regulars.doctor.machine import (
     Finding,
     Level,
@@ -384,6 +392,16 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
         services.erasure.retention.tenant(tenant, lambda: 600.0)
         level, says = only(check_retention(services, [tenant]))
         assert (level, says.startswith("6 faces of group stranger of tenant shop are more than")) == (WARNING, True)
+
+
+@pytest.mark.parametrize("strangers", ["keep", "forget"])
+def test_a_missing_basis_is_told_once(tmp_path: Path, strangers: str) -> None:
+    with closing(bootstrap.build(Settings(storage=tmp_path))) as services:
+        services.tenants.add("shop", Profile.CLOUD, TenantSettings(strangers=strangers))
+        told = [one.says for one in check_notices(services, services.tenants.all())]
+        assert len([text for text in told if "basis" in text]) == 1, told
+        services.tenants.change("shop", dict.fromkeys(OF_NOTICE, "said"))
+        assert only(check_notices(services, services.tenants.all())) == (OK, "no notice has blanks")
 
 
 def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: Path) -> None:
