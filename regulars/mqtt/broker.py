@@ -59,7 +59,7 @@ class Login(Struct, frozen=True):
 
 
 class Broker:
-    """One connection, which says at `available` whether it is there. Messages are told by one thread.
+    """One connection, which says at `available` whether it is there; "": nowhere. Messages are told by one thread.
 
     `client_id`: if another connection has it, the broker ends that one. `start` begins; `is_connected` says whether it
     is there now, `connections` how often it came about.
@@ -71,7 +71,8 @@ class Broker:
         self._address, self._available = address, available
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
         self._client.reconnect_delay_set(1, _LONGEST_WAIT_S)
-        self._client.will_set(available, OFFLINE, QOS, retain=True)
+        if available:
+            self._client.will_set(available, OFFLINE, QOS, retain=True)
         if login is not None:
             self._client.username_pw_set(login.user, login.password)
         if address.tls:
@@ -112,7 +113,7 @@ class Broker:
 
     def stop(self) -> None:
         """Say goodbye, so that the broker need not find out, and end the connection."""
-        if self.is_connected:
+        if self._available and self.is_connected:
             self._client.publish(self._available, OFFLINE, QOS, retain=True).wait_for_publish(_GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
@@ -132,7 +133,8 @@ class Broker:
             return
         for topic in self._topics:
             client.subscribe(topic, QOS)
-        client.publish(self._available, ONLINE, QOS, retain=True)
+        if self._available:
+            client.publish(self._available, ONLINE, QOS, retain=True)
         self.connections += 1
         self._say(logging.INFO, "is connected")
 

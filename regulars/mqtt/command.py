@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib import metadata
@@ -21,10 +22,11 @@ from regulars.transfer.command import Access, url_option
 if TYPE_CHECKING:
     from regulars_client import Regulars
 
-    from regulars.mqtt.broker import Broker
+    from regulars.mqtt.broker import Broker, Login
     from regulars.mqtt.discovery import Topics
 
 PASSWORD = "REGULARS_MQTT_PASSWORD"  # noqa: S105 -- the name of a variable
+_TENANT = re.compile(r"[a-z0-9-]{1,40}")
 _PATIENCE_S = 2.0
 """How long one request to the service is tried."""
 
@@ -51,6 +53,7 @@ _broker_options = together(
     help="Frigate, whose pictures of people become captures: http://HOST:5000.",
 )
 @click.option("--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate.")
+@click.option("--forget", metavar="TENANT", help="Empty what the broker retains of an erased tenant, and end.")
 def mqtt(
     *,
     url: str | None,
@@ -63,6 +66,7 @@ def mqtt(
     ca_file: Path | None,
     discovery: str,
     names: bool,
+    forget: str | None,
 ) -> int:
     """Tell an MQTT broker who comes, so that Home Assistant finds each camera and person; take Frigate's pictures.
 
@@ -73,31 +77,55 @@ def mqtt(
       regulars mqtt --broker mqtt://127.0.0.1 --mailbox home
       regulars mqtt --broker mqtts://broker.lan --user regulars --password-file password --mailbox home --names
       regulars mqtt --broker mqtt://127.0.0.1 --frigate http://127.0.0.1:5000 --names
+      regulars mqtt --broker mqtt://127.0.0.1 --forget shop-12
     """
+    if forget is not None:
+        if mailbox or frigate or not _TENANT.fullmatch(forget):
+            raise click.UsageError("--forget takes the name of one tenant, and neither --mailbox nor --frigate")
+        return _forget(forget, discovery, broker, user, password_file, ca_file)
     if mailbox is None and frigate is None:
-        raise click.UsageError("there is nothing to do: --mailbox, --frigate or both")
+        raise click.UsageError("there is nothing to do: --mailbox, --frigate or both; or --forget")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
     for library in ("httpx", "stamina"):
         logging.getLogger(library).setLevel(logging.WARNING)
     with Access(url, key_file, patience_s=_PATIENCE_S).open_client() as service:
-        from regulars_client.connection import secret_in
-
         from regulars.mqtt.bridge import run
-        from regulars.mqtt.broker import Address, Broker, Login
+        from regulars.mqtt.broker import Address, Broker
         from regulars.mqtt.discovery import Topics
 
         address = Address.of(broker)
-        password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
+        login = _make_login(user, password_file)
         topics = Topics(service.get_session().tenant, discovery)
         told = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
         mailbox = mailbox and mailbox_of(service, mailbox, told)
         # One name for good, so that a new connection ends one that hangs, and no two tell the same.
         client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
-        login = Login(user, password) if user else None
         available = topics.available if mailbox else topics.frigate_available
         connection = Broker(address, client_id, available, login=login, ca=ca_file)
         steps = _steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
         run(connection, steps, stop_on_signals())
+    return 0
+
+
+def _make_login(user: str | None, password_file: Path | None) -> Login | None:
+    from regulars_client.connection import secret_in
+
+    from regulars.mqtt.broker import Login
+
+    password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
+    return Login(user, password) if user else None
+
+
+def _forget(
+    tenant: str, discovery: str, url: str, user: str | None, password_file: Path | None, ca_file: Path | None
+) -> int:
+    from regulars.mqtt.broker import Address, Broker
+    from regulars.mqtt.discovery import Topics
+    from regulars.mqtt.forgetting import forget_tenant
+
+    login = _make_login(user, password_file)
+    connection = Broker(Address.of(url), f"regulars-{tenant}-forget", "", login=login, ca=ca_file)
+    print(f"{forget_tenant(connection, Topics(tenant, discovery))} retained messages of {tenant} are emptied")
     return 0
 
 

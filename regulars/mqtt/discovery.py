@@ -43,6 +43,11 @@ class Topics(Struct, frozen=True):
         return f"{self.prefix}/+/{self._node}/+/config"
 
     @property
+    def retained(self) -> tuple[str, ...]:
+        """All that a broker retains of this tenant, as patterns."""
+        return self.configs, self.person("+"), self.available, self.frigate_available
+
+    @property
     def _node(self) -> str:
         return f"regulars_{self.tenant}"
 

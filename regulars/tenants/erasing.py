@@ -34,7 +34,8 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
     The tenant is gone at once. If a service runs, the rest takes 16 minutes, since what is under way ends first. If the
     command is stopped, the same command goes on. No tenant gets the name again.
 
-    It says what it does not reach: backups, receivers of hooks and MQTT, and what else is outside of the service.
+    It says what it does not reach: backups, receivers of hooks and MQTT (`regulars mqtt --forget`), and what else is
+    outside of the service.
 
     \b
     Examples:

@@ -384,7 +384,8 @@ PLACES = (
         "MQTT",
         "retained messages of `regulars mqtt`: the last arrival at a camera; with `--names` also a person's id and "
         "name",
-        "a person's until the bridge sees that the face is gone; what others have read stays with them",
+        "a person's until the bridge sees that the face is gone; an erased tenant's until `regulars mqtt --forget`; "
+        "what others have read stays with them",
         Fate("a person's go when the bridge looks again"),
         Mark.AWAY,
         topics=("camera", "camera_config", "person", "person_config"),
@@ -423,8 +424,8 @@ NOBODYS = {
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
     "hooks": ("where events are sent to", ""),
     "erasures": (
-        "receipts of erasures: faces as keyed hashes, SHA-256 of the templates and pictures that were removed, without an "
-        "end; while one runs, the faces' ids, two hours at most",
+        "receipts of erasures: faces as keyed hashes, SHA-256 of the templates and pictures that were removed, without "
+        "an end; while one runs, the faces' ids, two hours at most",
         "",
     ),
 }

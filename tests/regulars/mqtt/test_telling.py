@@ -5,9 +5,11 @@ import socket
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from regulars_client import Regulars, models
 from regulars_client.errors import NoAnswer
 
+from regulars.cli import main
 from regulars.mqtt.discovery import Topics
 from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening
 from tests.support.mqtt.shop import ANN, ARRIVALS, Shop, told
@@ -232,3 +234,24 @@ def test_the_same_full_stop_and_hyphen_are_two_cameras() -> None:
     assert len({topics.camera_config(camera) for camera in ("a.b", "a-b", "a_b")}) == 3
     assert topics.face_of(topics.person_config("7")) == "7"
     assert topics.face_of(Topics("other").person_config("7")) is None
+
+
+def test_what_a_broker_retains_of_an_erased_tenant_is_emptied_and_nothing_of_others(
+    shop: Shop, broker: Mosquitto, listener: Listener, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "regulars/shop-2/people/7"
+    shop.enrol("Ann Lee")
+    shop.arrives()
+    with told(shop, broker, names=True):
+        until(lambda: shop.waiting() == 0 and DOOR in listener.configs())
+    listener.client.publish(other, "{}", 1, retain=True)
+    until(lambda: other in listener.retained)
+    assert main(["mqtt", "--broker", f"mqtt://127.0.0.1:{broker.port}", "--forget", "shop"]) == 0
+    until(lambda: set(listener.retained) == {other})
+    assert capsys.readouterr().out == "4 retained messages of shop are emptied\n"
+
+
+@pytest.mark.parametrize("wrong", [["--forget", "#"], ["--forget", "shop", "--mailbox", "home"]])
+def test_what_is_not_one_tenant_empties_nothing(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mqtt", "--broker", "mqtt://127.0.0.1:1", *wrong]) == 2
+    assert "--forget takes the name of one tenant" in capsys.readouterr().err

@@ -1,0 +1,48 @@
+"""Empties all that a broker retains of a tenant that was erased, and whose key is no longer good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from regulars.errors import OperatorError
+from regulars.mqtt.broker import Broker
+from regulars.mqtt.discovery import Topics
+
+PATIENCE_S = 10.0
+"""How long the broker may take to answer, and to confirm."""
+
+_SETTLE_S = 1.0
+"""In this time after a connection the broker sends its retained messages."""
+
+_LOOK_S = 0.05
+
+
+def forget_tenant(broker: Broker, topics: Topics) -> int:
+    """Empty the tenant's retained messages; return how many. Raises OperatorError if the broker does not do it."""
+    there: set[str] = set()
+
+    def hear(topic: str, payload: bytes) -> None:
+        (there.add if payload else there.discard)(topic)
+
+    for pattern in topics.retained:
+        broker.listen(pattern, hear)
+    broker.start()
+    try:
+        _wait_until(lambda: broker.is_connected, "the broker does not take the connection: nothing is changed")
+        time.sleep(_SETTLE_S)
+        found = sorted(there)
+        for topic in found:
+            broker.tell(topic, "", retain=True)
+        _wait_until(lambda: not there, "the broker still has messages of this tenant: may its user write them all?")
+        return len(found)
+    finally:
+        broker.stop()
+
+
+def _wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > until:
+            raise OperatorError(otherwise)
+        time.sleep(_LOOK_S)
