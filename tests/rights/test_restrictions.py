@@ -98,7 +98,7 @@ def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -
     book.services.archives.write(book.tenant, eva.faceid, file, "en")
     with zipfile.ZipFile(file) as archive:
         assert "pictures/0.jpg" in archive.namelist()
-        assert "<td>kept without being used since</td>" in archive.read("index.html").decode()
+        assert "<td dir=auto>kept without being used since</td>" in archive.read("index.html").decode()
 
 
 def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book: Book) -> None:
