@@ -99,7 +99,7 @@ class _Drips(Handler):
 
 def test_a_head_that_never_ends_is_given_up() -> None:
     camera, clock = Dripping(), FakeClock()
-    source = SnapshotSource(Http(clock, Timeouts(whole_s=0.3)), Address.of(camera.url), clock, 1)
+    source = SnapshotSource(Http(clock, Timeouts(whole_s=0.3)), lambda: Address.of(camera.url), clock, 1)
     with pytest.raises(SourceFailed, match=r"the head of its answer was not whole after 0\.3 s"):
         source.take()
     camera.stop()
@@ -107,7 +107,7 @@ def test_a_head_that_never_ends_is_given_up() -> None:
 
 @pytest.mark.parametrize("tail", [b"", b"\0\0\0", b"its maker's own bytes"])
 def test_half_a_snapshot_is_not_taken(tail: bytes, camera: Camera, clock: FakeClock) -> None:
-    source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 1)
+    source = SnapshotSource(Http(clock), lambda: Address.of(f"http://{camera.host}/"), clock, 1)
     camera.gives = lambda number: pictures.jpeg(number)[:700]
     with pytest.raises(SourceFailed, match="was cut off"):
         source.take()

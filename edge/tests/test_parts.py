@@ -21,7 +21,7 @@ from regulars_edge.health import Machine
 from regulars_edge.logs import JsonLines, Redaction, redact_text
 from regulars_edge.pace import PIECE_BYTES, Backoff, Bandwidth, Hours, PerMinute, throttle_stream
 from regulars_edge.picture import exif_ms
-from regulars_edge.sources.snapshot import Credentials
+from regulars_edge.sources.login import Credentials
 from rig import pictures
 
 NOW_MS = 1_790_000_000_000

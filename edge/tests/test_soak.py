@@ -356,7 +356,7 @@ def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:
 
     def asked(name: str, interval_s: float) -> Callable[[], Source]:
         address = Address.of(f"http://{cameras[name].host}/", USER, PASSWORD)
-        return lambda: SnapshotSource(http, address, day.clock, interval_s)
+        return lambda: SnapshotSource(http, lambda: address, day.clock, interval_s)
 
     def film() -> Source:
         return Film(day, "film", VideoFileSource(place / "film.mp4", 1))

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from regulars_edge.choose.chooser import Chooser, Everything, Moving, Prepared, Preview, Through
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config, secret_in
-from regulars_edge.errors import Misconfigured, SourceFailed, SpoolFull
+from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed, SpoolFull
 from regulars_edge.frames import HELD, EncodedFrame, Frame
-from regulars_edge.http import Address, Http, Timeouts
+from regulars_edge.http import CAMERA, Address, Http, Timeouts, tls_context
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.picture import Content, content_of
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.sources.folder import FolderSource
+from regulars_edge.sources.rtsp import Line, open_line
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.source import MotionGate, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
@@ -56,6 +57,8 @@ HANGS_S = 900.0
 process helps."""
 REST_S = 1.0
 """How often a camera that rests looks whether its hours have come."""
+LOOK_S = 5.0
+"""How often it looks whether a password that was refused has become another."""
 _SAY_EVERY_S = 60.0
 
 
@@ -169,9 +172,13 @@ class Capture:
                 self._choose((), stop)  # what is held would be lost if the box stops while the source fails
                 if not isinstance(error, SourceFailed):
                     raise
-                wait_s = self._backoff.count_failure()
+                is_news = self.trouble != str(error)
                 self.trouble, self._failing = str(error), True
-                log.error("%s: %s; next try in %.0f s", self.config.name, error, wait_s)
+                wait_s = self._backoff.count_failure()
+                if isinstance(error, PasswordRefused):
+                    wait_s = LOOK_S  # at its file alone: the camera does not hear of it
+                if is_news or not isinstance(error, PasswordRefused):
+                    log.error("%s: %s; next try in %.0f s", self.config.name, error, wait_s)
                 stop.wait(wait_s)
 
     def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
@@ -320,14 +327,18 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
             leave_out=config.spool,
         )
     if camera.source == "snapshot":
-        http = Http(clock, Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), camera.ca_file or config.ca_file)
-        return SnapshotSource(http, address_of(camera), clock, camera.interval_s, _gate(camera, config, clock))
+        address_of(camera)
+        timeouts, ca_file = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), camera.ca_file or config.ca_file
+        http = Http(clock, timeouts, ca_file, tls_name=camera.tls_name, whose=CAMERA)
+        gate = _gate(camera, config, clock)
+        return SnapshotSource(http, partial(address_of, camera), clock, camera.interval_s, gate)
     if camera.source == "rtsp":
         return _stream(camera, config, clock)
     from regulars_edge.sources.video import LiveSource, VideoFileSource
 
     if camera.source == "usb":
-        return LiveSource(camera.place, "v4l2", {"input_format": "mjpeg"}, clock, camera.interval_s)
+        wishes = {"input_format": "mjpeg"}  # of which a USB cable carries more, if the camera makes it
+        return LiveSource(camera.place, "v4l2", {}, clock, camera.interval_s, wishes=wishes)
     return VideoFileSource(Path(camera.place), camera.interval_s, hardware=camera.hardware)
 
 
@@ -352,12 +363,17 @@ def small_stream(camera: CameraConfig) -> CameraConfig | None:
 def _stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
     from regulars_edge.sources.video import LiveSource, rtsp_options
 
-    url, gate = address_of(camera).with_credentials(), _gate(camera, config, clock)
-    # PyAV's wheels know no certificates of the system.
-    ca_file = camera.ca_file or config.ca_file or ssl.get_default_verify_paths().cafile
-    tls = {"ca_file": ca_file, "verifyhost": camera.tls_name}
-    options = rtsp_options(url, {name: str(value) for name, value in tls.items() if value})
-    return LiveSource(url, None, options, clock, camera.interval_s, hardware=camera.hardware, gate=gate)
+    address, gate = address_of(camera), _gate(camera, config, clock)
+    tls = partial(tls_context, camera.ca_file or config.ca_file, is_camera=True)
+
+    def connect() -> AbstractContextManager[Line]:
+        return open_line(address_of(camera), tls, camera.tls_name)  # its password may be another by now
+
+    transport = "tcp" if address.url.lower().startswith("rtsps:") else camera.transport
+    options = rtsp_options(transport)
+    return LiveSource(
+        address.url, None, options, clock, camera.interval_s, hardware=camera.hardware, gate=gate, line=connect
+    )
 
 
 def _gate(camera: CameraConfig, config: Config, clock: Clock) -> MotionGate | None:

@@ -181,6 +181,8 @@ class CameraConfig:
     """What the camera's certificate is verified against, which may be that certificate; None: [server]'s."""
     tls_name: str | None = toml_field(of(str), None)
     """The name in the camera's certificate; None: the URL's."""
+    transport: str = toml_field(one_of("auto", "tcp", "udp"), "auto")
+    """What carries a stream's pictures; auto: TCP, unless the camera has UDP only."""
     after: str = toml_field(of(str), "delete")
     zone: tzinfo | None = toml_field(time_zone, None)
     time_in_name: NameTime | None = toml_field(lambda text: NameTime(of(str)(text)), None)
@@ -386,7 +388,10 @@ def _check(one: CameraConfig, where: str) -> None:
         ),
         "rotate: should be 0, 90, 180 or 270": one.rotate % 90,
         "hardware is of sources rtsp and video": one.hardware and one.source not in ("rtsp", "video"),
-        "tls_name is of rtsps://": one.tls_name and not one.place.lower().startswith("rtsps:"),
+        "tls_name is of https:// and rtsps://": (
+            one.tls_name and not one.place.lower().startswith(("https:", "rtsps:"))
+        ),
+        "transport is of source rtsp": one.transport != "auto" and one.source != "rtsp",
         "motion_url is of sources rtsp and snapshot, which are asked for pictures": (
             one.motion_url and one.source not in ("rtsp", "snapshot")
         ),

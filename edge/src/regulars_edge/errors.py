@@ -43,6 +43,15 @@ class SourceFailed(EdgeError):
     """A camera that does not answer; try again."""
 
 
+class PasswordRefused(SourceFailed):
+    """A camera that refuses user and password: until they change, trying again may lock them."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"{url} refuses user and password: correct them; they are tried again after 5, then 30 minutes"
+        )
+
+
 class ServiceError(EdgeError):
     """A fault of the service, or of the way to it."""
 

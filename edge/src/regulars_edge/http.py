@@ -32,11 +32,17 @@ _READ_BYTES = 65_536
 _TLS_FAULTS = {
     "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",
     "certificate is not yet valid": ". Is this machine's clock right? It should be set by NTP, or by hand",
-    "certificate has expired": ". Is this machine's clock right? If it is, the service needs a new certificate",
-    "CERTIFICATE_VERIFY_FAILED": ". If the service's certificate is your own, let ca_file of [server] name it",
+    "certificate has expired": ". Is this machine's clock right? If it is, {whose} needs a new certificate",
+    "CERTIFICATE_VERIFY_FAILED": ". {hint}",
 }
 """Parts of OpenSSL's errors, and what would be right."""
 
+
+SERVICE, CAMERA = (
+    ("the service", "If the service's certificate is your own, let ca_file of [server] name it"),
+    ("the camera", "If the camera's certificate is its own, let ca_file name it, and tls_name the name in it"),
+)
+"""Whose certificate is verified, and what helps if it is not known."""
 
 _OBJECT = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")
 """How urllib3 begins some texts: with the Python object whose error it is."""
@@ -47,6 +53,7 @@ class Answer:
     """`sent_boot_ms`, `received_boot_ms`: by this machine's clock, before the request and after the answer's head.
 
     `proxy`: which variable named the proxy that it came through, and where that is; empty: it came directly.
+    `broke_off`: there may be less of the body than was announced.
     """
 
     status: int
@@ -55,6 +62,11 @@ class Answer:
     sent_boot_ms: int
     received_boot_ms: int
     proxy: str = ""
+    broke_off: bool = False
+
+
+Enough = Callable[[urllib3.HTTPHeaderDict, bytes | bytearray], bool]
+"""Tells by an answer's headers and the beginning of its body whether that is all that is wanted."""
 
 
 @dataclass(frozen=True)
@@ -108,14 +120,16 @@ def proxies_of_environment() -> dict[str, str]:
 class Http:
     """A client of HTTP, which several threads may use. It verifies certificates, by `ca_file` or the system's.
 
-    `proxies`: URLs by scheme, for hosts that are not this machine and that NO_PROXY does not name. Raises
-    Misconfigured.
+    `proxies`: URLs by scheme, for hosts that are not this machine and that NO_PROXY does not name; `tls_name`: the name
+    in the certificate, if that is not the URL's. Raises Misconfigured.
     """
 
     clock: Clock
     timeouts: Timeouts = Timeouts()
     ca_file: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls_name: str | None = None
+    whose: tuple[str, str] = SERVICE
 
     def __post_init__(self) -> None:
         self._read_ns = self._changed_ns()
@@ -128,8 +142,12 @@ class Http:
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] | None = None,
         largest: int = LARGEST_ANSWER_BYTES,
+        enough: Enough | None = None,
     ) -> Answer:
-        """Redirects are not followed. Raises Unreachable, for an answer that breaks off or is over `largest` too."""
+        """Redirects are not followed. Raises Unreachable, for an answer over `largest` too, and one that breaks off.
+
+        With `enough` the beginning counts: of an answer that breaks off, and of one that is enough before its end.
+        """
         changed_ns = self._changed_ns()
         if changed_ns not in (None, self._read_ns):  # the service's certificate is another, say
             with suppress(Misconfigured):  # half a file: the next exchange reads it again
@@ -147,14 +165,16 @@ class Http:
                 redirect=False,
             )
             received, how = self.clock.boot_ms(), f"the answer of {_place(url)} broke off"
-            content = self._read_body(response, largest)
+            content, broke_off = self._read_body(response, largest, enough)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if response is not None:
                 response.close()
             way = f". It was asked through {proxy}: NO_PROXY={urlsplit(url).hostname} asks it directly" if proxy else ""
-            raise Unreachable(f"{how}: {_reason(error)}{way}") from error
+            raise Unreachable(f"{how}: {explain(error, self.whose)}{way}") from error
+        if broke_off:
+            response.close()
         response.release_conn()
-        return Answer(response.status, response.headers, content, sent, received, proxy)
+        return Answer(response.status, response.headers, content, sent, received, proxy, broke_off)
 
     def forget(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be trusted."""
@@ -162,11 +182,7 @@ class Http:
             pool.clear()
 
     def _open(self) -> None:
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except OSError as error:
-            raise Misconfigured(f"the certificates in {self.ca_file} cannot be read: {error}") from error
-        context.hostname_checks_common_name = False  # RFC 9525: the subject does not count if hosts are named
+        context = tls_context(self.ca_file, is_camera=self.whose is CAMERA)
         kinds = {scheme: partial(_make_proxy, url) for scheme, url in self.proxies.items()} | {"": urllib3.PoolManager}
         self._pools = {scheme: self._pool(kind, context) for scheme, kind in kinds.items()}
 
@@ -181,6 +197,7 @@ class Http:
             maxsize=4,
             retries=False,
             ssl_context=context,
+            server_hostname=self.tls_name,
             timeout=urllib3.Timeout(connect=self.timeouts.connect_s, read=self.timeouts.silence_s),
         )
         pool.pool_classes_by_scheme = {
@@ -198,18 +215,38 @@ class Http:
         name, its = f"{parts.scheme}_proxy", Address.of(_with_scheme(self.proxies[parts.scheme])).url
         return f"{name if name in os.environ else name.upper()} ({its})"
 
-    def _read_body(self, response: urllib3.BaseHTTPResponse, largest: int) -> bytes:
-        deadline = time.monotonic() + self.timeouts.whole_s
-        parts: list[bytes] = []
-        size = 0
-        while part := response.read1(_READ_BYTES):
-            parts.append(part)
-            size += len(part)
-            if size > largest:
-                raise ValueError(f"it has more than {largest} bytes")
-            if time.monotonic() > deadline:
-                raise ValueError(f"it was not whole after {self.timeouts.whole_s:g} s")
-        return b"".join(parts)
+    def _read_body(self, response: urllib3.BaseHTTPResponse, largest: int, enough: Enough | None) -> tuple[bytes, bool]:
+        """Return the body, and whether more was announced."""
+        deadline, body = time.monotonic() + self.timeouts.whole_s, bytearray()
+        try:
+            while part := response.read1(_READ_BYTES):
+                body += part
+                if enough is not None and enough(response.headers, body):
+                    return bytes(body), True
+                if len(body) > largest:
+                    raise ValueError(f"it has more than {largest} bytes")
+                if time.monotonic() > deadline:
+                    raise ValueError(f"it was not whole after {self.timeouts.whole_s:g} s")
+        except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError):
+            if enough is None or not body:
+                raise
+            return bytes(body), True
+        return bytes(body), False
+
+
+def tls_context(ca_file: Path | None, *, is_camera: bool) -> ssl.SSLContext:
+    """Return what verifies certificates, by `ca_file` or the system's. Raises Misconfigured.
+
+    Of a camera, its own certificate may be in `ca_file`, and the name may be the subject's alone: many make them so.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
+    context.hostname_checks_common_name = is_camera  # RFC 9525: else the subject does not count if hosts are named
+    if is_camera:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def _is_of_this_machine(host: str) -> bool:
@@ -276,9 +313,10 @@ def _place(url: str) -> str:
     return redact_text(url).partition("?")[0]
 
 
-def _reason(error: BaseException) -> str:
+def explain(error: BaseException, whose: tuple[str, str]) -> str:
+    """Say what went wrong on the way, and what would be right."""
     while isinstance(error, urllib3.exceptions.ProxyError):
         error = error.original_error
     text = _OBJECT.sub("", redact_text(str(error))) or type(error).__name__
     hint = next((hint for fault, hint in _TLS_FAULTS.items() if fault in text), "")
-    return f"{text[:300]}{hint}"
+    return f"{text[:300]}{hint.format(whose=whose[0], hint=whose[1])}"

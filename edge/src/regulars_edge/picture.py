@@ -95,16 +95,29 @@ def _coefficients_bytes(picture: Image) -> int:
 
 def is_whole(kind: str, data: bytes) -> bool:
     """Tell whether nothing is missing: it ends as its format does, or else a decoder gets to its last line."""
-    if ends_whole(kind, data):
+    return ends_whole(kind, data) or decodes_whole(data)
+
+
+def decodes_whole(data: bytes) -> bool:
+    """Tell whether a decoder gets to the last line; of a baseline JPEG, also if its end's mark is missing.
+
+    Then whatever follows changes no pixel: a decoder would make missing ones of it.
+    """
+    if _thumbnail(data) is not None:
         return True
+    more = [_thumbnail(data + filler * 4_096 + _JPEG_END) for filler in (b"", b"\x55", b"\xaa")]
+    return more[0] is not None and not more[0].info.get("progressive") and all(one == more[0] for one in more)
+
+
+def _thumbnail(data: bytes) -> Image | None:
     try:
         picture = open_picture(data)
         picture.draft("L", (1, 1))  # a JPEG is decoded at an eighth of its size, and is read to its end all the same
         with DECODING:
             picture.load()
     except Exception:  # whatever a broken file makes of a parser, it is no whole picture
-        return False
-    return True
+        return None
+    return picture
 
 
 def content_of(data: bytes) -> Content | None:

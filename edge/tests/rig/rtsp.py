@@ -3,8 +3,11 @@
 FFmpeg makes the RTP packets; they go out over the connection that the client came by (RFC 2326, interleaved).
 """
 
+import base64
 import fractions
+import hashlib
 import itertools
+import re
 import socket
 import socketserver
 import struct
@@ -42,8 +45,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
     """Plays `film` over and over, until `stop`; another film from when it is set. `clients`: how many play it now.
 
     It has a microphone that sends nothing. `setups`: what its clients have asked for. `asks_for`: a WWW-Authenticate
-    header, to which any answer is right; `moved`: where it sends clients that are let in, by method and path;
-    `heard`: all answers.
+    header, to which any answer is right, unless there is a `password`; `moved`: where it sends clients that are let in,
+    by method and path; `heard`: all answers; `refuses`: statuses by method. `places`: None for any number of clients.
     """
 
     daemon_threads = True
@@ -58,6 +61,15 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.asks_for = ""
         self.moved: dict[str, str] = {}
         self.heard: list[str] = []
+        self.password: str | None = None
+        self.refuses: dict[str, int] = {}
+        self.has_udp_only = self.is_silent = False
+        self.places: int | None = None
+        self.free_s = 0.0
+        """How long a place stays taken after its client left."""
+        self.connected, self.connections = 0, 0
+        self.begins_at = 0
+        self.content_base = ""
         self.stopped = threading.Event()
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -67,7 +79,7 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.shutdown()
         self.server_close()
 
-    def push(self, send: Callable[[bytes], object]) -> None:
+    def push(self, send: Callable[[int, bytes], object]) -> None:
         """Send the film's packets as RTP, each when it is due."""
         began, number = time.monotonic(), itertools.count()
         with (
@@ -76,7 +88,7 @@ class Rtsp(socketserver.ThreadingTCPServer):
         ):
             stream = out.add_stream_from_template(first.streams.video[0])
             while not self.stopped.is_set():
-                for data in _packets(str(self.film)):
+                for data in _packets(str(self.film))[self.begins_at :]:
                     packet = av.Packet(data)
                     packet.pts = packet.dts = at = next(number)
                     packet.stream, packet.time_base = stream, fractions.Fraction(1, self.rate)
@@ -92,25 +104,46 @@ def _packets(film: str) -> list[bytes]:
 class _Sink:
     """Each write is one packet of RTP or RTCP."""
 
-    def __init__(self, send: Callable[[bytes], object]) -> None:
+    def __init__(self, send: Callable[[int, bytes], object]) -> None:
         self._send = send
 
     def write(self, data: bytes) -> int:
-        channel = 1 if data[1] in _RTCP else 0
-        self._send(b"$" + struct.pack(">BH", channel, len(data)) + data)
+        self._send(1 if data[1] in _RTCP else 0, data)
         return len(data)
+
+
+def fields_of(header: str) -> dict[str, str]:
+    """Return what a challenge or an answer says, by names in small letters."""
+    found = re.findall(r'(\w+)=(?:"([^"]*)"|([^",\s]+))', header)
+    return {name.lower(): quoted or plain for name, quoted, plain in found}
 
 
 class _Client(socketserver.StreamRequestHandler):
     server: Rtsp
     disable_nagle_algorithm = True
+    _line: socket.socket | None = None
 
     def handle(self) -> None:
+        camera = self.server
+        camera.connections += 1
+        if camera.places is not None and camera.connected >= camera.places:
+            return
+        camera.connected += 1
+        try:
+            self._talk()
+        finally:
+            if self._line is not None:
+                self._line.close()
+            time.sleep(camera.free_s)
+            camera.connected -= 1
+
+    def _talk(self) -> None:
+        self._send = self._interleaved
         with suppress(OSError):
             while request := self._request():
                 method, place, headers = request
                 self._answer(method, place, headers)
-                if method == "PLAY":
+                if method == "PLAY" and not self.server.is_silent:
                     threading.Thread(target=self._play, daemon=True).start()
                 if method == "TEARDOWN":
                     return
@@ -135,7 +168,13 @@ class _Client(socketserver.StreamRequestHandler):
         camera, answer = self.server, headers.get("authorization", "")
         camera.heard += [answer] if answer else []
         head = f"CSeq: {headers.get('cseq', '0')}\r\n"
-        if method == "DESCRIBE" and camera.asks_for and not answer:
+        if status := camera.refuses.get(method):
+            self.wfile.write(f"RTSP/1.0 {status} No\r\n{head}\r\n".encode())
+            return
+        if method == "SETUP" and camera.has_udp_only and "TCP" in headers["transport"]:
+            self.wfile.write(f"RTSP/1.0 461 Unsupported Transport\r\n{head}\r\n".encode())
+            return
+        if method != "OPTIONS" and camera.asks_for and not self._is_right(method, answer):
             self.wfile.write(f"RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode())
             return
         if to := camera.moved.get(f"{method} {urlsplit(place).path}"):
@@ -147,14 +186,52 @@ class _Client(socketserver.StreamRequestHandler):
             "DESCRIBE": "Content-Type: application/sdp\r\n",
             "SETUP": "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n",
         }.get(method, "")
+        if method == "DESCRIBE" and camera.content_base:
+            more += f"Content-Base: {camera.content_base}\r\n"
+        if method == "SETUP" and "TCP" not in headers["transport"]:
+            more = self._by_udp(headers["transport"])
         head = f"RTSP/1.0 200 OK\r\n{head}Session: 1\r\n{more}"
         self.wfile.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    def _is_right(self, method: str, answer: str) -> bool:
+        """Tell whether an answer is right (RFC 7616, MD5 or SHA-256, with and without quality)."""
+        password, asked = self.server.password, fields_of(self.server.asks_for)
+        if password is None or not answer:
+            return bool(answer)
+        if answer.startswith("Basic"):
+            return base64.b64decode(answer[6:]).decode() == f"admin:{password}"
+        said = fields_of(answer)
+        kind = {"SHA-256": "sha256", "SHA-512-256": "sha512_256"}.get(asked.get("algorithm", ""), "md5")
+
+        def digest(text: str) -> str:
+            return hashlib.new(kind, text.encode()).hexdigest()
+
+        middle = [said["nc"], said["cnonce"], "auth"] if "qop" in said else []
+        parts = [
+            digest(f"admin:{asked['realm']}:{password}"),
+            asked["nonce"],
+            *middle,
+            digest(f"{method}:{said['uri']}"),
+        ]
+        return said.get("response") == digest(":".join(parts))
+
+    def _interleaved(self, channel: int, data: bytes) -> None:
+        self.connection.sendall(b"$" + struct.pack(">BH", channel, len(data)) + data)
+
+    def _by_udp(self, transport: str) -> str:
+        (port,) = re.findall(r"client_port=(\d+)", transport)
+        self._line = line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        host = self.client_address[0]
+        line.bind((self.connection.getsockname()[0], 0))
+        self._send = lambda channel, data: line.sendto(data, (host, int(port) + channel))
+        own = line.getsockname()[1]
+        return f"Transport: RTP/AVP;unicast;client_port={port}-{int(port) + 1};server_port={own}-{own + 1}\r\n"
 
     def _play(self) -> None:
         self.server.clients += 1
         try:
             with suppress(OSError, av.error.FFmpegError):
-                self.server.push(self.connection.sendall)
+                self.server.push(self._send)
         finally:
             self.server.clients -= 1
             with suppress(OSError):

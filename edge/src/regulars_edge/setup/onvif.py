@@ -23,22 +23,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Address, Http
 from regulars_edge.logs import redact_text
-from regulars_edge.sources.snapshot import Credentials, ask_camera, picture_at
+from regulars_edge.sources.login import Credentials
+from regulars_edge.sources.snapshot import ask_camera, is_at, picture_at
 
-_LONGEST_TEXT, _LONGEST_URL = 200, 500
+_LONGEST_TEXT = 200
 
 
 def read_xml(data: bytes) -> ET.Element:
     """Parse XML without a document type, so that there are no entities. Raises SourceFailed.
 
-    What is no UTF-8 is read as such all the same: cameras put names of any encoding into their answers.
+    What is no UTF-8 is read as such all the same: cameras put names of any encoding into their answers, and blank lines
+    and zeros around them.
     """
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8", "replace").strip("\ufeff\0 \r\n\t")
     if "<!DOCTYPE" in text:
         raise SourceFailed("its answer is XML with a document type, which SOAP forbids")
     try:
@@ -55,17 +57,6 @@ def text_of(element: ET.Element, path: str) -> str:
 def printable(text: str) -> str:
     """Make one line of it: a terminal obeys control characters."""
     return "".join(one if one.isprintable() else " " for one in text).strip()
-
-
-def is_at(url: str, address: str, *schemes: str) -> bool:
-    """Tell whether this is a URL of one of these schemes at this address itself."""
-    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "\\<>'):
-        return False
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in schemes and parts.hostname == address and parts.port != 0
-    except ValueError:
-        return False
 
 
 GROUP = ("239.255.255.250", 3702)

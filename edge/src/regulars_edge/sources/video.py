@@ -1,35 +1,25 @@
-"""RTSP, USB cameras and video files, through PyAV: FFmpeg as one wheel, on arm64 and x86-64 alike.
-
-FFmpeg follows redirects of RTSP, by which a camera names another place of its stream, by itself, and gives the password
-to whatever is there; it has no setting for that. So the stream is asked for first, until nothing redirects any more,
-or another host is named.
-"""
+"""RTSP, USB cameras and video files, through PyAV: FFmpeg as one wheel, on arm64 and x86-64 alike."""
 
 from __future__ import annotations
 
 import logging
-import socket
-import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import cached_property
-from http.client import HTTPException, parse_headers
-from itertools import count, product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from PIL import Image
 
 from regulars_edge.clock import Clock, StreamTime, moment
-from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.frames import Frame, jpeg
-from regulars_edge.http import Address, limit_time
 from regulars_edge.logs import redact_text
-from regulars_edge.sources.snapshot import Credentials
+from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
 
@@ -44,83 +34,13 @@ except ImportError as error:
 # that frees a decoder may hold that lock and wait for them.
 av.logging.set_level(None)
 
-WAIT_S = 15.0
-MOST = 5
-"""Redirects, one after the other."""
-LARGEST_BYTES = 65_536
-"""Of an answer that describes a stream."""
-
-_PORTS = {"rtsp": 554, "rtsps": 322}
-
-
-def follow_redirects(url: str, tls: Mapping[str, str], whole_s: float = 2 * WAIT_S) -> str:
-    """Return the URL to open: another host's if the camera names one, and then without the password.
-
-    `tls`: FFmpeg's options of the connection; `whole_s`: how long a host's answers may take.
-    Raises OSError; SourceFailed for a redirect out of TLS.
-    """
-    address = Address.of(url)
-    if address.user is None:
-        return url
-    for _ in range(MOST):
-        try:
-            to = _location(address, Credentials(address.user, address.password), tls, whole_s)
-        except HTTPException as error:
-            raise SourceFailed(f"{address.url} answers something that is no RTSP") from error
-        if to is None:
-            return address.with_credentials()
-        if urlsplit(address.url).scheme != urlsplit(to).scheme:
-            raise SourceFailed(f"{address.url} sends to {to}, which is another protocol: let `url` name the right one")
-        if _place(to) != _place(address.url):
-            return to
-        address = Address.of(to, address.user, address.password)
-    raise SourceFailed(f"{Address.of(url).url} sends elsewhere again and again: let `url` name the right place")
-
-
-def _location(address: Address, credentials: Credentials, tls: Mapping[str, str], whole_s: float) -> str | None:
-    host, port = _place(address.url)
-    with socket.create_connection((host, port), WAIT_S) as plain:
-        if urlsplit(address.url).scheme == "rtsp":
-            return _find_redirect(plain, address.url, credentials, whole_s)
-        context = ssl.create_default_context(cafile=tls.get("ca_file"))
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a camera's own certificate is its own authority
-        name = tls.get("verifyhost", host)  # its handshake comes with the first request, which is bounded
-        with context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False) as line:
-            return _find_redirect(line, address.url, credentials, whole_s)
-
-
-def _find_redirect(line: socket.socket, url: str, credentials: Credentials, whole_s: float) -> str | None:
-    with limit_time(line, whole_s), line.makefile("rb") as answers:
-        number, asked = count(1), False
-        for method, again in product(("OPTIONS", "DESCRIBE"), (False, True)):  # FFmpeg's before it opens a track
-            if again and not asked:
-                continue
-            header = credentials.header(method, url)
-            more = f"Authorization: {header}\r\n" if header else ""
-            line.sendall(
-                f"{method} {url} RTSP/1.0\r\nCSeq: {next(number)}\r\nAccept: application/sdp\r\n{more}\r\n".encode()
-            )
-            _, _, status = answers.readline(1000).decode("latin-1").partition(" ")
-            headers = parse_headers(answers)
-            if not 0 <= (size := int(headers.get("Content-Length", 0))) <= LARGEST_BYTES:
-                raise SourceFailed(f"{url} answers with {size} bytes, which is no description of a stream")
-            answers.read(size)
-            if status.startswith("3") or not status:
-                return headers["Location"]
-            asked = status.startswith("401") and credentials.accept_challenge(headers.get_all("WWW-Authenticate", []))
-    return None
-
-
-def _place(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 554)
-
-
 log = logging.getLogger(__name__)
 
 OPEN_S, SILENCE_S = 15.0, 15.0
-NO_PICTURE_MS = 30_000
-"""A stream that gives nothing that can be decoded for so long is opened anew."""
+NO_PICTURE_MS, NO_KEY_MS = 30_000, 120_000
+"""A stream that gives nothing that can be decoded for so long is opened anew; one that has not begun with a whole
+picture yet, after so long."""
+NO_KEY = "gives no whole picture: let it send a key frame (I-frame) every second or two, and switch its smart codec off"
 
 SETTLE_MS = 500
 """What was buffered while a stream was opened is read by then; its arrival says nothing of when it was taken."""
@@ -129,8 +49,6 @@ LATE_MS, TOO_LATE_MS = 3_000, 10_000
 """So far behind the camera, it is said; so far, the stream is opened anew."""
 
 _SAY_EVERY_MS = 60_000
-_UNVERIFIED = "; if its certificate is its own, let ca_file name it, and tls_name the name in it"
-_REFUSED = ": check user and password; a stream answers Basic and MD5, no SHA-256"
 _LOOK_S = 0.05
 _MOST_DAMAGED = 1_000
 
@@ -191,12 +109,14 @@ class DecodedFrame(Frame):
         return picture.rotate(90 * self._turn, expand=True) if self._turn else picture
 
 
-def rtsp_options(url: str, tls: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return FFmpeg's options of a stream; `tls`: those by which `rtsps` is verified: `ca_file`, `verifyhost`."""
+def rtsp_options(transport: str) -> dict[str, str]:
+    """Return FFmpeg's options of a stream. `transport`: tcp, udp, or auto: TCP unless the camera has UDP only."""
     # By UDP, pictures tear. `threads` are of the decoder that looks at the beginning only: each holds frames.
     # Sound is not asked for: it would be an eavesdropper.
-    options = {"rtsp_transport": "tcp", "allowed_media_types": "video", "threads": "1"}
-    return options | {"tls_verify": "1", **(tls or {})} if url.lower().startswith("rtsps:") else options
+    options = {"rtsp_transport": transport, "allowed_media_types": "video", "threads": "1", "rtsp_flags": "filter_src"}
+    return options | (
+        {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp+filter_src"} if transport == "auto" else {}
+    )
 
 
 @dataclass(eq=False, repr=False)
@@ -204,7 +124,8 @@ class LiveSource:
     """A stream that goes on while nobody looks: of what comes, one frame an interval is taken, the newest.
 
     A thread of its own reads all the time, so that nothing piles up between the camera and here; it decodes nothing.
-    While `gate` is closed nothing is decoded at all. `form`, `options`: as FFmpeg takes them.
+    While `gate` is closed nothing is decoded at all. `form`, `options`: as FFmpeg takes them; `wishes`: options that a
+    camera may not have; `line`: the connection by which FFmpeg gets at a camera.
     """
 
     place: str
@@ -215,6 +136,8 @@ class LiveSource:
     _: KW_ONLY
     hardware: str | None = None
     gate: MotionGate | None = None
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    line: Callable[[], AbstractContextManager[Line | None]] = nullcontext
     _said_late_ms: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -247,7 +170,9 @@ class LiveSource:
                     yield made.pop()  # nothing here holds its pixels while the next ones are decoded
                 elif ended is not None:
                     raise ended
-                elif now_ms - last_ms > self._interval_ms + NO_PICTURE_MS:
+                elif now_ms - last_ms > self._interval_ms + (NO_KEY_MS if mailbox.is_without_key else NO_PICTURE_MS):
+                    if mailbox.is_without_key:
+                        raise SourceFailed(f"{redact_text(self.place)} {NO_KEY}")
                     if self.hardware is not None and not has_given:  # which may be why
                         _say_unused(redact_text(self.place), self.hardware, "it gives no picture")
                         self.hardware = None
@@ -257,14 +182,23 @@ class LiveSource:
 
     def _fill(self, mailbox: Mailbox) -> None:
         try:
-            with _open_video(self.place, self.form, dict(self.options), self.hardware) as opened:
-                container, stream, mailbox.decoder = opened
-                stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
-                for packet in _packets(container, stream, mailbox.closed):
-                    mailbox.put(packet, self.clock.boot_ms())
+            with self.line() as line:
+                try:
+                    self._read_packets(mailbox, self.place if line is None else line.url)
+                except SourceFailed as error:
+                    raise error if line is None else line.explain(error) from error
             mailbox.ended = SourceFailed(f"{redact_text(self.place)} has ended")
-        except SourceFailed as error:
+        except EdgeError as error:
             mailbox.ended = error
+        except OSError as error:
+            mailbox.ended = SourceFailed(f"{redact_text(self.place)} cannot be read: {_reason(error)}")
+
+    def _read_packets(self, mailbox: Mailbox, at: str) -> None:
+        with _open_video(at, self.form, dict(self.options), self.hardware, self.wishes, self.place) as opened:
+            container, stream, mailbox.decoder = opened
+            stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
+            for packet in _packets(container, stream, mailbox.closed):
+                mailbox.put(packet, self.clock.boot_ms())
 
     def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
         now_ms = self.clock.boot_ms()
@@ -285,7 +219,7 @@ class Mailbox:
         """Hold up to so many bytes; if there are more between two key frames, all wait for the next key frame."""
         self.decoder: Any = None
         """The one of the stream that fills this."""
-        self.ended: SourceFailed | None = None
+        self.ended: EdgeError | None = None
         self.closed = threading.Event()
         self._lock = threading.Lock()
         self._packets: list[Any] = []
@@ -293,11 +227,15 @@ class Mailbox:
         self._most_bytes = most_bytes
         self._waits_for_key = True
         self._has_gap = False
+        self.is_without_key = self._has_key = False
+        """Whether something came, and no whole picture yet."""
         self._time = StreamTime()
 
     def put(self, packet: Any, now_ms: int) -> None:
         with self._lock:
             self._time.note_packet(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
+            self.is_without_key = not packet.is_keyframe and (self.is_without_key or not self._has_key)
+            self._has_key = self._has_key or packet.is_keyframe
             if packet.is_keyframe or self._bytes > self._most_bytes:
                 self._has_gap = self._has_gap or bool(self._packets)
                 self._packets, self._bytes, self._waits_for_key = [], 0, not packet.is_keyframe
@@ -387,28 +325,39 @@ def _pixel(said_by: Any) -> float:
 
 @contextmanager
 def _open_video(
-    place: str, form: str | None, options: dict[str, str], hardware: str | None = None
+    place: str,
+    form: str | None,
+    options: Mapping[str, str],
+    hardware: str | None = None,
+    wishes: Mapping[str, str] = MappingProxyType({}),
+    name: str = "",
 ) -> Iterator[tuple[Any, Any, Any]]:
     """Open a film or stream; give also its first video stream, and the decoder of that. Raises SourceFailed, for what
-    goes wrong inside, too.
+    goes wrong inside, too, which says `name`.
     """
+    name = redact_text(name or place)
+    settings = {"format": form, "options": {**options, **wishes}, "timeout": (OPEN_S, SILENCE_S)}
     try:
-        place = follow_redirects(place, options) if place.lower().startswith("rtsp") else place
-        with _container(place, hardware, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
+        try:
+            opened = _container(place, hardware, name, **settings)
+        except av.error.FFmpegError:
+            if not wishes:
+                raise
+            opened = _container(place, hardware, name, **settings | {"options": dict(options)})
+        with opened as container:
             if not container.streams.video:
-                raise SourceFailed(f"{redact_text(place)} has no pictures")
+                raise SourceFailed(f"{name} has no pictures")
             stream = container.streams.video[0]
             decoder = stream.codec_context
             if hardware == BY_NAME:
-                decoder = open_decoder(stream, f"{decoder.codec.name}_{hardware}", redact_text(place))
+                decoder = open_decoder(stream, f"{decoder.codec.name}_{hardware}", name)
             yield container, stream, decoder
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        hint = _UNVERIFIED if "tls_verify" in options else ""
-        hint = _REFUSED if isinstance(error, av.error.HTTPUnauthorizedError) else hint
-        raise SourceFailed(f"{redact_text(place)} cannot be read: {_reason(error)}{hint}") from error
+        cause = TimeoutError() if isinstance(error, av.error.ExitError | TimeoutError) else error
+        raise SourceFailed(f"{name} cannot be read: {_reason(error)}") from cause
 
 
-def _container(place: str, hardware: str | None, **settings: Any) -> Any:
+def _container(place: str, hardware: str | None, name: str, **settings: Any) -> Any:
     """Open with hardware that decodes, if there is some; else without, and say so. Raises FFmpegError."""
     if hardware != BY_DEVICE:
         return av.open(place, **settings)
@@ -420,7 +369,7 @@ def _container(place: str, hardware: str | None, **settings: Any) -> Any:
     except av.error.FFmpegError as error:
         why = _reason(error)
         container = av.open(place, **settings)
-    _say_unused(redact_text(place), hardware, why)
+    _say_unused(name, hardware, why)
     return container
 
 

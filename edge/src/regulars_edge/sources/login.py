@@ -1,0 +1,160 @@
+"""How cameras are told user and password, over HTTP and RTSP, and how often a wrong one.
+
+Basic (RFC 7617) and Digest (RFC 7616, MD5 and SHA-2, quality `auth` or none): urllib3 knows Basic only, FFmpeg no
+SHA-2; a second HTTP library for these few lines would double what the uploader weighs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from urllib.request import parse_http_list
+
+from regulars_edge.errors import PasswordRefused
+
+_HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
+FIRST_REST_S, REST_S = 300.0, 1_800.0
+"""A password that a camera has refused is given again so much later, then so much: cameras lock after a few tries."""
+
+
+class Refusals:
+    """Memory of the passwords that hosts have refused: all cameras, streams and channels of a host share it."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._until: dict[tuple[str, str, str], tuple[int, float]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, url: str, user: str, password: str) -> None:
+        """Raise PasswordRefused if this is not to be given yet."""
+        _, until = self._until.get(_account(url, user, password), (0, 0.0))
+        if self._now() < until:
+            raise PasswordRefused(url)
+
+    def count(self, url: str, user: str, password: str) -> PasswordRefused:
+        """Count a refusal, and return it as an error."""
+        with self._lock:
+            account = _account(url, user, password)
+            times, _ = self._until.get(account, (0, 0.0))
+            self._until[account] = times + 1, self._now() + (REST_S if times else FIRST_REST_S)
+        return PasswordRefused(url)
+
+    def forget(self, url: str, user: str, password: str) -> None:
+        self._until.pop(_account(url, user, password), None)
+
+    def clear(self) -> None:
+        self._until.clear()
+
+
+REFUSALS = Refusals()
+
+
+def _account(url: str, user: str, password: str) -> tuple[str, str, str]:
+    return urlsplit(url).hostname or "", user, password
+
+
+@dataclass(eq=False, repr=False)
+class Credentials:
+    """A user and a password, and the last challenge that a camera put to them."""
+
+    user: str
+    password: str
+    nonce_of_ours: Callable[[], str] = lambda: secrets.token_hex(8)
+    in_the_clear: bool = True
+    """Whether it may be given so (Basic)."""
+    refusals: Refusals = REFUSALS
+    _digest: dict[str, str] | None = field(default=None, init=False)
+    _basic: bool = field(default=False, init=False)
+    _count: int = field(default=0, init=False)
+
+    def check(self, url: str) -> None:
+        """Raise PasswordRefused if the host of this URL has refused them, and may not hear them yet."""
+        self.refusals.check(url, self.user, self.password)
+
+    def note_answer(self, url: str, is_refused: bool) -> None:
+        """Note how they were taken. Raises PasswordRefused if they were not."""
+        if is_refused:
+            raise self.refusals.count(url, self.user, self.password)
+        self.refusals.forget(url, self.user, self.password)
+
+    def accept_challenge(self, challenges: Sequence[str]) -> bool:
+        """Take in the WWW-Authenticate headers of a 401; false if none of them can be met.
+
+        Basic is never given where Digest was offered.
+        """
+        offered = list(_schemes(challenges))
+        digests = [fields for scheme, fields in offered if scheme == "digest"]
+        met = (one for one in digests if _algorithm(one) in _HASHES and one.get("nonce") and _quality(one) is not None)
+        self._digest = min(met, key=lambda one: list(_HASHES).index(_algorithm(one)), default=None)
+        self._basic = self.in_the_clear and not digests and any(scheme == "basic" for scheme, _ in offered)
+        self._count = 0
+        return self._digest is not None or self._basic
+
+    def header(self, method: str, url: str) -> str | None:
+        """Return the Authorization header for a request; None until a camera has asked for one."""
+        if self._digest is not None:
+            return self._answer(self._digest, method, url)
+        if self._basic:
+            return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return None
+
+    def _answer(self, challenge: dict[str, str], method: str, url: str) -> str:
+        parts = urlsplit(url)
+        uri = url if "rtsp" in parts.scheme else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        quality, realm, nonce = _quality(challenge), challenge.get("realm", ""), challenge["nonce"]
+        self._count += 1
+        count, cnonce = f"{self._count:08x}", self.nonce_of_ours()
+
+        def digest(text: str) -> str:
+            return hashlib.new(_HASHES[_algorithm(challenge)], text.encode(), usedforsecurity=False).hexdigest()
+
+        secret = digest(f"{self.user}:{realm}:{self.password}")
+        if challenge.get("algorithm", "").lower().endswith("-sess"):
+            secret = digest(f"{secret}:{nonce}:{cnonce}")
+        what = digest(f"{method}:{uri}")
+        middle = f"{nonce}:{count}:{cnonce}:{quality}" if quality else nonce
+        fields = {
+            "username": self.user,
+            "realm": realm,
+            "nonce": nonce,
+            "uri": uri,
+            "response": digest(f"{secret}:{middle}:{what}"),
+        }
+        if "opaque" in challenge:
+            fields["opaque"] = challenge["opaque"]
+        quoted = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in fields.items()}
+        text = ", ".join(f'{name}="{value}"' for name, value in quoted.items())
+        if "algorithm" in challenge:
+            text += f", algorithm={challenge['algorithm']}"
+        return f'Digest {text}, qop={quality}, nc={count}, cnonce="{cnonce}"' if quality else f"Digest {text}"
+
+
+def _schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """Return each scheme and its fields, by small letters; one header may hold several (RFC 9110, 11.6.1)."""
+    found: list[tuple[str, dict[str, str]]] = []
+    for part in parse_http_list(", ".join(challenges)):
+        name, equals, value = part.partition("=")
+        *scheme, name = name.split() or [""]
+        if scheme or not equals:
+            found.append(((scheme or [name])[0].lower(), {}))
+        if equals and found:
+            value = value.strip()
+            is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+            found[-1][1][name.lower()] = value[1:-1] if is_quoted else value
+    return found
+
+
+def _algorithm(challenge: dict[str, str]) -> str:
+    return challenge.get("algorithm", "MD5").upper().removesuffix("-SESS")
+
+
+def _quality(challenge: dict[str, str]) -> str | None:
+    """Return "auth", or "" if the camera knows none (RFC 2069); None if it insists on another."""
+    offered = [text.strip() for text in challenge.get("qop", "").split(",") if text.strip()]
+    return "" if not offered else "auth" if "auth" in offered else None

@@ -1,0 +1,303 @@
+"""A camera's RTSP connection, which FFmpeg reaches by a line of this machine.
+
+FFmpeg answers no SHA-2, gives the password to wherever a camera redirects, and calls every refusal "4XX". A connection
+before its own would take the place of a camera that has one. So the connection is ours: FFmpeg's requests are sent on
+with the camera's URL and the Authorization that it asks for, its answers are read until pictures come, and what goes
+wrong is said by the camera's own status.
+"""
+
+from __future__ import annotations
+
+import secrets
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.message import Message
+from http.client import HTTPException, parse_headers
+from io import BytesIO
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from regulars_edge.errors import SourceFailed
+from regulars_edge.http import CAMERA, Address, explain, limit_time
+from regulars_edge.sources.login import Credentials
+
+WAIT_S = 15.0
+MOST = 5
+"""Redirects, one after the other."""
+LARGEST_BYTES = 65_536
+"""Of an answer that describes a stream."""
+_BATCH_S = 0.01
+"""Packets of so long go on together: each by itself would wake three threads."""
+
+_PORTS = {"rtsp": 554, "rtsps": 322}
+_FAULTS = {
+    "401": "lets nobody in without user and password: set them",
+    "403": "lets this user not see the stream: change the user's rights, or take another",
+    "404": "has no stream of this name: is that the path which its manual names?",
+    "453": "has no place for another viewer: end one, or let it send to more",
+    "461": "sends by neither TCP nor UDP",
+    "503": "is busy: it may have no place for another viewer",
+}
+"""Statuses of answers, in words."""
+
+
+@dataclass
+class Line:
+    """One connection to a camera, for one client. `url`: where the client finds it; `said`: what the camera answered.
+
+    `fault`: why it ended, as far as the camera's answers say it.
+    """
+
+    address: Address
+    tls: Callable[[], ssl.SSLContext]
+    tls_name: str | None = None
+    whole_s: float = 2 * WAIT_S
+    """How long an answer may take."""
+    url: str = field(default="", init=False)
+    fault: SourceFailed | None = field(default=None, init=False)
+    said: str = field(default="", init=False)
+    """The camera's answer to DESCRIBE."""
+    sent_bytes: int = field(default=0, init=False)
+    has_udp_only: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        known = self.address
+        self._credentials = None if known.user is None else Credentials(known.user, known.password)
+        self._at, self._held = known.url, bytearray()
+        self._asked, self._plays, self._moves, self._is_closed = "", False, 0, False
+        self._connect()
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self._door.settimeout(WAIT_S)
+        # Other programs of this machine may find the port, and not the name.
+        path = f"/{secrets.token_hex(16)}{'/' * self._at.endswith('/')}"
+        self.url = f"rtsp://127.0.0.1:{self._door.getsockname()[1]}{path}"
+        self._thread = threading.Thread(target=self._serve, name="rtsp", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._is_closed = True
+        for one in (self._door, self._camera):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def explain(self, error: SourceFailed) -> SourceFailed:
+        """Return what the camera did, or did not, in place of an error of the client's."""
+        self._thread.join(0.5)  # it may be about to say it
+        silence = "has sent nothing for a while: has it lost its network or its power?"
+        if self.fault is None and self.has_udp_only and not self._plays:
+            return SourceFailed(f"{self._at} sends by UDP only: let transport be auto or udp")
+        if self.fault is not None or not isinstance(error.__cause__, TimeoutError):
+            return self.fault or error
+        if not self._plays:
+            return SourceFailed(f"{self._at} does not answer {self._asked}")
+        begins = "lets its stream begin, and sends no pictures: start the camera anew"
+        return SourceFailed(f"{self._at} {silence if self.sent_bytes else begins}")
+
+    def _connect(self) -> None:
+        """Raise SourceFailed, PasswordRefused; OSError if it is not there."""
+        if self._credentials is not None:
+            self._credentials.check(self._at)
+        host, port = _place(self._at)
+        self._camera: socket.socket = socket.create_connection((host, port), WAIT_S)
+        if urlsplit(self._at).scheme == "rtsps":
+            name, plain = self.tls_name or host, self._camera
+            self._camera = line = self.tls().wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
+            try:
+                with limit_time(line, self.whole_s):
+                    line.do_handshake()
+            except ssl.SSLError as error:
+                line.close()
+                raise SourceFailed(f"{self._at} cannot be read: {explain(error, CAMERA)}") from error
+
+    def _serve(self) -> None:
+        try:
+            client, _ = self._door.accept()
+            with client:
+                self._answer_client(client)
+        except SourceFailed as error:
+            self.fault = error
+        except (HTTPException, ValueError, IndexError) as error:
+            self.fault = SourceFailed(f"{self._at} answers something that is no RTSP: {error}"[:200])
+        except OSError as error:
+            if not self._is_closed:
+                self.fault = SourceFailed(f"{self._at} cannot be read: {error}")
+        finally:
+            self.close()
+
+    def _answer_client(self, client: socket.socket) -> None:
+        client.settimeout(WAIT_S)
+        with client.makefile("rb") as requests:
+            while not self._plays and (request := _read_request(requests)):
+                method, url, head = request
+                if not self._asked and self.url.rstrip("/") not in url:
+                    raise SourceFailed("another program of this machine came in between")
+                self._pass_on(method, url, head, client)
+            if self._plays:
+                self._play(client)
+
+    def _pass_on(self, method: str, url: str, head: bytes, client: socket.socket) -> None:
+        """Ask the camera, and answer the client. Raises SourceFailed if the camera does not do as it is asked."""
+        self._asked = method
+        status, headers, raw, body = self._ask_there(method, url, head)
+        if status == "401" and self._credentials is not None:
+            if not self._credentials.accept_challenge(headers.get_all("WWW-Authenticate", [])):
+                raise SourceFailed(f"{self._at} wants an authentication that is neither Basic nor Digest")
+            status, headers, raw, body = self._ask_there(method, url, head)
+            if self._credentials is not None:  # else it has moved
+                self._credentials.note_answer(self._at, is_refused=status == "401")
+        if status == "461" and b"TCP" in head:  # the client tries UDP then, if it may
+            self.has_udp_only = True
+        elif status[:1] in ("4", "5") and method not in ("OPTIONS", "GET_PARAMETER"):
+            raise SourceFailed(f"{self._at} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})")
+        if method == "DESCRIBE":
+            self.said = body.decode("latin-1")
+        self._plays = method == "PLAY" and status == "200"
+        client.sendall(self._with_source(raw) + body)
+
+    def _ask_there(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
+        """Ask where the camera sends to, if it does so before a stream is set up."""
+        while True:
+            status, headers, raw, body = self._ask(method, self._real(url), head)
+            if not (status.startswith("3") and method in ("OPTIONS", "DESCRIBE")):
+                return status, headers, raw, body
+            self._move(headers.get("Location", ""))
+
+    def _real(self, url: str) -> str:
+        """Return the camera's URL in place of the line's; cameras name parts of a stream by URLs of their own."""
+        return url.replace(self.url, self._at, 1)
+
+    def _ask(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
+        """Send a request, and return its status, its headers, and its answer's head and body. Raises OSError."""
+        with limit_time(self._camera, self.whole_s):
+            self._camera.sendall(self._signed(method, url, head))
+            while True:
+                self._read_on(4)
+                if self._held[0] != ord("$"):
+                    break
+                self._take(4 + int.from_bytes(self._held[2:4], "big"))  # some send pictures before they say so
+            while (size := self._held.find(b"\r\n\r\n") + 4) < 4:
+                if len(self._held) > LARGEST_BYTES or not self._held.startswith(b"RTSP"):
+                    raise ValueError(repr(bytes(self._held[:20])))
+                self._read_on(len(self._held) + 1)
+            answer = self._take(size)
+            first, _, rows = answer.partition(b"\r\n")
+            headers = parse_headers(BytesIO(rows))
+            if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_BYTES:
+                raise SourceFailed(f"{url} answers with {size} bytes, which is no description of a stream")
+            body = self._take(size)
+        return first.split()[1].decode("latin-1"), headers, answer, body
+
+    def _take(self, size: int) -> bytes:
+        self._read_on(size)
+        found = bytes(self._held[:size])
+        del self._held[:size]
+        return found
+
+    def _read_on(self, size: int) -> None:
+        while len(self._held) < size:
+            if not (data := self._camera.recv(65_536)):
+                raise ConnectionError("it ended the connection: has it no place for another viewer?")
+            self._held += data
+
+    def _signed(self, method: str, url: str, head: bytes) -> bytes:
+        header = self._credentials and self._credentials.header(method, url)
+        more = f"Authorization: {header}\r\n" if header else ""
+        return f"{method} {url} RTSP/1.0\r\n{more}".encode() + head
+
+    def _move(self, to: str) -> None:
+        """Ask there from now on: another host hears no password. Raises SourceFailed, OSError."""
+        self._moves += 1
+        if self._moves == MOST:
+            raise SourceFailed(f"{self.address.url} sends elsewhere again and again: let `url` name the right place")
+        if urlsplit(self._at).scheme != urlsplit(to).scheme:
+            raise SourceFailed(f"{self._at} sends to {to}, which is another protocol: let `url` name the right one")
+        was, self._at = self._at, Address.of(to).url
+        if _place(was) != _place(to):
+            self._credentials = None
+            self._camera.close()
+            self._connect()
+
+    def _with_source(self, head: bytes) -> bytes:
+        """Name the camera's address where the client has to know it: it sees the line's."""
+        rows = head.split(b"\r\n")
+        for at, row in enumerate(rows):
+            if row.lower().startswith(b"transport:") and b"TCP" not in row.upper() and b"source=" not in row.lower():
+                rows[at] = row + f";source={self._camera.getpeername()[0]}".encode()
+        return b"\r\n".join(rows)
+
+    def _play(self, client: socket.socket) -> None:
+        """Pass on what both send. Requests are there to keep the connection: they are signed, too."""
+        waiting = bytearray()
+        while True:
+            if self._held:
+                self._hear_challenge()
+                self.sent_bytes += len(self._held)
+                client.sendall(self._held)
+                self._held.clear()
+            ready: list[socket.socket] = [self._camera]
+            if not (isinstance(self._camera, ssl.SSLSocket) and self._camera.pending()):
+                ready, _, _ = select.select([self._camera, client], [], [])
+            if client in ready:
+                if not (data := client.recv(65_536)):
+                    return
+                waiting += data
+                self._camera.sendall(b"".join(self._whole_messages(waiting)))
+            if self._camera in ready:
+                time.sleep(_BATCH_S)
+                self._read_on(1)
+
+    def _hear_challenge(self) -> None:
+        """Take in a new nonce, by which the next request is signed."""
+        if self._credentials is not None and (at := self._held.find(b"RTSP/1.0 401")) >= 0:
+            rows = bytes(self._held[at:]).partition(b"\r\n\r\n")[0].partition(b"\r\n")[2]
+            self._credentials.accept_challenge(parse_headers(BytesIO(rows)).get_all("WWW-Authenticate", []))
+
+    def _whole_messages(self, waiting: bytearray) -> Iterator[bytes]:
+        """Take what is whole: packets that report of the reception, and requests."""
+        while waiting:
+            if waiting[0] == ord("$"):
+                size = 4 + int.from_bytes(waiting[2:4], "big") if len(waiting) >= 4 else 4
+                if len(waiting) < size:
+                    return
+                yield bytes(waiting[:size])
+            else:
+                if (size := waiting.find(b"\r\n\r\n") + 4) < 4:
+                    return
+                line, _, head = bytes(waiting[:size]).partition(b"\r\n")
+                method, url, _ = line.decode("latin-1").split()
+                yield self._signed(method, self._real(url), head)
+            del waiting[:size]
+
+
+def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
+    """Return a request's method, its URL, and its headers with the line that ends them; None: there is no more."""
+    line = requests.readline(2_000)
+    if not line.strip():
+        return None
+    method, url, _ = line.decode("latin-1").split()
+    rows = []
+    while (row := requests.readline(2_000)).strip():
+        rows.append(row)
+    return method, url, b"".join([*rows, b"\r\n"])
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 554)
+
+
+@contextmanager
+def open_line(address: Address, tls: Callable[[], ssl.SSLContext], tls_name: str | None = None) -> Iterator[Line]:
+    """Open a connection to a camera, until the block is left. Raises SourceFailed, PasswordRefused, OSError."""
+    line = Line(address, tls, tls_name)
+    try:
+        yield line
+    finally:
+        line.close()

@@ -1,0 +1,14 @@
+"""Sources as edge.toml makes them."""
+
+from typing import Any
+
+from regulars_edge.capture import source_of
+from regulars_edge.clock import Clock
+from regulars_edge.config import read_config
+
+
+def stream(url: str, clock: Any = None, **more: object) -> Any:
+    """Make the source of a stream, by the settings of its camera."""
+    row = {"name": "x", "source": "rtsp", "url": url, **more}
+    config = read_config({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
+    return source_of(config.cameras[0], config, clock or Clock())

@@ -1,0 +1,321 @@
+"""Faults of cameras that people have reported in public, each replayed."""
+
+import io
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from regulars_edge.clock import Clock
+from regulars_edge.errors import PasswordRefused, SourceFailed
+from regulars_edge.http import Address, Http, Timeouts
+from regulars_edge.setup.onvif import read_xml, text_of
+from regulars_edge.sources import login, video
+from regulars_edge.sources.login import FIRST_REST_S, REST_S, Refusals
+from regulars_edge.sources.snapshot import SnapshotSource
+from rig.camera import Camera
+from rig.film import RATE, number_of, numbered
+from rig.server import Handler, Served
+from rig.sources import stream
+
+pytest.importorskip("av")
+from rig.rtsp import Rtsp, h264
+
+DIGEST = 'Digest realm="cam", nonce="n0nce"'
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds, with a key frame each second."""
+    return h264(tmp_path_factory.mktemp("film") / "live.h264", [numbered(at) for at in range(4 * RATE)], RATE, RATE)
+
+
+@pytest.fixture
+def rtsp(film: Path) -> Iterator[Rtsp]:
+    camera = Rtsp(film, RATE)
+    yield camera
+    camera.stop()
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """Let each test's cameras be others than those of the test before, though all are at 127.0.0.1."""
+    login.REFUSALS.clear()
+
+
+def first_picture(url: str, **more: object) -> int:
+    """Return the number of a stream's first frame."""
+    stop = threading.Event()
+    for frame in stream(url, interval_s=0.1, **more).frames(stop):
+        if frame is not None:
+            stop.set()
+            return number_of(frame.image())
+    raise AssertionError("no frame")
+
+
+def with_user(url: str, password: str = "pass%20word") -> str:
+    return url.replace("//", f"//admin:{password}@")
+
+
+# streams
+
+
+@pytest.mark.parametrize(
+    "asks_for",
+    [
+        DIGEST,
+        f'{DIGEST}, qop="auth", algorithm=SHA-256',
+        f'{DIGEST}, qop="auth", algorithm=SHA-512-256',
+        'Digest Realm="cam", Nonce="n0nce", Qop="auth"',
+        'Basic realm="cam"',
+    ],
+)
+def test_a_stream_is_let_in_by_whatever_way_the_camera_asks_for(rtsp: Rtsp, asks_for: str) -> None:
+    rtsp.asks_for, rtsp.password = asks_for, "pass word"
+    assert first_picture(with_user(rtsp.url)) >= 0
+
+
+def test_basic_is_never_given_where_digest_was_offered(rtsp: Rtsp) -> None:
+    rtsp.asks_for = f'Basic realm="cam", {DIGEST}'
+    first_picture(with_user(rtsp.url))
+    rtsp.asks_for = f'Basic realm="cam", {DIGEST}, algorithm=MD9'
+    with pytest.raises(SourceFailed, match="neither Basic nor Digest"):
+        first_picture(with_user(rtsp.url))
+    assert rtsp.heard
+    assert all(one.startswith("Digest") for one in rtsp.heard)
+
+
+def test_a_camera_with_udp_only_gives_its_pictures_by_udp(rtsp: Rtsp) -> None:
+    rtsp.has_udp_only = True
+    assert first_picture(rtsp.url) >= 0
+    assert first_picture(rtsp.url, transport="udp") >= 0
+    with pytest.raises(SourceFailed, match="sends by UDP only"):
+        first_picture(rtsp.url, transport="tcp")
+
+
+def test_a_camera_with_one_place_and_a_user_gives_its_pictures(rtsp: Rtsp) -> None:
+    rtsp.places, rtsp.free_s, rtsp.asks_for, rtsp.password = 1, 3.0, DIGEST, "pass word"
+    assert first_picture(with_user(rtsp.url)) >= 0
+    assert rtsp.connections == 1, "which is the one that FFmpeg reads"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "said"),
+    [
+        ("DESCRIBE", 453, "no place for another viewer"),
+        ("SETUP", 453, "no place for another viewer"),
+        ("DESCRIBE", 404, "has no stream of this name"),
+        ("DESCRIBE", 401, "lets nobody in without user and password"),
+        ("PLAY", 500, "refuses PLAY .it answered 500"),
+    ],
+)
+def test_what_a_camera_refuses_is_said_in_words(rtsp: Rtsp, method: str, status: int, said: str) -> None:
+    rtsp.refuses = {method: status}
+    with pytest.raises(SourceFailed, match=said):
+        first_picture(rtsp.url)
+
+
+def test_a_camera_without_a_place_that_only_hangs_up_is_said(rtsp: Rtsp) -> None:
+    rtsp.places = 0
+    with pytest.raises(SourceFailed, match="has it no place for another viewer"):
+        first_picture(rtsp.url)
+
+
+def test_silence_behind_play_is_said(rtsp: Rtsp) -> None:
+    rtsp.is_silent = True
+    before, video.OPEN_S = video.OPEN_S, 1.0
+    try:
+        with pytest.raises(SourceFailed, match="lets its stream begin, and sends no pictures"):
+            first_picture(rtsp.url)
+    finally:
+        video.OPEN_S = before
+
+
+def test_a_stream_that_names_its_parts_by_another_address_is_read(rtsp: Rtsp) -> None:
+    rtsp.content_base, rtsp.asks_for, rtsp.password = "rtsp://10.0.0.9:8554/live/", f"{DIGEST}, qop=auth", "pass word"
+    assert first_picture(with_user(rtsp.url)) >= 0
+
+
+# a wrong password
+
+
+def test_a_wrong_password_is_given_four_times_an_hour_at_most_whoever_asks(rtsp: Rtsp, film: Path) -> None:
+    """A stream, its small stream and snapshots of one host."""
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    account = ("rtsp://10.0.0.9/live", "admin", "wrong")
+    given = 0
+    for second in range(3600):
+        now[0] = float(second)
+        for url in (account[0], "http://10.0.0.9/shot.jpg"):
+            try:
+                refusals.check(url, *account[1:])
+            except PasswordRefused:
+                continue
+            given += 1
+            refusals.count(url, *account[1:])
+    assert given == 3, "at once, after 5 minutes, and after 30"
+    refusals.check(account[0], "admin", "another")
+    now[0] += FIRST_REST_S + REST_S
+    refusals.check(*account)
+
+
+def test_a_stream_gives_a_wrong_password_once_and_the_right_one_as_soon_as_its_file_has_it(
+    rtsp: Rtsp, tmp_path: Path
+) -> None:
+    rtsp.asks_for, rtsp.password = f'{DIGEST}, qop="auth"', "right"
+    file = tmp_path / "password"
+    file.write_text("wrong")
+    file.chmod(0o600)
+    source = stream(rtsp.url, user="admin", password_file=str(file))
+    for _ in range(5):
+        with pytest.raises(PasswordRefused, match="refuses user and password"):
+            list(source.frames(threading.Event()))
+    assert len(rtsp.heard) == 1
+    file.write_text("right")
+    stop = threading.Event()
+    assert next(frame for frame in source.frames(stop) if frame is not None)
+    stop.set()
+
+
+def test_a_snapshot_gives_a_wrong_password_once(camera: Camera, clock: object) -> None:
+    camera.asks_for = "Digest"
+    address = [Address.of(f"http://{camera.host}/", "admin", "wrong")]
+    source = SnapshotSource(Http(Clock()), lambda: address[0], Clock(), 1)
+    for _ in range(5):
+        with pytest.raises(PasswordRefused):
+            source.take()
+    assert camera.refused == 2, "one that brought the challenge, one with the password"
+    address[0] = Address.of(f"http://{camera.host}/", "admin", camera.password)
+    assert source.take().encode_picture()
+
+
+# snapshots
+
+
+def photo() -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((80, 60), 60).resize((640, 480)).convert("RGB").save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+PHOTO = photo()
+MJPEG = {"Content-Type": "multipart/x-mixed-replace; boundary=myboundary"}
+
+
+class Odd(Served):
+    """Answers with what it is told, and then hangs up. `length`: what it says of its body; None: nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(_Odd)
+        self.body, self.length, self.headers = PHOTO, len(PHOTO), dict[str, str]()
+        self.moved = dict[str, str]()
+
+
+class _Odd(Handler):
+    def answer(self) -> None:
+        camera: Odd = self.server.owner
+        to = camera.moved.get(self.path)
+        self.send_response(302 if to else 200)
+        for name, value in {**camera.headers, **({"Location": to} if to else {})}.items():
+            self.send_header(name, value)
+        if camera.length is not None:
+            self.send_header("Content-Length", str(0 if to else camera.length))
+        self.end_headers()
+        self.wfile.write(b"" if to else camera.body)
+        self.close_connection = not to
+
+
+@pytest.fixture
+def odd() -> Iterator[Odd]:
+    camera = Odd()
+    yield camera
+    camera.stop()
+
+
+def taken(camera: Odd) -> bytes:
+    http = Http(Clock(), Timeouts(1, 1, 3))
+    return SnapshotSource(http, lambda: Address.of(f"{camera.url}/shot.jpg"), Clock(), 1).take().encode_picture()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PHOTO + b"dhav\x59\x19\x01\x00",
+        PHOTO + bytes(5_000),
+        PHOTO[:-2],
+        PHOTO + b"\xff\xd9",
+        PHOTO[:2] + b"\xff\xfe" + struct.pack(">H", 4094) + bytes(4700) + PHOTO[2:],
+    ],
+    ids=["bytes behind it", "zeros behind it", "no end", "two ends", "a comment that lies"],
+)
+def test_a_picture_that_decodes_whole_is_whole(odd: Odd, body: bytes) -> None:
+    odd.body = body
+    for length in (len(body), None, len(body) + 500):
+        odd.length = length
+        assert taken(odd) == body
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_a_picture_that_was_cut_is_not(odd: Odd, share: float) -> None:
+    for whole in (PHOTO, progressive()):
+        odd.body = whole[: round(share * len(whole))]
+        for length in (len(odd.body), len(whole)):
+            odd.length = length
+            with pytest.raises(SourceFailed, match="was cut off"):
+                taken(odd)
+
+
+def progressive() -> bytes:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(PHOTO)).save(out, "JPEG", progressive=True)
+    return out.getvalue()
+
+
+def test_a_picture_elsewhere_at_the_same_camera_is_taken_and_another_camera_is_named(odd: Odd) -> None:
+    odd.moved = {"/shot.jpg": "/now.jpg"}
+    assert taken(odd) == PHOTO
+    for to in ("http://10.0.0.10/shot.jpg", "ftp://127.0.0.1/shot.jpg"):
+        odd.moved = {"/shot.jpg": to}
+        with pytest.raises(SourceFailed, match=f"sends to {to}"):
+            taken(odd)
+    odd.moved = {"/shot.jpg": "/shot.jpg"}
+    with pytest.raises(SourceFailed, match="again and again"):
+        taken(odd)
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_mjpeg_is_a_source(odd: Odd, says_length: bool) -> None:
+    length = f"Content-Length: {len(PHOTO)}\r\n" if says_length else ""
+    part = f"--myboundary\r\nContent-Type: image/jpeg\r\n{length}\r\n".encode() + PHOTO + b"\r\n"
+    odd.headers, odd.length, odd.body = MJPEG, None, part * 3
+    began = time.monotonic()
+    assert [taken(odd) for _ in range(3)] == [PHOTO] * 3
+    assert time.monotonic() > began
+
+
+# ONVIF
+
+
+@pytest.mark.parametrize("around", [(b"\r\n", b""), (b"\n \xef\xbb\xbf", b""), (b"\0", b"\0\0"), (b"", b"\0\r\n")])
+def test_a_blank_line_or_zeros_around_xml_are_passed_over(around: tuple[bytes, bytes]) -> None:
+    xml = b'<?xml version="1.0" encoding="UTF-8"?><a><b>door</b></a>'
+    assert text_of(read_xml(around[0] + xml + around[1]), "b") == "door"
+
+
+# USB
+
+
+def test_what_a_usb_camera_cannot_give_is_only_a_wish(film: Path) -> None:
+    """A camera without MJPEG refuses `input_format`, as this reader of raw pictures does a size that is none."""
+    raw = film.with_suffix(".raw")
+    raw.write_bytes(bytes(160 * 120 * 3 // 2) * 3)
+    options = {"pixel_format": "yuv420p", "video_size": "160x120"}
+    source = video.LiveSource(str(raw), "rawvideo", options, Clock(), 60, wishes={"pixel_format": "nothing"})
+    found = []
+    with pytest.raises(SourceFailed, match="has ended"):
+        found.extend(source.frames(threading.Event()))
+    assert len(found) == 1
