@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from regulars_edge.sources import login
 from rig.box import Box
 from rig.camera import Camera
 from rig.clock import FakeClock
@@ -24,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--edge-soak-hours", type=float, default=1, help="how long edge/tests/test_soak.py lasts, simulated"
     )
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """Let each test's cameras be others than those of the test before, though all are at 127.0.0.1."""
+    login.REFUSALS.clear()
 
 
 @pytest.fixture

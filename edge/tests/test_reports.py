@@ -13,7 +13,7 @@ from regulars_edge.clock import Clock
 from regulars_edge.errors import PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.setup.onvif import read_xml, text_of
-from regulars_edge.sources import login, video
+from regulars_edge.sources import video
 from regulars_edge.sources.login import FIRST_REST_S, REST_S, Refusals
 from regulars_edge.sources.snapshot import SnapshotSource
 from rig.camera import Camera
@@ -38,12 +38,6 @@ def rtsp(film: Path) -> Iterator[Rtsp]:
     camera = Rtsp(film, RATE)
     yield camera
     camera.stop()
-
-
-@pytest.fixture(autouse=True)
-def forget() -> None:
-    """Let each test's cameras be others than those of the test before, though all are at 127.0.0.1."""
-    login.REFUSALS.clear()
 
 
 def first_picture(url: str, **more: object) -> int:

@@ -130,7 +130,7 @@ def test_what_is_missing_is_said(device: Device, tmp_path: Path) -> None:
 
 
 def test_a_wrong_password_is_said(device: Device) -> None:
-    with pytest.raises(SourceFailed, match="refuses user and password"):
+    with pytest.raises(SourceFailed, match="check user and password"):
         asked(device, "wrong")
 
 
