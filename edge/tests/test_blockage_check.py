@@ -9,7 +9,7 @@ from regulars_edge.clock import Moment
 from regulars_edge.frames import EncodedFrame
 from regulars_edge.sources.blockage_check import FROZEN_S, LOOK_S, UNOPENED, BlockageCheck
 from regulars_edge.spool.model import Stamp
-from rig import street
+from rig import covers, street
 
 from tests.support.examples import drawn
 
@@ -173,3 +173,13 @@ def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hou
             blind.look(framed(street.stamped(picture, at_s), quality=80))
             told.append(blind.trouble)
         assert any(words in (one or "") for one in told), (fault, {*told})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", drawn(list(covers.scenes()), 1))
+def test_a_camera_that_is_covered_or_turned_is_told_within_an_hour(name: str) -> None:
+    """`python edge/tests/rig/covers.py --days 30` has the figures of all scenes, and false alarms of a month."""
+    alarms, told = covers.measure(3, name)
+    missed = [cover for cover, said in told.items() if said is None]
+    assert len(missed) <= 2, missed
+    assert alarms == [], alarms

@@ -28,7 +28,7 @@ def scene(seed: int) -> Image.Image:
 
 
 @cache
-def _grain(sigma: int) -> Image.Image:
+def grain(sigma: int) -> Image.Image:
     """Draw a sensor's noise once, which is laid elsewhere over each picture: drawing it takes longest."""
     return Image.effect_noise(SIZE, sigma)
 
@@ -76,8 +76,8 @@ class Street:
             out = out.filter(ImageFilter.GaussianBlur(0.6))
         if blur_px:
             out = out.filter(ImageFilter.GaussianBlur(blur_px))
-        grain = ImageChops.offset(_grain(round(2 + 6 * (1 - light))), *map(random.randrange, SIZE))
-        return ImageChops.add(self._lit(out, light, hour), grain, offset=-128)
+        noise = ImageChops.offset(grain(round(2 + 6 * (1 - light))), *map(random.randrange, SIZE))
+        return ImageChops.add(self._lit(out, light, hour), noise, offset=-128)
 
     def _person(self, draw: ImageDraw.ImageDraw) -> None:
         x, y, tall = self._draws.uniform(0, 620), self._draws.uniform(80, 260), self._draws.uniform(50, 150)

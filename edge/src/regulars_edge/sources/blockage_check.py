@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from statistics import median
+from typing import NamedTuple
 
 from PIL import Image, ImageChops
 
@@ -36,6 +37,11 @@ EDGES, FAINT = 0.15, 4
 """Share of a thumbnail's pixels that make its outline, and the grey levels between neighbours that are no outline."""
 SAME = 0.3
 """Share of an outline that is that of another hour, too, if the camera looks the same way. By chance it is EDGES."""
+QUARTERS = 2
+"""So many of a picture's four quarters show something else, and it is told: vans park, and goods are put up."""
+DIM, AS_BRIGHT = 24, 1.25
+"""Grey levels of the brightest pixels (SHARE) of a quarter in which nothing is looked for, and by how much a quarter
+without outline may be brighter than an hour in which it had none either."""
 BLURRED = 0.75
 """How sharp a picture is, as a share of the least that was usual."""
 BLOCK_PX, CONTRAST, LEAST_BLOCKS = 32, 40, 4
@@ -80,7 +86,7 @@ class BlockageCheck:
         elif dark is None and unchanged_s >= FROZEN_S:
             self.trouble = f"its picture has stood still for {unchanged_s / 60:.0f} minutes: start the camera anew"
         else:
-            self.trouble = dark or self._usual.find_change(_outline(small), _sharpness(grey), now)
+            self.trouble = dark or self._usual.find_change(_quarters(small), _sharpness(grey), now)
 
     def _unchanged_s(self, grey: Image.Image, now: float) -> float:
         """Return for how long no more of the picture has changed than a clock in it may."""
@@ -116,24 +122,36 @@ class Nights:
         return self._is_usual and now - since < LONGEST_NIGHT_S
 
 
+class Quarter(NamedTuple):
+    """What a quarter of a picture shows. `outline`: 0 if it has none; `light`: its brightest pixels, but for SHARE."""
+
+    outline: int
+    light: int
+
+    def is_like(self, other: Quarter) -> bool:
+        if self.outline == 0 or self.light <= DIM:
+            return self.light <= max(DIM, AS_BRIGHT * other.light * (other.outline == 0))
+        return (self.outline & other.outline).bit_count() >= SAME * self.outline.bit_count()
+
+
 class Usual:
-    """Memory of what a camera shows: an outline of each hour of the last day, and how sharp it was."""
+    """Memory of what a camera shows: the quarters of each hour of the last day, and how sharp it was."""
 
     def __init__(self) -> None:
-        self._hours: deque[tuple[int, float | None]] = deque(maxlen=round(DAY_S / HOUR_S))
+        self._hours: deque[tuple[list[Quarter], float | None]] = deque(maxlen=round(DAY_S / HOUR_S))
         self._began: float | None = None
         self._kept_at = float("-inf")
         self._other_since: float | None = None
 
-    def find_change(self, outline: int | None, sharpness: float | None, now: float) -> str | None:
+    def find_change(self, quarters: list[Quarter], sharpness: float | None, now: float) -> str | None:
         """Say that the picture is another than in any hour of the last day. In the dark, nothing is said."""
         self._began = now if self._began is None else self._began
         is_known = now - self._began >= DAY_S and len(self._hours) >= FEW
-        why = self._other(outline, sharpness) if is_known else None
+        why = self._other(quarters, sharpness) if is_known else None
         if why is None:
             self._other_since = None
-            if outline is not None and now - self._kept_at >= HOUR_S:
-                self._hours.append((outline, sharpness))
+            if any(one.outline for one in quarters) and now - self._kept_at >= HOUR_S:
+                self._hours.append((quarters, sharpness))
                 self._kept_at = now
             return None
         self._other_since = now if self._other_since is None else self._other_since
@@ -142,13 +160,16 @@ class Usual:
             self._began = now
         return why if LASTS_S <= now - self._other_since < DAY_S else None
 
-    def _other(self, outline: int | None, sharpness: float | None) -> str | None:
+    def _other(self, quarters: list[Quarter], sharpness: float | None) -> str | None:
         sharp = [one for _, one in self._hours if one is not None]
         if sharpness is not None and sharp and sharpness < BLURRED * min(sharp):
             return "its picture is blurred: is the lens dirty, or out of focus?"
-        if outline and all((outline & one).bit_count() < SAME * outline.bit_count() for one, _ in self._hours):
-            return "its picture is another than in the last day: was the camera turned?"
-        return None
+        others = [one for at, one in enumerate(quarters) if not any(one.is_like(usual[at]) for usual, _ in self._hours)]
+        if len(others) < QUARTERS:
+            return None
+        if any(one.outline == 0 for one in others):
+            return "its picture shows less than in the last day: is the lens covered?"
+        return "its picture is another than in the last day: was the camera turned, or is something before it?"
 
 
 def _steps(grey: Image.Image) -> Image.Image:
@@ -156,17 +177,25 @@ def _steps(grey: Image.Image) -> Image.Image:
     return ImageChops.lighter(*(ImageChops.difference(grey, ImageChops.offset(grey, *by)) for by in ((1, 0), (0, 1))))
 
 
-def _outline(small: Image.Image) -> int | None:
-    """Return the pixels with the largest steps, a bit each; None: there is no outline, as in the dark.
+def _quarters(small: Image.Image) -> list[Quarter]:
+    """Return what each quarter shows; the rows at top and bottom, of a clock or a name, are left out."""
+    rim, steps = small.height // 8, _steps(small)
+    across, down = (1, small.width // 2, small.width), (rim, small.height // 2, small.height - rim)
+    boxes = [(across[x], down[y], across[x + 1], down[y + 1]) for y in (0, 1) for x in (0, 1)]
+    return [Quarter(_outline(steps.crop(box)), _brightest(small.crop(box))) for box in boxes]
 
-    The rows at top and bottom, of a clock or a name, are left out.
-    """
-    rim = small.height // 8
-    steps = _steps(small).crop((1, rim, small.width, small.height - rim))
+
+def _outline(steps: Image.Image) -> int:
+    """Return the pixels with the largest steps, a bit each; 0: there is no outline, as in the dark."""
     least = sorted(steps.tobytes())[-round(EDGES * steps.width * steps.height)]
     if least < FAINT:
-        return None
+        return 0
     return int.from_bytes(steps.point(lambda step: 255 * (step >= least)).convert("1").tobytes())
+
+
+def _brightest(grey: Image.Image) -> int:
+    pixels = sorted(grey.tobytes())
+    return pixels[-1 - round(SHARE * len(pixels))]
 
 
 def _sharpness(grey: Image.Image) -> float | None:

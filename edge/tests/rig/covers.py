@@ -1,0 +1,157 @@
+"""Twelve ways to cover or turn a camera, on six scenes, and how many of them a look at the pictures tells.
+
+    python edge/tests/rig/covers.py [--days 30]
+
+Each scene runs for three days with a clock in its picture; at noon something happens to it, for an hour. `--days`: how
+long each scene runs beforehand, with nothing happening, for the false alarms.
+"""
+
+import argparse
+import copy
+import itertools
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import skimage
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from regulars_edge.clock import Moment
+from regulars_edge.frames import Frame
+from regulars_edge.sources.blockage_check import BlockageCheck
+from regulars_edge.spool.model import Stamp
+
+from rig import street
+from rig.street import SIZE, Street
+
+HOUR_S, DAY_S = 3_600, 86_400
+STEP_S, LOOK_S = 600, 60
+_PHOTOS = Path(skimage.__file__).parent / "data"
+_RAMP = Image.linear_gradient("L").resize(SIZE)
+_BLOB = Image.radial_gradient("L").resize(SIZE)
+
+
+class Seen(Frame):
+    """A picture without the detour by a JPEG."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self._picture, self.stamp = picture, Stamp(Moment("boot", 0, 0))
+
+    def grey(self, size_px: tuple[int, int]) -> Image.Image:
+        return self._picture.resize(size_px, Image.Resampling.BOX)
+
+
+def scenes() -> dict[str, Street]:
+    """Return three drawn places and three photographs, with infrared light at night and with lamps."""
+    found = {f"drawn {seed}": Street(seed, infrared=seed != 11) for seed in (7, 11, 23)}
+    for number, name in enumerate(("coffee.png", "rocket.jpg", "chelsea.png")):
+        place = found[name] = Street(number, infrared=number != 1)
+        place.place = Image.open(_PHOTOS / name).convert("L").resize(SIZE)
+    return found
+
+
+def _soft(low: int, high: int, shape: Image.Image = _RAMP, weave: int = 0) -> Image.Image:
+    picture = shape.point(lambda grey: low + grey * (high - low) // 255)
+    if weave:
+        draw = ImageDraw.Draw(picture)
+        for x in range(0, SIZE[0], 5):
+            draw.line((x, 0, x, SIZE[1]), low + weave * (x % 2))
+    return _noisy(picture)
+
+
+def _noisy(picture: Image.Image) -> Image.Image:
+    grain = ImageChops.offset(street.grain(3), *map(random.randrange, SIZE))
+    return ImageChops.add(picture, grain, offset=-128)
+
+
+def _sticker(one: Street, at_s: float, share: float) -> Image.Image:
+    picture = one.picture(at_s).copy()
+    ImageDraw.Draw(picture).rectangle((0, 0, SIZE[0] * share, SIZE[1]), 190)
+    return _noisy(picture)
+
+
+def _aside(one: Street, at_s: float) -> Image.Image:
+    place = Image.new("L", SIZE)
+    shift = round(0.3 * SIZE[0])
+    place.paste(one.place, (-shift, 0))
+    place.paste(street.scene(98), (SIZE[0] - shift, 0))
+    return one.picture(at_s, place)
+
+
+def _web(one: Street, at_s: float) -> Image.Image:
+    draws, threads = random.Random(5), Image.new("L", SIZE)
+    draw = ImageDraw.Draw(threads)
+    middle = SIZE[0] * 0.45, SIZE[1] * 0.4
+    for _ in range(16):
+        draw.line((*middle, draws.uniform(-200, 840), draws.choice((-100, 460))), 150, 6)
+    for radius in range(40, 400, 45):
+        draw.ellipse((middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius), None, 130, 5)
+    haze = threads.filter(ImageFilter.GaussianBlur(4))
+    return ImageChops.add(one.picture(at_s).filter(ImageFilter.GaussianBlur(3)), haze)
+
+
+COVERS: dict[str, Callable[[Street, float], Image.Image]] = {
+    "a hand, light leaks in": lambda _one, _at: _soft(30, 70),
+    "tape": lambda _one, _at: _soft(120, 200),
+    "paper": lambda _one, _at: _soft(190, 240, _BLOB),
+    "a cloth with a glow": lambda _one, _at: _soft(60, 160, _BLOB, weave=12),
+    "a sticker over 70 %": lambda one, at: _sticker(one, at, 0.7),
+    "a sticker over 90 %": lambda one, at: _sticker(one, at, 0.9),
+    "a bag": lambda one, at: _noisy(one.picture(at).filter(ImageFilter.GaussianBlur(25))),
+    "a spider's web": _web,
+    "turned aside by 30 %": _aside,
+    "turned elsewhere": lambda one, at: one.picture(at, street.scene(99)),
+    "hung down by 20 degrees": lambda one, at: one.picture(at, one.place.rotate(20, Image.Resampling.BILINEAR)),
+    "grease": lambda one, at: one.picture(at, blur_px=4),
+}
+
+
+def run_days(one: Street, days: float) -> tuple[BlockageCheck, list[float], list[str]]:
+    """Return the check after so many days, its clock, and what it told of them."""
+    now, told = [0.0], list[str | None]()
+    check = BlockageCheck(lambda: now[0])
+    for at_s in range(0, round(days * DAY_S), STEP_S):
+        now[0] = float(at_s)
+        check.look(Seen(street.stamped(one.picture(at_s), at_s)))
+        told.append(check.trouble)
+    return check, now, [after for before, after in itertools.pairwise(told) if after and before is None]
+
+
+def told_of(check: BlockageCheck, now: list[float], one: Street, cover: str) -> tuple[int, str] | None:
+    """Return the minute in which something is told within an hour, and what; None: nothing is."""
+    began, seen = now[0], copy.deepcopy(check)  # with the same clock: a function is no copy
+    try:
+        for minute in range(1, 61):
+            now[0] = began + LOOK_S * minute
+            seen.look(Seen(street.stamped(COVERS[cover](one, now[0]), now[0])))
+            if seen.trouble:
+                return minute, seen.trouble
+    finally:
+        now[0] = began
+    return None
+
+
+def measure(days: float, name: str) -> tuple[list[str], dict[str, tuple[int, str] | None]]:
+    """Return a scene's false alarms, and what is told of each cover."""
+    one = scenes()[name]
+    check, now, alarms = run_days(one, days + 0.5)
+    return alarms, {cover: told_of(check, now, one, cover) for cover in COVERS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=float, default=3.0)
+    asked, found = parser.parse_args(), 0
+    for name in scenes():
+        alarms, told = measure(asked.days, name)
+        found += sum(one is not None for one in told.values())
+        print(f"{name}: {sum(one is not None for one in told.values())} of {len(told)} told; alarms before: {alarms}")
+        for cover, one in told.items():
+            print(f"   {cover:26} {one or 'NOT TOLD'}", flush=True)
+    print(f"{found} told")
+
+
+if __name__ == "__main__":
+    main()
