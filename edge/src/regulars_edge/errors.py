@@ -46,10 +46,9 @@ class SourceFailed(EdgeError):
 class PasswordRefused(SourceFailed):
     """A camera that refuses user and password: until they change, trying again may lock them."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(
-            f"{url} refuses user and password: correct them; they are tried again after 5, then 30 minutes"
-        )
+    def __init__(self, url: str, said: str = "") -> None:
+        again = "correct them; they are tried again after 5, then 30 minutes"
+        super().__init__(said or f"{url} refuses user and password: {again}")
 
 
 class ServiceError(EdgeError):

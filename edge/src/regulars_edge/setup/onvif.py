@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from regulars_edge.errors import Misconfigured, SourceFailed
+from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Http
 from regulars_edge.logs import redact_text
 from regulars_edge.sources.login import Credentials
@@ -138,9 +138,24 @@ def read_device(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
     if match is None or str(asked) not in (message.findtext(".//{*}RelatesTo") or ""):
         return None
     urls = (match.findtext("{*}XAddrs") or "").split()
-    # A device with several addresses names them all. The specification fixes the path for those that name another's.
-    own = next((url for url in urls if is_at(url, address, "http", "https")), f"http://{address}/onvif/device_service")
-    return Device(address, own, _name(match))
+    # A device with several addresses names them all, or only that of another network.
+    own = next((url for url in urls if is_at(url, address, "http", "https")), None)
+    moved = (at_address(url, address, "http", "https") for url in urls)
+    usual = f"http://{address}/onvif/device_service"
+    return Device(address, own or next(filter(None, moved), usual), _name(match))
+
+
+def at_address(url: str, address: str, *schemes: str) -> str | None:
+    """Return a URL at the address that answered, with the path and port that a device names; None: it is no URL.
+
+    Devices name addresses of theirs in other networks, or those that they had before.
+    """
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url.strip())
+        port = "" if parts.port is None else f":{parts.port}"
+        found = url.strip() if parts.hostname == address else parts._replace(netloc=address + port).geturl()
+        return found if is_at(found, address, *schemes) else None
+    return None
 
 
 def _name(match: ET.Element) -> str:
@@ -161,7 +176,7 @@ _DEVICE, _MEDIA = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.or
 _TIME = [f"Date/{{*}}{one}" for one in ("Year", "Month", "Day")] + [
     f"Time/{{*}}{one}" for one in ("Hour", "Minute", "Second")
 ]
-_FARTHEST = timedelta(days=36_525)
+_FARTHEST, _NEAR = timedelta(days=36_525), timedelta(minutes=5)
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
 
 
@@ -227,32 +242,40 @@ class Talk:
 
     def _uri(self, media: str, call: str, body: str, *schemes: str) -> str:
         answer = self._call(media, f'<{call} xmlns="{_MEDIA}">{body}</{call}>')
-        uri = (answer.findtext(".//{*}Uri") or "").strip()
-        if not is_at(uri, self.device.address, *schemes):
+        uri = answer.findtext(".//{*}Uri") or ""
+        found = at_address(uri, self.device.address, *schemes)
+        if found is None:
             raise SourceFailed(
                 f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redact_text(uri)[:200]!r}"
             )
-        return Address.of(uri).url
+        return Address.of(found).url
 
     def _clock_ahead(self) -> timedelta:
-        """Ask for its time, which needs no password: a token of another time than its own is refused."""
-        try:
+        """Ask for its time, which needs no password: a token of another time than its own is refused.
+
+        Some tell their local time alone.
+        """
+        with contextlib.suppress(SourceFailed):
             answer = self._call(self.device.url, f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>', signed=False)
-            numbers = [int(text_of(answer, f".//{{*}}UTCDateTime/{{*}}{path}")) for path in _TIME]
-            year, month, day, hour, minute, second = numbers
-            ahead = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - datetime.now(UTC)
-        except (SourceFailed, ValueError, OverflowError):
-            return timedelta()
-        return ahead if abs(ahead) < _FARTHEST else timedelta()
+            for kind in ("UTCDateTime", "LocalDateTime"):
+                with contextlib.suppress(ValueError, OverflowError):
+                    numbers = [int(text_of(answer, f".//{{*}}{kind}/{{*}}{path}")) for path in _TIME]
+                    year, month, day, hour, minute, second = numbers
+                    ahead = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - datetime.now(UTC)
+                    if abs(ahead) < _FARTHEST:
+                        return ahead
+        return timedelta()
 
     def _media(self) -> str:
         """Return the URL of its media service; many devices have one URL for all services."""
         body = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
         try:
             url = text_of(self._call(self.device.url, body), ".//{*}Media/{*}XAddr")
+        except PasswordRefused:
+            raise
         except SourceFailed:
             return self.device.url
-        return url if is_at(url, self.device.address, "http", "https") else self.device.url
+        return at_address(url, self.device.address, "http", "https") or self.device.url
 
     def _call(self, url: str, body: str, *, signed: bool = True) -> ET.Element:
         envelope = (
@@ -266,7 +289,10 @@ class Talk:
         fault = None if message is None else message.find(".//{*}Fault")
         if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
             what = "give --camera-user and --password-file" if self.user is None else "check user and password"
-            raise SourceFailed(f"it lets nobody in without a password: {what}")
+            if abs(self._ahead) > _NEAR:
+                hours = self._ahead / timedelta(hours=1)
+                what = f"{what}; its clock is {hours:+.1f} h off, which it may mean: set its time and zone, or NTP"
+            raise PasswordRefused(url, f"it lets nobody in without a password: {what}")
         if message is None or fault is not None or answer.status != 200:
             said = "" if fault is None else text_of(fault, ".//{*}Text") or text_of(fault, ".//{*}faultstring")
             raise SourceFailed(f"{url} answered {answer.status} {said}".rstrip())
