@@ -141,7 +141,10 @@ def test_what_root_writes_for_a_box_stays_readable_by_the_user_that_it_runs_as(t
     save(tmp_path / "door.key", b"rk_1", like=file)
     os.chown(tmp_path, uid, uid)
     save(tmp_path / "new.toml", b"")
-    for name in ("door.key", "new.toml"):
+    by_hand = tmp_path / "by_hand.toml"
+    by_hand.write_text("of root's editor")
+    save(tmp_path / "other.key", b"rk_2", like=by_hand)
+    for name in ("door.key", "new.toml", "other.key"):
         found = (tmp_path / name).stat()
         assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (uid, 0o600), name
 

@@ -1,7 +1,9 @@
 """Faults of cameras that people have reported in public, each replayed."""
 
 import io
+import ssl
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ from rig.camera import Camera
 from rig.film import RATE, number_of, numbered
 from rig.server import Handler, Served
 from rig.sources import stream
+
+from tests.support.needs import needed
 
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264
@@ -289,6 +293,25 @@ def test_mjpeg_is_a_source(odd: Odd, says_length: bool) -> None:
     began = time.monotonic()
     assert [taken(odd) for _ in range(3)] == [PHOTO] * 3
     assert time.monotonic() > began
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "DS-2CD2143"])
+def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(odd: Odd, tmp_path: Path, name: str) -> None:
+    """As cameras make them: of their address, or of a name in the subject alone."""
+    needed("openssl")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
+    made += ["-subj", f"/CN={name}", *(["-addext", f"subjectAltName=IP:{name}"] if name[0].isdigit() else [])]
+    subprocess.run(made, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    odd.server.socket = context.wrap_socket(odd.server.socket, server_side=True)
+    url = odd.url.replace("http:", "https:")
+    for wrong in ({}, {"ca_file": str(certificate), "tls_name": "another"}):
+        with pytest.raises(SourceFailed, match=r"let ca_file name it, and tls_name the name in it"):
+            next(stream(url, source="snapshot", **wrong).frames(threading.Event()))
+    right = {"ca_file": str(certificate), "tls_name": name}
+    assert next(stream(url, source="snapshot", **right).frames(threading.Event())).encode_picture() == PHOTO
 
 
 # ONVIF

@@ -288,7 +288,17 @@ def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> N
     assert "+3600.0 s off" in done.stdout
     assert "switch on NTP" in done.stdout
     box.key_file.chmod(0o644)
-    assert "chmod 600" in box.call("check").stdout
+    said = box.call("check").stdout
+    assert "chmod 600" in said
+    assert "does not answer" not in said.replace("shot.jpg does not answer", ""), "nobody has asked the service"
+
+
+def test_check_tries_the_port_of_the_page(box: Box, stand_in: StandIn, camera: Camera) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        box.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
+        assert f"BAD  local port: {port} cannot be had: Address already in use" in box.call("check").stdout
+    assert f"ok   local port: http://127.0.0.1:{port} will be" in box.call("check").stdout
 
 
 def test_a_wrong_key_loses_nothing_and_the_right_one_counts_without_a_restart(

@@ -26,9 +26,10 @@ from regulars_edge import SPOOL, __version__
 from regulars_edge.clock import Clock
 from regulars_edge.config import Config
 from regulars_edge.report import Report, read_object, write_object
-from regulars_edge.update import LOOKS, REST, WATCHED, State, _copy, decide
+from regulars_edge.update import LOOKS, REST, STARTS, WATCHED, State, _copy, decide
 from rig.box import SNAPSHOT, until
 from rig.camera import Camera
+from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.unit import Unit
 
@@ -307,6 +308,9 @@ def test_what_is_decided() -> None:
     )
     assert decide(then, NEW, replace(WELL, lasts=True))[1].looks == 0, "also if the service is out of reach"
     assert decide(replace(then, watched=0), NEW, silent)[0] == "wait", "the box has worked for a day"
+    again = replace(WELL, lasts=True, starts=STARTS + 3)
+    assert decide(replace(stays, starts=3), NEW, again)[0] == "wait", "people start it, too"
+    assert decide(replace(stays, starts=2), NEW, again)[0] == "back", "it ends again and again, between looks too"
     assert decide(replace(WAITING, looks=LOOKS), NEW, replace(WELL, is_well=False))[0] == "back"
     step, then = decide(State(former="1.0.0"), NEW, Report(NEW, "0.9.0"))
     assert step == "wait"
@@ -316,6 +320,20 @@ def test_what_is_decided() -> None:
     assert (step, "from 1.0.1 on" in str(then.trouble)) == ("wait", True), (
         "unless a signed release says that it may not"
     )
+
+
+def test_starts_of_a_version_are_counted_but_for_those_of_the_machine(tmp_path: Path) -> None:
+    clock = FakeClock()
+
+    def begin(version: str) -> int:
+        first = Report.first(version, tmp_path, clock)
+        first.write(tmp_path, clock)
+        return Report.read_file(tmp_path, clock).starts
+
+    assert [begin("1.0.0") for _ in range(3)] == [0, 1, 2]
+    clock.boot_id = "another"
+    assert [begin("1.0.0") for _ in range(2)] == [2, 3]
+    assert [begin("1.1.0") for _ in range(2)] == [1, 2]
 
 
 VERSIONS = ["1.0.0", "2.0.0", "3.0.0", "4.0.0", "5.0.0"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -42,6 +44,8 @@ def check(arguments: argparse.Namespace) -> int:
             print(f"{mark} {what}: {redact_text(said)}")
 
     look("disk", _disk, config)
+    if config.metrics_port:
+        look("local port", _port, config.metrics_port, clock)
     for camera in config.cameras:
         look(f"camera {camera.name}", _camera, replace(camera, motion_url=None), config, clock)
         if small := small_stream(camera):
@@ -55,7 +59,8 @@ def check(arguments: argparse.Namespace) -> int:
         if service_time.anchor is None:
             look("network", _network, service, camera.name, config.url)
         look(f"credential of {camera.name}", _credential, service, key, camera.name, config, service_time)
-    look("clock", _clock, service_time)
+    if service_time.anchor is not None or "network" in bad:
+        look("clock", _clock, service_time)
     return exits.INCOMPLETE if bad else exits.OK
 
 
@@ -75,6 +80,19 @@ def _disk(config: Config) -> str:
     if free <= needed:
         raise SpoolFull(f"{said}: no picture can be taken; free some space")
     return said
+
+
+def _port(port: int, clock: Clock) -> str:
+    url = f"http://127.0.0.1:{port}"
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        with suppress(Unreachable):
+            if b"regulars_edge_" in Http(clock, Timeouts(1.0, 2.0, 5.0)).exchange("GET", f"{url}/metrics").body:
+                return f"{url} is the page of the uploader, which runs"
+        why = f"{port} cannot be had: {error.strerror}; set another port in [metrics], or 0 for none"
+        raise Misconfigured(why) from error
+    return f"{url} will be the page of the uploader"
 
 
 def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:

@@ -33,6 +33,15 @@ class Report:
     """That give pictures."""
     lasts: bool = False
     """It has run for long enough, and its threads turn."""
+    starts: int = 0
+    """How often this version began without a start of the machine."""
+
+    @classmethod
+    def first(cls, version: str, folder: Path, clock: Clock) -> Report:
+        """Return what a process reports when it begins."""
+        told = read_object(folder / FILE)
+        starts = told.get("starts") if told.get("version") == version else 0
+        return cls(version, starts=(starts if isinstance(starts, int) else 0) + (told.get("boot_id") == clock.boot_id))
 
     def write(self, folder: Path, clock: Clock) -> None:
         write_object(folder / FILE, {**asdict(self), "boot_id": clock.boot_id, "boot_ms": clock.boot_ms()})
@@ -50,6 +59,7 @@ class Report:
             is_new and told.get("is_well") is True,
             tuple(one for one in cameras if isinstance(one, str)) if isinstance(cameras, list) else (),
             is_new and told.get("lasts") is True,
+            starts if isinstance(starts := told.get("starts"), int) else 0,
         )
 
 

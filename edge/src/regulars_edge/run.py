@@ -129,6 +129,7 @@ class Box(Collector):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
             self._health(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
+        self._first = Report.first(__version__, spool.folder, spool.clock)
         self._told: Report | None = None
         self._told_at = 0.0
 
@@ -143,6 +144,7 @@ class Box(Collector):
         if self._config.metrics_port:
             self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
         self._begin("rescue", self._spool.take_in)
+        self._report(False)
         systemd.tell("READY=1")
         began = swept = time.monotonic()
         while not self._stop.is_set():
@@ -323,6 +325,7 @@ class Box(Collector):
             lasts and all(health.is_heard for health in self._healths.values() if health.captures),
             tuple(sorted(name for name, health in self._healths.items() if health.is_alive())),
             lasts,
+            self._first.starts,
         )
         if now != self._told or time.monotonic() - self._told_at >= AGAIN_S:
             with suppress(OSError):  # a full disk: at the next tick

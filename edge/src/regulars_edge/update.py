@@ -46,6 +46,8 @@ REST, REST_PREPARING = 720, 30
 """Looks until a version is tried again: a day if it was not well, an hour if it could not be installed."""
 WATCHED = 720
 """Looks at a version that stays, until it is not taken back any more if it ends again and again."""
+STARTS = 8
+"""So often may it begin anew meanwhile, without a start of the machine."""
 SOON_S = 150
 """systemd gives a version 90 s to start, and 30 s to stop."""
 LONGEST = 200
@@ -88,6 +90,8 @@ class State:
     """That gave pictures before the version that is tried."""
     watched: int = 0
     """Looks that are left at a version that stays."""
+    starts: int = 0
+    """How often it had begun when it was decided that it stays."""
     failed: str | None = None
     rest: int = 0
     trouble: str | None = None
@@ -96,12 +100,12 @@ class State:
     @property
     def settled(self) -> State:
         """Return the memory that stays when nothing is tried any more."""
-        return State(former=self.former, least=self.least, watched=self.watched)
+        return State(former=self.former, least=self.least, watched=self.watched, starts=self.starts)
 
     def without(self, version: str | None) -> State:
         """Return the memory that stays when a version was taken back."""
         why = f"{version} was not well, {self.former} runs again"
-        return replace(self.settled, watched=0, failed=version, rest=REST, trouble=why)
+        return replace(self.settled, watched=0, starts=0, failed=version, rest=REST, trouble=why)
 
     @classmethod
     def read_file(cls, folder: Path) -> State:
@@ -115,7 +119,7 @@ def decide(state: State, current: str, report: Report) -> tuple[Step, State]:
     if state.tried is not None:
         is_well = report.is_well and report.version == state.tried == current
         if is_well and set(state.cameras) <= set(report.cameras):
-            return "keep", replace(state.settled, watched=WATCHED)
+            return "keep", replace(state.settled, watched=WATCHED, starts=report.starts)
         if state.looks == LOOKS:
             return "back", state.without(state.tried)
         runs = current == state.tried and report.version != state.former
@@ -123,9 +127,10 @@ def decide(state: State, current: str, report: Report) -> tuple[Step, State]:
     settled = state.settled
     if state.watched and state.former != current:
         looks = 0 if report.lasts and report.version == current else state.looks + 1
-        if looks > LOOKS:
+        if looks > LOOKS or report.starts - state.starts > STARTS:
             return "back", state.without(current)
-        settled = replace(settled, watched=state.watched - 1, looks=looks)
+        starts = min(state.starts, report.starts)
+        settled = replace(settled, watched=state.watched - 1, looks=looks, starts=starts)
     wanted = report.wanted
     if wanted is None or wanted == current:
         return "wait", settled

@@ -149,14 +149,15 @@ def toml(
 
 
 def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
-    """Write a file in place of one that is there, whose owner stays: a key comes once. Raises Misconfigured.
+    """Write a file, in place of one that is there: a key comes once. Raises Misconfigured.
 
-    A new one gets the owner of `like`, or else of the folder: the uploader's user reads it, also if root calls this.
-    Others do not: cameras put secrets into URLs.
+    If root calls this, it belongs to whoever has the file that was there, `like`, or the folder, the first who is not
+    root: so the uploader's user reads it. Others do not: cameras put secrets into URLs.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        owner = next(one for one in (file, like or file, file.parent) if one.exists()).stat()
+        found = [one.stat() for one in (file, like or file, file.parent) if one.exists()]
+        owner = next((one for one in found if one.st_uid != 0), found[0])
         files.replace(file, data, mode, owner if os.geteuid() == 0 else None)
     except OSError as error:
         raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
