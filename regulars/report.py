@@ -10,94 +10,147 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
 from email.utils import getaddresses
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
 from regulars.mail import MailSettings, send
 from regulars.options import read_configuration, tenant_of, with_services
 
+if TYPE_CHECKING:
+    from chalicelib.book.statistics.statistics import Question
+    from chalicelib.book.words.local_time import Span
+
 _DAYS, _WIDEST_BAR = 7, 40
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
-_COLUMNS = ("visits", "new", "returning", "regular")
+_COLUMNS = ("visits", "people", "new", "returning", "known")
 
 
-class Day(NamedTuple):
-    """Visits of a day. `regular`: visits of regulars; each visit is new, returning or regular."""
+class Figures(NamedTuple):
+    """Visits of a time without staff (book/statistics/visitors). Each visit is new, returning or known."""
 
-    day: date
     visits: int
+    people: int
     new: int
     returning: int
-    regular: int
+    known: int
 
 
 class Week(Struct, frozen=True):
-    """Visits of seven days of a tenant's time zone, from a Monday on. `busiest`: an hour and its visits."""
+    """Visits of seven days of a tenant's time zone, from a Monday on. `busiest`: an hour and its visits.
 
-    days: tuple[Day, ...]
+    `days`: each day with its figures; `total`: those of the week, in which each person counts once; `staff`: how many
+    more visits were staff's.
+    """
+
+    days: tuple[tuple[date, Figures], ...]
+    total: Figures
+    before: Figures
     busiest: tuple[datetime, int] | None
-
-    @property
-    def total(self) -> tuple[int, ...]:
-        return tuple(sum(column) for column in list(zip(*self.days, strict=True))[1:])
+    staff: int
 
 
 def week_of(services: Services, tenant: Tenant, monday: date) -> Week:
     """Count the week that begins on this Monday."""
     from chalicelib.book.statistics.statistics import Question
-    from chalicelib.book.words.local_time import Granularity, Span
-    from chalicelib.book.words.observations import Measure, Split
+    from chalicelib.book.words.local_time import Granularity
+    from chalicelib.book.words.observations import EVERYTHING, Measure
+
+    statistics, zone = services.statistics, ZoneInfo(tenant.time_zone)
+    visitors = statistics.visitors.staff(tenant).leave_out(EVERYTHING)
+    arrivals = Question(_span(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
+    hours = statistics.amounts(tenant, arrivals)
+    most = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
+    by_day = _figures(services, tenant, replace(arrivals, granularity=Granularity.DAY))
+    by_week = replace(arrivals, granularity=Granularity.WEEK)
+    before = monday - timedelta(_DAYS)
+    earlier = _figures(services, tenant, replace(by_week, span=_span(zone, before)))
+    days = [monday + timedelta(number) for number in range(_DAYS)]
+    return Week(
+        days=tuple((day, by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
+        total=_figures(services, tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
+        before=earlier.get(f"{before:%Y%m%d}", _NOTHING),
+        busiest=most and (datetime.strptime(most[1], "%Y%m%d%H").replace(tzinfo=zone), most[0]),
+        staff=statistics.count_staff(tenant, arrivals),
+    )
+
+
+def _span(zone: ZoneInfo, monday: date) -> Span:
+    from chalicelib.book.words.local_time import Span
     from chalicelib.book.words.values import milliseconds
 
-    zone = ZoneInfo(tenant.time_zone)
     first, end = (datetime.combine(monday + timedelta(days), time(), zone) for days in (0, _DAYS))
-    span = Span(milliseconds(first), milliseconds(end) - 1)
-    by_day = Question(span, Granularity.DAY, Measure.ARRIVALS, Split.VISIT)
-    counted = {one.time: one.amounts for one in services.statistics.amounts(tenant, by_day)}
-    days = tuple(_day(monday + timedelta(number), counted) for number in range(_DAYS))
-    hours = services.statistics.amounts(tenant, Question(span, Granularity.HOUR, Measure.ARRIVALS))
-    most = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
-    return Week(days, most and (datetime.strptime(most[1], "%Y%m%d%H").replace(tzinfo=zone), most[0]))
+    return Span(milliseconds(first), milliseconds(end) - 1)
 
 
-def _day(day: date, counted: Mapping[str, Mapping[str, int]]) -> Day:
-    amounts = counted.get(f"{day:%Y%m%d}", {})
-    kinds = [amounts.get(name, 0) for name in _COLUMNS[1:]]
-    return Day(day, sum(amounts.values()), *kinds)
+_NOTHING = Figures(0, 0, 0, 0, 0)
+
+
+def _figures(services: Services, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
+    """Return the figures of each bucket that has any, by its time."""
+    from chalicelib.book.words.observations import Measure, ObservationKind, Split
+
+    of_persons = replace(arrivals.wanted, kind=ObservationKind.SIGHTING)
+    persons = services.statistics.amounts(tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons))
+    people = {one.time: sum(one.amounts.values()) for one in persons}
+    found = {}
+    for one in services.statistics.amounts(tenant, replace(arrivals, split=Split.VISIT)):
+        kinds = [one.amounts.get(name, 0) for name in _COLUMNS[2:]]
+        found[one.time] = Figures(sum(one.amounts.values()), people.get(one.time, 0), *kinds)
+    return found
+
+
+def sentence_of(week: Week) -> str:
+    """Say the week in a sentence."""
+    now, before = week.total.visits, week.before.visits
+    if not now:
+        return "Nobody came."
+    came = f"{_count(now, 'visit', 'visits')} by {_count(week.total.people, 'person', 'people')}"
+    new = f"{week.total.new:,} for the first time"
+    if not before:
+        return f"{came}, {new}; nobody came the week before."
+    change = f"{abs(round(100 * (now / before - 1)))} % {'more' if now > before else 'fewer'} than the week before"
+    return f"{came}, {new}; {change if now != before else 'as many as the week before'}."
+
+
+def _count(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def text_of(week: Week, tenant: Tenant) -> str:
-    """Write the week as lines: a table with a bar for each day, and the busiest hour."""
-    first, last = week.days[0].day, week.days[-1].day
+    """Write the week as lines: a sentence, a table with a bar for each day, and the busiest hour."""
+    first, last = week.days[0][0], week.days[-1][0]
     head = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
-    rows = [(f"{day:%a %d %b}", amounts) for day, *amounts in week.days] + [("week", [*week.total])]
-    most = max(day.visits for day in week.days)
+    rows = [*((f"{day:%a %d %b}", one) for day, one in week.days), ("week", week.total), ("week before", week.before)]
+    most = max(one.visits for _, one in week.days)
     lines = [f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts) for name, amounts in rows]
-    bars = ["#" * round(_WIDEST_BAR * day.visits / most) if most else "" for day in week.days]
-    table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, ""], strict=True)]
-    busiest = "nobody came"
+    bars = ["#" * round(_WIDEST_BAR * one.visits / most) if most else "" for _, one in week.days]
+    table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
+    notes = []
     if week.busiest:
         hour, visits = week.busiest
-        busiest = f"busiest hour: {hour:%A, %d %B, %H:00}, {visits:,} {'visit' if visits == 1 else 'visits'}"
+        notes.append(f"busiest hour: {hour:%A, %d %B, %H:00}, {_count(visits, 'visit', 'visits')}")
+    if week.staff:
+        notes.append(f"without {_count(week.staff, 'visit', 'visits')} of staff")
     title = f"{tenant.shown_name}: {first:%d %B} to {last:%d %B %Y}, {tenant.time_zone}"
-    return "\n".join([title, "", head, *table, "", busiest, ""])
+    return "\n".join([title, "", sentence_of(week), "", head, *table, *(["", *notes] if notes else []), ""])
 
 
 def csv_of(week: Week) -> str:
     out = io.StringIO()
-    csv.writer(out).writerows([("day", *_COLUMNS), *week.days])
+    csv.writer(out).writerows([("day", *_COLUMNS), *((day, *one) for day, one in week.days)])
     return out.getvalue()
 
 
 def letter(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
     """Write the mail: the text, and the table as a CSV file beside it."""
-    made, first = EmailMessage(), week.days[0].day
-    made["Subject"] = f"Visits of {tenant.shown_name}, {first:%d %B} to {week.days[-1].day:%d %B %Y}"
+    made, first = EmailMessage(), week.days[0][0]
+    made["Subject"] = f"Visits of {tenant.shown_name}, {first:%d %B} to {week.days[-1][0]:%d %B %Y}"
     made["From"], made["To"] = sender, to
     made.set_content(text_of(week, tenant))
     made.add_attachment(csv_of(week), subtype="csv", filename=f"visits-{first}.csv")
@@ -111,7 +164,7 @@ def letter(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
 @click.option("--to", metavar="ADDRESS", help="Mail it there, by the server that `smtp_host` names.")
 def report(services: Services, *, tenant: str | None, day: datetime | None, as_csv: bool, to: str | None) -> None:
-    """Print the visits of a week by day: new people, returning ones, regulars, and the busiest hour; or mail them.
+    """Print the visits of a week by day, without staff: new people, returning strangers, known ones; or mail them.
 
     \b
     Examples:

@@ -55,7 +55,9 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     """Print who came today, who of them is new, and which regulars stayed away longest."""
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
-    visits = list(_visits(services, tenant, midnight))
+    staff = services.statistics.visitors.staff(tenant)
+    came = list(_visits(services, tenant, midnight))
+    visits = [one for one in came if not staff.has(one.first.group_name, one.first.faceid)]
     page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
     away = [one for one in page.rows if one.last_arrival_at is None or one.last_arrival_at < midnight]
     read = [*(one.first.faceid for one in visits), *(one.faceid for one in away)]
@@ -70,8 +72,12 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
         console.print(table)
     people = {one.first.faceid for one in visits}
     new = {one.first.faceid for one in visits if one.number == 1}
-    came = f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new)} of them for the first time"
-    console.print(came if people else "nobody came yet")
+    says = f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new)} of them for the first time"
+    console.print(says if people else "nobody came yet")
+    if len(came) > len(visits):
+        console.print(
+            f"without {len(came) - len(visits)} {'visit' if len(came) == len(visits) + 1 else 'visits'} of staff"
+        )
     if away:
         console.print("\nregulars who stayed away longest", style="bold")
         table = _table("who", "last came", "days ago")

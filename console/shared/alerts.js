@@ -32,7 +32,7 @@ function alertOf(visits) {
 
 /** Watches who comes, whatever page is open. */
 export function Watch() {
-  const [came] = usePolled("arrivals", { limit: NEWEST }, EVERY_MS, { isUnseen: true });
+  const [came] = usePolled("arrivals", { limit: NEWEST, staff: true }, EVERY_MS, { isUnseen: true });
   useNews(came.value?.arrivals, (news) => { if (!came.heard) alertOf(news); });
   return null;
 }

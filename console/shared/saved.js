@@ -1,7 +1,7 @@
 // What the page made, as a file among the downloads.
 const LONG_ENOUGH_MS = 1000;
 const NO_TEXT = /(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))/g;
-/** The place before what a spreadsheet takes for a formula or rounds, as `write_rows` in book/words/values.py has it. */
+/** The place before what a spreadsheet takes for a formula or rounds, as `write_rows` (book/words/values.py) has it. */
 
 export function save(parts, type, download) {
   const href = URL.createObjectURL(new Blob(parts, { type }));

@@ -16,6 +16,6 @@ export const beganWithin = ({ first, end }, begun) => Boolean(begun) && begun > 
 export function behind(by, bucket, split, value, staff) {
   if (by === "week" || by === "month") return ["traffic", { span: by, at: by === "month" ? `${bucket}-01` : bucket }];
   const part = { camera: { camera: value }, group: { group: value } }[split] ?? {};
-  const kind = split === "visit" ? { new: { only: "first" }, regular: { group: "regular" } }[value] ?? {} : {};
+  const kind = split === "visit" && value === "new" ? { only: "first" } : {};
   return ["visits", { day: bucket.slice(0, 10), hour: bucket.slice(11, 13), staff, ...part, ...kind }];
 }

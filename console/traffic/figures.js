@@ -25,13 +25,13 @@ export function wish(query) {
   const splits = SPLITS.filter((one) => measure === "arrivals" || !OF_VISITS.includes(one));
   const day = isDay(query.at) && query.at >= OLDEST && query.at <= today ? query.at : today;
   return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split),
-    beside: query.beside !== "no", staff: query.staff === "no" ? "no" : "",
+    beside: query.beside !== "no", staff: query.staff === "yes" ? "yes" : "",
     now: period(span, day), before: earlier(span, day) };
 }
 
 /** Say what to ask of the statistics: of a period, or of its part until an instant. */
 export const question = ({ measure, staff }, { first, end }, more, until = begin(end)) => ({
-  measure, staff: staff ? false : undefined, from: new Date(begin(first)).toISOString(),
+  measure, staff: staff ? true : undefined, from: new Date(begin(first)).toISOString(),
   to: until < Date.now() ? new Date(until).toISOString() : "", ...more,
 });
 
@@ -53,11 +53,11 @@ export async function figures(asked, signal) {
   const elapsed = isOver ? Infinity : Date.now() - begin(now.first);
   const same = Math.min(begin(before.end), begin(before.first) + elapsed);
   const read = async (more) => {
-    const [{ buckets: series, begun }, earlier, sum, sumBefore] = await Promise.all([
+    const [{ buckets: series, begun, staff }, earlier, sum, sumBefore] = await Promise.all([
       asking(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
       isPersons && counted(asked, now, { ...whole, ...more }, signal),
       beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
-    return { series, earlier, sum: sum || series, sumBefore, begun };
+    return { series, earlier, sum: sum || series, sumBefore, begun, staff };
   };
   const parts = await read({ split: splitBy(asked) });
   // Twelve months of persons are not the persons of a year.

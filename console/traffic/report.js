@@ -1,26 +1,25 @@
 // A week on one sheet: visits of each day, who of them was new, and the busiest hour. It is made to be printed.
-import { address } from "../api.js";
+import { address, get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { addDays, isDay } from "../shared/days.js";
 import { Loading, useLoaded } from "../shared/parts.js";
 import { session } from "../store.js";
-import { isoDay, number, t } from "../words.js";
+import { isoDay, number, signed, t } from "../words.js";
 import { counted, question, sums, total } from "./figures.js";
 import { bucketName, period, periodName } from "./periods.js";
 
 const VISITS = { measure: "arrivals", staff: "" };
-const KINDS = ["new", "returning", "regular"];
+const PEOPLE = { measure: "persons", staff: "" };
+const KINDS = ["new", "returning", "known"];
 const HIGH = 120, WIDE = 60, WEEK = 7;
 
 /** The last whole week, or that of the day in the address. */
 export default function Report({ place }) {
   const today = isoDay(Date.now());
   const week = period("week", isDay(place.query.at) ? place.query.at : addDays(today, -7));
-  const loaded = useLoaded((signal) => Promise.all([
-    counted(VISITS, week, { by: "day", split: "visit" }, signal), counted(VISITS, week, { by: "hour" }, signal)]),
-  [week.first]);
+  const loaded = useLoaded((signal) => read(week, signal), [week.first]);
   const turn = (later) => replace("report", { at: addDays(week.first, 7 * later) });
   const file = address("statistics", question(VISITS, week, { by: "day", split: "visit", format: "csv" }));
   return html`<div class="page report">
@@ -35,26 +34,52 @@ export default function Report({ place }) {
     <h1>${t("report.title", { name: session.now.display_name || session.now.tenant })}</h1>
     <p class="soft">${periodName("week", week)}</p>
     <${Loading} of=${loaded} count=${3} />
-    ${loaded.value && html`<${Sheet} days=${loaded.value[0]} hours=${loaded.value[1]} />`}
+    ${loaded.value && html`<${Sheet} ...${loaded.value} />`}
   </div>`;
 }
 
-function Sheet({ days, hours }) {
+/** Read the figures of a week, and of the one before. */
+async function read(week, signal) {
+  const before = period("week", week.first, -1);
+  const [{ buckets: days, staff }, hours, people, whole, earlier, peopleBefore] = await Promise.all([
+    get("statistics", question(VISITS, week, { by: "day", split: "visit" }), { signal }),
+    counted(VISITS, week, { by: "hour" }, signal), counted(PEOPLE, week, { by: "day" }, signal),
+    ...[[PEOPLE, week, {}], [VISITS, before, { split: "visit" }], [PEOPLE, before, {}]]
+      .map(([what, of, more]) => counted(what, of, { by: "week", ...more }, signal))]);
+  return { days, staff, hours, people, whole: total(whole), earlier, peopleBefore: total(peopleBefore) };
+}
+
+/** Say the week in a sentence. */
+function sentence(visits, people, first, before) {
+  const said = t("report.sentence", { visits: t("traffic.count.arrivals", { count: visits }),
+    people: t("traffic.count.persons", { count: people }), count: first });
+  if (!before) return said;
+  const change = Math.round(100 * (visits / before - 1));
+  return `${said} ${change ? t("report.change", { change: signed(change / 100, "percent") }) : t("report.same")}`;
+}
+
+function Sheet({ days, staff, hours, people, whole, earlier, peopleBefore }) {
   const busiest = hours.reduce((most, one) => (total([one]) > total([most]) ? one : most), { time: "", amounts: {} });
-  const ofWeek = sums(days);
-  const row = (name, amount, all) => html`<tr><th scope="row">${name}</th><td>${number(all)}</td>
-    ${KINDS.map((kind) => html`<td key=${kind}>${number(amount(kind))}</td>`)}</tr>`;
+  const [ofWeek, before] = [sums(days), sums(earlier)];
+  const row = (name, all, persons, amount) => html`<tr><th scope="row">${name}</th>
+    ${[all, persons, ...KINDS.map(amount)].map((one) => html`<td>${number(one)}</td>`)}</tr>`;
+  const heads = ["measure.arrivals", "measure.persons", ...KINDS.map((kind) => `visit.${kind}`)];
   return html`<p class="amount sum"><strong>${t("traffic.count.arrivals", { count: total(days) })}</strong>
       <span class="soft">${busiest.time && t("report.busiest", { hour: bucketName("hour", busiest.time),
         count: total([busiest]) })}</span></p>
+    <p>${sentence(total(days), whole, ofWeek("new"), total(earlier))}
+      ${staff > 0 && html` <span class="soft">${t("report.staff", { count: staff })}</span>`}</p>
     <${Bars} days=${days} />
-    <table class="numbers"><thead><tr><td></td><th scope="col">${t("traffic.measure.arrivals")}</th>
-        ${KINDS.map((kind) => html`<th key=${kind} scope="col">${t(`traffic.visit.${kind}`)}</th>`)}</tr></thead>
-      <tbody>${days.map((one) => row(bucketName("day", one.time), (kind) => one.amounts[kind] ?? 0, total([one])))}
-        ${row(t("report.week"), ofWeek, total(days))}</tbody></table>`;
+    <div class="scrolls" tabindex="0" role="region" aria-label=${t("report.week")}>
+    <table class="numbers"><thead><tr><td></td>
+        ${heads.map((one) => html`<th key=${one} scope="col">${t(`traffic.${one}`)}</th>`)}</tr></thead>
+      <tbody>${days.map((one, place) => row(bucketName("day", one.time), total([one]), total([people[place]]),
+        (kind) => one.amounts[kind] ?? 0))}
+        ${row(t("report.week"), total(days), whole, ofWeek)}
+        ${row(t("report.before"), total(earlier), peopleBefore, before)}</tbody></table></div>`;
 }
 
-/** The table as a picture: a bar for each day, of regulars, returning and new people from below. */
+/** The table as a picture: a bar for each day, of known, returning and new people from below. */
 function Bars({ days }) {
   const most = Math.max(1, ...days.map((one) => total([one])));
   const parts = (one) => {

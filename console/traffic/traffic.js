@@ -40,7 +40,7 @@ export default function Traffic({ place }) {
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}
     ${isEmpty ? html`<${First} asked=${asked} show=${(at) => set({ at })} />` : found && html`
-      <${Whole} found=${found} asTable=${asTable} />
+      <${Whole} found=${found} asTable=${asTable} set=${set} />
       <${Parts} found=${found} asTable=${asTable} choose=${(one) => set({ split: one })} />
       ${span !== "day" && html`<${Week} asked=${asked} />`}`}
     <${Away} />
@@ -54,8 +54,7 @@ function Choices({ name, options, chosen, set }) {
 
 /** The period, and how it is shown. */
 function Tools({ asked, set, asTable, setAsTable }) {
-  const { span, day, by, beside, staff, now, today } = asked;
-  const hasStaff = useShared("groups").value?.some((one) => one.staff);
+  const { span, day, by, beside, now, today } = asked;
   const turn = (later) => set({ at: period(span, day, later).first });
   return html`<div class="row periods">
     <${Choices} name="span" options=${SPANS} chosen=${span} set=${set} />
@@ -67,8 +66,6 @@ function Tools({ asked, set, asTable, setAsTable }) {
     <span class="apart"></span>
     ${BUCKETS[span].length > 1 && html`<${Select} label=${t("traffic.by")} value=${by}
       set=${(next) => set({ by: next })} options=${BUCKETS[span].map((one) => [one, t(`traffic.by.${one}`)])} />`}
-    ${(hasStaff || staff) && html`<button aria-pressed=${staff === "no"}
-      onClick=${() => set({ staff: staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
     <button aria-pressed=${beside} onClick=${() => set({ beside: beside ? "no" : "" })}>${t("traffic.beside")}</button>
     <button aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${t("traffic.table")}</button>
   </div>`;
@@ -106,13 +103,16 @@ function says({ asked, hasSum }, { called, rest, before }, count) {
   return [hasSum && t(`traffic.count.${asked.measure}`, { count }), called[0], rest, beside].filter(Boolean).join(", ");
 }
 
-function Whole({ found, asTable }) {
+function Whole({ found, asTable, set }) {
   const { asked, all } = found;
+  const isAsked = asked.staff === "yes";
   const chart = drawn(asked, all);
   const now = total(all.sum);
   const name = t(`traffic.measure.${asked.measure}`);
   return html`<section class="panel"><h2 class="unseen">${name}</h2>
     <${Amount} found=${found} now=${now} before=${total(all.sumBefore || [])} large=${true} />
+    ${(isAsked || all.staff > 0) && html`<p><button class="line" onClick=${() => set({ staff: isAsked ? "" : "yes" })}>
+      ${t(isAsked ? "traffic.with.staff" : "traffic.without.staff", { count: all.staff })}</button></p>`}
     <${Chart} ...${chart} title=${`${name}, ${t(`traffic.by.${asked.by}`)}`} says=${says(found, chart, now)}
       open=${opens(asked)} height=${260} asTable=${asTable}>
       ${chart.before && html`<p class="legend" aria-hidden="true"><span></span>${chart.called[0]}

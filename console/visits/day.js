@@ -5,13 +5,13 @@ import { ago, isoDay, shortDay, t, visit } from "../words.js";
 export const ONLY = ["first", "uncertain"];
 const MINUTE_MS = 60_000;
 
-/** Read the page's place. `staff`: "no" leaves them out. */
+/** Read the page's place. `staff`: "yes" counts and lists them, too. */
 export function asked({ day = "", hour = "", group = "", camera = "", only = "", staff = "" }, today) {
   const chosen = isDay(day) && day <= today ? day : today;
   const kind = ONLY.includes(only) ? only : "";
   const part = /^\d\d$/.test(hour) && hourSpan(chosen, hour) ? hour : "";
   const isToday = chosen === today;
-  return { day: chosen, isToday, hour: part, group, camera, only: kind, staff: staff === "no" ? "no" : "" };
+  return { day: chosen, isToday, hour: part, group, camera, only: kind, staff: staff === "yes" ? "yes" : "" };
 }
 
 /** Return the place of another choice. Today is said by no day, so that the link of an open page stays today's. */
@@ -22,7 +22,7 @@ export function question({ day, isToday, hour, camera, staff }) {
   const end = isToday ? null : begin(addDays(day, 1));
   const [from, to] = hour ? hourSpan(day, hour) : [begin(day), end];
   const written = (at) => (at ? new Date(at).toISOString() : "");
-  return { from: written(from), to: written(to), camera, staff: staff ? false : undefined };
+  return { from: written(from), to: written(to), camera, staff: staff ? true : undefined };
 }
 
 /** Add up the buckets of a day by the hour, from 0 to 23. */
@@ -89,14 +89,16 @@ export function which({ visit: count, first, before }, now = Date.now()) {
 }
 
 /** Return the figures of a day that lead to a part of it: those that are not 0, or that are chosen. */
-export function figures(totals, { group, only }) {
+export function figures(totals, { group, only, staff }) {
   const counts = { ...(group && { [group]: 0 }), ...totals.groups };
   const ofGroup = ([name, count]) =>
     ({ kind: "group", name, count, isChosen: group === name, to: { group: name, only: "" } });
   const ofKind = (kind) => ({ kind, count: totals[kind], isChosen: only === kind, to: { group: "", only: kind } });
   const groups = Object.entries(counts).filter(([name]) => name !== "stranger" || name === group);
   const all = { kind: "all", count: totals.arrivals, isChosen: !group && !only, to: { group: "", only: "" } };
+  const ofStaff = { kind: "staff", count: totals.staff || (totals.kinds.staff ?? 0), isChosen: staff === "yes",
+    to: { staff: staff ? "" : "yes" } };
   return [
-    all, ofKind("first"), ...groups.sort((one, other) => other[1] - one[1]).map(ofGroup), ofKind("uncertain"),
+    all, ofKind("first"), ...groups.sort((one, other) => other[1] - one[1]).map(ofGroup), ofKind("uncertain"), ofStaff,
   ].filter((one) => one.count || one.isChosen);
 }

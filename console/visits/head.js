@@ -32,8 +32,8 @@ export function Turn({ chosen, set, today }) {
 
 const yearOf = (day, today) => (day.slice(0, 4) === today.slice(0, 4) ? undefined : "numeric");
 
-/** What is left out, and the day as a file. */
-export function Choices({ chosen, set, cameras, hasStaff }) {
+/** Which camera, and the day as a file. */
+export function Choices({ chosen, set, cameras }) {
   const [waits, setWaits] = useState(false);
   const file = async () => {
     setWaits(true);
@@ -43,8 +43,6 @@ export function Choices({ chosen, set, cameras, hasStaff }) {
   };
   return html`<${Select} label=${t("camera")} value=${chosen.camera} set=${(camera) => set({ camera })}
       options=${[["", t("visits.cameras")], ...cameras]} />
-    ${(hasStaff || chosen.staff) && html`<button aria-pressed=${chosen.staff === "no"}
-      onClick=${() => set({ staff: chosen.staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
     <button disabled=${waits} onClick=${file}>CSV</button>`;
 }
 
@@ -88,8 +86,8 @@ function Than({ chosen, count }) {
 async function counted({ from, to }, { camera, staff }, signal) {
   if (to <= from) return { count: 0 };
   const until = new Date(to).toISOString();
-  const found = await get("statistics", { from: new Date(from).toISOString(), to: until, camera, staff }, { signal });
-  const { buckets, begun } = found;
+  const asked = { from: new Date(from).toISOString(), to: until, camera, staff };
+  const { buckets, begun } = await get("statistics", asked, { signal });
   return { count: buckets.reduce((sum, one) => sum + (one.amounts.total ?? 0), 0), begun };
 }
 

@@ -34,8 +34,8 @@ export default function Visits({ place }) {
   const key = JSON.stringify(placed(chosen)) + chosen.day;
   return html`<div class="page visiting">
     <header class="top"><h1>${t("page.visits")}</h1><${Turn} chosen=${chosen} set=${set} today=${today} />
-      <div class=${`tools filters ${isShown}`} id="filters"><${Choices} chosen=${chosen} set=${set} cameras=${named}
-        hasStaff=${groups?.some((one) => one.staff)} /></div>
+      <div class=${`tools filters ${isShown}`} id="filters"><${Choices} chosen=${chosen} set=${set}
+        cameras=${named} /></div>
       <button class="square filter" aria-label=${t("visits.filter")} title=${t("visits.filter")} aria-expanded=${open}
         aria-controls="filters" onClick=${() => setOpen(!open)}><${Icon} name="filter" />
         ${chosenBy > 0 && html`<span class="count">${chosenBy}</span>`}</button>

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from regulars_client.models import Camera, Event, Face
+from regulars_client.models import ArrivalTotals, Camera, Event, Face
 
 EVENTS = ("face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent")
 """Kinds of events that a camera's entity has. The other kinds have no camera."""
@@ -51,6 +51,15 @@ class Topics(Struct, frozen=True):
     def _node(self) -> str:
         return f"regulars_{self.tenant}"
 
+    @property
+    def today(self) -> str:
+        return f"regulars/{self.tenant}/today"
+
+    @property
+    def today_config(self) -> str:
+        """Return a topic that is nobody's: those of people have one part more."""
+        return f"{self.prefix}/sensor/{self._node}/config"
+
     def camera(self, camera: str) -> str:
         return f"regulars/{self.tenant}/cameras/{camera}"
 
@@ -80,6 +89,11 @@ class Descriptions(Struct, frozen=True):
     def camera(self, camera: Camera) -> str:
         topic = self.topics.camera(camera.id)
         return self._entity(f"camera_{camera.id}", camera.name or camera.id, topic, event_types=EVENTS)
+
+    def today(self) -> str:
+        topic, state = self.topics.today, "{{ value_json.visits }}"
+        more = {"value_template": state, "json_attributes_topic": topic, "icon": "mdi:counter"}
+        return self._entity("today", "Visits today", topic, **more)
 
     def person(self, face: Face) -> str:
         topic = self.topics.person(face.id)
@@ -127,6 +141,12 @@ def camera_event(event: Event, now: datetime, face: Face | None) -> str:
         "visit": event.data.get("arrive_count"),
     }
     return _json(told | ({"name": face.name, "face": face.id} if face else {}))
+
+
+def figures(totals: ArrivalTotals) -> str:
+    """Say how many came: visits without staff, the people, and each kind of visit."""
+    kinds = {kind: totals.kinds.get(kind, 0) for kind in ("new", "returning", "known")}
+    return _json({"visits": totals.arrivals, "people": totals.persons, **kinds, "staff": totals.staff})
 
 
 def person_state(event: Event) -> str:

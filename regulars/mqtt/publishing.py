@@ -27,7 +27,7 @@ AT_ONCE = 100
 """The most that a mailbox shows or takes, and that a list of faces is asked for, in a call."""
 
 TIDY_S = 60.0
-"""How often deleted and renamed faces are updated in Home Assistant."""
+"""How often deleted and renamed faces are updated in Home Assistant, and how many came today."""
 
 _SETTLE_S = 1.0
 """In this time after a connection the broker sends its retained messages."""
@@ -123,9 +123,16 @@ class Publisher:
         }
         for topic in there - wanted.keys():
             self._take_away(topic)
+        wanted[self._topics.today_config] = self._descriptions.today()
+        self._tell_today()
         for topic, payload in wanted.items():
             self._describe(topic, payload)
         self._tidy_at = time.monotonic() + self._tidy_s
+
+    def _tell_today(self) -> None:
+        totals = next(self._service.list_arrivals(limit=1, totals=True).pages()).totals
+        if totals is not None:
+            self._broker.tell(self._topics.today, discovery.figures(totals), retain=True)
 
     def _faces(self, ids: Iterable[str]) -> dict[str, Face]:
         """Return those of the faces that are there, have a name and may be told by it."""

@@ -13,6 +13,6 @@ test("a time in which the book began is compared with nothing", () => {
 
 test("a bar leads to its hour, its day, or to its own bars", () => {
   assert.deepEqual(behind("hour", "2026-11-17T09:00", "group", "VIP", ""), ["visits", { day: "2026-11-17", hour: "09", staff: "", group: "VIP" }]);
-  assert.deepEqual(behind("day", "2026-11-17", "visit", "new", "no"), ["visits", { day: "2026-11-17", hour: "", staff: "no", only: "first" }]);
+  assert.deepEqual(behind("day", "2026-11-17", "visit", "new", "yes"), ["visits", { day: "2026-11-17", hour: "", staff: "yes", only: "first" }]);
   assert.deepEqual(behind("month", "2026-11"), ["traffic", { span: "month", at: "2026-11-01" }]);
 });

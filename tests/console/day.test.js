@@ -13,8 +13,8 @@ const minutes = ({ rows }) => rows.map((one) => Number(one.sighting.slice(1)));
 
 test("an address names a day, and what it cannot mean is today", () => {
   const today = "2026-11-23";
-  assert.deepEqual(asked({ day: "2026-11-17", group: "VIP", only: "first", staff: "no" }, today),
-    { day: "2026-11-17", isToday: false, hour: "", group: "VIP", camera: "", only: "first", staff: "no" });
+  assert.deepEqual(asked({ day: "2026-11-17", group: "VIP", only: "first", staff: "yes" }, today),
+    { day: "2026-11-17", isToday: false, hour: "", group: "VIP", camera: "", only: "first", staff: "yes" });
   for (const day of ["2026-11-24", "2026-13-01", "tuesday", undefined]) assert.equal(asked({ day, only: "x" }, today).day, today);
   assert.equal(placed(asked({}, today)).day, "");
   assert.equal(placed(asked({ day: "2026-11-17" }, today)).day, "2026-11-17");
@@ -44,11 +44,14 @@ test("who comes while somebody reads below waits", () => {
 });
 
 test("figures lead to the part that they count", () => {
-  const totals = { arrivals: 9, persons: 8, first: 2, uncertain: 0, groups: { stranger: 3, regular: 5, VIP: 1 } };
+  const totals = { arrivals: 9, persons: 8, first: 2, uncertain: 0, groups: { stranger: 3, regular: 5, VIP: 1 }, kinds: {}, staff: 0 };
   const told = (chosen) => figures(totals, chosen).map((one) => [one.name ?? one.kind, one.count, one.isChosen]);
   assert.deepEqual(told({ group: "", only: "" }), [["all", 9, true], ["first", 2, false], ["regular", 5, false], ["VIP", 1, false]]);
   assert.deepEqual(told({ group: "Staff", only: "" }).at(-1), ["Staff", 0, true]);
   assert.deepEqual(told({ group: "", only: "uncertain" }).at(-1), ["uncertain", 0, true]);
+  const withStaff = figures({ ...totals, kinds: { staff: 2 } }, { staff: "yes" }).at(-1);
+  assert.deepEqual([withStaff.kind, withStaff.count, withStaff.to], ["staff", 2, { staff: "" }]);
+  assert.deepEqual(figures({ ...totals, staff: 2 }, { staff: "" }).at(-1).to, { staff: "yes" });
 });
 
 test("a name that is a formula is none in the table, and no id is a number", () => {

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from regulars.cli import main
-from regulars.report import csv_of, text_of, week_of
+from regulars.report import Figures, Week, csv_of, sentence_of, text_of, week_of
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.web.certificate import certificate
 
@@ -19,15 +19,18 @@ DAYS = 24 * 60
 TEXT = """\
 shop: 02 March to 08 March 2026, UTC
 
-                  visits       new returning   regular
-Mon 02 Mar             2         2         0         0  ########################################
-Tue 03 Mar             1         0         1         0  ####################
-Wed 04 Mar             0         0         0         0
-Thu 05 Mar             1         0         1         0  ####################
-Fri 06 Mar             0         0         0         0
-Sat 07 Mar             0         0         0         0
-Sun 08 Mar             0         0         0         0
-week                   4         2         2         0
+4 visits by 2 people, 2 for the first time; nobody came the week before.
+
+                  visits    people       new returning     known
+Mon 02 Mar             2         2         2         0         0  ########################################
+Tue 03 Mar             1         1         0         1         0  ####################
+Wed 04 Mar             0         0         0         0         0
+Thu 05 Mar             1         1         0         1         0  ####################
+Fri 06 Mar             0         0         0         0         0
+Sat 07 Mar             0         0         0         0         0
+Sun 08 Mar             0         0         0         0         0
+week                   4         2         2         2         0
+week before            0         0         0         0         0
 
 busiest hour: Monday, 02 March, 09:00, 2 visits
 """
@@ -46,17 +49,30 @@ def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
     lines = csv_of(week).splitlines()
     assert (len(lines), lines[:3]) == (
         8,
-        ["day,visits,new,returning,regular", "2026-03-02,2,2,0,0", "2026-03-03,1,0,1,0"],
+        ["day,visits,people,new,returning,known", "2026-03-02,2,2,2,0,0", "2026-03-03,1,1,0,1,0"],
     )
     empty = text_of(week_of(book.services, book.tenant, MONDAY.date() - timedelta(7)), book.tenant)
-    assert empty.endswith("\n\nnobody came\n")
+    assert "\nNobody came.\n" in empty
 
 
 def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
     book.services.tenants.change("shop", {"time_zone": "Pacific/Auckland"})
     week = week_of(book.services, book.services.tenants.get_by_name("shop"), MONDAY.date())
-    assert [day.visits for day in week.days] == [2, 1, 0, 1, 0, 0, 0]
+    assert [one.visits for _, one in week.days] == [2, 1, 0, 1, 0, 0, 0]
     assert f"{week.busiest[0]:%H:%M %z}" == "22:00 +1300"
+
+
+@pytest.mark.parametrize(
+    ("visits", "before", "says"),
+    [
+        (4, 8, "4 visits by 2 people, 1 for the first time; 50 % fewer than the week before."),
+        (9, 8, "9 visits by 2 people, 1 for the first time; 12 % more than the week before."),
+        (8, 8, "8 visits by 2 people, 1 for the first time; as many as the week before."),
+    ],
+)
+def test_a_week_in_a_sentence(visits: int, before: int, says: str) -> None:
+    week = Week((), Figures(visits, 2, 1, 0, 0), Figures(before, 1, 1, 0, 0), None, 0)
+    assert sentence_of(week) == says
 
 
 class Inbox(socketserver.StreamRequestHandler):
@@ -118,7 +134,7 @@ def test_a_report_is_mailed_with_the_table_beside_it(book: Book, monkeypatch: py
     assert text.get_content().replace("\r\n", "\n") == TEXT
     assert (table.get_filename(), table.get_content().splitlines()[1]) == (
         "visits-2026-03-02.csv",
-        "2026-03-02,2,2,0,0",
+        "2026-03-02,2,2,2,0,0",
     )
 
 

@@ -158,10 +158,9 @@ class Columns(Struct, frozen=True, dict=True):
         if wanted.by_dimensions:
             taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
             rows = rows[taken[self.dimension[rows]]]
-        if wanted.faceid is not None:
-            if wanted.faceid not in self.faceids:
-                return rows[:0]
-            rows = rows[self.face[rows] == self.faceids.index(wanted.faceid)]
+        if wanted.by_face:
+            faces = np.array([wanted.takes_face(faceid) for faceid in self.faceids], bool)
+            rows = rows[faces[self.face[rows]]]
         return rows
 
     def values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:

@@ -139,16 +139,7 @@ class ArrivalBook(UseCase):
     def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
         uncertain = self.book.sightings.reviews.uncertain(tenant, span)
-        return self.book.statistics.totals(tenant, span, wanted, uncertain, partial(self._find_present_groups, tenant))
-
-    def _find_present_groups(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, str]:
-        """Return the groups of now of those strangers who have a name since."""
-        return self._groups(tenant, self.book.faces.by_id(tenant, set(faceids)).values())
-
-    def _groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
-        named = [one for one in faces if one.name]
-        groups = {id_: self.book.groups.of_id(tenant, id_) for id_ in {one.group_id for one in named}}
-        return {one.faceid: group.name for one in named if (group := groups[one.group_id])}
+        return self.book.statistics.totals(tenant, span, wanted, uncertain)
 
     def page(
         self,
@@ -167,7 +158,7 @@ class ArrivalBook(UseCase):
         InvalidInput if the token is damaged or of another query.
         """
         wanted = normal(wanted)
-        pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
+        pages = PageTokens(json.dumps(["arrivals", tenant.name, wanted.place, asdict(span), only]))
         below = pages.place(token, time_id)
         every_group = replace(wanted, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
@@ -212,22 +203,20 @@ class ArrivalBook(UseCase):
 
     def _of_group(self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter) -> list[Observation]:
         """Return those of the groups that the filter takes, as FaceArrival.group has them."""
-        if wanted.group_name is None and not wanted.without:
+        if wanted.group_name is None:
             return begun
-        named = self._find_present_groups(tenant, {one.faceid for one in begun if one.group_name == STRANGER})
+        strangers = {one.faceid for one in begun if one.group_name == STRANGER}
+        named = self.book.statistics.visitors.read_present_groups(tenant, strangers)
         groups = [named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun]
-        return [
-            one
-            for one, group in zip(begun, groups, strict=True)
-            if wanted.group_name in (None, group) and group not in wanted.without
-        ]
+        return [one for one, group in zip(begun, groups, strict=True) if group == wanted.group_name]
 
     def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
         faces = self.book.faces.by_id(tenant, {one.faceid for one in begun}, restricted=True)
         away = {faceid for faceid, face in faces.items() if face.restriction}
         begun = [one for one in begun if one.faceid not in away]
         strangers = {one.faceid for one in begun if one.group_name == STRANGER}
-        named = self._groups(tenant, (face for faceid, face in faces.items() if faceid in strangers))
+        renamed = (face for faceid, face in faces.items() if faceid in strangers)
+        named = self.book.statistics.visitors.find_present_groups(tenant, renamed)
         begins = [_begin_of_arrival(one) for one in begun]
         whole = reading.whole(begins)
         return [
@@ -263,7 +252,7 @@ class _Reading:
         sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
         first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
         taken = (begin for begin, item in first.items() if wanted.takes(row_from(item).dimensions))
-        first = {begin: first[begin] for begin in taken if wanted.faceid in (None, begin[1])}
+        first = {begin: first[begin] for begin in taken if wanted.takes_face(begin[1])}
         self.read_visits(first)
         untold = [begin for begin in first if self._find_kept_arrival(begin) is None]
         worked_out = self._worked_out(untold) if untold else set()

@@ -79,7 +79,7 @@ class DayReader(UseCase):
         seals: dict[int, Seal] = {}
         if local_days:
             by_labels = wanted.by_labels or split not in (None, Split.KIND)
-            sealed = wanted.faceid is None and split not in _OF_COLUMNS
+            sealed = not wanted.by_face and split not in _OF_COLUMNS
             stored = self.book.statistics.seals
             read = stored.label_counts if counts and by_labels and sealed else stored.totals
             seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
@@ -145,7 +145,7 @@ class ObservedSpan(Struct):
         None if the day has no valid seal, the span cuts the day, or the seal has no counts for such a filter or split.
         """
         seal = self.seals.get(day)
-        if seal is None or self.wanted.faceid is not None or self.split in _OF_COLUMNS:
+        if seal is None or self.wanted.by_face or self.split in _OF_COLUMNS:
             return None
         if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
             return None

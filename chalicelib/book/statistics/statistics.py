@@ -14,7 +14,7 @@ import json
 import secrets
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,13 +33,14 @@ from chalicelib.book.records.observations import (
 from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.rules.visits import Arrival, Arrivals
 from chalicelib.book.statistics.calendar import Calendar, Seals
+from chalicelib.book.statistics.visitors import Visitors, kind_of_visit
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput
 from chalicelib.book.words.items import PageTokens, attempts, parts, restricted_faces, write
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
-from chalicelib.book.words.model import REGULAR, STRANGER, Tenant
+from chalicelib.book.words.model import STRANGER, Tenant
 from chalicelib.book.words.names import LONGEST_GROUP_NAME, normalise_name
 from chalicelib.book.words.observations import (
     EVERYTHING,
@@ -101,6 +102,7 @@ class Statistics(UseCase):
     sealing: Made[Sealing] = Made("book.statistics.days.Sealing")
     expiry: Made[ObservationExpiry] = Made("book.statistics.days.ObservationExpiry")
     seals: Made[Seals] = Made("book.statistics.calendar.Seals")
+    visitors: Made[Visitors] = Made("book.statistics.visitors.Visitors")
 
     @lazy
     def calendar(self) -> Calendar:
@@ -156,42 +158,70 @@ class Statistics(UseCase):
                 return Counter(dict(_persons(self.days.open(tenant, span, wanted), question)))
             case Measure.ARRIVALS:
                 observed = self.days.looking_back(tenant, span, wanted)
-                if split is Split.VISIT:
-                    return self._by_visit(tenant, observed, question)
-                if split in (Split.STAY, Split.AGAIN):
-                    hours = {one.begin: one.hour for one in _list_begins(observed, span, question.wanted)}
-                    values, granularity = self.values(tenant, [*hours], split), question.granularity
-                    return Counter((bucket_of(granularity, hour), values[begin]) for begin, hour in hours.items())
-                return _arrivals(observed, question)
+                if wanted.group_name is None and split is not Split.GROUP and split not in OF_ARRIVALS:
+                    return _arrivals(observed, question)
+                begun = self._list_begun(tenant, observed, span, wanted, split)
+                values = self._name_values(tenant, begun, split)
+                return Counter((bucket_of(question.granularity, one.hour), values[one.begin]) for one in begun)
 
-    def totals(
-        self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str], named: NamedSince
-    ) -> Totals:
+    def totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
         """Count the arrivals that began in the span and whose first sighting the filter takes.
 
-        `uncertain`: ids of the sightings that wait for a review of their match. `named`: tells in which groups
-        strangers with a name are now.
+        `uncertain`: ids of the sightings that wait for a review of their match.
         """
         wanted = normal(wanted)
-        of_all = replace(wanted, group_name=None)
-        begun = list(_list_begins(self.days.looking_back(tenant, span, of_all), span, of_all))
-        now = named({one.faceid for one in begun if one.group == STRANGER})
-        begun = [one._replace(group=now.get(one.faceid, STRANGER)) if one.group == STRANGER else one for one in begun]
-        taken = [one for one in begun if wanted.group_name in (None, one.group) and one.group not in wanted.without]
+        observed = self.days.looking_back(tenant, span, wanted)
+        of_staff = 0
+        if wanted.leaves_out:
+            of_staff = len(self._list_begun(tenant, observed, span, wanted.with_all()))
+        taken = self._list_begun(tenant, observed, span, wanted)
         first = self.firsts(tenant, [one.begin for one in taken])
-        waiting, persons = sum(one.id in uncertain for one in taken), {one.faceid for one in taken}
-        return Totals(len(taken), len(persons), len(first), waiting, Counter(one.group for one in taken))
+        return Totals(
+            arrivals=len(taken),
+            persons=len({one.faceid for one in taken}),
+            first=len(first),
+            uncertain=sum(one.id in uncertain for one in taken),
+            groups=Counter(one.group for one in taken),
+            kinds=Counter(self._kinds(tenant, taken, first).values()),
+            staff=of_staff - len(taken) if wanted.leaves_out else 0,
+        )
 
-    def _by_visit(self, tenant: Tenant, observed: ObservedSpan, question: Question) -> Amounts:
-        """Count arrivals by bucket and VisitKind."""
-        begun = list(_list_begins(observed, question.span, question.wanted))
-        first = self.firsts(tenant, [one.begin for one in begun])
+    def count_staff(self, tenant: Tenant, question: Question) -> int:
+        """Count what a question leaves out since it is of staff, over all buckets."""
+        visitors = replace(question, split=None, wanted=normal(question.wanted))
+        if not visitors.wanted.leaves_out:
+            return 0
+        everybody = replace(visitors, wanted=visitors.wanted.with_all())
+        return self._count_amounts(tenant, everybody).total() - self._count_amounts(tenant, visitors).total()
 
-        def kind(one: _Begun) -> VisitKind:
-            known = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
-            return VisitKind.NEW if one.begin in first else known
+    def _list_begun(
+        self, tenant: Tenant, observed: ObservedSpan, span: Span, wanted: ObservationFilter, split: Split | None = None
+    ) -> list[_Begun]:
+        """List the first sightings of the arrivals that the filter takes, each with its visit's group."""
+        begun = list(_list_begins(observed, span, replace(wanted, group_name=None), split))
+        strangers = {one.faceid for one in begun if one.group == STRANGER}
+        now = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
+        begun = [one._replace(group=now.get(one.faceid, STRANGER)) if one.group == STRANGER else one for one in begun]
+        return [one for one in begun if wanted.group_name in (None, one.group)]
 
-        return Counter((bucket_of(question.granularity, one.hour), kind(one)) for one in begun)
+    def _name_values(self, tenant: Tenant, begun: Sequence[_Begun], split: Split | None) -> Mapping[Begin, str]:
+        """Return the value of each arrival by a split."""
+        begins = [one.begin for one in begun]
+        match split:
+            case Split.VISIT:
+                return self._kinds(tenant, begun, self.firsts(tenant, begins))
+            case Split.STAY | Split.AGAIN:
+                return self.values(tenant, begins, split)
+            case Split.GROUP:
+                return {one.begin: one.group for one in begun}
+        return {one.begin: one.value for one in begun}
+
+    def _kinds(self, tenant: Tenant, begun: Sequence[_Begun], first: Set[Begin]) -> Mapping[Begin, VisitKind]:
+        staff = self.visitors.staff(tenant)
+        return {
+            one.begin: kind_of_visit(one.group, is_first=one.begin in first, is_staff=staff.has(one.group, one.faceid))
+            for one in begun
+        }
 
     def find_first_day(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
@@ -396,7 +426,7 @@ class Observations(UseCase):
         It shows no restricted face, which is counted; so it may have fewer.
         """
         wanted = normal(wanted)
-        pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
+        pages = PageTokens(json.dumps([tenant.name, wanted.place, asdict(span)]))
         below = pages.place(page_token, time_id)
         observed = self.book.statistics.days.open(tenant, span, wanted, counts=count)
         empty: set[int] = set()
@@ -415,14 +445,14 @@ class Observations(UseCase):
         wanted = observed.wanted
         for item in self._candidates(observed, empty, below, at_once):
             row = row_from(item)
-            if wanted.takes(row.dimensions) and wanted.faceid in (None, row.faceid):
+            if wanted.takes(row.dimensions) and wanted.takes_face(row.faceid):
                 yield item
 
     def _candidates(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
         """Yield the items of sealed days that the days' columns name, and all of other days."""
         wanted, span = observed.wanted, observed.span
         # Whether most may not be wanted: most are sightings, or searches if there is no camera.
-        filtered = wanted.by_labels or wanted.faceid is not None or wanted.kind is ObservationKind.ENROLMENT
+        filtered = wanted.by_labels or wanted.by_face or wanted.kind is ObservationKind.ENROLMENT
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed.observed.within(span.utc_days))
@@ -482,7 +512,11 @@ class Totals(Struct, frozen=True):
     first: int
     uncertain: int
     groups: Mapping[str, int]
-    """By the group's name at that time; a stranger who has a name since is in the group of now."""
+    """By the visit's group."""
+    kinds: Mapping[VisitKind, int]
+    """All arrivals, each once."""
+    staff: int = 0
+    """How many more are left out, since they are of staff."""
 
 
 class _Begun(NamedTuple):
@@ -493,6 +527,8 @@ class _Begun(NamedTuple):
     id: str
     group: str
     hour: int
+    value: str
+    """By the split that it was listed with, unless that is of OF_ARRIVALS."""
 
     @property
     def begin(self) -> Begin:
@@ -513,16 +549,17 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
     return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
 
 
-NamedSince = Callable[[Collection[str]], Mapping[str, str]]
-
-
-def _list_begins(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:
+def _list_begins(
+    observed: ObservedSpan, span: Span, wanted: ObservationFilter, split: Split | None
+) -> Iterator[_Begun]:
     import numpy as np
 
     for _, columns, begun in observed.arrivals_begun():
         rows = np.intersect1d(begun, columns.select(wanted, span), assume_unique=True)
-        places, names = columns.values(Split.GROUP)
+        groups, group_names = columns.values(Split.GROUP)
+        places, names = columns.values(None if split in OF_ARRIVALS else split)
         hours = observed.local.hours(columns.at_ms[rows])
         for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
             faceid = columns.faceids[columns.face[row]]
-            yield _Begun(int(columns.at_ms[row]), faceid, columns.ids[row], names[places[row]], hour)
+            group, value = group_names[groups[row]], names[places[row]]
+            yield _Begun(int(columns.at_ms[row]), faceid, columns.ids[row], group, hour, value)

@@ -170,7 +170,7 @@ class Group(Struct, frozen=True):
     learns: bool = True
     """Its faces learn from their sightings, if the tenant's do."""
     staff: bool = False
-    """Its faces are no visitors: counts and lists can leave them out."""
+    """Its faces are no visitors (book/statistics/visitors)."""
     unseen_days: int | None = None
     """Of a group of the user's own: days after which a face is deleted that was not seen again; None: never."""
     tags: Mapping[str, str] = field(default_factory=dict)

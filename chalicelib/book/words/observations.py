@@ -5,6 +5,7 @@ Reviews: few things that somebody should look at, since a person decides them be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from chalicelib.book.words.model import NO_LABELS, Decision, Face, Labels
 from chalicelib.book.words.pictures import NO_ESTIMATES, Box, Estimates
@@ -74,9 +75,11 @@ class VisitKind(StrEnum):
     NEW = "new"
     """The face's first visit."""
     RETURNING = "returning"
-    """A later one of a face that was no regular at that time."""
-    REGULAR = "regular"
-    """A later one of a regular."""
+    """A later one of a stranger."""
+    KNOWN = "known"
+    """A later one of somebody in another group."""
+    STAFF = "staff"
+    """Any of staff, unless they are left out."""
 
 
 class Only(StrEnum):
@@ -209,6 +212,30 @@ class ObservationFilter(Struct, frozen=True):
     camera: str | None = None
     without: tuple[str, ...] = ()
     """Names of groups whose observations are left out."""
+    without_faces: frozenset[str] = frozenset()
+    """Ids of faces whose observations are left out."""
+
+    @property
+    def by_face(self) -> bool:
+        """Return whether only the observations themselves tell what it takes."""
+        return self.faceid is not None or bool(self.without_faces)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Return whether it leaves out some who would be taken else."""
+        return bool(self.without or self.without_faces)
+
+    def takes_face(self, faceid: str) -> bool:
+        return self.faceid in (None, faceid) and faceid not in self.without_faces
+
+    @property
+    def place(self) -> str:
+        """Return the filter as a text that stays the same while staff come and go, for the tokens of pages."""
+        return json.dumps(asdict(self.with_all()), default=list)
+
+    def with_all(self) -> ObservationFilter:
+        """Return the filter that leaves out nobody."""
+        return replace(self, without=(), without_faces=frozenset())
 
     @property
     def by_labels(self) -> bool:

@@ -180,8 +180,9 @@ def analysis(call: Call) -> Body:
     granularity, unit = _UNITS[statistical]
     start, end = _span(parameters)
     fill, distinct, wanted = parameters.flag("FILL"), parameters.flag("DISTINCT"), _filter(parameters)
+    counted = call.services.statistics.visitors.staff(call.tenant).leave_out(wanted)
     amounts = call.services.statistics.analysis(
-        call.tenant, wanted, start, end, granularity, fill=fill, distinct=distinct
+        call.tenant, counted, start, end, granularity, fill=fill, distinct=distinct
     )
     acts.reads([wanted.faceid] if wanted.faceid is not None and any(amounts.values()) else [])
     entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]

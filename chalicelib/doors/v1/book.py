@@ -40,7 +40,12 @@ OfFace = Annotated[Text, Meta(description="Id of a face.")]
 From = Annotated[Instant, Meta(description="The first instant.")]
 To = Annotated[Instant, Meta(description="The instant behind the last one; without it, there is no end.")]
 Today = Annotated[Instant, Meta(description="The first instant; without it, today's first in the tenant's time zone.")]
-WithStaff = Annotated[bool, Meta(description="false: without the groups that are `staff` now, by their names.")]
+WithStaff = Annotated[
+    bool,
+    Meta(description="Whether with staff: who is in a group that is `staff` now, and visits under such a group's name. "
+         "A `face`, or a `group` that is staff, is answered with either."),
+]  # fmt: skip
+OfStaff = Annotated[int, Meta(ge=0, description="How many more are left out, since they are of staff.")]
 PictureUrl = Annotated[
     str | None,
     Meta(
@@ -135,7 +140,7 @@ class ArrivalsWanted(Paged):
     camera: OfCamera | None = None
     group: OfGroup | None = None
     face: OfFace | None = None
-    staff: WithStaff = True
+    staff: WithStaff = False
     only: Annotated[
         Only | None,
         Meta(description="first: first visits of their faces, as far back as the history is kept. uncertain: visits "
@@ -152,6 +157,10 @@ class ArrivalTotals(Answer):
     first: Annotated[int, Meta(ge=0, description="With `only=first`, so many are listed.")]
     uncertain: Annotated[int, Meta(ge=0, description="With `only=uncertain`, so many are listed.")]
     groups: Annotated[dict[str, int], Meta(description="By name, as `group` of the visits.")]
+    kinds: Annotated[
+        dict[str, int], Meta(description="Each visit once: new, returning, known or staff, as by `split=visit`.")
+    ]
+    staff: OfStaff
 
 
 class ArrivalsPage(Answer):
@@ -188,7 +197,8 @@ class StatisticsWanted(Sent):
     split: Annotated[
         Split,
         Meta(description="An amount for each value. age: by tens of years. visit, of arrivals: new (the face's first), "
-             "returning, regular (a later one of a regular). stay, of arrivals: the minutes from first to last "
+             "returning (a later one of a stranger), known (of somebody in another group), staff. stay, of arrivals: "
+             "the minutes from first to last "
              "sighting, the largest of 0, 1, 5, 15, 30 and 60 that they reach. again, of arrivals: yes, no, or open: "
              "whether the face came again within 30 days. Both are `unknown` of a visit that is not kept any more."),
     ] | None = None  # fmt: skip
@@ -199,7 +209,7 @@ class StatisticsWanted(Sent):
     camera: OfCamera | None = None
     group: OfGroup | None = None
     face: OfFace | None = None
-    staff: WithStaff = True
+    staff: WithStaff = False
     format: Format = Format.JSON
 
 
@@ -228,6 +238,7 @@ class Statistics(Answer):
         Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None,
         Meta(description="Day of the first sighting that is kept; null: there is none."),
     ]
+    staff: OfStaff
 
 
 @operations("GET", "/v1/observations", Role.VIEWER)
@@ -290,6 +301,7 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
         buckets=[Bucket(time=_time(one.time), amounts=_amounts(one, query.split)) for one in buckets],
         time_zone=call.tenant.time_zone,
         begun=None if begun is None else _time(begun),
+        staff=call.services.statistics.count_staff(call.tenant, question),
     )
 
 
@@ -313,9 +325,10 @@ def _filter(
     call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
 ) -> ObservationFilter:
     camera = query.camera and call.services.cameras.id_of(call.tenant, query.camera)
-    groups = [] if isinstance(query, ObservationsWanted) or query.staff else call.services.groups.all(call.tenant)
-    without = tuple(group.name for group in groups if group.staff)
-    return ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera, without=without)
+    wanted = ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
+    if isinstance(query, ObservationsWanted) or query.staff:
+        return wanted
+    return call.services.statistics.visitors.staff(call.tenant).leave_out(wanted)
 
 
 def _kind(query: StatisticsWanted) -> ObservationKind | None:

@@ -35,8 +35,8 @@ Learns = Annotated[
 ]
 Staff = Annotated[
     bool,
-    Meta(description="Whether its faces are staff: `staff=false` leaves them out of arrivals and statistics. At first "
-         "false."),
+    Meta(description="Whether its faces are staff, and no visitors: arrivals and statistics leave them out unless "
+         "`staff=true` asks for them. At first false."),
 ]  # fmt: skip
 UnseenDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None,

@@ -31,6 +31,8 @@ class ArrivalTotals(Struct, kw_only=True):
     first: int
     uncertain: int
     groups: dict[str, int]
+    kinds: dict[str, int]
+    staff: int
 
 
 class ArrivalsPage(Struct, kw_only=True):
@@ -1185,6 +1187,7 @@ class Statistics(Struct, kw_only=True):
     buckets: list[Bucket]
     time_zone: str
     begun: str | None
+    staff: int
 
 
 class Still(Struct, kw_only=True):

@@ -12,7 +12,6 @@ from msgspec.structs import asdict
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.items import PageTokens
 from chalicelib.book.words.local_time import Span
-from chalicelib.book.words.model import Labels
 from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.doors.http import MediaType
 from chalicelib.doors.icredit.request import MAX_ENCODED, Parameters, decode_base64, read_parameters
@@ -178,6 +177,6 @@ def test_a_forged_page_token_is_no_fault_of_ours(market: MarketClient, place: st
     for _ in range(2):
         market.enrol("vip", ANN)
     span = Span.of_seconds(int(EVER["START_TIME"]), int(EVER["END_TIME"]))
-    query = json.dumps(["shop", asdict(ObservationFilter(Labels(), None, None)), asdict(span)])
+    query = json.dumps(["shop", ObservationFilter().place, asdict(span)])
     answer = market.query(PAGE_TOKEN=PageTokens(query).token(place))
     assert answer.get("ERROR_CODE") in (None, "INVALID_PARAMETER"), answer

@@ -186,19 +186,25 @@ def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, a
     def totals(**query: str) -> Any:
         return v1.done("GET", "/v1/arrivals", totals="true", limit="1", **query)["totals"]
 
-    team = {"arrivals": 3, "persons": 3, "first": 2, "uncertain": 0, "groups": {"stranger": 2, "Team": 1}}
-    assert totals() == totals(only="first") == team
+    team = {"arrivals": 3, "persons": 3, "first": 2, "uncertain": 0, "groups": {"stranger": 2, "Team": 1}, "staff": 0}
+    team["kinds"] = {"new": 2, "known": 1}
+    assert totals() == totals(only="first") == team, "nobody is staff yet"
     assert len(v1.done("GET", "/v1/arrivals", only="first")["arrivals"]) == 2
     assert v1.done("GET", "/v1/arrivals", only="uncertain")["arrivals"] == []
     assert v1.done("GET", "/v1/arrivals")["totals"] is None
-    assert totals(staff="false") == team, "nobody is staff yet"
     v1.done("PATCH", f"/v1/groups/{group['id']}", {"staff": True})
-    assert totals(staff="false") == {**team, "arrivals": 2, "persons": 2, "groups": {"stranger": 2}}
-    v1.done("PATCH", f"/v1/faces/{at.see(50, 1)}", {"group": "Team", "name": "Ann"})
-    assert totals(staff="false")["groups"] == {"stranger": 1}, "who has a name since is in the group of now"
-    assert [one["group"] for one in v1.done("GET", "/v1/arrivals", staff="false")["arrivals"]] == ["stranger"]
-    counted = v1.done("GET", "/v1/statistics", staff="false", split="visit")
-    assert [one["amounts"] for one in counted["buckets"]] == [{"new": 2}]
+    less = {"arrivals": 2, "persons": 2, "groups": {"stranger": 2}, "kinds": {"new": 2}, "staff": 1}
+    assert totals() == {**team, **less}
+    assert totals(staff="true") == {**team, "kinds": {"new": 2, "staff": 1}}
+    assert totals(group="Team")["arrivals"] == 1, "who asks for staff gets it"
+    v1.done("PATCH", f"/v1/faces/{at.see(50, 1)}", {"group": "Team"})
+    assert (totals()["groups"], totals()["staff"]) == ({"stranger": 1}, 2), "staff are staff before they were put there"
+    assert [one["group"] for one in v1.done("GET", "/v1/arrivals")["arrivals"]] == ["stranger"]
+    counted = v1.done("GET", "/v1/statistics", split="visit")
+    assert counted["staff"] == 3 - 1
+    with_staff = v1.done("GET", "/v1/statistics", split="visit", staff="true")
+    assert [one["amounts"] for one in with_staff["buckets"]] == [{"new": 1, "staff": 2}]
+    assert [one["amounts"] for one in counted["buckets"]] == [{"new": 1}]
     assert counted["begun"] == v1.done("GET", "/v1/observations")["observations"][-1]["at"][:10]
 
 

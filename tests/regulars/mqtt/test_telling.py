@@ -17,6 +17,7 @@ from tests.support.waiting import until
 
 AVAILABLE = "regulars/shop/available"
 DOOR = "homeassistant/event/regulars_shop/door/config"
+TODAY = ("regulars/shop/today", "homeassistant/sensor/regulars_shop/config")
 
 
 def person_of(face: models.Face) -> tuple[str, str]:
@@ -51,7 +52,7 @@ def test_with_names_each_named_person_has_an_entity(shop: Shop, broker: Mosquitt
     assert (described["name"], described["state_topic"]) == ("Ann Lee", state)
     assert described["value_template"] == "{{ value_json.camera }}"
     assert json.loads(listener.retained[state])["camera"] == "door"
-    assert [topic for topic in listener.configs() if "/sensor/" in topic] == [config]
+    assert [topic for topic in listener.configs() if "/sensor/" in topic and topic not in TODAY] == [config]
 
 
 def test_a_camera_is_an_entity_of_events(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
@@ -74,8 +75,10 @@ def test_events_are_not_retained_and_entities_are(shop: Shop, broker: Mosquitto,
     with told(shop, broker, names=True):
         until(lambda: shop.waiting() == 0 and DOOR in listener.configs())
     with listening(broker) as later:
-        until(lambda: len(later.heard) == 4)
-    assert {topic for topic, _ in later.heard} == {AVAILABLE, DOOR, *person_of(ann)}
+        until(lambda: len(later.heard) == 6)
+    assert {topic for topic, _ in later.heard} == {AVAILABLE, DOOR, *TODAY, *person_of(ann)}
+    one = {"visits": 1, "people": 1, "new": 1, "returning": 0, "known": 0, "staff": 0}
+    assert json.loads(later.retained[TODAY[0]]) == one
     assert later.retained[AVAILABLE] == "offline"
 
 

@@ -98,7 +98,7 @@ def listening(broker: Mosquitto, user: str | None = None) -> Iterator[Listener]:
     def heard(_client: Client, _data: Any, message: MQTTMessage) -> None:
         text = message.payload.decode(errors="replace")
         listener.heard.append((message.topic, text))
-        if message.topic.endswith(("/config", "/available")) or "/people/" in message.topic:
+        if message.topic.endswith(("/config", "/available", "/today")) or "/people/" in message.topic:
             listener.retained[message.topic] = text
             if not text:
                 del listener.retained[message.topic]

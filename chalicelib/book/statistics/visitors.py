@@ -1,0 +1,73 @@
+"""Who is staff, known, new or returning: the one place that says so, from which every figure of visits is taken.
+
+| word      | is |
+|---|---|
+| staff     | whoever is in a group that is marked as staff now, for all visits; and visits under its name |
+| known     | whoever is in any other group but `stranger`; a regular is one of them, in the group `regular` |
+| new       | a visit that is the first of its face |
+| returning | a later visit of a stranger |
+
+The group of a visit is that of its time. Of a stranger who has a name since, it is that of now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.items import faces_in
+from chalicelib.book.words.model import STRANGER, Tenant
+from chalicelib.book.words.observations import ObservationFilter, VisitKind
+
+if TYPE_CHECKING:
+    from chalicelib.book.words.model import Face
+
+
+class Staff(Struct, frozen=True):
+    """Whoever is no visitor. `groups`: names of the groups that are marked as staff; `faces`: ids of those in them."""
+
+    groups: tuple[str, ...] = ()
+    faces: frozenset[str] = frozenset()
+
+    def has(self, group_name: str, faceid: str) -> bool:
+        return group_name in self.groups or faceid in self.faces
+
+    def leave_out(self, wanted: ObservationFilter) -> ObservationFilter:
+        """Return the filter without staff; as it is if it asks for one face, or for a group of staff."""
+        if wanted.faceid is not None or wanted.group_name in self.groups:
+            return wanted
+        return replace(wanted, without=self.groups, without_faces=self.faces)
+
+
+def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKind:
+    """Return what a visit is, by its group."""
+    if is_staff:
+        return VisitKind.STAFF
+    if is_first:
+        return VisitKind.NEW
+    return VisitKind.RETURNING if group_name == STRANGER else VisitKind.KNOWN
+
+
+class Visitors(UseCase):
+    def staff(self, tenant: Tenant) -> Staff:
+        """Read who is staff now."""
+        groups = [one for one in self.book.groups.all(tenant) if one.staff]
+        faces = (str(item["faceid"]) for one in groups for item in faces_in(self.book.items, tenant.name, one.id))
+        return Staff(tuple(one.name for one in groups), frozenset(faces))
+
+    def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
+        """Return the names of the groups of now of those of these faces that have a name."""
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        return self.find_present_groups(tenant, (face_from(item) for item in items if item))
+
+    def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
+        """Return the same of faces that were read."""
+        named = {one.faceid: one.group_id for one in faces if one.name}
+        groups: Mapping[str, str] = {one.id: one.name for one in self.book.groups.all(tenant)} if named else {}
+        return {faceid: groups[group_id] for faceid, group_id in named.items() if group_id in groups}
