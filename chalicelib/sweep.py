@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from chalicelib.book.cameras import silent_at
+from chalicelib.book.cameras import Silence, silent_at
 from chalicelib.book.webhooks import OVERDUE
 from chalicelib.book.words import acts, keys, telemetry
 from chalicelib.book.words.acts import chore
@@ -171,7 +171,7 @@ class Sweep(Outside):
         wiping = Chore("files", lambda _: self.book.storage.wipe(), of_expired=True, by_no_clock=True)
         book = self.book
         rooms: Sequence[Chores] = (
-            *(book.deletion, book.erasure, book.merges, book.statistics, book.captures, book.audit),
+            *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
             *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
         )
         of_rooms = [one for room in rooms for one in room.chores()]
@@ -260,17 +260,19 @@ class Watch(Outside):
     def _report_silent(self, tenant: Tenant) -> None:
         if tenant.disabled:
             return
-        for camera in self.book.cameras.silent(tenant, self.book.clock.now()):
+        now = self.book.clock.now()
+        for camera, silence in self.book.cameras.list_silences(tenant, now):
             actions = [
-                _silence_update(tenant.name, camera, milliseconds(self.book.clock.now())),
-                *self.book.webhooks.outbox.actions(tenant.name, [silence(camera)]),
+                _silence_update(tenant.name, camera, milliseconds(now)),
+                *self.book.webhooks.outbox.actions(tenant.name, [make_event(camera, silence, now)]),
             ]
             try:
                 write(self.book.items, actions)
             except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
             heard = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
-            _log.warning("camera %s of tenant %s fell silent: nothing came from it %s", camera.id, tenant.name, heard)
+            fell = "fell silent" if silence is Silence.SILENT else "is quieter than usual"
+            _log.warning("camera %s of tenant %s %s: nothing came from it %s", camera.id, tenant.name, fell, heard)
             self.book.webhooks.outbox.announce(tenant.name, actions)
 
 
@@ -279,22 +281,23 @@ def begins_with(count: int, now: datetime) -> int:
     return int(count * (now.timestamp() // _EVERY.total_seconds() * _GOLDEN_RATIO % 1))
 
 
-def silence(camera: Camera) -> Event:
-    """Return the event of a silent camera, at the time when its silence became too long.
+def make_event(camera: Camera, silence: Silence, now: datetime) -> Event:
+    """Return the event of a silent camera, at the time when its silence became too long, or was noticed.
 
     The id depends only on the silence, so a silence that is reported twice has one event.
     """
     heard_at = camera.last_seen_at or camera.created_at
-    after_s = camera.silent_after_s or 0
+    is_quiet = silence is Silence.QUIET
     return Event(
         id=f"{EventKind.CAMERA_SILENT}-{camera.id}-{milliseconds(heard_at)}",
         kind=EventKind.CAMERA_SILENT,
-        at=silent_at(camera),
+        at=now if is_quiet else silent_at(camera),
         camera=camera.id,
         data={
             "name": camera.name,
             "last_seen_at": None if camera.last_seen_at is None else time_text(camera.last_seen_at),
-            "silent_after_s": after_s,
+            "state": silence,
+            "silent_after_s": None if is_quiet else camera.silent_after_s,
             "error": None if camera.failing_at is None else camera.status.get("error"),
         },
     )

@@ -14,7 +14,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +25,7 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.book.records.captures import (
     OUTAGES,
     STATUS,
+    USUAL,
     camera_from,
     camera_item,
     setting_fields,
@@ -30,8 +33,10 @@ from chalicelib.book.records.captures import (
     wave_item,
 )
 from chalicelib.book.rooms import UseCase
+from chalicelib.book.rules.usual import Usual, is_quieter
 from chalicelib.book.words import acts, api_keys, keys
 from chalicelib.book.words.captures import (
+    BEATEN,
     CAMERA_SETTINGS,
     MOST_OUTAGES,
     Camera,
@@ -44,6 +49,7 @@ from chalicelib.book.words.captures import (
     is_camera_id,
     require_camera_id,
 )
+from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.errors import (
     CameraExists,
     CameraNotFound,
@@ -58,8 +64,10 @@ from chalicelib.book.words.errors import (
     require_revision,
 )
 from chalicelib.book.words.items import every, parts, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.local_time import local_hour
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.names import printable_name
+from chalicelib.book.words.opening import read_opening
 from chalicelib.book.words.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.book.words.setting import require
 from chalicelib.book.words.values import milliseconds, moment, number, optional, time_text
@@ -78,6 +86,7 @@ NUMBERS_EVERY_MS = 900_000
 _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
 NAME_LENGTH = 100
+_MUTED_AT_ONCE = 50
 
 _NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _SLUG_LENGTH, _NAMELESS = 56, "camera"
@@ -347,9 +356,42 @@ class Cameras(UseCase):
         self._note(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
 
-    def silent(self, tenant: Tenant, now: datetime) -> list[Camera]:
-        """Return the cameras that are silent for longer than they may be, if that was not reported yet."""
-        return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
+    def list_silences(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence]]:
+        """Return the cameras that are silent or quiet, if that was not reported yet and nobody muted them."""
+        waiting = [one for one in self.all(tenant) if one.silent_since is None and not is_muted(one, now)]
+        return [(one, silence) for one in waiting if (silence := find_silence(one, tenant, now))]
+
+    def mute(self, tenant: Tenant, until: datetime | None, camera_id: str | None = None) -> None:
+        """Have nobody told of silent cameras until a time; None: from now on they are told again.
+
+        `camera_id` None: all cameras. Raises CameraNotFound, Busy.
+        """
+        cameras = self.all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
+        acts.says(of=camera_id or "all")
+        fields: Item = {} if until is None else {"muted_until": milliseconds(until)}
+        gone = ("muted_until",) if until is None else ()
+        there = (exists("camera-there"),)
+        changes = [
+            Update(keys.CAMERAS, (tenant.name, one.id), there, set=fields, remove=gone, twice=True) for one in cameras
+        ]
+        for some in parts(changes, _MUTED_AT_ONCE):
+            write_unless_changed(self.book.items, some)
+
+    def learn_usual(self, tenant: Tenant) -> None:
+        """Note what is usual for each camera that sends no heartbeats, by the visits of the last weeks."""
+        bare = [one for one in self.all(tenant) if one.last_seen_at is not None and not one.beats]
+        if not bare:
+            return
+        found = self.book.statistics.find_usual_of_cameras(tenant)
+        for camera in bare:
+            usual = found.get(camera.id)
+            hundredths = () if usual is None else tuple(round(100 * one) for one in usual.hours)
+            if hundredths != camera.usual:
+                fields = {"usual": USUAL.write(hundredths)} if hundredths else {}
+                self._note(tenant, camera.id, fields, no_more=() if hundredths else ("usual",))
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("usual", lambda one: self.learn_usual(one.tenant), nightly=True),)
 
     def ask_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
@@ -503,11 +545,42 @@ class Cameras(UseCase):
             raise _name_taken_error(camera.id) from error
 
 
-def is_silent(camera: Camera, now: datetime) -> bool:
-    """Return whether nothing came from an enabled camera for longer than it may be silent."""
+class Silence(StrEnum):
+    """A word for what is wrong with a camera that is not heard."""
+
+    SILENT = "silent"
+    """It sends heartbeats, and was not heard for its `silent_after_s`."""
+    QUIET = "quiet"
+    """It sends captures alone, and it is quieter than usual (book/rules/usual)."""
+
+
+def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | None:
+    """Return whether an enabled camera should have been heard; one that was never heard is silent."""
     if not camera.enabled or camera.silent_after_s is None:
-        return False
-    return now >= silent_at(camera)
+        return None
+    if camera.last_seen_at is None or camera.beats:
+        return Silence.SILENT if now >= silent_at(camera) else None
+    if not camera.usual:
+        return None
+    zone = ZoneInfo(tenant.time_zone)
+    since, until = (local_hour(at, zone) for at in (camera.last_seen_at, now))
+    return Silence.QUIET if is_quieter(usual_of(camera), since, until, read_opening(tenant.opening)) else None
+
+
+def is_unwatched(camera: Camera, now: datetime) -> bool:
+    """Return whether nobody knows if it still works."""
+    if camera.silent_after_s is None:
+        return True
+    is_heard = camera.last_seen_at is not None and now - camera.last_seen_at < BEATEN
+    return not (camera.beats or camera.usual or is_heard)
+
+
+def usual_of(camera: Camera) -> Usual:
+    return Usual(tuple(hundredths / 100 for hundredths in camera.usual))
+
+
+def is_muted(camera: Camera, now: datetime) -> bool:
+    return camera.muted_until is not None and now < camera.muted_until
 
 
 def silent_at(camera: Camera) -> datetime:

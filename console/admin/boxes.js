@@ -22,7 +22,7 @@ const OF_ALL = {
 };
 
 /** What a camera may be, the worst first. */
-export const STATES = ["failing", "silent", "never_seen", "unwatched", "ok", "disabled"];
+export const STATES = ["failing", "silent", "quiet", "never_seen", "unwatched", "ok", "disabled"];
 
 export const isLow = (told) => Number(told.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
 export const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(at) }) : t("camera.never"));

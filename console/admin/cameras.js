@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { useShared } from "../shared/known.js";
+import { isUnwell, mute, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
 import { ByCode, Connect, Tiles } from "./connect.js";
@@ -153,6 +153,7 @@ function Camera({ id }) {
   }
   const change = changer(path, loaded);
   const renew = () => send("POST", `${path}/key`).then((answer) => setSecret(answer.api_key), complain);
+  const muting = () => mute(!one.health.muted_until, id).then(loaded.again, complain);
   const remove = () => later(t("camera.deleted", { name: one.name }), {
     take: () => { setGone(true); go("cameras"); },
     back: () => go(["cameras", id]),
@@ -165,7 +166,9 @@ function Camera({ id }) {
       <div><h1><${Line} className="title" value=${one.name} label=${t("camera.name")} disabled=${!may("admin")}
           save=${(name) => change({ name })} /></h1>
         <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
-          <span class="soft">${seen(one)}</span></p>
+          <span class="soft">${seen(one)}</span>
+          ${may("operator") && (isUnwell(one) || one.health.muted_until) && html`<button class="line" onClick=${muting}>
+            ${t(one.health.muted_until ? "camera.unmute" : "camera.mute")}</button>`}</p>
         ${one.health.status.error && html`<p class="notice">${one.health.status.error}</p>`}
         ${isLow(one.health.status) && html`<p class="notice">${t("camera.low")}</p>`}
         <${Outages} camera=${one} /><${Beat} camera=${one} /></div>

@@ -44,10 +44,12 @@ const HERE = zoneOf();
 const SHOP = {
   display_name: { kind: "text", max: 60, none: "set.display_name.none" },
   time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") },
+  opening: { kind: "text", max: 200, none: "set.opening.none" },
 };
 
 export default function Settings() {
   const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
+  const usual = useLoaded((signal) => get("usual", {}, { signal }), []).value?.proposed;
   const admin = may("admin");
   const set = (next) => {
     loaded.set(next);
@@ -65,7 +67,10 @@ export default function Settings() {
       <section><h2>${t("set.shop")}</h2><${Fields} fields=${SHOP} ...${common} />
         ${admin && HERE !== zoneOf(loaded.value.time_zone) && html`<p>
           <button onClick=${() => common.change({ time_zone: HERE })}>
-            ${t("set.time_zone.here", { zone: HERE })}</button></p>`}</section>
+            ${t("set.time_zone.here", { zone: HERE })}</button></p>`}
+        ${admin && usual && usual !== loaded.value.opening && html`<p>
+          <button onClick=${() => common.change({ opening: usual })}>
+            ${t("set.opening.usual", { hours: usual })}</button></p>`}</section>
       <section><h2>${t("set.rule")}</h2><${Rule} ...${common} /></section>
       <section><h2>${t("set.recognition")}</h2><${Sure} ...${common} />
         <${Fields} fields=${RECOGNITION} ...${common} />

@@ -1,8 +1,10 @@
 // Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
 import { html } from "../html.js";
 import { Dialog, groupName, groupOptions, nameOf, Select } from "./parts.js";
+import { mute, useShared } from "./known.js";
 import { usePolled } from "./polled.js";
-import { alerts, blur, preference, useValue } from "../store.js";
+import { alerts, blur, may, preference, useValue } from "../store.js";
+import { complain } from "../undo.js";
 import { useNews } from "../visits/news.js";
 import { t, visit } from "../words.js";
 
@@ -50,6 +52,8 @@ function ring() {
 
 export function Alerts({ groups, close }) {
   const [hasSound, notifies, chosen] = [useValue(sound), useValue(notify), useValue(group)];
+  const cameras = useShared("cameras");
+  const isMuted = cameras.value?.every((one) => one.health.muted_until);
   const canNotify = Boolean(globalThis.Notification) && Notification.permission !== "denied";
   const setSound = ({ target }) => { sound.set(target.checked ? "on" : "off"); if (target.checked) ring(); };
   const setNotify = async ({ target }) => {
@@ -66,5 +70,7 @@ export function Alerts({ groups, close }) {
     <label class="inline">${t("alerts.of")}
       <${Select} value=${chosen} set=${(next) => group.set(next)}
         options=${[["", t("visits.groups")], ...groupOptions(groups)]} /></label>
+    ${may("operator") && cameras.value?.length > 0 && html`<hr />${box("alerts.mute", isMuted,
+      ({ target }) => mute(target.checked).then(cameras.again, complain))}`}
   <//>`;
 }

@@ -7,6 +7,9 @@ export const instant = (day) => Date.parse(`${day}T00:00Z`);
 /** Say whether a text is a day. */
 export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(instant(text));
 
+/** Return the weekday of a day, 0 for Monday. */
+export const weekdayOf = (day) => (new Date(instant(day)).getUTCDay() + 6) % 7;
+
 export const written = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const addDays = (day, count) => written(instant(day) + count * DAY_MS);
 

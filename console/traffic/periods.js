@@ -1,9 +1,6 @@
 // Days, weeks, months and years of the tenant's calendar, and their names.
-import { addDays, DAY_MS, instant, written } from "../shared/days.js";
+import { addDays, DAY_MS, weekdayOf, written } from "../shared/days.js";
 import { dated } from "../words.js";
-
-/** Return the weekday of a day, 0 for Monday. */
-export const weekdayOf = (day) => (new Date(instant(day)).getUTCDay() + 6) % 7;
 
 export const SPANS = ["day", "week", "month", "year"];
 

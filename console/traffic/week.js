@@ -2,8 +2,9 @@
 import { useEffect, useReducer, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { counted, OLDEST, total } from "./figures.js";
-import { lastHour, period, periodName, typical, weekdayName, weekdayOf, WEEKS } from "./periods.js";
+import { lastHour, period, periodName, typical, weekdayName, WEEKS } from "./periods.js";
 import { html } from "../html.js";
+import { weekdayOf } from "../shared/days.js";
 import { useShared } from "../shared/known.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";

@@ -1,5 +1,5 @@
 // The list of a day: what its address says, pages put together, hours, and what waits while somebody reads below.
-import { addDays, begin, hourSpan, isDay } from "../shared/days.js";
+import { addDays, begin, hourSpan, isDay, weekdayOf } from "../shared/days.js";
 import { ago, isoDay, shortDay, t, visit } from "../words.js";
 
 export const ONLY = ["first", "uncertain"];
@@ -30,6 +30,15 @@ export function byHour(buckets) {
   const counts = Array(24).fill(0);
   for (const { time, amounts } of buckets) counts[Number(time.slice(11, 13))] += amounts.total ?? 0;
   return counts;
+}
+
+/** Return what a usual day of that weekday brings: by the hour, by `clockNow` and as a whole; null: not known. */
+export function usualDay(week, day, clockNow) {
+  const hours = week?.[weekdayOf(day)];
+  if (!hours?.some(Boolean)) return null;
+  const [hour, minute] = clockNow.split(":").map(Number);
+  const sum = (until) => hours.slice(0, until).reduce((all, one) => all + one, 0);
+  return { hours, whole: Math.round(sum(24)), now: Math.round(sum(hour) + (hours[hour] * minute) / 60) };
 }
 
 export const hourName = (hour) => `${hour} – ${String((Number(hour) + 1) % 24).padStart(2, "0")}`;

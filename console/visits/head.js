@@ -6,9 +6,9 @@ import { Icon } from "../icons.js";
 import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { complain } from "../undo.js";
-import { dated, number, signed, t } from "../words.js";
+import { clock, dated, number, signed, t } from "../words.js";
 import { useTotals } from "./book.js";
-import { byHour, figures, hourName, question, weekBefore } from "./day.js";
+import { byHour, figures, hourName, question, usualDay, weekBefore } from "./day.js";
 
 const MINUTE_MS = 60_000;
 const SHORT = { weekday: "short", day: "numeric", month: "short" };
@@ -49,16 +49,18 @@ export function Choices({ chosen, set, cameras }) {
 /** The figures of the day or of one hour, and the day as a picture, which is asked for anew when somebody has come. */
 export function Counts({ chosen, set, isShown }) {
   const totals = useTotals({ ...chosen, hour: "" });
+  const week = useLoaded((signal) => get("usual", {}, { signal }), []).value?.hours;
+  const usual = chosen.camera || chosen.staff ? null : usualDay(week, chosen.day, clock(Date.now()));
   const Shown = chosen.hour ? OfHour : Figures;
   return html`<div class=${`counts ${isShown}`}>
-      <${Shown} key=${chosen.hour} chosen=${chosen} set=${set} totals=${totals} /></div>
-    <${Strip} chosen=${chosen} set=${set} isShown=${isShown} count=${totals?.arrivals} />`;
+      <${Shown} key=${chosen.hour} chosen=${chosen} set=${set} totals=${totals} usual=${usual} /></div>
+    <${Strip} chosen=${chosen} set=${set} isShown=${isShown} count=${totals?.arrivals} usual=${usual?.hours} />`;
 }
 
 const OfHour = (given) => html`<${Figures} ...${given} totals=${useTotals(given.chosen)} />`;
 
 /** How many came, of whom, and how many more than a week before. */
-function Figures({ chosen, set, totals }) {
+function Figures({ chosen, set, totals, usual }) {
   if (!totals) return html`<p class="figures soft">${"\u00a0"}</p>`;
   const text = (one) => (one.kind === "group" ? `${number(one.count)} ${groupName(one.name)}`
     : t(`visits.figure.${one.kind}`, { count: one.count }));
@@ -66,7 +68,9 @@ function Figures({ chosen, set, totals }) {
     aria-pressed=${one.isChosen} onClick=${() => set(one.to)}>${text(one)}</button>`);
   return html`<div class="figures" role="group" aria-label=${t("visits.figures")}>
     ${all}<span>${t("visits.people", { count: totals.persons })}</span>${parts}
-    ${!chosen.hour && html`<${Than} chosen=${chosen} count=${totals.arrivals} />`}</div>`;
+    ${!chosen.hour && html`<${Than} chosen=${chosen} count=${totals.arrivals} />`}
+    ${!chosen.hour && usual && html`<span class="soft">
+      ${t(chosen.isToday ? "visits.usual.now" : "visits.usual", usual)}</span>`}</div>`;
 }
 
 /** How many more than on the same weekday a week before, by the same time. */
@@ -97,14 +101,14 @@ const NAMED_EACH = 3;
  * The day as a picture: a bar for each hour, which leads to the visits of that hour, and back. Bars are one stop of
  * Tab, in which arrows move.
  */
-function Strip({ chosen, set, isShown, count: came }) {
+function Strip({ chosen, set, isShown, count: came, usual }) {
   const { day, camera, staff } = chosen;
   const query = { ...question({ ...chosen, hour: "" }), by: /** @type {const} */ ("hour") };
   const read = (signal) => (came === undefined ? null : get("statistics", query, { signal }));
   const found = useLoaded(async (signal) => read(signal), [day, camera, staff]);
   useEffect(found.again, [came]);
   const counts = byHour(found.value?.buckets ?? []);
-  const most = Math.max(...counts);
+  const most = Math.max(...counts, ...(usual ?? []));
   if (found.value && !most && !chosen.hour) return null;
   const stop = chosen.hour ? Number(chosen.hour) : counts.findIndex(Boolean);
   const keys = ({ key, target }) => {
@@ -119,6 +123,7 @@ function Strip({ chosen, set, isShown, count: came }) {
     return html`<button key=${hour} aria-pressed=${isChosen} aria-label=${says} title=${says}
       tabindex=${place === stop ? 0 : -1} disabled=${!count && !isChosen}
       onClick=${() => set({ hour: isChosen ? "" : hour })}>
+      ${usual?.[place] > 0 && html`<i style=${{ height: `calc((100% - 18px) * ${usual[place] / most})` }}></i>`}
       <span style=${{ height: `${(100 * count) / (most || 1)}%` }}></span>
       <small>${place % NAMED_EACH ? "" : hour}</small></button>`;
   };

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from chalicelib.book.cameras import is_silent
+from chalicelib.book.cameras import find_silence
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack, State
 from chalicelib.book.words.errors import InvalidInput, RegularsError
@@ -89,7 +89,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
 def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:
     """Check that no camera is silent for longer than it may be."""
     cameras = [(tenant, camera) for tenant in tenants for camera in services.cameras.all(tenant)]
-    silent = [(tenant, camera) for tenant, camera in cameras if is_silent(camera, now)]
+    silent = [(tenant, camera) for tenant, camera in cameras if find_silence(camera, tenant, now)]
     for tenant, camera in silent:
         since = (
             "has sent nothing ever"

@@ -22,7 +22,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chalicelib.book.cameras import is_silent
+from chalicelib.book.cameras import find_silence
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
@@ -139,12 +139,14 @@ class Stored(Collector):
         services = self._services
         faces = GaugeMetricFamily("regulars_faces", "Faces of a tenant.", labels=["tenant"])
         alive = GaugeMetricFamily(
-            "regulars_camera_alive", "0 if a camera is silent for longer than it may be.", labels=["tenant", "camera"]
+            "regulars_camera_alive",
+            "0 if a camera is silent for longer than it may be, or quiet.",
+            labels=["tenant", "camera"],
         )
         for tenant in services.tenants.all():
             faces.add_metric([tenant.name], services.account.usage(tenant).faces)
             for camera in services.cameras.all(tenant):
-                alive.add_metric([tenant.name, camera.id], not is_silent(camera, services.clock.now()))
+                alive.add_metric([tenant.name, camera.id], not find_silence(camera, tenant, services.clock.now()))
         yield from (faces, alive)
         if (waiting := services.ports.storage.waiting) is not None:
             yield GaugeMetricFamily("regulars_captures_waiting", "Captures that wait to be resolved.", waiting())

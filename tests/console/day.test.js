@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { language, session } from "../../console/store.js";
-import { asked, byHour, extended, figures, held, hours, joined, placed, question, which } from "../../console/visits/day.js";
+import { asked, byHour, extended, figures, held, hours, joined, placed, question, usualDay, which } from "../../console/visits/day.js";
 import { table } from "../../console/shared/saved.js";
 import { lines } from "../../console/visits/file.js";
 import { load } from "../../console/words.js";
@@ -41,6 +41,14 @@ test("hours count their visits as soon as they are whole", () => {
 test("who comes while somebody reads below waits", () => {
   assert.deepEqual(held([3, 2, 1].map((one) => visit(one)), "s2").waiting, 1);
   assert.deepEqual(held([visit(1)], "gone"), { rows: [visit(1)], waiting: 0 });
+});
+
+test("a usual day says how many have come by now, and how many will by evening", () => {
+  const week = Array.from({ length: 7 }, (_, day) => Array.from({ length: 24 }, (__, hour) => (day < 6 && hour >= 8 && hour < 18 ? 4 : 0)));
+  const { hours, now, whole } = usualDay(week, "2026-11-17", "10:45");
+  assert.deepEqual([hours.length, now, whole], [24, 11, 40]);
+  assert.equal(usualDay(week, "2026-11-22", "10:45"), null, "Sundays are closed");
+  assert.equal(usualDay([], "2026-11-17", "10:45"), null, "the book is young");
 });
 
 test("figures lead to the part that they count", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDay } from "../../console/shared/days.js";
-import { before, buckets, lastHour, period, typical, weekdayOf } from "../../console/traffic/periods.js";
+import { weekdayOf } from "../../console/shared/days.js";
+import { before, buckets, lastHour, period, typical } from "../../console/traffic/periods.js";
 
 test("a period holds its day and ends where the next begins", () => {
   for (const [span, first, end] of [

@@ -79,7 +79,7 @@ def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path
             shop.arrives()
             shop.arrives(who=2)
             with told(shop, broker, names=True):
-                until(lambda: shop.waiting() == 0 and len(listener.configs()) == 2)
+                until(lambda: shop.waiting() == 0 and len(listener.configs()) == 3)
     entities = set()
     for topic, config in listener.configs().items():
         component = topic.split("/")[1]
@@ -87,7 +87,11 @@ def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path
         assert set(config["device"]) == DEVICE
         name = re.sub(r"[^a-z0-9]+", "_", f"{config['device']['name']} {config['name']}".lower())
         entities.add(f"{component}.{name}")
-    assert entities == {"event.regulars_shop_front_door", "sensor.regulars_shop_ann_lee"}
+    assert entities == {
+        "event.regulars_shop_front_door",
+        "sensor.regulars_shop_ann_lee",
+        "sensor.regulars_shop_visits_today",
+    }
     assert one["trigger"]["entity_id"] == "event.regulars_shop_front_door", "of the tenant `shop`"
     states = [SimpleNamespace(to_state=SimpleNamespace(attributes=event)) for event in listener.events(ARRIVALS)]
     assert [said(one, state) for state in states] == ["Ann Lee is at the door", "Somebody is at the door"]

@@ -45,7 +45,7 @@ def test_silent_camera_is_told_once(
     hook, _ = services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(timedelta(minutes=5))
-    services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
+    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None)
     clock.advance(QUARTER - timedelta(seconds=1))
     services.watch.run()
     assert pending(services, cloud) == []
@@ -63,7 +63,13 @@ def test_silent_camera_is_told_once(
         "tenant": "cloud",
         "group": None,
         "camera": "door",
-        "data": {"name": "the door", "last_seen_at": "2026-03-01T12:05:00.000Z", "silent_after_s": 900, "error": None},
+        "data": {
+            "name": "the door",
+            "last_seen_at": "2026-03-01T12:05:00.000Z",
+            "state": "silent",
+            "silent_after_s": 900,
+            "error": None,
+        },
     }
     assert services.cameras.get(cloud, "door").silent_since == clock.now()
     (message,) = services.ports.storage.deliveries_queue.receive(10, 30)
@@ -118,7 +124,7 @@ def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, c
         clock.advance(QUARTER)
         services.watch.run()
         heard.append(clock.now())
-        if len(heard) % 2:
+        if len(heard) % 2:  # a picture, of a camera that sent a heartbeat within the day
             services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
         else:
             services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None)

@@ -22,15 +22,19 @@ OUTAGES = Form(
     lambda stored: tuple(Outage(*(moment(int(ms)) for ms in one)) for one in stored),
 )
 
+USUAL = Form(lambda usual: json.dumps(list(usual), separators=(",", ":")), lambda stored: tuple(json.loads(stored)))
+"""JSON: one short text in place of 168 numbers."""
+
 _CAMERA = Codec(
     Camera,
-    rare="status outages",
+    rare="status outages usual",
     nulls="group_ids silent_after_s",
     stranger_quality=number(".1f"),
     faceless_share=number(".2f"),
     edge=STATUS,
     status=STATUS,
     outages=OUTAGES,
+    usual=USUAL,
 )
 camera_from = _CAMERA.read
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -31,6 +32,7 @@ from chalicelib.book.records.observations import (
     visits_reaching,
 )
 from chalicelib.book.rooms import Made, UseCase
+from chalicelib.book.rules.usual import WEEKS, Usual, learn_usual
 from chalicelib.book.rules.visits import Arrival, Arrivals
 from chalicelib.book.statistics.calendar import Calendar, Seals
 from chalicelib.book.statistics.visitors import Visitors, kind_of_visit
@@ -39,7 +41,18 @@ from chalicelib.book.words.chores import Chore
 from chalicelib.book.words.errors import Busy, ConditionFailed, InvalidInput
 from chalicelib.book.words.items import PageTokens, attempts, parts, restricted_faces, write
 from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
+from chalicelib.book.words.local_time import (
+    DAY_MS,
+    HOURS,
+    LAST_SECOND,
+    Granularity,
+    LocalTime,
+    Span,
+    bucket_of,
+    day_text,
+    local_hour,
+    time_key,
+)
 from chalicelib.book.words.model import STRANGER, Tenant
 from chalicelib.book.words.names import LONGEST_GROUP_NAME, normalise_name
 from chalicelib.book.words.observations import (
@@ -87,6 +100,8 @@ class Question(Struct, frozen=True):
     split: Split | None = None
     wanted: ObservationFilter = EVERYTHING
 
+
+_ALWAYS = Span(0, 1000 * LAST_SECOND)
 
 Amounts = Counter[tuple[int, str]]
 """Numbers by bucket and value of the split."""
@@ -222,6 +237,35 @@ class Statistics(UseCase):
             one.begin: kind_of_visit(one.group, is_first=one.begin in first, is_staff=staff.has(one.group, one.faceid))
             for one in begun
         }
+
+    def find_usual(self, tenant: Tenant) -> Usual | None:
+        """Return the usual week of the tenant's visits, without staff; None: too little is known."""
+        wanted = self.visitors.staff(tenant).leave_out(EVERYTHING)
+        people = self._count_hours(tenant, Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=wanted))
+        return learn_usual(people.get("", {}), self._find_today(tenant))
+
+    def find_usual_of_cameras(self, tenant: Tenant) -> dict[str, Usual]:
+        """Return the usual week of each camera, by its id, if enough is known: of the people that it sees in an hour.
+
+        Each person counts once an hour, at every camera that saw them.
+        """
+        asked = Question(_ALWAYS, Granularity.HOUR, Measure.PERSONS, Split.CAMERA, SIGHTINGS)
+        today, people = self._find_today(tenant), self._count_hours(tenant, asked)
+        found = {camera: learn_usual(counts, today) for camera, counts in people.items()}
+        return {camera: usual for camera, usual in found.items() if usual}
+
+    def _count_hours(self, tenant: Tenant, question: Question) -> Mapping[str, Mapping[int, int]]:
+        """Count the local hours of the last weeks, by value of the split."""
+        now_ms = milliseconds(self.book.clock.now())
+        span = Span(max(now_ms - (7 * WEEKS + 1) * DAY_MS, 0), now_ms)
+        found: dict[str, dict[int, int]] = {}
+        for (hour, value), count in self._count_amounts(tenant, replace(question, span=span)).items():
+            found.setdefault(value, {})[hour] = count
+        return found
+
+    def _find_today(self, tenant: Tenant) -> int:
+        """Return the tenant's local day, counted since 1970."""
+        return int(local_hour(self.book.clock.now(), ZoneInfo(tenant.time_zone))) // HOURS
 
     def find_first_day(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""

@@ -65,7 +65,8 @@ class CameraOptions(Struct, frozen=True, kw_only=True):
     # Five minutes at least: `last_seen_at` of a bare camera is kept to the minute, and the watch looks every five.
     silent_after_s: int | None = setting(
         600,
-        "After so many seconds without a capture or a heartbeat the camera counts as silent. At first 600.",
+        "After so many seconds without a capture or a heartbeat a camera that sends heartbeats counts as silent. One "
+        "that sends captures alone is judged by what is usual. At first 600.",
         300,
         30 * DAY_S,
         nothing="never",
@@ -84,6 +85,9 @@ class Outage(NamedTuple):
     since: datetime
     until: datetime
 
+
+BEATEN = timedelta(days=1)
+"""A camera that sent captures for so long without a heartbeat sends none any more."""
 
 MOST_OUTAGES = 16
 """Silences that are kept of a camera: with more, each heartbeat would cost a write unit more."""
@@ -106,6 +110,10 @@ class Camera(CameraOptions, frozen=True):
     """When the event of its silence was sent; None: it is not silent."""
     outages: tuple[Outage, ...] = ()
     """Its last silences, MOST_OUTAGES at most, the newest last."""
+    usual: tuple[int, ...] = ()
+    """Hundredths of people of each hour of a usual week, Monday's first, if it sends no heartbeats; (): not known."""
+    muted_until: datetime | None = None
+    """Until when nobody is told that it is silent."""
     failing_at: datetime | None = None
     """Time of the last heartbeat, if it said that the camera gives nothing; None: it works, or says nothing."""
     status: Mapping[str, Any] = field(default_factory=dict)
@@ -117,6 +125,13 @@ class Camera(CameraOptions, frozen=True):
     faceless_at: datetime | None = None
     """When they were counted."""
     version: int = 1
+
+    @property
+    def beats(self) -> bool:
+        """Return whether something beside it sends heartbeats, whatever the camera sees."""
+        if self.failing_at is not None or self.heartbeat_at is None or self.last_seen_at is None:
+            return self.failing_at is not None or self.heartbeat_at is not None
+        return self.last_seen_at - self.heartbeat_at < BEATEN
 
 
 class CaptureState(StrEnum):

@@ -107,6 +107,12 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
+def local_hour(at: datetime, zone: ZoneInfo) -> float:
+    """Return what a wall clock shows at an instant, in hours since 1970-01-01 00:00 of that clock."""
+    local = at.astimezone(zone)
+    return (local.toordinal() - _EPOCH) * HOURS + (local - local.replace(hour=0, minute=0, second=0)).seconds / 3600
+
+
 class LocalTime:
     """The clocks of one IANA time zone."""
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.local_time import require_zone
+from chalicelib.book.words.opening import read_opening
 from chalicelib.book.words.pictures import ATTRIBUTES, require_places
 from chalicelib.book.words.setting import Setting, require, setting, settings_of
 
@@ -62,6 +63,12 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         "", "What people call the tenant, in the console and invitations; empty: its id.", most=60
     )
     time_zone: str = setting("Asia/Shanghai", "IANA name. Days, weeks and months are counted in it.")
+    opening: str = setting(
+        "",
+        "Opening hours, such as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, outside of which nobody is missed. Empty: the "
+        "usual week alone says when somebody is due.",
+        most=200,
+    )
     attributes_off: frozenset[str] = setting(
         frozenset(), f"What is neither stored nor answered, of {', '.join(ATTRIBUTES)}.", most=6
     )
@@ -248,6 +255,7 @@ class TenantSettings(StoredSettings, frozen=True, kw_only=True):
         """Raise InvalidInput if a setting is out of bounds."""
         require(SETTINGS, self)
         require_zone(self.time_zone)
+        read_opening(self.opening)
         if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
             raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
         require_places(self.picture_buckets)

@@ -275,6 +275,30 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     )
 
 
+class UsualWeek(Answer):
+    """The visits of a usual week: the mean of the last eight weeks, less if the last two were slower. Without staff."""
+
+    hours: Annotated[
+        list[Annotated[list[float], Meta(min_length=24, max_length=24)]],
+        Meta(description="Visits by weekday, Monday's first, and hour of the tenant's clocks. Empty: the book has "
+             "fewer than two weeks, or hardly any visits.", max_length=7),
+    ]  # fmt: skip
+    proposed: Annotated[str, Meta(description="Opening hours that it makes likely, for the setting `opening`.")]
+    time_zone: str
+
+
+@operations("GET", "/v1/usual", Role.VIEWER)
+def get_usual(call: Call) -> UsualWeek:
+    """Read what is usual, to hold a day against."""
+    from chalicelib.book.rules.usual import propose_hours  # not at the other routes' cold starts
+    from chalicelib.book.words.opening import write_opening
+
+    usual = call.services.statistics.find_usual(call.tenant)
+    hours = [[*usual.hours[day * 24 : day * 24 + 24]] for day in range(7)] if usual else []
+    proposed = write_opening(propose_hours(usual)) if usual else ""
+    return UsualWeek(hours=hours, proposed=proposed, time_zone=call.tenant.time_zone)
+
+
 @operations("GET", "/v1/statistics", Role.VIEWER)
 def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
     """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.

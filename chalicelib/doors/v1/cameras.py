@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.book.words import captures, model
-from chalicelib.book.words.values import time_text
+from chalicelib.book.words.values import optional, time_text
 from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
 from chalicelib.doors.v1.shapes import Labels, Name, QrPath, qr_code
-from chalicelib.doors.v1.wire import Answer, Changes, PictureSent, Revision, Sent, Time, list_sent_members, setting_type
+from chalicelib.doors.v1.wire import (
+    Answer,
+    Changes,
+    Instant,
+    PictureSent,
+    Revision,
+    Sent,
+    Time,
+    list_sent_members,
+    setting_type,
+)
 from chalicelib.doors.words.roles import Role
 
 if TYPE_CHECKING:
@@ -141,7 +151,7 @@ class Heartbeat(Sent):
     ] = True
 
 
-State = Literal["ok", "failing", "silent", "disabled", "never_seen", "unwatched"]
+State = Literal["ok", "failing", "silent", "quiet", "disabled", "never_seen", "unwatched"]
 
 
 class Outage(Answer):
@@ -154,9 +164,12 @@ class Health(Answer):
         State,
         Meta(
             description="failing: its last heartbeat said that it gives nothing; status.error may say why. silent: it "
-            "was not seen for its silent_after_s. unwatched: it has none, so nobody knows whether it still works."
+            "sends heartbeats, and was not seen for its silent_after_s. quiet: it sends captures alone, and is quieter "
+            "than usual. unwatched: it has no silent_after_s, or too little is known of it, so nobody knows whether it "
+            "still works."
         ),
     ]
+    muted_until: Annotated[Time | None, Meta(description="Until then nobody is told that it is silent or quiet.")]
     failing_at: Annotated[
         Time | None, Meta(description="The last heartbeat, if it said that the camera gives nothing.")
     ]
@@ -276,6 +289,21 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
         call.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=call.request
     )
     return _describe_cameras(call, CameraMade, [made], api_key=api_key)[0]
+
+
+class Muting(Sent):
+    until: Annotated[Instant | None, Meta(description="null: they are told again.")]
+    camera: Annotated[CameraId | None, Meta(description="null: all cameras.")] = None
+
+
+@operations("PUT", "/v1/mute", Role.OPERATOR)
+def mute_cameras(call: Call, body: Muting) -> Cameras:
+    """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line.
+
+    Silences go on being noted.
+    """
+    call.services.cameras.mute(call.tenant, body.until, body.camera)
+    return list_cameras(call)
 
 
 @operations("GET", "/v1/boxes", Role.VIEWER)
@@ -428,27 +456,30 @@ def _describe_cameras(
     now, made = call.services.clock.now(), []
     for one in cameras:  # groups that were deleted since are left out
         groups = None if one.group_ids is None else [names[id_] for id_ in one.group_ids if id_ in names]
-        made.append(kind.made_of(one, groups=groups, revision=one.version, health=_health(one, now), **more))
+        made.append(
+            kind.made_of(one, groups=groups, revision=one.version, health=_health(call.tenant, one, now), **more)
+        )
     return made
 
 
-def _health(camera: captures.Camera, now: datetime) -> Health:
-    state = _state(camera, now)
+def _health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
+    state = _state(tenant, camera, now)
+    muted_until = camera.muted_until if camera.muted_until and now < camera.muted_until else None
     outages = [Outage.made_of(one) for one in camera.outages]
-    if state == "silent":
+    if state in ("silent", "quiet"):
         outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
-    return Health.made_of(camera, state=state, outages=outages)
+    return Health.made_of(camera, state=state, outages=outages, muted_until=optional(time_text, muted_until))
 
 
-def _state(camera: captures.Camera, now: datetime) -> State:
-    from chalicelib.book.cameras import is_silent  # not at the other routes' cold starts
+def _state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:
+    from chalicelib.book.cameras import find_silence, is_unwatched  # not at the other routes' cold starts
 
     if not camera.enabled:
         return "disabled"
-    if is_silent(camera, now):
-        return "silent"
+    if silence := find_silence(camera, tenant, now):
+        return silence.value
     if camera.failing_at is not None:
         return "failing"
     if camera.last_seen_at is None:
         return "never_seen"
-    return "ok" if camera.silent_after_s else "unwatched"
+    return "unwatched" if is_unwatched(camera, now) else "ok"

@@ -598,6 +598,7 @@ class Groups(Struct, kw_only=True):
 
 class Health(Struct, kw_only=True):
     state: str
+    muted_until: datetime | None
     failing_at: datetime | None
     outages: list[Outage]
     status: dict[str, str | int | float | bool | None]
@@ -1107,6 +1108,7 @@ class Settings(Struct, kw_only=True):
     time_zone: str
     arrive_times: int
     period_days: int
+    opening: str
     attributes_off: list[str]
     least_liveness: float | None
     least_gender: float | None
@@ -1228,6 +1230,14 @@ class Usage(Struct, kw_only=True):
     changes: int
     snapshot_lag: int
     limits: Limits
+
+
+class UsualWeek(Struct, kw_only=True):
+    """The visits of a usual week: the mean of the last eight weeks, less if the last two were slower. Without staff."""
+
+    hours: list[list[float]]
+    proposed: str
+    time_zone: str
 
 
 class Verified(Struct, kw_only=True):

@@ -1048,6 +1048,18 @@ class Operations(Connection):
         """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
         return self._call("POST", f"/v1/merges/{quote_part(id)}/undo", models.Merged, idempotency_key=idempotency_key)
 
+    def mute_cameras(
+        self,
+        *,
+        until: datetime | str | float | None,
+        camera: str | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Cameras:
+        """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line."""
+        return self._call(
+            "PUT", "/v1/mute", models.Cameras, body={"until": until, "camera": camera}, idempotency_key=idempotency_key
+        )
+
     def get_notice(
         self,
         *,
@@ -1181,6 +1193,7 @@ class Operations(Connection):
         time_zone: str | UnsetType = UNSET,
         arrive_times: int | UnsetType = UNSET,
         period_days: int | UnsetType = UNSET,
+        opening: str | UnsetType = UNSET,
         attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]] | UnsetType = UNSET,
         least_liveness: float | UnsetType | None = UNSET,
         least_gender: float | UnsetType | None = UNSET,
@@ -1224,6 +1237,7 @@ class Operations(Connection):
                 "time_zone": time_zone,
                 "arrive_times": arrive_times,
                 "period_days": period_days,
+                "opening": opening,
                 "attributes_off": attributes_off,
                 "least_liveness": least_liveness,
                 "least_gender": least_gender,
@@ -1359,6 +1373,10 @@ class Operations(Connection):
     def get_usage(self) -> models.Usage:
         """Read what the tenant has and used, and the most that it may."""
         return self._call("GET", "/v1/usage", models.Usage)
+
+    def get_usual(self) -> models.UsualWeek:
+        """Read what is usual, to hold a day against."""
+        return self._call("GET", "/v1/usual", models.UsualWeek)
 
     def verify(
         self,

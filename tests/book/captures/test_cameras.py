@@ -228,8 +228,8 @@ def test_heartbeats_of_numbers_are_written_every_seven_minutes_and_all_others_at
     clock.advance(timedelta(minutes=4, seconds=50))
     assert not beat(sent=5, version="1.1", error=None)
     clock.advance(timedelta(minutes=10))
-    assert services.cameras.silent(cloud, clock.now()) == [], "never before silent_after_s"
-    assert services.cameras.silent(cloud, heard_at + timedelta(minutes=17)) != []
+    assert services.cameras.list_silences(cloud, clock.now()) == [], "never before silent_after_s"
+    assert services.cameras.list_silences(cloud, heard_at + timedelta(minutes=17)) != []
 
 
 def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
@@ -252,10 +252,11 @@ def test_who_is_silent_is_listed_until_it_is_told(services: Services, cloud: Ten
         ("seen", CameraSettings(silent_after_s=600)),
     ):
         services.cameras.add(cloud, None, name, settings)
-    services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "seen"), start + timedelta(seconds=100))
+    clock.advance(timedelta(seconds=100))
+    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "seen"), None)
 
     def silent(seconds: float) -> list[str]:
-        return [camera.id for camera in services.cameras.silent(cloud, start + timedelta(seconds=seconds))]
+        return [one.id for one, _ in services.cameras.list_silences(cloud, start + timedelta(seconds=seconds))]
 
     assert silent(299.9) == []
     assert silent(300) == ["new"]

@@ -29,7 +29,7 @@ NEW = {
     "last_seen_at": None,
     "still_asked_at": None,
     "faceless_share": None,
-    "health": {"state": "never_seen", "failing_at": None, "outages": [], "status": {}},
+    "health": {"state": "never_seen", "failing_at": None, "outages": [], "status": {}, "muted_until": None},
 }
 
 
@@ -78,7 +78,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
         "name": "大门",
         "labels": {"a": "华东", "b": "store 12", "c": "", "d": ""},
         "groups": ["会员", "regular"],
-        "health": {"state": "disabled", "failing_at": None, "outages": [], "status": {}},
+        "health": {"state": "disabled", "failing_at": None, "outages": [], "status": {}, "muted_until": None},
     }
     assert v1.done("GET", "/v1/cameras/door-1") == expected
 
@@ -205,7 +205,7 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
     v1.add_camera("door")
     status = {"firmware": "1.2", "temperature": 41.5, "queue": 3, "tampered": False, "error": None}
     beat = v1.done("POST", "/v1/cameras/door/heartbeat", {"status": status})
-    assert beat["health"] == {"state": "ok", "failing_at": None, "outages": [], "status": status}
+    assert beat["health"] == {"state": "ok", "failing_at": None, "outages": [], "status": status, "muted_until": None}
     assert beat["last_seen_at"] == "2026-03-01T12:00:00.000Z"
     clock.advance(timedelta(minutes=5))
     beat = v1.done("POST", "/v1/cameras/door/heartbeat")
@@ -253,6 +253,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
         "failing_at": "2026-03-01T12:00:00.000Z",
         "outages": [],
         "status": {"error": "10.0.0.9 does not answer"},
+        "muted_until": None,
     }
     assert beat(working=True)["health"]["state"] == "ok"
     clock.advance(timedelta(seconds=599))
@@ -263,8 +264,30 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
     found = beat(working=False)
     assert (found["health"]["state"], found["health"]["failing_at"]) == ("silent", "2026-03-01T12:26:59.000Z")
     assert [one["until"] for one in found["health"]["outages"]] == [None], "the present one"
-    assert beat(status={})["health"] == {"state": "ok", "failing_at": None, "outages": [], "status": {}}
+    well = {"state": "ok", "failing_at": None, "outages": [], "status": {}, "muted_until": None}
+    assert beat(status={})["health"] == well
     assert "working" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["detail"]
+
+
+def test_silences_are_muted_for_a_camera_or_for_all(v1: V1Client, clock: FakeClock) -> None:
+    for name in ("door", "till"):
+        v1.add_camera(name)
+    clock.advance(timedelta(hours=1))
+
+    def told() -> dict[str, object]:
+        return {one["id"]: one["health"]["muted_until"] for one in v1.done("GET", "/v1/cameras")["cameras"]}
+
+    until = "2026-03-02T00:00:00.000Z"
+    muted = v1.done("PUT", "/v1/mute", {"until": until, "camera": "door"})
+    assert [one["health"]["state"] for one in muted["cameras"]] == ["silent", "silent"], "what is true stays true"
+    assert told() == {"door": until, "till": None}
+    v1.done("PUT", "/v1/mute", {"until": until})
+    assert told() == {"door": until, "till": until}
+    v1.done("PUT", "/v1/mute", {"until": None, "camera": "till"})
+    assert told() == {"door": until, "till": None}
+    clock.advance(timedelta(days=1))
+    assert told() == {"door": None, "till": None}
+    v1.failed(404, "PUT", "/v1/mute", {"until": until, "camera": "none"})
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ DONE_AGAIN = {
     "POST /v1/exports",
     "POST /v1/hooks/{id}/ack",
     "POST /v1/hooks/{id}/redeliver",
+    "PUT /v1/mute",
 }
 """They can be done as often as they come, so that a repeat is no replay."""
 ELSEWHERE = {

@@ -27,7 +27,7 @@ VIEWERS = routes(
     GET: session captures captures/{id} boxes cameras cameras/{id} groups groups/{id} faces face-ids faces/{id}
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
         faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings statistics usage notice
-        signing-key arrivals observations fleet
+        signing-key arrivals observations fleet usual
     POST: exports
     DELETE: session
     """
@@ -43,7 +43,7 @@ OPERATORS = routes(
     PATCH: groups/{id} faces/{id}
     DELETE: groups/{id} faces/{id} faces/{id}/consent faces/{id}/rejections/{sighting}
         faces/{id}/pictures/{picture}
-    PUT: faces/{id}/consent cameras/{id}/still
+    PUT: faces/{id}/consent cameras/{id}/still mute
     """
 )
 ADMINS = routes(

@@ -514,6 +514,8 @@ _OF_V1 = (
     _v1("GET /v1/captures/{id}/thumbnail", path="/v1/captures/{capture}/thumbnail", camera="door"),
     _v1("POST /v1/cameras", {"id": "back", "name": "Back door"}, or_says="SecretNotKept"),
     _v1("GET /v1/fleet"),
+    _v1("GET /v1/usual"),
+    _v1("PUT /v1/mute", {"until": "2026-03-20T00:00:00Z"}),
     _v1("PUT /v1/fleet", {"settings": {"kib_per_s": 100}}),
     _v1("GET /v1/cameras/{id}", of="door"),
     _v1("PATCH /v1/cameras/{id}", {"name": "The till"}, of="till"),

@@ -1,0 +1,113 @@
+"""What is usual in a shop, and when is it quieter than that? Pure.
+
+The usual week says how many people each hour of each weekday brings: the mean of the last eight weeks, less if the
+last two were slower. A camera that sends nothing but captures is quieter than usual once so many people were due since
+it was heard last that chance explains it once a year, if they come as a Poisson process.
+
+Hours are those of local clocks, counted since 1970, as in local_time. Parts of them are fractions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence, Set
+
+from msgspec import Struct
+
+from chalicelib.book.words.local_time import HOURS
+
+WEEK = 7 * HOURS
+WEEKS = 8
+_DAYS, _RECENT_DAYS = 7 * WEEKS, 14
+LEAST = 30
+"""People that the eight weeks need, so that anything is usual."""
+
+FALSE_ALARMS_A_MONTH = 0.1
+"""Those of a shop whose people come by chance alone. Holidays, on which it is as quiet as if the camera were dead, take
+what is left of one a month."""
+_UNEVEN = 1.8
+"""By how much more people have to be due, since no real day is as even as chance: rain, groups, a slow week."""
+
+
+class Usual(Struct, frozen=True):
+    """A usual week. `hours`: people of each hour, Monday's first."""
+
+    hours: tuple[float, ...]
+
+    def of(self, hour: int) -> float:
+        return self.hours[hour_of_week(hour)]
+
+    @property
+    def week(self) -> float:
+        return sum(self.hours)
+
+    @property
+    def limit(self) -> float:
+        """Return how many people have to be due without a sign: a month has so many pauses in which they may be."""
+        pauses = self.week * 30 / 7
+        return _UNEVEN * max(math.log(pauses / FALSE_ALARMS_A_MONTH), 1) if pauses else math.inf
+
+
+def hour_of_week(hour: int) -> int:
+    return (hour + 3 * HOURS) % WEEK  # hour 0 was a Thursday's
+
+
+def learn_usual(people: Mapping[int, int], today: int) -> Usual | None:
+    """Return what was usual before a day; None: too little is known.
+
+    `people`: how many came in each local hour that had any; `today`: a day since 1970, whose hours do not count.
+    """
+    end = today * HOURS
+    known = {hour: count for hour, count in people.items() if end - _DAYS * HOURS <= hour < end}
+    if sum(known.values()) < LEAST:
+        return None
+    begun = min(known) // HOURS
+    if today - begun < _RECENT_DAYS:
+        return None
+    sums = [0.0] * WEEK
+    for hour, count in known.items():
+        sums[hour_of_week(hour)] += count
+    days = [sum(hour_of_week(day * HOURS) == weekday * HOURS for day in range(begun, today)) for weekday in range(7)]
+    mean = [sums[place] / days[place // HOURS] for place in range(WEEK)]
+    recent = range((today - _RECENT_DAYS) * HOURS, end)
+    due = sum(mean[hour_of_week(hour)] for hour in recent)
+    level = min(sum(known.get(hour, 0) for hour in recent) / due, 1.0) if due else 0.0
+    return Usual(tuple(round(level * one, 3) for one in mean))
+
+
+ALWAYS = frozenset(range(WEEK))
+
+
+def count_due(usual: Usual, since: float, until: float, opening: Set[int] = ALWAYS) -> float:
+    """Return how many people are usual between two times, in local hours.
+
+    `opening`: hours of the week in which the shop is open.
+    """
+    whole = max(int((until - since) // WEEK), 0)
+    a_week = sum(usual.hours[hour] for hour in opening) if whole else 0.0
+    since += whole * WEEK
+    rest = (
+        usual.of(hour) * (min(until, hour + 1) - max(since, hour))
+        for hour in range(math.floor(since), math.ceil(until))
+        if hour_of_week(hour) in opening
+    )
+    return whole * a_week + sum(rest)
+
+
+def is_quieter(usual: Usual, since: float, now: float, opening: Set[int] = ALWAYS) -> bool:
+    """Return whether it is quieter than usual, if nobody came since a time, in local hours."""
+    return count_due(usual, since, now, opening) >= usual.limit
+
+
+def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
+    """Return for each weekday the hours from the first to the one behind the last that usually has anybody.
+
+    None: the shop seems to be closed. Hours with less than a hundredth of the day's people are not usual.
+    """
+    proposed: list[tuple[int, int] | None] = []
+    for weekday in range(7):
+        day = usual.hours[weekday * HOURS : (weekday + 1) * HOURS]
+        least = max(sum(day), usual.week / 7) / 100
+        some = [hour for hour, people in enumerate(day) if people > least]
+        proposed.append((some[0], some[-1] + 1) if some else None)
+    return proposed

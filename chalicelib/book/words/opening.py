@@ -1,0 +1,59 @@
+"""Opening hours of a shop, as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, the form of the edge uploader's hours. Pure.
+
+Days that are not named are closed; hours without a day are every day's; `18:00-02:00` ends on the next day.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.local_time import HOURS
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEK = len(DAYS) * HOURS
+_DAY, _CLOCK = f"({'|'.join(DAYS)})", r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)"
+_SPAN = re.compile(rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}", re.ASCII)
+
+
+@lru_cache(maxsize=1_024)
+def read_opening(text: str) -> frozenset[int]:
+    """Return the hours of the week, Monday's first, in which the shop is open at least in part; "": all of them.
+
+    Raises InvalidInput.
+    """
+    found: set[int] = set()
+    for span in text.split(",") if text.strip() else ["00:00-24:00"]:
+        read = _SPAN.fullmatch(span.strip())
+        if read is None:
+            raise InvalidInput(f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}")
+        first, last, *clocks = read.groups()
+        begin, end = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
+        end += 60 * HOURS if end <= begin else 0
+        for day in _days(first, last):
+            found.update(hour % WEEK for hour in range(day * HOURS + begin // 60, day * HOURS - (-end // 60)))
+    return frozenset(found)
+
+
+def _days(first: str | None, last: str | None) -> range:
+    if first is None:
+        return range(len(DAYS))
+    begin, end = DAYS.index(first), DAYS.index(last or first)
+    return range(begin, end + 1 if end >= begin else end + 1 + len(DAYS))
+
+
+def write_opening(days: Sequence[tuple[int, int] | None]) -> str:
+    """Write the opening hours of each weekday, in whole hours; None: closed. Days of the same hours stand together."""
+    spans: list[str] = []
+    first = 0
+    while first < len(days):
+        last = first
+        while last + 1 < len(days) and days[last + 1] == days[first]:
+            last += 1
+        if (hours := days[first]) is not None:
+            named = DAYS[first] if first == last else f"{DAYS[first]}-{DAYS[last]}"
+            spans.append(f"{named} {hours[0]:02d}:00-{hours[1]:02d}:00")
+        first = last + 1
+    return ", ".join(spans)
