@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Staff(Struct, frozen=True):
-    """Those who are no visitors. `groups`: names of the groups that are marked as staff; `faces`: ids of those in them."""
+    """Those who are no visitors. `groups`: names of the groups that are marked so; `faces`: ids of those in them."""
 
     groups: tuple[str, ...] = ()
     faces: frozenset[str] = frozenset()
