@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from chalicelib.book.words.items import directory_of
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.model import JournalEntry
-from chalicelib.book.words.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
+from chalicelib.book.words.ports import Clock, Mailer, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
 from chalicelib.services import Services
 from chalicelib.settings import NO_DIALECTS, AwsStorage, OfDialects, Settings
 from chalicelib.storage import open_storage
@@ -56,13 +56,15 @@ def build(
     vision: Callable[[], Vision] | None = None,
     vision_of: Callable[[str], Vision] | None = None,
     storage: Storage | None = None,
+    mailer: Mailer | None = None,
 ) -> Services:
     """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage`, if given, replace those of
-    the settings."""
+    the settings. `mailer`: what sends mail, which one box alone may have."""
     from chalicelib.book.store.in_process import SystemClock
 
     clock = clock or SystemClock()
-    return Services(settings, Adapters(settings, clock, storage or open_storage(settings, clock), vision, vision_of))
+    storage = storage or open_storage(settings, clock)
+    return Services(settings, Adapters(settings, clock, storage, vision, vision_of, mailer))
 
 
 class Adapters:
@@ -75,11 +77,12 @@ class Adapters:
         storage: Storage,
         vision: Callable[[], Vision] | None,
         vision_of: Callable[[str], Vision] | None,
+        mailer: Mailer | None,
     ) -> None:
         from chalicelib.book.store.in_process import CachedVault
 
         self._settings = settings
-        self.clock = clock
+        self.clock, self.mailer = clock, mailer
         self.storage = replace(storage, vault=CachedVault(storage.vault))
         self.model: Callable[[], str] = (lambda: vision().model) if vision else (lambda: self._model)
         self.vision: Callable[[], Vision] = vision or (lambda: self._vision)

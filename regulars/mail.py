@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.setting import setting
 from chalicelib.settings import SettingError
 from regulars.errors import OperatorError
@@ -19,13 +20,18 @@ _TIMEOUT_S, _TLS_PORT = 30, 465
 
 
 class MailSettings(Struct, frozen=True):
-    """The server that sends reports. The password stands in a file, for no command line and no environment."""
+    """The server that sends mail. The password stands in a file, for no command line and no environment."""
 
-    smtp_host: str | None = setting(None, "mail server for `regulars report`")
+    smtp_host: str | None = setting(None, "mail server for `regulars report` and for messages to phones")
     smtp_port: int = setting(587, "its port; 465 speaks TLS from the first byte, others change to it", 1, 65_535)
     smtp_user: str | None = setting(None, "user of the mail server; needs smtp_password_file")
     smtp_password_file: Path | None = setting(None, "file with that user's password, and nothing else", read=Path)
-    smtp_from: str | None = setting(None, "address that reports are sent from", nothing="smtp_user")
+    smtp_from: str | None = setting(None, "address that mail is sent from", nothing="smtp_user")
+
+    @property
+    def sender(self) -> str | None:
+        """Return the address that mail is sent from; None: none is set."""
+        return self.smtp_from or self.smtp_user
 
     def __post_init__(self) -> None:
         if (self.smtp_user is None) != (self.smtp_password_file is None):
@@ -46,4 +52,29 @@ def send(message: EmailMessage, mail: MailSettings) -> None:
                 server.login(mail.smtp_user, mail.smtp_password_file.read_text("utf-8").strip())
             server.send_message(message)
     except (smtplib.SMTPException, OSError) as error:
-        raise OperatorError(f"the report was not sent by {host}:{port}: {error}") from error
+        raise OperatorError(f"the mail was not sent by {host}:{port}: {error}") from error
+
+
+class SmtpMailer:
+    """The Mailer port. `mail` names a server and a sender."""
+
+    def __init__(self, mail: MailSettings) -> None:
+        self._mail = mail
+
+    def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
+        """Send a mail to one address, with a JPEG if there is one. Raises Unusable, which says what was wrong."""
+        letter = EmailMessage()
+        letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, subject
+        letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
+        letter.set_content(text)
+        if picture is not None:
+            letter.add_attachment(picture, maintype="image", subtype="jpeg", filename="face.jpg")
+        try:
+            send(letter, self._mail)
+        except OperatorError as error:
+            raise Unusable(str(error)) from error
+
+
+def mailer_of(mail: MailSettings) -> SmtpMailer | None:
+    """Make the mailer of a box; None: its settings name no server, or no sender."""
+    return SmtpMailer(mail) if mail.smtp_host and mail.sender else None

@@ -178,7 +178,7 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     mail = read_configuration().mail if to else MailSettings()
     if to and mail.smtp_host is None:
         raise click.UsageError("--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST")
-    sender = mail.smtp_from or mail.smtp_user
+    sender = mail.sender
     if to and sender is None:
         raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
     one = tenant_of(services, tenant)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.book.joining import Joining
     from chalicelib.book.machinery import BookSettings, Machinery
     from chalicelib.book.merges.merges import Merges
+    from chalicelib.book.messages import Messages
     from chalicelib.book.model_change import Reembedding
     from chalicelib.book.models import TenantVision
     from chalicelib.book.portraits import Portraits
@@ -86,6 +87,7 @@ class Book:
         return GalleryWriter(self.items, self.clock, self.wake)
 
     tenant_vision: Made[TenantVision] = Made("book.models.TenantVision")
+    messages: Made[Messages] = Made("book.messages.Messages")
     webhooks: Made[Webhooks] = Made("book.webhooks.Webhooks")
     tenants: Made[Tenants] = Made("book.tenants.Tenants")
     groups: Made[Groups] = Made("book.groups.Groups")

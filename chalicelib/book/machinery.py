@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from chalicelib.book.index.compact import Compactor
     from chalicelib.book.rules.decision import FaceSearch
     from chalicelib.book.words.model import JournalEntry
-    from chalicelib.book.words.ports import Clock, ObjectReader, Postman, Storage, Vision
+    from chalicelib.book.words.ports import Clock, Mailer, ObjectReader, Postman, Storage, Vision
 
 
 class Buckets(Protocol):
@@ -38,6 +38,9 @@ class BookSettings(Protocol):
     @property
     def fpir_target(self) -> float: ...
 
+    @property
+    def public_url(self) -> str | None: ...
+
 
 class Machinery(Protocol):
     """The adapter behind each port. `model` and `vision` are those of new tenants."""
@@ -53,6 +56,10 @@ class Machinery(Protocol):
 
     @property
     def postman(self) -> Postman: ...
+
+    @property
+    def mailer(self) -> Mailer | None:
+        """Return what sends mail; None: there is no mail server."""
 
     def objects(self) -> ObjectReader:
         """Make what reads clients' objects."""

@@ -1,6 +1,7 @@
 """Who is told of an event, and how often is it tried?
 
-Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts.
+Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts; or channels by which people
+are told (book/messages).
 
 Outbox: a delivery is written in the transaction of its event, so that no crash loses it. It waits as an item; a message
 in the queue only says that it is time to look at it. `announce_overdue` replaces a lost message, and one that comes
@@ -75,12 +76,14 @@ from chalicelib.book.words.webhooks import (
     hook_fields,
     hook_from,
     hook_item,
+    list_absent_fields,
     signature,
     test_event,
 )
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
+    from chalicelib.book.words.channels import Channel
 
 _log = logging.getLogger(__name__)
 
@@ -88,8 +91,11 @@ MAX_HOOKS = 20
 """Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
 
 _SECRET_BYTES = 32
+_OF_NO_CHANNEL = frozenset({"enabled", "name", "passes_to", "groups", "cameras", "people"})
+"""What is changed without a look at the channel, which may be sealed by a lost key."""
 _THERE = exists("hook-exists")
 _HOOK_ID = re.compile(r"[0-9]{1,20}")
+_FACEID = re.compile(r"[!-~]{1,64}")
 
 
 FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
@@ -103,15 +109,17 @@ class Hooks(UseCase):
     ) -> tuple[Hook, str | None]:
         """Add a hook; return it and its secret, which is not shown again.
 
-        `given`: `kinds`, `groups` and `cameras`, of which None takes everything, `enabled`, a `name`, and whom it
-        `passes_to`. Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy,
-        AnsweredAlready with the `id` of the hook.
+        `given`: `kinds`, `groups`, `cameras` and `people`, of which None takes everything, `enabled`, a `name`, and
+        whom it `passes_to`. With a `channel` it tells people, as `template`, `hours`, `pause_s` and `picture` say, and
+        has no secret of its own. Without a `url` and a channel it is a mailbox, which has none, either. Raises
+        InvalidInput, TooManyHooks, Busy, AnsweredAlready with the `id` of the hook.
         """
         now = self.book.clock.now()
         id_ = time_ordered_id(now)
         checked = self._check_fields({"url": url, **given})
+        channel = checked.pop("channel", None)
         sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
-        hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
+        hook = self._with_channel(tenant, Hook(id=id_, created_at=now, sealed_secret=sealed, **checked), channel)
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
         listed = CountedList(self.all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
         if len(listed.rows) >= MAX_HOOKS:
@@ -143,23 +151,35 @@ class Hooks(UseCase):
         Raises HookNotFound, InvalidInput, Busy, AnsweredAlready.
         """
         checked = self._check_fields(changes)
-        if "url" in changes and (changes["url"] is None) is not self.get(tenant, id_).is_mailbox:
-            raise InvalidInput("a hook has a url for good, and a mailbox has none: add another hook for the other way")
-        return self._change_hook(tenant, id_, lambda hook: replace(hook, **checked), request)
+        channel = checked.pop("channel", None)
+        now = self.get(tenant, id_)
+        if ("url" in changes and (changes["url"] is None) is not (now.url is None)) or (channel and now.way is None):
+            raise InvalidInput(
+                "a hook has a url for good, a mailbox none, and what tells people a channel: add another hook for that"
+            )
+
+        def change_fields(hook: Hook) -> Hook:
+            changed = replace(hook, **checked)
+            return changed if _OF_NO_CHANNEL.issuperset(changes) else self._with_channel(tenant, changed, channel)
+
+        return self._change_hook(tenant, id_, change_fields, request)
 
     def new_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
         """Replace the hook's secret; the old one signs nothing any more.
 
         Raises HookNotFound, Conflict if it is a mailbox, Busy, AnsweredAlready.
         """
-        require_url(self.get(tenant, id_))
+        hook = self.get(tenant, id_)
+        require_url(hook)
+        if hook.way is not None:
+            raise Conflict(f"hook {id_} tells people, and signs nothing: change its channel")
         sealed, secret = self._new_secret(tenant, id_)
         self._change_hook(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
         return secret
 
     def secret(self, tenant: str, hook: Hook) -> str:
         """Return the hook's secret in the clear, to sign with."""
-        return self.book.storage.vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
+        return self.book.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id))
 
     @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
@@ -179,7 +199,7 @@ class Hooks(UseCase):
             (tenant, id_),
             (equals("version", hook.version, "not-changed-meanwhile"),),
             set={**hook_fields(changed), "version": changed.version},
-            remove=("failures", "paused_until", *(() if changed.passes_to else ("passes_to",))),
+            remove=("failures", "paused_until", *list_absent_fields(changed)),
         )
         self.book.requests.write(tenant, [update], request, {"id": id_})
         return changed
@@ -200,27 +220,36 @@ class Hooks(UseCase):
             "kinds": _kind,
             "groups": legal_group_name,
             "cameras": require_camera_id,
+            "people": _faceid,
         }
         for name, check in filters.items():
             if given.get(name) is not None:
                 checked[name] = tuple(dict.fromkeys(map(check, given[name])))
         return checked
 
+    def _with_channel(self, tenant: str, hook: Hook, channel: Channel | None) -> Hook:
+        """Return the hook as it is stored, with its channel if it has one. Raises InvalidInput."""
+        if channel is None and hook.way is None:
+            if hook.template or hook.hours or hook.pause_s or hook.picture:
+                raise InvalidInput("template, hours, pause_s and picture are of a hook that has a channel")
+            return hook
+        if hook.url is not None:
+            raise InvalidInput("a hook has a url or a channel: send url as null")
+        messages = self.book.messages
+        told, checked = messages.check(hook, channel or messages.channel_of(tenant, hook))
+        return replace(told, sealed_secret=messages.seal(tenant, told, checked)) if channel else told
+
     def _new_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
         secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
-        return self.book.storage.vault.seal(secret, _context(tenant, id_)), secret
+        return self.book.storage.vault.seal(secret, keys.hook_secret(tenant, id_)), secret
 
 
 def require_url(hook: Hook) -> None:
-    """Raise Conflict if the hook is a mailbox."""
+    """Raise Conflict if nothing is posted to the hook, or nothing that a secret of ours signs."""
     if hook.is_mailbox:
         raise Conflict(
             f"hook {hook.id} is a mailbox, to which nothing is posted: list its pending deliveries and acknowledge them"
         )
-
-
-def _context(tenant: str, hook_id: str) -> str:
-    return f"{tenant}/hooks/{hook_id}"
 
 
 def _kind(value: str) -> EventKind:
@@ -228,6 +257,12 @@ def _kind(value: str) -> EventKind:
         return FILTERS[value]
     except KeyError:
         raise InvalidInput(f"events are {', '.join(FILTERS)}, not {value[:40]!r}") from None
+
+
+def _faceid(value: str) -> str:
+    if not _FACEID.fullmatch(value):
+        raise InvalidInput(f"people are ids of faces, such as 456088349737713666, not {value[:40]!r}")
+    return value
 
 
 OVERDUE = timedelta(seconds=60)
@@ -463,13 +498,13 @@ class Deliveries(UseCase):
         if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant):
             return self.outbox.postpone(delivery, now + OVERDUE, "the consent of somebody has expired")
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
-        if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
+        if hook is None or hook.is_mailbox:  # deleted; a mailbox's deliveries have no message
             return self.outbox.delete_delivery(delivery)
         if not hook.enabled:
             return self.outbox.park(delivery, "the hook is disabled: enable it, then send its deliveries again")
         if hook.is_failing and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
-        return self._attempt(hook, hook.url, delivery)
+        return self._attempt(hook, delivery)
 
     def test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
         """Send the hook an event of kind TEST, and return the event. Called again with the same request, send no other.
@@ -495,10 +530,10 @@ class Deliveries(UseCase):
             return self.book.tenants.has_expired(self.book.tenants.read_stored(tenant))
         return False
 
-    def _attempt(self, hook: Hook, url: str, delivery: Delivery) -> None:
+    def _attempt(self, hook: Hook, delivery: Delivery) -> None:
         tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
-            status = self._post_delivery(hook, url, delivery)
+            status = self._post_delivery(hook, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
             return self.outbox.postpone(
                 delivery, self.book.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
@@ -516,7 +551,10 @@ class Deliveries(UseCase):
             return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
-    def _post_delivery(self, hook: Hook, url: str, delivery: Delivery) -> int:
+    def _post_delivery(self, hook: Hook, delivery: Delivery) -> int:
+        if hook.url is None:
+            with self.slots.one(delivery.tenant, hook.id):
+                return self.book.messages.tell(hook, delivery)
         body = delivery.payload.encode()
         secret = self.hooks.secret(delivery.tenant, hook)
         headers = {
@@ -526,7 +564,7 @@ class Deliveries(UseCase):
             "X-Regulars-Signature": signature(secret, self.book.clock.now(), body),
         }
         with self.slots.one(delivery.tenant, hook.id):
-            return self.book.ports.postman.post(url, body, headers)
+            return self.book.ports.postman.post(hook.url, body, headers)
 
     def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""

@@ -104,11 +104,17 @@ def _put(store: BlobStore, place: Path, path: Path) -> None:
 
 
 def with_new_secrets(services: Services) -> Iterator[dict[str, object]]:
-    """Make all anew that another key of KMS had sealed; yield each tenant's credentials, and its hooks' secrets."""
+    """Make all anew that another key of KMS had sealed; yield each tenant's credentials, and its hooks' secrets.
+
+    What tells people is off until somebody sends its channel again.
+    """
     hooks = services.webhooks.hooks
     for tenant in services.tenants.all():
         credentials = asdict(services.tenants.rotate(tenant.name))
-        posted_to = [one.id for one in hooks.all(tenant.name) if not one.is_mailbox]
+        posted_to = [one.id for one in hooks.all(tenant.name) if one.url]
+        for told in (one for one in hooks.all(tenant.name) if one.way):
+            hooks.change(tenant.name, told.id, {"enabled": False})
+        services.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
             services.audit.signing.renew(tenant.name, is_lost=True)
         yield {**credentials, "hooks": {id_: hooks.new_secret(tenant.name, id_) for id_ in posted_to}}

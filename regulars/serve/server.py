@@ -41,6 +41,7 @@ from chalicelib.services import Services
 from regulars import folder, libraries
 from regulars.configuration import Configuration
 from regulars.errors import PortTaken
+from regulars.mail import mailer_of
 from regulars.serve import arenas, events, logs, metrics
 from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
@@ -105,7 +106,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         from regulars.backup.receipts import require_done
 
         logs.to_stderr(serving.log_format, serving.log_level, [app.app.log])
-        services = bootstrap.build(settings)
+        services = bootstrap.build(settings, mailer=mailer_of(configuration.mail))
         require_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)

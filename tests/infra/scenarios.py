@@ -38,6 +38,11 @@ from tests.support.storage.emulated import PREFIX
 ANN, BOB, CLEO, DAN = (picture(Person(number)) for number in (1, 2, 3, 4))
 
 
+# A browser's subscription (RFC 8291, Appendix A).
+BROWSER = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
+BROWSERS_SECRET = "BTBZMqHH6r4Tts7J_aSIgg"
+
+
 class Shop:
     """A tenant of the account, and its clients."""
 
@@ -86,6 +91,7 @@ def play(account: Account) -> None:
         keys_and_sessions,
         captures_and_visits,
         hooks,
+        messages,
         searches_from_anywhere,
         schedules,
         kept_no_longer,
@@ -266,6 +272,26 @@ def hooks(account: Account) -> None:
         shop.see(DAN, 4)
         assert shop.v1.send("DELETE", f"/v1/hooks/{hook}").status == 204
         _deliver_all(account)  # nobody wants it any more
+
+
+def messages(account: Account) -> None:
+    """People are told by a phone and a browser: with a name, a camera and a picture, and not of who is restricted."""
+    shop = Shop(account, "telling-shop")
+    shop.v1.add_camera("door", id="door")
+    with receiving(answers(200)) as receiver:
+        ntfy = {"way": "ntfy", "url": receiver.url, "token": "tk_of_the_shop"}
+        browser = {"way": "push", "url": receiver.url, "p256dh": BROWSER, "auth": BROWSERS_SECRET}
+        account.secrets += [shop.v1.done("GET", "/v1/push-key")["key"], ntfy["token"], BROWSERS_SECRET]
+        hook = shop.v1.done("POST", "/v1/hooks", {"url": None, "channel": ntfy, "picture": True, "pause_s": 1})["id"]
+        shop.v1.done("POST", "/v1/hooks", {"url": None, "channel": browser, "template": "{who}"})
+        ann = shop.see(ANN, 10)["face"]
+        _deliver_all(account)
+        assert {one.headers["Content-Encoding"] for one in receiver.heard} == {None, "aes128gcm"}
+        shop.v1.done("PATCH", f"/v1/hooks/{hook}", {"people": [ann]})
+        shop.v1.send("DELETE", f"/v1/faces/{ann}", query={"erase": "true"})
+        while account.work_off("build_index"):
+            pass
+        assert shop.v1.done("GET", f"/v1/hooks/{hook}")["people"] == []
 
 
 def searches_from_anywhere(account: Account) -> None:

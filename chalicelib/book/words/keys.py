@@ -414,6 +414,17 @@ def capture_range(first_ms: int, last_ms: int) -> tuple[str, str]:
 HOOK_ADDITIONS = "#additions"
 HOOK_IDS = ("0", ":")
 """Bounds around all ids (":" is the byte after "9")."""
+PUSH_KEY = "#push"
+
+
+def push_key(tenant: str) -> tuple[str, str]:
+    """Make the place of the private key by which browsers' push services know the tenant."""
+    return tenant, PUSH_KEY
+
+
+def hook_secret(tenant: str, hook_id: str) -> str:
+    """Name a hook's secret, for the Vault."""
+    return f"{tenant}/hooks/{hook_id}"
 
 
 # --- outbox: deliveries that wait for a hook, and after them those in mailboxes and those that were given up ----------

@@ -332,11 +332,16 @@ class Postman(Protocol):
     def require_url(self, url: str) -> None:
         """Raise InvalidInput for a URL that is never posted to."""
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> int:
         """Post to a URL that a stranger chose, and return the answer's status. No redirect is followed.
 
         Raises InvalidInput for a URL that is never posted to, Unusable if the call failed, and Busy.
         """
+
+
+class Mailer(Protocol):
+    def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
+        """Send a mail to one address, with a JPEG if there is one. Raises Unusable, which says what was wrong."""
 
 
 class Witness(Protocol):

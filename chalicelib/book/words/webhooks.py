@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.ports import Action, Item, Put, Update, exists
+from chalicelib.book.words.ports import Action, Item, Put, Update, equals, exists
 from chalicelib.book.words.values import Codec, milliseconds, moment, time_text
 
 KEPT_FOR = timedelta(days=30)
@@ -31,6 +31,22 @@ class EventKind(StrEnum):
     CAMERA_SILENT = "camera.silent"
     TEST = "test"
     """Sent to one hook when its tenant asks for it, whatever the hook's filters are."""
+
+
+class Way(StrEnum):
+    """How a message reaches people (book/words/channels)."""
+
+    NTFY = "ntfy"
+    TELEGRAM = "telegram"
+    SLACK = "slack"
+    TEAMS = "teams"
+    DISCORD = "discord"
+    PUSHOVER = "pushover"
+    REQUEST = "request"
+    """Any URL, with a method and headers."""
+    MAIL = "mail"
+    PUSH = "push"
+    """A browser that asked (Web Push)."""
 
 
 class Event(Struct, frozen=True):
@@ -59,7 +75,9 @@ FAILING_FROM = 5
 class Hook(Struct, frozen=True):
     """A URL that receives the events that pass all its filters; a filter of None passes any.
 
-    Without a URL it is a mailbox: its events wait until the tenant's program reads and acknowledges them.
+    With a `way` it tells people, by a channel that its secret holds. An earlier version, which knows no ways, finds no
+    URL, and posts nothing. Without both it is a mailbox: its events wait until the tenant's program reads and
+    acknowledges them.
     """
 
     id: str
@@ -67,7 +85,7 @@ class Hook(Struct, frozen=True):
     url: str | None
     created_at: datetime
     sealed_secret: bytes
-    """The secret that signs its deliveries, sealed by the Vault; b"" of a mailbox, which has none."""
+    """The secret that signs its deliveries, or the channel, sealed by the Vault; b"" of a mailbox, which has none."""
     kinds: tuple[EventKind, ...] | None = None
     groups: tuple[str, ...] | None = None
     """Names of the groups at the time of the event."""
@@ -84,6 +102,22 @@ class Hook(Struct, frozen=True):
     """Nothing is sent to a failing hook until then."""
     version: int = 1
     """Grows with each change by the tenant."""
+    people: tuple[str, ...] | None = None
+    """Ids of faces."""
+    way: Way | None = None
+    address: str = ""
+    """What may be shown of its channel: the host, or an address of mail."""
+    template: str = ""
+    """Of its messages."""
+    hours: str = ""
+    """Within which people are told, in the tenant's zone, as `09:00-18:30`; "": always."""
+    pause_s: int = 0
+    """The least time between two messages; what happens meanwhile is not told."""
+    picture: bool = False
+    """Whether the face's picture goes with a message."""
+    told_at: datetime | None = None
+    """When the event was written that people were last told of, and in `told_event` which it was."""
+    told_event: str = ""
 
     def __repr__(self) -> str:
         return f"Hook({self.id!r})"  # no log shows its secret
@@ -94,12 +128,22 @@ class Hook(Struct, frozen=True):
 
     @property
     def is_mailbox(self) -> bool:
-        return self.url is None
+        return self.url is None and self.way is None
 
     @property
     def recipient(self) -> str:
         """Whom it tells: the host of its URL, or whom a mailbox's program tells; "": that program has not said."""
+        if self.way is not None:
+            return self.address
         return (urlsplit(self.url).hostname or "") if self.url else self.passes_to
+
+    def is_within_hours(self, at: datetime) -> bool:
+        """Return whether people are told of what happens at this time, in the tenant's zone. The end is not."""
+        if not self.hours:
+            return True
+        begin, _, end = self.hours.partition("-")
+        now = f"{at:%H:%M}"
+        return begin <= now < end if begin < end else now >= begin or now < end
 
     def takes(self, event: Event) -> bool:
         """Return whether the hook is enabled and every filter passes the event.
@@ -111,6 +155,7 @@ class Hook(Struct, frozen=True):
             and (self.kinds is None or event.kind in self.kinds)
             and (self.groups is None or event.group in self.groups)
             and (self.cameras is None or event.camera in self.cameras)
+            and (self.people is None or event.data.get("faceid") in self.people)
         )
 
 
@@ -171,8 +216,13 @@ _DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
 _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 
+_OF_PEOPLE = ("people", "way", "address", "template", "hours", "pause_s", "picture")
+_RARE = ("passes_to", *_OF_PEOPLE)
 _HOOK = Codec(
-    Hook, {"sealed_secret": "secret"}, rare="failures paused_until passes_to", nulls="url kinds groups cameras name"
+    Hook,
+    {"sealed_secret": "secret"},
+    rare=" ".join(("failures paused_until told_at told_event", *_RARE)),
+    nulls="url kinds groups cameras name",
 )
 hook_from = _HOOK.read
 
@@ -183,7 +233,26 @@ def hook_item(tenant: str, hook: Hook) -> Item:
 
 def hook_fields(hook: Hook) -> Item:
     """Make the attributes that a tenant may change; those of failures and pauses come with the first failure."""
-    return _HOOK.write(hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name", "passes_to")
+    return _HOOK.write(hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name", *_RARE)
+
+
+def list_absent_fields(hook: Hook) -> tuple[str, ...]:
+    """Return the attributes that a tenant may change and that the hook's item does not have."""
+    return tuple(sorted({*_RARE}.difference(_HOOK.write(hook, *_RARE))))
+
+
+def without_people(item: Item, faceids: Collection[str]) -> Update | None:
+    """Return the update that takes these faces out of what a hook tells of; None: it names none of them.
+
+    A hook that is left without anybody is off: else it would tell of everybody.
+    """
+    people = item.get("people") or []
+    left = [one for one in people if one not in faceids]
+    if len(left) == len(people):
+        return None
+    fields = {"people": left, **({} if left else {"enabled": False}), "version": item["version"] + 1}
+    same = equals("version", item["version"], "not-changed-meanwhile")
+    return Update(keys.HOOKS, (item["tenant"], item["id"]), (same,), set=fields)
 
 
 def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:

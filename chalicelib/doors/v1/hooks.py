@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.book.words import acts, webhooks
+from chalicelib.book.words import acts, channels, webhooks
 from chalicelib.book.words.values import moment
-from chalicelib.book.words.webhooks import EventKind
+from chalicelib.book.words.webhooks import EventKind, Way
 from chalicelib.doors.v1.cameras import CameraId
 from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
 from chalicelib.doors.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, read_as
@@ -65,6 +65,55 @@ PassesTo = Annotated[
 ]
 
 
+Secret = Annotated[str, Meta(max_length=200)]
+
+
+class Channel(Sent):
+    """By which way people are told. It is kept sealed, as a hook's secret is, and shown nowhere."""
+
+    way: Way
+    url: Annotated[
+        Url,
+        Meta(description="Of ntfy (with its topic), Slack, Teams, Discord, request and push; else if it is your own."),
+    ] = ""
+    token: Annotated[
+        Secret, Meta(description="Of ntfy, if it needs one; of Telegram's bot; of Pushover's application.")
+    ] = ""
+    to: Annotated[Secret, Meta(description="Telegram's chat, Pushover's user, an address of mail.")] = ""
+    method: Annotated[Literal["POST", "PUT"], Meta(description="Of request.")] = "POST"
+    headers: Annotated[
+        dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=500)]],
+        Meta(max_length=20, description="Of request, such as Authorization."),
+    ] = msgspec.field(default_factory=dict)
+    p256dh: Annotated[Secret, Meta(description="Of push, as the browser's subscription has it.")] = ""
+    auth: Annotated[Secret, Meta(description="Of push, as the browser's subscription has it.")] = ""
+
+
+Template = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        description="The text of a message, with fields such as {who}, {camera} and {time}. A field that the events "
+        "lack is refused with the list of those that they have.",
+    ),
+]
+Hours = Annotated[
+    str,
+    Meta(
+        pattern="^([0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2})?$",
+        description="Within which people are told, in the tenant's time zone, as 09:00-18:30; empty: always.",
+    ),
+]
+PauseS = Annotated[
+    int,
+    Meta(ge=0, le=86_400, description="The least seconds between two messages; what happens meanwhile is not told."),
+]
+People = Annotated[
+    Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=100)] | None,
+    Meta(description="Only events of these faces; null for all. If all of them are erased, the hook is off."),
+]
+
+
 class HookSettings(Sent):
     kinds: Events | UnsetType = msgspec.field(default=UNSET, name="events")
     groups: Groups | UnsetType = UNSET
@@ -72,17 +121,28 @@ class HookSettings(Sent):
     enabled: bool | UnsetType = UNSET
     name: HookName | UnsetType | None = UNSET
     passes_to: PassesTo | UnsetType = UNSET
+    people: People | UnsetType = UNSET
+    channel: Annotated[Channel, Meta(description="Makes a hook that tells people: `url` is null.")] | UnsetType = UNSET
+    template: Template | UnsetType = UNSET
+    hours: Hours | UnsetType = UNSET
+    pause_s: PauseS | UnsetType = UNSET
+    picture: (
+        Annotated[bool, Meta(description="Sends the face's picture along; for keys that see pictures.")] | UnsetType
+    ) = UNSET
 
 
 class NewHook(HookSettings, kw_only=True):
     url: Annotated[
         Url | None,
-        Meta(description="Null makes a mailbox: its events wait for 30 days until a program acknowledges them."),
+        Meta(
+            description="Null makes a mailbox, whose events wait for 30 days until a program acknowledges them. With a "
+            "channel, it makes what tells people."
+        ),
     ]
 
 
 class HookChanges(HookSettings, Changes):
-    url: Annotated[Url | None, Meta(description="Null of a mailbox, and of no other hook.")] | UnsetType = UNSET
+    url: Annotated[Url | None, Meta(description="Null of a hook that has none, and of no other.")] | UnsetType = UNSET
 
 
 class HookHealth(Answer):
@@ -96,19 +156,26 @@ class HookHealth(Answer):
 
 class Hook(Answer):
     id: HookId
-    url: Annotated[str | None, Meta(description="Null of a mailbox.")]
+    url: Annotated[str | None, Meta(description="Null of a mailbox, and of what tells people.")]
     kinds: list[EventKind] | None = msgspec.field(name="events")
     groups: list[str] | None
     cameras: list[str] | None
     enabled: bool
     name: str | None
     passes_to: PassesTo
+    people: Annotated[list[str] | None, Meta(description="Null for all; empty if all of them were erased.")]
+    way: Annotated[Way | None, Meta(description="By which people are told; null: a program is.")]
+    address: Annotated[str, Meta(description="The host of its channel, or its address of mail.")]
+    template: Template
+    hours: Hours
+    pause_s: PauseS
+    picture: bool
     created_at: Time
     health: HookHealth
 
 
 class HookMade(Hook):
-    secret: Annotated[HookSecret | None, Meta(description="Null of a mailbox, to which nothing is posted.")]
+    secret: Annotated[HookSecret | None, Meta(description="Null of a mailbox, and of what tells people.")]
 
 
 class Hooks(Answer):
@@ -185,9 +252,9 @@ def list_hooks(call: Call) -> Hooks:
 
 
 def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
-    """Answer a repeat: a mailbox has no secret that would be lost."""
+    """Answer a repeat: without a URL, there is no secret that would be lost."""
     hook = call.services.webhooks.hooks.get(call.tenant.name, body["id"])
-    if not hook.is_mailbox:
+    if hook.url is not None:
         secret_not_kept("hook", "ask for another secret")(call, body)
     return HookMade.made_of(hook, health=_health(hook), secret=None)
 
@@ -196,10 +263,35 @@ def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
 def add_hook(call: Call, body: NewHook) -> HookMade:
     """Add a hook and its secret, which is shown nowhere else.
 
-    What is sent to it, and how to check the signature, stands in docs/webhooks.md.
+    What is sent to it, how to check the signature, and how people are told, stands in docs/webhooks.md.
     """
-    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **list_sent_members(body), request=call.request)
+    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **_settings(call, body), request=call.request)
     return HookMade.made_of(hook, health=_health(hook), secret=secret)
+
+
+def _settings(call: Call, body: HookSettings) -> dict[str, Any]:
+    """Return what was sent. Raises NotAllowed for pictures that the caller does not see."""
+    sent = dict(list_sent_members(body))
+    if sent.get("picture"):
+        call.caller.require_pictures()
+    if channel := sent.get("channel"):
+        sent["channel"] = channels.Channel(**channel)
+    return sent
+
+
+class PushKey(Answer):
+    key: Annotated[
+        str, Meta(pattern="^[A-Za-z0-9_-]{87}$", description="What `applicationServerKey` takes, in base64url.")
+    ]
+
+
+@operations("GET", "/v1/push-key", Role.ADMIN)
+def get_push_key(call: Call) -> PushKey:
+    """Read the key by which browsers' push services know this service.
+
+    Subscribe a browser with it, and add a hook whose channel is that subscription.
+    """
+    return PushKey(key=call.services.messages.push_key(call.tenant.name))
 
 
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)
@@ -215,7 +307,7 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
     A hook that was failing is tried again at once.
     """
     return _hook(
-        call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], list_sent_members(body), call.request)
+        call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], _settings(call, body), call.request)
     )
 
 

@@ -23,7 +23,7 @@ PATHS = {
     "groups": "/v1/groups /v1/groups/{id}",
     "hooks": """
         /v1/hooks /v1/hooks/{id} /v1/hooks/{id}/ack /v1/hooks/{id}/deliveries /v1/hooks/{id}/redeliver
-        /v1/hooks/{id}/secret /v1/hooks/{id}/test
+        /v1/hooks/{id}/secret /v1/hooks/{id}/test /v1/push-key
     """,
     "keys": "/v1/dialects /v1/dialects/{id}/key /v1/keys /v1/keys/{id} /v1/keys/{id}/renew",
     "looking": "/v1/detect /v1/faces/{id}/similar /v1/identify /v1/verify",

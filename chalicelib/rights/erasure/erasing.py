@@ -68,7 +68,7 @@ from chalicelib.book.words.model import Face, Labels, Picture, Tenant
 from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, Update, absent, equals, exists
 from chalicelib.book.words.values import milliseconds, moment, photo_id, texts_of, time_ordered_id, time_text
-from chalicelib.book.words.webhooks import without_name
+from chalicelib.book.words.webhooks import without_name, without_people
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words import erasures
 from chalicelib.rights.words.erasures import (
@@ -462,6 +462,7 @@ class DerivedData(Outside):
             "stills": lambda tenant, *_: delete_stills(self.book.items, tenant),
             "reviews": self.reviews,
             "duplicates": self.duplicates,
+            "hooks": self.people_of_hooks,
             "outbox": self.events if erases else self.names_in_events,
             "requests": self.answers,
         }
@@ -510,6 +511,10 @@ class DerivedData(Outside):
             return Delete(keys.DUPLICATES, (tenant.name, item["id"])) if is_of_them else None
 
         self._walk(tenant, keys.DUPLICATES, faceids, action)
+
+    def people_of_hooks(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
+        """Take the faces out of what hooks tell of."""
+        self._walk(tenant, keys.HOOKS, faceids, without_people, "created_at")
 
     def events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""

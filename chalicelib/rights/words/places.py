@@ -255,6 +255,17 @@ PLACES = (
         keys=("delivery",),
     ),
     Place(
+        "hooks",
+        "whom a shop's phones are told of: the ids of faces that a hook waits for; else nothing of anybody",
+        "until the hook is changed or deleted",
+        _GONE,
+        _GONE,
+        Mark.KEPT,
+        Mark.KEPT,
+        archive="",
+        keys=("push_key", "hook_secret"),
+    ),
+    Place(
         "requests",
         "answers to recent requests, so that a repeat is recognised",
         "an hour or two; in `v1` with an Idempotency-Key a day",
@@ -422,7 +433,6 @@ NOBODYS = {
         "calendar calendar_place totals label_counts label_chunk",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
-    "hooks": ("where events are sent to", ""),
     "erasures": (
         "receipts of erasures: faces as keyed hashes, SHA-256 of the templates and pictures that were removed, without "
         "an end; while one runs, the faces' ids, two hours at most",

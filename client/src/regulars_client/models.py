@@ -159,6 +159,19 @@ class Challenge(Struct, kw_only=True):
     invited: Invited | None
 
 
+class Channel(Struct, kw_only=True):
+    """By which way people are told. It is kept sealed, as a hook's secret is, and shown nowhere."""
+
+    way: str
+    url: str | UnsetType = UNSET
+    token: str | UnsetType = UNSET
+    to: str | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    headers: dict[str, str] | UnsetType = UNSET
+    p256dh: str | UnsetType = UNSET
+    auth: str | UnsetType = UNSET
+
+
 class ClaimCode(Struct, kw_only=True):
     claim_code: str
     qr_path: str
@@ -629,6 +642,13 @@ class Hook(Struct, kw_only=True):
     enabled: bool
     name: str | None
     passes_to: str
+    people: list[str] | None
+    way: str | None
+    address: str
+    template: str
+    hours: str
+    pause_s: int
+    picture: bool
     created_at: datetime
     health: HookHealth
 
@@ -648,6 +668,13 @@ class HookMade(Struct, kw_only=True):
     enabled: bool
     name: str | None
     passes_to: str
+    people: list[str] | None
+    way: str | None
+    address: str
+    template: str
+    hours: str
+    pause_s: int
+    picture: bool
     created_at: datetime
     health: HookHealth
     secret: str | None
@@ -980,6 +1007,10 @@ class Pose(Struct, kw_only=True):
     pitch: float
     roll: float
     source: str
+
+
+class PushKey(Struct, kw_only=True):
+    key: str
 
 
 class RateLimits(Struct, kw_only=True):

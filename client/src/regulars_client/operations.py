@@ -800,6 +800,12 @@ class Operations(Connection):
         enabled: bool | UnsetType = UNSET,
         name: str | UnsetType | None = UNSET,
         passes_to: str | UnsetType = UNSET,
+        people: list[str] | UnsetType | None = UNSET,
+        channel: models.Channel | UnsetType = UNSET,
+        template: str | UnsetType = UNSET,
+        hours: str | UnsetType = UNSET,
+        pause_s: int | UnsetType = UNSET,
+        picture: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.HookMade:
         """Add a hook and its secret, which is shown nowhere else."""
@@ -814,6 +820,12 @@ class Operations(Connection):
                 "enabled": enabled,
                 "name": name,
                 "passes_to": passes_to,
+                "people": people,
+                "channel": channel,
+                "template": template,
+                "hours": hours,
+                "pause_s": pause_s,
+                "picture": picture,
                 "url": url,
             },
             idempotency_key=idempotency_key,
@@ -839,6 +851,12 @@ class Operations(Connection):
         enabled: bool | UnsetType = UNSET,
         name: str | UnsetType | None = UNSET,
         passes_to: str | UnsetType = UNSET,
+        people: list[str] | UnsetType | None = UNSET,
+        channel: models.Channel | UnsetType = UNSET,
+        template: str | UnsetType = UNSET,
+        hours: str | UnsetType = UNSET,
+        pause_s: int | UnsetType = UNSET,
+        picture: bool | UnsetType = UNSET,
         url: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Hook:
@@ -854,6 +872,12 @@ class Operations(Connection):
                 "enabled": enabled,
                 "name": name,
                 "passes_to": passes_to,
+                "people": people,
+                "channel": channel,
+                "template": template,
+                "hours": hours,
+                "pause_s": pause_s,
+                "picture": picture,
                 "url": url,
             },
             idempotency_key=idempotency_key,
@@ -1101,6 +1125,10 @@ class Operations(Connection):
     def get_document(self) -> dict[str, Any]:
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
+
+    def get_push_key(self) -> models.PushKey:
+        """Read the key by which browsers' push services know this service."""
+        return self._call("GET", "/v1/push-key", models.PushKey)
 
     def list_restrictions(self, *, token: str | UnsetType = UNSET) -> Pages[models.Restrictions, models.Restriction]:
         """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""

@@ -12,6 +12,7 @@ from tests.support.api.v1.client import V1Client, document
 HOOKS = "/v1/hooks"
 URL = "https://shop.example:8443/hook?shop=12"
 ANY = {"url": URL, "events": None, "groups": None, "cameras": None, "enabled": True, "name": None, "passes_to": ""}
+TELLS_NOBODY = {"people": None, "way": None, "address": "", "template": "", "hours": "", "pause_s": 0, "picture": False}
 HEALTHY = {"state": "ok", "failures": 0, "paused_until": None}
 
 
@@ -38,7 +39,7 @@ def test_a_hook_needs_a_url_only_and_its_secret_is_shown_once(v1: V1Client) -> N
     assert reply.status == 201
     hook = reply.json
     assert hook.pop("secret").startswith("whsec_")
-    expected = {**ANY, "id": hook["id"], "created_at": "2026-03-01T12:00:00.000Z", "health": HEALTHY}
+    expected = {**ANY, **TELLS_NOBODY, "id": hook["id"], "created_at": "2026-03-01T12:00:00.000Z", "health": HEALTHY}
     assert hook == expected
     assert v1.done("GET", f"{HOOKS}/{hook['id']}") == expected
     assert v1.done("GET", HOOKS) == {"hooks": [expected]}
@@ -170,3 +171,54 @@ def test_document_has_the_codes_bounds_and_words() -> None:
     paths = document().all["paths"]
     assert schemas["Hooks"]["properties"]["hooks"]["maxItems"] == MAX_HOOKS
     assert f"Up to {MAX_ANNOUNCED} " in paths[f"{HOOKS}/{{id}}/redeliver"]["post"]["description"]
+
+
+NTFY = {"way": "ntfy", "url": "https://ntfy.example/secret-topic", "token": "tk_secret"}
+TELLS = {"url": None, "channel": NTFY, "events": ["face.arrived"], "template": "{who}", "hours": "09:00-18:00"}
+
+
+def test_a_hook_that_tells_people_shows_its_host_and_no_secret(v1: V1Client) -> None:
+    made = v1.done("POST", HOOKS, {**TELLS, "pause_s": 60, "people": ["456088349737713666"]})
+    assert made["secret"] is None
+    shown = v1.done("GET", f"{HOOKS}/{made['id']}")
+    assert (shown["way"], shown["address"], shown["template"]) == ("ntfy", "ntfy.example", "{who}")
+    assert (shown["hours"], shown["pause_s"], shown["people"]) == ("09:00-18:00", 60, ["456088349737713666"])
+    slack = {"way": "slack", "url": "https://hooks.example/secret-topic"}
+    after = v1.done("PATCH", f"{HOOKS}/{made['id']}", {"channel": slack, "hours": "", "people": None})
+    assert (after["way"], after["hours"], after["people"]) == ("slack", "", None)
+    assert "secret" not in str([shown, after, v1.done("GET", HOOKS)])
+    assert v1.failed(409, "POST", f"{HOOKS}/{made['id']}/secret")["code"] == "Conflict"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"template": "{who} {colour}"}, "there are {who}, {event}, {group}"),
+        ({"url": URL}, "a url or a channel"),
+        ({"channel": {**NTFY, "url": "http://127.0.0.1:6379/"}}, "not public"),
+        ({"channel": {"way": "smoke", "url": URL}}, "way"),
+        ({"channel": {"way": "mail", "to": "boss@shop.example"}}, "smtp_host"),
+        ({"hours": "9 to 5"}, "hours"),
+        ({"pause_s": -1}, "pause_s"),
+    ],
+)
+def test_what_cannot_tell_people_is_refused(v1: V1Client, change: dict[str, Any], what: str) -> None:
+    error = v1.failed(400, "POST", HOOKS, {**TELLS, **change})
+    assert what in error["detail"]
+    assert v1.done("GET", HOOKS) == {"hooks": []}
+
+
+def test_pictures_go_along_only_for_keys_that_see_them(v1: V1Client) -> None:
+    made = v1.done("POST", "/v1/keys", {"name": "blind", "role": "admin", "pictures": False})
+    blind = v1.with_key(made["api_key"])
+    hook = v1.done("POST", HOOKS, {**TELLS, "picture": True})
+    assert hook["picture"] is True
+    for method, path in (("POST", HOOKS), ("PATCH", f"{HOOKS}/{hook['id']}")):
+        body = {**(TELLS if method == "POST" else {}), "picture": True}
+        assert blind.failed(403, method, path, body)["code"] == "NotAllowed"
+    assert blind.done("PATCH", f"{HOOKS}/{hook['id']}", {"picture": False})["picture"] is False
+
+
+def test_the_push_key_stays_the_same(v1: V1Client) -> None:
+    key = v1.done("GET", "/v1/push-key")["key"]
+    assert v1.done("GET", "/v1/push-key")["key"] == key

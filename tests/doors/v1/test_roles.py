@@ -48,7 +48,7 @@ OPERATORS = routes(
 )
 ADMINS = routes(
     """
-    GET: keys dialects members hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
+    GET: keys dialects members hooks hooks/{id} hooks/{id}/deliveries push-key faces/{id}/everything audit
     POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras cameras/{id}/key
         cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings

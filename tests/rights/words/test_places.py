@@ -74,7 +74,7 @@ def test_each_kind_that_retention_deletes_is_the_clock_of_one_place() -> None:
 def test_the_consistency_check_walks_each_place_that_has_something_to_agree_with() -> None:
     assert {one.agrees for one in PLACES} == {None, *Agrees}
     unchecked = {one.name for one in PLACES if one.is_ours and one.agrees is None}
-    assert unchecked == {"reviews", "duplicates", "outbox", "requests", "stills", "audit", "crops", "archives"}
+    assert unchecked == {"reviews", "duplicates", "outbox", "requests", "stills", "audit", "crops", "archives", "hooks"}
     assert all(one.agrees is None for one in PLACES if not one.is_ours)
 
 

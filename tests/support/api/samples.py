@@ -354,6 +354,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         )
     ],
     ("GET", "/v1/hooks/{id}"): [Sample(_HOOK)],
+    ("GET", "/v1/push-key"): [Sample()],
     ("PATCH", "/v1/hooks/{id}"): [
         Sample(
             _HOOK,

@@ -602,6 +602,12 @@ _OF_V1 = (
     _v1("POST /v1/hooks/{id}/secret", of="hook", or_says="SecretNotKept"),
     _v1("POST /v1/hooks/{id}/test", of="hook"),
     _v1("POST /v1/hooks", {"url": None}, "a mailbox"),
+    _v1(
+        "POST /v1/hooks",
+        {"url": None, "channel": {"way": "ntfy", "url": "https://ntfy.example/t"}, "template": "{who}"},
+        "what tells people",
+    ),
+    _v1("GET /v1/push-key"),
     _v1("POST /v1/hooks/{id}/ack", {"ids": ["test-1"]}, of="mailbox"),
     _v1("GET /v1/hooks/{id}/deliveries", of="hook", shop="parked"),
     _v1("POST /v1/hooks/{id}/redeliver", of="hook", shop="parked", or_says='"redelivered": 0'),

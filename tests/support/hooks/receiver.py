@@ -69,6 +69,9 @@ def receiving(*behaviours: Behaviour) -> Iterator[Receiver]:
         def do_GET(self) -> None:
             receiver.take(self)
 
+        def do_PUT(self) -> None:
+            receiver.take(self)
+
         def log_message(self, *_: object) -> None: ...
 
     class Server(http.server.ThreadingHTTPServer):

@@ -207,7 +207,7 @@ class SafePostman:
         """
         self._read_target(url)
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> int:
         """Post the body and return the answer's status. No redirect is followed: its status is returned.
 
         Raises InvalidInput, Unusable and Busy, as the port says.
@@ -217,7 +217,7 @@ class SafePostman:
             with self._connector.place():
                 deadline = Deadline(self._limit_s)
                 with closing(self._connector.open_connection(target, deadline)) as sock:
-                    return _post_body(Exchange(sock, target, deadline), body, headers)
+                    return _post_body(Exchange(sock, target, deadline), method, body, headers)
         except TimeoutError as error:
             raise Unusable(f"no answer within {self._limit_s:g} s: answer first and work afterwards") from error
         except ssl.SSLCertVerificationError as error:
@@ -247,9 +247,9 @@ def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
     return is_public(address) or any(address in network for network in networks)
 
 
-def _post_body(exchange: Exchange, body: bytes, headers: Mapping[str, str]) -> int:
+def _post_body(exchange: Exchange, method: str, body: bytes, headers: Mapping[str, str]) -> int:
     """Post and return the status. Read on for a moment: some receivers stop when nobody listens any more."""
-    with exchange.ask("POST", headers, body) as response:
+    with exchange.ask(method, headers, body) as response:
         exchange.allowed_bytes = MAX_HEAD_BYTES + _DRAINED_BYTES
         exchange.deadline.shorten(_DRAIN_S)
         with suppress(OSError, HTTPException, Unusable):  # the status is known by now

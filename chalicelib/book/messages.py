@@ -1,0 +1,177 @@
+"""What is said of an event to people, and how does it reach them?
+
+A hook that has a way tells people. Its event is written, sent, repeated and erased as every hook's (book/webhooks);
+here it is decided, when it is sent, whether it is told, and in which words. See docs/decisions/0098.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from chalicelib.book.records.captures import camera_from
+from chalicelib.book.records.faces import face_from
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words import keys
+from chalicelib.book.words.channels import (
+    DEFAULT_TEMPLATE,
+    WITH_PICTURE,
+    Channel,
+    channel_from,
+    channel_text,
+    check_channel,
+    check_hours,
+    check_template,
+    event_values,
+    message_text,
+    write_message,
+)
+from chalicelib.book.words.errors import Busy, InvalidInput
+from chalicelib.book.words.grounds import has_ground
+from chalicelib.book.words.items import write, write_unless_changed
+from chalicelib.book.words.model import Face, Tenant
+from chalicelib.book.words.ports import Delete, Put, Update, absent, equals
+from chalicelib.book.words.values import milliseconds, moment_of_text
+from chalicelib.book.words.web_push import new_key, public_key, write_push
+from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way
+
+_NO_SUBJECT = "https://regulars.invalid"
+_SENT, _GONE = 200, 410
+_NO_LONGER_THERE = (404, 410)
+"""What a push service answers of a browser that wants nothing any more (RFC 8030, 7.3)."""
+
+
+class Messages(UseCase):
+    def check(self, hook: Hook, channel: Channel) -> tuple[Hook, Channel]:
+        """Return a hook that tells people, and its channel, as they are stored. Raises InvalidInput."""
+        channel = check_channel(channel)
+        if channel.way is Way.MAIL and self.book.ports.mailer is None:
+            raise InvalidInput("no mail is sent from here: the operator sets smtp_host and smtp_from on the box first")
+        if channel.way is not Way.MAIL:
+            self.book.ports.postman.require_url(channel.url)
+        if hook.picture and channel.way not in WITH_PICTURE:
+            raise InvalidInput(f"{channel.way} takes no picture: {', '.join(sorted(WITH_PICTURE))} do")
+        template = hook.template or DEFAULT_TEMPLATE
+        check_template(template, hook.kinds, channel)
+        told = replace(hook, way=channel.way, address=channel.address, template=template, hours=check_hours(hook.hours))
+        return told, channel
+
+    def seal(self, tenant: str, hook: Hook, channel: Channel) -> bytes:
+        """Seal a channel. The sender of pushes is made here, for who sends them writes no keys."""
+        if channel.way is Way.PUSH:
+            self._private_key(tenant)
+        return self.book.storage.vault.seal(channel_text(channel), keys.hook_secret(tenant, hook.id))
+
+    def channel_of(self, tenant: str, hook: Hook) -> Channel:
+        """Return a hook's channel, in the clear."""
+        return channel_from(self.book.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id)))
+
+    def push_key(self, tenant: str) -> str:
+        """Return what browsers know this tenant's sender by; the first call makes it. Raises Busy."""
+        return public_key(self._private_key(tenant))
+
+    def _private_key(self, tenant: str) -> str:
+        place, context = keys.push_key(tenant), keys.hook_secret(tenant, keys.PUSH_KEY)
+        if item := self.book.items.get(keys.HOOKS, place):
+            return self.book.storage.vault.unseal(bytes(item["secret"]), context)
+        made = {"tenant": tenant, "id": keys.PUSH_KEY, "secret": self.book.storage.vault.seal(new_key(), context)}
+        write_unless_changed(self.book.items, [Put(keys.HOOKS, made, (absent("key-free"),))])
+        return self._private_key(tenant)
+
+    def forget_push_key(self, tenant: str) -> None:
+        """Delete the sender of pushes, which a lost key sealed: the next browser that asks makes another."""
+        write(self.book.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
+
+    def tell(self, hook: Hook, delivery: Delivery) -> int:
+        """Send a delivery's message, unless nobody is to be told; return the status of the answer.
+
+        Raises InvalidInput, Unusable and Busy, as the ports say.
+        """
+        tenant = self.book.tenants.read_stored(delivery.tenant)
+        event: Mapping[str, Any] = json.loads(delivery.payload)
+        zone = ZoneInfo(tenant.time_zone)
+        at = moment_of_text(event["at"]).astimezone(zone)
+        face = self._face_of(delivery.tenant, event)
+        if delivery.kind is not EventKind.TEST and not self._is_wanted(hook, delivery, tenant, at, face):
+            return _SENT
+        values = event_values(event, zone, tenant.shown_name, self._camera_name(delivery.tenant, event))
+        picture = self._picture_of(tenant, face) if hook.picture and face else None
+        return self._send(hook, delivery.tenant, tenant.shown_name, values, picture)
+
+    def _is_wanted(self, hook: Hook, delivery: Delivery, tenant: Tenant, at: datetime, face: Face | None) -> bool:
+        """Tell whether people are told: at these hours, of this person, and not too often."""
+        if not hook.is_within_hours(at):
+            return False
+        if _names_a_face(delivery) and (face is None or not self._may_be_told(tenant, face)):
+            return False
+        return self._claim(hook, delivery)
+
+    def _may_be_told(self, tenant: Tenant, face: Face) -> bool:
+        """Tell whether somebody may be spoken of: not of people who are restricted, hidden, or without a ground."""
+        if face.restriction is not None or face.group_id in tenant.hidden:
+            return False
+        consent = face.consent
+        if consent is not None and consent.expires_at is not None and consent.expires_at <= self.book.clock.now():
+            return False
+        return not tenant.consent_required or has_ground(consent)
+
+    def _claim(self, hook: Hook, delivery: Delivery) -> bool:
+        """Be the one message of a pause, also at a repeat. Raises Busy if another one is told just now."""
+        if not hook.pause_s or hook.told_event == delivery.event_id:
+            return True
+        if hook.told_at is not None and abs(delivery.created_at - hook.told_at) < timedelta(seconds=hook.pause_s):
+            return False
+        seen = None if hook.told_at is None else milliseconds(hook.told_at)
+        fields = {"told_at": milliseconds(delivery.created_at), "told_event": delivery.event_id}
+        only = (equals("told_at", seen, "nobody-else-tells"),)
+        update = Update(keys.HOOKS, (delivery.tenant, hook.id), only, set=fields)
+        if not write_unless_changed(self.book.items, [update]):
+            raise Busy("another message of this hook is sent just now")
+        return True
+
+    def _face_of(self, tenant: str, event: Mapping[str, Any]) -> Face | None:
+        faceid = event["data"].get("faceid")
+        item = self.book.items.get(keys.FACES, (tenant, faceid)) if faceid else None
+        return face_from(item) if item else None
+
+    def _camera_name(self, tenant: str, event: Mapping[str, Any]) -> str:
+        """Return what people call the event's camera; "": it has none."""
+        if event["camera"] is None:
+            return ""
+        item = self.book.items.get(keys.CAMERAS, (tenant, event["camera"]))
+        return camera_from(item).name if item else str(event["camera"])
+
+    def _picture_of(self, tenant: Tenant, face: Face) -> bytes | None:
+        """Return the face's first picture that is kept, small; None: there is none."""
+        if not tenant.keeps_pictures_of(face.group_id):
+            return None
+        first = next((one.key for one in face.pictures if one.key), None)
+        blobs = self.book.storage.blobs
+        return (blobs.get(keys.thumbnail(first)) or blobs.get(first)) if first else None
+
+    def _send(self, hook: Hook, tenant: str, shop: str, values: Mapping[str, str], picture: bytes | None) -> int:
+        channel = self.channel_of(tenant, hook)
+        if channel.way is Way.MAIL:
+            if (mailer := self.book.ports.mailer) is None:
+                raise InvalidInput("no mail is sent from here any more: the operator sets smtp_host and smtp_from")
+            text = message_text(hook.template, values)
+            mailer.mail(channel.to, text.splitlines()[0][:100] or shop, text, picture)
+            return _SENT
+        if channel.way is Way.PUSH:
+            message = {"title": shop, "text": message_text(hook.template, values)}
+            own = self.book.settings.public_url
+            subject = own if own and own.startswith("https:") else _NO_SUBJECT
+            post = write_push(channel, message, self._private_key(tenant), subject, self.book.clock.now())
+        else:
+            post = write_message(channel, hook.template, values, picture)
+        status = self.book.ports.postman.post(post.url, post.body, post.headers, post.method)
+        return _GONE if channel.way is Way.PUSH and status in _NO_LONGER_THERE else status
+
+
+def _names_a_face(delivery: Delivery) -> bool:
+    return bool(json.loads(delivery.payload)["data"].get("faceid"))

@@ -1,0 +1,114 @@
+"""Web Push: what a browser that asked is sent (RFC 8030), encrypted for it alone (RFC 8291), by a sender whom its push
+service knows again (RFC 8292).
+
+cryptography is imported at the first push: a start of another function pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import urlsafe_b64encode
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chalicelib.book.words.channels import PUSHED_FOR, Channel, Post, from_base64url
+from chalicelib.book.words.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+_RECORD_BYTES = 4096
+_LAST = b"\x02"
+"""What ends the last record (RFC 8188, 2)."""
+_VALID = timedelta(hours=12)
+_BITS = 256
+
+
+def new_key() -> str:
+    """Make the private key of a sender: its number, in base64url."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    made = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+    return _text(made.to_bytes(_BITS // 8, "big"))
+
+
+def public_key(private: str) -> str:
+    """Return what browsers know a sender by (`applicationServerKey`): 65 bytes in base64url."""
+    return _text(_point(_private(private)))
+
+
+def write_push(channel: Channel, message: dict[str, str], private: str, subject: str, now: datetime) -> Post:
+    """Make the request to a browser's push service. `private`: the sender's key; `subject`: whom the service may ask.
+
+    Raises InvalidInput if the browser's key is none.
+    """
+    target = urlsplit(channel.url)
+    token = _signed_token({"aud": f"{target.scheme}://{target.netloc}", "sub": subject}, private, now + _VALID)
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Encoding": "aes128gcm",
+        "TTL": str(int(PUSHED_FOR.total_seconds())),
+        "Urgency": "high",
+        "Authorization": f"vapid t={token}, k={public_key(private)}",
+    }
+    text = json.dumps(message, ensure_ascii=False).encode()
+    return Post(channel.url, encrypt(text, from_base64url(channel.p256dh), from_base64url(channel.auth)), headers)
+
+
+def encrypt(text: bytes, receiver: bytes, secret: bytes, sender: str | None = None, salt: bytes | None = None) -> bytes:
+    """Encrypt a text of up to 3 KiB for a browser: a header, and one record (RFC 8291, 3.4; RFC 8188, 2.1).
+
+    `receiver`: the browser's public key, 65 bytes; `secret`: its authentication secret, 16. `sender` and `salt`: new
+    ones each time, but for a test. Raises InvalidInput if the browser's key is no point of the curve.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    own, salt = _private(sender or new_key()), salt or os.urandom(16)
+    try:
+        other = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), receiver)
+    except ValueError:
+        raise InvalidInput("p256dh is no key of a browser: subscribe it again") from None
+    public = _point(own)
+    shared = _derive(secret, own.exchange(ec.ECDH(), other), b"WebPush: info\x00" + receiver + public, 32)
+    key = _derive(salt, shared, b"Content-Encoding: aes128gcm\x00", 16)
+    once = _derive(salt, shared, b"Content-Encoding: nonce\x00", 12)
+    header = salt + _RECORD_BYTES.to_bytes(4, "big") + bytes([len(public)]) + public
+    return header + AESGCM(key).encrypt(once, text + _LAST, None)
+
+
+def _derive(salt: bytes, secret: bytes, info: bytes, size: int) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return HKDF(SHA256(), size, salt, info).derive(secret)
+
+
+def _signed_token(claims: dict[str, str], private: str, until: datetime) -> str:
+    """Make a JSON Web Token, signed by ES256 (RFC 7515)."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    parts = ({"typ": "JWT", "alg": "ES256"}, {**claims, "exp": int(until.timestamp())})
+    signed = ".".join(_text(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+    both = decode_dss_signature(_private(private).sign(signed.encode(), ec.ECDSA(SHA256())))
+    return f"{signed}.{_text(b''.join(one.to_bytes(_BITS // 8, 'big') for one in both))}"
+
+
+def _private(text: str) -> EllipticCurvePrivateKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.derive_private_key(int.from_bytes(from_base64url(text), "big"), ec.SECP256R1())
+
+
+def _point(private: EllipticCurvePrivateKey) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

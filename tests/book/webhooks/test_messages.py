@@ -1,0 +1,400 @@
+"""Hooks that tell people: in which words, by which way, and of whom they say nothing."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace as changed
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.channels import FIELDS, OF_ALL, Channel, list_fields
+from chalicelib.book.words.consent import Basis, Consent
+from chalicelib.book.words.errors import Conflict, HookNotFound, InvalidInput, Unusable
+from chalicelib.book.words.model import Face
+from chalicelib.book.words.webhooks import EventKind, Hook, Way
+from tests.support.book.book import MINUTE, MONDAY, Book, shot
+from tests.support.book.person import worked_off
+from tests.support.fakes import Person
+from tests.support.hooks.receiver import Heard, Receiver, answers, receiving
+
+EVA, FINN = Person(21), Person(22)
+SUBSCRIPTION = {
+    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+}
+ARRIVALS = (EventKind.FACE_ARRIVED,)
+
+
+class Letters:
+    """The mailer of a box whose mail server takes everything, or nothing."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, str, bytes | None]] = []
+        self.is_down = False
+
+    def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
+        if self.is_down:
+            raise Unusable("the mail was not sent")
+        self.sent.append((to, subject, text, picture))
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path)
+    yield book
+    book.close()
+
+
+@pytest.fixture
+def phone() -> Iterator[Receiver]:
+    with receiving(answers(200)) as receiver:
+        yield receiver
+
+
+def channel_of(way: Way, phone: Receiver) -> Channel:
+    url = f"{phone.origin}/secret-topic"
+    return {
+        Way.NTFY: Channel(way, url, token="tk_1"),
+        Way.TELEGRAM: Channel(way, phone.origin, token="123:abc", to="-100"),
+        Way.SLACK: Channel(way, url),
+        Way.TEAMS: Channel(way, url),
+        Way.DISCORD: Channel(way, url),
+        Way.PUSHOVER: Channel(way, phone.origin, token="app", to="user"),
+        Way.REQUEST: Channel(way, url, method="PUT", headers={"Authorization": "Bearer 7", "X-Priority": "high"}),
+        Way.MAIL: Channel(way, to="boss@shop.example"),
+        Way.PUSH: Channel(way, url, **SUBSCRIPTION),
+    }[way]
+
+
+def add(book: Book, channel: Channel, **more: Any) -> Hook:
+    more = {"kinds": ARRIVALS, "template": "{who} ({group}) is at {camera}, {time}", **more}
+    return book.services.webhooks.hooks.add("shop", None, channel=channel, **more)[0]
+
+
+def work(book: Book) -> None:
+    """Do what is in the queue of deliveries now."""
+    queue = book.storage.deliveries_queue
+    while messages := queue.receive(10, 60):  # type: ignore[attr-defined]
+        for message in messages:
+            book.services.webhooks.deliveries.deliver(message.body)
+            queue.delete(message.receipt)  # type: ignore[attr-defined]
+
+
+def come(book: Book, person: Person, minutes: float = 0) -> None:
+    """Somebody is seen, on the day of the book's clock."""
+    days = (book.clock.now() - MONDAY) / MINUTE
+    book.see(shot(days + minutes, person.seed))
+    work(book)
+
+
+def known(book: Book, person: Person = EVA, name: str = "Eva Lee") -> Face:
+    with suppress(Conflict):
+        book.services.groups.create(book.tenant, "VIP", None, "")
+    return book.enrol(person, "VIP", name=name)
+
+
+def said(heard: Heard) -> str:
+    return heard.body.decode()
+
+
+@pytest.mark.parametrize("way", [way for way in Way if way not in (Way.MAIL, Way.PUSH)])
+def test_each_way_gets_the_text_as_it_wants_it(book: Book, phone: Receiver, way: Way) -> None:
+    known(book)
+    add(book, channel_of(way, phone))
+    come(book, EVA)
+    [heard] = phone.heard
+    assert "Eva Lee (VIP) is at door, 09:00" in said(heard).replace("+", " ").replace("%28", "(").replace(
+        "%29", ")"
+    ).replace("%2C", ",").replace("%3A", ":")
+    expected = {
+        Way.NTFY: ("/secret-topic", "Bearer tk_1"),
+        Way.TELEGRAM: ("/bot123:abc/sendMessage", None),
+        Way.PUSHOVER: ("/1/messages.json", None),
+        Way.REQUEST: ("/secret-topic", "Bearer 7"),
+    }.get(way, ("/secret-topic", None))
+    assert (heard.path, heard.headers["Authorization"]) == expected
+    assert "X-Regulars-Signature" not in heard.headers
+
+
+def test_a_mail_is_sent_by_the_mailer_of_the_box(book: Book, phone: Receiver) -> None:
+    with pytest.raises(InvalidInput, match="smtp_host"):
+        add(book, channel_of(Way.MAIL, phone))
+    letters = book.services.ports.mailer = Letters()
+    hook = add(book, channel_of(Way.MAIL, phone))
+    assert (hook.address, hook.recipient) == ("boss@shop.example", "boss@shop.example")
+    known(book)
+    letters.is_down = True
+    come(book, EVA)
+    assert [one.attempts for one in pending(book, hook)] == [1], "it is tried again"
+    letters.is_down = False
+    book.clock.advance(timedelta(minutes=1))
+    work(book)
+    text = "Eva Lee (VIP) is at door, 09:00"
+    assert letters.sent == [("boss@shop.example", text, text, None)]
+
+
+def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone: Receiver) -> None:
+    known(book)
+    hook = add(book, channel_of(Way.PUSH, phone))
+    come(book, EVA)
+    [heard] = phone.heard
+    assert b"Eva" not in heard.body
+    assert heard.headers["Content-Encoding"] == "aes128gcm"
+    assert book.services.messages.push_key("shop") in heard.headers["Authorization"]
+    phone.answer_from_now_on(answers(404))
+    come(book, EVA, minutes=600)
+    page = book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10)
+    assert "410" in page.rows[0].last_error
+
+
+def pending(book: Book, hook: Hook) -> list[Any]:
+    return list(book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows)
+
+
+def test_what_is_stored_and_shown_holds_no_secret(book: Book, phone: Receiver) -> None:
+    hook = add(book, channel_of(Way.SLACK, phone))
+    shown = book.services.webhooks.hooks.get("shop", hook.id)
+    assert (shown.url, shown.address, shown.way) == (None, "127.0.0.1", Way.SLACK)
+    channel = channel_of(Way.TELEGRAM, phone)
+    for text in (repr(shown), repr(channel)):
+        assert "secret-topic" not in text
+        assert channel.token not in text
+    with pytest.raises(Conflict, match="signs nothing"):
+        book.services.webhooks.hooks.new_secret("shop", hook.id)
+
+
+@pytest.mark.parametrize("way", [Way.SLACK, Way.DISCORD])
+def test_no_name_calls_everybody_of_a_chat(book: Book, phone: Receiver, way: Way) -> None:
+    known(book, name="<!channel> @everyone & you")
+    add(book, channel_of(way, phone), template="{name}")
+    come(book, EVA)
+    body = json.loads(phone.bodies[0])
+    if way is Way.SLACK:
+        assert body == {"text": "&lt;!channel&gt; @everyone &amp; you"}
+    else:
+        assert body["allowed_mentions"] == {"parse": []}
+
+
+def test_a_name_stays_a_text_within_json(book: Book, phone: Receiver) -> None:
+    known(book, name='Eva "the \\ one"')
+    headers = {"content-type": "application/json"}
+    channel = Channel(Way.REQUEST, f"{phone.origin}/x", headers=headers)
+    add(book, channel, template='{"text": "{who}", "is": {}}')
+    with pytest.raises(InvalidInput, match="template is none"):
+        add(book, channel, template='{"text": {who}}')
+    come(book, EVA)
+    assert json.loads(phone.bodies[0]) == {"text": 'Eva "the \\ one"', "is": {}}
+
+
+@pytest.mark.parametrize("kinds", [None, *((kind,) for kind in FIELDS if kind is not EventKind.TEST)])
+def test_a_template_names_only_what_all_its_events_have(
+    book: Book, phone: Receiver, kinds: tuple[EventKind, ...] | None
+) -> None:
+    channel = channel_of(Way.NTFY, phone)
+    fields = list_fields(kinds)
+    assert {*OF_ALL} <= {*fields}
+    add(book, channel, kinds=kinds, template="".join(f"{{{name}}}" for name in fields))
+    other = {"name", "number", "visits", "capacity", "last_seen", "colour", "who.name", "who__class__"} - {*fields}
+    for name in other:
+        with pytest.raises(InvalidInput, match=r"there are \{who\}, \{event\}") as refused:
+            add(book, channel, kinds=kinds, template=f"{{{name}}}")
+        assert all(f"{{{one}}}" in str(refused.value) for one in fields)
+    hook = add(book, channel, kinds=kinds)
+    with pytest.raises(InvalidInput, match="colour"):
+        book.services.webhooks.hooks.change("shop", hook.id, {"template": "{colour}"})
+    if kinds == ARRIVALS:
+        book.services.webhooks.hooks.change("shop", hook.id, {"template": "{visits}"})
+        with pytest.raises(InvalidInput, match="visits"):
+            book.services.webhooks.hooks.change("shop", hook.id, {"kinds": None})
+
+
+@pytest.mark.parametrize(
+    ("channel", "what"),
+    [
+        (Channel(Way.NTFY), "needs url"),
+        (Channel(Way.NTFY, "https://10.0.0.1/x"), "not public"),
+        (Channel(Way.NTFY, "http://169.254.169.254/latest"), "not public"),
+        (Channel(Way.NTFY, "https://ntfy.sh:25/x"), "port"),
+        (Channel(Way.NTFY, "https://u:p@ntfy.sh/x"), "user name"),
+        (Channel(Way.SLACK, "https://hooks.slack.com/x", token="t"), "has no token"),
+        (Channel(Way.TELEGRAM, token="1:a"), "to, too"),
+        (Channel(Way.TELEGRAM, token="1:a/../x", to="7"), "slash"),
+        (Channel(Way.TELEGRAM, "http://[::1]/", token="1:a", to="7"), "not public"),
+        (Channel(Way.REQUEST, "https://a.example/", headers={"Host": "b"}), "header 'Host'"),
+        (Channel(Way.REQUEST, "https://a.example/", headers={"A": "b\r\nC: d"}), "header 'A'"),
+        (Channel(Way.REQUEST, "https://a.example/", headers={"A\r\nB": "c"}), "header"),
+        (Channel(Way.REQUEST, "https://a.example/", method="GET"), "POST or PUT"),
+        (
+            Channel(
+                Way.REQUEST,
+                f"https://a.example/{'a' * 1900}",
+                headers={"A": "b" * 500, "B": "b" * 500, "C": "b" * 500, "D": "b" * 500},
+            ),
+            "3500 bytes",
+        ),
+        (Channel(Way.MAIL, to="boss"), "one address"),
+        (Channel(Way.MAIL, to="a@b.example, c@d.example"), "one address"),
+        (Channel(Way.MAIL, to="a@b.example\r\nBcc: c@d.example"), "one address"),
+        (Channel(Way.PUSH, "https://push.example/", p256dh="AAAA", auth="AAAA"), "65 bytes"),
+    ],
+)
+def test_a_channel_that_cannot_be_used_is_refused(book: Book, channel: Channel, what: str) -> None:
+    book.services.ports.mailer = Letters()
+    with pytest.raises(InvalidInput, match=what):
+        add(book, channel)
+    assert book.services.webhooks.hooks.all("shop") == []
+
+
+def test_what_a_program_is_told_has_neither_hours_nor_a_template(book: Book) -> None:
+    for more in ({"template": "{who}"}, {"hours": "09:00-10:00"}, {"pause_s": 60}, {"picture": True}):
+        for url in (None, "http://127.0.0.1:1999/"):
+            with pytest.raises(InvalidInput, match="has a channel"):
+                book.services.webhooks.hooks.add("shop", url, **more)
+
+
+def test_a_person_and_a_group_are_told_apart(book: Book, phone: Receiver) -> None:
+    eva, _ = known(book), known(book, FINN, "Finn Lee")
+    channel = channel_of(Way.NTFY, phone)
+    add(book, channel, people=[eva.faceid], template="one {who}")
+    add(book, channel, groups=["VIP"], template="group {who}")
+    add(book, channel, groups=["stranger"], kinds=(EventKind.STRANGER_CREATED,), template="new {who}")
+    for place, person in enumerate((EVA, FINN, Person(23))):
+        come(book, person, place)
+    assert sorted(map(said, phone.heard)) == ["group Eva Lee", "group Finn Lee", "new stranger 1", "one Eva Lee"]
+
+
+def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> None:
+    """At nine o'clock. The hours are the shop's."""
+    known(book)
+    channel = channel_of(Way.NTFY, phone)
+    for hours in ("09:00-10:00", "08:00-09:00", "22:00-09:01", "22:00-06:00", "00:00-23:59", ""):
+        add(book, channel, hours=hours, template=f"within {hours}")
+    come(book, EVA)
+    assert {said(one) for one in phone.heard} == {
+        "within 09:00-10:00",
+        "within 22:00-09:01",
+        "within 00:00-23:59",
+        "within ",
+    }
+    for wrong in ("9-10", "09:00-24:00", "09:00"):
+        with pytest.raises(InvalidInput, match="hours are as"):
+            add(book, channel, hours=wrong)
+
+
+def test_not_more_often_than_the_pause_but_again_if_it_failed(book: Book, phone: Receiver) -> None:
+    known(book)
+    known(book, FINN, "Finn Lee")
+    phone.answer_from_now_on(answers(500), answers(200))
+    hook = add(book, channel_of(Way.NTFY, phone), pause_s=1800)
+    come(book, EVA)
+    come(book, FINN, 1)
+    assert len(phone.heard) == 1, "it failed, and holds the place"
+    book.clock.advance(timedelta(minutes=1))
+    work(book)
+    assert [said(one)[:3] for one in phone.heard] == ["Eva", "Eva"]
+    assert pending(book, hook) == []
+    book.clock.advance(timedelta(minutes=30))
+    come(book, FINN, 600)
+    assert said(phone.heard[-1]).startswith("Finn")
+    now = book.services.webhooks.hooks.get("shop", hook.id)
+    book.services.webhooks.hooks.change("shop", hook.id, {"pause_s": 0})
+    assert now.told_event.startswith("face.arrived-")
+
+
+@pytest.mark.parametrize("gone", ["restricted", "deleted", "expired", "without consent"])
+def test_nobody_is_told_of_people_who_may_not_be_spoken_of(book: Book, phone: Receiver, gone: str) -> None:
+    """The event is written, and waits, when it happens to them."""
+    eva = known(book)
+    hook = add(book, channel_of(Way.NTFY, phone))
+    program = book.services.webhooks.hooks.add("shop", phone.url, kinds=ARRIVALS)[0]
+    book.see(shot((book.clock.now() - MONDAY) / MINUTE, EVA.seed))
+    assert pending(book, hook)
+    services, tenant = book.services, book.tenant
+    if gone == "restricted":
+        services.restrictions.set(tenant, eva.faceid, "letter 7")
+    elif gone == "deleted":
+        services.deletion.of_faces(tenant, [eva.faceid])
+    elif gone == "expired":
+        until = book.clock.now() + timedelta(seconds=30)
+        services.consents.set(tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 7", until))
+        book.clock.advance(timedelta(seconds=31))
+    else:
+        services.tenants.change("shop", {"consent_required": True})
+    work(book)
+    assert [one.path for one in phone.heard] == [phone.url.removeprefix(phone.origin)], "a program gets the bare event"
+    assert pending(book, hook) == pending(book, program) == []
+
+
+def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(book: Book, phone: Receiver) -> None:
+    eva, finn = known(book), known(book, FINN, "Finn Lee")
+    channel = channel_of(Way.NTFY, phone)
+    both = add(book, channel, people=[eva.faceid, finn.faceid])
+    alone = add(book, channel, people=[eva.faceid])
+    mailbox = book.services.webhooks.hooks.add("shop", None, people=[eva.faceid])[0]
+    book.services.deletion.of_faces(book.tenant, [eva.faceid], erase=True)
+    worked_off(book)
+    left = {hook.id: hook for hook in book.services.webhooks.hooks.all("shop")}
+    assert (left[both.id].people, left[both.id].enabled) == ((finn.faceid,), True)
+    for hook in (alone, mailbox):
+        assert (left[hook.id].people, left[hook.id].enabled) == ((), False)
+    stored = str(book.storage.items.query(keys.HOOKS, "shop").items)
+    assert eva.faceid not in stored
+
+
+@pytest.mark.parametrize("way", sorted(Way))
+def test_a_picture_goes_along_where_the_way_takes_one(book: Book, phone: Receiver, way: Way) -> None:
+    letters = book.services.ports.mailer = Letters()
+    known(book)
+    if way in (Way.SLACK, Way.TEAMS, Way.REQUEST, Way.PUSH):
+        with pytest.raises(InvalidInput, match="takes no picture: discord, mail, ntfy, pushover, telegram do"):
+            add(book, channel_of(way, phone), picture=True)
+        return
+    add(book, channel_of(way, phone), picture=True)
+    come(book, EVA)
+    small = b"small "  # as fake eyes make a thumbnail
+    if way is Way.MAIL:
+        assert (letters.sent[0][3] or b"").startswith(small)
+        return
+    [heard] = phone.heard
+    assert small in heard.body
+    if way is Way.NTFY:
+        assert heard.headers["Message"] == "Eva Lee (VIP) is at door, 09:00"
+        assert heard.body.startswith(small)
+    else:
+        assert "Eva Lee (VIP) is at door, 09:00" in said(heard)
+
+
+def test_a_try_out_is_sent_whatever_the_rules_are(book: Book, phone: Receiver) -> None:
+    hook = add(book, channel_of(Way.NTFY, phone), hours="22:00-22:01", pause_s=3600, people=["7"])
+    for _ in range(2):
+        book.services.webhooks.deliveries.test("shop", hook.id)
+        work(book)
+    assert [said(one) for one in phone.heard] == ["Ann Lee (VIP) is at Front door, 09:00"] * 2
+
+
+def test_an_earlier_version_takes_it_for_a_mailbox_and_posts_nothing(book: Book, phone: Receiver) -> None:
+    """It knows no ways: it reads a hook without a URL."""
+    hook = add(book, channel_of(Way.NTFY, phone))
+    item = book.storage.items.get(keys.HOOKS, ("shop", hook.id))
+    assert item is not None
+    assert item["url"] is None
+    assert changed(hook, way=None).is_mailbox
+
+
+def test_a_channel_is_changed_whole_and_a_hook_keeps_its_kind(book: Book, phone: Receiver) -> None:
+    hooks = book.services.webhooks.hooks
+    hook = add(book, channel_of(Way.NTFY, phone), hours="08:00-20:00")
+    after = hooks.change("shop", hook.id, {"channel": channel_of(Way.DISCORD, phone), "hours": ""})
+    assert (after.way, after.hours) == (Way.DISCORD, "")
+    assert hooks.get("shop", hook.id) == after
+    url = hooks.add("shop", phone.url)[0]
+    for id_, change in ((hook.id, {"url": phone.url}), (url.id, {"channel": channel_of(Way.NTFY, phone)})):
+        with pytest.raises(InvalidInput, match="add another hook"):
+            hooks.change("shop", id_, change)
+    hooks.delete("shop", hook.id)
+    with pytest.raises(HookNotFound):
+        hooks.get("shop", hook.id)
