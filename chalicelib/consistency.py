@@ -35,7 +35,7 @@ from chalicelib.book.records.merges import Merge, MergeState
 from chalicelib.book.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
 from chalicelib.book.rules.templates import User, gallery_group, is_users, reduce_templates, user_of
 from chalicelib.book.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
-from chalicelib.book.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED
+from chalicelib.book.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED, OLD_APPCODE
 from chalicelib.book.visits import face_update, visits_deletes, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState, parts_of_sighting, sighting_id
@@ -382,6 +382,10 @@ class PointerRecords(Subject):
             same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(name, id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name}
             yield (keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)
+        if old := held.get(OLD_APPCODE):
+            kind, id_ = keys.appcode_item(old)
+            same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(OLD_APPCODE, old, _SAME),))
+            yield (keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name}, f"an old {kind}", same)
 
     def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
         for held in every(

@@ -9,11 +9,12 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict, replace
 
-from chalicelib.book.records.faces import USED_AT, group_item, tenant_from, tenant_setting_fields
+from chalicelib.book.records.faces import RENEWED, USED_AT, group_item, tenant_from, tenant_setting_fields
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import api_keys, keys
 from chalicelib.book.words.chores import Chore
@@ -56,6 +57,12 @@ FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 
 NUMBERED = "numbered"
 """Field of the directory: the number of the newest stranger. It changes with the gallery's seq only."""
+
+OLD_KEY_HOLDS = timedelta(days=1)
+"""Time for which a key that clients share holds beside the one that takes its place."""
+
+_OLD_APP_KEY, OLD_APPCODE = "old_app_key", "old_appcode_digest"
+"""Fields of a tenant's item: the sealed app_key and the appcode's hash before the newest."""
 
 _NEVER_ERASED = "never-erased"
 
@@ -179,31 +186,80 @@ class Tenants(UseCase):
         return not any(self.book.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("format", lambda this: self._raise_format(this.tenant)),)
+        return (
+            Chore("format", lambda this: self._raise_format(this.tenant)),
+            Chore("old keys", lambda this: self._forget_old_keys(this.tenant)),
+        )
 
     def rotate(self, name: str) -> Credentials:
         """Replace all secrets, and the id of the access key; the old ones stop at once. Raises TenantNotFound."""
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
-        actions = _rotation_actions(item, self._seal_credentials(credentials), "appcode_digest", "api_key_digest")
+        renewed = tuple(field for field in item if field.endswith(RENEWED) or field in (_OLD_APP_KEY, OLD_APPCODE))
+        actions = _rotation_actions(
+            item, self._seal_credentials(credentials), "appcode_digest", "api_key_digest", unused=renewed
+        )
+        actions += _old_pointer(item)
         write(self.book.items, actions)
         return credentials
 
     @retry_if_changed("the keys of this tenant change all the time: send the request again in a moment")
-    def renew(self, tenant: Tenant, dialect: str, key: SharedKey, request: RequestId | None = None) -> str:
-        """Make another key that the clients of a dialect share, and return it; the old one stops at once.
+    def renew(
+        self, tenant: Tenant, dialect: str, key: SharedKey, name: str = "", request: RequestId | None = None
+    ) -> str:
+        """Make another key that the clients of a dialect share, and return it. The old one holds for a day more.
 
-        Raises Busy, AnsweredAlready.
+        The clients that have it would stop else, before anybody could give them the new one. A key before that stops
+        at once. `name`: what the new one is for. Raises Busy, AnsweredAlready.
         """
         item, secret = self._item(tenant.name), api_keys.new_secret()
+        until = milliseconds(self.book.clock.now() + OLD_KEY_HOLDS)
+        actions: list[Action] = []
+        fields: Item = {f"{dialect}{RENEWED}": [until, name]}
         if key is SharedKey.APP_KEY:
-            fields: Item = {"app_key": self.book.storage.vault.seal(secret, tenant.name)}
+            sealed = self.book.storage.vault.seal(secret, tenant.name)
+            fields = {**fields, "app_key": sealed, _OLD_APP_KEY: item["app_key"]}
         else:
-            fields = {"appcode_digest": api_keys.digest(secret)}
-        actions = _rotation_actions(item, fields, "appcode_digest", unused=(f"{dialect}{USED_AT}",))
+            digest = api_keys.digest(secret)
+            fields = {**fields, "appcode_digest": digest, OLD_APPCODE: item["appcode_digest"]}
+            actions = [api_keys.let_in(keys.appcode_item(digest), tenant.name), *_old_pointer(item)]
+        when = (equals("appcode_digest", item["appcode_digest"], "not-rotated-meanwhile"),)
+        place, unused = keys.tenant_item(tenant.name), (f"{dialect}{USED_AT}",)
+        actions.insert(0, Update(keys.TENANTS, place, when, set=fields, remove=unused))
         self.book.requests.write(tenant.name, actions, request, {"id": dialect})
         return secret
+
+    def old_app_key(self, tenant: Tenant, dialect: str) -> str | None:
+        """Return the app_key before the newest, while it holds."""
+        if not self._old_key_holds(tenant, dialect):
+            return None
+        sealed = self._item(tenant.name).get(_OLD_APP_KEY)
+        return None if sealed is None else self.book.storage.vault.unseal(bytes(sealed), tenant.name)
+
+    def by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
+        """Return the tenant whose appcode this was before the newest, while it holds."""
+        place = keys.appcode_item(api_keys.digest(appcode))
+        item = self._item_of_credential(place)
+        if item is None or item.get(OLD_APPCODE) != place[1]:
+            return None
+        tenant = self.open_tenant(item)
+        return tenant if self._old_key_holds(tenant, dialect) else None
+
+    def _old_key_holds(self, tenant: Tenant, dialect: str) -> bool:
+        renewal = tenant.renewals.get(dialect)
+        return renewal is not None and self.book.clock.now() < renewal.old_until
+
+    def _forget_old_keys(self, tenant: Tenant) -> None:
+        """Delete what is left of keys that hold no more."""
+        item = self._item(tenant.name)
+        if item.keys().isdisjoint({_OLD_APP_KEY, OLD_APPCODE}) or any(
+            self._old_key_holds(tenant, dialect) for dialect in tenant.renewals
+        ):
+            return
+        same = tuple(equals(field, item.get(field), "not-renewed-meanwhile") for field in (_OLD_APP_KEY, OLD_APPCODE))
+        forgotten = Update(keys.TENANTS, keys.tenant_item(tenant.name), same, remove=(_OLD_APP_KEY, OLD_APPCODE))
+        write_unless_changed(self.book.items, [forgotten, *_old_pointer(item)])
 
     def note_use(self, tenant: Tenant, dialect: str) -> None:
         """Note the hour in which a dialect's key is used: one write an hour and key."""
@@ -431,6 +487,12 @@ def _rotation_actions(item: Item, fields: Item, *same: str, unused: tuple[str, .
         pointer = CREDENTIALS[field]
         actions += [Delete(keys.TENANTS, pointer(item[field])), api_keys.let_in(pointer(fields[field]), item["id"])]
     return actions
+
+
+def _old_pointer(item: Item) -> list[Action]:
+    """Return the action that makes the appcode before a tenant's newest invalid."""
+    old = item.get(OLD_APPCODE)
+    return [Delete(keys.TENANTS, keys.appcode_item(old))] if old else []
 
 
 def require_retention(tenant: Tenant, most: int) -> None:

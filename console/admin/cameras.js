@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { isUnwell, mute, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
-import { ByCode, Connect, Tiles } from "./connect.js";
+import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
@@ -77,6 +77,7 @@ function All({ query }) {
         <button key=${state} aria-pressed=${query.state === state}
           onClick=${() => replace("cameras", { ...query, state })}>
         <span class=${`state ${state}`}></span>${t(`camera.${state}`)}<span>${number(count)}</span></button>`)}</div>`}
+    ${may("admin") && !making && html`<${Waiting} />`}
     <${Loading} of=${loaded} count=${8} kind="cards" />
     ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}>
       <p>${t("cameras.empty.says")}</p>${make}<//>`}

@@ -2,11 +2,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { Trouble } from "../shared/parts.js";
+import { Field, Trouble } from "../shared/parts.js";
 import { save } from "../shared/saved.js";
 import { Copy } from "../shared/settings.js";
 import { may } from "../store.js";
-import { ago, t } from "../words.js";
+import { ago, dayAndClock, t } from "../words.js";
 import { claimLine, curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
 import { usePolled } from "../shared/polled.js";
 
@@ -100,25 +100,39 @@ function Download({ file, text }) {
   return html`<button onClick=${() => save([text], "text/plain", file)}>${t("connect.download", { file })}</button>`;
 }
 
-/** The key that all SUNMI cameras share, or all clients of iCREDIT: a new one is made, and one sees that it is used. */
+/**
+ * The key that all SUNMI cameras share, or all clients of iCREDIT. A new one is made for one of them, by its name, and
+ * one sees that it is used; the old one holds beside it for a day.
+ */
 function DialectKey({ dialect }) {
   const [listed, setListed] = usePolled("dialects", {}, EVERY_MS);
   const [made, setMade] = useState(null);
+  const [name, setName] = useState("");
   const [wrong, setWrong] = useState(null);
   const problem = wrong ?? listed.problem;
-  const used = listed.value?.dialects.find((one) => one.id === dialect)?.last_used_at;
-  const appId = listed.value?.dialects.find((one) => one.id === dialect)?.app_id;
-  const renew = () => send("POST", `dialects/${dialect}/key`).then((answer) => {
+  const { last_used_at: used, app_id: appId } = listed.value?.dialects.find((one) => one.id === dialect) ?? {};
+  const renew = () => send("POST", `dialects/${dialect}/key`, { name: name.trim() }).then((answer) => {
     setListed((before) => ({ ...before, value: { dialects: [{ ...answer, last_used_at: null }] } }));
-    setMade(answer.secret);
+    setMade(answer);
   }, setWrong);
   return html`${problem && html`<${Trouble} problem=${problem} />`}
     ${appId && html`<${Given} name=${t("dialect.app_id")} value=${appId} />`}
-    ${made ? html`<${Given} name=${t(`dialect.${dialect}`)} value=${made} /><p>${t("secret.once")}</p>
+    ${made ? html`<${Given} name=${t(`dialect.${dialect}`)} value=${made.secret} /><p>${t("secret.once")}</p>
+        <p class="notice">${t("dialect.both", { when: dayAndClock(made.old_until) })}</p>
         <p role="status">${t(used ? "dialect.came" : "dialect.waits")}</p>`
-      : listed.value && html`<div class="setting">
-          <p class="soft small">${used ? t("dialect.used", { ago: ago(used) }) : t("dialect.unused")}</p>
+      : listed.value && html`<${Field} label=${t("camera.name")} value=${name} maxlength="100"
+          placeholder=${t("camera.name.hint")} onInput=${({ target }) => setName(target.value)} />
+        <div class="setting"><p class="soft small">${used ? t("dialect.used", { ago: ago(used) })
+          : t("dialect.unused")}</p>
           <button onClick=${renew}>${t(`dialect.${dialect}.new`)}</button></div>`}`;
+}
+
+/** Whoever was given a key that all share, by name, until it calls. */
+export function Waiting() {
+  const [listed] = usePolled("dialects", {}, EVERY_MS);
+  return listed.value?.dialects.filter((one) => one.waits_for).map((one) => html`
+    <p key=${one.id} class="notice" role="status">${t("dialect.waiting", { name: one.waits_for,
+      kind: t(`kind.${one.id}`) })}</p>`);
 }
 
 /** A value to be typed elsewhere, with its name. */

@@ -24,6 +24,7 @@ from chalicelib.book.words.model import (
     Learnt,
     ListedFace,
     Picture,
+    Renewal,
     Tenant,
 )
 from chalicelib.book.words.names import terms
@@ -60,6 +61,16 @@ def _dialects_used_at(item: Item) -> Mapping[str, datetime]:
     return {dialect: moment(value) for dialect, value in used.items() if value is not None}
 
 
+RENEWED = "_renewed"
+"""End of the name of a tenant's attribute with the last renewal of a dialect's key: [until when the old one holds, for
+what]."""
+
+
+def _renewals(item: Item) -> Mapping[str, Renewal]:
+    found = {name.removesuffix(RENEWED): value for name, value in item.items() if name.endswith(RENEWED)}
+    return {dialect: Renewal(moment(value[0]), value[1]) for dialect, value in found.items() if value is not None}
+
+
 _TENANT = Codec(
     Tenant,
     {"name": "id"},
@@ -67,6 +78,11 @@ _TENANT = Codec(
     dialects_used_at=Form(
         lambda used: {f"{dialect}{USED_AT}": milliseconds(at) for dialect, at in used.items()},
         _dialects_used_at,
+        whole=True,
+    ),
+    renewals=Form(
+        lambda made: {f"{dialect}{RENEWED}": [milliseconds(one.old_until), one.name] for dialect, one in made.items()},
+        _renewals,
         whole=True,
     ),
     format_due=Form(list, lambda stored: tuple(map(int, stored))),

@@ -67,6 +67,16 @@ class SharedKey(StrEnum):
 NEVER_USED: Mapping[str, datetime] = MappingProxyType({})
 
 
+class Renewal(NamedTuple):
+    """The last renewal of a shared key: until when the key before it holds, too, and what the new one is for."""
+
+    old_until: datetime
+    name: str
+
+
+NEVER_RENEWED: Mapping[str, Renewal] = MappingProxyType({})
+
+
 class Tenant(StoredSettings, frozen=True):
     """One customer: an isolated gallery, its credentials and limits."""
 
@@ -85,6 +95,8 @@ class Tenant(StoredSettings, frozen=True):
     dialects_used_at: Mapping[str, datetime] = field(default_factory=lambda: NEVER_USED)
     """By the dialect's name: the hour of the last call with its clients' shared key, if there was one since it was
     made."""
+    renewals: Mapping[str, Renewal] = field(default_factory=lambda: NEVER_RENEWED)
+    """By the dialect's name."""
     consents_end_at: datetime | None = None
     """From then on somebody's record of consent may have expired (Tenants.opened); None: none expires."""
 

@@ -19,7 +19,7 @@ from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules,
 from chalicelib.book.words.telemetry import stage
 from chalicelib.doors.claims import Head, KeyClaim
 from chalicelib.doors.http import Views, search_headers
-from chalicelib.doors.icredit import PREFIX
+from chalicelib.doors.icredit import DIALECT, PREFIX
 from chalicelib.doors.icredit.operation import CODES, PERSONS, Body, Call, Operation, sent_code
 from chalicelib.doors.icredit.request import MAX_ENCODED, Parameters, decode_base64
 from chalicelib.rights.words.erasures import is_erased
@@ -298,7 +298,7 @@ _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
 def _holder_of_appcode(services: Services, appcode: str) -> Tenant | None:
-    return services.tenants.by_appcode(appcode)
+    return services.tenants.by_appcode(appcode) or services.tenants.by_old_appcode(appcode, DIALECT.name)
 
 
 def claim(_settings: Settings, request: Head) -> KeyClaim:

@@ -187,12 +187,18 @@ class SignedForm(Struct, frozen=True):
         tenant, app_key = known
         if self.sign_type is SignType.MD5 and tenant.refuse_md5:
             raise WrongCredentials("this tenant refuses MD5: sign with sign_type=HMAC-SHA256")
-        if not is_signed(self._signed_pairs(), app_key, self.sign, self.sign_type):
+        is_newest = is_signed(self._signed_pairs(), app_key, self.sign, self.sign_type)
+        if not is_newest and not self._is_signed_by_old_key(services, tenant):
             raise WrongCredentials(f"sign is wrong: {self._how_to_sign()}")
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-        services.tenants.note_use(tenant, DIALECT.name)
+        if is_newest:
+            services.tenants.note_use(tenant, DIALECT.name)
         return tenant
+
+    def _is_signed_by_old_key(self, services: Services, tenant: Tenant) -> bool:
+        old = services.tenants.old_app_key(tenant, DIALECT.name)
+        return old is not None and is_signed(self._signed_pairs(), old, self.sign, self.sign_type)
 
     @property
     def key(self) -> str:

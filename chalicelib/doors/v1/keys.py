@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from chalicelib.book.tenants import OLD_KEY_HOLDS
 from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import SharedKey
 from chalicelib.doors.dialects import SHARED_KEYS
@@ -78,15 +79,24 @@ class DialectKey(Answer):
     last_used_at: Annotated[
         Time | None, Meta(description="The hour of its last call; null: none came since the key was made.")
     ]
+    old_until: Annotated[Time | None, Meta(description="Until when the key before it holds, too; null: none does.")]
+    waits_for: Annotated[
+        str, Meta(description='What the key was made for, until its first call; "": nobody said it, or it has called.')
+    ]
 
 
 class DialectKeys(Answer):
     dialects: Annotated[list[DialectKey], Meta(max_length=len(SHARED_KEYS))]
 
 
+class NewDialectKey(Sent):
+    name: Annotated[str, Meta(max_length=100, description="What the key is for, such as a camera's name.")] = ""
+
+
 class DialectKeyMade(Answer):
     id: DialectId
     app_id: AppId
+    old_until: Annotated[Time, Meta(description="Until when the key before it holds, too.")]
     secret: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Shown nowhere else.")]
 
 
@@ -160,23 +170,34 @@ def renew_key(call: Call) -> KeyRenewed:
 @operations("GET", "/v1/dialects", Role.ADMIN)
 def list_dialects(call: Call) -> DialectKeys:
     """Read when the keys that all clients of a dialect share were used last."""
-    used, made = call.tenant.dialects_used_at, DialectKey.made_of
-    return DialectKeys(
-        dialects=[
-            made(call, id=id_, app_id=_app_id(call, key), last_used_at=used.get(id_))
-            for id_, key in SHARED_KEYS.items()
-        ]
+    return DialectKeys(dialects=[_dialect_key(call, id_, key) for id_, key in SHARED_KEYS.items()])
+
+
+def _dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
+    used, renewal = call.tenant.dialects_used_at.get(id_), call.tenant.renewals.get(id_)
+    holds = renewal is not None and call.services.clock.now() < renewal.old_until
+    return DialectKey.made_of(
+        call,
+        id=id_,
+        app_id=_app_id(call, key),
+        last_used_at=used,
+        old_until=renewal.old_until if renewal and holds else None,
+        waits_for=renewal.name if renewal and used is None else "",
     )
 
 
 @operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=secret_not_kept("a key of", "ask for one more"))
-def renew_dialect_key(call: Call) -> DialectKeyMade:
-    """Make another App key or AppCode; clients that have the old one are refused at once."""
+def renew_dialect_key(call: Call, body: NewDialectKey) -> DialectKeyMade:
+    """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once.
+
+    To stop both at once, the operator renews all secrets (`regulars tenants rotate`).
+    """
     id_ = call.path["id"]
     if id_ not in SHARED_KEYS:
         raise KeyNotFound(f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one")
-    secret = call.services.tenants.renew(call.tenant, id_, SHARED_KEYS[id_], call.request)
-    return DialectKeyMade.made_of(call, id=id_, app_id=_app_id(call, SHARED_KEYS[id_]), secret=secret)
+    secret = call.services.tenants.renew(call.tenant, id_, SHARED_KEYS[id_], body.name, call.request)
+    until = call.services.clock.now() + OLD_KEY_HOLDS
+    return DialectKeyMade.made_of(call, id=id_, app_id=_app_id(call, SHARED_KEYS[id_]), secret=secret, old_until=until)
 
 
 def _app_id(call: Call, key: SharedKey) -> str | None:
