@@ -11,6 +11,7 @@ import { go, place, to } from "./router.js";
 import { alerts, blur, may, session, useValue } from "./store.js";
 import { dressed } from "./styled.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
+import { late } from "./unsent.js";
 import { number, t } from "./words.js";
 
 const SOON_MS = 10_000;
@@ -158,9 +159,12 @@ function Who() {
   </a>`;
 }
 
+/** What was said, and how many changes only this browser has. */
 function Notes() {
+  const count = useValue(late).length;
   const act = (note) => () => { unsay(note); note.action[1](); };
-  return html`<div class="notes" role="status" aria-live="polite">${useValue(notes).map((note) => html`
+  return html`<div class="notes" role="status" aria-live="polite">
+    ${count > 0 && html`<div class="note">${t("unsent.count", { count })}</div>`}${useValue(notes).map((note) => html`
     <div key=${note.id} class=${`note ${note.kind}`}><span>${note.text}</span>
       ${note.action && html`<button class="plain" onClick=${act(note)}>${note.action[0]}</button>`}
       ${note.kind === "problem" && html`<button class="plain square" aria-label=${t("close")}

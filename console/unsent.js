@@ -1,13 +1,23 @@
 // Changes that must not be lost: this browser keeps them until the service has answered. They are sent again by the
 // same name, so each is done once, whether the connection breaks or the page is left.
 import { newName, send } from "./api.js";
-import { session } from "./store.js";
+import { session, Value } from "./store.js";
 import { complain } from "./undo.js";
 
 const KEY = "regulars.unsent";
 const FIRST_MS = 1000;
 const LATEST_MS = 15_000;
 const KEPT_MS = 82_800_000; // a name is good for a day
+
+/** What only this browser has: changes of which a call failed, or that an earlier page left. */
+export const late = new Value(/** @type {any[]} */ ([]));
+/** The last answer to one of these. */
+export const arrived = new Value(/** @type {any} */ (null));
+const setLate = (one, isLate) => {
+  if (isLate !== late.now.some(({ name }) => name === one.name)) {
+    late.set(isLate ? [...late.now, one] : late.now.filter(({ name }) => name !== one.name));
+  }
+};
 
 const by = () => `${session.now?.tenant} ${session.now?.member ?? session.now?.key}`;
 
@@ -26,7 +36,10 @@ function keep(all) {
   } catch { /* a browser that keeps nothing sends it all the same */ }
 }
 
-const drop = ({ name }) => keep(left().filter((one) => one.name !== name));
+function drop(done) {
+  keep(left().filter(({ name }) => name !== done.name));
+  setLate(done, false);
+}
 
 /** Change something, as `send` does, however long it takes to reach the service. */
 export function surely(method, path, body) {
@@ -39,12 +52,14 @@ async function sent(one) {
   for (let wait = FIRST_MS; ; wait = Math.min(2 * wait, LATEST_MS)) {
     try {
       const answer = await send(one.method, one.path, one.body, { name: one.name, keepalive: true });
+      if (late.now.some(({ name }) => name === one.name)) arrived.set({ ...one, answer });
       drop(one);
       return answer;
     } catch (problem) {
       const isLater = !problem.status || problem.status === 429 || problem.status >= 500;
       if (!isLater && problem.status !== 401) drop(one);
       if (!isLater) throw problem;
+      setLate(one, true);
       await again(problem.retryAfter * 1000 || wait);
     }
   }
@@ -60,7 +75,14 @@ const again = (ms) => new Promise((go) => {
 export function sendLeft() {
   const all = left().filter((one) => one.at > Date.now() - KEPT_MS);
   keep(all);
-  for (const one of all) if (one.by === by()) sent(one).catch(complain);
+  for (const one of all.filter((each) => each.by === by())) {
+    setLate(one, true);
+    sent(one).catch(complain);
+  }
 }
 
-session.listen((known) => { if (!known) keep([]); });
+session.listen((known) => {
+  if (known) return;
+  keep([]);
+  late.set([]);
+});

@@ -130,7 +130,7 @@ function Asked({ kind, card, can, close, ...more }) {
   const { face, name } = /** @type {any} */ (more);
   return html`<${Twins} one=${one} face=${face} name=${name} close=${close} choose=${(choice) => {
     close();
-    if (choice.kind === "face") call(one, choice, () => {});
+    if (choice.kind === "face") call(one, choice, { changed: () => {} });
   }} />`;
 }
 

@@ -1,31 +1,54 @@
 // Rows that are corrected in place, and whose pictures open. The question "Who is it?" and the viewer are loaded when
 // somebody asks for them.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.js";
+import { useValue } from "../store.js";
 import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
+import { arrived, late } from "../unsent.js";
 import { t } from "../words.js";
+import { answered, keptOf } from "./correct.js";
+import { whose } from "./parts.js";
 
 /**
- * The rows of a page that can be corrected in place. `ask(one, { isWrong })` opens the question about a row; `now(id)`
- * gives what a row says in place of its name while a change waits or is on its way. `changed` gets how the rows are
+ * The rows of a page that can be corrected in place. `ask(one, { isWrong })` opens the question about a row; `now(id,
+ * face)` gives what a row says in place of its name while a change waits or is on its way: it says so if only this
+ * browser has it. Who is named like somebody else is asked about once the name is kept. `changed` gets how the rows are
  * then, as a function of how they were, once the book has it, or has it back.
  */
 export function useIdentity(changed) {
   const [asked, setAsked] = useState(null);
   const [over, setOver] = useState(new Map());
+  const kept = useValue(late);
+  useEffect(() => arrived.listen((one) => changed(answered(one))), [changed]);
   const put = (id, value) => setOver((before) => new Map(before).set(id, value));
   const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
   const load = (one, isWrong) =>
     Promise.all([import("./whose.js"), dressed("shared")])
-      .then(([{ IdentityDialog, give, call }]) => setAsked({ one, isWrong, IdentityDialog, give, call }), complain);
-  const choose = ({ one, isWrong, give, call }) => (choice) =>
-    (isWrong ? give(one, choice, { put, drop, changed }) : call(one, choice, changed));
+      .then(([module]) => setAsked({ ...module, one, isWrong }), complain);
+  const close = () => setAsked(null);
+  const choose = (choice) => {
+    const { one, isWrong, give, call } = asked;
+    const how = { put, drop, changed, ask: (twin) => setAsked({ ...asked, twin }) };
+    (isWrong ? give : call)(one, choice, how);
+  };
+  const join = ({ one, twin, call }) => (choice) => {
+    close();
+    if (choice.kind === "face") call({ ...one, face: twin.id }, choice, { changed });
+  };
+  const now = (id, face) => {
+    const mine = kept.find((one) => keptOf(one, id, face));
+    if (!mine) return over.get(id);
+    const { name } = mine.body;
+    return { text: name ? whose("unsent.named", { name }) : t("unsent"), undo: over.get(id)?.undo };
+  };
   return {
     ask: (one, { isWrong = false } = {}) => load(one, isWrong),
-    now: (id) => over.get(id),
-    dialog: asked && html`<${asked.IdentityDialog} one=${asked.one} isWrong=${asked.isWrong} names=${!asked.isWrong}
-      close=${() => setAsked(null)} choose=${choose(asked)} />`,
+    now,
+    dialog: asked && (asked.twin
+      ? html`<${asked.Twins} one=${asked.one} ...${asked.twin} close=${close} choose=${join(asked)} />`
+      : html`<${asked.IdentityDialog} one=${asked.one} isWrong=${asked.isWrong} names=${!asked.isWrong}
+        close=${close} choose=${choose} />`),
   };
 }
 

@@ -45,6 +45,17 @@ export const given = ({ sightings, arrival }) => (rows) => {
   return now.filter((row, place) => now.findIndex((each) => each.sighting === row.sighting) === place);
 };
 
+/** Tell whether a change that was not sent yet is about a sighting, or names its face. */
+export const keptOf = ({ method, path, body }, sighting, face) => path.includes(`/sightings/${sighting}/`)
+  || body?.only?.includes(sighting) || (method === "PATCH" && Boolean(body?.name) && path === pathOf({ id: face }));
+
+/** Return how rows change by the answer to a change that an earlier page left. */
+export const answered = ({ method, path, answer }) => {
+  if (answer?.sightings) return given(answer);
+  const named = (row) => method === "PATCH" && path === pathOf({ id: row.face });
+  return (rows) => rows.map((row) => (named(row) ? { ...row, name: answer.name, group: answer.group } : row));
+};
+
 /** Return what a row says once this was chosen. */
 export function shownAs(choice) {
   const { kind, face, name } = choice;

@@ -1,5 +1,4 @@
 // "Who is it?": the people who are most like a sighting, people by name, somebody new, a stranger, or nobody.
-import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { complain, later, say } from "../undo.js";
@@ -28,13 +27,8 @@ async function similar(face, sighting, signal) {
 export function IdentityDialog({ one, isWrong, names = false, close, choose }) {
   const load = (signal) => similar({ id: one.face }, isWrong && one.sighting, signal);
   const near = useLoaded(load, [one.face, one.sighting]);
-  const [twin, setTwin] = useState(null);
   const done = (choice) => { close(); choose(choice); };
-  const free = async (name) => {
-    const other = sameName(await look(name).catch(() => []), name, one.face);
-    if (other) setTwin({ name, face: other });
-    else done({ kind: "new", name });
-  };
+  const free = (name) => done({ kind: "new", name });
   const options = (text, found) => {
     if (!text) return near.value ?? [];
     if (!found) return [];
@@ -44,7 +38,6 @@ export function IdentityDialog({ one, isWrong, names = false, close, choose }) {
   };
   const pick = (option) => (option.kind === "new" ? free(option.name) : done({ kind: "face", face: option.face }));
   const { text, field, list } = useCombobox({ id: "whose", options, choose: pick, free: names ? free : undefined });
-  if (twin) return html`<${Twins} one=${one} ...${twin} close=${close} choose=${done} />`;
   return html`<${Dialog} title=${t("visits.who")} close=${close}>
     <div class="row"><${Portrait} url=${one.crop_url} alt=${t("visits.crop")} size="x" lazy=${false} />
       <input ...${field} autofocus class="query" aria-label=${t("visits.who")} placeholder=${t("whose.type")} /></div>
@@ -73,8 +66,17 @@ export function chosen(choice) {
   return choice.kind === "new" ? whose("whose.now", { name: choice.name }) : t(`whose.now.${choice.kind}`);
 }
 
-/** Give a row's visit to who was chosen: at once, since it can be undone. What is nobody's waits for its "Undo". */
-export function give(one, choice, { put, drop, changed }) {
+/** Look for somebody else who has a name that is kept by now. `ask`: asks whether they are one person. */
+async function meetTwin(face, { kind, name }, ask) {
+  const other = kind === "new" && sameName(await look(name).catch(() => []), name, face);
+  if (other) ask({ name, id: face, face: other });
+}
+
+/**
+ * Give a row's visit to who was chosen: at once, since it can be undone. What is nobody's waits for its "Undo". `ask`:
+ * gets somebody who had a new name before, once that is kept.
+ */
+export function give(one, choice, { put, drop, changed, ask }) {
   const meant = one.sightings > 1 ? { visit: true } : { only: [one.sighting] };
   const { does, inverse } = giving({ id: one.face }, one.sighting, choice, meant);
   const text = chosen(choice);
@@ -89,11 +91,12 @@ export function give(one, choice, { put, drop, changed }) {
     if (!done.sighting.face) return complain({ detail: done.sighting.reason });
     const undo = () => inverse(surely, done).then((back) => changed(given(back)), complain);
     say(text, { action: [t("undo"), undo] });
+    return meetTwin(done.sighting.face, choice, ask);
   }, complain);
 }
 
 /** Say who somebody without a name is: at once, since it can be undone. */
-export async function call(one, choice, changed) {
+export async function call(one, choice, { changed, ask = () => {} }) {
   const face = { id: one.face, name: one.name, group: one.group };
   const { does, inverse } = choice.kind === "new" ? naming(face, choice.name) : merging(face, choice.face);
   const [patch, back] = patches(choice, (row) => row.face === one.face);
@@ -103,6 +106,7 @@ export async function call(one, choice, changed) {
     const undo = () => inverse(surely, done).then(() => changed(back), complain);
     const text = choice.kind === "new" ? whose("whose.named", { name: choice.name }) : chosen(choice);
     say(text, { action: [t("undo"), undo] });
+    await meetTwin(one.face, choice, ask);
   } catch (problem) {
     complain(problem);
   }

@@ -92,6 +92,7 @@ function useRows() {
 function Visit({ one, camera, who, look, isNew }) {
   const stayed = one.sightings > 1 ? t("visits.sightings", { count: one.sightings, last: clock(one.last) }) : "";
   const crop = html`<${Portrait} url=${one.crop_url} alt=${t("visits.crop")} />`;
+  const now = who.now(one.sighting, one.face);
   const opens = one.crop_url && html`<button class="plain picture" onClick=${() => look(one)}>${crop}</button>`;
   return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
       ${one.score >= one.threshold + SURE ? "sure" : ""}`}>
@@ -99,14 +100,14 @@ function Visit({ one, camera, who, look, isNew }) {
     <span class="pair">${opens ?? crop}
       <${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("visits.portrait")} /></span>
     <div class="who-came">
-      <${Name} one=${one} now=${who.now(one.sighting)} />
+      <${Name} one=${one} now=${now} />
       <p class="soft">${[which(one), camera, stayed].filter(Boolean).join(" · ")}</p>
       ${one.name === "" && may("operator") && html`<button class="line ask" onClick=${() => who.ask(one)}>
         ${t("visits.who")}</button>`}
     </div>
     <div class="decision">
       <${Score} score=${one.score} threshold=${one.threshold} />
-      ${may("operator") && (one.name || one.score != null) && !who.now(one.sighting) && html`<button class="plain quiet"
+      ${may("operator") && (one.name || one.score != null) && !now && html`<button class="plain quiet"
         onClick=${() => who.ask(one, { isWrong: true })}>${t("whose.wrong")}</button>`}
     </div>
   </li>`;
