@@ -16,6 +16,7 @@ from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.lazy import lazy
 
 if TYPE_CHECKING:
+    from chalicelib.book.absences import Absences
     from chalicelib.book.cameras import Cameras
     from chalicelib.book.captures.captures import Captures
     from chalicelib.book.commit import GalleryWriter
@@ -105,6 +106,7 @@ class Book:
     merges: Made[Merges] = Made("book.merges.merges.Merges")
     joining: Made[Joining] = Made("book.joining.Joining")
     enrolment: Made[Enrolment] = Made("book.enrolment.enrolment.Enrolment")
+    absences: Made[Absences] = Made("book.absences.Absences")
     sightings: Made[Sightings] = Made("book.sightings.sightings.Sightings")
     deletion: Made[Deletion] = Made("book.deletion.deletion.Deletion")
     reembedding: Made[Reembedding] = Made("book.model_change.Reembedding")

@@ -159,13 +159,20 @@ class Faces(UseCase):
         return FacePage(group, list(islice(self.by_arrival(tenant, group, at_once=num), num)))
 
     def by_arrival(
-        self, tenant: Tenant, group: Group, until: datetime | None = None, at_once: int = 10
+        self,
+        tenant: Tenant,
+        group: Group,
+        until: datetime | None = None,
+        at_once: int = 10,
+        since: datetime | None = None,
     ) -> Iterator[Face]:
         """Yield a group's faces, the one whose last arrival is longest ago first; `at_once` are read at once.
 
-        A face that never arrived counts from its enrolment. `until`: only those that count from then or before.
+        A face that never arrived counts from its enrolment. `until`: only those that count from then or before;
+        `since`: from then or later.
         """
         low, high = keys.group_range(group.id)
+        low = low if since is None else keys.arrival_key(group.id, since, "")
         between = low, high if until is None else keys.arrival_key(group.id, until, "~")  # behind all faceids
         found = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=between, page_size=at_once)
         for some in parts((item["faceid"] for item in found), at_once):

@@ -27,7 +27,7 @@ NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Channel(Struct, frozen=True, omit_defaults=True):
-    """Where messages go, with all that it takes to send them there."""
+    """A place that messages go to, with all that it takes to send them there."""
 
     way: Way
     url: str = ""
@@ -168,6 +168,7 @@ FIELDS: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.STRANGER_CREATED: _OF_FACES,
     EventKind.STRANGER_PROMOTED: _OF_FACES,
     EventKind.FACE_MERGED: _OF_FACES,
+    EventKind.FACE_OVERDUE: (*_OF_FACES, "days"),
     EventKind.GROUP_FULL: ("capacity",),
     EventKind.CAMERA_SILENT: ("last_seen",),
     EventKind.TEST: (),
@@ -185,6 +186,7 @@ _SAMPLES = {
     "name": "Ann Lee",
     "number": "135",
     "visits": "7",
+    "days": "15",
     "capacity": "1000",
     "last_seen": "10:22",
 }
@@ -236,7 +238,7 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
     if event["type"] == EventKind.TEST:
         return {**_SAMPLES, "shop": shop, **_write_moment(at)}
     seen = data.get("last_seen_at")
-    values = {name: _plain(data.get(name)) for name in ("name", "number", "capacity")}
+    values = {name: _plain(data.get(name)) for name in ("name", "number", "capacity", "days")}
     group = _plain(event["group"])
     known = values["name"] or " ".join(filter(None, (group, values["number"])))
     return {

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     STRANGER_CREATED = "stranger.created"
     STRANGER_PROMOTED = "stranger.promoted"
     FACE_MERGED = "face.merged"
+    FACE_OVERDUE = "face.overdue"
+    """Somebody who comes often has stayed away for longer than ever (book/absences)."""
     GROUP_FULL = "group.full"
     CAMERA_SILENT = "camera.silent"
     TEST = "test"
@@ -34,7 +36,7 @@ class EventKind(StrEnum):
 
 
 class Way(StrEnum):
-    """How a message reaches people (book/words/channels)."""
+    """The way by which a message reaches people (book/words/channels)."""
 
     NTFY = "ntfy"
     TELEGRAM = "telegram"
