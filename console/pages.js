@@ -13,6 +13,7 @@ export const SETUP = [
   { name: "cameras", icon: "camera", key: "m", role: "viewer", folder: "admin",
     load: () => import("./admin/cameras.js") },
   { name: "captures", key: "c", role: "viewer", folder: "captures", load: () => import("./captures/captures.js") },
+  { name: "phone", icon: "bell", key: "n", role: "admin", folder: "admin", load: () => import("./admin/phone.js") },
   { name: "hooks", key: "h", role: "admin", folder: "admin", load: () => import("./admin/hooks.js") },
   { name: "privacy", key: "y", role: "viewer", folder: "privacy", load: () => import("./privacy/privacy.js") },
   { name: "settings", key: "e", role: "viewer", folder: "admin", load: () => import("./admin/settings.js") },

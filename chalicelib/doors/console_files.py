@@ -141,5 +141,5 @@ def _policy(digest: str, pictures: Iterable[str]) -> str:
         f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; "
         f"img-src {' '.join(chain(_PICTURES, origins))}; "
         "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
+        "require-trusted-types-for 'script'; trusted-types worker"
     )

@@ -13,7 +13,8 @@ import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
 import { ago, dayAndClock, joined, t, tOr } from "../words.js";
 
-const KINDS = ["face.arrived", "stranger.created", "stranger.promoted", "face.merged", "group.full", "camera.silent"];
+const KINDS = ["face.arrived", "stranger.created", "stranger.promoted", "face.merged", "face.overdue", "group.full",
+  "camera.silent"];
 const EXAMPLE = "https://shop.example/regulars";
 const LOOKS = 20;
 const LOOK_MS = 700;
@@ -24,8 +25,9 @@ export default function Hooks({ place }) {
   return id ? html`<${Hook} key=${id} id=${id} />` : html`<${All} />`;
 }
 
-const called = (hook) => hook.name ?? hook.url ?? t("hook.mailbox");
-const State = ({ of }) => html`<span class=${`state ${of.health.state}`}>${t(`hook.${of.health.state}`)}</span>`;
+const called = (hook) => hook.name ?? hook.url ?? (hook.way ? `${t(`way.${hook.way}`)} ${hook.address}`.trim()
+  : t("hook.mailbox"));
+export const State = ({ of }) => html`<span class=${`state ${of.health.state}`}>${t(`hook.${of.health.state}`)}</span>`;
 
 const fails = (one) => Number(one.health.state === "failing");
 
@@ -64,7 +66,7 @@ function Hook({ id }) {
   if (gone) return null;
   const trouble = loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
   if (!one) return html`<div class="page">${back}${trouble}</div>`;
-  const isMailbox = one.url === null;
+  const isMailbox = one.url === null && !one.way;
   const renew = () => send("POST", `${path}/secret`).then((answer) => setSecret(answer.secret), complain);
   const remove = () => later(t("hook.deleted"), {
     take: () => { setGone(true); go("hooks"); },
@@ -72,7 +74,8 @@ function Hook({ id }) {
     act: (options) => send("DELETE", path, undefined, options),
   });
   const fields = {
-    ...(isMailbox ? {} : { url: { kind: "url", max: 2048 } }),
+    ...(one.url !== null && { url: { kind: "url", max: 2048 } }),
+    ...(one.way && { template: { kind: "text", max: 500 }, picture: { kind: "switch" } }),
     enabled: { kind: "switch", words: "hook_on" },
     events: { kind: "some", options: KINDS },
     groups: {
@@ -95,7 +98,7 @@ function Hook({ id }) {
     <${Deliveries} path=${path} state="pending" version=${version} isMailbox=${isMailbox} changed=${changed} />
     <section><h2>${t("hook.settings")}</h2><${Settings} fields=${fields} value=${one} change=${changer(path, loaded)}
       may=${may("admin")} /></section>
-    <section>${!isMailbox && html`<div class="setting"><p class="soft small">${t("hook.renew.says")}</p>
+    <section>${one.url !== null && html`<div class="setting"><p class="soft small">${t("hook.renew.says")}</p>
       <button onClick=${renew}>${t("hook.renew")}</button></div>`}
       <div class="setting"><p class="soft small">${t("hook.delete.says")}</p>
         <button class="danger" onClick=${remove}>${t("hook.delete")}</button></div></section>
@@ -115,7 +118,7 @@ async function found(path, state, id) {
 }
 
 /** Sends an event of kind `test` and looks whether it arrived: what was delivered is among the deliveries no more. */
-function Test({ path, tested = () => {} }) {
+export function Test({ path, tested = () => {} }) {
   const [said, setSaid] = useState("");
   const test = async () => {
     setSaid(t("hook.testing"));

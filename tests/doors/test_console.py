@@ -121,7 +121,7 @@ def test_scripts_are_this_servers_and_the_import_map_by_its_hash(app: Chalice) -
     found = policy(app)
     assert found["script-src"] == ["'self'", f"'sha256-{digest}'"]
     assert found["default-src"] == found["base-uri"] == found["form-action"] == found["frame-ancestors"] == ["'none'"]
-    assert (found["trusted-types"], found["require-trusted-types-for"]) == (["'none'"], ["'script'"])
+    assert (found["trusted-types"], found["require-trusted-types-for"]) == (["worker"], ["'script'"])
     assert found["img-src"] == ["'self'", "blob:"]
 
 

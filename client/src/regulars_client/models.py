@@ -256,11 +256,14 @@ class DialectKey(Struct, kw_only=True):
     id: str
     app_id: str | None
     last_used_at: datetime | None
+    old_until: datetime | None
+    waits_for: str
 
 
 class DialectKeyMade(Struct, kw_only=True):
     id: str
     app_id: str | None
+    old_until: datetime
     secret: str
 
 

@@ -319,10 +319,16 @@ class Operations(Connection):
         """Read when the keys that all clients of a dialect share were used last."""
         return self._call("GET", "/v1/dialects", models.DialectKeys)
 
-    def renew_dialect_key(self, id: str, *, idempotency_key: str | None = None) -> models.DialectKeyMade:
-        """Make another App key or AppCode; clients that have the old one are refused at once."""
+    def renew_dialect_key(
+        self, id: str, *, name: str | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> models.DialectKeyMade:
+        """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once."""
         return self._call(
-            "POST", f"/v1/dialects/{quote_part(id)}/key", models.DialectKeyMade, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/dialects/{quote_part(id)}/key",
+            models.DialectKeyMade,
+            body={"name": name},
+            idempotency_key=idempotency_key,
         )
 
     def list_duplicates(
@@ -790,7 +796,13 @@ class Operations(Connection):
         url: str | None,
         events: list[
             Literal[
-                "face.arrived", "stranger.created", "stranger.promoted", "face.merged", "group.full", "camera.silent"
+                "face.arrived",
+                "stranger.created",
+                "stranger.promoted",
+                "face.merged",
+                "face.overdue",
+                "group.full",
+                "camera.silent",
             ]
         ]
         | UnsetType
@@ -841,7 +853,13 @@ class Operations(Connection):
         *,
         events: list[
             Literal[
-                "face.arrived", "stranger.created", "stranger.promoted", "face.merged", "group.full", "camera.silent"
+                "face.arrived",
+                "stranger.created",
+                "stranger.promoted",
+                "face.merged",
+                "face.overdue",
+                "group.full",
+                "camera.silent",
             ]
         ]
         | UnsetType

@@ -198,7 +198,9 @@ def test_a_template_names_only_what_all_its_events_have(
     fields = list_fields(kinds)
     assert {*OF_ALL} <= {*fields}
     add(book, channel, kinds=kinds, template="".join(f"{{{name}}}" for name in fields))
-    other = {"name", "number", "visits", "capacity", "last_seen", "colour", "who.name", "who__class__"} - {*fields}
+    other = {"name", "number", "visits", "days", "capacity", "last_seen", "colour", "who.name", "who__class__"} - {
+        *fields
+    }
     for name in other:
         with pytest.raises(InvalidInput, match=r"there are \{who\}, \{event\}") as refused:
             add(book, channel, kinds=kinds, template=f"{{{name}}}")

@@ -1,0 +1,23 @@
+// This browser as one that is told, also while the console is closed.
+import { get } from "../api.js";
+import { t } from "../words.js";
+
+const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("worker", { createScriptURL: (url) => url });
+
+export const canBePushed = () => Boolean(navigator.serviceWorker && globalThis.PushManager);
+
+/** Return the channel of this browser, once its user agrees. */
+export async function pushed() {
+  if ((await Notification.requestPermission()) !== "granted") throw { detail: t("phone.denied") };
+  const url = import.meta.resolve("../worker.js");
+  const worker = await navigator.serviceWorker.register(policy?.createScriptURL(url) ?? url);
+  const starts = worker.installing ?? worker.waiting;
+  await new Promise((done) => {
+    if (worker.active) done(undefined);
+    else starts.addEventListener("statechange", () => starts.state === "activated" && done(undefined));
+  });
+  const { key } = await get("push-key");
+  const asked = { userVisibleOnly: true, applicationServerKey: key };
+  const { endpoint, keys } = (await worker.pushManager.subscribe(asked)).toJSON();
+  return { url: endpoint, ...keys };
+}

@@ -1,0 +1,104 @@
+"""The page "Tell my phone": a rule is made on one screen, tried out, and taken away; a browser shows what is pushed."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.conftest import TOUCH, Book, Visitor, becomes, visiting
+from tests.console.looks import assert_accessible, looked_at
+from tests.support.hooks.receiver import Receiver, answers, receiving
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_told(book: Book) -> Iterator[None]:
+    yield
+    with book.client() as client:
+        for hook in client.list_hooks().hooks:
+            client.delete_hook(hook.id)
+
+
+@pytest.fixture
+def phone() -> Iterator[Receiver]:
+    with receiving(answers(200)) as receiver:
+        yield receiver
+
+
+def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone: Receiver) -> None:
+    page.goto(f"{book.url}/console#/phone")
+    expect(page.get_by_label("Of whom")).to_have_value("VIP")
+    expect(page.get_by_label("In these words")).to_have_value("{who} is here: {camera}, {time}")
+    page.get_by_label("By", exact=True).select_option("ntfy")
+    page.get_by_label("URL of the topic").fill(f"{phone.origin}/topic")
+    page.get_by_label("Access token").fill("tk_1")
+    page.get_by_label("At", exact=True).select_option("Front door")
+    page.get_by_label("Only from").fill("08:00")
+    page.get_by_label("Only until").fill("20:00")
+    page.get_by_label("Not more often than").select_option("Once in ten minutes")
+    page.get_by_label("With the face's picture").check()
+    looked_at(page, "phone", whole=True)
+    page.get_by_role("button", name="Tell my phone").click()
+    row = page.get_by_role("listitem").filter(has_text="{who} is here")
+    row.get_by_role("button", name="Send a test").click()
+    expect(row.get_by_text("It arrived.")).to_be_visible()
+    assert phone.bodies[0].decode().startswith("Ann Lee is here: Front door, ")
+    assert phone.heard[0].headers["Authorization"] == "Bearer tk_1"
+    with book.client() as client:
+        [hook] = client.list_hooks().hooks
+    assert (hook.way, hook.groups, hook.cameras, hook.hours) == ("ntfy", ["VIP"], ["door"], "08:00-20:00")
+    assert (hook.pause_s, hook.picture) == (600, True)
+    assert_accessible(page)
+    row.get_by_role("link").click()
+    expect(page.get_by_label("Words of the message")).to_have_value("{who} is here: {camera}, {time}")
+    page.go_back()
+    row.get_by_role("button", name="Tell this phone no more").click()
+    expect(row).to_have_count(0)
+
+
+def test_a_wrong_field_and_an_unknown_person_are_told(
+    page: Page, visitor: Visitor, book: Book, phone: Receiver
+) -> None:
+    page.goto(f"{book.url}/console#/phone")
+    page.get_by_label("By", exact=True).select_option("request")
+    page.get_by_label("URL", exact=True).fill(f"{phone.origin}/in")
+    page.get_by_label("In these words").fill("{colour}")
+    page.get_by_role("button", name="Tell my phone").click()
+    expect(page.get_by_role("alert")).to_contain_text("there are {who}, {event}")
+    page.get_by_label("Of whom").select_option("One person")
+    page.get_by_label("Name of the person").fill("Nobody Here")
+    page.get_by_label("In these words").fill("{who}")
+    page.get_by_role("button", name="Tell my phone").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nobody is called Nobody Here")
+    page.get_by_label("Name of the person").fill("ann lee")
+    page.get_by_role("button", name="Tell my phone").click()
+    expect(page.get_by_role("listitem").filter(has_text="{who}")).to_be_visible()
+    visitor.forgive("400")
+    with book.client() as client:
+        [hook] = client.list_hooks().hooks
+        assert hook.people == [next(iter(client.list_faces(name="Ann Lee"))).id]
+
+
+def test_a_phone_has_one_column(book: Book, browser: Browser) -> None:
+    with visiting(browser, book, **TOUCH) as visitor:
+        page = visitor.sign_in().open("#/phone")
+        expect(page.get_by_role("button", name="Tell my phone")).to_be_visible()
+        looked_at(page, "phone-touch", whole=True)
+        assert_accessible(page)
+
+
+def test_a_browser_gets_a_worker_and_says_why_it_is_not_told(book: Book, browser: Browser) -> None:
+    """This machine's browser has no push service, and allows no notifications. What the worker does: worker.test.js."""
+    with visiting(browser, book) as visitor:
+        page = visitor.sign_in().open("#/phone")
+        page.context.grant_permissions(["notifications"], origin=book.url)
+        tools = page.context.new_cdp_session(page)
+        states: list[str] = []
+        tools.on(
+            "ServiceWorker.workerVersionUpdated", lambda said: states.extend(one["status"] for one in said["versions"])
+        )
+        tools.send("ServiceWorker.enable")
+        page.get_by_label("By", exact=True).select_option("push")
+        page.get_by_role("button", name="Tell my phone").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        becomes(page, lambda: "activated" in states)
+        visitor.forgive("push", "Registration", "AbortError", "Push API")
