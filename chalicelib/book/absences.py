@@ -7,6 +7,7 @@ sweep before, if a hook wants to know.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -42,7 +43,7 @@ def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
     recent = arrivals[-_RECENT:]
     if len(recent) < LEAST_VISITS:
         return None
-    pauses = [after.first_ms - before.first_ms for before, after in zip(recent, recent[1:], strict=False)]
+    pauses = [after.first_ms - before.first_ms for before, after in pairwise(recent)]
     wait = timedelta(milliseconds=max(TIMES_USUAL * median(pauses), *pauses))
     return moment(recent[-1].first_ms) + wait if _PAUSES[0] <= wait <= _PAUSES[1] else None
 

@@ -7,8 +7,11 @@ import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { arrived, late } from "../unsent.js";
 import { t } from "../words.js";
-import { answered, keptOf } from "./correct.js";
 import { whose } from "./parts.js";
+
+/** Tell whether a change that was not sent yet is about a sighting, or names its face. */
+const keptOf = ({ method, path, body }, sighting, face) => path.includes(`/sightings/${sighting}/`)
+  || body?.only?.includes(sighting) || (method === "PATCH" && body?.name && path === `faces/${face}`);
 
 /**
  * The rows of a page that can be corrected in place. `ask(one, { isWrong })` opens the question about a row; `now(id,
@@ -20,7 +23,8 @@ export function useIdentity(changed) {
   const [asked, setAsked] = useState(null);
   const [over, setOver] = useState(new Map());
   const kept = useValue(late);
-  useEffect(() => arrived.listen((one) => changed(answered(one))), [changed]);
+  useEffect(() => arrived.listen((one) =>
+    import("./correct.js").then(({ answered }) => changed(answered(one)))), [changed]);
   const put = (id, value) => setOver((before) => new Map(before).set(id, value));
   const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
   const load = (one, isWrong) =>

@@ -45,10 +45,6 @@ export const given = ({ sightings, arrival }) => (rows) => {
   return now.filter((row, place) => now.findIndex((each) => each.sighting === row.sighting) === place);
 };
 
-/** Tell whether a change that was not sent yet is about a sighting, or names its face. */
-export const keptOf = ({ method, path, body }, sighting, face) => path.includes(`/sightings/${sighting}/`)
-  || body?.only?.includes(sighting) || (method === "PATCH" && Boolean(body?.name) && path === pathOf({ id: face }));
-
 /** Return how rows change by the answer to a change that an earlier page left. */
 export const answered = ({ method, path, answer }) => {
   if (answer?.sightings) return given(answer);
