@@ -53,10 +53,13 @@ class Absences(UseCase):
         return (Chore("absences", self.tell_hour),)
 
     def tell_hour(self, this: ChoreContext) -> int:
-        """Tell the hooks that want it of people who are overdue since the hour before; return of how many."""
+        """Tell of people who are overdue since the hour before; return of how many.
+
+        It looks if a hook names this kind of event: one that takes all of them need not pay for it.
+        """
         tenant, now = this.tenant, this.hour
         hooks = self.book.webhooks.hooks.all(tenant.name)
-        if not any(one.enabled and (one.kinds is None or EventKind.FACE_OVERDUE in one.kinds) for one in hooks):
+        if not any(one.enabled and EventKind.FACE_OVERDUE in (one.kinds or ()) for one in hooks):
             return 0
         known = (one for one in self.book.groups.all(tenant) if one.id != STRANGER and not one.staff)
         events = [event for group in known for event in self._list_overdue(tenant, group, now)]

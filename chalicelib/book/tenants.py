@@ -252,13 +252,17 @@ class Tenants(UseCase):
 
     def _forget_old_keys(self, tenant: Tenant) -> None:
         """Delete what is left of keys that hold no more."""
+        if not tenant.renewals:
+            return
         item = self._item(tenant.name)
         if item.keys().isdisjoint({_OLD_APP_KEY, OLD_APPCODE}) or any(
             self._old_key_holds(tenant, dialect) for dialect in tenant.renewals
         ):
             return
         same = tuple(equals(field, item.get(field), "not-renewed-meanwhile") for field in (_OLD_APP_KEY, OLD_APPCODE))
-        forgotten = Update(keys.TENANTS, keys.tenant_item(tenant.name), same, remove=(_OLD_APP_KEY, OLD_APPCODE))
+        called = tuple(f"{dialect}{RENEWED}" for dialect in tenant.renewals if dialect in tenant.dialects_used_at)
+        gone = (_OLD_APP_KEY, OLD_APPCODE, *called)
+        forgotten = Update(keys.TENANTS, keys.tenant_item(tenant.name), same, remove=gone)
         write_unless_changed(self.book.items, [forgotten, *_old_pointer(item)])
 
     def note_use(self, tenant: Tenant, dialect: str) -> None:

@@ -514,7 +514,8 @@ class DerivedData(Outside):
 
     def people_of_hooks(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the faces out of what hooks tell of."""
-        self._walk(tenant, keys.HOOKS, faceids, without_people, "created_at")
+        if any(item.get("people") for item in every(self.book.items, keys.HOOKS, tenant.name)):
+            self._walk(tenant, keys.HOOKS, faceids, without_people, "created_at")
 
     def events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""

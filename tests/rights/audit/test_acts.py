@@ -87,6 +87,7 @@ NO_ENTRY = {
         GET /v1/erasures/{id}/page
         sweep erasures
         sweep groups
+        GET /v1/push-key
         GET /v1/retention
         GET /v1/settings
         GET /v1/signing-key
@@ -114,6 +115,8 @@ NO_ENTRY = {
         sweep sessions
         sweep events
         sweep format
+        sweep old keys
+        sweep absences
         sweep files
         watch cameras
         watch captures
