@@ -1,9 +1,7 @@
 """Faults of cameras that people have reported in public, each replayed."""
 
 import io
-import ssl
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -19,11 +17,10 @@ from regulars_edge.sources import video
 from regulars_edge.sources.login import FIRST_REST_S, REST_S, Refusals
 from regulars_edge.sources.snapshot import SnapshotSource
 from rig.camera import Camera
+from rig.certificates import own_certificate
 from rig.film import RATE, number_of, numbered
-from rig.server import Handler, Served
+from rig.odd import Odd
 from rig.sources import stream
-
-from tests.support.needs import needed
 
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264
@@ -204,32 +201,9 @@ PHOTO = photo()
 MJPEG = {"Content-Type": "multipart/x-mixed-replace; boundary=myboundary"}
 
 
-class Odd(Served):
-    """Answers with what it is told, and then hangs up. `length`: what it says of its body; None: nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(_Odd)
-        self.body, self.length, self.headers = PHOTO, len(PHOTO), dict[str, str]()
-        self.moved = dict[str, str]()
-
-
-class _Odd(Handler):
-    def answer(self) -> None:
-        camera: Odd = self.server.owner
-        to = camera.moved.get(self.path)
-        self.send_response(302 if to else 200)
-        for name, value in {**camera.headers, **({"Location": to} if to else {})}.items():
-            self.send_header(name, value)
-        if camera.length is not None:
-            self.send_header("Content-Length", str(0 if to else camera.length))
-        self.end_headers()
-        self.wfile.write(b"" if to else camera.body)
-        self.close_connection = not to
-
-
 @pytest.fixture
 def odd() -> Iterator[Odd]:
-    camera = Odd()
+    camera = Odd(PHOTO)
     yield camera
     camera.stop()
 
@@ -298,13 +272,7 @@ def test_mjpeg_is_a_source(odd: Odd, says_length: bool) -> None:
 @pytest.mark.parametrize("name", ["127.0.0.1", "DS-2CD2143"])
 def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(odd: Odd, tmp_path: Path, name: str) -> None:
     """As cameras make them: of their address, or of a name in the subject alone."""
-    needed("openssl")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
-    made += ["-subj", f"/CN={name}", *(["-addext", f"subjectAltName=IP:{name}"] if name[0].isdigit() else [])]
-    subprocess.run(made, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    certificate, context = own_certificate(tmp_path, name)
     odd.server.socket = context.wrap_socket(odd.server.socket, server_side=True)
     url = odd.url.replace("http:", "https:")
     for wrong in ({}, {"ca_file": str(certificate), "tls_name": "another"}):

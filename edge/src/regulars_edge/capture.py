@@ -342,13 +342,13 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
     return VideoFileSource(Path(camera.place), camera.interval_s, hardware=camera.hardware)
 
 
-def frames_within(seconds: float, camera: CameraConfig, config: Config, clock: Clock) -> Iterator[Frame | None]:
-    """Give what a camera's source gives within a time. Raises Misconfigured, SourceFailed."""
+def frames_within(seconds: float, source: Source) -> Iterator[Frame | None]:
+    """Give what a source gives within a time. Raises Misconfigured, SourceFailed."""
     stop = threading.Event()
     timer = threading.Timer(seconds, stop.set)
     timer.start()
     try:
-        yield from source_of(camera, config, clock).frames(stop)
+        yield from source.frames(stop)
     finally:
         timer.cancel()
 

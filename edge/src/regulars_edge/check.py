@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from regulars_edge import exits, logs
-from regulars_edge.capture import address_of, chooser_of, frames_within, small_stream
+from regulars_edge.capture import address_of, chooser_of, frames_within, small_stream, source_of
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
@@ -28,6 +28,12 @@ FACE_M, LENS_DEGREES = 0.15, 90
 
 def check(arguments: argparse.Namespace) -> int:
     """Print a line for each thing; return 0 if all is well, else 1. Raises Misconfigured."""
+    if arguments.camera is not None:
+        from regulars_edge.doctor import examine
+
+        return examine(arguments)
+    if arguments.config is None:
+        raise Misconfigured("give --config with a file, or --camera with a camera's URL or address")
     config = load(arguments.config)
     logs.to_stderr("text", "error")
     clock, bad = Clock(), list[str]()
@@ -98,7 +104,7 @@ def _port(port: int, clock: Clock) -> str:
 def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
     chooser_of(camera)
     try:
-        for frame in frames_within(FIRST_FRAME_S, camera, config, clock):
+        for frame in frames_within(FIRST_FRAME_S, source_of(camera, config, clock)):
             if frame is None:
                 return f"the folder {camera.place} can be read"
             place = address_of(camera).url if camera.source in ("rtsp", "snapshot") else camera.place

@@ -93,6 +93,10 @@ def completion(arguments: argparse.Namespace) -> int:
 _FILE = {"type": Path, "required": True, "help": "edge.toml, as `setup` writes it"}
 _GIVE_UP = "end with code 4 when nothing has got through for so long (default: 60)"
 _NEW_FILE = {"type": Path, "default": Path("edge.toml"), "help": "file to write (default: edge.toml)"}
+_CAMERA_USER: Mapping[str, Mapping[str, Any]] = {
+    "--camera-user": {"metavar": "USER", "help": "the cameras' user"},
+    "--password-file": {"type": Path, "help": "file with that user's password, mode 600"},
+}
 COMMANDS = {
     "run": Command(
         "run:run",
@@ -133,9 +137,14 @@ COMMANDS = {
     "check": Command(
         "check:check",
         "look at cameras, network, credential, clock and disk, and print a line each, with what to do",
-        "No picture is sent.",
-        "--config edge.toml",
-        {"--config": _FILE},
+        "No picture is sent. With --camera one camera is examined, and the lines of edge.toml with which it works.",
+        "--camera rtsp://10.0.0.9/live --camera-user admin --password-file till",
+        {
+            "--config": {"type": Path, "help": "edge.toml"},
+            "--camera": {"metavar": "PLACE", "help": "its URL or device; an address alone is asked by ONVIF"},
+            "--ca-file": {"type": Path, "help": "what its certificate is verified against"},
+            **_CAMERA_USER,
+        },
     ),
     "setup": Command(
         "setup.command:setup",
@@ -144,8 +153,7 @@ COMMANDS = {
             "--config": _NEW_FILE,
             "--url": {"help": "the service; without it, nothing but the pictures is written"},
             "--key-file": {"type": Path, "help": "file with the API key, for edge.toml (default: REGULARS_API_KEY)"},
-            "--camera-user": {"metavar": "USER", "help": "the cameras' user"},
-            "--password-file": {"type": Path, "help": "file with that user's password, mode 600"},
+            **_CAMERA_USER,
             "--pictures": {"type": Path, "metavar": "DIR", "help": "folder (default: cameras, beside edge.toml)"},
             "--replace": {"action": "store_true", "help": "write edge.toml anew if it is there"},
             "--probe": {"type": address, "metavar": "ADDRESS[:PORT]", "help": "ask this address alone"},

@@ -69,7 +69,7 @@ class Rtsp(socketserver.ThreadingTCPServer):
         """How long a place stays taken after its client left."""
         self.connected, self.connections = 0, 0
         self.begins_at = 0
-        self.content_base = ""
+        self.content_base = self.date = ""
         self.stopped = threading.Event()
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -190,6 +190,7 @@ class _Client(socketserver.StreamRequestHandler):
             more += f"Content-Base: {camera.content_base}\r\n"
         if method == "SETUP" and "TCP" not in headers["transport"]:
             more = self._by_udp(headers["transport"])
+        more += f"Date: {camera.date}\r\n" if camera.date else ""
         head = f"RTSP/1.0 200 OK\r\n{head}Session: 1\r\n{more}"
         self.wfile.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regulars_edge import config, exits, logs
-from regulars_edge.capture import frames_within
+from regulars_edge.capture import frames_within, source_of
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import number, read_value, secret_in, service_url, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
@@ -43,7 +43,7 @@ def setup(arguments: argparse.Namespace) -> int:
     if url is not None:
         _refuse_if_there(file, arguments)
     read_value(number(_LONGEST_WAIT_S), arguments.wait, "--wait")
-    user, password = _credentials(arguments)
+    user, password = credentials_of(arguments)
     devices = search(arguments.probe or GROUP, arguments.wait)
     if not devices:
         say(
@@ -71,7 +71,7 @@ def _refuse_if_there(file: Path, arguments: argparse.Namespace) -> None:
         raise Misconfigured(f"{file} is there already: --replace writes it anew, --config names another")
 
 
-def _credentials(arguments: argparse.Namespace) -> tuple[str | None, str]:
+def credentials_of(arguments: argparse.Namespace) -> tuple[str | None, str]:
     if (arguments.camera_user is None) != (arguments.password_file is None):
         raise Misconfigured("--camera-user and --password-file belong together")
     return arguments.camera_user, secret_in(arguments.password_file) if arguments.password_file else ""
@@ -140,7 +140,7 @@ def toml(
         values: dict[str, object] = {"name": name, "source": source, "url": place}
         if user is not None and password_file is not None:
             values |= {"user": user, "password_file": password_file.absolute()}
-        lines += ["", _rows(values)]
+        lines += ["", write_rows(values)]
         if is_snapshot and camera.stream is not None:
             lines.append(f'# its stream: source = "rtsp", url = {quote_string(camera.stream)}')
     text = "\n".join(lines) + "\n"
@@ -209,8 +209,8 @@ def claim(arguments: argparse.Namespace) -> int:
     if own is None:
         before = file.read_text() if known else f"[server]\nurl = {quote_string(url)}\n"
         mode = stat.S_IMODE(file.stat().st_mode) if known else 0o600
-        camera = _camera(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
-        text = f"{before.rstrip()}\n\n{_rows(camera)}\n"
+        camera = camera_values(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
+        text = f"{before.rstrip()}\n\n{write_rows(camera)}\n"
         save(file, text.encode(), mode=mode)
     elif key_file != named:
         say(f"write api_key_file = {quote_string(key_file)} into its [[camera]]")
@@ -222,10 +222,10 @@ def _seen_by(place: str | None) -> tuple[str, str]:
     if place is None:
         raise Misconfigured("give CODE and URL, or --camera with the camera that looks at the console's QR code")
     say("waiting until the camera sees the code")
-    return code_by(_camera("camera", place))
+    return code_by(camera_values("camera", place))
 
 
-def _camera(id_: str, place: str | Path) -> dict[str, object]:
+def camera_values(id_: str, place: str | Path) -> dict[str, object]:
     """Return the values of a camera of edge.toml: its place is a URL, a device or a folder."""
     begin = re.match("rtsps?://|https?://|/dev/video", str(place), re.IGNORECASE)
     if begin is None:
@@ -234,7 +234,7 @@ def _camera(id_: str, place: str | Path) -> dict[str, object]:
     return {"name": id_, "source": source, config.PLACES[source]: str(place), "send": "best_shot"}
 
 
-def _rows(values: Mapping[str, object]) -> str:
+def write_rows(values: Mapping[str, object]) -> str:
     return "\n".join(["[[camera]]", *(f"{name} = {quote_string(value)}" for name, value in values.items())])
 
 
@@ -248,7 +248,7 @@ def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
     known = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
-    for frame in frames_within(WAIT_S, known.cameras[0], known, Clock()):
+    for frame in frames_within(WAIT_S, source_of(known.cameras[0], known, Clock())):
         with suppress(OSError):  # half a picture; the next one comes soon
             if frame is not None and (found := code_in(frame.image())):
                 return found

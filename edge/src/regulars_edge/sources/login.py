@@ -37,13 +37,13 @@ class Refusals:
         if self._now() < until:
             raise PasswordRefused(url)
 
-    def count(self, url: str, user: str, password: str) -> PasswordRefused:
-        """Count a refusal, and return it as an error."""
+    def count(self, url: str, user: str, password: str, said: str = "") -> PasswordRefused:
+        """Count a refusal, and return it as an error, in these words."""
         with self._lock:
             account = _account(url, user, password)
             times, _ = self._until.get(account, (0, 0.0))
             self._until[account] = times + 1, self._now() + (REST_S if times else FIRST_REST_S)
-        return PasswordRefused(url)
+        return PasswordRefused(url, said)
 
     def forget(self, url: str, user: str, password: str) -> None:
         self._until.pop(_account(url, user, password), None)

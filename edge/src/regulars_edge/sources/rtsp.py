@@ -32,13 +32,16 @@ MOST = 5
 """Redirects, one after the other."""
 LARGEST_BYTES = 65_536
 """Of an answer that describes a stream."""
+_FLOWS_S = 5.0
+"""A stream of which something came so lately has not stopped."""
 _BATCH_S = 0.01
 """Packets of so long go on together: each by itself would wake three threads."""
 
+RARE_KEYS = "switch its smart codec (H.264+, H.265+, Zip) off, and let it send a key frame (I-frame) each second or two"
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _FAULTS = {
     "401": "lets nobody in without user and password: set them",
-    "403": "lets this user not see the stream: change the user's rights, or take another",
+    "403": "lets this user not see the stream: it may be locked after wrong passwords, or have no right to it",
     "404": "has no stream of this name: is that the path which its manual names?",
     "453": "has no place for another viewer: end one, or let it send to more",
     "461": "sends by neither TCP nor UDP",
@@ -63,8 +66,11 @@ class Line:
     fault: SourceFailed | None = field(default=None, init=False)
     said: str = field(default="", init=False)
     """The camera's answer to DESCRIBE."""
-    sent_bytes: int = field(default=0, init=False)
+    sent_at: float = field(default=float("-inf"), init=False)
+    """When it last sent something of a stream, by the monotonic clock."""
     has_udp_only: bool = field(default=False, init=False)
+    date: str = field(default="", init=False)
+    """When the camera thinks it is."""
 
     def __post_init__(self) -> None:
         known = self.address
@@ -90,15 +96,21 @@ class Line:
     def explain(self, error: SourceFailed) -> SourceFailed:
         """Return what the camera did, or did not, in place of an error of the client's."""
         self._thread.join(0.5)  # it may be about to say it
-        silence = "has sent nothing for a while: has it lost its network or its power?"
         if self.fault is None and self.has_udp_only and not self._plays:
             return SourceFailed(f"{self._at} sends by UDP only: let transport be auto or udp")
         if self.fault is not None or not isinstance(error.__cause__, TimeoutError):
             return self.fault or error
+        return SourceFailed(self.explain_silence())
+
+    def explain_silence(self) -> str:
+        """Say how far the camera has come."""
         if not self._plays:
-            return SourceFailed(f"{self._at} does not answer {self._asked}")
+            return f"{self._at} does not answer {self._asked}"
+        if time.monotonic() - self.sent_at < _FLOWS_S:
+            return f"{self._at} gives no whole picture: {RARE_KEYS}"
+        silence = "has sent nothing for a while: has it lost its network or its power?"
         begins = "lets its stream begin, and sends no pictures: start the camera anew"
-        return SourceFailed(f"{self._at} {silence if self.sent_bytes else begins}")
+        return f"{self._at} {silence if self.sent_at > 0 else begins}"
 
     def _connect(self) -> None:
         """Raise SourceFailed, PasswordRefused; OSError if it is not there."""
@@ -156,6 +168,7 @@ class Line:
             self.has_udp_only = True
         elif status[:1] in ("4", "5") and method not in ("OPTIONS", "GET_PARAMETER"):
             raise SourceFailed(f"{self._at} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})")
+        self.date = headers.get("Date") or self.date
         if method == "DESCRIBE":
             self.said = body.decode("latin-1")
         self._plays = method == "PLAY" and status == "200"
@@ -238,7 +251,7 @@ class Line:
         while True:
             if self._held:
                 self._hear_challenge()
-                self.sent_bytes += len(self._held)
+                self.sent_at = time.monotonic()
                 client.sendall(self._held)
                 self._held.clear()
             ready: list[socket.socket] = [self._camera]

@@ -24,6 +24,8 @@ _TAIL_BYTES = 4_096
 """Some cameras write some bytes of their own behind a picture's end."""
 
 
+_LOCKED = re.compile(rb"(?i)\b(user|account|login)?_?(is|been)? ?lock(ed|Status>lock)")
+"""What cameras say then: `<lockStatus>lock`, `account has been locked`, `userLocked`."""
 MOST = 3
 """Redirects, one after the other."""
 
@@ -61,6 +63,9 @@ def ask_camera(
                     wants = "wants an authentication that is neither Basic nor Digest"
                 raise SourceFailed(f"{place} {wants}")
             answer, is_signed = send_once()
+        if answer.status in (401, 403) and _LOCKED.search(answer.body[:10_000]):
+            why = "has locked this user after wrong passwords: wait half an hour, or switch it off and on"
+            raise credentials.refusals.count(place, credentials.user, credentials.password, f"{place} {why}")
         if is_signed:
             credentials.note_answer(place, is_refused=answer.status == 401)
     except Unreachable as error:
@@ -140,6 +145,8 @@ class SnapshotSource:
 
     def __post_init__(self) -> None:
         self._known: tuple[Address, Credentials | None] | None = None
+        self.date = ""
+        """When the camera thinks it is."""
 
     def frames(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
         with nullcontext() if self.gate is None else self.gate.watching():
@@ -159,5 +166,6 @@ class SnapshotSource:
         except PasswordRefused:
             self._known = None
             raise
+        self.date = answer.headers.get("Date", "")
         at_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
         return EncodedFrame(answer.body, Stamp(moment(self.clock, at_ms)))

@@ -19,7 +19,7 @@ from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.frames import Frame, jpeg
 from regulars_edge.logs import redact_text
-from regulars_edge.sources.rtsp import Line
+from regulars_edge.sources.rtsp import RARE_KEYS, Line
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
 
@@ -40,7 +40,6 @@ OPEN_S, SILENCE_S = 15.0, 15.0
 NO_PICTURE_MS, NO_KEY_MS = 30_000, 120_000
 """A stream that gives nothing that can be decoded for so long is opened anew; one that has not begun with a whole
 picture yet, after so long."""
-NO_KEY = "gives no whole picture: let it send a key frame (I-frame) every second or two, and switch its smart codec off"
 
 SETTLE_MS = 500
 """What was buffered while a stream was opened is read by then; its arrival says nothing of when it was taken."""
@@ -119,6 +118,18 @@ def rtsp_options(transport: str) -> dict[str, str]:
     )
 
 
+@dataclass
+class PacketCount:
+    """What a stream has sent: packets, and of them those with a whole picture (key frames)."""
+
+    packets: int = 0
+    whole: int = 0
+
+    def count(self, is_whole: bool) -> None:
+        self.packets += 1
+        self.whole += is_whole
+
+
 @dataclass(eq=False, repr=False)
 class LiveSource:
     """A stream that goes on while nobody looks: of what comes, one frame an interval is taken, the newest.
@@ -138,6 +149,9 @@ class LiveSource:
     gate: MotionGate | None = None
     wishes: Mapping[str, str] = field(default_factory=dict)
     line: Callable[[], AbstractContextManager[Line | None]] = nullcontext
+    opened: Line | None = field(default=None, init=False)
+    """The connection that is read, or was last."""
+    packets: PacketCount = field(default_factory=PacketCount, init=False)
     _said_late_ms: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -172,7 +186,7 @@ class LiveSource:
                     raise ended
                 elif now_ms - last_ms > self._interval_ms + (NO_KEY_MS if mailbox.is_without_key else NO_PICTURE_MS):
                     if mailbox.is_without_key:
-                        raise SourceFailed(f"{redact_text(self.place)} {NO_KEY}")
+                        raise SourceFailed(f"{redact_text(self.place)} gives no whole picture: {RARE_KEYS}")
                     if self.hardware is not None and not has_given:  # which may be why
                         _say_unused(redact_text(self.place), self.hardware, "it gives no picture")
                         self.hardware = None
@@ -183,6 +197,7 @@ class LiveSource:
     def _fill(self, mailbox: Mailbox) -> None:
         try:
             with self.line() as line:
+                self.opened = line
                 try:
                     self._read_packets(mailbox, self.place if line is None else line.url)
                 except SourceFailed as error:
@@ -199,6 +214,7 @@ class LiveSource:
             stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
             for packet in _packets(container, stream, mailbox.closed):
                 mailbox.put(packet, self.clock.boot_ms())
+                self.packets.count(packet.is_keyframe)
 
     def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
         now_ms = self.clock.boot_ms()
