@@ -214,10 +214,26 @@ def test_bandwidth_bounds_what_a_round_holds(spool: Spool, stand_in: StandIn, cl
     for number in range(10):
         add(spool, number)
     spent: list[float] = []
-    cap = Bandwidth(10.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds))
+    cap = Bandwidth(80.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds))
     uploader = uploader_of(spool, stand_in, clock, bandwidth=cap)
     uploader.round()
-    assert len(stand_in.books.captures) == 2, "of 1,200 bytes each, in four minutes at 10 bytes a second"
+    assert len(stand_in.books.captures) == 2, "of 1,200 bytes each, in half a minute at 80 bytes a second"
+
+
+def test_what_is_taken_while_a_backlog_goes_out_is_among_the_next_ones(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    """66 pictures wait; one more comes with each that goes, at 80 bytes a second."""
+    for number in range(66):
+        add(spool, number)
+    cap = Bandwidth(80.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: clock.pass_(round(seconds * 1000)))
+    uploader = uploader_of(spool, stand_in, clock, bandwidth=cap)
+    for number in range(66, 76):
+        uploader.round()
+        add(spool, number)
+    sent = {row["sha256"] for row in stand_in.captures() if row["state"] != "wanted"}
+    assert len(sent & set(digests(*range(66, 75)))) == 9
+    assert len(sent & set(digests(*range(66)))) >= 9, "and of the backlog as many"
 
 
 def test_a_network_that_is_gone_is_no_verdict_on_a_picture(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:

@@ -29,8 +29,10 @@ THERE = {"stored", "resolved", "parked"}
 WANTED = "wanted"
 OFFERED_A_ROUND = MAX_OFFERED // 2
 ROUND_BYTES = 32 * 2**20
-ROUND_S = 240.0
-"""With a bandwidth cap, a round holds what passes in this time: presigned addresses run out."""
+ROUND_S = 30.0
+"""A round ends after this time, and with a bandwidth cap holds what passes in it: what was taken meanwhile goes with
+the next one, and presigned addresses run out.
+"""
 
 ASK_TIME_S, TIME_SAMPLES = 600.0, 5
 
@@ -141,11 +143,11 @@ class CameraUploader:
         offers = self._offer(entries)
         if offers is None:
             return UploadCycle()
-        pairs = list(zip(entries, offers, strict=True))
+        pairs, ends_at = list(zip(entries, offers, strict=True)), self.now() + ROUND_S
         self._are_there({entry.id: offer.id for entry, offer in pairs if offer.state in THERE})
         self._limit = min(OFFERED_A_ROUND, self._limit * 2)
         for entry, offer in pairs:
-            if self.is_spent():
+            if self.is_spent() or self.now() > ends_at:
                 break
             if offer.state not in THERE:
                 self._put_one(entry, offer)

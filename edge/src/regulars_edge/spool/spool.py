@@ -295,7 +295,7 @@ class Spool:
             return [row for row in rows if row[0] not in skip][:limit]
 
         rows = list_unsent("ASC")
-        if len(rows) == limit > 1:
+        if len(rows) == limit > 1 or sum(row[2] for row in rows) > max_bytes:
             by_turns = (row for pair in zip(rows, list_unsent("DESC"), strict=False) for row in pair)
             rows = list({row[0]: row for row in by_turns}.values())[:limit]
         if unsettled := [row[0] for row in rows if row[4] is None]:
