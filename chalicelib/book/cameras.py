@@ -45,6 +45,7 @@ from chalicelib.book.words.captures import (
     Outage,
     Wave,
     advance_wave,
+    begin_wave,
     edge_of,
     is_camera_id,
     require_camera_id,
@@ -449,8 +450,8 @@ class Cameras(UseCase):
         return edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted) if item else wanted
 
     def begin_wave(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
-        """Begin a wave, in place of the one before. Raises Busy, AnsweredAlready."""
-        wave = Wave(self.book.clock.now(), settings)
+        """Begin a wave, in place of the one before, or let that go on. Raises Busy, AnsweredAlready."""
+        wave = begin_wave(self.wave(tenant), settings, self.book.clock.now())
         self.book.requests.write(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
         return wave
 

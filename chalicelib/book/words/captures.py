@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import comb
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -330,6 +331,7 @@ HEARD = timedelta(minutes=15)
 """A box that was not heard for so long is silent; heartbeats are written every seven minutes."""
 BEATS = timedelta(minutes=5)
 """So long after an outage boxes may take to be heard again: they beat every two minutes."""
+_TESTED, _CHANCE = 10, 0.01
 NAMES = ("version", "kib_per_s", "mib_per_month", "upload_hours")
 """Settings of a whole box."""
 
@@ -377,7 +379,10 @@ def edge_of(wave: Wave, box: object, before: Mapping[str, Any], wanted: Mapping[
 
 
 def advance_wave(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
-    """Return the wave as it is to be now. It stops by itself if a box that has the settings is not well.
+    """Return the wave as it is to be now. It stops by itself if boxes that have the settings are not well.
+
+    Boxes are switched off and lose their network by themselves: of ten or more, more have to be silent than would be
+    by chance, if boxes with the settings fall silent as often as those without.
 
     After an outage of the service no box was heard. So one is silent only if it is missed for a while in which
     another one is heard, or for longer.
@@ -385,7 +390,9 @@ def advance_wave(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
     if wave.is_done or wave.stopped:
         return wave
     there = {box: boxes.get(box, Heard(None)) for box in wave.reached}
-    if silent := [box for box, told in there.items() if not told.is_heard(now)]:
+    silent = [box for box, told in there.items() if not told.is_heard(now)]
+    others = [told.is_heard(now) for box, told in boxes.items() if box not in there]
+    if silent and not _is_by_chance(len(silent), len(there), others.count(False), len(others)):
         since = wave.missed_at or now
         is_up = any(told.at is not None and told.at > since for told in boxes.values())
         if now - since < (BEATS if is_up else SETTLES):
@@ -395,14 +402,31 @@ def advance_wave(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
     if wave.reached and now - wave.at < SETTLES:
         return wave
     wanted = wave.settings.get("version")
-    if others := [box for box, told in there.items() if wanted not in (None, told.version)]:
-        return replace(wave, stopped=f"{wanted} does not run: {', '.join(others[:5])}")
+    if former := [box for box, told in there.items() if told.is_heard(now) and wanted not in (None, told.version)]:
+        return replace(wave, stopped=f"{wanted} does not run: {', '.join(former[:5])}")
     most = next((most for most in (1, -(-len(boxes) // 10)) if most > len(wave.reached)), len(boxes))
     if most == len(boxes):
         return replace(wave, reached=(), is_done=True, at=now)
     heard = [box for box, told in boxes.items() if told.is_heard(now) and box not in there]
     more = tuple(heard[: most - len(there)])
     return replace(wave, reached=wave.reached + more, at=now) if more else wave
+
+
+def _is_by_chance(silent: int, of: int, silent_others: int, others: int) -> bool:
+    """Tell whether so many of ten or more are silent once in a hundred times, or more often, by a binomial test.
+
+    The share that is silent by chance is that of the others, by Laplace's rule.
+    """
+    share = (silent_others + 1) / (others + 2)
+    fewer = sum(comb(of, number) * share**number * (1 - share) ** (of - number) for number in range(silent))
+    return of >= _TESTED and 2 * silent <= of and 1 - fewer >= _CHANCE
+
+
+def begin_wave(before: Wave, settings: Mapping[str, Any], now: datetime) -> Wave:
+    """Return a wave of these settings; one that has stopped goes on from where it is, if they are its own."""
+    if before.stopped and before.settings == settings:
+        return replace(before, at=now, stopped=None, missed_at=None)
+    return Wave(now, settings)
 
 
 class Kept(Struct, frozen=True):

@@ -1,3 +1,4 @@
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chalicelib.book.words.captures import SETTLES, Heard, Wave, advance_wave, edge_of
+from chalicelib.book.words.captures import SETTLES, Heard, Wave, advance_wave, begin_wave, edge_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SET = {"mib_per_month": 50, "upload_hours": ["01:00-05:00"]}
@@ -29,7 +30,7 @@ def test_it_reaches_one_then_a_tenth_then_all_and_never_goes_on_beside_a_box_tha
             assert not before.stopped
             if not wave.stopped:
                 assert now - before.at >= SETTLES
-                assert all(heard.get(box) for box in before.reached)
+                assert len(before.reached) >= 10 or all(heard.get(box) for box in before.reached)
                 assert version == "2.0.0"
         if wave.reached and not wave.is_done:
             assert all(heard[box] for box in wave.reached if box not in before.reached), (
@@ -77,6 +78,42 @@ def test_after_an_outage_of_the_service_a_box_is_silent_only_if_others_are_heard
     heard = {"b00": own, "b01": others}
     told = before | {box: Heard(NOW + timedelta(minutes=one)) for box, found in heard.items() for one in found}
     assert advance_wave(wave, told, NOW + timedelta(minutes=after)).stopped == stopped
+
+
+def waves(count: int, days: float, seeds: int, closes: bool = False, kills: float = 0.0) -> list[Wave]:
+    """Play waves to boxes that are each silent for 20 minutes once in so many days; return how they end.
+
+    `closes`: one of the first tenth is switched off in the evening; `kills`: share of boxes that the settings silence.
+    """
+    found = []
+    for seed in range(seeds):
+        draws = random.Random(seed)
+        last = {f"b{n:04}": NOW for n in range(count)}
+        away = {box: draws.expovariate(1 / (days * 24 * 60)) for box in last}
+        off = draws.choice(sorted(last)[: max(1, count // 10)]) if closes else ""
+        dies = {box for box in last if draws.random() < kills}
+        wave = Wave(NOW, {"kib_per_s": 100})
+        for minute in range(0, 240, 5):
+            now = NOW + timedelta(minutes=minute)
+            for box in last:
+                silent = away[box] <= minute < away[box] + 20 or (box == off and minute > 45)
+                if not silent and not (box in dies and wave.has(box)):
+                    last[box] = now - timedelta(seconds=draws.randrange(120))
+            wave = advance_wave(wave, {box: Heard(at) for box, at in last.items()}, now)
+        found.append(wave)
+    return found
+
+
+def test_a_wave_is_not_stopped_by_boxes_that_are_silent_by_chance() -> None:
+    assert sum(wave.is_done for wave in waves(1000, 5, 20)) >= 19
+    assert sum(wave.is_done for wave in waves(100, 1e6, 20, closes=True)) >= 18, "unless it was the very first"
+    assert not any(wave.is_done for wave in waves(100, 5, 20, kills=0.5))
+
+
+def test_a_wave_that_has_stopped_goes_on_by_the_same_settings() -> None:
+    stopped = Wave(NOW, SET, ("b1", "b2"), stopped="silent: b1", missed_at=NOW)
+    assert begin_wave(stopped, SET, NOW + SETTLES) == Wave(NOW + SETTLES, SET, ("b1", "b2"))
+    assert begin_wave(stopped, {"kib_per_s": 9}, NOW) == Wave(NOW, {"kib_per_s": 9})
 
 
 @pytest.mark.parametrize(
