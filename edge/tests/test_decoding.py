@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,14 +129,13 @@ def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, 
                     time.sleep(each_s)
 
         threading.Thread(target=answer, daemon=True).start()
-        line = Line(
-            Address.of(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live"), ssl.create_default_context, whole_s=0.3
-        )
-        with socket.create_connection(("127.0.0.1", urlsplit(line.url).port or 0)) as client:
-            client.sendall(f"OPTIONS {line.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
-            with suppress(OSError):
-                client.recv(1)
-        assert re.search(said, str(line.explain(SourceFailed("nothing"))))
+        address = Address.of(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
+        with closing(Line(address, ssl.create_default_context, whole_s=0.3)) as line:
+            with socket.create_connection(("127.0.0.1", urlsplit(line.url).port or 0)) as client:
+                client.sendall(f"OPTIONS {line.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+                with suppress(OSError):
+                    client.recv(1)
+            assert re.search(said, str(line.explain(SourceFailed("nothing"))))
 
 
 def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(camera: Rtsp) -> None:

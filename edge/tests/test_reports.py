@@ -1,10 +1,12 @@
 """Faults of cameras that people have reported in public, each replayed."""
 
 import io
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.setup.onvif import read_xml, text_of
 from regulars_edge.sources import video
 from regulars_edge.sources.login import FIRST_REST_S, REST_S, Refusals
+from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
+from rig.box import until
 from rig.camera import Camera
 from rig.certificates import own_certificate
 from rig.film import RATE, number_of, numbered
@@ -23,6 +27,7 @@ from rig.odd import Odd
 from rig.sources import stream
 
 pytest.importorskip("av")
+import av
 from rig.rtsp import Rtsp, h264
 
 DIGEST = 'Digest realm="cam", nonce="n0nce"'
@@ -132,6 +137,26 @@ def test_silence_behind_play_is_said(rtsp: Rtsp) -> None:
 def test_a_stream_that_names_its_parts_by_another_address_is_read(rtsp: Rtsp) -> None:
     rtsp.content_base, rtsp.asks_for, rtsp.password = "rtsp://10.0.0.9:8554/live/", f"{DIGEST}, qop=auth", "pass word"
     assert first_picture(with_user(rtsp.url)) >= 0
+
+
+def test_the_connection_is_kept_by_signed_requests_and_given_back_at_the_end(rtsp: Rtsp) -> None:
+    rtsp.asks_for, rtsp.password, rtsp.session = f"{DIGEST}, qop=auth", "pass word", "1;timeout=2"
+    stop = threading.Event()
+    for _ in stream(with_user(rtsp.url), interval_s=0.2).frames(stop):
+        if rtsp.asked.index("PLAY") < len(rtsp.asked) - 2:
+            stop.set()
+    assert set(rtsp.asked[rtsp.asked.index("PLAY") + 1 :]) <= {"OPTIONS", "GET_PARAMETER", "TEARDOWN"}
+    assert len(rtsp.heard) >= len(rtsp.asked) - 2, "all but the first, and the one that brought the challenge"
+    until(lambda: rtsp.asked[-1] == "TEARDOWN")
+
+
+def test_a_client_that_comes_again_is_answered_anew(rtsp: Rtsp) -> None:
+    """As FFmpeg does if hardware that is there does not decode a stream."""
+    with closing(Line(Address.of(rtsp.url), ssl.create_default_context)) as line:
+        for _ in range(2):
+            with av.open(line.url, options=video.rtsp_options("tcp")) as container:
+                assert next(container.demux(video=0)).size
+    assert rtsp.connections == 2
 
 
 # a wrong password

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.picture import Content, content_of
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.sources.folder import FolderSource
-from regulars_edge.sources.rtsp import Line, open_line
+from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.source import MotionGate, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
@@ -367,7 +367,7 @@ def _stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
     tls = partial(tls_context, camera.ca_file or config.ca_file, is_camera=True)
 
     def connect() -> AbstractContextManager[Line]:
-        return open_line(address_of(camera), tls, camera.tls_name)  # its password may be another by now
+        return closing(Line(address_of(camera), tls, camera.tls_name))  # its password may be another by now
 
     transport = "tcp" if address.url.lower().startswith("rtsps:") else camera.transport
     options = rtsp_options(transport)

@@ -40,8 +40,9 @@ class Report:
     def first(cls, version: str, folder: Path, clock: Clock) -> Report:
         """Return what a process reports when it begins."""
         told = read_object(folder / FILE)
-        starts = told.get("starts") if told.get("version") == version else 0
-        return cls(version, starts=(starts if isinstance(starts, int) else 0) + (told.get("boot_id") == clock.boot_id))
+        if told.get("version") != version or not isinstance(starts := told.get("starts"), int):
+            return cls(version)
+        return cls(version, starts=starts + (told.get("boot_id") == clock.boot_id))
 
     def write(self, folder: Path, clock: Clock) -> None:
         write_object(folder / FILE, {**asdict(self), "boot_id": clock.boot_id, "boot_ms": clock.boot_ms()})

@@ -70,6 +70,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.connected, self.connections = 0, 0
         self.begins_at = 0
         self.content_base = self.date = ""
+        self.session = "1"
+        self.asked: list[str] = []
         self.stopped = threading.Event()
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -166,6 +168,7 @@ class _Client(socketserver.StreamRequestHandler):
 
     def _answer(self, method: str, place: str, headers: dict[str, str]) -> None:
         camera, answer = self.server, headers.get("authorization", "")
+        camera.asked.append(method)
         camera.heard += [answer] if answer else []
         head = f"CSeq: {headers.get('cseq', '0')}\r\n"
         if status := camera.refuses.get(method):
@@ -191,7 +194,7 @@ class _Client(socketserver.StreamRequestHandler):
         if method == "SETUP" and "TCP" not in headers["transport"]:
             more = self._by_udp(headers["transport"])
         more += f"Date: {camera.date}\r\n" if camera.date else ""
-        head = f"RTSP/1.0 200 OK\r\n{head}Session: 1\r\n{more}"
+        head = f"RTSP/1.0 200 OK\r\n{head}Session: {camera.session}\r\n{more}"
         self.wfile.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 
     def _is_right(self, method: str, answer: str) -> bool:

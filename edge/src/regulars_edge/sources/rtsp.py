@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http.client import HTTPException, parse_headers
@@ -34,6 +34,7 @@ LARGEST_BYTES = 65_536
 """Of an answer that describes a stream."""
 _FLOWS_S = 5.0
 """A stream of which something came so lately has not stopped."""
+_LEAVE_S = 0.5
 _BATCH_S = 0.01
 """Packets of so long go on together: each by itself would wake three threads."""
 
@@ -54,7 +55,8 @@ _FAULTS = {
 class Line:
     """One connection to a camera, for one client. `url`: where the client finds it; `said`: what the camera answered.
 
-    `fault`: why it ended, as far as the camera's answers say it.
+    `fault`: why it ended, as far as the camera's answers say it. Making one raises SourceFailed, PasswordRefused, and
+    OSError if the camera is not there.
     """
 
     address: Address
@@ -87,11 +89,15 @@ class Line:
         self._thread.start()
 
     def close(self) -> None:
+        """End it, when what the client has sent is with the camera: a place that is given back is free at once."""
         self._is_closed = True
-        for one in (self._door, self._camera):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        with suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        self._thread.join(_LEAVE_S)
+        with suppress(OSError):
+            self._camera.shutdown(socket.SHUT_RDWR)
+        self._camera.close()
 
     def explain(self, error: SourceFailed) -> SourceFailed:
         """Return what the camera did, or did not, in place of an error of the client's."""
@@ -129,19 +135,27 @@ class Line:
                 raise SourceFailed(f"{self._at} cannot be read: {explain(error, CAMERA)}") from error
 
     def _serve(self) -> None:
+        """Answer a client, and the next one if it leaves by itself: FFmpeg comes again if hardware does not decode."""
         try:
-            client, _ = self._door.accept()
-            with client:
-                self._answer_client(client)
+            while not self._is_closed:
+                client, _ = self._door.accept()
+                with client:
+                    if self._asked:
+                        self._begin_anew()
+                    self._answer_client(client)
         except SourceFailed as error:
             self.fault = error
-        except (HTTPException, ValueError, IndexError) as error:
-            self.fault = SourceFailed(f"{self._at} answers something that is no RTSP: {error}"[:200])
         except OSError as error:
             if not self._is_closed:
                 self.fault = SourceFailed(f"{self._at} cannot be read: {error}")
-        finally:
-            self.close()
+        except (HTTPException, ValueError, IndexError) as error:
+            self.fault = SourceFailed(f"{self._at} answers something that is no RTSP: {error}"[:200])
+
+    def _begin_anew(self) -> None:
+        self._camera.close()
+        self._asked, self._plays = "", False
+        self._held.clear()
+        self._connect()
 
     def _answer_client(self, client: socket.socket) -> None:
         client.settimeout(WAIT_S)
@@ -304,13 +318,3 @@ def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
 def _place(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 554)
-
-
-@contextmanager
-def open_line(address: Address, tls: Callable[[], ssl.SSLContext], tls_name: str | None = None) -> Iterator[Line]:
-    """Open a connection to a camera, until the block is left. Raises SourceFailed, PasswordRefused, OSError."""
-    line = Line(address, tls, tls_name)
-    try:
-        yield line
-    finally:
-        line.close()
