@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import REGULAR, Profile
 from regulars.cli import main
 from regulars.today import print_today
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
@@ -55,6 +55,17 @@ def test_today_says_who_came_which_visit_it_is_and_who_is_new(week: Book) -> Non
         "Stranger 3  stranger  10:00  10:15  2     new\n"
         "Regular 1   regular   09:00  09:00  1     7th\n"
         "2 people came, 1 of them for the first time"
+    )
+
+
+def test_staff_is_left_out_and_counted(week: Book) -> None:
+    week.services.groups.change(week.tenant, REGULAR, {"staff": True})
+    assert printed(week) == (
+        "shop: Sunday, 08 March 2026, UTC\n"
+        "who         group     first  last   seen  visit\n"
+        "Stranger 3  stranger  10:00  10:15  2     new\n"
+        "1 person came, 1 of them for the first time\n"
+        "without 2 visits of staff"
     )
 
 
