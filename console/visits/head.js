@@ -52,7 +52,9 @@ export function Counts({ chosen, set, isShown }) {
   const week = useLoaded((signal) => get("usual", {}, { signal }), []).value?.hours;
   const usual = chosen.camera || chosen.staff ? null : usualDay(week, chosen.day, clock(Date.now()));
   const Shown = chosen.hour ? OfHour : Figures;
-  return html`<div class=${`counts ${isShown}`}>
+  return html`<p class="glance"><strong>${totals && t("visits.figure.all", { count: totals.arrivals })}</strong>
+      <span class="soft">${usual && t(chosen.isToday ? "visits.usual.now" : "visits.usual", usual)}</span></p>
+    <div class=${`counts ${isShown}`}>
       <${Shown} key=${chosen.hour} chosen=${chosen} set=${set} totals=${totals} usual=${usual} /></div>
     <${Strip} chosen=${chosen} set=${set} isShown=${isShown} count=${totals?.arrivals} usual=${usual?.hours} />`;
 }

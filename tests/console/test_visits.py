@@ -388,9 +388,11 @@ def test_the_first_visitor_is_in_sight_on_small_screens(browser: Browser, shop: 
         page.set_viewport_size({"width": size[0], "height": size[1]})
         settle(page)
         shoot(page, f"visits-{size[0]}")
-        box = visits(page).first.bounding_box()
+        expect(page.locator(".glance")).to_have_text(re.compile(r"^\s*1 visit"))
+        box, glance = visits(page).first.bounding_box(), page.locator(".glance").bounding_box()
         assert box
-        assert box["y"] <= 140
+        assert glance
+        assert glance["y"] < box["y"] <= 140, "how many came today stands first"
         assert box["height"] <= 130
         page.get_by_role("button", name="Choose whom to show").click()
         expect(page.get_by_role("button", name="1 visit", exact=True)).to_be_visible()
