@@ -163,14 +163,19 @@ def _outbox(subject: Subject) -> Iterator[Item]:
             yield {**item, "payload": payload}
 
 
+_OF_REJECTED = ("was", "learnt", "asked")
+"""Fields of a rejection that tell of both: whose sighting it was, and what that face had learnt of the other."""
+
+
 def _negatives(subject: Subject) -> Iterator[Item]:
     """Read the rejections: pictures of others for this face, without their templates, and of this one for others."""
     for item in every(subject.items, keys.NEGATIVES, subject.tenant.name):
         faceid, sighting = keys.parts_of_negative(item["id"])
         if faceid == subject.faceid:
-            yield {name: value for name, value in item.items() if name != "templates"}
+            yield {name: value for name, value in item.items() if name not in ("templates", *_OF_REJECTED)}
         elif sighting in subject.sightings:
-            yield {**item, "id": keys.negative("another", sighting)}
+            own = {name: value for name, value in item.items() if name not in _OF_REJECTED}
+            yield {**own, "id": keys.negative("another", sighting)}
 
 
 def _merges(subject: Subject) -> Iterator[Item]:

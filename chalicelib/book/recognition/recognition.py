@@ -365,7 +365,7 @@ class Negatives(UseCase):
         return every(self.book.items, keys.NEGATIVES, tenant, between=between)
 
 
-_NEGATIVE = Codec(Negative, apart="sighting_id")
+_NEGATIVE = Codec(Negative, apart="sighting_id", rare="was asked learnt")
 
 
 def _negative_from(item: Item) -> Negative:

@@ -78,6 +78,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
     `beside`: all of these, but of a correction none.
     `correction`: how many sightings of the capture were rejected so far, with this one; 0: it is resolved for the first
     time. `not_face`: the face that it was rejected for; `other`, `instead`: who it is instead, if somebody said so.
+    `was`: what it was before it was taken from the face that it comes back to; `was_asked`: if a review asked about it.
     `near`: the nearest faces, if the match is uncertain; `twice`: whether it is the lesser of two, by `is_lesser`.
     """
 
@@ -92,6 +93,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
     not_face: str | None = None
     other: str | None = None
     instead: Instead | None = None
+    was: Observation | None = None
+    was_asked: bool = False
     near: tuple[NearFace, ...] = ()
     beside: Sequence[SeenFace] = ()
     twice: bool = False
@@ -149,13 +152,15 @@ class OpenSighting(Struct, frozen=True, dict=True):
         """Return whether somebody should look at a match: it scored little above the threshold, or is a lesser one."""
         if decision is None or decision.score is None:
             return False
+        if self.was is not None:
+            return self.was_asked
         return self.twice or decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
 
     @property
     def said(self) -> str:
         """Say what somebody said of the sighting; "" if nobody did."""
         if self.other is not None:
-            return "somebody said that it is this face"
+            return "somebody said that it is this face" if self.was is None else ""
         return "" if self.instead is None else f"somebody said that it is {_SAID[self.instead]}"
 
     def sighting(
@@ -372,7 +377,7 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
     own = face.pictures
     tenant, quality = one.tenant, one.seen.estimates.quality
     learns = tenant.learns and one.camera.learns and context.held.group.learns and one.is_of_arrival
-    if not learns or one.twice or not is_sure(decision, quality):
+    if not learns or one.twice or one.was is not None or not is_sure(decision, quality):
         return own
     if (quality or 0) < (tenant.enrol_quality or 0):
         return own
@@ -403,11 +408,12 @@ def _is_like_given(judge: Judge | None, new: Picture, own: tuple[Picture, ...]) 
 
 def _observation(context: Context, face: Face, sighting: Sighting) -> Observation:
     one, plan = context.sighted, context.plan
-    return Observation(
+    group_name = context.held.name_at(plan.visits, plan.group_id, one.at_ms)
+    made = Observation(
         at=one.capture.captured_at,
         id=one.id,
         faceid=face.faceid,
-        group_name=context.held.name_at(plan.visits, plan.group_id, one.at_ms),
+        group_name=group_name,
         labels=one.camera.labels,
         kind=ObservationKind.SIGHTING,
         camera=one.camera.id,
@@ -417,9 +423,15 @@ def _observation(context: Context, face: Face, sighting: Sighting) -> Observatio
         gap_s=one.camera.gap_s if one.is_of_arrival else None,
         written_at=one.now if one.capture.captured_at < face.enrolled_at and not context.is_new else None,
     )
+    if (was := one.was) is None:
+        return made
+    named = was.group_name if plan.visits.promotion is None else group_name  # a promotion may have moved meanwhile
+    return replace(made, group_name=named, passages=was.passages, written_at=was.written_at)
 
 
 def _events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
+    if context.sighted.was is not None:  # all of it was told when the face had it first
+        return ()
     kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
     if context.begins_arrival:
         kinds.append(EventKind.FACE_ARRIVED)
@@ -465,7 +477,7 @@ def _reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, 
     matched = sighting.resolution is Resolution.MATCHED
     if matched and one.is_uncertain(sighting.decision):
         kinds.append(ReviewKind.UNCERTAIN)
-    if context.is_promoted:
+    if context.is_promoted and one.was is None:  # else it was asked when the face was promoted first
         kinds.append(ReviewKind.PROMOTED)
     return tuple(
         Review(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from chalicelib.book.commit import GalleryMoved
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_groups
+from chalicelib.book.records.observations import observation_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.recognised import Probes, Recognised
 from chalicelib.book.rules.sighting import Context, Evicted, Judge, Nobody, OpenSighting, is_lesser, plan_of
@@ -115,17 +116,27 @@ class Contexts(UseCase):
         Raises GalleryMoved if the face is gone.
         """
         held, decision = (found.held, found.decision) if found else (None, None)
+        if found is None:
+            one = self._remember(one, faceid)
+            decision = one.was.decision if one.was else None
         held = held or self.book.face_visits.read_face(one.tenant, faceid, one.at_ms)
         if held is None:
             raise GalleryMoved
         vision = self.book.tenant_vision.of(one.seen.template.model)
         judge = Judge(vision.impostor_curve, vision.population)
-        if decision is not None:
+        if decision is not None and one.was is None:
             one = replace(one, twice=is_lesser(one, held.face, judge))
         if one.is_uncertain(decision) and not one.near:
             nearest = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
             one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest))
         return self._complete_context(Context(one, held, plan_of(one, held), decision, judge=judge))
+
+    def _remember(self, one: OpenSighting, faceid: str) -> OpenSighting:
+        """Return the sighting with what it was, if it comes back to a face that it was taken from."""
+        negative = self.book.recognition.negatives.of_sighting(one.tenant.name, faceid, one.id)
+        if negative is None or not negative.was:
+            return one
+        return replace(one, was=observation_from(negative.was), was_asked=negative.asked)
 
     def _read_new(
         self, one: OpenSighting, new: Face, groups: DefaultGroups, decision: Decision | None

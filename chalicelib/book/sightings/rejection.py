@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,14 +18,15 @@ from msgspec.structs import replace
 from chalicelib.book.captures.captures import not_found
 from chalicelib.book.commit import Change, face_change
 from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.book.recognition.recognition import MAX_NEGATIVES
 from chalicelib.book.records.captures import AGAIN, capture_from, seen_item
-from chalicelib.book.records.observations import review_delete
+from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_kept
 from chalicelib.book.rules.sighting import Gift, Rejected
-from chalicelib.book.rules.templates import list_given_pictures, without
+from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, without
 from chalicelib.book.rules.visits import KEPT_MS, FaceVisits, VisitPlan, apply_plan, rename_sightings, without_sighting
 from chalicelib.book.sightings.rows import STEP, is_waiting_for, sightings_update
 from chalicelib.book.visits import face_put, sightings_of_arrival, visits_puts
@@ -53,15 +55,20 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.grounds import require_record
 from chalicelib.book.words.items import Changed, attempts, retry_if_changed, write_unless_changed
-from chalicelib.book.words.model import REGULAR, Face, Negative, Picture, Tenant
+from chalicelib.book.words.model import REGULAR, Face, Learnt, Negative, Picture, Tenant
 from chalicelib.book.words.names import face_name
-from chalicelib.book.words.observations import ChangedObservation, Observation
+from chalicelib.book.words.observations import ChangedObservation, Observation, ReviewKind, review_id
+from chalicelib.book.words.pictures import FaceJpeg
 from chalicelib.book.words.ports import Action, Check, Item, Update, equals
-from chalicelib.book.words.values import milliseconds, omit_none
+from chalicelib.book.words.values import milliseconds, moment, omit_none
 
 _MODEL_SAME = "model-same"
 _WAITING = "rejected for the face that it matched; being resolved again"
 _BUSY = "others change this face, or faces of this capture, at this moment: send the request again in a moment"
+
+
+_READ_AGAIN = ("tenant_day", "labels", "box", "estimates")
+"""Fields of an observation that are read again when its sighting comes back."""
 
 
 class _RejectedSighting(Struct, frozen=True):
@@ -85,11 +92,13 @@ class Rejection(UseCase):
         other: str | None = None,
         instead: Instead | None = None,
         progress: Mapping[str, Any] | None = None,
+        unmakes: bool = False,
     ) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
         `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search says who.
-        `progress`: by what the rest of the request is done, which this is the begin of.
+        `progress`: by what the rest of the request is done, which this is the begin of. `unmakes`: the face
+        goes, once it has lost the sighting that it was made from; so its pictures stay until then.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of
         whom it shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's),
@@ -105,6 +114,7 @@ class Rejection(UseCase):
         if other is not None:
             self.book.faces.get(tenant, other)
         seen: SeenFace | None = None
+        learnt: dict[str, int] = {}
         for _ in attempts():
             held = self.book.face_visits.read_face(tenant, faceid)
             if held is None:
@@ -116,14 +126,16 @@ class Rejection(UseCase):
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
             try:
-                found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead))
+                found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead), goes=unmakes)
             except Changed:
                 continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_keep_own_pictures, seen=seen, photos=found.capture.photos)
-            if left(held.face) != held.face.pictures:
+            if not unmakes and (kept := left(held.face)) != held.face.pictures:
+                gone = (one for one in held.face.pictures if one not in kept)
+                learnt |= {one.learnt.sighting_id: milliseconds(one.added_at) for one in gone if one.learnt}
                 self.book.enrolment.pictures.keep(tenant, faceid, left)
                 continue
             try:
@@ -131,7 +143,7 @@ class Rejection(UseCase):
                     body = progress or {"camera": found.capture.camera_id, "other": other}
                     answer = Answer(PARTIAL if progress else OK, body)
                     record = [self.book.requests.record(tenant.name, request, answer)] if request else []
-                    self._leave(tenant, found, seen, record, other=other, instead=instead)
+                    self._leave(tenant, found, seen, record, learnt, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
                     raise WrongModel(
@@ -163,7 +175,10 @@ class Rejection(UseCase):
 
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
-        negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
+        negatives = self.book.recognition.negatives
+        negative = negatives.of_sighting(tenant.name, faceid, sighting_id)
+        if negative is None and other is not None:
+            negative = negatives.of_sighting(tenant.name, other, sighting_id)
         if negative is not None:
             place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
             item = self.book.items.get(keys.CAPTURES, place)
@@ -181,12 +196,43 @@ class Rejection(UseCase):
         # As stored, so that a repeat is answered the same.
         capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
         if other is not None and capture.sightings[number].faceid == other:
+            self._learn_again(tenant, other, sighting_id)
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
                 self.take_back(tenant, other, sighting_id)
         return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
 
+    def _learn_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
+        """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
+        negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
+        for learnt, at_ms in (negative.learnt if negative else {}).items():
+            observation = self.book.captures.observation(tenant, faceid, learnt)
+            if observation is None or observation.box is None:  # it has not come back
+                continue
+            with suppress(Conflict, FaceHeld, FaceNotFound, WrongModel):
+                self._learn_one(tenant, faceid, observation, moment(at_ms))
+
+    def _learn_one(self, tenant: Tenant, faceid: str, observation: Observation, at: datetime) -> None:
+        """Give a face the picture of one of its sightings that it had learnt. Raises Conflict if that is gone, Busy."""
+        capture_id, box = parts_of_sighting(observation.id)[0], observation.box
+        capture = self.book.captures.find(tenant, observation.camera, capture_id)
+        face = self.book.faces.get(tenant, faceid)
+        if capture is None or box is None or any(one.id == photo_id(capture.sha256) for one in face.pictures):
+            return
+        shown = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
+        jpeg = FaceJpeg(shown.reading.crop(shown.seen).data)
+        learnt = Learnt(observation.id, observation.camera, observation.at)
+        templates, estimates = (shown.seen.template,), shown.seen.estimates
+        new = Picture(photo_id(capture.sha256), "", at, templates, estimates, learnt=learnt)
+        new = self.book.face_pictures.write_picture(tenant, face, new, jpeg)
+
+        def add(face: Face) -> tuple[Face, Change]:
+            after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures((*face.pictures, new)))
+            return after, face_change(face, after)
+
+        self.book.faces.change_face(tenant, faceid, add, None)
+
     def _rejected_sighting(
-        self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool
+        self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool, goes: bool = False
     ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
 
@@ -200,7 +246,8 @@ class Rejection(UseCase):
         capture = capture_from(item)
         if capture.state is not CaptureState.RESOLVED:
             raise Changed
-        if capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(held.face):
+        is_made_from = capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(held.face)
+        if is_made_from and not goes:
             raise Conflict(
                 "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
                 "that brought the sighting here"
@@ -218,6 +265,7 @@ class Rejection(UseCase):
         found: _RejectedSighting,
         seen: SeenFace,
         record: Iterable[Action],
+        learnt: Mapping[str, int],
         *,
         other: str | None,
         instead: Instead | None,
@@ -237,9 +285,13 @@ class Rejection(UseCase):
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
         is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
-        is_new = is_new and held.face.negatives < MAX_NEGATIVES
+        is_new = is_new and held.face.negatives < MAX_NEGATIVES and not self._is_taken_back(tenant, observation, other)
         face = replace(apply_plan(held.face, plan), negatives=held.face.negatives + is_new)
-        negative = Negative(observation.id, (seen.template,), observation.camera)
+        asked = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
+        stored = observation_item(tenant.name, observation)
+        was = {name: value for name, value in stored.items() if name not in _READ_AGAIN}
+        templates, asks = (seen.template,), asked is not None
+        negative = Negative(observation.id, templates, observation.camera, was, asked=asks, learnt=learnt)
         changed = [
             ChangedObservation(observation, None),
             *(one for one in renamed if one.before.id != observation.id),
@@ -258,6 +310,15 @@ class Rejection(UseCase):
         if observation.gap_s is not None:
             actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
         self.book.writer.save(tenant.name, face_change(held.face, face, actions, held.limited_groups))
+
+    def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
+        """Return whether a sighting that somebody said is the face's goes back to the one that it was taken from.
+
+        The face then never had it, and remembers nothing.
+        """
+        if other is None or observation.decision is not None:
+            return False
+        return self.book.recognition.negatives.of_sighting(tenant.name, other, observation.id) is not None
 
     def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
@@ -322,7 +383,7 @@ class Rejection(UseCase):
     def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
-        was = progress["other"] if progress.get("merged") else faceid
+        was = progress["other"] if progress.get("merged") or progress.get("unmade") else faceid
         now = self.again(tenant, was, sighting_id, camera)
         return Given(now, tuple(one for _, one in progress["visit"]))
 
@@ -338,7 +399,10 @@ class Rejection(UseCase):
         if held is None:
             if other is None or not gift.only:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
-            self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
+            try:
+                self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
+            except FaceNotFound:
+                progress |= {"merged": False, "unmade": True}
             seen = self.book.captures.observation(tenant, other, sighting_id)
             if seen is None:
                 raise not_found(other, sighting_id)
@@ -348,10 +412,19 @@ class Rejection(UseCase):
             held.visits.arrivals.sightings == len(visit)
             and not _is_by_hand(held.face)
             and any(rejection.is_first(tenant, one) for one in visit)
-            and (not held.face.name or self._comes_back(tenant, other, visit))
         )
-        if other is None or not is_nothing_else:
+        comes_back = self._comes_back(tenant, other, visit)
+        if is_nothing_else and comes_back and _is_bare(held.face):
+            visit.sort(key=lambda one: rejection.is_first(tenant, one))  # what the face was made from goes last
+            progress |= {"visit": [[one.camera, one.id] for one in visit], "unmade": True}
+            first = visit[0].id
+            rejection.reject(tenant, faceid, first, request, other=other, progress=progress, unmakes=True)
+            return progress
+        is_part = is_nothing_else and (comes_back or not held.face.name)
+        if other is None or not is_part:
             visit = rejection.best_first(tenant, held, visit)
+            if comes_back:
+                visit.reverse()  # what was taken first comes back last: the face remembers with it what it had learnt
             progress["visit"] = [[one.camera, one.id] for one in visit]
             rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, progress=progress)
             return progress
@@ -368,6 +441,8 @@ class Rejection(UseCase):
         """Give the rest of a visit."""
         if progress["merged"]:
             return self._finish_merge(tenant, faceid, sighting_id, progress)
+        if progress.get("unmade"):
+            return self._finish_return(tenant, faceid, sighting_id, progress)
         other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
         rejection = self.book.sightings.rejection
         done: dict[str, Rejected] = {}
@@ -402,6 +477,35 @@ class Rejection(UseCase):
         """Return whether these sightings were the other face's, until somebody said that they are not."""
         negatives = self.book.recognition.negatives
         return other is not None and any(negatives.of_sighting(tenant.name, other, one.id) for one in visit)
+
+    def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
+        """Give the rest of a visit back to the face that it was taken from; the one that was made of it goes."""
+        other, ids = progress["other"], tuple(one for _, one in progress["visit"])
+        for camera, one in progress["visit"]:
+            try:
+                self.reject(tenant, faceid, one, other=other, unmakes=True)
+            except (FaceNotFound, SightingNotFound):
+                with suppress(FaceNotFound):
+                    self.again(tenant, other, one, camera, other)
+        self._unmake(tenant, faceid)
+        camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
+        return Given(self.again(tenant, other, sighting_id, camera, other), ids)
+
+    @retry_if_changed(_BUSY)
+    def _unmake(self, tenant: Tenant, faceid: str) -> None:
+        """Delete a face whose visit was given back, unless somebody came meanwhile: all of it is the other's."""
+        held = self.book.face_visits.read_face(tenant, faceid)
+        if held is None or held.visits.arrivals.sightings:
+            return
+        face = held.face
+        merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+        gone = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
+        deletes = (*face_deletes(self.book.items, tenant.name, face), *gone)
+        counts = {face.group_id: -1}
+        self.book.writer.commit(
+            tenant.name, Change(deletes, (make_delete_entry(face),), counts, limited_groups=held.limited_groups)
+        )
+        self.book.face_pictures.discard((*face.picture_keys, *pictures))
 
     def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Finish the merge of a face into the other one, which it may be again."""
@@ -449,6 +553,12 @@ def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Pi
 def _is_by_hand(face: Face) -> bool:
     """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
     return any(one.founded_at is None for one in list_given_pictures(face.pictures))
+
+
+def _is_bare(face: Face) -> bool:
+    """Return whether nobody noted anything of the face but a name, so that it can go without a trace."""
+    nothing = replace(face, age=None, gender=None, attributes={}, note="", consent=None, external_id="", user="")
+    return face == replace(nothing, merges=0, moving="")
 
 
 class Given(Struct, frozen=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -501,3 +501,9 @@ class Negative(Struct, frozen=True):
     templates: tuple[Template, ...]
     camera: str = ""
     """Id of the camera of the sighting's capture."""
+    was: Mapping[str, Any] = field(default_factory=dict)
+    """The observation as it was stored, without what is read again, if the sighting comes back; {}: not kept."""
+    asked: bool = False
+    """Whether a review asked if it is the face."""
+    learnt: Mapping[str, int] = field(default_factory=dict)
+    """When the face had learnt the pictures that left it with this sighting, in ms: by the sightings that show them."""

@@ -460,13 +460,13 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     if it is not, or no longer, this face's.
 
     With `other`, it is that face's sighting, without a score, whatever a search would say; the face learns from it as
-    from any other. With `instead`, it is a new stranger, somebody new, or nobody. Saying it the other way round takes
-    that back.
+    from any other. With `instead`, it is a new stranger, somebody new, or nobody. If it was that face's before, it
+    comes back as it was: with group, score, threshold and what the face had learnt; hooks are told nothing.
 
     With `visit`, all sightings of its visit go to the same person by this one call, which a repeat finishes; a face
     that was made from them, and has no other, no name and no picture by hand, is merged into `other`. What is refused
-    changes nothing. To take it back, send `sightings` of the answer as `only`, with the former face as `other`: a name
-    that came with them goes, too.
+    changes nothing. To take it back, send `sightings` of the answer as `only`, with the former face as `other`: who was
+    made of them goes, too.
     """
     faceid, sighting = call.path["id"], call.path["sighting"]
     if body.only is not None and not body.visit:

@@ -213,7 +213,8 @@ PLACES = (
     ),
     Place(
         "negatives",
-        "pictures that somebody said are not this person, or are not another: their templates",
+        "pictures that somebody said are not this person, or are not another: their templates, and what the sighting "
+        "was, to take that back",
         "as the face; 20 at most",
         *_TRACES,
         agrees=Agrees.VISITS,

@@ -121,6 +121,17 @@ def test_the_name_of_somebody_new_goes_with_the_face_when_that_is_taken_back(boo
     assert (face.faceid, face.name, face.group_id, face.arrive_count) == (wrong, "", STRANGER, 2)
 
 
+def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_undone(book: Book) -> None:
+    wrong, visit = wrong_visit(book)
+    given = give(book, wrong, visit[1], NEW)
+    new = given.rejected.sighting.faceid or ""
+    book.services.enrolment.update.of_id(book.tenant, new, FaceChanges(note="takes the window seat"))
+    give(book, new, visit[1], Gift(other=wrong, only=given.sightings))
+    [merge] = book.services.merges.records.all("shop")
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    assert faces(book)[new].note == "takes the window seat"
+
+
 def test_a_name_is_not_lost_by_giving_its_only_visit_away(book: Book) -> None:
     bob, sighting = seen_as(book, DAY, Person(1))
     book.services.enrolment.update.of_id(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
