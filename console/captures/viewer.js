@@ -75,7 +75,7 @@ function Stage({ one, at, choose }) {
   </div></div>`;
 }
 
-const called = (one) => (one.face ? nameOf({ ...one, group: one.resolution }) : t("captures.unsure"));
+const called = (one) => (one.face ? nameOf(one) : t("captures.unsure"));
 
 /** One face of the list below the picture. */
 function Found({ one, n, isOpen, who }) {
@@ -96,8 +96,8 @@ function Said({ one, who }) {
   const now = who.now(one.id);
   if (now) return html`<${Now} ...${now} />`;
   const asked = { ...one, sighting: one.id, sightings: 1 };
-  const ask = () => get(pathOf({ id: one.face })).then(({ group }) => who.ask({ ...asked, group }), complain);
-  return html`${one.name === "" && html`<button class="plain small" onClick=${ask}>${t("visits.who")}</button>`}
+  return html`${one.name === "" && html`<button class="plain small"
+      onClick=${() => who.ask(asked)}>${t("visits.who")}</button>`}
     ${one.name && one.crop_url && html`<button class="plain small"
       onClick=${() => addPhoto(pathOf({ id: one.face }), { sighting: one.id }, added)}>
       ${t("captures.photo")}</button>`}

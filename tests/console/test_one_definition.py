@@ -102,6 +102,10 @@ def compare_all(shop: Shop, appcode: str) -> None:
         assert Counter(totals.groups) == amounts(client.get_statistics(**span, split="group"))
         everybody = next(client.list_arrivals(**span, limit=1, totals=True, staff=True).pages()).totals
         assert (everybody.arrivals, everybody.kinds["staff"]) == (visits + staff, staff)
+        shown = {one.face: one.group for capture in client.list_captures(**span) for one in capture.sightings}
+        groups = {one.id: one.group for one in client.list_faces(ids=[*shown])}
+        assert shown == groups, "a capture calls somebody by the group that the face is in"
+        assert {*groups.values()} == {"stranger", "regular", "VIP", "Team"}
         told = discovery.figures(totals)
         assert f'"visits": {visits}, "people": {people}, "new": {kinds["new"]}' in told
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.book.words import acts, captures, errors, keys, observations
 from chalicelib.book.words.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
-from chalicelib.book.words.model import Face, Tenant
+from chalicelib.book.words.model import DEFAULT_GROUPS, Face, Tenant
 from chalicelib.book.words.observations import ReviewKind
 from chalicelib.book.words.values import milliseconds, time_text
 from chalicelib.doors.v1.cameras import CameraId
@@ -103,6 +103,7 @@ class Sighting(Decided):
         ),
     ]
     number: Number
+    group: Annotated[str | None, Meta(description="Name of the face's group now; null as `name` is.")]
     box: Box
     quality: float | None
     reason: Annotated[str | None, Meta(description="Why it was skipped, or what somebody said of it.")]
@@ -328,7 +329,14 @@ def _upload(call: Call, upload: OfferedUpload) -> Upload:
     )
 
 
-def faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sighting]]) -> Mapping[str, Face]:
+class SeenNow(NamedTuple):
+    """A face that a sighting shows, and the name of its group."""
+
+    face: Face
+    group: str
+
+
+def faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sighting]]) -> Mapping[str, SeenNow]:
     """Return whom sightings show now, by the sightings' ids. A camera's key learns of none."""
     if call.caller.camera is not None:
         return {}
@@ -337,14 +345,18 @@ def faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sight
         for capture, one in seen
         if one.faceid
     }
-    return call.services.faces.find_by_sightings(call.tenant, sightings)
+    found = call.services.faces.find_by_sightings(call.tenant, sightings)
+    names = {id_: id_ for id_ in DEFAULT_GROUPS}
+    if any(face.group_id not in names for face in found.values()):
+        names |= {group.id: group.name for group in call.services.groups.all(call.tenant)}
+    return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in found.items()}
 
 
 def _one(call: Call, capture: captures.Capture) -> Capture:
     return _capture(call, capture, faces_seen(call, ((capture, one) for one in capture.sightings)))
 
 
-def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -> Capture:
+def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
@@ -384,10 +396,10 @@ def _part_url(call: Call, camera: str, capture: str, part: str) -> str | None:
 
 
 def sighting_of(
-    call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, Face]
+    call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
     id_ = sighting_id(capture.id, sighting.number)
-    face = faces.get(id_)
+    face, group = faces.get(id_, (None, None))
     acts.reads(one for one in (sighting.faceid, face and face.faceid) if one and not is_erased(one))
     return Sighting.made_of(
         sighting,
@@ -395,6 +407,7 @@ def sighting_of(
         face=sighting.faceid if face is None else face.faceid,
         name=None if face is None else face.name,
         number=number_of(face),
+        group=group,
         **describe_decision(sighting.decision),
         reason=sighting.reason or None,
         crop_url=crop_url(call, capture.camera_id, id_),

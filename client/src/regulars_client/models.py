@@ -1187,6 +1187,7 @@ class Sighting(Struct, kw_only=True):
     face: str | None
     name: str | None
     number: int | None
+    group: str | None
     box: Box
     quality: float | None
     reason: str | None

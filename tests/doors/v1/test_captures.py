@@ -192,6 +192,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
         "face": "77",
         "name": None,
         "number": None,
+        "group": None,
         "box": {"x": 1, "y": 2, "width": 30.5, "height": 40},
         "score": 0.61,
         "threshold": 0.52,
