@@ -1,12 +1,14 @@
 // Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
+import { send } from "../api.js";
 import { html } from "../html.js";
+import { addDays, begin } from "./days.js";
 import { Dialog, groupName, groupOptions, nameOf, Select } from "./parts.js";
-import { mute, useShared } from "./known.js";
+import { useShared } from "./known.js";
 import { usePolled } from "./polled.js";
 import { alerts, blur, may, preference, useValue } from "../store.js";
 import { complain } from "../undo.js";
 import { useNews } from "../visits/news.js";
-import { t, visit } from "../words.js";
+import { isoDay, t, visit } from "../words.js";
 
 const EVERY_MS = 2000;
 const NEWEST = 20;
@@ -38,6 +40,10 @@ export function Watch() {
   useNews(came.value?.arrivals, (news) => { if (!came.heard) alertOf(news); });
   return null;
 }
+
+/** Have nobody told until tomorrow that a camera is silent, or any if there is no id; or have them told again. */
+export const mute = (isMuted, id) => send("PUT", "mute",
+  { until: isMuted ? new Date(begin(addDays(isoDay(Date.now()), 1))).toISOString() : null, camera: id ?? null });
 
 function ring() {
   audio ??= new AudioContext();

@@ -1,9 +1,7 @@
 // What many parts of a page ask for: one request however many ask, and all of them see the same.
 import { useEffect } from "preact/hooks";
-import { get, send } from "../api.js";
+import { get } from "../api.js";
 import { session, useValue, Value } from "../store.js";
-import { isoDay } from "../words.js";
-import { addDays, begin } from "./days.js";
 
 const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ waits: true }));
 const known = { groups: state(), cameras: state(), boxes: state(), reviews: state() };
@@ -42,10 +40,6 @@ export function useShared(name) {
 
 /** Say whether a camera needs somebody, and nobody muted that. */
 export const isUnwell = ({ health }) => ["silent", "quiet", "failing"].includes(health.state) && !health.muted_until;
-
-/** Have nobody told until tomorrow that a camera is silent, or any if there is no id; or have them told again. */
-export const mute = (isMuted, id) => send("PUT", "mute",
-  { until: isMuted ? new Date(begin(addDays(isoDay(Date.now()), 1))).toISOString() : null, camera: id ?? null });
 
 /** Return what a camera is called: its id, if it has no name or is gone. */
 export const cameraName = (cameras, id) => cameras?.find((one) => one.id === id)?.name || id;
