@@ -31,8 +31,8 @@ def measures_of(services: Services, tenant: Tenant) -> list[str]:
     """List the measures, with brackets for what no program can know."""
     storage = services.settings.storage
     where = list(_of_box(storage)) if isinstance(storage, Path) else list(_of_stage())
-    urls = [one.url for one in services.webhooks.hooks.all(tenant.name) if one.url and one.enabled]
-    plain = sorted({urlsplit(url).hostname or "" for url in urls if urlsplit(url).scheme != "https"})
+    urls = [one.url or one.address for one in services.webhooks.hooks.all(tenant.name) if one.enabled]
+    plain = sorted({urlsplit(url).hostname or "" for url in urls if urlsplit(url).scheme == "http"})
     hooks = [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain)}"] if plain else []
     witness = services.settings.witness
     heads = "heads of the audit go to a witness" if witness else "no witness keeps heads of the audit"

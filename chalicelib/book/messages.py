@@ -87,8 +87,8 @@ class Messages(UseCase):
         """Delete the sender of pushes, which a lost key sealed: the next browser that asks makes another."""
         write(self.book.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
 
-    def tell(self, hook: Hook, delivery: Delivery) -> int:
-        """Send a delivery's message, unless nobody is to be told; return the status of the answer.
+    def tell(self, hook: Hook, delivery: Delivery) -> int | None:
+        """Send a delivery's message; return the status of the answer, or None if nobody is to be told.
 
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """
@@ -98,7 +98,7 @@ class Messages(UseCase):
         at = moment_of_text(event["at"]).astimezone(zone)
         face = self._face_of(delivery.tenant, event)
         if delivery.kind is not EventKind.TEST and not self._is_wanted(hook, delivery, tenant, at, face):
-            return _SENT
+            return None
         values = event_values(event, zone, tenant.shown_name, self._camera_name(delivery.tenant, event))
         picture = self._picture_of(tenant, face) if hook.picture and face else None
         return self._send(hook, delivery.tenant, tenant.shown_name, values, picture)

@@ -542,6 +542,8 @@ class Deliveries(UseCase):
             return self.outbox.park(tried, str(error))
         except Unusable as error:
             return self._note_failure(hook, tried, str(error))
+        if status is None:
+            return self.outbox.delete_delivery(delivery)
         if 200 <= status < 300:
             self.outbox.delete_delivery(delivery)
             if hook.failures:
@@ -551,7 +553,8 @@ class Deliveries(UseCase):
             return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
-    def _post_delivery(self, hook: Hook, delivery: Delivery) -> int:
+    def _post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
+        """Return the status of the answer; None: nobody is to be told, so nothing was sent."""
         if hook.url is None:
             with self.slots.one(delivery.tenant, hook.id):
                 return self.book.messages.tell(hook, delivery)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -142,11 +141,12 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
 
 def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
     """Name a hook by its host: the rest of a URL is often secret."""
-    if hook.url is None:
+    if hook.is_mailbox:
         return
-    named = f"hook {hook.id} of tenant {tenant.name} (to {urlsplit(hook.url).hostname})"
+    named = f"hook {hook.id} of tenant {tenant.name} (to {hook.recipient})"
     try:
-        services.ports.postman.require_url(hook.url)
+        if hook.url is not None:
+            services.ports.postman.require_url(hook.url)
     except InvalidInput as error:
         yield failed("hooks", f"{named}: {error}")
     counts, last = {}, ""

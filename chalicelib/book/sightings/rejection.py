@@ -216,13 +216,13 @@ class Rejection(UseCase):
         capture_id, box = parts_of_sighting(observation.id)[0], observation.box
         capture = self.book.captures.find(tenant, observation.camera, capture_id)
         face = self.book.faces.get(tenant, faceid)
-        if capture is None or box is None or any(one.id == photo_id(capture.sha256) for one in face.pictures):
+        if capture is None or box is None or any(one.id in capture.photos for one in face.pictures):
             return
         shown = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
         jpeg = FaceJpeg(shown.reading.crop(shown.seen).data)
         learnt = Learnt(observation.id, observation.camera, observation.at)
         templates, estimates = (shown.seen.template,), shown.seen.estimates
-        new = Picture(photo_id(capture.sha256), "", at, templates, estimates, learnt=learnt)
+        new = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
         new = self.book.face_pictures.write_picture(tenant, face, new, jpeg)
 
         def add(face: Face) -> tuple[Face, Change]:

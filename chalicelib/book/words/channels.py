@@ -45,8 +45,11 @@ class Channel(Struct, frozen=True, omit_defaults=True):
 
     @property
     def address(self) -> str:
-        """Return what may be shown of it: the host that it speaks to, or the address of mail."""
-        return self.to if self.way is Way.MAIL else urlsplit(self.url).hostname or ""
+        """Return what may be shown of it: the host that it speaks to, plain http said, or the address of mail."""
+        if self.way is Way.MAIL:
+            return self.to
+        url = urlsplit(self.url)
+        return f"{'http://' if url.scheme == 'http' else ''}{url.hostname or ''}"
 
 
 class _Needs(NamedTuple):
@@ -318,7 +321,7 @@ def _to_ntfy(channel: Channel, text: str, picture: bytes | None) -> Post:
     if picture is None:
         return Post(channel.url, text.encode(), {"Content-Type": _TEXT, **headers})
     line = " ".join(text.split())
-    said = line if line.isascii() else Header(line, "utf-8", maxlinelen=100_000).encode()
+    said = line if line.isascii() and line.isprintable() else Header(line, "utf-8", maxlinelen=100_000).encode()
     return Post(channel.url, picture, {"Message": said, "Filename": "face.jpg", **headers}, "PUT")
 
 

@@ -108,7 +108,7 @@ class Hook(Struct, frozen=True):
     """Ids of faces."""
     way: Way | None = None
     address: str = ""
-    """What may be shown of its channel: the host, or an address of mail."""
+    """What may be shown of its channel: the host, after `http://` if it is not encrypted, or an address of mail."""
     template: str = ""
     """Of its messages."""
     hours: str = ""

@@ -165,7 +165,9 @@ class Hook(Answer):
     passes_to: PassesTo
     people: Annotated[list[str] | None, Meta(description="Null for all; empty if all of them were erased.")]
     way: Annotated[Way | None, Meta(description="By which people are told; null: a program is.")]
-    address: Annotated[str, Meta(description="The host of its channel, or its address of mail.")]
+    address: Annotated[
+        str, Meta(description="The host of its channel, after http:// if that is plain; or its address of mail.")
+    ]
     template: Template
     hours: Hours
     pause_s: PauseS

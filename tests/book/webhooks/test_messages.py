@@ -158,7 +158,7 @@ def pending(book: Book, hook: Hook) -> list[Any]:
 def test_what_is_stored_and_shown_holds_no_secret(book: Book, phone: Receiver) -> None:
     hook = add(book, channel_of(Way.SLACK, phone))
     shown = book.services.webhooks.hooks.get("shop", hook.id)
-    assert (shown.url, shown.address, shown.way) == (None, "127.0.0.1", Way.SLACK)
+    assert (shown.url, shown.address, shown.way) == (None, "http://127.0.0.1", Way.SLACK)
     channel = channel_of(Way.TELEGRAM, phone)
     for text in (repr(shown), repr(channel)):
         assert "secret-topic" not in text
@@ -305,6 +305,18 @@ def test_not_more_often_than_the_pause_but_again_if_it_failed(book: Book, phone:
     now = book.services.webhooks.hooks.get("shop", hook.id)
     book.services.webhooks.hooks.change("shop", hook.id, {"pause_s": 0})
     assert now.told_event.startswith("face.arrived-")
+
+
+def test_what_is_not_told_says_nothing_about_a_phone_that_fails(book: Book, phone: Receiver) -> None:
+    known(book)
+    phone.answer_from_now_on(answers(500))
+    hook = add(book, channel_of(Way.NTFY, phone), hours="09:00-09:01")
+    come(book, EVA)
+    for minutes in (600, 1200):
+        come(book, EVA, minutes)
+    assert len(phone.heard) == 1
+    assert len(pending(book, hook)) == 1
+    assert book.services.webhooks.hooks.get("shop", hook.id).failures == 1
 
 
 @pytest.mark.parametrize("gone", ["restricted", "deleted", "expired", "without consent"])

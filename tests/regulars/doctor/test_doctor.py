@@ -14,10 +14,11 @@ from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.quota import Quota
+from chalicelib.book.words.channels import Channel
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.ports import Disk
 from chalicelib.book.words.tenant_settings import OF_NOTICE, TenantSettings
-from chalicelib.book.words.webhooks import Event, EventKind
+from chalicelib.book.words.webhooks import Event, EventKind, Way
 from chalicelib.doors.deepstack import KeylessClients
 from chalicelib.services import Services
 from chalicelib.settings import Settings, networks
@@ -409,6 +410,8 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         tenant = services.tenants.get_by_name("shop")
         assert only(check_hooks(services, [tenant])) == (OK, "there are 0, and nothing waits to be sent again")
         hook, _ = services.webhooks.hooks.add("shop", "https://receiver.example/secret-path")
+        slack = Channel(Way.SLACK, "https://slack.example/secret-path")
+        phone, _ = services.webhooks.hooks.add("shop", None, channel=slack, template="{who}", kinds=["camera.silent"])
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
         services.items.transact(services.webhooks.outbox.actions("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
@@ -416,4 +419,11 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         services.webhooks.outbox.park(replace(delivery, attempts=9), "the receiver answered 503")
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (WARNING, True)
+        assert "secret-path" not in says
+        services.webhooks.hooks.delete("shop", hook.id)
+        services.webhooks.deliveries.test("shop", phone.id)
+        [delivery] = services.webhooks.outbox.page("shop", phone.id, parked=False, limit=2).rows
+        services.webhooks.outbox.park(replace(delivery, attempts=1), "the receiver answered 404")
+        level, says = only(check_hooks(services, [tenant]))
+        assert (level, "(to slack.example): events 1 are given up" in says) == (WARNING, True)
         assert "secret-path" not in says
