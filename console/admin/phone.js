@@ -78,7 +78,7 @@ function Rule({ made }) {
     ...(typed.begin && typed.end && { hours: `${typed.begin}-${typed.end}` }),
     pause_s: Number(typed.pause), picture: Boolean(canShow && picture),
   });
-  return html`<${Form} class="card phone" send=${make} done=${made}>
+  return html`<${Form} class="phone" send=${make} done=${made}>
     <label>${t("phone.who")}<${Select} label=${t("phone.who")} value=${whom} set=${setWho}
       options=${[...known, [STRANGERS, t("phone.strangers")], [OVERDUE, t("phone.overdue")],
         [PERSON, t("phone.person")], [SILENT, t(`set.events.${SILENT}`)]]} /></label>
