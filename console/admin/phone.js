@@ -55,9 +55,9 @@ export default function Phone() {
       <a class="hook" href=${to(["hooks", one.id])}><strong class="ellipsis">${one.template}</strong>
         <small class="soft">${joined(t(`way.${one.way}`), one.address, one.groups?.map(groupName).join(", "),
           one.cameras?.join(", "), one.hours)}</small></a>
-      <${State} of=${one} /><${Test} path=${`hooks/${one.id}`} />
-      <button class="plain square" aria-label=${t("phone.remove")} onClick=${() => remove(one)}>
-        <${Icon} name="close" size=${18} /></button></li>`)}</ul>
+      <div class="row"><${State} of=${one} /><${Test} path=${`hooks/${one.id}`} />
+        <button class="plain square" aria-label=${t("phone.remove")} onClick=${() => remove(one)}>
+          <${Icon} name="close" size=${18} /></button></div></li>`)}</ul>
   </div>`;
 }
 
