@@ -172,8 +172,7 @@ class Sweep(Outside):
         book = self.book
         rooms: Sequence[Chores] = (
             *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
-            *(book.sightings, book.requests, book.access, book.webhooks, book.absences, book.subjects),
-            *(book.joining, book.tenants),
+            *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
         )
         of_rooms = [one for room in rooms for one in room.chores()]
         chores = sorted([*of_rooms, own], key=lambda one: not one.by_no_clock)

@@ -15,7 +15,6 @@ from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.visits import Arrival
 from chalicelib.book.words import keys
-from chalicelib.book.words.chores import Chore, ChoreContext
 from chalicelib.book.words.items import write
 from chalicelib.book.words.model import STRANGER, Face, Group, Tenant
 from chalicelib.book.words.values import milliseconds, moment
@@ -49,15 +48,11 @@ def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
 
 
 class Absences(UseCase):
-    def chores(self) -> tuple[Chore, ...]:
-        return (Chore("absences", self.tell_hour),)
-
-    def tell_hour(self, this: ChoreContext) -> int:
+    def tell_hour(self, tenant: Tenant, now: datetime) -> int:
         """Tell of people who are overdue since the hour before; return of how many.
 
         It looks if a hook names this kind of event: one that takes all of them need not pay for it.
         """
-        tenant, now = this.tenant, this.hour
         hooks = self.book.webhooks.hooks.all(tenant.name)
         if not any(one.enabled and EventKind.FACE_OVERDUE in (one.kinds or ()) for one in hooks):
             return 0

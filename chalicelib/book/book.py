@@ -16,7 +16,6 @@ from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.lazy import lazy
 
 if TYPE_CHECKING:
-    from chalicelib.book.absences import Absences
     from chalicelib.book.cameras import Cameras
     from chalicelib.book.captures.captures import Captures
     from chalicelib.book.commit import GalleryWriter
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from chalicelib.book.joining import Joining
     from chalicelib.book.machinery import BookSettings, Machinery
     from chalicelib.book.merges.merges import Merges
-    from chalicelib.book.messages import Messages
     from chalicelib.book.model_change import Reembedding
     from chalicelib.book.models import TenantVision
     from chalicelib.book.portraits import Portraits
@@ -88,7 +86,6 @@ class Book:
         return GalleryWriter(self.items, self.clock, self.wake)
 
     tenant_vision: Made[TenantVision] = Made("book.models.TenantVision")
-    messages: Made[Messages] = Made("book.messages.Messages")
     webhooks: Made[Webhooks] = Made("book.webhooks.Webhooks")
     tenants: Made[Tenants] = Made("book.tenants.Tenants")
     groups: Made[Groups] = Made("book.groups.Groups")
@@ -106,7 +103,6 @@ class Book:
     merges: Made[Merges] = Made("book.merges.merges.Merges")
     joining: Made[Joining] = Made("book.joining.Joining")
     enrolment: Made[Enrolment] = Made("book.enrolment.enrolment.Enrolment")
-    absences: Made[Absences] = Made("book.absences.Absences")
     sightings: Made[Sightings] = Made("book.sightings.sightings.Sightings")
     deletion: Made[Deletion] = Made("book.deletion.deletion.Deletion")
     reembedding: Made[Reembedding] = Made("book.model_change.Reembedding")

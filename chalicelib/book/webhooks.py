@@ -83,6 +83,7 @@ from chalicelib.book.words.webhooks import (
 
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
+    from chalicelib.book.messages import Messages
     from chalicelib.book.words.channels import Channel
 
 _log = logging.getLogger(__name__)
@@ -235,7 +236,7 @@ class Hooks(UseCase):
             return hook
         if hook.url is not None:
             raise InvalidInput("a hook has a url or a channel: send url as null")
-        messages = self.book.messages
+        messages = self.book.webhooks.messages
         told, checked = messages.check(hook, channel or messages.channel_of(tenant, hook))
         return replace(told, sealed_secret=messages.seal(tenant, told, checked)) if channel else told
 
@@ -557,7 +558,7 @@ class Deliveries(UseCase):
         """Return the status of the answer; None: nobody is to be told, so nothing was sent."""
         if hook.url is None:
             with self.slots.one(delivery.tenant, hook.id):
-                return self.book.messages.tell(hook, delivery)
+                return self.book.webhooks.messages.tell(hook, delivery)
         body = delivery.payload.encode()
         secret = self.hooks.secret(delivery.tenant, hook)
         headers = {
@@ -612,6 +613,7 @@ def pause_s(failures: int) -> int:
 
 
 class Webhooks(UseCase):
+    messages: Made[Messages] = Made("book.messages.Messages")
     hooks: Made[Hooks] = Made("book.webhooks.Hooks")
     outbox: Made[Outbox] = Made("book.webhooks.Outbox")
     deliveries: Made[Deliveries] = Made("book.webhooks.Deliveries")

@@ -114,7 +114,7 @@ def with_new_secrets(services: Services) -> Iterator[dict[str, object]]:
         posted_to = [one.id for one in hooks.all(tenant.name) if one.url]
         for told in (one for one in hooks.all(tenant.name) if one.way):
             hooks.change(tenant.name, told.id, {"enabled": False})
-        services.messages.forget_push_key(tenant.name)
+        services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
             services.audit.signing.renew(tenant.name, is_lost=True)
         yield {**credentials, "hooks": {id_: hooks.new_secret(tenant.name, id_) for id_ in posted_to}}

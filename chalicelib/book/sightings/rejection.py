@@ -225,9 +225,13 @@ class Rejection(UseCase):
         new = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
         new = self.book.face_pictures.write_picture(tenant, face, new, jpeg)
 
+        # An erasure of somebody else on it gives the photo another id: then it is read again at the next request.
+        same = (equals("is_of_rest", capture.is_of_rest or None, "capture-same"),)
+        as_read = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
+
         def add(face: Face) -> tuple[Face, Change]:
             after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures((*face.pictures, new)))
-            return after, face_change(face, after)
+            return after, face_change(face, after, (as_read,))
 
         self.book.faces.change_face(tenant, faceid, add, None)
 

@@ -52,6 +52,7 @@ from chalicelib.book.words.tenant_settings import captures_kept
 from chalicelib.book.words.values import milliseconds, moment
 
 if TYPE_CHECKING:
+    from chalicelib.book.absences import Absences
     from chalicelib.book.sightings.contexts import Contexts
     from chalicelib.book.sightings.ingest import Ingest
     from chalicelib.book.sightings.rejection import Rejection
@@ -81,9 +82,13 @@ class Sightings(UseCase):
     rejection: Made[Rejection] = Made("book.sightings.rejection.Rejection")
     reviews: Made[Reviews] = Made("book.sightings.sightings.Reviews")
     arrivals: Made[ArrivalBook] = Made("book.sightings.sightings.ArrivalBook")
+    absences: Made[Absences] = Made("book.absences.Absences")
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),)
+        return (
+            Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),
+            Chore("absences", lambda one: self.absences.tell_hour(one.tenant, one.hour)),
+        )
 
     def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.

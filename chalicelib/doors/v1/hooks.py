@@ -293,7 +293,7 @@ def get_push_key(call: Call) -> PushKey:
 
     Subscribe a browser with it, and add a hook whose channel is that subscription.
     """
-    return PushKey(key=call.services.messages.push_key(call.tenant.name))
+    return PushKey(key=call.services.webhooks.messages.push_key(call.tenant.name))
 
 
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)

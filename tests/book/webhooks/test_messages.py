@@ -144,7 +144,7 @@ def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone
     [heard] = phone.heard
     assert b"Eva" not in heard.body
     assert heard.headers["Content-Encoding"] == "aes128gcm"
-    assert book.services.messages.push_key("shop") in heard.headers["Authorization"]
+    assert book.services.webhooks.messages.push_key("shop") in heard.headers["Authorization"]
     phone.answer_from_now_on(answers(404))
     come(book, EVA, minutes=600)
     page = book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10)
