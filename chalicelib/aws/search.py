@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SERVICE = "the search function"
 _PROBE_TYPE = "<f4"
 
-VERSION = 2
+VERSION = 3
 """Version of events and answers. It grows when an earlier one would misunderstand them."""
 
 
@@ -48,6 +48,7 @@ class _Event(_Sent, kw_only=True):
     group_ids: list[str] | None = None
     limit: int = 1
     operating_point: OperatingPoint | None = None
+    least_demands: tuple[float, ...] = ()
     templates: bool = False
     seq: int | None = None
 

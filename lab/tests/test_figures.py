@@ -31,7 +31,8 @@ CURVE = ImpostorCurve(SHAPE, 0.33, 1e-3, 30.0)
 @pytest.fixture(scope="module")
 def decides(faces: Faces) -> Rule:
     rows = calibrate.population_of(faces.embeddings[3:1200:4])
-    return Rule(OperatingPoint(CURVE), Population(rows, float(np.median(Population(rows, 0.0).nearness(rows)))))
+    usual = float(np.median(Population(rows, 0.0).nearness(faces.embeddings[::4])))
+    return Rule(OperatingPoint(CURVE), Population(rows, usual))
 
 
 def small(faces: Faces, persons: int) -> Faces:
@@ -125,16 +126,20 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces, d
     stored = [(f"f{n:04d}", "g", [row.astype(np.float16).tobytes()]) for n, row in enumerate(gallery)]
     probes = np.concatenate((faces.embeddings[1:400:4], faces.embeddings[-200:]))
     view = Gallery("m", segment_of_faces("m", 1, stored)).view
-    answer = view.search(SearchRequest("m", probes, operating_point=decides.point, templates=True))
+    least = decides.population.least_demands(probes)
+    answer = view.search(SearchRequest("m", probes, None, 5, decides.point, least, templates=True))
     found = open_set.search(gallery, probes, decides)
     decided = verdicts(answer, decides.point, decides.population, probes)
     assert (found.demands > 0).any()
+    assert (found.demands < 0).any()
     for number in range(len(probes)):
-        verdict = decided[number][0]
+        verdict = max(
+            decided[number], key=lambda one: -1 if one.candidate is None else one.candidate.score - one.demand
+        )
         assert verdict.match == found.matches[number]
-        if verdict.candidate is not None:
+        if verdict.candidate is not None and verdict.match:
             assert verdict.candidate.faceid == f"f{found.best[number]:04d}"
-            assert verdict.candidate.score == pytest.approx(found.scores[number], abs=1e-5)
+            assert verdict.candidate.score - verdict.demand == pytest.approx(found.scores[number], abs=1e-5)
     assert 50 < found.matches.sum() < 150
 
 
@@ -145,7 +150,7 @@ def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
     fnirs = [found.fnir_at(fpir) for fpir in (0.003, 0.01, 0.1)]
     assert None not in fnirs
     assert fnirs == sorted(fnirs, reverse=True)  # type: ignore[type-var]
-    assert found.fpir < 0.01
+    assert found.fpir < 0.02
 
 
 def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: Faces, decides: Rule) -> None:

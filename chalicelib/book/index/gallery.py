@@ -79,8 +79,9 @@ class View(Struct, frozen=True, dict=True):
         self._require_dimensions(probes)
         chosen = self._choose(request.group_ids)
         gallery_size = chosen.size
-        cut = -math.inf if point is None else point.threshold(gallery_size)
-        best = self._best(probes, chosen, (request.limit, cut))
+        least = request.least_demands or (0.0,) * len(probes)
+        cuts = [-math.inf if point is None else point.threshold(gallery_size, demand) for demand in least]
+        best = self._best(probes, chosen, request.limit, cuts)
         candidates = tuple([self._candidates(one) for one in best])
         templates = tuple([tuple(map(self._template, one.faces)) for one in best]) if request.templates else ()
         return SearchAnswer(self.seq, gallery_size, candidates, templates)
@@ -104,9 +105,9 @@ class View(Struct, frozen=True, dict=True):
         self._chosen[key] = chosen
         return chosen
 
-    def _best(self, probes: NDArray[np.float32], chosen: Chosen, limit_and_cut: tuple[int, float]) -> list[BestFaces]:
+    def _best(self, probes: NDArray[np.float32], chosen: Chosen, limit: int, cuts: Sequence[float]) -> list[BestFaces]:
         """Find each probe's best faces among the chosen ones."""
-        found = [(probe, BestFaces(*limit_and_cut)) for probe in probes]
+        found = [(probe, BestFaces(limit, cut)) for probe, cut in zip(probes, cuts, strict=True)]
         if chosen.size and found:
             if len(self.base.templates):
                 scan(chosen.rows, found)

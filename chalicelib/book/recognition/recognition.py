@@ -31,6 +31,7 @@ from chalicelib.book.rules.decision import (
     Verdict,
     comparable,
     is_match,
+    judged_score,
     verdicts,
     visit_verdict,
 )
@@ -132,14 +133,17 @@ class Recognition(UseCase):
     def search_and_judge(
         self, tenant: Tenant, request: SearchRequest, decides: OperatingPoint, *, are_matches: bool = False
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
-        """Search, and judge the candidates of each probe, as `verdicts` does; `are_matches`: only those that may match.
+        """Search, and judge the candidates of each probe, as `verdicts` does; `are_matches`: as `_choose_matches` does.
 
         Raises WrongModel, and the errors of a search.
         """
-        answer = self.book.ports.search.search(tenant.name, request._replace(templates=True))
         population = self.book.tenant_vision.of(request.model).population
-        reaching = _reaching(answer, decides) if are_matches else answer
-        return answer, verdicts(reaching, decides, population, request.probes)
+        least = population.least_demands(request.probes) if request.operating_point else ()
+        answer = self.book.ports.search.search(tenant.name, request._replace(templates=True, least_demands=least))
+        judgements = verdicts(answer, decides, population, request.probes)
+        if are_matches:
+            judgements = [_choose_matches(judged, decides, answer.gallery_size) for judged in judgements]
+        return answer, judgements
 
     def nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
         """Find the `most` faces of the camera's groups that a seen face is most like, matching or not.
@@ -285,14 +289,18 @@ class Recognition(UseCase):
         )
 
 
-def _reaching(answer: SearchAnswer, decides: OperatingPoint) -> SearchAnswer:
-    """Return the answer with those candidates alone that may match, CANDIDATES at most."""
-    least = decides.threshold(answer.gallery_size)
-    reach = [sum(one.score >= least for one in found[:CANDIDATES]) for found in answer.candidates]
-    return answer._replace(
-        candidates=tuple(found[:number] for found, number in zip(answer.candidates, reach, strict=True)),
-        templates=tuple(found[:number] for found, number in zip(answer.templates, reach, strict=True)),
-    )
+def _choose_matches(judged: Sequence[Verdict], decides: OperatingPoint, gallery_size: int) -> list[Verdict]:
+    """Return those of the CANDIDATES nearest faces that match or would without their demand.
+
+    The first is the one that its score less the demand speaks for most. If there are none, the verdict is on nobody.
+    """
+    usual = decides.threshold(gallery_size)
+    near = [
+        (judged_score(one.candidate.score, one.demand), one)
+        for one in judged[:CANDIDATES]
+        if one.candidate and (one.match or one.candidate.score >= usual)
+    ]
+    return [one for _, one in sorted(near, key=lambda both: -both[0])] or [decides.verdict(None, gallery_size)]
 
 
 def _describe_decision(model: str, found: Recognised) -> Mapping[str, Any]:

@@ -9,13 +9,22 @@ it, each step is an expected number of strangers who score as high.
 An embedding puts the people of some kinds close together: small children, old people, people of a region that its
 training set had few of. Their scores with strangers of the same kind are high throughout, and one threshold for all
 would take them for each other. A population of nobody tells how much a face looks like anybody. By it each pair has a
-demand, by which its threshold is raised, of two parts:
+demand, which is added to its threshold, of two parts:
 
 - Scores are taken relative to the middle of the population (centring).
-- To that comes, of both faces, what the mean of their NEAREST best scores with the population exceeds the usual one by.
+- To that comes, of both faces, the mean of their NEAREST best scores with the population, less the usual one.
 
-A demand lowers no threshold: two rare faces that are alike are not taken for one person any sooner. The population's
-rows are means of templates of many people each, so they tell of nobody. docs/decisions/0060 has how they were chosen.
+So who resembles nobody has a lower threshold, and who resembles many a higher one. The population's rows are means of
+templates of many people each, so they tell of nobody. docs/decisions/0060 has how they were chosen.
+
+**The bound.** A search leaves out what cannot match, so it has to know the least demand that a probe p can have with
+any template x. With c(x) = (x - middle) / |x - middle|, and e(x) a face's part, the demand is
+
+    p.x - c(p).c(x) + e(p) + e(x)  =  (p - c(p)).x + c(p).(x - c(x)) + e(p) + e(x)
+
+Of unit rows, the first two terms are no less than -|p - c(p)| - |x - c(x)|. The middle's length is m, so x is turned by
+arcsin m at most, and |x - c(x)| <= sqrt(2 - 2 sqrt(1 - m^2)). The population's rows less their middle add up to
+nothing, so do the scores of c(x) with them, and the mean of the best ones is not negative: e(x) >= -usual.
 """
 
 from __future__ import annotations
@@ -42,14 +51,16 @@ NEAREST = 10
 class Population(Struct, frozen=True, eq=False, dict=True):
     """`rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand.
 
-    `usual`: how near faces of the most usual kind are to their NEAREST rows.
+    `usual`: how near faces of the most usual kind are to their NEAREST rows. `lowers`: False if the curve was measured
+    by a version in which a demand lowered no threshold; then it lowers none.
     """
 
     rows: NDArray[np.float32]
     usual: float
+    lowers: bool = True
 
     def demands(self, faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return by how much the threshold is raised of each of these with each of the others, (n, m).
+        """Return what is added to the threshold of each of these with each of the others, (n, m).
 
         Both are rows of unit templates, (n, dimensions) and (m, dimensions).
         """
@@ -59,20 +70,34 @@ class Population(Struct, frozen=True, eq=False, dict=True):
             return np.zeros((len(faces), len(others)))
         centred, theirs = self._centre_rows(faces), self._centre_rows(others)
         moved = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ theirs.T
-        return np.asarray(np.maximum(moved + self._excess(centred)[:, None] + self._excess(theirs), 0.0))
+        return self._limit(moved + self._excess(centred)[:, None] + self._excess(theirs))
 
     def demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-        """Return by how much the threshold of two unit templates is raised."""
+        """Return what is added to the threshold of two unit templates."""
         return float(self.demands(one[None], other[None])[0, 0])
+
+    def least_demands(self, faces: NDArray[np.float32]) -> list[float]:
+        """Return for each unit template (n, dimensions) a bound: no demand that it has with any other is less."""
+        import numpy as np
+
+        if not (self.lowers and len(self.rows)):
+            return [0.0] * len(faces)
+        centred, middle = self._centre_rows(faces), self._middle_and_rows[0]
+        turned = math.sqrt(2 - 2 * math.sqrt(1 - min(float(middle @ middle), 1.0)))
+        bounds = self._excess(centred) - self.usual - np.linalg.norm(faces - centred, axis=1) - turned - _ROUNDING
+        return [float(bound) for bound in bounds]
 
     def nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with the population."""
         return self._nearness(self._centre_rows(faces))
 
     def _excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._limit(self._nearness(centred) - self.usual)
+
+    def _limit(self, demands: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
 
-        return np.asarray(np.maximum(self._nearness(centred) - self.usual, 0.0))
+        return demands if self.lowers else np.asarray(np.maximum(demands, 0.0))
 
     def _nearness(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
@@ -95,6 +120,9 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         middle = rows.mean(axis=0)
         return middle, rows - middle
 
+
+_ROUNDING = 0.002
+"""By how much a demand changes at most because templates are stored as float16, so that their length is not 1."""
 
 DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""
@@ -171,8 +199,8 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
 
 
 def judged_score(score: float, demand: float) -> float:
-    """Return a score less its pair's demand; that of the same picture as it is."""
-    return score if score >= SAME_PICTURE else score - demand
+    """Return a score less its pair's demand, which takes nothing from that of the same picture."""
+    return score - (min(demand, 0.0) if score >= SAME_PICTURE else demand)
 
 
 def comparable(quality: float | None) -> bool:
@@ -288,18 +316,18 @@ def anchor_threshold(curve: ImpostorCurve) -> float:
 
 
 class OperatingPoint(Struct, frozen=True):
-    """The rule for a match in galleries of any size: a threshold for the size, which a pair's demand raises."""
+    """The rule for a match in galleries of any size: a threshold for the size, to which a pair's demand is added."""
 
     curve: ImpostorCurve
     fpir_target: float = DEFAULT_FPIR
 
     def threshold(self, gallery_size: int, demand: float = 0.0) -> float:
-        """Return the score that a candidate must reach. `demand`: the pair's, 0 or more.
+        """Return the score that a candidate must reach. `demand`: the pair's.
 
-        It is SAME_PICTURE at most, so that a picture always matches itself.
+        The demand raises it to SAME_PICTURE at most, so that a picture always matches itself.
         """
         usual = self.curve.operating_threshold(gallery_size, self.fpir_target)
-        return max(usual, min(usual + demand, SAME_PICTURE))
+        return min(usual + demand, max(usual, SAME_PICTURE))
 
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
         """Return the score from which on two faces are one person, judged by how like the third ones are.
@@ -341,7 +369,7 @@ class Verdict(Struct, frozen=True):
     match: bool
     decision: Decision
     demand: float = 0.0
-    """By how much the threshold is raised for the two."""
+    """What is added to the threshold for the two."""
 
 
 def visit_verdict(
@@ -435,6 +463,9 @@ class SearchRequest(NamedTuple):
     limit: int = 1
     operating_point: OperatingPoint | None = None
     """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
+    least_demands: Sequence[float] = ()
+    """By probe, what is added to that threshold (`Population.least_demands`), so that nobody is left out who matches.
+    Without them, 0."""
     templates: bool = False
     """Whether the answer has the candidates' templates, by which their scores are judged (`verdicts`)."""
     seq: int | None = None

@@ -388,6 +388,10 @@ def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(servi
             wanted = tuple(one for one in every.candidates[0] if one.score >= point.threshold(20))
             assert found.candidates == (wanted,)
             assert found.gallery_size == 20
+            for least in (-0.3, 0.05):
+                asked = SearchRequest("fake", probe[None], limit=100, operating_point=point, least_demands=(least,))
+                lower = cold(services).search(tenant.name, asked).candidates[0]
+                assert lower == tuple(one for one in every.candidates[0] if one.score >= point.threshold(20, least))
     assert len(faces) == 20
 
 

@@ -64,3 +64,28 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
     assert compared.match == (found.match is not None) == (score >= asked)
     if score >= OperatingPoint(CURVE).threshold(1):
         assert found.decision.threshold == pytest.approx(asked)
+
+
+def test_who_resembles_nobody_is_found_below_the_usual_threshold(tmp_path: Path, clock: FakeClock) -> None:
+    """The search leaves nobody out whom the demand of the pair lets in."""
+    rare, usual = embedding_of(2), OperatingPoint(CURVE).threshold(1)
+    assert usual == pytest.approx(OperatingPoint(CURVE).threshold(2))
+
+    class Judging(FakeVision):
+        population = Population(JudgingVision.population.rows, 0.3)
+
+    demand = Judging.population.demand(rare, rare)
+    assert demand < -0.2
+    built = build(Settings(storage=tmp_path / "rare"), clock=clock, vision=Judging)
+    tenant = add_tenant(built, "cloud", Profile.CLOUD)
+    built.enrolment.of_largest_face(tenant, "regular", picture(Person(2, 100.0)), RULES)
+    matches = {}
+    for likeness in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6):
+        found = built.recognition.face_analysis.by_picture(tenant, picture(Person(2, 90.0, likeness=likeness)), RULES)
+        compared = built.recognition.verification.with_picture(
+            tenant, picture(Person(2, 90.0, likeness=likeness)), picture(Person(2, 100.0)), RULES
+        )
+        assert compared.match == (found.match is not None)
+        matches[likeness] = (found.match is not None, compared.threshold)
+    built.close()
+    assert any(match and threshold < usual for match, threshold in matches.values())

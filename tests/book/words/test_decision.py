@@ -15,6 +15,7 @@ from chalicelib.book.rules.decision import (
     Verdict,
     is_match,
     is_one_person,
+    judged_score,
     visit_verdict,
 )
 from chalicelib.book.words.model import Candidate, Decision
@@ -97,12 +98,21 @@ def best(score: float) -> Candidate:
     return Candidate("f", "g", score)
 
 
-@given(SIZES, st.floats(0, 2), st.floats(1e-6, 0.1))
-def test_a_demand_raises_a_threshold_but_never_above_the_same_picture(size: int, demand: float, fpir: float) -> None:
+@given(SIZES, st.floats(-2, 2), st.floats(1e-6, 0.1))
+def test_a_demand_moves_a_threshold_but_never_above_the_same_picture(size: int, demand: float, fpir: float) -> None:
     point = OperatingPoint(CURVE, fpir)
     usual, asked = point.threshold(size), point.threshold(size, demand)
     assert usual == CURVE.operating_threshold(size, fpir)
-    assert asked == max(usual, min(usual + demand, SAME_PICTURE))
+    if demand < 0:
+        assert asked == usual + demand
+    else:
+        assert asked == max(usual, min(usual + demand, SAME_PICTURE))
+
+
+def test_the_same_picture_loses_nothing_by_its_demand() -> None:
+    assert judged_score(0.995, 0.1) == 0.995
+    assert judged_score(0.995, -0.1) == pytest.approx(1.095)
+    assert (judged_score(0.6, 0.1), judged_score(0.6, -0.1)) == (pytest.approx(0.5), pytest.approx(0.7))
 
 
 def test_a_verdict_says_who_and_by_what() -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.rules.decision import NEAREST, Population
@@ -31,13 +32,36 @@ def population() -> Population:
 
 
 @given(seed=st.integers(0, 2**32))
-def test_a_demand_is_the_same_from_either_side_and_lowers_nothing(population: Population, seed: int) -> None:
+def test_a_demand_is_the_same_from_either_side(population: Population, seed: int) -> None:
     ones, others = people(seed, 4, kind=seed % 3 or None), people(seed + 1, 5)
     demands = population.demands(ones, others)
     assert demands.shape == (4, 5)
-    assert (demands >= 0).all()
     assert demands == pytest.approx(population.demands(others, ones).T)
     assert demands[2, 3] == pytest.approx(population.demand(ones[2], others[3]))
+
+
+def test_a_demand_goes_both_ways_unless_the_curve_was_measured_before_that(population: Population) -> None:
+    former = replace(population, lowers=False)
+    alike, others = people(7, 30, kind=1), people(8, 30)
+    assert population.demands(alike, alike).min() > 0
+    assert np.quantile(population.demands(others, others), 0.1) < 0
+    assert former.demands(others, others).min() == 0
+    assert former.demands(alike, alike) == pytest.approx(population.demands(alike, alike))
+
+
+@given(seed=st.integers(0, 2**32), share=st.floats(0, 1), lowers=st.booleans())
+def test_no_demand_is_less_than_its_bound(population: Population, seed: int, share: float, lowers: bool) -> None:
+    """Whoever the other is: anybody, one who looks like nobody of the population, and those behind its middle."""
+    judging = replace(population, lowers=lowers)
+    middle = judging.rows.mean(axis=0)
+    _, _, directions = np.linalg.svd(judging.rows - middle)
+    others = np.concatenate(
+        (people(seed, 20, kind=seed % 3 or None, share=share), directions, -directions, unit(middle)[None])
+    )
+    stored = np.concatenate((others, -unit(middle)[None])).astype(np.float16).astype(np.float32)
+    probes = np.concatenate((people(seed + 1, 5), stored[-2:]))
+    least = judging.least_demands(probes)
+    assert (judging.demands(probes, stored) >= np.array(least)[:, None]).all()
 
 
 def test_people_who_look_like_many_ask_for_more(population: Population) -> None:
@@ -68,3 +92,4 @@ def test_nearness_is_the_mean_of_the_best_scores_with_the_rows_less_their_middle
 
 def test_without_rows_nothing_is_asked_for() -> None:
     assert NOBODY.demands(people(1, 3), people(2, 2)).tolist() == [[0.0, 0.0]] * 3
+    assert NOBODY.least_demands(people(1, 3)) == [0.0] * 3

@@ -215,7 +215,7 @@ class Manifest(Struct, frozen=True):
 
     def population(self) -> Population:
         """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
-        return population(self.measured.rows, self.measured.usual, self.embedding.dimensions)
+        return population(self.measured, self.embedding.dimensions)
 
 
 def table(folder: Path) -> dict[str, Any]:
@@ -320,6 +320,8 @@ class Measured(Struct, frozen=True):
     curve: ImpostorCurve
     usual: float | None
     rows: Path | None
+    lowers: bool = True
+    """Whether a demand may lower a threshold: not by a curve of a version before that."""
 
 
 def measured_of(file: Path, model: str) -> Measured | None:
@@ -332,18 +334,20 @@ def measured_of(file: Path, model: str) -> Measured | None:
             return None
         usual, rows = entries[model].get("usual"), file.parent / POPULATION
         curve = ImpostorCurve.from_calibration(entries[model])
-        return Measured(curve, None if usual is None else float(usual), rows if rows.is_file() else None)
+        lowers = bool(entries[model].get("lowers", False))
+        return Measured(curve, None if usual is None else float(usual), rows if rows.is_file() else None, lowers)
     except KeyError as error:
         raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
     except _WRONG as error:
         raise DamagedCalibration(f"{file} is damaged: {error}") from error
 
 
-def population(file: Path | None, usual: float | None, dimensions: int) -> Population:
+def population(measured: Measured, dimensions: int) -> Population:
     """Read a population's rows; one of no rows without a file or `usual`. Raises DamagedCalibration, OSError."""
     import numpy as np
 
-    if file is None or usual is None:
+    file = measured.rows
+    if file is None or measured.usual is None:
         return Population(np.zeros((0, dimensions), np.float32), 0.0)
     try:
         rows = np.load(file, allow_pickle=False)
@@ -353,4 +357,4 @@ def population(file: Path | None, usual: float | None, dimensions: int) -> Popul
         raise DamagedCalibration(
             f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, not {rows.shape}"
         )
-    return Population(rows.astype(np.float32), usual)
+    return Population(rows.astype(np.float32), measured.usual, measured.lowers)

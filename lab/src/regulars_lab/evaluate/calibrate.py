@@ -159,6 +159,7 @@ def measure_model(
     entry: dict[str, Any] = {
         "score": "cosine, less the demand of the pair",
         "usual": round(usual, 4),
+        "lowers": True,
         "persons": len(rows),
         "impostor_pairs": len(above),
         "left_out_as_label_errors": len(left_out.pairs),

@@ -124,20 +124,21 @@ def _search_gallery(
     gallery, owners = held
     probes = np.concatenate((mated, strangers))
     scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
-    accepted, right = np.zeros(len(probes), bool), np.zeros(len(probes), bool)
+    accepted, right, right_plain = (np.zeros(len(probes), bool) for _ in range(3))
     seen = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
     for begin in range(0, len(seen), _BLOCK):
         block = seen[begin : begin + _BLOCK]
         answer = search(gallery, faces.embeddings[probes[block]], decides)
-        plain[block], scores[block] = answer.scores, answer.scores - answer.demands
+        plain[block], scores[block] = answer.plain, answer.scores
         accepted[block] = answer.matches
         right[block] = owners[answer.best] == faces.person_of[probes[block]]
+        right_plain[block] = owners[answer.nearest] == faces.person_of[probes[block]]
     own, other = slice(0, len(mated)), slice(len(mated), None)
     return Searches(
         len(gallery),
         np.where(right[own], scores[own], NEVER),
         scores[other],
-        np.where(right[own], plain[own], NEVER),
+        np.where(right_plain[own], plain[own], NEVER),
         plain[other],
         accepted[own] & right[own],
         accepted[other],
@@ -146,18 +147,24 @@ def _search_gallery(
 
 
 class Answer(Struct, frozen=True):
-    """Results by probe: the best row of the gallery, its score, the pair's demand, and whether it is a match."""
+    """Results by probe: the best row of the gallery, its score less the demand, and whether it is a match.
+
+    `nearest`, `plain`: the row of the highest score as it is, and that score.
+    """
 
     best: NDArray[np.intp]
     scores: NDArray[np.float64]
     demands: NDArray[np.float64]
     matches: NDArray[np.bool_]
+    nearest: NDArray[np.intp]
+    plain: NDArray[np.float64]
 
 
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: Rule) -> Answer:
     """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
-    scores = probes @ gallery.T
-    best, top = scores.argmax(axis=1), scores.max(axis=1).astype(np.float64)
-    demands = np.take_along_axis(decides.population.demands(probes, gallery), best[:, None], axis=1)[:, 0]
-    thresholds = [decides.point.threshold(len(gallery), demand) for demand in demands.tolist()]
-    return Answer(best, top, demands, top >= thresholds)
+    plain = (probes @ gallery.T).astype(np.float64)
+    demands = decides.population.demands(probes, gallery)
+    best = (plain - demands).argmax(axis=1)
+    asked, top = (np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain))
+    thresholds = [decides.point.threshold(len(gallery), demand) for demand in asked.tolist()]
+    return Answer(best, top - asked, asked, top >= thresholds, plain.argmax(axis=1), plain.max(axis=1))
