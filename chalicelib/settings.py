@@ -137,7 +137,7 @@ class Settings(Struct, frozen=True):
         NODEFAULT, "folder that keeps everything of one box", name="data", read=Path, nothing="regulars-data"
     )
     models: Path | None = setting(None, "folder of model packs of your own, and of curves", read=Path, nothing="none")
-    pack: str | None = setting(None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-2")
+    pack: str | None = setting(None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-3")
     clock_tolerance_s: int = setting(300, "how far a signed request's time may be off, each way, in s", 1, 86_400)
     fpir_target: float = setting(
         DEFAULT_FPIR, "share of searches by strangers that may return somebody", 1e-9, 0.5, name="fpir"

@@ -64,7 +64,7 @@ def reembed(
     \b
     Examples:
       regulars reembed --pack ours --models /srv/models --estimate
-      regulars reembed --pack face-pack-2 --tenant shop-12
+      regulars reembed --pack face-pack-3 --tenant shop-12
     """
     from regulars.models import reembed
 

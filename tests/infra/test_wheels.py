@@ -174,7 +174,7 @@ def test_the_models_are_inside_and_nothing_is_fetched(installed: Path, tmp_path:
     shipped = sum(len(packs.at(name=name).files) for name in packs.names(None))
     assert done.stdout.count("\n  ok  ") == shipped >= 10
     site = next(installed.parent.glob("lib/python*/site-packages"))
-    licences = {file.name for file in (site / "chalicelib" / "model_packs" / "face-pack-2").glob("LICENSE.*")}
+    licences = {file.name for file in (site / "chalicelib" / "model_packs" / "face-pack-3").glob("LICENSE.*")}
     assert licences == {file.name for file in packs.at().folder.glob("LICENSE.*")}
     detector = site / "regulars_edge" / "choose" / "yunet_s_dynamic.onnx"
     assert not detector.is_symlink()

@@ -27,8 +27,10 @@ ROOT = Path(__file__).resolve().parents[3]
 EMBEDS = {
     "face_reid_0095+flip": "be8ca0ed174864d2",
     "face_reid_0095,dlib_resnet_v1+flip,256": "2117c4d245fe2fad",
+    "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384": "6022c7df4ed99c4f",
 }
 """A digest of all that makes a template, by its model's id. What embeds otherwise has another id, and another row."""
+SHIPPED = list(EMBEDS)[-1]
 
 
 @pytest.fixture
@@ -59,11 +61,11 @@ class TestFinding:
     def test_the_programs_own_is_the_one_that_is_used_if_nobody_names_another(self, models: Path) -> None:
         for folder in (None, models):
             found = packs.find(folder)
-            assert (found.manifest.name, found.folder) == ("face-pack-2", PRODUCT)
+            assert (found.manifest.name, found.folder) == ("face-pack-3", PRODUCT)
             assert set(packs.verify(found).values()) == {State.OK}
 
     def test_one_of_ones_own_is_found_by_its_name_and_by_its_model(self, models: Path) -> None:
-        assert packs.names(models) == ["face-pack-2", "face-pack-1", NAME]
+        assert packs.names(models) == ["face-pack-3", "face-pack-1", "face-pack-2", NAME]
         for found in (packs.find(models, NAME), packs.of_model(MODEL, models)):
             assert (found.manifest.name, found.folder) == (NAME, models / NAME)
         assert (packs.number_of(MODEL, models), packs.number_of(MODEL, None)) == (NUMBER, 0)
@@ -100,7 +102,9 @@ class TestFinding:
             packs.find(tmp_path / "nope")
 
     def test_a_pack_that_does_not_exist(self, models: Path) -> None:
-        with pytest.raises(UnknownPack, match=f"no model pack 'nope': the packs are face-pack-2, face-pack-1, {NAME}"):
+        with pytest.raises(
+            UnknownPack, match=f"no model pack 'nope': the packs are face-pack-3, face-pack-1, face-pack-2, {NAME}"
+        ):
             packs.find(models, "nope")
         with pytest.raises(UnknownPack, match="no model pack here makes embeddings of the model 'nope'"):
             packs.of_model("nope", models)
@@ -160,7 +164,7 @@ class TestDamage:
 
 
 class TestManifest:
-    @pytest.mark.parametrize("name", ["face-pack-1", "face-pack-2"])
+    @pytest.mark.parametrize("name", ["face-pack-1", "face-pack-2", "face-pack-3"])
     def test_what_embeds_otherwise_has_another_id(self, name: str) -> None:
         of_pack = packs.at(name=name)
         role = of_pack.manifest.embedding
@@ -183,7 +187,7 @@ class TestManifest:
     def test_every_licence_is_there_whole(self) -> None:
         texts = {file.name: file.read_text() for file in PRODUCT.glob("LICENSE.*")}
         notice = (ROOT / "NOTICE").read_text()
-        assert len(texts) == 8
+        assert len(texts) == 9
         for name, text in texts.items():
             assert any(licence in text for licence in ("Apache License", "MIT License", "CC0 1.0 Universal"))
             assert name in notice
@@ -210,7 +214,7 @@ class TestManifest:
             ('"angry", "disgust"', '"cross", "disgust"', "same labels; of emotion, .* and fer2013.* cross, disgust"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
             (
-                'model = "face_reid_0095,dlib_resnet_v1+flip,256"',
+                'model = "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384"',
                 'model = "new"',
                 "the embedding new has no curve in .*calibration.json",
             ),
@@ -257,11 +261,11 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
         b"\xe9{}",
         b"[]",
         b"[" * 100_000,
-        b'{"face_reid_0095,dlib_resnet_v1+flip,256": 7}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": []}}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [{"fmr": 0.1}], "tail": {}}}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.1, "rate": 9}}}',
-        b'{"face_reid_0095,dlib_resnet_v1+flip,256": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
+        b'{"MODEL": 7}',
+        b'{"MODEL": {"points": []}}',
+        b'{"MODEL": {"points": [{"fmr": 0.1}], "tail": {}}}',
+        b'{"MODEL": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.1, "rate": 9}}}',
+        b'{"MODEL": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
     ],
 )
 def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
@@ -269,7 +273,7 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
 ) -> None:
     file = tmp_path / packs.DEFAULT_PACK / packs.CALIBRATION
     file.parent.mkdir()
-    file.write_bytes(content)
+    file.write_bytes(content.replace(b"MODEL", SHIPPED.encode()))
     assert main(["models", "--models", str(tmp_path)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"regulars: {file} is damaged: ")
@@ -288,7 +292,7 @@ def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve
     np.save(folder / "population.npy", shipped.population().rows[:20])
     assert len(packs.at(tmp_path).manifest.population().rows) == 20
     np.save(folder / "population.npy", shipped.population().rows[:20, :5])
-    with pytest.raises(DamagedCalibration, match="10 rows or more of 256 numbers"):
+    with pytest.raises(DamagedCalibration, match="10 rows or more of 384 numbers"):
         packs.at(tmp_path).manifest.population()
     del entry["usual"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))

@@ -12,7 +12,7 @@ def test_the_programs_pack_is_listed_with_licences_and_is_whole(capsys: pytest.C
     assert main(["models"]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
     model = pack.manifest.embedding.model
-    assert first.startswith(f"face-pack-2 {pack.manifest.version}, of {pack.folder}  embedding {model}  (")
+    assert first.startswith(f"face-pack-3 {pack.manifest.version}, of {pack.folder}  embedding {model}  (")
     assert [line.split()[:2] for line in rest[: len(pack.files)]] == [["ok", file.name] for file in pack.files]
     assert rest[len(pack.files)].startswith("face-pack-1 ")
     assert {line.split()[0] for line in rest if line.startswith(" ")} == {"ok"}
@@ -22,7 +22,7 @@ def test_ones_own_packs_are_listed_behind_it(tmp_path: Path, capsys: pytest.Capt
     own_pack(tmp_path)
     assert main(["models", "--models", str(tmp_path)]) == 0
     heads = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
-    assert [line.split()[0] for line in heads] == ["face-pack-2", "face-pack-1", NAME]
+    assert [line.split()[0] for line in heads] == ["face-pack-3", "face-pack-1", "face-pack-2", NAME]
 
 
 def test_a_missing_and_a_damaged_file_are_told_and_the_exit_code_is_1(
@@ -56,5 +56,6 @@ def test_a_pack_that_is_chosen_and_does_not_exist_is_one_line(
     monkeypatch.setenv("REGULARS_PACK", "nope")
     assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(tmp_path)]) == 1
     assert (
-        capsys.readouterr().err == "regulars: there is no model pack 'nope': the packs are face-pack-2, face-pack-1\n"
+        capsys.readouterr().err
+        == "regulars: there is no model pack 'nope': the packs are face-pack-3, face-pack-1, face-pack-2\n"
     )

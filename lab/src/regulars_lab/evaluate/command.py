@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
 _options = together(
     click.option("--out", type=PATH, default=Path("evaluation"), help="Folder for the page and results to reuse."),
-    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-2]"),
+    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-3]"),
     models_option,
 )
 
