@@ -1,6 +1,6 @@
 """Changing the model of a shop that exists while its captures come in: who is lost, and how true the book is then.
 
-    python -m regulars_lab.bench.reembed [--people 1000] [--captures 600] [--from face-pack-1] [--to face-pack-2]
+    python -m regulars_lab.bench.reembed [--people 1000] [--captures 600] [--from face-pack-2] [--to face-pack-3]
         [--json FILE]
 
 The people are enrolled by one photo each with the first pack, as a former version did. A backlog of captures, half of
@@ -52,8 +52,8 @@ def main() -> None:
     options = parser("reembed", __doc__)
     options.add_argument("--people", type=int, default=1_000, help="who are enrolled (default: %(default)s)")
     options.add_argument("--captures", type=int, default=600, help="of the backlog (default: %(default)s)")
-    options.add_argument("--from", dest="old", default="face-pack-1", help="pack (default: %(default)s)")
-    options.add_argument("--to", dest="new", default="face-pack-2", help="pack (default: %(default)s)")
+    options.add_argument("--from", dest="old", default="face-pack-2", help="pack (default: %(default)s)")
+    options.add_argument("--to", dest="new", default="face-pack-3", help="pack (default: %(default)s)")
     arguments = options.parse_args()
     several, alone = ([sorted(one.iterdir()) for one in sorted((FACES / kind).iterdir())] for kind in KINDS)
     others = alone[-arguments.captures // 2 :]
