@@ -46,7 +46,7 @@ ROUTES = Path("/proc/net/route")
 
 @dataclass
 class Findings:
-    """What is wrong, in words, and the settings that help."""
+    """Faults in words, and the settings that help."""
 
     faults: list[str] = field(default_factory=list)
     settings: dict[str, object] = field(default_factory=dict)

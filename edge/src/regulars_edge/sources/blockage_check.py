@@ -123,7 +123,7 @@ class Nights:
 
 
 class Quarter(NamedTuple):
-    """What a quarter of a picture shows. `outline`: 0 if it has none; `light`: its brightest pixels, but for SHARE."""
+    """A quarter of a picture. `outline`: 0 if it has none; `light`: its brightest pixels, but for SHARE."""
 
     outline: int
     light: int

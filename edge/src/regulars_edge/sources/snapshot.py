@@ -25,7 +25,7 @@ _TAIL_BYTES = 4_096
 
 
 _LOCKED = re.compile(rb"(?i)\b(user|account|login)?_?(is|been)? ?lock(ed|Status>lock)")
-"""What cameras say then: `<lockStatus>lock`, `account has been locked`, `userLocked`."""
+"""Texts of cameras that have locked a user: Hikvision names a status, others write a sentence."""
 MOST = 3
 """Redirects, one after the other."""
 

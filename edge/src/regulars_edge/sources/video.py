@@ -120,7 +120,7 @@ def rtsp_options(transport: str) -> dict[str, str]:
 
 @dataclass
 class PacketCount:
-    """What a stream has sent: packets, and of them those with a whole picture (key frames)."""
+    """Packets that a stream has sent, and of them those with a whole picture (key frames)."""
 
     packets: int = 0
     whole: int = 0
