@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 EMBEDS = {
     "face_reid_0095+flip": "be8ca0ed174864d2",
     "face_reid_0095,dlib_resnet_v1+flip,256": "2117c4d245fe2fad",
-    "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384": "6022c7df4ed99c4f",
+    "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384": "2ccd34f1e4703e62",
 }
 """A digest of all that makes a template, by its model's id. What embeds otherwise has another id, and another row."""
 SHIPPED = list(EMBEDS)[-1]
