@@ -28,6 +28,7 @@ SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
 
 FIRST = {
     "time_zone": "Asia/Shanghai",
+    "opening": "",
     "arrive_times": 5,
     "period_days": 7,
     "attributes_off": [],

@@ -92,6 +92,7 @@ NO_ENTRY = {
         GET /v1/settings
         GET /v1/signing-key
         GET /v1/usage
+        GET /v1/usual
         sunmi getGroupList
         sunmi getFaceInfoItem
         rekognition ListCollections
@@ -106,6 +107,7 @@ NO_ENTRY = {
         sweep seal objects
         sweep subjects
         sweep usage
+        sweep usual
         sweep audit
         sweep audit retention
         sweep lost captures
