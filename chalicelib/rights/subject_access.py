@@ -482,7 +482,7 @@ class Archives(Outside):
         merges = self.book.merges.records.below(tenant.name, face.faceid)
         subject = Subject(self.book.items, tenant, face, found, merges, entries, since)
         said = list_absorbed_faces([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
-        merged = {*said, *(one.other for one in subject.merges if one.is_active)} - {face.faceid}
+        merged = {*said, *(one.other for one in subject.merges if one.is_same_person)} - {face.faceid}
         if not merged:
             return subject
         again = self.book.erasure.traces.since(tenant, merged)

@@ -70,14 +70,15 @@ class MergeRecords(UseCase):
     def page(
         self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None
     ) -> ListPage[Merge]:
-        """Read a page of merges, by survivor and oldest first: of all, or of those into one face.
+        """Read a page of merges, by survivor and oldest first: of all, or of those into one face. No returns.
 
         Raises InvalidInput if the token is damaged or another query's.
         """
         pages = PageTokens(
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
-        return pages.first(self.all(tenant.name, survivor, pages.place(token, str)), limit, lambda merge: merge.id)
+        found = (one for one in self.all(tenant.name, survivor, pages.place(token, str)) if not one.is_return)
+        return pages.first(found, limit, lambda merge: merge.id)
 
     def all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
         """Yield all merges, or those into one face, from behind the merge of that id on."""
@@ -89,7 +90,7 @@ class MergeRecords(UseCase):
         return next((merge for merge in self.all(tenant) if merge.other == faceid and merge.is_active), None)
 
     def below(self, tenant: str, faceid: str) -> list[Merge]:
-        """Read all merges into a face, and into the faces that were merged into it, each once.
+        """Read all merges into a face, and into the faces that became a part of it, each once.
 
         Two faces may have been merged into each other, if one was enrolled again under its old id in between.
         """
@@ -98,7 +99,7 @@ class MergeRecords(UseCase):
         for one in below:
             merges = list(self.all(tenant, one))
             found += merges
-            below += [merge.other for merge in merges if merge.is_active and merge.other not in below]
+            below += [merge.other for merge in merges if merge.is_same_person and merge.other not in below]
         return found
 
     def active_below(self, tenant: str, faceid: str) -> list[Merge]:

@@ -16,8 +16,8 @@ from chalicelib.book.rules.visits import FaceVisits, Visits
 from chalicelib.book.words import keys
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.model import Decision, Face, Negative
-from chalicelib.book.words.ports import Action, Condition, Delete, Item, Put, Update, equals
-from chalicelib.book.words.values import Codec, Form, many, optional
+from chalicelib.book.words.ports import Action, Condition, Delete, Item, Put, Update, absent, equals
+from chalicelib.book.words.values import Codec, Form, many, optional, time_ordered_id
 
 IN_FLIGHT = timedelta(hours=1)
 """A search that found a face before its merge writes its observation within this time."""
@@ -82,10 +82,18 @@ class Merge(Struct, frozen=True):
     kept: MergeBackup | None = None
     joined: bool = False
     """The service joined the two by itself; else a person merged them."""
+    is_return: bool = False
+    """It was no merge: a correction had made `other` of the survivor's visit, and an undo gave that back. An earlier
+    version takes it for a merge that was undone."""
 
     @property
     def is_active(self) -> bool:
         return self.state in (MergeState.MOVING, MergeState.DONE)
+
+    @property
+    def is_same_person(self) -> bool:
+        """Tell whether all that the other face left is of the survivor."""
+        return self.is_active or self.is_return
 
     @property
     def picture_keys(self) -> tuple[str, ...]:
@@ -149,7 +157,7 @@ _KEPT = Codec(
     negatives=many(_NEGATIVE),
     consent=CONSENT,
 )
-_MERGE = Codec(Merge, apart="kept", rare="joined", renaming=many(Form(int, int)))
+_MERGE = Codec(Merge, apart="kept", rare="joined is_return", renaming=many(Form(int, int)))
 _DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DECISION)
 
 
@@ -164,6 +172,16 @@ def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]
     into = {"tenant": tenant, "item": place[1], "into": merge.survivor}
     moved: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, place)
     return Put(keys.MERGES, merge_item(tenant, merge), (when,)), moved
+
+
+def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
+    """Return the action that notes that a face is gone whose visit was given back to the survivor.
+
+    So an erasure of the survivor finds what the other face left.
+    """
+    id_ = keys.merge(survivor, time_ordered_id(at))
+    noted = Merge(id_, survivor, other, at, MergeState.UNDONE, is_return=True)
+    return Put(keys.MERGES, merge_item(tenant, noted), (absent("merge-free"),))
 
 
 def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:

@@ -22,6 +22,7 @@ from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.book.recognition.recognition import MAX_NEGATIVES
 from chalicelib.book.records.captures import AGAIN, capture_from, seen_item
+from chalicelib.book.records.merges import return_put
 from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_kept
@@ -59,7 +60,7 @@ from chalicelib.book.words.model import REGULAR, Face, Learnt, Negative, Picture
 from chalicelib.book.words.names import face_name
 from chalicelib.book.words.observations import ChangedObservation, Observation, ReviewKind, review_id
 from chalicelib.book.words.pictures import FaceJpeg
-from chalicelib.book.words.ports import Action, Check, Item, Update, equals
+from chalicelib.book.words.ports import Action, Check, Item, Update, equals, exists
 from chalicelib.book.words.values import milliseconds, moment, omit_none
 
 _MODEL_SAME = "model-same"
@@ -491,23 +492,29 @@ class Rejection(UseCase):
             except (FaceNotFound, SightingNotFound):
                 with suppress(FaceNotFound):
                     self.again(tenant, other, one, camera, other)
-        self._unmake(tenant, faceid)
+        self._unmake(tenant, faceid, other)
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
         return Given(self.again(tenant, other, sighting_id, camera, other), ids)
 
     @retry_if_changed(_BUSY)
-    def _unmake(self, tenant: Tenant, faceid: str) -> None:
-        """Delete a face whose visit was given back, unless somebody came meanwhile: all of it is the other's."""
+    def _unmake(self, tenant: Tenant, faceid: str, other: str) -> None:
+        """Delete a face whose visit was given back, unless somebody came meanwhile: all of it is the other's.
+
+        The other face's record of it leads an erasure to the traces, and later the audit's entry, which names both.
+        """
         held = self.book.face_visits.read_face(tenant, faceid)
         if held is None or held.visits.arrivals.sightings:
             return
         face = held.face
         merges, pictures = self.book.merges.records.deletes(tenant.name, face)
         gone = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
-        deletes = (*face_deletes(self.book.items, tenant.name, face), *gone)
+        noted: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
+        if self.book.faces.find(tenant, other, restricted=True) is not None:
+            noted.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
+        actions = (*face_deletes(self.book.items, tenant.name, face), *gone, *noted)
         counts = {face.group_id: -1}
         self.book.writer.commit(
-            tenant.name, Change(deletes, (make_delete_entry(face),), counts, limited_groups=held.limited_groups)
+            tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=held.limited_groups)
         )
         self.book.face_pictures.discard((*face.picture_keys, *pictures))
 

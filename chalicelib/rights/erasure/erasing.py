@@ -112,10 +112,8 @@ class Erasures(Outside):
         `asked_at`: when it was asked for first, if a backup brought them back.
         """
         now = self.book.clock.now()
-        absorbed = [
-            one for face in faces if face.merges for one in self.book.merges.records.below(tenant.name, face.faceid)
-        ]
-        faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_active))
+        absorbed = [one for face in faces for one in self.book.merges.records.below(tenant.name, face.faceid)]
+        faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_same_person))
         # What is erased again has a receipt that is kept outside already.
         new = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
         erasure = replace(new, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))

@@ -222,7 +222,8 @@ PLACES = (
     ),
     Place(
         "merges",
-        "faces that turned out to be this person, with templates, pictures and name, while that can be undone",
+        "faces that turned out to be this person, with templates, pictures and name, while that can be undone; ids of "
+        "faces that a correction had made of the person, until it was undone",
         "30 days",
         *_TRACES,
         agrees=Agrees.VISITS,

@@ -1,27 +1,31 @@
 """An undo undoes: whatever a person did and took back, the book is as it was, byte by byte."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.records.captures import capture_from
+from chalicelib.book.records.merges import UNDONE_WITHIN
 from chalicelib.book.rules.sighting import Gift
 from chalicelib.book.statistics.statistics import Question
-from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Instead
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.acts import Act, Kind
+from chalicelib.book.words.captures import Capture, Instead, parts_of_sighting
 from chalicelib.book.words.items import captures_of, every
 from chalicelib.book.words.local_time import Granularity, Span
 from chalicelib.book.words.model import REGULAR
 from chalicelib.book.words.observations import EVERYTHING, Measure, Split
 from chalicelib.book.words.values import milliseconds
 from tests.book.sightings.lookalike import DAY, enrolled, faces, seen_as
+from tests.support.book import person
 from tests.support.book.book import MINUTE, MONDAY, Book
 from tests.support.fakes import Person
 
 Inverse = Callable[[], object]
-Act = Callable[[Book, str, list[str], str], Inverse]
+Step = Callable[[Book, str, list[str], str], Inverse]
 SPAN = Span(milliseconds(MONDAY) - 1, milliseconds(MONDAY + 9 * DAY * MINUTE))
 COUNTED = (Split.VISIT, Split.GROUP, Split.CAMERA, Split.STAY, Split.AGAIN, Split.AGE)
 OF_CHANGE = ("seq", "revision", "version", "resolved_at", "changed_at", "nonce")
@@ -111,7 +115,7 @@ def list_differences(place: str, was: Any, now: Any) -> Iterator[str]:
         yield f"{place}: {str(was)[:200]} -> {str(now)[:200]}"
 
 
-ACTS: Sequence[Act] = (correct_to_new, correct_to_stranger, correct_to_known, split, merge, move, rename)
+ACTS: Sequence[Step] = (correct_to_new, correct_to_stranger, correct_to_known, split, merge, move, rename)
 
 
 KINDS = ("a regular", "a stranger", "somebody who was a stranger")
@@ -121,7 +125,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("act", "kind"), CASES, ids=lambda one: one if isinstance(one, str) else one.__name__)
-def test_what_is_taken_back_was_never_done(agreeing: Book, act: Act, kind: str) -> None:
+def test_what_is_taken_back_was_never_done(agreeing: Book, act: Step, kind: str) -> None:
     book = agreeing
     book.services.groups.create(book.tenant, "VIP", None, "")
     book.services.webhooks.hooks.add(book.tenant.name, "https://shop.example/hook")
@@ -143,3 +147,86 @@ def test_what_is_taken_back_was_never_done(agreeing: Book, act: Act, kind: str) 
     assert told == sorted(one["id"] for one in every(book.storage.items, keys.OUTBOX, book.tenant.name))
     found = list(list_differences("", before, snapshot(book)))
     assert found == []
+
+
+CORRECTION = Act("POST /v1/faces/{id}/sightings/{sighting}/reject", "key first", Kind.CHANGE, tenant="shop")
+
+
+def find_capture(book: Book, sighting: str) -> Capture:
+    return book.services.captures.get(book.tenant, "door", parts_of_sighting(sighting)[0])
+
+
+def undo_correction(book: Book, act: Step, face: str, visit: list[str]) -> str:
+    """Make a face of somebody's visit, have a hook wait for it, and give the visit back. Return the face's id."""
+    known = {*faces(book)}
+    with acts.begin_act(CORRECTION):
+        inverse = act(book, face, visit, "")
+    [made] = {*faces(book)} - known
+    book.services.webhooks.hooks.add("shop", None, people=[made])
+    with acts.begin_act(CORRECTION):
+        inverse()
+    assert made not in faces(book)
+    return made
+
+
+@pytest.mark.disk
+@pytest.mark.parametrize("erases", [True, False])
+@pytest.mark.parametrize("act", [correct_to_new, correct_to_stranger, split], ids=lambda one: one.__name__)
+def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of_the_person(
+    book: Book, act: Step, erases: bool
+) -> None:
+    services, tenant = book.services, book.tenant
+    services.webhooks.hooks.add("shop", None)
+    face, _ = seen_as(book, 0, Person(1))
+    finn, _ = seen_as(book, 30, Person(2))
+    made = undo_correction(book, act, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)])
+    assert [one.other for one in services.merges.records.page(tenant, 10).rows] == [], "nobody sees it"
+    wanted = {"id": made.encode(), "name": b"Berta"}
+    assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"id"}
+    services.deletion.of_faces(tenant, [finn], erase=True)
+    person.worked_off(book)
+    assert person.left(book, {"id": made.encode()}), "it was never a part of him"
+    services.deletion.of_faces(tenant, [face], erase=erases)
+    person.worked_off(book)
+    if erases:
+        assert person.left(book, wanted) == []
+    assert [one["id"] for one in every(book.storage.items, keys.HOOKS, "shop") if one.get("people")] == []
+    assert [*services.merges.records.all("shop")] == []
+    assert "Berta" not in str([*every(book.storage.items, keys.OUTBOX, "shop")])
+    assert services.consistency.disagreements("shop") == []
+
+
+@pytest.mark.disk
+def test_after_a_month_the_audit_tells_who_was_made_by_a_correction_that_was_undone(book: Book) -> None:
+    services, entries = book.services, book.services.audit.erasing.entries
+    face, _ = seen_as(book, 0, Person(1))
+    made = undo_correction(book, correct_to_new, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)])
+    book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
+    services.sweep.tenant(book.tenant, book.clock.now())
+    assert not [*services.merges.records.all("shop")]
+    assert entries("shop", {made})
+    services.deletion.of_faces(book.tenant, [face], erase=True)
+    person.worked_off(book)
+    assert entries("shop", {made}) == []
+
+
+@pytest.mark.disk
+def test_who_was_made_of_the_visit_of_one_who_was_made_is_found_too(book: Book) -> None:
+    face, _ = seen_as(book, 0, Person(1))
+    visit = [seen_as(book, DAY + 4 * n, Person(1, side_px=90.0 + n))[1] for n in range(3)]
+    rejection, known = book.services.sightings.rejection, {*faces(book)}
+    given = rejection.give(book.tenant, face, visit[0], Gift(instead=Instead.NEW, name="Berta Blatt"))
+    [first] = {*faces(book)} - known
+    shown = {one.id for one in faces(book)[first].pictures}
+    taken = next(one for one in visit if not shown & find_capture(book, one).photos)
+    inner = rejection.give(book.tenant, first, taken, Gift(instead=Instead.NEW, name="Carla Chrome", only=(taken,)))
+    second = inner.rejected.sighting.faceid or ""
+    rejection.give(book.tenant, second, taken, Gift(other=first, only=inner.sightings))
+    rejection.give(book.tenant, first, visit[0], Gift(other=face, only=given.sightings))
+    assert {*faces(book)} == known
+    other = book.enrol(Person(5)).faceid
+    book.services.merges.merging.merge(book.tenant, other, face)
+    book.services.deletion.of_faces(book.tenant, [other], erase=True)
+    person.worked_off(book)
+    wanted = {name: name.encode() for name in (first, second, "Berta", "Carla")}
+    assert person.left(book, wanted) == []
