@@ -40,7 +40,7 @@ from chalicelib.book.words.captures import RULES, Capture, parts_of_sighting
 from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.book.words.items import PageTokens, every
-from chalicelib.book.words.model import Face, Group, Tenant
+from chalicelib.book.words.model import MEMORY, Face, Group, Tenant
 from chalicelib.book.words.names import terms
 from chalicelib.book.words.observations import Observation, ObservationKind, own
 from chalicelib.book.words.ports import Item, ItemStore, Table
@@ -163,18 +163,14 @@ def _outbox(subject: Subject) -> Iterator[Item]:
             yield {**item, "payload": payload}
 
 
-_OF_REJECTED = ("was", "learnt", "asked")
-"""Fields of a rejection that tell of both: whose sighting it was, and what that face had learnt of the other."""
-
-
 def _negatives(subject: Subject) -> Iterator[Item]:
     """Read the rejections: pictures of others for this face, without their templates, and of this one for others."""
     for item in every(subject.items, keys.NEGATIVES, subject.tenant.name):
         faceid, sighting = keys.parts_of_negative(item["id"])
         if faceid == subject.faceid:
-            yield {name: value for name, value in item.items() if name not in ("templates", *_OF_REJECTED)}
+            yield {name: value for name, value in item.items() if name not in ("templates", *MEMORY)}
         elif sighting in subject.sightings:
-            own = {name: value for name, value in item.items() if name not in _OF_REJECTED}
+            own = {name: value for name, value in item.items() if name not in MEMORY}
             yield {**own, "id": keys.negative("another", sighting)}
 
 

@@ -494,6 +494,10 @@ class Decision(Struct, frozen=True):
         return Decision(None, self.threshold, self.gallery_size, seq=self.seq, fpir=self.fpir)
 
 
+MEMORY = ("was", "asked", "learnt")
+"""Fields of a Negative that only bring the sighting back as it was, and that tell of both people."""
+
+
 class Negative(Struct, frozen=True):
     """A sighting that was rejected for a face, with its template by each model."""
 

@@ -28,6 +28,7 @@ from chalicelib.book.idempotency import PARTIAL
 from chalicelib.book.records.captures import capture_from, sighting_item
 from chalicelib.book.records.merges import IN_FLIGHT, MAX_MERGES, PHOTOS, MergeBackup, kept_update, merge_deletes
 from chalicelib.book.records.observations import STORABLE
+from chalicelib.book.rules.visits import KEPT_MS
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import (
     ERASED,
@@ -64,7 +65,7 @@ from chalicelib.book.words.items import (
     write_unless_changed,
 )
 from chalicelib.book.words.local_time import LocalTime, Span
-from chalicelib.book.words.model import Face, Labels, Picture, Tenant
+from chalicelib.book.words.model import MEMORY, Face, Labels, Picture, Tenant
 from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, Update, absent, equals, exists
 from chalicelib.book.words.values import milliseconds, moment, photo_id, texts_of, time_ordered_id, time_text
@@ -84,7 +85,7 @@ from chalicelib.rights.words.erasures import (
     receipt_name,
     statement,
 )
-from chalicelib.rights.words.places import Step, done_in
+from chalicelib.rights.words.places import Marked, Step, done_in
 from chalicelib.rights.words.signing import canonical_json
 
 _A_TRANSACTION = 20
@@ -560,6 +561,24 @@ class DerivedData(Outside):
         fewer = Update(keys.FACES, (tenant.name, faceid), (exists("face-there"),), add={"negatives": -1, "version": 1})
         there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
         write_unless_changed(self.book.items, [there, fewer])
+
+    def forget_memories(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Take out of rejections what brings the sightings back, once that is refused; templates stay.
+
+        Return False if the time ran out, and another call has to go on.
+        """
+        refused_ms = milliseconds(self.book.clock.now()) - KEPT_MS
+        spared = Marked(self.book.items, tenant.name).list_spared_faces("negatives")
+        for item in every(self.book.items, keys.NEGATIVES, tenant.name):
+            faceid, sighting = keys.parts_of_negative(item["id"])
+            bare = {name: value for name, value in item.items() if name not in MEMORY}
+            if bare == item or faceid in spared or captured_ms(parts_of_sighting(sighting)[0]) >= refused_ms:
+                continue
+            same = (equals("templates", item["templates"], "templates-same"),)  # reembed may add one meanwhile
+            write_unless_changed(self.book.items, [Put(keys.NEGATIVES, bare, same)])  # else the next night does it
+            if left_s() < STOPS_AT_S:
+                return False
+        return True
 
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
         """Delete the face that was cut out of a capture, if somebody looked at it."""

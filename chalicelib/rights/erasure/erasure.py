@@ -71,6 +71,7 @@ class Forgetting(Outside):
                 nightly=self.book.storage.expires_items,
             ),
             Chore("learnt pictures", lambda one: self._apply_retention(one, Kind.LEARNT), nightly=True),
+            Chore("rejections", lambda one: unless(self.traces.forget_memories(one.tenant, one.left_s)), nightly=True),
         )
 
     def _consents(self, one: ChoreContext) -> Rest | None:

@@ -215,7 +215,7 @@ PLACES = (
         "negatives",
         "pictures that somebody said are not this person, or are not another: their templates, and what the sighting "
         "was, to take that back",
-        "as the face; 20 at most",
+        "as the face; 20 at most; what the sighting was a hundred days",
         *_TRACES,
         agrees=Agrees.VISITS,
         keys=("negative",),

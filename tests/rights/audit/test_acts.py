@@ -111,6 +111,7 @@ NO_ENTRY = {
         sweep audit
         sweep audit retention
         sweep lost captures
+        sweep rejections
         sweep reviews
         sweep duplicates
         sweep requests

@@ -682,6 +682,7 @@ FUNCTIONS = (
     UseCase("sweep", _swept_in_two_days, "of a consent that expired", "consented"),
     UseCase("sweep", _swept_at_night, "of what was learnt too long ago", "learnt"),
     UseCase("sweep", _swept_much_later, "of what is kept no longer", "old"),
+    UseCase("sweep", _swept_much_later, "of what rejections remember", "rejected"),
     UseCase("sweep", _swept_at_night, "of a subject of several faces", "several"),
 )
 
