@@ -5,13 +5,14 @@ from __future__ import annotations
 import smtplib
 import ssl
 from contextlib import suppress
+from email.errors import MessageError
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
-from chalicelib.book.words.errors import Unusable
+from chalicelib.book.words.errors import InvalidInput, Unusable
 from chalicelib.book.words.setting import setting
 from chalicelib.settings import SettingError
 from regulars.errors import OperatorError
@@ -62,17 +63,33 @@ class SmtpMailer:
         self._mail = mail
 
     def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
-        """Send a mail to one address, with a JPEG if there is one. Raises Unusable, which says what was wrong."""
-        letter = EmailMessage()
-        letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, subject
-        letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
-        letter.set_content(text)
-        if picture is not None:
-            letter.add_attachment(picture, maintype="image", subtype="jpeg", filename="face.jpg")
+        """Send a mail to one address, with a JPEG if there is one.
+
+        Raises InvalidInput if it can be no mail, and Unusable if it was not sent.
+        """
+        letter = self._write_letter(to, subject, text, picture)
         try:
             send(letter, self._mail)
         except OperatorError as error:
             raise Unusable(str(error)) from error
+
+    def _write_letter(self, to: str, subject: str, text: str, picture: bytes | None) -> EmailMessage:
+        letter = EmailMessage()
+        try:
+            letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, header_text(subject)
+            letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
+            letter.set_content(text)
+            if picture is not None:
+                letter.add_attachment(picture, maintype="image", subtype="jpeg", filename="face.jpg")
+            letter.as_bytes()  # newer Pythons find here that a header would write another one
+        except (ValueError, MessageError) as error:
+            raise InvalidInput(f"no mail can be written of this: {error}") from error
+        return letter
+
+
+def header_text(text: str) -> str:
+    """Return the text for a header. EmailMessage decodes RFC 2047's words in it, and a decoded line break ends it."""
+    return text.replace("=?", "= ?")
 
 
 def mailer_of(mail: MailSettings) -> SmtpMailer | None:

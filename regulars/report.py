@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
-from regulars.mail import MailSettings, send
+from regulars.mail import MailSettings, header_text, send
 from regulars.options import read_configuration, tenant_of, with_services
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def csv_of(week: Week) -> str:
 def letter(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
     """Write the mail: the text, and the table as a CSV file beside it."""
     made, first = EmailMessage(), week.days[0][0]
-    made["Subject"] = f"Visits of {tenant.shown_name}, {first:%d %B} to {week.days[-1][0]:%d %B %Y}"
+    subject = f"Visits of {tenant.shown_name}, {first:%d %B} to {week.days[-1][0]:%d %B %Y}"
+    made["Subject"] = header_text(subject)
     made["From"], made["To"] = sender, to
     made.set_content(text_of(week, tenant))
     made.add_attachment(csv_of(week), subtype="csv", filename=f"visits-{first}.csv")

@@ -1,17 +1,15 @@
-import socketserver
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
 from regulars.cli import main
-from regulars.report import Figures, Week, csv_of, sentence_of, text_of, week_of
+from regulars.report import Figures, Week, csv_of, letter, sentence_of, text_of, week_of
+from tests.regulars.inbox import Inbox, receiving_mail
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.web.certificate import certificate
 
@@ -75,52 +73,23 @@ def test_a_week_in_a_sentence(visits: int, before: int, says: str) -> None:
     assert sentence_of(week) == says
 
 
-class Inbox(socketserver.StreamRequestHandler):
-    """The least of a mail server: it takes what it is given, and offers TLS and passwords only if it has `tls`."""
-
-    mails: ClassVar[list[bytes]] = []
-    heard: ClassVar[list[bytes]] = []
-    tls: ClassVar[ssl.SSLContext | None] = None
-
-    def handle(self) -> None:
-        self.connection.sendall(b"220 here\r\n")
-        while line := self.rfile.readline():
-            word, answer = line[:4].upper(), b"250 taken\r\n"
-            self.heard.append(word)
-            if word == b"DATA":
-                self.connection.sendall(b"354 go on\r\n")
-                self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
-            elif word == b"EHLO" and self.tls is not None:
-                answer = b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
-            self.connection.sendall(
-                {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 right\r\n", b"STAR": b"220 go on\r\n"}.get(word, answer)
-            )
-            if word == b"STAR" and self.tls is not None:
-                try:
-                    self.connection = self.tls.wrap_socket(self.connection, server_side=True)
-                except ssl.SSLError:
-                    return
-                self.rfile = self.connection.makefile("rb")
-
-    def finish(self) -> None:
-        super().finish()
-        self.connection.close()
-
-
 @contextmanager
 def inbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
-    Inbox.mails.clear()
-    Inbox.heard.clear()
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Inbox) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with receiving_mail() as port:
         monkeypatch.setenv("REGULARS_SMTP_HOST", "127.0.0.1")
-        monkeypatch.setenv("REGULARS_SMTP_PORT", str(server.server_address[1]))
+        monkeypatch.setenv("REGULARS_SMTP_PORT", str(port))
         yield Inbox.mails
-        server.shutdown()
 
 
 def command(book: Book, *options: str) -> list[str]:
     return ["report", "--data", str(book.folder), "--week", "2026-03-05", *options]
+
+
+def test_a_shops_name_writes_no_header(book: Book) -> None:
+    book.services.tenants.change("shop", {"display_name": "=?utf-8?q?=0ABcc:_x@evil.example?="})
+    tenant = book.services.tenants.get_by_name("shop")
+    mail = letter(week_of(book.services, tenant, MONDAY.date()), tenant, "regulars@shop.example", "boss@shop.example")
+    assert "Bcc" not in message_from_bytes(mail.as_bytes())
 
 
 def test_a_report_is_mailed_with_the_table_beside_it(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,8 @@ _OUR_HEADERS = frozenset(
 )
 _TOKEN = re.compile(r"[!-.0-~]{1,200}")
 """No slash: Telegram's stands in a path."""
-_MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9.-]{1,190}")
+_MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
+"""Without = and ?: a mail program decodes `=?utf-8?q?a=40b?=` into another address."""
 
 
 def check_channel(channel: Channel) -> Channel:

@@ -341,7 +341,10 @@ class Postman(Protocol):
 
 class Mailer(Protocol):
     def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
-        """Send a mail to one address, with a JPEG if there is one. Raises Unusable, which says what was wrong."""
+        """Send a mail to one address, with a JPEG if there is one.
+
+        Raises InvalidInput if it can be no mail, and Unusable, which a tenant may read, if it was not sent.
+        """
 
 
 class Witness(Protocol):

@@ -241,6 +241,7 @@ def test_a_template_names_only_what_all_its_events_have(
         (Channel(Way.MAIL, to="boss"), "one address"),
         (Channel(Way.MAIL, to="a@b.example, c@d.example"), "one address"),
         (Channel(Way.MAIL, to="a@b.example\r\nBcc: c@d.example"), "one address"),
+        (Channel(Way.MAIL, to="=?utf-8?q?x=40evil.example=2C?=@shop.example"), "one address"),
         (Channel(Way.PUSH, "https://push.example/", p256dh="AAAA", auth="AAAA"), "65 bytes"),
     ],
 )

@@ -1,0 +1,51 @@
+"""The least of a mail server, on this machine."""
+
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+
+class Inbox(socketserver.StreamRequestHandler):
+    """The least of a mail server: it takes what it is given, and offers TLS and passwords only if it has `tls`."""
+
+    mails: ClassVar[list[bytes]] = []
+    heard: ClassVar[list[bytes]] = []
+    tls: ClassVar[ssl.SSLContext | None] = None
+
+    def handle(self) -> None:
+        self.connection.sendall(b"220 here\r\n")
+        while line := self.rfile.readline():
+            word, answer = line[:4].upper(), b"250 taken\r\n"
+            self.heard.append(word)
+            if word == b"DATA":
+                self.connection.sendall(b"354 go on\r\n")
+                self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+            elif word == b"EHLO" and self.tls is not None:
+                answer = b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
+            self.connection.sendall(
+                {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 right\r\n", b"STAR": b"220 go on\r\n"}.get(word, answer)
+            )
+            if word == b"STAR" and self.tls is not None:
+                try:
+                    self.connection = self.tls.wrap_socket(self.connection, server_side=True)
+                except ssl.SSLError:
+                    return
+                self.rfile = self.connection.makefile("rb")
+
+    def finish(self) -> None:
+        super().finish()
+        self.connection.close()
+
+
+@contextmanager
+def receiving_mail() -> Iterator[int]:
+    """Take mails into `Inbox.mails`; yield the port."""
+    Inbox.mails.clear()
+    Inbox.heard.clear()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Inbox) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
