@@ -146,10 +146,19 @@ class Hooks(UseCase):
             raise HookNotFound(f"there is no hook {id_[:40]!r}: see the list of hooks")
         return hook
 
-    def change(self, tenant: str, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Hook:
+    def change(
+        self,
+        tenant: str,
+        id_: str,
+        changes: Mapping[str, Any],
+        request: RequestId | None = None,
+        *,
+        check: Callable[[Hook], None] = lambda _: None,
+    ) -> Hook:
         """Set the fields in `changes`, which are those of `add`. A hook that was failing is tried again at once.
 
-        Raises HookNotFound, InvalidInput, Busy, AnsweredAlready.
+        `check`: raises if the caller may not leave the hook like this. Raises HookNotFound, InvalidInput, Busy,
+        AnsweredAlready.
         """
         checked = self._check_fields(changes)
         channel = checked.pop("channel", None)
@@ -161,6 +170,7 @@ class Hooks(UseCase):
 
         def change_fields(hook: Hook) -> Hook:
             changed = replace(hook, **checked)
+            check(changed)
             return changed if _OF_NO_CHANNEL.issuperset(changes) else self._with_channel(tenant, changed, channel)
 
         return self._change_hook(tenant, id_, change_fields, request)

@@ -5,7 +5,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from chalicelib.book.words.errors import InvalidInput, Unusable
+from chalicelib.book.words.errors import InvalidInput
 from regulars.mail import MailSettings, SmtpMailer
 from tests.regulars.inbox import Inbox, receiving_mail
 

@@ -127,7 +127,14 @@ class HookSettings(Sent):
     hours: Hours | UnsetType = UNSET
     pause_s: PauseS | UnsetType = UNSET
     picture: (
-        Annotated[bool, Meta(description="Sends the face's picture along; for keys that see pictures.")] | UnsetType
+        Annotated[
+            bool,
+            Meta(
+                description="Sends the face's picture along. Only keys that see pictures set it, or change a hook that "
+                "has it; any admin's may end it."
+            ),
+        ]
+        | UnsetType
     ) = UNSET
 
 
@@ -308,9 +315,14 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
 
     A hook that was failing is tried again at once.
     """
-    return _hook(
-        call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], _settings(call, body), call.request)
-    )
+    changes = _settings(call, body)
+
+    def check_pictures(hook: webhooks.Hook) -> None:
+        if hook.picture and changes != {"enabled": False}:
+            call.caller.require_pictures()
+
+    change = call.services.webhooks.hooks.change
+    return _hook(change(call.tenant.name, call.path["id"], changes, call.request, check=check_pictures))
 
 
 @operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=nothing)

@@ -219,6 +219,33 @@ def test_pictures_go_along_only_for_keys_that_see_them(v1: V1Client) -> None:
     assert blind.done("PATCH", f"{HOOKS}/{hook['id']}", {"picture": False})["picture"] is False
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channel": {**NTFY, "url": "https://ntfy.example/a-topic-of-mine"}},
+        {"people": ["456088349737713666"]},
+        {"groups": None},
+        {"cameras": None},
+        {"events": None, "template": "{who}"},
+        {"hours": ""},
+        {"pause_s": 0},
+        {"enabled": True},
+        {"enabled": False, "hours": ""},
+    ],
+)
+def test_a_key_that_sees_no_pictures_changes_no_hook_that_sends_some(v1: V1Client, change: dict[str, Any]) -> None:
+    made = v1.done("POST", "/v1/keys", {"name": "blind", "role": "admin", "pictures": False})
+    blind = v1.with_key(made["api_key"])
+    hook = v1.done("POST", HOOKS, {**TELLS, "picture": True, "enabled": False})
+    path = f"{HOOKS}/{hook['id']}"
+    assert "sees no pictures" in blind.failed(403, "PATCH", path, change)["detail"]
+    assert {**v1.done("GET", path), "secret": None} == hook
+    assert blind.done("PATCH", path, {"enabled": False})["enabled"] is False
+    after = blind.done("PATCH", path, {**change, "picture": False})
+    assert after["picture"] is False
+    assert blind.done("PATCH", path, {**change, "enabled": True})["enabled"] is True
+
+
 def test_the_push_key_stays_the_same(v1: V1Client) -> None:
     key = v1.done("GET", "/v1/push-key")["key"]
     assert v1.done("GET", "/v1/push-key")["key"] == key
