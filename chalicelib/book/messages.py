@@ -160,7 +160,7 @@ class Messages(UseCase):
             if (mailer := self.book.ports.mailer) is None:
                 raise InvalidInput("no mail is sent from here any more: the operator sets smtp_host and smtp_from")
             text = message_text(hook.template, values)
-            mailer.mail(channel.to, text.splitlines()[0][:100] or shop, text, picture)
+            mailer.mail(channel.to, text.strip().splitlines()[0][:100], text, picture)
             return _SENT
         if channel.way is Way.PUSH:
             message = {"title": shop, "text": message_text(hook.template, values)}

@@ -42,6 +42,7 @@ from chalicelib.book.words.errors import (
     HookNotFound,
     InvalidInput,
     RegularsError,
+    StorageUnavailable,
     TenantNotFound,
     TooManyHooks,
     Unusable,
@@ -553,6 +554,11 @@ class Deliveries(UseCase):
             return self.outbox.park(tried, str(error))
         except Unusable as error:
             return self._note_failure(hook, tried, str(error))
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # else it would come again and again, and nobody be told of it
+            report_failure(error, f"a delivery to hook {hook.id} of tenant {delivery.tenant} failed")
+            return self._note_failure(hook, tried, "the service failed at it: its log says why")
         if status is None:
             return self.outbox.delete_delivery(delivery)
         if 200 <= status < 300:

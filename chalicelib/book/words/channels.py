@@ -305,8 +305,9 @@ def write_message(channel: Channel, template: str, values: Mapping[str, str], pi
 
 
 def message_text(template: str, values: Mapping[str, str]) -> str:
-    """Write a message as people read it."""
-    return fill(template, values)[:MAX_TEXT]
+    """Write a message as people read it; by the default template if this one leaves it blank, as a stranger's name."""
+    text = fill(template, values)
+    return (text if text.strip() else fill(DEFAULT_TEMPLATE, values))[:MAX_TEXT]
 
 
 def _in_json(value: str) -> str:

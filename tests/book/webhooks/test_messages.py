@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 from msgspec.structs import replace as changed
@@ -13,7 +14,7 @@ from msgspec.structs import replace as changed
 from chalicelib.book.words import keys
 from chalicelib.book.words.channels import FIELDS, OF_ALL, Channel, list_fields
 from chalicelib.book.words.consent import Basis, Consent
-from chalicelib.book.words.errors import Conflict, HookNotFound, InvalidInput, Unusable
+from chalicelib.book.words.errors import Conflict, HookNotFound, InvalidInput, StorageUnavailable, Unusable
 from chalicelib.book.words.model import Face
 from chalicelib.book.words.webhooks import EventKind, Hook, Way
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
@@ -34,11 +35,11 @@ class Letters:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, str, bytes | None]] = []
-        self.is_down = False
+        self.error: Exception | None = None
 
     def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
-        if self.is_down:
-            raise Unusable("the mail was not sent")
+        if self.error is not None:
+            raise self.error
         self.sent.append((to, subject, text, picture))
 
 
@@ -127,14 +128,67 @@ def test_a_mail_is_sent_by_the_mailer_of_the_box(book: Book, phone: Receiver) ->
     hook = add(book, channel_of(Way.MAIL, phone))
     assert (hook.address, hook.recipient) == ("boss@shop.example", "boss@shop.example")
     known(book)
-    letters.is_down = True
+    letters.error = Unusable("the mail was not sent")
     come(book, EVA)
     assert [one.attempts for one in pending(book, hook)] == [1], "it is tried again"
-    letters.is_down = False
+    letters.error = None
     book.clock.advance(timedelta(minutes=1))
     work(book)
     text = "Eva Lee (VIP) is at door, 09:00"
     assert letters.sent == [("boss@shop.example", text, text, None)]
+
+
+@pytest.mark.parametrize("way", [way for way in Way if way is not Way.REQUEST])
+@pytest.mark.parametrize("template", ["{name}", " {name}\n{name} "])
+def test_nobody_is_sent_an_empty_message(book: Book, phone: Receiver, way: Way, template: str) -> None:
+    """A stranger has no name."""
+    letters = book.services.ports.mailer = Letters()
+    hook = add(book, channel_of(way, phone), kinds=(EventKind.STRANGER_CREATED,), template=template)
+    come(book, Person(23))
+    text = "stranger 1, door, 09:00"
+    if way is Way.MAIL:
+        assert letters.sent == [("boss@shop.example", text, text, None)]
+    elif way is not Way.PUSH:
+        assert text in unquote_plus(said(phone.heard[0]))
+    assert pending(book, hook) == []
+
+
+def test_a_subject_is_the_first_line_that_says_something(book: Book, phone: Receiver) -> None:
+    letters = book.services.ports.mailer = Letters()
+    known(book)
+    add(book, channel_of(Way.MAIL, phone), template="\n \n{name}\nis here")
+    come(book, EVA)
+    assert letters.sent[0][1] == "Eva Lee"
+
+
+@pytest.mark.parametrize("error", [IndexError("list index out of range"), TypeError("no"), RuntimeError("gone")])
+def test_an_error_that_nobody_foresaw_is_a_failure_of_the_delivery(
+    book: Book, phone: Receiver, error: Exception
+) -> None:
+    letters = book.services.ports.mailer = Letters()
+    letters.error = error
+    known(book)
+    hook = add(book, channel_of(Way.MAIL, phone))
+    come(book, EVA)
+    [waits] = pending(book, hook)
+    assert (waits.attempts, waits.last_error) == (1, "the service failed at it: its log says why")
+    assert book.services.webhooks.hooks.get("shop", hook.id).failures == 1
+    for _ in range(30):
+        book.clock.advance(timedelta(hours=1))
+        book.services.webhooks.outbox.announce_overdue("shop")
+        work(book)
+    assert pending(book, hook) == []
+    assert len(book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10).rows) == 1
+
+
+def test_storage_that_is_away_is_no_failure_of_the_delivery(book: Book, phone: Receiver) -> None:
+    letters = book.services.ports.mailer = Letters()
+    letters.error = StorageUnavailable("away")
+    known(book)
+    hook = add(book, channel_of(Way.MAIL, phone))
+    with pytest.raises(StorageUnavailable):
+        come(book, EVA)
+    assert [one.attempts for one in pending(book, hook)] == [0]
 
 
 def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone: Receiver) -> None:
