@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,7 +36,7 @@ from chalicelib.book.words.errors import Busy, InvalidInput
 from chalicelib.book.words.grounds import has_ground
 from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.model import Face, Tenant
-from chalicelib.book.words.ports import Delete, Put, Update, absent, equals
+from chalicelib.book.words.ports import Delete, Put, absent, equals
 from chalicelib.book.words.values import milliseconds, moment_of_text
 from chalicelib.book.words.web_push import new_key, public_key, write_push
 from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way
@@ -99,17 +100,23 @@ class Messages(UseCase):
         face = self._face_of(delivery.tenant, event)
         if delivery.kind is not EventKind.TEST and not self._is_wanted(hook, delivery, tenant, at, face):
             return None
+        if not self.claim_pause(hook, delivery):
+            return None
         values = event_values(event, zone, tenant.shown_name, self._camera_name(delivery.tenant, event))
-        picture = self._picture_of(tenant, face) if hook.picture and face else None
-        return self._send(hook, delivery.tenant, tenant.shown_name, values, picture)
+        status = 0
+        try:
+            picture = self._picture_of(tenant, face) if hook.picture and face else None
+            status = self._send(hook, delivery.tenant, tenant.shown_name, values, picture)
+        finally:
+            if not 200 <= status < 300:
+                self._release_pause(hook, delivery)
+        return status
 
     def _is_wanted(self, hook: Hook, delivery: Delivery, tenant: Tenant, at: datetime, face: Face | None) -> bool:
-        """Tell whether people are told: at these hours, of this person, and not too often."""
+        """Tell whether people are told: at these hours, and of this person."""
         if not hook.is_within_hours(at):
             return False
-        if _names_a_face(delivery) and (face is None or not self._may_be_told(tenant, face)):
-            return False
-        return self._claim(hook, delivery)
+        return not _names_a_face(delivery) or (face is not None and self._may_be_told(tenant, face))
 
     def _may_be_told(self, tenant: Tenant, face: Face) -> bool:
         """Tell whether somebody may be spoken of: not of people who are restricted, hidden, or without a ground."""
@@ -120,19 +127,28 @@ class Messages(UseCase):
             return False
         return not tenant.consent_required or has_ground(consent)
 
-    def _claim(self, hook: Hook, delivery: Delivery) -> bool:
+    def claim_pause(self, hook: Hook, delivery: Delivery) -> bool:
         """Be the one message of a pause, also at a repeat. Raises Busy if another one is told just now."""
-        if not hook.pause_s or hook.told_event == delivery.event_id:
+        if not (name := hook.name_pause(delivery)):
             return True
-        if hook.told_at is not None and abs(delivery.created_at - hook.told_at) < timedelta(seconds=hook.pause_s):
-            return False
-        seen = None if hook.told_at is None else milliseconds(hook.told_at)
-        fields = {"told_at": milliseconds(delivery.created_at), "told_event": delivery.event_id}
-        only = (equals("told_at", seen, "nobody-else-tells"),)
-        update = Update(keys.HOOKS, (delivery.tenant, hook.id), only, set=fields)
-        if not write_unless_changed(self.book.items, [update]):
+        claims, mark, at = _read_claims(hook), _mark(delivery), milliseconds(delivery.created_at)
+        running = {one: claim for one, claim in claims.items() if abs(at - claim[0]) < hook.pause_s * 1000}
+        if name in running:
+            return bool(running[name][1] == mark)
+        if not self._write_claims(hook, delivery, {**running, name: [at, mark]}):
             raise Busy("another message of this hook is sent just now")
         return True
+
+    def _release_pause(self, hook: Hook, delivery: Delivery) -> None:
+        """Let others be told, as this message was not. If they change the hook just now, its claim stays its own."""
+        if (name := hook.name_pause(delivery)) and (now := self.book.webhooks.hooks.find(delivery.tenant, hook.id)):
+            claims = _read_claims(now)
+            if claims.get(name, [0, ""])[1] == _mark(delivery):
+                self._write_claims(now, delivery, {one: claim for one, claim in claims.items() if one != name})
+
+    def _write_claims(self, hook: Hook, delivery: Delivery, claims: Mapping[str, Any]) -> bool:
+        only = equals("claims", hook.claims or None, "nobody-else-tells")
+        return self.book.webhooks.hooks.note(delivery.tenant, hook.id, only, set={"claims": json.dumps(claims)})
 
     def _face_of(self, tenant: str, event: Mapping[str, Any]) -> Face | None:
         faceid = event["data"].get("faceid")
@@ -171,6 +187,15 @@ class Messages(UseCase):
             post = write_message(channel, hook.template, values, picture)
         status = self.book.ports.postman.post(post.url, post.body, post.headers, post.method)
         return _GONE if channel.way is Way.PUSH and status in _NO_LONGER_THERE else status
+
+
+def _read_claims(hook: Hook) -> dict[str, Any]:
+    return dict(json.loads(hook.claims or "{}"))
+
+
+def _mark(delivery: Delivery) -> str:
+    """Make an event's mark, by which a repeat knows its claim. Its id may have a face's, so it is not stored."""
+    return sha256(delivery.event_id.encode()).hexdigest()[:16]
 
 
 def _names_a_face(delivery: Delivery) -> bool:

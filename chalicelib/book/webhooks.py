@@ -205,13 +205,13 @@ class Hooks(UseCase):
     @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
     def _change_hook(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
         hook = self.get(tenant, id_)
-        changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
+        changed = replace(change(hook), failures=0, paused_until=None, claims="", version=hook.version + 1)
         update = Update(
             keys.HOOKS,
             (tenant, id_),
             (equals("version", hook.version, "not-changed-meanwhile"),),
             set={**hook_fields(changed), "version": changed.version},
-            remove=("failures", "paused_until", *list_absent_fields(changed)),
+            remove=("failures", "paused_until", "claims", *list_absent_fields(changed)),
         )
         self.book.requests.write(tenant, [update], request, {"id": id_})
         return changed

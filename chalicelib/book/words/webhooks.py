@@ -67,6 +67,9 @@ class Event(Struct, frozen=True):
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+_WITHOUT_PAUSE = frozenset({EventKind.CAMERA_SILENT, EventKind.GROUP_FULL, EventKind.TEST})
+"""Kinds of which each event is told: alarms, of which the next is about something else, and what tries a hook."""
+
 GIVEN_UP_AFTER = timedelta(hours=24)
 """Age of a delivery at its last attempt."""
 
@@ -114,12 +117,11 @@ class Hook(Struct, frozen=True):
     hours: str = ""
     """Within which people are told, in the tenant's zone, as `09:00-18:30`; "": always."""
     pause_s: int = 0
-    """The least time between two messages; what happens meanwhile is not told."""
+    """The least time between two messages of a kind, or of one of `people`; what happens meanwhile is not told."""
     picture: bool = False
     """Whether the face's picture goes with a message."""
-    told_at: datetime | None = None
-    """When the event was written that people were last told of, and in `told_event` which it was."""
-    told_event: str = ""
+    claims: str = ""
+    """JSON: of what a pause runs, to the time when its event was written, in ms since 1970, and that event's mark."""
 
     def __repr__(self) -> str:
         return f"Hook({self.id!r})"  # no log shows its secret
@@ -146,6 +148,13 @@ class Hook(Struct, frozen=True):
         begin, _, end = self.hours.partition("-")
         now = f"{at:%H:%M}"
         return begin <= now < end if begin < end else now >= begin or now < end
+
+    def name_pause(self, delivery: Delivery) -> str:
+        """Name what a pause runs of after this delivery: a face that the hook names, or a kind; "": no pause waits."""
+        if not self.pause_s or delivery.kind in _WITHOUT_PAUSE:
+            return ""
+        faceid = json.loads(delivery.payload)["data"].get("faceid")
+        return faceid if faceid in (self.people or ()) else delivery.kind.value
 
     def takes(self, event: Event) -> bool:
         """Return whether the hook is enabled and every filter passes the event.
@@ -223,7 +232,7 @@ _RARE = ("passes_to", *_OF_PEOPLE)
 _HOOK = Codec(
     Hook,
     {"sealed_secret": "secret"},
-    rare=" ".join(("failures paused_until told_at told_event", *_RARE)),
+    rare=" ".join(("failures paused_until claims", *_RARE)),
     nulls="url kinds groups cameras name",
 )
 hook_from = _HOOK.read
@@ -254,7 +263,7 @@ def without_people(item: Item, faceids: Collection[str]) -> Update | None:
         return None
     fields = {"people": left, **({} if left else {"enabled": False}), "version": item["version"] + 1}
     same = equals("version", item["version"], "not-changed-meanwhile")
-    return Update(keys.HOOKS, (item["tenant"], item["id"]), (same,), set=fields)
+    return Update(keys.HOOKS, (item["tenant"], item["id"]), (same,), set=fields, remove=("claims",))
 
 
 def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:

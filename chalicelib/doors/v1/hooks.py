@@ -106,7 +106,12 @@ Hours = Annotated[
 ]
 PauseS = Annotated[
     int,
-    Meta(ge=0, le=86_400, description="The least seconds between two messages; what happens meanwhile is not told."),
+    Meta(
+        ge=0,
+        le=86_400,
+        description="The least seconds between two messages of a kind of event or, with `people`, of a person; what "
+        "happens meanwhile is not told. camera.silent and group.full wait for no pause.",
+    ),
 ]
 People = Annotated[
     Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=100)] | None,
