@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import ssl
 from contextlib import suppress
@@ -17,6 +18,7 @@ from chalicelib.book.words.setting import setting
 from chalicelib.settings import SettingError
 from regulars.errors import OperatorError
 
+_log = logging.getLogger(__name__)
 _TIMEOUT_S, _TLS_PORT = 30, 465
 
 
@@ -71,7 +73,8 @@ class SmtpMailer:
         try:
             send(letter, self._mail)
         except OperatorError as error:
-            raise Unusable(str(error)) from error
+            _log.warning("%s", str(error).replace(to, to.rpartition("@")[2]))  # no log has an address of mail
+            raise Unusable("the box's mail server did not take it") from error
 
     def _write_letter(self, to: str, subject: str, text: str, picture: bytes | None) -> EmailMessage:
         letter = EmailMessage()

@@ -14,13 +14,17 @@ class Inbox(socketserver.StreamRequestHandler):
     mails: ClassVar[list[bytes]] = []
     heard: ClassVar[list[bytes]] = []
     tls: ClassVar[ssl.SSLContext | None] = None
+    receiver: ClassVar[bytes] = b""
+    """The answer to RCPT; b"": the receiver is known."""
 
     def handle(self) -> None:
         self.connection.sendall(b"220 here\r\n")
         while line := self.rfile.readline():
             word, answer = line[:4].upper(), b"250 taken\r\n"
             self.heard.append(word)
-            if word == b"DATA":
+            if word == b"RCPT" and self.receiver:
+                answer = self.receiver
+            elif word == b"DATA":
                 self.connection.sendall(b"354 go on\r\n")
                 self.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
             elif word == b"EHLO" and self.tls is not None:
@@ -41,8 +45,9 @@ class Inbox(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def receiving_mail() -> Iterator[int]:
-    """Take mails into `Inbox.mails`; yield the port."""
+def receiving_mail(receiver: bytes = b"") -> Iterator[int]:
+    """Take mails into `Inbox.mails`; yield the port. `receiver`: the answer to RCPT."""
+    Inbox.receiver = receiver
     Inbox.mails.clear()
     Inbox.heard.clear()
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Inbox) as server:

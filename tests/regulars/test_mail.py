@@ -5,7 +5,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.errors import InvalidInput, Unusable
 from regulars.mail import MailSettings, SmtpMailer
 from tests.regulars.inbox import Inbox, receiving_mail
 
@@ -50,3 +50,15 @@ def test_what_can_never_be_a_mail_is_said_so(to: str, subject: str, text: str) -
     with receiving_mail() as port, pytest.raises(InvalidInput, match="no mail can be written"):
         mailer(port).mail(to, subject, text)
     assert Inbox.mails == []
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_tenant_is_told_nothing_of_the_operators_mail_server(caplog: pytest.LogCaptureFixture, refuses: bool) -> None:
+    with (
+        receiving_mail(b"550 <boss@shop.example> is unknown at mx7.host.example\r\n") as port,
+        pytest.raises(Unusable) as refused,
+    ):
+        mailer(port if refuses else 1).mail("boss@shop.example", "Eva", "The text")
+    assert str(refused.value) == "the box's mail server did not take it"
+    assert ("mx7.host.example" if refuses else "127.0.0.1:1:") in caplog.text, "the operator reads it"
+    assert "boss" not in caplog.text

@@ -136,9 +136,9 @@ class Hook(Struct, frozen=True):
 
     @property
     def recipient(self) -> str:
-        """Whom it tells: the host of its URL, or whom a mailbox's program tells; "": that program has not said."""
+        """Whom it tells: a host, of mail the domain alone, or whom a mailbox's program tells; "": it has not said."""
         if self.way is not None:
-            return self.address
+            return self.address.rpartition("@")[2]
         return (urlsplit(self.url).hostname or "") if self.url else self.passes_to
 
     def is_within_hours(self, at: datetime) -> bool:
