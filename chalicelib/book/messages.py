@@ -29,6 +29,7 @@ from chalicelib.book.words.channels import (
     check_hours,
     check_template,
     event_values,
+    from_base64url,
     message_text,
     write_message,
 )
@@ -38,7 +39,7 @@ from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.model import Face, Tenant
 from chalicelib.book.words.ports import Delete, Put, absent, equals
 from chalicelib.book.words.values import milliseconds, moment_of_text
-from chalicelib.book.words.web_push import new_key, public_key, write_push
+from chalicelib.book.words.web_push import check_browser_key, new_key, public_key, write_push
 from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way
 
 _NO_SUBJECT = "https://regulars.invalid"
@@ -55,6 +56,8 @@ class Messages(UseCase):
             raise InvalidInput("no mail is sent from here: the operator sets smtp_host and smtp_from on the box first")
         if channel.way is not Way.MAIL:
             self.book.ports.postman.require_url(channel.url)
+        if channel.way is Way.PUSH:
+            check_browser_key(from_base64url(channel.p256dh))
         if hook.picture and channel.way not in WITH_PICTURE:
             raise InvalidInput(f"{channel.way} takes no picture: {', '.join(sorted(WITH_PICTURE))} do")
         template = hook.template or DEFAULT_TEMPLATE

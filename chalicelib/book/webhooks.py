@@ -69,6 +69,7 @@ from chalicelib.book.words.webhooks import (
     Event,
     EventKind,
     Hook,
+    Way,
     delivery_from,
     delivery_item,
     delivery_key,
@@ -567,6 +568,8 @@ class Deliveries(UseCase):
                 self.hooks.note_recovery(delivery.tenant, hook.id)
             return None
         if status == _GONE:
+            if hook.way is Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
+                self._switch_off(hook, delivery.tenant)
             return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
@@ -585,6 +588,11 @@ class Deliveries(UseCase):
         }
         with self.slots.one(delivery.tenant, hook.id):
             return self.book.ports.postman.post(hook.url, body, headers)
+
+    def _switch_off(self, hook: Hook, tenant: str) -> None:
+        """Switch off a hook, unless somebody has changed it meanwhile."""
+        same = equals("version", hook.version, "not-changed-meanwhile")
+        self.hooks.note(tenant, hook.id, same, set={"enabled": False, "version": hook.version + 1})
 
     def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""

@@ -1,6 +1,7 @@
 // This browser as one that is told, also while the console is closed.
 import { get } from "../api.js";
 import { t } from "../words.js";
+import { subscribe } from "./subscription.js";
 
 const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("worker", { createScriptURL: (url) => url });
 
@@ -17,7 +18,6 @@ export async function pushed() {
     else starts.addEventListener("statechange", () => starts.state === "activated" && done(undefined));
   });
   const { key } = await get("push-key");
-  const asked = { userVisibleOnly: true, applicationServerKey: key };
-  const { endpoint, keys } = (await worker.pushManager.subscribe(asked)).toJSON();
+  const { endpoint, keys } = (await subscribe(worker.pushManager, key)).toJSON();
   return { url: endpoint, ...keys };
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,9 +18,11 @@ from chalicelib.book.words.channels import PUSHED_FOR, Channel, Post, from_base6
 from chalicelib.book.words.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 _RECORD_BYTES = 4096
+_MOST_BYTES = 3_072
+"""Of a message: push services take 4,096 in all."""
 _LAST = b"\x02"
 """What ends the last record (RFC 8188, 2)."""
 _VALID = timedelta(hours=12)
@@ -53,8 +56,35 @@ def write_push(channel: Channel, message: dict[str, str], private: str, subject:
         "Urgency": "high",
         "Authorization": f"vapid t={token}, k={public_key(private)}",
     }
+    return Post(
+        channel.url,
+        encrypt(_write_text(message), from_base64url(channel.p256dh), from_base64url(channel.auth)),
+        headers,
+    )
+
+
+def check_browser_key(key: bytes) -> None:
+    """Raise InvalidInput if a browser's public key is no point of the curve."""
+    _point_of_browser(key)
+
+
+def _point_of_browser(key: bytes) -> EllipticCurvePublicKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), key)
+    except ValueError:
+        raise InvalidInput("p256dh is no key of a browser: subscribe it again") from None
+
+
+def _write_text(message: Mapping[str, str]) -> bytes:
+    """Write a message as JSON, its longest text cut until it fits: a letter takes up to 6 bytes."""
     text = json.dumps(message, ensure_ascii=False).encode()
-    return Post(channel.url, encrypt(text, from_base64url(channel.p256dh), from_base64url(channel.auth)), headers)
+    if len(text) <= _MOST_BYTES:
+        return text
+    longest = max(message, key=lambda name: len(message[name]))
+    cut = max((len(text) - _MOST_BYTES) // 6, 1)
+    return _write_text({**message, longest: message[longest][:-cut]})
 
 
 def encrypt(text: bytes, receiver: bytes, secret: bytes, sender: str | None = None, salt: bytes | None = None) -> bytes:
@@ -67,12 +97,10 @@ def encrypt(text: bytes, receiver: bytes, secret: bytes, sender: str | None = No
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     own, salt = _private(sender or new_key()), salt or os.urandom(16)
-    try:
-        other = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), receiver)
-    except ValueError:
-        raise InvalidInput("p256dh is no key of a browser: subscribe it again") from None
     public = _point(own)
-    shared = _derive(secret, own.exchange(ec.ECDH(), other), b"WebPush: info\x00" + receiver + public, 32)
+    shared = _derive(
+        secret, own.exchange(ec.ECDH(), _point_of_browser(receiver)), b"WebPush: info\x00" + receiver + public, 32
+    )
     key = _derive(salt, shared, b"Content-Encoding: aes128gcm\x00", 16)
     once = _derive(salt, shared, b"Content-Encoding: nonce\x00", 12)
     header = salt + _RECORD_BYTES.to_bytes(4, "big") + bytes([len(public)]) + public

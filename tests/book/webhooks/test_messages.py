@@ -200,10 +200,21 @@ def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone
     assert b"Eva" not in heard.body
     assert heard.headers["Content-Encoding"] == "aes128gcm"
     assert book.services.webhooks.messages.push_key("shop") in heard.headers["Authorization"]
-    phone.answer_from_now_on(answers(404))
+    assert book.services.webhooks.hooks.get("shop", hook.id).enabled
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_browser_that_is_gone_is_pushed_to_no_more(book: Book, phone: Receiver, status: int) -> None:
+    known(book)
+    hook = add(book, channel_of(Way.PUSH, phone))
+    phone.answer_from_now_on(answers(status))
+    come(book, EVA)
     come(book, EVA, minutes=600)
+    assert len(phone.heard) == 1
     page = book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10)
-    assert "410" in page.rows[0].last_error
+    assert ["410" in one.last_error for one in page.rows] == [True]
+    after = book.services.webhooks.hooks.get("shop", hook.id)
+    assert (after.enabled, after.version) == (False, 2)
 
 
 def pending(book: Book, hook: Hook) -> list[Any]:
@@ -298,6 +309,7 @@ def test_a_template_names_only_what_all_its_events_have(
         (Channel(Way.MAIL, to="a@b.example\r\nBcc: c@d.example"), "one address"),
         (Channel(Way.MAIL, to="=?utf-8?q?x=40evil.example=2C?=@shop.example"), "one address"),
         (Channel(Way.PUSH, "https://push.example/", p256dh="AAAA", auth="AAAA"), "65 bytes"),
+        (Channel(Way.PUSH, "https://push.example/", p256dh="B" + "A" * 86, auth="A" * 22), "subscribe it again"),
     ],
 )
 def test_a_channel_that_cannot_be_used_is_refused(book: Book, channel: Channel, what: str) -> None:

@@ -56,6 +56,15 @@ def test_the_push_service_knows_the_sender_by_a_signed_token() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["😀" * 1000, '"' * 1000, "\x01" * 1000, "安" * 1000, "is here"])
+@pytest.mark.parametrize("title", ["shop", "😀" * 200])
+def test_a_message_of_any_letters_fits_into_what_push_services_take(text: str, title: str) -> None:
+    channel = Channel(Way.PUSH, "https://push.example/abc", p256dh=BROWSER, auth=SECRET)
+    for each in (text, "a" + text, f"ab{text}"):
+        post = write_push(channel, {"title": title, "text": each}, new_key(), "https://box.example", AT)
+        assert len(post.body) <= 4096
+
+
 def test_a_key_that_is_no_point_is_refused() -> None:
     with pytest.raises(InvalidInput, match="subscribe it again"):
         encrypt(b"here", b"\x04" + bytes(64), from_base64url(SECRET))
