@@ -134,6 +134,9 @@ def _check_values(channel: Channel) -> None:
                 f"header {name[:64]!r} cannot be sent: a name has letters, digits and hyphens, a value up to 500 "
                 "visible ASCII characters, and those of the connection itself are ours"
             )
+    names = [name.lower() for name in channel.headers]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidInput(f"header {twice!r} is there twice: send it once")
     if channel.way is Way.PUSH:
         for name, size in (("p256dh", 65), ("auth", 16)):
             if len(from_base64url(getattr(channel, name))) != size:
@@ -224,8 +227,11 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
 
 def is_json(channel: Channel) -> bool:
     """Tell whether what is sent has to be JSON."""
-    types = [value for name, value in channel.headers.items() if name.lower() == "content-type"]
-    return channel.way is Way.REQUEST and any("json" in one.lower() for one in types)
+    return channel.way is Way.REQUEST and any("json" in one.lower() for one in _content_types(channel))
+
+
+def _content_types(channel: Channel) -> list[str]:
+    return [value for name, value in channel.headers.items() if name.lower() == "content-type"]
 
 
 def fill(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
@@ -288,6 +294,8 @@ class Post(NamedTuple):
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
+_WITH_MARKDOWN = frozenset({Way.TEAMS, Way.DISCORD})
+_MARKS = re.compile(r"[\\`*_\[\]()~<>|#]")
 MAX_TEXT = 1_000
 """Characters of a message: the least that a way takes is 1,024 (Pushover)."""
 
@@ -299,19 +307,25 @@ def write_message(channel: Channel, template: str, values: Mapping[str, str], pi
     """Make the request that a way wants. `picture`: a JPEG for those of WITH_PICTURE."""
     if channel.way is Way.REQUEST:
         body = fill(template, values, _in_json if is_json(channel) else str)
-        return Post(channel.url, body.encode(), {"Content-Type": _TEXT, **channel.headers}, channel.method)
-    text = message_text(template, values)
+        own = {} if _content_types(channel) else {"Content-Type": _TEXT}
+        return Post(channel.url, body.encode(), {**own, **channel.headers}, channel.method)
+    text = message_text(template, values, _in_markdown if channel.way in _WITH_MARKDOWN else str)
     return _WRITERS[channel.way](channel, text, picture)
 
 
-def message_text(template: str, values: Mapping[str, str]) -> str:
+def message_text(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
     """Write a message as people read it; by the default template if this one leaves it blank, as a stranger's name."""
-    text = fill(template, values)
-    return (text if text.strip() else fill(DEFAULT_TEMPLATE, values))[:MAX_TEXT]
+    text = fill(template, values, escape)
+    return (text if text.strip() else fill(DEFAULT_TEMPLATE, values, escape))[:MAX_TEXT]
 
 
 def _in_json(value: str) -> str:
     return json.dumps(value)[1:-1]
+
+
+def _in_markdown(value: str) -> str:
+    """Write a value as text where texts have marks, so that no name is a link."""
+    return _MARKS.sub(r"\\\g<0>", value)
 
 
 def _post_json(url: str, body: Mapping[str, Any]) -> Post:

@@ -245,6 +245,32 @@ def test_no_name_calls_everybody_of_a_chat(book: Book, phone: Receiver, way: Way
         assert body["allowed_mentions"] == {"parse": []}
 
 
+@pytest.mark.parametrize("way", [Way.TEAMS, Way.DISCORD])
+@pytest.mark.parametrize("picture", [False, True])
+def test_a_name_is_no_link_and_no_mark_where_texts_have_some(
+    book: Book, phone: Receiver, way: Way, picture: bool
+) -> None:
+    known(book, name="[Sign in](https://evil.example) *a* _b_ <@7> `c` \\[d](e)")
+    add(
+        book,
+        channel_of(way, phone),
+        template="**{name}** [door](https://shop.example)",
+        picture=picture and way is Way.DISCORD,
+    )
+    come(book, EVA)
+    escaped = r"\[Sign in\]\(https://evil.example\) \*a\* \_b\_ \<@7\> \`c\` \\\[d\]\(e\)"
+    text = json.dumps(f"**{escaped}** [door](https://shop.example)")
+    assert text in said(phone.heard[0])
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-type", "CONTENT-TYPE"])
+def test_a_request_has_one_content_type(book: Book, phone: Receiver, name: str) -> None:
+    known(book)
+    add(book, Channel(Way.REQUEST, f"{phone.origin}/x", headers={name: "text/markdown"}))
+    come(book, EVA)
+    assert phone.heard[0].headers.get_all("Content-Type") == ["text/markdown"]
+
+
 def test_a_name_stays_a_text_within_json(book: Book, phone: Receiver) -> None:
     known(book, name='Eva "the \\ one"')
     headers = {"content-type": "application/json"}
@@ -295,6 +321,7 @@ def test_a_template_names_only_what_all_its_events_have(
         (Channel(Way.REQUEST, "https://a.example/", headers={"Host": "b"}), "header 'Host'"),
         (Channel(Way.REQUEST, "https://a.example/", headers={"A": "b\r\nC: d"}), "header 'A'"),
         (Channel(Way.REQUEST, "https://a.example/", headers={"A\r\nB": "c"}), "header"),
+        (Channel(Way.REQUEST, "https://a.example/", headers={"X-A": "b", "x-a": "c"}), "'x-a' is there twice"),
         (Channel(Way.REQUEST, "https://a.example/", method="GET"), "POST or PUT"),
         (
             Channel(
