@@ -37,10 +37,10 @@ from chalicelib.book.words.errors import Busy, InvalidInput
 from chalicelib.book.words.grounds import has_ground
 from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.model import Face, Tenant
-from chalicelib.book.words.ports import Delete, Put, absent, equals
+from chalicelib.book.words.ports import Delete, Put, Update, absent, equals
 from chalicelib.book.words.values import milliseconds, moment_of_text
 from chalicelib.book.words.web_push import check_browser_key, new_key, public_key, write_push
-from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way
+from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way, hook_from
 
 _NO_SUBJECT = "https://regulars.invalid"
 _SENT, _GONE = 200, 410
@@ -144,14 +144,18 @@ class Messages(UseCase):
 
     def _release_pause(self, hook: Hook, delivery: Delivery) -> None:
         """Let others be told, as this message was not. If they change the hook just now, its claim stays its own."""
-        if (name := hook.name_pause(delivery)) and (now := self.book.webhooks.hooks.find(delivery.tenant, hook.id)):
+        if not (name := hook.name_pause(delivery)):
+            return
+        if item := self.book.items.get(keys.HOOKS, (delivery.tenant, hook.id)):
+            now = hook_from(item)
             claims = _read_claims(now)
             if claims.get(name, [0, ""])[1] == _mark(delivery):
                 self._write_claims(now, delivery, {one: claim for one, claim in claims.items() if one != name})
 
     def _write_claims(self, hook: Hook, delivery: Delivery, claims: Mapping[str, Any]) -> bool:
-        only = equals("claims", hook.claims or None, "nobody-else-tells")
-        return self.book.webhooks.hooks.note(delivery.tenant, hook.id, only, set={"claims": json.dumps(claims)})
+        only = (equals("claims", hook.claims or None, "nobody-else-tells"),)
+        update = Update(keys.HOOKS, (delivery.tenant, hook.id), only, set={"claims": json.dumps(claims)})
+        return write_unless_changed(self.book.items, [update])
 
     def _face_of(self, tenant: str, event: Mapping[str, Any]) -> Face | None:
         faceid = event["data"].get("faceid")
