@@ -51,8 +51,11 @@ class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
         """Tell of people who are overdue since the hour before; return of how many.
 
-        It looks if a hook names this kind of event: one that takes all of them need not pay for it.
+        It looks if a hook names this kind of event: one that takes all of them need not pay for it. A disabled tenant
+        is told nothing.
         """
+        if tenant.disabled:
+            return 0
         hooks = self.book.webhooks.hooks.all(tenant.name)
         if not any(one.enabled and EventKind.FACE_OVERDUE in (one.kinds or ()) for one in hooks):
             return 0

@@ -84,3 +84,16 @@ def test_each_absence_is_told_once_and_not_of_strangers_or_staff(book: Book) -> 
     assert event["type"] == EventKind.FACE_OVERDUE
     assert event["at"] == "2026-03-18T09:00:00.000Z"
     assert event["data"] == {"faceid": eva.faceid, "name": "Eva Lee", "number": None, "arrive_count": 7, "days": 4}
+
+
+def test_a_disabled_tenant_is_told_of_nobody(book: Book) -> None:
+    hook = book.services.webhooks.hooks.add("shop", None, kinds=["face.overdue"])[0]
+    book.enrol(EVA, "regular", name="Eva Lee")
+    book.see(*(shot(day * 24 * 60, EVA.seed) for day in range(0, 14, 2)))
+    book.clock.advance(MONDAY + 16 * DAY - book.clock.now())
+    book.services.tenants.disable("shop")
+    book.services.sweep.tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+    assert not book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows
+    book.services.tenants.enable("shop")
+    book.services.sweep.tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+    assert len(book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows) == 1
