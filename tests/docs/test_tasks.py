@@ -20,6 +20,7 @@ from tests.support.box.server import Server
 from tests.support.box.session import DOCS, TASKS, Session, read, sees
 from tests.support.mqtt.frigate import frigate
 from tests.support.mqtt.mosquitto import listening, mosquitto
+from tests.support.needs import needed
 from tests.support.pictures import photos as at_hand
 from tests.support.waiting import until
 from tests.support.web.other_service import KEY, answering
@@ -95,6 +96,30 @@ def test_who_came_today_is_told_by_command_and_by_call(server: Server, photos: P
     arrivals, statistics = map(json.loads, session.answers(server, photos / at_hand.OTHER))
     assert [one["visit"] for one in arrivals["arrivals"]] == [1]
     assert {"stranger": 1} in [bucket["amounts"] for bucket in statistics["buckets"]]
+
+
+def test_a_backup_is_tried_as_the_page_says(server: Server, photos: Path) -> None:
+    sees(server, photos / at_hand.OTHER)
+    printed = Session.of("Try it once", TASKS / "backup.md").output(server)
+    assert "it holds pictures, templates and keys" in printed[0]
+    assert (server.data.parent / "tried" / "regulars.sqlite").exists()
+
+
+def test_the_units_of_the_nightly_backup_are_right(tmp_path: Path) -> None:
+    needed("systemd-analyze")
+    units = re.findall(r"cat > /etc/systemd/system/(\S+) <<END\n(.*?)END\n", read(TASKS / "backup.md"), re.DOTALL)
+    assert [name for name, _ in units] == ["regulars-backup.service", "regulars-backup.timer"]
+    for name, text in units:
+        (tmp_path / name).write_text(text.replace("/opt/regulars/bin/regulars", "/bin/true"))
+    files = [tmp_path / name for name, _ in units]
+    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
+    assert [name for name, _ in units if name in done.stderr] == [], done.stderr
+
+
+def test_all_shops_are_printed_one_below_the_other(server: Server, photos: Path) -> None:
+    sees(server, photos / at_hand.OTHER)
+    printed = "\n".join(Session.of("A book for each shop", TASKS / "shops.md").output(server))
+    assert re.search(r"^shop: ", printed, re.MULTILINE)
 
 
 def test_a_merge_is_undone(server: Server, photos: Path) -> None:
