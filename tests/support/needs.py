@@ -1,6 +1,6 @@
 """Programs that some tests need and that no package registry of Python brings: without one, its tests are skipped.
 
-README names the packages in one line, and the last lines of a run say what was missing.
+CONTRIBUTING names the packages in one line, and the last lines of a run say what was missing.
 """
 
 import os
