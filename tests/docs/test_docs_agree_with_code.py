@@ -173,8 +173,23 @@ def test_each_page_on_privacy_says_where_it_ends(page: str) -> None:
     assert re.search(r"no\s+legal\s+advice|not covered", read(DOCS / page))
 
 
-def test_readme_names_what_else_all_tests_need() -> None:
-    assert f"`{needs.INSTALL}`" in README
+def test_contributing_names_what_else_all_tests_need() -> None:
+    assert f"\n{needs.INSTALL}\n" in CONTRIBUTING
+
+
+def test_readme_is_read_in_a_minute() -> None:
+    lines = README.splitlines()
+    assert len(README.split()) <= 500
+    assert len(re.findall(r"\]\(", README)) <= 20
+    assert lines.index("```") < 12, "its first commands"
+    assert max(map(len, lines)) <= 120
+
+
+def test_the_list_of_all_pages_has_each_page_of_the_site() -> None:
+    listed = set(re.findall(r"\]\(([^)#]+\.md)\)", read(DOCS / "contents.md")))
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.glob("**/*.md")}
+    alone = {page for page in pages if re.match(r"decisions/0|lab/[a-z]", page)} | {"contents.md"}
+    assert pages - alone <= listed
 
 
 def test_what_the_gate_runs_takes_nothing_from_beside_the_checkout() -> None:

@@ -49,9 +49,12 @@ def test_readme_says_what_accuracy_measured_and_the_less_favourable_rows_too() -
     for fpir, fnir in (one, three):
         assert f"{100 * float(fnir):.1f} %" in readme
         assert f"{100 * float(fpir):.2f} %" in readme
+    beside, splits = read(DOCS / "coming-from.md"), []
     for scene in ("`spread`: ten", "`backlog`", "`rush`"):
         precision, recall, split, _mixed = cells(scene)[-1].split(", ")
-        assert re.search(rf"{split}\b.*{precision}, (recall )?{recall}", readme)
+        assert re.search(rf"{split}\b.*{precision}, (recall )?{recall}", beside)
+        splits.append(int(split))
+    assert f"{min(splits)} to {max(splits)} end as two" in readme
 
 
 def test_readme_says_what_the_lab_measured_of_a_box() -> None:

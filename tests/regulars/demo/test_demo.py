@@ -62,7 +62,7 @@ def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     drawn = re.findall(r">([^<$]+)</text>", (ROOT / "docs/pictures/first-minute.svg").read_text())
     said = " ".join(printed.split())
     assert drawn
-    assert [text for text in drawn[1:] if text not in said] == [], "README's picture of the first minute says otherwise"
+    assert [text for text in drawn[1:] if text not in said] == [], "the picture of the first minute says otherwise"
     assert f"\nface models: {packs.find(None).about}\n" in printed
     assert "code=" not in printed, "the service has ended, so no link leads anywhere"
 
