@@ -10,7 +10,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Camera, CameraOptions, Capture, Outage, SeenFace, Sighting, Wave, captured_ms
 from chalicelib.book.words.model import Template
 from chalicelib.book.words.pictures import Box, DetectedFace
-from chalicelib.book.words.ports import Item
+from chalicelib.book.words.ports import Condition, Item, equals
 from chalicelib.book.words.tenant_settings import SIGHTING_DAYS
 from chalicelib.book.words.values import HEX, Codec, Form, many, milliseconds, moment, number, numbers
 
@@ -80,7 +80,7 @@ CAPTURE = Codec(
     Capture,
     {"id": "capture", "camera_id": "camera"},
     apart="captured_at",
-    rare="sightings reason track is_of_rest",
+    rare="sightings reason track is_of_rest erasures",
     sha256=HEX,
     sightings=many(_SIGHTING),
 )
@@ -94,6 +94,17 @@ def capture_item(tenant: str, capture: Capture, offered_at: datetime) -> Item:
         "expires_at": int((offered_at + KEPT).timestamp()),
         **CAPTURE.write(capture),
     }
+
+
+def require_no_erasure(capture: Capture, name: str) -> tuple[Condition, ...]:
+    """Return the conditions that nobody on a capture was erased since it was read. `name`: theirs.
+
+    The version before does not count erasures, and may run beside this one during an update.
+    """
+    return (
+        equals("is_of_rest", capture.is_of_rest or None, name),
+        equals("erasures", capture.erasures or None, name),
+    )
 
 
 def capture_from(item: Item) -> Capture:

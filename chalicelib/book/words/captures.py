@@ -212,6 +212,8 @@ class Capture(Struct, frozen=True):
     """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
     is_of_rest: bool = False
     """Whether size and hash are those of what an erasure left of the picture, or of nothing."""
+    erasures: int = 0
+    """How often somebody on it was erased, as far as that was counted: early versions did not."""
 
     @property
     def photo(self) -> str:

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, face_change
 from chalicelib.book.idempotency import PARTIAL
-from chalicelib.book.records.captures import capture_from, sighting_item
+from chalicelib.book.records.captures import capture_from, require_no_erasure, sighting_item
 from chalicelib.book.records.merges import IN_FLIGHT, MAX_MERGES, PHOTOS, MergeBackup, kept_update, merge_deletes
 from chalicelib.book.records.observations import STORABLE
 from chalicelib.book.rules.visits import KEPT_MS
@@ -67,6 +67,7 @@ from chalicelib.book.words.items import (
 from chalicelib.book.words.local_time import LocalTime, Span
 from chalicelib.book.words.model import MEMORY, Face, Labels, Picture, Tenant
 from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind, is_of
+from chalicelib.book.words.pictures import Box
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, Update, absent, equals, exists
 from chalicelib.book.words.values import milliseconds, moment, photo_id, texts_of, time_ordered_id, time_text
 from chalicelib.book.words.webhooks import without_name, without_people
@@ -596,12 +597,14 @@ class DerivedData(Outside):
         if item is None:
             return self._delete_picture(*picture, max(numbers) + 1)
         capture = capture_from(item)
-        own = [one for one in capture.sightings if one.number in numbers and one.reason != ERASED]
-        if not own:
+        own = [one for one in capture.sightings if one.number in numbers]
+        is_done = all(one.reason == ERASED for one in own)
+        if is_done and not (own and self._is_other_picture(tenant, capture)):
             return ""
         done, fields = "", dict[str, Any]()
         if _shows_others(capture, item, numbers):
-            done, fields = self._hidden(tenant, capture, own)
+            gone = [one.box for one in capture.sightings if one.number in numbers or one.reason == ERASED]
+            done, fields = self._hidden(tenant, capture, gone)
         done = done or self._delete_picture(*picture, len(capture.sightings))
         self._rename_photo(tenant, capture, numbers)
         write(self.book.items, [_forgotten(place, capture, item, numbers, fields)])
@@ -676,15 +679,24 @@ class DerivedData(Outside):
         for part in (keys.WHOLE, *range(faces)):
             self.book.storage.uploads.delete(keys.crop(tenant, camera_id, capture_id, part))
 
-    def _hidden(self, tenant: Tenant, capture: Capture, own: list[Sighting]) -> tuple[str, dict[str, Any]]:
-        """Replace the picture. Return "hidden" and the record's new fields; "" if it cannot be read any more."""
+    def _is_other_picture(self, tenant: Tenant, capture: Capture) -> bool:
+        """Return whether the picture is not the one that an erasure left: another one beside it replaced it since."""
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
+        return picture is not None and hashlib.sha256(picture).hexdigest() != capture.sha256
+
+    def _hidden(self, tenant: Tenant, capture: Capture, gone: list[Box]) -> tuple[str, dict[str, Any]]:
+        """Replace the picture by one without the faces in the boxes `gone`.
+
+        Those of erasures before are among them: one beside this may have brought them back to the picture, whose
+        record it then did not change. Return "hidden" and the record's new fields; "" if it cannot be read any more.
+        """
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
         before = self.book.storage.uploads.get(key)
         if before is None:
             return "", {}
         vision = self.book.tenant_vision.of(tenant.model)
         try:
-            after = vision.hidden(vision.read_picture(before, RULES), [one.box for one in own])
+            after = vision.hidden(vision.read_picture(before, RULES), gone)
         except (Unusable, InvalidInput):
             return "", {}
         self.book.storage.uploads.replace(key, after, "image/jpeg")
@@ -730,10 +742,12 @@ def _forgotten(
     # Nobody can tell any more who has the picture that came; that is known by the capture's id if it is offered again.
     nothing = hashlib.sha256(b"").digest()
     changed = {"sha256": nothing, **fields, "is_of_rest": True, "sightings": [sighting_item(one) for one in left]}
+    changed["erasures"] = capture.erasures + 1
     if "detection" in item:
         changed["detection"] = [
             {**one, "vector": b"\0" * len(bytes(one["vector"])), "estimates": {}} if number in numbers else one
             for number, one in enumerate(item["detection"])
         ]
     same = tuple(equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections"))
+    same += require_no_erasure(capture, "as-it-was-read")
     return Update(keys.CAPTURES, place, same, set=changed)
