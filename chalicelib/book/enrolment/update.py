@@ -25,6 +25,7 @@ from chalicelib.book.face_pictures import apply_pictures_off
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait, id_of
+from chalicelib.book.records.captures import require_no_erasure
 from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.recognised import Probes, Recognised
@@ -50,7 +51,7 @@ from chalicelib.book.words.items import Changed, attempts, retry_if_changed, wri
 from chalicelib.book.words.model import MAX_PICTURES, Face, Group, Picture, Tenant
 from chalicelib.book.words.names import face_name, face_note
 from chalicelib.book.words.pictures import PictureRules
-from chalicelib.book.words.ports import Action, Check, equals
+from chalicelib.book.words.ports import Action, Check
 
 _Value = TypeVar("_Value")
 
@@ -305,7 +306,7 @@ class FacePictures(UseCase):
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
         # An erasure of somebody else on it gives the photo another id.
-        same = (equals("is_of_rest", capture.is_of_rest or None, _CAPTURE_SAME),)
+        same = require_no_erasure(capture, _CAPTURE_SAME)
         as_read = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), same)
 
         def portrait() -> Portrait:

@@ -21,7 +21,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.book.recognition.recognition import MAX_NEGATIVES
-from chalicelib.book.records.captures import AGAIN, capture_from, seen_item
+from chalicelib.book.records.captures import AGAIN, capture_from, require_no_erasure, seen_item
 from chalicelib.book.records.merges import return_put
 from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
@@ -227,7 +227,7 @@ class Rejection(UseCase):
         new = self.book.face_pictures.write_picture(tenant, face, new, jpeg)
 
         # An erasure of somebody else on it gives the photo another id: then it is read again at the next request.
-        same = (equals("is_of_rest", capture.is_of_rest or None, "capture-same"),)
+        same = require_no_erasure(capture, "capture-same")
         as_read = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
 
         def add(face: Face) -> tuple[Face, Change]:

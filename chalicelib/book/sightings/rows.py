@@ -16,7 +16,16 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, face_change
-from chalicelib.book.records.captures import AGAIN, ATTEMPTS, CAPTURE, SENT_AT, seen_from, seen_item, sighting_item
+from chalicelib.book.records.captures import (
+    AGAIN,
+    ATTEMPTS,
+    CAPTURE,
+    SENT_AT,
+    require_no_erasure,
+    seen_from,
+    seen_item,
+    sighting_item,
+)
 from chalicelib.book.records.faces import face_puts
 from chalicelib.book.records.observations import observation_actions, review_item
 from chalicelib.book.rules.sighting import OpenSighting, Outcome
@@ -132,8 +141,8 @@ def sightings_update(
     """
     sightings = [sighting_item(one) for one in capture.sightings]
     changed = {"state": capture.state, "sightings": sightings, **fields}
-    is_as_read = equals("is_of_rest", capture.is_of_rest or None, STEP)
-    return Update(keys.CAPTURES, _key(tenant, capture), (*when, is_as_read), set=changed, remove=remove, twice=True)
+    same = (*when, *require_no_erasure(capture, STEP))
+    return Update(keys.CAPTURES, _key(tenant, capture), same, set=changed, remove=remove, twice=True)
 
 
 def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -> Update:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import ERASED, Capture
+from chalicelib.book.words.captures import ERASED, Capture, Instead, sighting_id
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, Shot
 from tests.support.fakes import HIDDEN, Person
@@ -70,7 +70,28 @@ def erase_eva(book: Book, finn: str, capture: Capture) -> None:
     hide(book, capture, EVA)
 
 
+def reject(book: Book, finn: str, capture: Capture) -> None:
+    sighting = sighting_id(capture.id, 0)
+    book.services.sightings.rejection.reject(book.tenant, finn, sighting, instead=Instead.NOBODY)
+
+
+def add_by_hand(book: Book, finn: str, capture: Capture) -> None:
+    pictures = book.services.enrolment.pictures
+    pictures.add_sighting(book.tenant, finn, sighting_id(capture.id, 0), is_vouched_for=True)
+
+
 @pytest.mark.parametrize("meanwhile", [(GUS,), (EVA, GUS)], ids=["another", "the same and another"])
 def test_an_erasure_undoes_none_beside_it(tmp_path: Path, meanwhile: tuple[int, ...]) -> None:
     """Each had read the picture before the other hid somebody."""
     beside(tmp_path, (), erase_eva, meanwhile)
+
+
+@pytest.mark.parametrize(
+    ("act", "before", "meanwhile"),
+    [(reject, (EVA,), (GUS,)), (reject, (), (EVA, GUS)), (add_by_hand, (EVA,), (GUS,))],
+)
+def test_a_worker_brings_back_nobody(
+    tmp_path: Path, act: Act, before: tuple[int, ...], meanwhile: tuple[int, ...]
+) -> None:
+    """Also if somebody else on the capture was erased before it was read."""
+    beside(tmp_path, before, act, meanwhile)
