@@ -87,13 +87,20 @@ class Broker:
             logging.WARNING, f"cannot be reached{why}; it is tried again"
         )
         self._client.on_publish = lambda _client, _data, number, *_: self._confirmed.append(number)
+        self._client.on_subscribe = lambda *_: self._count_subscription()
         self._topics: list[str] = []
+        self._subscriptions = 0
         self._said = ""
         self.connections = 0
 
     @property
     def is_connected(self) -> bool:
         return self._client.is_connected()
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the broker has confirmed all that `listen` asked for: then it sends what it retains."""
+        return self.is_connected and self._subscriptions >= len(self._topics)
 
     def listen(self, topic: str, hear: Callable[[str, bytes], object]) -> None:
         """Call `hear` with the topic and the payload of each message, in a thread of its own. Only before `start`."""
@@ -131,12 +138,16 @@ class Broker:
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
             return
+        self._subscriptions = 0
         for topic in self._topics:
             client.subscribe(topic, QOS)
         if self._available:
             client.publish(self._available, ONLINE, QOS, retain=True)
         self.connections += 1
         self._say(logging.INFO, "is connected")
+
+    def _count_subscription(self) -> None:
+        self._subscriptions += 1
 
     def _handle_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any

@@ -45,7 +45,8 @@ class Topics(Struct, frozen=True):
     @property
     def retained(self) -> tuple[str, ...]:
         """All that a broker retains of this tenant, as patterns."""
-        return self.configs, self.person("+"), self.available, self.frigate_available
+        of_today = self.today, self.today_config
+        return self.configs, self.person("+"), self.available, self.frigate_available, *of_today
 
     @property
     def _node(self) -> str:

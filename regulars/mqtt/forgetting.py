@@ -13,7 +13,7 @@ PATIENCE_S = 10.0
 """How long the broker may take to answer, and to confirm."""
 
 _SETTLE_S = 1.0
-"""In this time after a connection the broker sends its retained messages."""
+"""Once nothing new has come for this time, the broker has sent all its retained messages."""
 
 _LOOK_S = 0.05
 
@@ -21,16 +21,22 @@ _LOOK_S = 0.05
 def forget_tenant(broker: Broker, topics: Topics) -> int:
     """Empty the tenant's retained messages; return how many. Raises OperatorError if the broker does not do it."""
     there: set[str] = set()
+    grown_at = 0.0
 
     def hear(topic: str, payload: bytes) -> None:
+        nonlocal grown_at
+        if payload and topic not in there:
+            grown_at = time.monotonic()
         (there.add if payload else there.discard)(topic)
 
     for pattern in topics.retained:
         broker.listen(pattern, hear)
     broker.start()
     try:
-        _wait_until(lambda: broker.is_connected, "the broker does not take the connection: nothing is changed")
-        time.sleep(_SETTLE_S)
+        _wait_until(lambda: broker.is_listening, "the broker does not take the connection: nothing is changed")
+        listens_at = time.monotonic()
+        while time.monotonic() - max(listens_at, grown_at) < _SETTLE_S:
+            time.sleep(_LOOK_S)
         found = sorted(there)
         for topic in found:
             broker.tell(topic, "", retain=True)

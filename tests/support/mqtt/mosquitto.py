@@ -4,8 +4,9 @@ import json
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,34 @@ class Mosquitto:
             pass  # now it would write its file at a signal: before, it would die
         self.stop()
 
+    @contextmanager
+    def slow_port(self, late_s: float) -> Iterator[int]:
+        """Another port, for one connection, at which each of the broker's answers but the first is late."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def serve() -> None:
+                client, _ = server.accept()
+                with client, socket.create_connection(("127.0.0.1", self.port)) as own:
+                    threading.Thread(target=_pass_on, args=(client, own, 0.0), daemon=True).start()
+                    own.settimeout(20)
+                    client.sendall(own.recv(65536))
+                    _pass_on(own, client, late_s)
+
+            passing = threading.Thread(target=serve)
+            passing.start()
+            yield server.getsockname()[1]
+            passing.join(20)
+
     def _answers(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _pass_on(source: socket.socket, target: socket.socket, late_s: float) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            time.sleep(late_s)
+            target.sendall(data)
 
 
 @contextmanager
