@@ -183,8 +183,11 @@ class Erasures(Outside):
         for one in self.all(tenant.name):
             if not one.erases:
                 continue
-            named = list_named_faces(one.receipt["statement"], key, ids) if one.receipt else {*ids} & {*one.faceids}
-            if named or removed in one.hashes.get("templates", ()):
+            said = one.receipt["statement"] if one.receipt else None
+            named = list_named_faces(said, key, ids) if said else {*ids} & {*one.faceids}
+            # The record of what was done again after a restore has its hashes in the receipt only.
+            hashes = said["removed"] if said else one.hashes
+            if named or removed in hashes.get("templates", ()):
                 what = f"who had the id {faceid!r}" if named else "of whom this very picture was kept"
                 raise FaceErased(
                     f"somebody was erased {what}: by erasure {one.id}, asked for at {time_text(one.at)}. Enrol with "

@@ -2,7 +2,10 @@
 
 import pytest
 
+from chalicelib.book.words import keys
 from chalicelib.book.words.errors import FaceErased
+from chalicelib.book.words.ports import Delete
+from chalicelib.rights.erasure.again import receipt_of
 from tests.support.book import person
 from tests.support.book.book import Book
 from tests.support.fakes import Person
@@ -46,3 +49,18 @@ def test_who_was_deleted_and_not_erased_comes_in(book: Book) -> None:
     book.services.deletion.of_faces(book.tenant, ["eva"], by="first")
     book.enrol(EVA, faceid="eva", refuses_erased=True)
     person.worked_off(book)
+
+
+def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book: Book) -> None:
+    """The book is from before the enrolment, so the erasure that is done again finds nothing to remove."""
+    book.enrol(EVA)
+    book.services.deletion.of_faces(book.tenant, book.faceids(), by="first", erase=True)
+    person.worked_off(book)
+    [erasure] = book.services.erasure.records.all("shop")
+    receipt = receipt_of(erasure.receipt)
+    assert receipt is not None
+    book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
+    book.enrol(EVA, faceid="eva", refuses_erased=True)
+    book.services.erasure.again.end(receipt)
+    with pytest.raises(FaceErased, match="this very picture"):
+        book.enrol(EVA, faceid="again", refuses_erased=True)
