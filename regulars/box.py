@@ -245,6 +245,7 @@ def restore(
                     print(line)
             for made in with_new_secrets(services) if new_secrets else ():
                 print(json.dumps(made))
+        with services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
             for line in receipts.redo(services, erased, [key] if key else ()):
                 print(line)
     if not exports:

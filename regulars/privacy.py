@@ -410,8 +410,14 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
 @receipt.command(short_help="Erase again whom a restored backup brought back.")
 @click.argument("places", metavar="[PLACE]...", nargs=-1)
 @click.option("--key", "trusted", multiple=True, metavar="KEY", help="Another signer's public key or fingerprint.")
+@click.option(
+    "--leave-out",
+    multiple=True,
+    metavar="ID",
+    help="A receipt of people whom nobody can tell any more: note it as done.",
+)
 @with_services
-def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...]) -> None:
+def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...], leave_out: tuple[str, ...]) -> None:
     """Do again the erasures of all receipts that the book does not know: after a restore, before it is served.
 
     PLACE: a folder, a file or s3://BUCKET/PREFIX with receipts, besides those that the restore knew and the witness.
@@ -429,7 +435,7 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
         raise OperatorError(f"{storage} is served: stop its service first")
     found = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
     print_lines(
-        receipts.redo(services, found, [_fingerprint(one) for one in trusted]),
+        receipts.redo(services, found, [_fingerprint(one) for one in trusted], leave_out),
         "nobody of these receipts is in the book",
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
@@ -102,24 +103,37 @@ def places_of(data: object, services: Services) -> list[str]:
     return list(dict.fromkeys([*noted, *([witness] if witness else [])]))
 
 
-def redo(services: Services, receipts: Iterable[Receipt], trusted: Collection[str] = ()) -> Iterator[str]:
+def redo(
+    services: Services, receipts: Iterable[Receipt], trusted: Collection[str] = (), left_out: Collection[str] = ()
+) -> Iterator[str]:
     """Do again all erasures that the book does not know; yield lines that say which. Take the mark away at the end.
 
-    May be cut off anywhere and repeated. Raises InvalidInput if somebody else signed a receipt.
+    `left_out`: the ids of those that are noted as done, since nobody can tell whom they name. May be cut off
+    anywhere and repeated. Raises InvalidInput once the others are done, which names those that cannot be: the mark
+    stays then.
     """
     from regulars.privacy import wait_for_erasures
     from regulars.tenants.erasing import finish_erasure
 
     again = services.erasure.again
-    unknown = again.unknown(receipts)
-    of_tenants = {one.tenant for one in unknown if one.is_of_tenant}
-    for one in unknown:
-        if one.is_of_tenant:
+    refused = list[str]()
+    unknown, gone = again.unknown(receipts), set[str]()
+    for one in (one for one in unknown if one.is_of_tenant):
+        with _note_refusal(refused):
             again.begin_tenant(one, trusted)
             finish_erasure(services, one.tenant)
+            gone.add(one.tenant)
             yield f"{one.tenant}: the whole tenant is erased again"
-    people = {name: again.people(name) for name in {one.tenant for one in unknown} - of_tenants}
-    begun = [(one, again.begin(one, people[one.tenant], trusted)) for one in unknown if one.tenant in people]
+    of_people = [one for one in unknown if not one.is_of_tenant and one.tenant not in gone]
+    people = {name: again.people(name) for name in {one.tenant for one in of_people}}
+    begun = list[tuple[Receipt, list[str]]]()
+    for one in of_people:
+        with _note_refusal(refused):
+            if one.id in left_out:
+                again.leave_out(one, trusted)
+                yield f"{one.tenant}: receipt {one.id} is left out"
+            else:
+                begun.append((one, again.begin(one, people[one.tenant], trusted)))
     for receipt, ids in begun:
         wait_for_erasures(services, services.tenants.get_by_name(receipt.tenant), ids, alone=True)
     _finish_others(services)
@@ -127,9 +141,20 @@ def redo(services: Services, receipts: Iterable[Receipt], trusted: Collection[st
         again.end(receipt)
         if ids:
             yield f"{receipt.tenant}: erased again by receipt {receipt.id}"
+    if refused:
+        raise InvalidInput("\n".join(refused))
     if isinstance(services.settings.storage, Path):
         (services.settings.storage / MARK).unlink(missing_ok=True)
         sync_folder(services.settings.storage)
+
+
+@contextmanager
+def _note_refusal(refused: list[str]) -> Iterator[None]:
+    """Have one receipt that cannot be done stop none of the others."""
+    try:
+        yield
+    except InvalidInput as error:
+        refused.append(str(error))
 
 
 def _finish_others(services: Services) -> None:

@@ -32,6 +32,7 @@ from chalicelib.rights.words.erasures import (
     Erasure,
     erasure_item,
     is_noted_as_other,
+    is_of_face_key,
     list_named_faces,
     require_face_key,
     require_receipt,
@@ -128,9 +129,9 @@ class Again(Outside):
         """Erase again whom a receipt of people names, whatever holds them; return the ids of the erasures.
 
         `trusted`: fingerprints of signers besides the tenant's own keys. Raises Busy, and InvalidInput if another
-        signed it.
+        signed it, or another face key made it.
         """
-        tenant = self._tenant(receipt, trusted)
+        tenant = self._tenant(receipt, trusted, names_faces=True)
         ids = people.list_named(receipt)
         erased, others = self.part(tenant, receipt.statement, ids)
         by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
@@ -195,6 +196,16 @@ class Again(Outside):
             for one in self.book.erasure.records.all(tenant.name)
         )
 
+    def leave_out(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
+        """Note an erasure as done of which nobody can tell whom it names. Raises InvalidInput if that can be told.
+
+        `trusted`: as `begin` has it; also raises InvalidInput if another signed it.
+        """
+        self._tenant(receipt, trusted)
+        if is_of_face_key(receipt.statement, self.book.audit.signing.face_key(receipt.tenant)):
+            raise InvalidInput(f"the receipt of {receipt} can be done again: do not leave it out")
+        self.end(receipt)
+
     def end(self, receipt: Receipt) -> None:
         """Note that an erasure is done again, once those that `begin` returned are done."""
         said = receipt.statement
@@ -220,12 +231,12 @@ class Again(Outside):
             tenant.name, str(said["by"]), id_=receipt.id, at=moment_of_text(said["asked_at"])
         )
 
-    def _tenant(self, receipt: Receipt, trusted: Collection[str]) -> Tenant:
+    def _tenant(self, receipt: Receipt, trusted: Collection[str], *, names_faces: bool = False) -> Tenant:
         tenant = self.book.tenants.get_by_name(receipt.tenant)
         public = self.book.audit.signing.public_keys(tenant.name)
         try:
             require_receipt(receipt.statement, receipt.signer, tenant.name, public, trusted)
-            if not receipt.is_of_tenant:
+            if names_faces:
                 require_face_key(receipt.statement, self.book.audit.signing.face_key(tenant.name))
         except InvalidInput as error:
             raise InvalidInput(f"the receipt of {receipt} erases nobody: {error}") from error

@@ -168,12 +168,18 @@ def require_done(erasure: Erasure) -> Mapping[str, Any]:
     return erasure.receipt
 
 
+def is_of_face_key(statement: Mapping[str, Any], key: bytes) -> bool:
+    """Return whether the tenant's key hashed the faces. Early receipts do not say which it was, and count as of it."""
+    return bool(statement["faces"].get("key", fingerprint(key)) == fingerprint(key))
+
+
 def require_face_key(statement: Mapping[str, Any], key: bytes) -> None:
-    """Raise InvalidInput if another key than the tenant's hashed the faces. Early receipts do not say which it was."""
-    if statement["faces"].get("key", fingerprint(key)) != fingerprint(key):
+    """Raise InvalidInput if another key than the tenant's hashed the faces."""
+    if not is_of_face_key(statement, key):
         raise InvalidInput(
             "a key that this book never had hashed its faces, so nobody can tell whom it names. The book is from "
-            "before the tenant's first key: erase each person by the face's id, and leave this receipt out"
+            "before the tenant's first key: erase each person by the face's id, and leave this receipt out "
+            "(`regulars receipt redo --leave-out ID`)"
         )
 
 

@@ -341,6 +341,43 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
             list(receipts.redo(restored.services, found, trusted))
         with pytest.raises(OperatorError, match="receipt redo"):
             receipts.require_done(restored.services, tmp_path / "again")
+        list(receipts.redo(restored.services, found, trusted, [one.id for one in found]))
+        receipts.require_done(restored.services, tmp_path / "again")
+        assert restored.services.erasure.again.unknown(found) == []
+        assert restored.faceids() == ["ann"], "by her id, as the message says"
+
+
+def of_another_key(services: Services, receipt: receipts.Receipt) -> receipts.Receipt:
+    """A receipt like another, whose faces a key hashed that this book never had."""
+    faces = {**receipt.statement["faces"], "key": "0" * 64}
+    made = receipt_of(services.audit.signing.sign("shop", {**receipt.statement, "id": "9", "faces": faces}))
+    assert made is not None
+    return made
+
+
+def test_a_receipt_that_cannot_be_done_stops_no_other(tmp_path: Path) -> None:
+    found, _ = restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        restored.clock.advance(40 * DAY)
+        mine = [of_another_key(restored.services, found[0]), *found]
+        with pytest.raises(InvalidInput, match=r"erasure 9 of shop erases nobody.*--leave-out"):
+            list(receipts.redo(restored.services, mine))
+        assert "ann" not in restored.faceids()
+        assert restored.services.erasure.again.unknown(mine) == mine[:1]
+        with pytest.raises(OperatorError, match="receipt redo"):
+            receipts.require_done(restored.services, tmp_path / "again")
+        assert list(receipts.redo(restored.services, mine, left_out=["9"])) == ["shop: receipt 9 is left out"]
+        receipts.require_done(restored.services, tmp_path / "again")
+
+
+def test_a_receipt_that_can_be_done_is_not_left_out(tmp_path: Path) -> None:
+    found, _ = restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        restored.clock.advance(40 * DAY)
+        with pytest.raises(InvalidInput, match="do not leave it out"):
+            list(receipts.redo(restored.services, found, left_out=[one.id for one in found]))
+        list(receipts.redo(restored.services, found))
+        assert "ann" not in restored.faceids()
 
 
 def test_a_receipt_names_its_faces_after_the_signing_key_was_lost(tmp_path: Path) -> None:
