@@ -79,8 +79,11 @@ class Import(Struct):
     def run(self, source: Source, told: Told, *, with_rules: bool) -> list[Fate]:
         """Import them all; return the fate of each photo, now or in a run before.
 
-        Raises the first error that is no refusal of one person or photo; what was done is noted.
+        Raises the first error that is no refusal of one person or photo; what was done is noted. Raises OperatorError
+        before anything is done if the service is too old for it.
         """
+        if self.if_erased == "refuse":
+            require_refusals(self.service)
         if with_rules:
             if unknown := sorted(source.rules.keys() - set(RULES_KEPT)):
                 raise OperatorError(
@@ -163,7 +166,7 @@ class Import(Struct):
             id=faceid,
             name=person.name,
             if_known=if_known,
-            if_erased=self.if_erased,
+            **({"if_erased": "refuse"} if self.if_erased == "refuse" else {}),
             **person.more,
         )
         try:
@@ -195,6 +198,15 @@ def _read_photos(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:
         else:
             photos[ready.id] = ready
     return photos, unreadable
+
+
+def require_refusals(service: Regulars) -> None:
+    """Check that the service can refuse people who were erased. Raises OperatorError if its version cannot."""
+    if "if_erased" not in service.get_document()["components"]["schemas"]["NewFace"]["properties"]:
+        raise OperatorError(
+            "this service is of an older version, which cannot refuse people who were erased: update it first, or let "
+            "them in by --if-erased enrol"
+        )
 
 
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import to_builtins
 from numpy.typing import NDArray
 from regulars_client import models
 
@@ -20,6 +21,7 @@ from regulars.transfer.importing import bar
 from tests.support.box.album import people, state
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeVision, Person, picture
+from tests.support.web.answering import Service, answer
 
 GROUP = "VIP"
 NOBODY = picture()
@@ -222,6 +224,23 @@ def test_people_who_were_erased_are_refused_unless_the_command_says_so(
         assert set(faces(box)) == set()
     assert imported(box, source, "--group", GROUP, "--if-erased", "enrol") == 0
     assert set(faces(box)) == {"Ann"}
+
+
+def test_a_service_that_cannot_refuse_the_erased_is_told_before_anybody_comes_in(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An older one would refuse each person for a member that it does not know, and each would be noted."""
+    source = people(tmp_path / "people", Ann=[picture(Person(1))])
+    with box.client() as client:
+        session = to_builtins(client.get_session())
+    document = {"components": {"schemas": {"NewFace": {"properties": {"if_known": {}}}}}}
+    older = Service(answer(session), answer(document))
+    with older.running() as url:
+        assert main(["import", str(source), "--url", url, "--group", GROUP]) == 1
+    assert "--if-erased enrol" in capsys.readouterr().err
+    asked = [one.partition(" HTTP")[0] for one in older.heads]
+    assert asked == ["GET /v1/session", "GET /v1/openapi.json"]
+    assert "refused" not in (tmp_path / "people.import").read_text()
 
 
 def test_people_who_look_like_somebody_in_the_book_come_in_and_are_named(
