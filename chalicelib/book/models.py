@@ -9,7 +9,8 @@ model, made from kept pictures.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -148,12 +149,24 @@ def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
 
 
 class Reading:
-    """A capture's faces, largest first, and their picture, which is decoded only when it is needed."""
+    """A capture's faces, largest first, and their picture, which is decoded only when it is needed.
 
-    def __init__(self, vision: Vision, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
+    `attempt`: makes what is entered just before it is decoded, and left when what it was decoded for is done.
+    """
+
+    def __init__(
+        self,
+        vision: Vision,
+        tenant: Tenant,
+        picture: bytes,
+        faces: Sequence[SeenFace] | None = None,
+        *,
+        attempt: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._vision = vision
         self._tenant = tenant
         self._picture = picture
+        self._attempt = attempt
         self._image: NDArray[np.uint8] | None = None
         self.faces: Sequence[SeenFace] = self._find_faces() if faces is None else self._of_model(faces)
 
@@ -165,23 +178,34 @@ class Reading:
     def crop(self, seen: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
         others = [one.detected.box for one in self.faces if one.detected != seen.detected]
-        return self._vision.crop(self._decode_picture(), seen.detected, others)
+        with self._open_picture() as image:
+            return self._vision.crop(image, seen.detected, others)
 
-    def _decode_picture(self) -> NDArray[np.uint8]:
-        if self._image is None:
+    @contextmanager
+    def _open_picture(self) -> Iterator[NDArray[np.uint8]]:
+        """Give the pixels: H x W x 3. The first time they are decoded, and the block belongs to the attempt."""
+        if self._image is not None:
+            yield self._image
+            return
+        with self._attempt():
             self._image = self._vision.read_picture(self._picture, RULES)
-        return self._image
+            yield self._image
 
     def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
         """Embed faces again, at their places in the picture, if they were found before the model was changed."""
         vision = self._vision
         if all(face.template.model == vision.model for face in faces):
             return list(faces)
-        embeddings = vision.embed(self._decode_picture(), [face.detected for face in faces])
+        with self._open_picture() as image:
+            embeddings = vision.embed(image, [face.detected for face in faces])
         return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
 
     def _find_faces(self) -> list[SeenFace]:
-        vision, image = self._vision, self._decode_picture()
+        with self._open_picture() as image:
+            return self._describe_faces(image)
+
+    def _describe_faces(self, image: NDArray[np.uint8]) -> list[SeenFace]:
+        vision = self._vision
         found = vision.detect(image)[:MAX_FACES]
         if not found:
             return []

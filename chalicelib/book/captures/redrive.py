@@ -1,29 +1,26 @@
 """Captures are sent again: when their event was lost or waited for long, when a box starts, and when an operator asks
 for parked ones.
 
-Sending parks nothing: a capture may only wait behind others. Attempts counts how often it was tried, before its picture
-is opened, so that it survives a kill.
+Sending parks nothing: a capture may only wait behind others. An attempt is counted just before the picture is decoded,
+so that it survives a kill, and no longer when the picture's faces are read: storage's failures count for nothing.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
 from zlib import crc32
 
-from chalicelib.book.records.captures import ATTEMPTS, SENT_AT, capture_from
+from chalicelib.book.records.captures import ATTEMPTS, SENT_AT, STEP, capture_from
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.words import keys, telemetry
+from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState
 from chalicelib.book.words.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, ChoreContext, Rest
-from chalicelib.book.words.errors import RegularsError
-from chalicelib.book.words.items import camera_ids, captures_of, retry_if_changed, write, write_unless_changed
+from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, StorageUnavailable, Unusable
+from chalicelib.book.words.items import attempts, camera_ids, captures_of, write, write_unless_changed
 from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.ports import SENT_AGAIN, Item, Update, at_least, equals, picture_event
-from chalicelib.book.words.telemetry import CAPTURES_PARKED
+from chalicelib.book.words.ports import SENT_AGAIN, Item, Update, equals, exists, picture_event
 from chalicelib.book.words.values import milliseconds, moment
 
 LOST_AFTER = timedelta(minutes=15)
@@ -91,36 +88,38 @@ class Redrive(UseCase):
         self.book.storage.captures_queue.send(event, group=tenant)
         return 1
 
-    @retry_if_changed("several workers begin with this capture at once: deliver it again in a moment")
-    def begin(self, tenant: str, camera_id: str, capture_id: str) -> bool:
-        """Count an attempt at the capture. Call this before its picture is opened.
+    @contextmanager
+    def count_attempt(self, item: Item) -> Iterator[None]:
+        """Count an attempt while the picture is open, so that it stays counted if the process dies in the block.
 
-        Return False if there is nothing to try: the capture is gone, has its outcome, or is parked, perhaps just now
-        because MAX_ATTEMPTS attempts never ended. Raises Busy, StorageUnavailable.
+        `item`: the capture as it was read. When the block ends, or storage or contention ends it, nothing is counted
+        any more, since the picture does no harm. Another error in the block stays counted. Raises Unusable if
+        MAX_ATTEMPTS attempts have not ended, ConditionFailed (STEP) if another worker was first; Busy,
+        StorageUnavailable.
         """
-        key = keys.capture(tenant, camera_id, capture_id)
-        item = self.book.items.get(keys.CAPTURES, key)
-        if item is None or item["state"] in (CaptureState.RESOLVED, CaptureState.PARKED):
-            return False
-        same = (equals(ATTEMPTS, item.get(ATTEMPTS), "attempts-same"), equals("state", item["state"], "state-same"))
-        before = int(item.get(ATTEMPTS, 0))
-        parked = before >= MAX_ATTEMPTS
-        as_parked = {"state": CaptureState.PARKED, "reason": _reason(before)}
-        fields: Mapping[str, Any] = as_parked if parked else {ATTEMPTS: before + 1}
-        write(self.book.items, [Update(keys.CAPTURES, key, same, set=fields)])
-        if parked:
-            telemetry.count(CAPTURES_PARKED)
-            _log.warning("capture %s of camera %s is parked: %s", capture_id, camera_id, _reason(before))
-        return not parked
+        before, key = int(item.get(ATTEMPTS, 0)), (item["tenant_camera"], item["capture"])
+        if before >= MAX_ATTEMPTS:
+            raise Unusable(
+                f"its picture was opened {before} times and none came to an end: each time the service died or failed"
+            )
+        same = (equals(ATTEMPTS, item.get(ATTEMPTS), STEP), equals("state", item["state"], STEP))
+        try:
+            write(self.book.items, [Update(keys.CAPTURES, key, same, set={ATTEMPTS: before + 1}, twice=True)])
+            yield
+        except ConditionFailed:
+            raise
+        except RegularsError:  # of the write, too: it may be done, and its answer lost
+            self._forget_attempts(key)
+            raise
+        self._forget_attempts(key)
 
-    def give_back(self, tenant: str, camera_id: str, capture_id: str) -> None:
-        """Take back one counted attempt, because storage or contention ended it and not the picture.
-
-        If storage refuses that, too, the attempt stays counted.
-        """
-        key, counted = keys.capture(tenant, camera_id, capture_id), (at_least(ATTEMPTS, 1, "counted"),)
-        with suppress(RegularsError):
-            write(self.book.items, [Update(keys.CAPTURES, key, counted, add={ATTEMPTS: -1})])
+    def _forget_attempts(self, key: tuple[str, str]) -> None:
+        """Count nothing any more. If storage refuses all tries, the attempts stay until the next one ends."""
+        action = Update(keys.CAPTURES, key, (exists("offered"),), remove=(ATTEMPTS,), twice=True, lasts=False)
+        for _ in attempts(_TRIES_TO_FORGET):
+            with suppress(Busy, StorageUnavailable):
+                write_unless_changed(self.book.items, [action])
+                return
 
     def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
         """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
@@ -155,11 +154,8 @@ def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
     return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
 
 
-_log = logging.getLogger(__name__)
-
 MAX_ATTEMPTS = 5
-"""Counted attempts that may end without an outcome. The next one parks the capture and does not open its picture."""
+"""Attempts after one another that may begin with the picture and not end. The next one parks the capture and does not
+open it."""
 
-
-def _reason(times: int) -> str:
-    return f"its picture was opened {times} times and none came to an end: each time the service died or failed"
+_TRIES_TO_FORGET = 5

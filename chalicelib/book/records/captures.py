@@ -65,6 +65,9 @@ ATTEMPTS, SENT_AT = "attempts", "sent_at"
 """Attributes of a capture without an outcome: how often it was tried again (book/captures/redrive), and when it
 was last sent again (redrive), in ms since 1970."""
 
+STEP = "capture-step"
+"""Name of the condition that nobody has gone on with a capture since it was read."""
+
 
 _SIGHTING = Codec(
     Sighting,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,13 +25,12 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import A_COMMIT_S, Change, GalleryMoved
 from chalicelib.book.models import Reading
-from chalicelib.book.records.captures import AGAIN, camera_of, capture_from
+from chalicelib.book.records.captures import AGAIN, STEP, camera_of, capture_from
 from chalicelib.book.records.observations import OBSERVATION_NEW
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.sighting import Nobody, OpenSighting, Outcome, resolve
 from chalicelib.book.sightings.contexts import SightingSearch
 from chalicelib.book.sightings.rows import (
-    STEP,
     detected_faces,
     detection_update,
     known_change,
@@ -49,7 +48,6 @@ from chalicelib.book.words.errors import (
     CaptureNotFound,
     ConditionFailed,
     InvalidInput,
-    RegularsError,
     TenantNotFound,
     Unusable,
     WrongModel,
@@ -76,7 +74,7 @@ class Ingest(UseCase):
         One of S3's that was `sent_at` a time long ago takes its turn: S3 does not tell SQS the tenant, so those of a
         tenant with many would be before those of others. It is sent again in the tenant's name.
 
-        The first attempt at a capture is not counted. Any that may be a repeat is counted before the picture is opened:
+        The first attempt at a capture is not counted. Any that may be a repeat is counted while its picture is open: of
         a message that was received before, or an event that was sent again.
 
         A message that names no capture of ours (S3's test event) counts as done. Raises Busy, StorageUnavailable or
@@ -88,31 +86,16 @@ class Ingest(UseCase):
                 telemetry.of_tenant(place[0])
                 if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
                     self.book.captures.redrive.send(*place)
-                elif sent_again or receive_count > 1:
-                    self._attempt_capture(*place)
                 else:
-                    self.capture(*place)
+                    self.capture(*place, is_repeat=sent_again or receive_count > 1)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
 
-    def _attempt_capture(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
-        """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
-        picture, which parks the capture instead."""
-        if not self.book.captures.redrive.begin(tenant_name, camera_id, capture_id):
-            tenant = self.book.tenants.read_stored(tenant_name)
-            capture = self.book.captures.get(tenant, camera_id, capture_id)
-            self.book.captures.kept.forget(tenant, capture)
-            return
-        try:
-            self.capture(tenant_name, camera_id, capture_id)
-        except RegularsError:
-            self.book.captures.redrive.give_back(tenant_name, camera_id, capture_id)
-            raise
-
-    def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
+    def capture(self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False) -> Capture:
         """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
 
-        A capture whose picture cannot be used is parked with the reason, and for nothing else. Faces embedded with a
+        `is_repeat`: its picture may have been opened before, so the attempt is counted (book/captures/redrive). A
+        capture whose picture cannot be used is parked with the reason, and for nothing else. Faces embedded with a
         model that is no longer the tenant's are embedded again. Raises CaptureNotFound, Busy, StorageUnavailable,
         InvalidInput if an adapter refused what we asked of it.
         """
@@ -123,7 +106,7 @@ class Ingest(UseCase):
             )
             try:
                 with acts.begin_act(act):
-                    tenant, capture = self._as_it_is(tenant_name, camera_id, capture_id, picture)
+                    tenant, capture = self._as_it_is((tenant_name, camera_id, capture_id), picture, is_repeat)
             except WrongModel:
                 continue
             except ConditionFailed as error:
@@ -135,13 +118,14 @@ class Ingest(UseCase):
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
     def _as_it_is(
-        self, tenant_name: str, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
+        self, place: tuple[str, str, str], awaited: Callable[[], bytes | None], is_repeat: bool
     ) -> tuple[Tenant, Capture]:
         """Go on from the point at which the last worker stopped. `awaited`: gives the picture.
 
         The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel, and
-        ConditionFailed (STEP) if another worker has resolved a face.
+        ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
+        tenant_name, camera_id, capture_id = place
         of_tenant, of_camera, item = self.book.items.get_each(
             [
                 (keys.TENANTS, keys.tenant_item(tenant_name)),
@@ -157,16 +141,26 @@ class Ingest(UseCase):
             return tenant, capture
         try:
             camera = camera_of(capture, of_camera)
-            return tenant, _count_outcomes(self._resolve(tenant, camera, capture, item, picture))
+            attempt = partial(self.book.captures.redrive.count_attempt, item) if is_repeat else nullcontext
+            read = partial(Reading, self.book.tenant_vision.of(tenant.model), tenant, picture, attempt=attempt)
+            return tenant, _count_outcomes(self._resolve(tenant, camera, capture, item, read))
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
 
-    def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
+    def _resolve(
+        self,
+        tenant: Tenant,
+        camera: Camera,
+        capture: Capture,
+        item: Item,
+        read: Callable[[Sequence[SeenFace] | None], Reading],
+    ) -> Capture:
+        """Resolve the faces that are left. `read`: makes the picture's reading, from its faces if they are known."""
         if AGAIN in item:
             again = open_correction(tenant, camera, capture, item, self.book.clock.now())
-            reading = self._make_reading(tenant, picture, [again.seen])
+            reading = read([again.seen])
             return self._resolve_face(replace(again, seen=reading.faces[0]), reading)
-        reading = self._make_reading(tenant, picture, detected_faces(item))
+        reading = read(detected_faces(item))
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             capture = replace(capture, state=CaptureState.RESOLVED)
@@ -188,9 +182,6 @@ class Ingest(UseCase):
             )
             capture = self._resolve_face(open_sighting, reading)
         return capture
-
-    def _make_reading(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
-        return Reading(self.book.tenant_vision.of(tenant.model), tenant, picture, faces)
 
     def _resolve_face(self, one: OpenSighting, reading: Reading) -> Capture:
         """Read, decide and write; all again if what was read has changed in between.

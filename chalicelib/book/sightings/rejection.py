@@ -21,7 +21,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
 from chalicelib.book.recognition.recognition import MAX_NEGATIVES
-from chalicelib.book.records.captures import AGAIN, capture_from, require_no_erasure, seen_item
+from chalicelib.book.records.captures import AGAIN, STEP, capture_from, require_no_erasure, seen_item
 from chalicelib.book.records.merges import return_put
 from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
@@ -29,7 +29,7 @@ from chalicelib.book.rules.hold import require_kept
 from chalicelib.book.rules.sighting import Gift, Rejected
 from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, without
 from chalicelib.book.rules.visits import KEPT_MS, FaceVisits, VisitPlan, apply_plan, rename_sightings, without_sighting
-from chalicelib.book.sightings.rows import STEP, is_waiting_for, sightings_update
+from chalicelib.book.sightings.rows import is_waiting_for, sightings_update
 from chalicelib.book.visits import face_put, sightings_of_arrival, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import (

@@ -21,6 +21,7 @@ from chalicelib.book.records.captures import (
     ATTEMPTS,
     CAPTURE,
     SENT_AT,
+    STEP,
     require_no_erasure,
     seen_from,
     seen_item,
@@ -37,12 +38,9 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.book.words.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
 from chalicelib.book.words.observations import ChangedObservation
-from chalicelib.book.words.ports import Action, Check, Condition, Item, Put, Update, equals, exists
+from chalicelib.book.words.ports import Action, Check, Condition, Item, Put, Update, equals
 from chalicelib.book.words.values import milliseconds, optional
 from chalicelib.book.words.webhooks import event_puts
-
-STEP = "capture-step"
-"""The name of the condition that this face of the capture is the next one to be resolved: no other worker was first."""
 
 
 def known_change(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[ChangedObservation]) -> Change:
@@ -153,9 +151,9 @@ def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -
 
 
 def parking_update(tenant: str, capture: Capture, reason: str) -> Update:
-    """Return the update that parks a capture, unless it was erased."""
+    """Return the update that parks a capture, unless others have gone on with it or erased it: condition STEP."""
     fields = {"state": CaptureState.PARKED, "reason": reason}
-    return Update(keys.CAPTURES, _key(tenant, capture), (exists("capture-there"),), set=fields)
+    return Update(keys.CAPTURES, _key(tenant, capture), (equals("state", capture.state, STEP),), set=fields)
 
 
 def _key(tenant: str, capture: Capture) -> tuple[str, str]:

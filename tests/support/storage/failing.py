@@ -1,5 +1,6 @@
 """Storage whose process is killed at one of its calls, or that fails there, or that others use just before."""
 
+import random
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -60,6 +61,7 @@ class Calls:
         self._of = ""
         self._first: Callable[[], object] | None = None
         self._then: Callable[[], object] | None = None
+        self._share, self._weather, self._dice = 0.0, THROTTLED, random.Random(1)
         self._lock = threading.Lock()
 
     def fail(self, at: int, fault: Fault, of: str = "") -> None:
@@ -74,6 +76,10 @@ class Calls:
     def let(self, at: int, others: Callable[[], object], of: str = "") -> None:
         """Count anew, calls of the name `of` or all; just before number `at`, from 1, others do what they do."""
         self._arm(at, others, None, of)
+
+    def refuse(self, share: float, fault: Fault = THROTTLED) -> None:
+        """From now on this share of all calls, by chance, has the fault; 0: none has."""
+        self._share, self._weather = share, fault
 
     def wrap(self, storage: Storage) -> Storage:
         ports = {name: self.port(name, getattr(storage, name)) for name in PORTS}
@@ -90,9 +96,14 @@ class Calls:
             self.names.append(name)
             self._left -= name.startswith(self._of)
             is_it = self._left == 0 and name.startswith(self._of)
+            is_refused = self._dice.random() < self._share
         if is_it and self._first is not None:
             self._first()
+        if is_refused and not self._weather.done:
+            raise self._weather.error(f"{self._weather.name}: try again")
         answer = method()
+        if is_refused:
+            raise self._weather.error(f"{self._weather.name}: try again")
         if is_it and self._then is not None:
             self._then()
         return answer
