@@ -60,15 +60,22 @@ SWEEPS_AT_ONCE = 5
 
 
 class Table(Struct, frozen=True):
-    """`rows`: by kind, quantities by the names of prices.toml. `shop`: what was measured, on the day `measured`."""
+    """`rows`: by kind, quantities by the names of prices.toml. `shop`: what was measured, on the day `measured`.
+
+    `ingest_s`: seconds for which a capture keeps a run of ingest busy.
+    """
 
     measured: str
     shop: str
+    ingest_s: float
     rows: Mapping[str, Mapping[str, float]]
 
 
 class Load(Struct, frozen=True):
-    """A shop's traffic. `faces`: those that are kept, new ones too; captures show one face each."""
+    """One shop's traffic, and how many such shops there are (`tenants`).
+
+    `faces`: those that are kept, new ones too; captures show one face each.
+    """
 
     faces: int
     captures_a_day: int
@@ -82,17 +89,19 @@ def load() -> Table:
 
 
 def month(table: Table, of: Load) -> Counter[str]:
-    """Return AWS's units of a month, by the names of prices.toml. Without traffic no camera sends."""
-    captures, searches = of.captures_a_day * DAYS, of.searches_a_day * DAYS
+    """Return AWS's units of a month of all shops, by the names of prices.toml. Without traffic no camera sends."""
+    of_a_shop = {
+        "tenant": 1,
+        "camera": of.cameras if of.captures_a_day else 0,
+        "face": of.faces,
+        "capture": of.captures_a_day * DAYS,
+        "search": of.searches_a_day * DAYS,
+    }
     numbers = {
         "stage": 1,
-        "tenant": of.tenants,
         "start": min(of.tenants, SWEEPS_AT_ONCE),
-        "camera": of.cameras if captures else 0,
-        "traffic": int(captures > 0),
-        "face": of.faces,
-        "capture": captures,
-        "search": searches,
+        "traffic": int(of.captures_a_day > 0),
+        **{kind: number * of.tenants for kind, number in of_a_shop.items()},
     }
     found = Counter[str]()
     for kind, number in numbers.items():
@@ -104,7 +113,7 @@ def in_a_line(of: Load) -> str:
     """Write the costs of a month in a line, with this traffic and without any."""
     usd = [_usd(month(load(), one), prices()) for one in (of, Load(of.faces, 0, 0))]
     return (
-        f"{usd[0]:.2f} USD a month with {of.faces:,} faces, {of.captures_a_day:,} captures and "
+        f"{usd[0]:.2f} USD a month for one shop with {of.faces:,} faces, {of.captures_a_day:,} captures and "
         f"{of.searches_a_day:,} searches a day, {usd[1]:.2f} if nobody comes; `regulars cost` reckons with your figures"
     )
 
@@ -112,12 +121,14 @@ def in_a_line(of: Load) -> str:
 def show(of: Load) -> None:
     """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
     table, listed = load(), prices()
+    shops, cameras = _count(of.tenants, "shop"), _count(of.cameras, "camera")
+    traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"
     print(
-        f"{of.faces:,} faces, {of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day, {of.tenants} "
-        f"tenant{'s' if of.tenants != 1 else ''}; US dollars,\nlist prices of {listed.region} as of {listed.date} "
-        f"(regulars/cost/prices.toml names the pages: check them);\nmeasured {table.measured}: {table.shop}\n"
+        f"Each shop has {of.faces:,} faces, {cameras}, {traffic};\n"
+        f"the bill is one shop's, times {shops}; US dollars, list prices of {listed.region} as of {listed.date}\n"
+        f"(regulars/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
     )
-    _show_bill("A month", month(table, of), listed)
+    _show_bill(f"A month of {shops}", month(table, of), listed)
     _show_bill("A month in which nobody comes", month(table, Load(of.faces, 0, 0, of.tenants)), listed)
     named = {"capture": "a thousand captures", "search": "a thousand searches", "face": "a thousand faces, a month"}
     print(f"{'Each, at list prices':34}{'USD':>10}")
@@ -125,6 +136,10 @@ def show(of: Load) -> None:
         number = 1_000 if kind in named else 1
         row = Counter({what: number * quantity for what, quantity in table.rows[kind].items()})
         print(f"  {named.get(kind, f'a {kind}, a month'):32}{_usd(row, listed):>10.4f}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> None:

@@ -1,7 +1,10 @@
 """The measured table times given numbers times prices, and what the command prints."""
 
+from collections.abc import Mapping
+
 import pytest
 
+from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
 from regulars.cli import main
 from regulars.cost import table
 from regulars.cost.table import Load, bill, month
@@ -38,9 +41,42 @@ def test_a_month_is_the_sum_of_what_is_in_it() -> None:
     assert usd(NOTHING) == pytest.approx(rows["stage"] + rows["tenant"] + rows["start"])
     more = 30 * 1_000 * (rows["capture"] + rows["search"]) + rows["camera"] + rows["traffic"]
     assert usd(Load(0, 1_000, 1_000)) == pytest.approx(usd(NOTHING) + more)
-    more = 500 * rows["face"] + 2 * (rows["tenant"] + rows["start"])
+    more = 3 * 500 * rows["face"] + 2 * (rows["tenant"] + rows["start"])
     assert usd(Load(500, 0, 0, tenants=3)) == pytest.approx(usd(NOTHING) + more)
     assert all(amount > 0 for amount in rows.values())
+
+
+def test_a_bill_of_many_shops_is_one_shops_times_their_number() -> None:
+    """All of a load is one shop's: its faces, cameras, captures and searches."""
+    one, rows = Load(30_000, 5_000, 500, cameras=2), table.load().rows
+    each = usd(one) - usd(NOTHING) - _usd_of(rows["traffic"]) + _usd_of(rows["tenant"])
+    many = usd(Load(30_000, 5_000, 500, tenants=1_000, cameras=2))
+    fixed = _usd_of(rows["stage"]) + _usd_of(rows["traffic"]) + table.SWEEPS_AT_ONCE * _usd_of(rows["start"])
+    assert many == pytest.approx(1_000 * each + fixed)
+    assert many > 100 * usd(one)
+
+
+def _usd_of(row: Mapping[str, float]) -> float:
+    return sum(bill(row, table.prices(), with_free=False).values())
+
+
+def test_the_head_says_that_the_figures_are_one_shops_and_how_many_shops_are_billed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    load = ["--faces", "30000", "--captures-per-day", "5000", "--searches-per-day", "500", "--cameras", "2"]
+    assert main(["cost", *load, "--tenants", "1000"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Each shop has 30,000 faces, 2 cameras, 5,000 captures and 500 searches a day;\n")
+    assert "the bill is one shop's, times 1,000 shops; US dollars" in said
+    assert "A month of 1,000 shops" in said
+    assert f"{usd(Load(30_000, 5_000, 500, tenants=1_000, cameras=2)):.2f}" in said
+
+
+def test_what_is_kept_is_priced_for_as_long_as_it_is_kept() -> None:
+    """A capture's record 120 days and its observation 400, so that an old shop pays no more than is said."""
+    months = SIGHTING_DAYS / 30 + OBSERVATION_DAYS / 30
+    per_capture = table.load().rows["capture"]["dynamodb_gb"]
+    assert per_capture > 300e-9 * months, "a month of each would be a shop's that began a month ago"
 
 
 def test_sweeps_that_follow_others_start_warm() -> None:
@@ -52,7 +88,7 @@ def test_sweeps_that_follow_others_start_warm() -> None:
 def test_the_command_prints_the_bill_by_service_and_what_each_costs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "--faces", "30000", "--captures-per-day", "2000", "--searches-per-day", "500"]) == 0
     said = capsys.readouterr().out
-    assert "30,000 faces, 2,000 captures and 500 searches a day" in said
+    assert "30,000 faces, 1 camera, 2,000 captures and 500 searches a day" in said
     for word in (table.prices().date, table.load().measured, "DynamoDB", "Lambda", "KMS", "nobody comes"):
         assert word in said
     assert f"{usd(Load(30_000, 2_000, 500)):.2f}" in said

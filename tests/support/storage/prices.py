@@ -43,6 +43,9 @@ but requests come together and deployments happen."""
 LOG_BYTES = 350
 """Log of one run, a line of ours (190 to 580 bytes with CloudWatch's 26 a line): Lambda logs failures only."""
 
+ITEM_BYTES = 100
+"""What DynamoDB charges for beside an item's own bytes ("DynamoDB item sizes and formats", Developer Guide)."""
+
 CHARGED_CALLS = {"s3 put": "s3_puts", "s3 get": "s3_gets", "sqs": "sqs_requests", "kms": "kms_requests"}
 
 
@@ -70,11 +73,15 @@ class Function(Struct, frozen=True):
     disk_mb: int
     cold_ms: float
 
-    def count_charges(self, spent: Spent, cold: float) -> Counter[str]:
-        """Return what AWS charges for these runs, of which a share starts cold, by prices.toml's names."""
+    def count_seconds(self, spent: Spent, cold: float) -> float:
+        """Return how long these runs take, one after the other, if a share of them starts cold."""
         stretch = SLOWDOWN * max(1.0, CORE_MB / self.memory_mb)
         busy_ms = (spent.cpu_ms + spent.runs * cold * self.cold_ms) * stretch
-        seconds = (busy_ms + waiting_ms(spent.waits)) / 1000
+        return (busy_ms + waiting_ms(spent.waits)) / 1000
+
+    def count_charges(self, spent: Spent, cold: float) -> Counter[str]:
+        """Return what AWS charges for these runs, of which a share starts cold, by prices.toml's names."""
+        seconds = self.count_seconds(spent, cold)
         found = {what: spent.calls[service] for service, what in CHARGED_CALLS.items()}
         return Counter(
             {

@@ -6,6 +6,7 @@
 In one shop a camera offers and uploads 200 captures a day, one in ten of somebody new, four of somebody who comes
 again, five of somebody who is still there. In another a client searches as often, and in a third nobody comes but the
 canary. Heartbeats, `watch`, sweeps and snapshots come as on AWS, each through the application on metered storage.
+What is kept is priced for as long as it is kept, and with its deletion: so much does a shop cost that is old.
 Processor time is that of figures.json where models run, else it is measured in the run; what only an account shows is
 assumed (prices.py, and below).
 """
@@ -26,8 +27,9 @@ from typing import Any
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.captures import Resolution
 from chalicelib.book.words.model import Profile
-from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS, TenantSettings
 from chalicelib.doors.sunmi.probe import NO_MATCH
+from chalicelib.rights.words.retention import Kind
 from regulars.cost import table
 from regulars_lab.rigs.operations import FIGURES, read_deployment
 from regulars_lab.rigs.stage import Stage, open_stage, require
@@ -59,6 +61,7 @@ FUNCTIONS = {
     "send_sweeps": "sweep",
     "sweep": "build_index",
     "canary's sweep": "build_index",
+    "expiry": "build_index",
     "build_index": "build_index",
 }
 """The function that does each operation."""
@@ -113,6 +116,12 @@ class Shop:
             self.stage.clock.at = begin + after
             work()
         self.stage.clock.at = begin + timedelta(days=1)
+
+    def end_observations(self) -> None:
+        """Delete all observations, as the sweep does when OBSERVATION_DAYS are over."""
+        self.stage.clock.at += timedelta(days=OBSERVATION_DAYS + 1)
+        tenant, retention = self.stage.tenant, self.stage.services.erasure.retention
+        self._do("expiry", lambda: require(retention.tenant(tenant, of=[Kind.OBSERVATIONS], yes=True)))
 
     def _do(self, name: str, work: Callable[[], object]) -> Any:
         meter, spent = self.stage.meter, self.spent[name]
@@ -187,23 +196,22 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
     def count_charges(of: Shop, *names: str, each: float, cold: float = COLD) -> Counter[str]:
         found = Counter[str]()
         for name in names:
-            function = FUNCTIONS[name]
-            made = Function(used["memory_mb"][function], used["disk_mb"].get(function, 0), figures["cold_ms"][function])
-            found += made.count_charges(of.spent[name], cold)
+            found += function_of(name, figures).count_charges(of.spent[name], cold)
         return times(found, each)
 
-    def count_storage(size_bytes: int) -> Counter[str]:
-        return Counter(dynamodb_gb=size_bytes / 1e9, dynamodb_recovery_gb=size_bytes / 1e9)
+    def count_storage(kind: str, kept_days: int = DAYS) -> Counter[str]:
+        """Charge for an item all the months that it is kept: so many of a month's are there at any time."""
+        gb_months = size[kind] / 1e9 * kept_days / DAYS
+        return Counter(dynamodb_gb=gb_months, dynamodb_recovery_gb=gb_months)
 
     def more(of: Shop, than: Shop, name: str, each: float) -> Counter[str]:
         return count_charges(of, name, each=each) - count_charges(than, name, each=each)
 
     # Every five minutes the canary calls the API, and a schedule ingest; what runs every hour starts cold.
     capture = count_charges(shop, "offer", *OUTCOMES, each=one)
-    capture += count_charges(shop, "build_index", cold=1.0, each=one) + count_storage(
-        size["capture"] + size["observation"]
-    )
-    capture += more(shop, idle, "sweep", one) + Counter(s3_puts=1, sqs_requests=3, traces=TRACED)
+    capture += count_charges(shop, "build_index", cold=1.0, each=one) + count_storage("capture", SIGHTING_DAYS)
+    observation = count_storage("observation", OBSERVATION_DAYS) + count_charges(shop, "expiry", each=one, cold=0.0)
+    capture += observation + more(shop, idle, "sweep", one) + Counter(s3_puts=1, sqs_requests=3, traces=TRACED)
     search = count_charges(caller, "search", each=one) + more(caller, idle, "sweep", one)
     standing, asked = used["standing"], idle.spent["canary"].runs * month
     canary = count_charges(idle, "canary", each=month) + Counter(
@@ -226,11 +234,22 @@ def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: i
         "start": count_charges(idle, "sweep", cold=1.0, each=month) - warm,
         "camera": count_charges(idle, "heartbeat", each=month),
         "traffic": Counter(metrics=standing["metrics"] - len(STANDING_METRICS)),
-        "face": count_storage(size["face"])
-        + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
+        "face": count_storage("face") + Counter(s3_gb=(PORTRAIT_BYTES + SNAPSHOT_BYTES) / 1e9, dynamodb_read_units=1),
         "capture": capture + Counter(s3_gb=PICTURE_BYTES / 1e9),
-        "search": search + count_storage(size["observation"]) + Counter(api_requests=1, traces=TRACED),
+        "search": search + observation + Counter(api_requests=1, traces=TRACED),
     }
+
+
+def function_of(name: str, figures: dict[str, Any]) -> Function:
+    """Return the function that does an operation, as it is deployed."""
+    used, function = figures["used"], FUNCTIONS[name]
+    return Function(used["memory_mb"][function], used["disk_mb"].get(function, 0), figures["cold_ms"][function])
+
+
+def ingest_seconds(shop: Shop, figures: dict[str, Any]) -> float:
+    """Return for how many seconds a capture keeps a run of ingest busy."""
+    runs = sum(shop.spent[name].runs for name in OUTCOMES)
+    return sum(function_of(name, figures).count_seconds(shop.spent[name], COLD) for name in OUTCOMES) / runs
 
 
 def times(quantities: Counter[str], factor: float) -> Counter[str]:
@@ -247,16 +266,20 @@ def pass_days(folder: Path, days: int, here_ms: dict[str, float], captures: int 
             canary = Sunmi(stage.transport, made)
         for _ in range(days):
             shop.day(captures, searches, canary)
+        if captures:
+            shop.end_observations()
         return shop
 
 
-def measure_shops(days: int, a_day: int) -> tuple[list[Shop], Rows]:
+def measure_shops(days: int, a_day: int) -> tuple[list[Shop], Rows, float]:
+    """Return the three shops, the table's rows, and for how many seconds a capture keeps a run of ingest busy."""
     figures = json.loads(FIGURES.read_text())
+    figures["used"].update(read_deployment())
     shops = []
     for traffic in ({"captures": a_day}, {"searches": a_day}, {}):
         with tempfile.TemporaryDirectory() as folder:
             shops.append(pass_days(Path(folder), days, figures["here_ms"], **traffic))
-    return shops, rows(*shops, {**figures, "used": {**figures["used"], **read_deployment()}}, a_day, days)
+    return shops, rows(*shops, figures, a_day, days), ingest_seconds(shops[0], figures)
 
 
 def main() -> None:
@@ -265,7 +288,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--a-day", type=int, default=A_DAY, help="captures, and searches (default: %(default)s)")
     asked = parser.parse_args()
-    shops, found = measure_shops(asked.days, asked.a_day)
+    shops, found, ingest_s = measure_shops(asked.days, asked.a_day)
     for shop in shops:
         print()
         for name, spent in sorted(shop.spent.items()):
@@ -279,7 +302,8 @@ def main() -> None:
             name: {what: float(f"{row[what]:.4g}") for what in sorted(row) if row[what]} for name, row in found.items()
         }
         shop_was = f"{asked.days} days, {asked.a_day:,} captures or searches a day"
-        said = {"measured": datetime.now(UTC).date().isoformat(), "shop": shop_was, "rows": rounded}
+        measured = datetime.now(UTC).date().isoformat()
+        said = {"measured": measured, "shop": shop_was, "ingest_s": float(f"{ingest_s:.4g}"), "rows": rounded}
         table.FILE.write_text(json.dumps(said, indent=2) + "\n")
 
 

@@ -36,6 +36,7 @@ from regulars_lab.rigs.stand_ins import Postman, SteppedClock
 from regulars_lab.v1 import V1, Picture
 from tests.support.api.over_http import Sunmi
 from tests.support.storage.meter import Meter, meter_storage, stored_bytes
+from tests.support.storage.prices import ITEM_BYTES
 
 GROUP = "staff"
 CAMERA = "door"
@@ -239,18 +240,18 @@ class Stage:
         return self.read_meter()
 
     def bytes(self) -> dict[str, int]:
-        """Of an item each, with its index entries, as DynamoDB counts and stores it."""
+        """Of an item each, with its index entries, as DynamoDB charges for storage: each has ITEM_BYTES more."""
         items, tenant = self.storage.items, self.tenant.name
         face = self._last(keys.FACES, tenant)
         captures = items.query(keys.CAPTURES, keys.captures(tenant, CAMERA)).items
         observation = self._last(keys.OBSERVATIONS, keys.observations(tenant, int(self.clock.at.timestamp()) // 86_400))
         arrivals = self._last(keys.ARRIVALS, tenant)
-        entries = sum(index_entry_size(keys.FACES, index, face) for index in keys.FACES.indexes)
+        entries = [size for index in keys.FACES.indexes if (size := index_entry_size(keys.FACES, index, face))]
         require(items.get(keys.FACES, (tenant, face["faceid"])) is not None)
         return {
-            "face": stored_bytes(face) + entries + stored_bytes(arrivals),
-            "capture": max(stored_bytes(capture) for capture in captures),
-            "observation": stored_bytes(observation),
+            "face": stored_bytes(face) + stored_bytes(arrivals) + sum(entries) + (2 + len(entries)) * ITEM_BYTES,
+            "capture": max(stored_bytes(capture) for capture in captures) + ITEM_BYTES,
+            "observation": stored_bytes(observation) + ITEM_BYTES,
         }
 
     def _last(self, table: Any, partition: str) -> Mapping[str, Any]:
