@@ -70,7 +70,7 @@ def deploy(
     for line in plan.lines():
         print(line)
     if dry_run:
-        for line in plan.limits(deploy.ORDINARY_CONCURRENCY):
+        for line in plan.limits(deploy.ORDINARY_CONCURRENCY, {}):
             print(line)
         print("            assumed: the account was not asked, and a new one may run as few as 10")
         return

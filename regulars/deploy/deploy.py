@@ -21,6 +21,7 @@ from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
 from regulars.cost import table
+from regulars.deploy import shops
 from regulars.deploy.package import ARCHIVE, TEMPLATE, package_checkout, shipped_packs
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
@@ -38,8 +39,6 @@ _LEAST_UNRESERVED = 100
 """The part of an account's concurrency that AWS keeps for functions that reserve none."""
 
 _API = "APIHandlerConcurrency"
-_BUILDS, _SHOPS_A_RUN = "BuildIndexConcurrency", 66
-"""Shops whose worst night one run ends within three hours (lab: bench/chores.py, docs/lab/cost.md)."""
 
 _WITHOUT_URLS = (
     "ap-south-2 ap-southeast-4 ca-west-1 cn-north-1 cn-northwest-1 eu-central-2 eu-south-2 il-central-1 me-central-1"
@@ -115,14 +114,17 @@ class Plan(Struct, frozen=True):
             yield f"  {count:>3} {kind}"
         yield f"costs       {table.in_a_line(table.Load(1_000, 1_000, 1_000))}"
 
-    def limits(self, concurrency: int) -> Iterator[str]:
-        """Yield lines about the account's concurrency and a new stack."""
+    def limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
+        """Yield lines about the account's concurrency, and for how many shops the stack's limits will be enough.
+
+        `present`: values of the stack's parameters; empty: it is new.
+        """
         initial = self.runs(concurrency)
         runs = ", ".join(f"{name} {count}" for name, count in initial.items())
         yield f"limits      the account has room for {concurrency:,} functions at once, so a new stack gets {runs}"
-        if build := {**initial, **self.parameters}.get(_BUILDS):
-            shops = int(build) * _SHOPS_A_RUN
-            yield f"            {_BUILDS} {build} is enough for {shops:,} shops of 5,000 captures a day"
+        defaults = {name: str(rules.get("Default", "")) for name, rules in self.template.get("Parameters", {}).items()}
+        for line in shops.describe({**defaults, **initial, **present, **self.parameters}):
+            yield f"            {line}"
         if concurrency < ORDINARY_CONCURRENCY // 10:
             yield (
                 f"            too few for traffic: ask AWS for {ORDINARY_CONCURRENCY:,} (Service Quotas, AWS Lambda, "
@@ -209,7 +211,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{plan.stack}: nothing was changed")
         return False
     concurrency = account.concurrency()
-    for line in plan.limits(concurrency):
+    for line in plan.limits(concurrency, account.parameters(plan.stack) or {}):
         print(line)
     parameters = dict(plan.parameters)
     if domain := parameters.get("DomainName"):
