@@ -88,6 +88,8 @@ _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
 NAME_LENGTH = 100
 _MUTED_AT_ONCE = 50
+MUTED_FOR = timedelta(days=31)
+"""At most: a camera that nobody unmutes is not forgotten."""
 
 _NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
 _SLUG_LENGTH, _NAMELESS = 56, "camera"
@@ -319,7 +321,7 @@ class Cameras(UseCase):
         """Note that the camera was seen, as often as its heartbeats are, and that it is not silent any more."""
         every = BEAT_EVERY if camera.status else SEEN_EVERY
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= every:
-            fields = {"last_seen_at": milliseconds(now), **_outage_fields(camera, now)}
+            fields = {"last_seen_at": milliseconds(now), **_outage_fields(camera, tenant, now)}
             self._note(tenant, camera.id, fields, no_more=("silent_since",))
 
     def heartbeat(
@@ -346,7 +348,7 @@ class Cameras(UseCase):
             if milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS:
                 fields.pop("status", None)
         fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
-        fields |= _outage_fields(camera, now) if is_working else {}
+        fields |= _outage_fields(camera, tenant, now) if is_working else {}
         self._note(tenant, camera.id, fields, no_more=("silent_since", "failing_at") if is_working else ())
         return self.get(tenant, camera.id)
 
@@ -362,11 +364,18 @@ class Cameras(UseCase):
         waiting = [one for one in self.all(tenant) if one.silent_since is None and not is_muted(one, now)]
         return [(one, silence) for one in waiting if (silence := find_silence(one, tenant, now))]
 
+    @retry_if_changed(_BUSY)
     def mute(self, tenant: Tenant, until: datetime | None, camera_id: str | None = None) -> None:
         """Have nobody told of silent cameras until a time; None: from now on they are told again.
 
-        `camera_id` None: all cameras. Raises CameraNotFound, Busy.
+        `camera_id` None: all cameras. Raises InvalidInput, CameraNotFound, Busy.
         """
+        now = self.book.clock.now()
+        if until is not None and not now < until <= now + MUTED_FOR:
+            last = time_text(now + MUTED_FOR)
+            raise InvalidInput(
+                f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, by {last}"
+            )
         cameras = self.all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
         acts.says(of=camera_id or "all")
         fields: Item = {} if until is None else {"muted_until": milliseconds(until)}
@@ -376,7 +385,7 @@ class Cameras(UseCase):
             Update(keys.CAMERAS, (tenant.name, one.id), there, set=fields, remove=gone, twice=True) for one in cameras
         ]
         for some in parts(changes, _MUTED_AT_ONCE):
-            write_unless_changed(self.book.items, some)
+            write(self.book.items, some)
 
     def learn_usual(self, tenant: Tenant) -> None:
         """Note what is usual for each camera that sends no heartbeats, by the visits of the last weeks."""
@@ -590,11 +599,13 @@ def silent_at(camera: Camera) -> datetime:
     return (camera.last_seen_at or camera.created_at) + timedelta(seconds=camera.silent_after_s or 0) + late
 
 
-def _outage_fields(camera: Camera, now: datetime) -> Item:
-    """Return the fields that note the end of a silence, if the camera was silent."""
-    if camera.silent_since is None:
+def _outage_fields(camera: Camera, tenant: Tenant, now: datetime) -> Item:
+    """Return the fields that note the end of a silence, if the camera was silent: reported, or muted when it began."""
+    since = camera.last_seen_at or camera.created_at
+    was_muted = is_muted(camera, since) and find_silence(camera, tenant, now)
+    if camera.silent_since is None and not was_muted:
         return {}
-    last = Outage(camera.last_seen_at or camera.created_at, now)
+    last = Outage(since, now)
     return {"outages": OUTAGES.write((*camera.outages, last)[-MOST_OUTAGES:])}
 
 

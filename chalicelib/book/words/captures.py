@@ -81,7 +81,7 @@ CAMERA_SETTINGS: Mapping[str, Setting] = settings_of(CameraOptions)
 
 
 class Outage(NamedTuple):
-    """A silence of a camera that was told: from when it was heard last until it was heard again."""
+    """A silence of a camera, reported or muted: from when it was heard last until it was heard again."""
 
     since: datetime
     until: datetime

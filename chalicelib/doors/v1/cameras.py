@@ -292,7 +292,7 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
 
 
 class Muting(Sent):
-    until: Annotated[Instant | None, Meta(description="null: they are told again.")]
+    until: Annotated[Instant | None, Meta(description="In the future, 31 days at most; null: they are told again.")]
     camera: Annotated[CameraId | None, Meta(description="null: all cameras.")] = None
 
 
@@ -300,7 +300,7 @@ class Muting(Sent):
 def mute_cameras(call: Call, body: Muting) -> Cameras:
     """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line.
 
-    Silences go on being noted.
+    A silence meanwhile is noted among the camera's outages once it ends. One that goes on is told after that time.
     """
     call.services.cameras.mute(call.tenant, body.until, body.camera)
     return list_cameras(call)

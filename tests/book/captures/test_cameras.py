@@ -133,6 +133,57 @@ def test_a_camera_that_is_deleted_meanwhile_is_not_changed_nor_heard_of(
     assert left(services, cloud) == MAX_CAMERAS
 
 
+def test_all_cameras_are_muted_though_one_of_them_is_deleted_meanwhile(
+    services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile, clock: FakeClock
+) -> None:
+    for name in ("door", "till"):
+        services.cameras.add(cloud, name, name)
+    until = clock.now() + timedelta(hours=9)
+    meanwhile.first = [lambda: services.cameras.delete(cloud, "door")]
+    slow.mute(cloud, until)
+    assert [(one.id, one.muted_until) for one in services.cameras.all(cloud)] == [("till", until)]
+    meanwhile.first = [lambda: services.cameras.delete(cloud, "till")]
+    with pytest.raises(CameraNotFound):
+        slow.mute(cloud, until, "till")
+
+
+@pytest.mark.parametrize("until", [timedelta(0), timedelta(seconds=-1), timedelta(days=31, seconds=1)])
+def test_cameras_are_muted_until_a_time_to_come_that_is_not_far(
+    services: Services, cloud: Tenant, clock: FakeClock, until: timedelta
+) -> None:
+    services.cameras.add(cloud, "door", "door")
+    with pytest.raises(InvalidInput, match=r"31 days.*2026-"):
+        services.cameras.mute(cloud, clock.now() + until)
+    assert services.cameras.get(cloud, "door").muted_until is None
+    services.cameras.mute(cloud, clock.now() + timedelta(days=31))
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_silence_that_is_muted_is_an_outage_once_it_ends(
+    services: Services, cloud: Tenant, clock: FakeClock, beats: bool
+) -> None:
+    services.cameras.add(cloud, "door", "door")
+
+    def hear() -> Camera:
+        camera = services.cameras.get(cloud, "door")
+        if beats:
+            return services.cameras.heartbeat(cloud, camera, {"n": 1})
+        services.cameras.note_last_seen(cloud, camera, clock.now())
+        return services.cameras.get(cloud, "door")
+
+    begun = services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None).last_seen_at
+    assert begun is not None
+    services.cameras.mute(cloud, begun + timedelta(hours=1))
+    for minutes, is_reported, outages in ((9, False, 0), (30, False, 1), (9, False, 1), (90, True, 2)):
+        clock.advance(timedelta(minutes=minutes))
+        services.watch.run()
+        assert (services.cameras.get(cloud, "door").silent_since is not None) is is_reported
+        assert len(hear().outages) == outages
+    muted, reported = services.cameras.get(cloud, "door").outages
+    assert muted == (begun + timedelta(minutes=9), begun + timedelta(minutes=39))
+    assert reported == (begun + timedelta(minutes=48), begun + timedelta(minutes=138))
+
+
 def test_a_camera_that_takes_the_place_of_a_deleted_one_meanwhile_is_deleted_whole(
     services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile
 ) -> None:

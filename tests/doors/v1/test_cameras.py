@@ -287,7 +287,8 @@ def test_silences_are_muted_for_a_camera_or_for_all(v1: V1Client, clock: FakeClo
     assert told() == {"door": until, "till": None}
     clock.advance(timedelta(days=1))
     assert told() == {"door": None, "till": None}
-    v1.failed(404, "PUT", "/v1/mute", {"until": until, "camera": "none"})
+    v1.failed(404, "PUT", "/v1/mute", {"until": None, "camera": "none"})
+    assert "31 days" in v1.failed(400, "PUT", "/v1/mute", {"until": "9999-01-01T00:00:00Z"})["detail"]
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(fields={"name": "{camera_name}"}),
         Sample(fields={"name": "New", "groups": ["{group}"], **_SETTINGS}),
     ],
-    ("PUT", "/v1/mute"): [Sample(fields={"until": "2030-01-01T00:00:00Z", "camera": None})],
+    ("PUT", "/v1/mute"): [Sample(fields={"until": "2026-03-20T00:00:00Z", "camera": None})],
     ("PUT", "/v1/fleet"): [
         Sample(fields={"settings": {"version": "1.2.3", "kib_per_s": 100, "upload_hours": ["22:00-06:00"]}}),
     ],
