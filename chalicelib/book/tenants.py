@@ -64,6 +64,11 @@ OLD_KEY_HOLDS = timedelta(days=1)
 _OLD_APP_KEY, OLD_APPCODE = "old_app_key", "old_appcode_digest"
 """Fields of a tenant's item: the sealed app_key and the appcode's hash before the newest."""
 
+_SHARED = ("app_key", "appcode_digest")
+"""Fields of a tenant's item with its newest shared keys, sealed and as a hash."""
+
+_KEYS_CHANGE = "the keys of this tenant change all the time: send the request again in a moment"
+
 _NEVER_ERASED = "never-erased"
 
 _LIMITS_SAME = "limits-as-they-were-read"
@@ -191,42 +196,55 @@ class Tenants(UseCase):
             Chore("old keys", lambda this: self._forget_old_keys(this.tenant)),
         )
 
+    @retry_if_changed(_KEYS_CHANGE)
     def rotate(self, name: str) -> Credentials:
-        """Replace all secrets, and the id of the access key; the old ones stop at once. Raises TenantNotFound."""
+        """Replace all secrets, and the id of the access key; the old ones stop at once.
+
+        Raises TenantNotFound, Busy.
+        """
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
         renewed = tuple(field for field in item if field.endswith(RENEWED) or field in (_OLD_APP_KEY, OLD_APPCODE))
         actions = _rotation_actions(
-            item, self._seal_credentials(credentials), "appcode_digest", "api_key_digest", unused=renewed
+            item, self._seal_credentials(credentials), *_SHARED, "api_key_digest", unused=renewed
         )
         actions += _old_pointer(item)
         write(self.book.items, actions)
         return credentials
 
-    @retry_if_changed("the keys of this tenant change all the time: send the request again in a moment")
+    @retry_if_changed(_KEYS_CHANGE)
     def renew(
-        self, tenant: Tenant, dialect: str, key: SharedKey, name: str = "", request: RequestId | None = None
+        self,
+        tenant: Tenant,
+        dialect: str,
+        key: SharedKey,
+        name: str = "",
+        request: RequestId | None = None,
+        *,
+        at_once: bool = False,
     ) -> str:
         """Make another key that the clients of a dialect share, and return it. The old one holds for a day more.
 
         The clients that have it would stop else, before anybody could give them the new one. A key before that stops
-        at once. `name`: what the new one is for. Raises Busy, AnsweredAlready.
+        at once. `at_once`: so does the old one, which leaked perhaps. `name`: what the new one is for. Raises Busy,
+        AnsweredAlready.
         """
         item, secret = self._item(tenant.name), api_keys.new_secret()
-        until = milliseconds(self.book.clock.now() + OLD_KEY_HOLDS)
+        until = self.book.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
         actions: list[Action] = []
-        fields: Item = {f"{dialect}{RENEWED}": [until, name]}
         if key is SharedKey.APP_KEY:
-            sealed = self.book.storage.vault.seal(secret, tenant.name)
-            fields = {**fields, "app_key": sealed, _OLD_APP_KEY: item["app_key"]}
+            field, old_field = "app_key", _OLD_APP_KEY
+            newest: Any = self.book.storage.vault.seal(secret, tenant.name)
         else:
-            digest = api_keys.digest(secret)
-            fields = {**fields, "appcode_digest": digest, OLD_APPCODE: item["appcode_digest"]}
-            actions = [api_keys.let_in(keys.appcode_item(digest), tenant.name), *_old_pointer(item)]
-        when = (equals("appcode_digest", item["appcode_digest"], "not-rotated-meanwhile"),)
-        place, unused = keys.tenant_item(tenant.name), (f"{dialect}{USED_AT}",)
-        actions.insert(0, Update(keys.TENANTS, place, when, set=fields, remove=unused))
+            field, old_field, newest = "appcode_digest", OLD_APPCODE, api_keys.digest(secret)
+            actions = [api_keys.let_in(keys.appcode_item(newest), tenant.name), *_old_pointer(item)]
+            actions += [Delete(keys.TENANTS, keys.appcode_item(item[field]))] if at_once else []
+        old = {} if at_once else {old_field: item[field]}
+        fields = {f"{dialect}{RENEWED}": [milliseconds(until), name], field: newest, **old}
+        unused = (f"{dialect}{USED_AT}", *((old_field,) if at_once else ()))
+        when = tuple(equals(one, item[one], "not-rotated-meanwhile") for one in _SHARED)
+        actions.insert(0, Update(keys.TENANTS, keys.tenant_item(tenant.name), when, set=fields, remove=unused))
         self.book.requests.write(tenant.name, actions, request, {"id": dialect})
         return secret
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { Field, Trouble } from "../shared/parts.js";
+import { Check, Field, Trouble } from "../shared/parts.js";
 import { save } from "../shared/saved.js";
 import { Copy } from "../shared/settings.js";
 import { may } from "../store.js";
@@ -102,26 +102,31 @@ function Download({ file, text }) {
 
 /**
  * The key that all SUNMI cameras share, or all clients of iCREDIT. A new one is made for one of them, by its name, and
- * one sees that it is used; the old one holds beside it for a day.
+ * one sees that it is used; the old one holds beside it for a day, unless it leaked.
  */
 function DialectKey({ dialect }) {
   const [listed, setListed] = usePolled("dialects", {}, EVERY_MS);
   const [made, setMade] = useState(null);
   const [name, setName] = useState("");
+  const [leaked, setLeaked] = useState(false);
   const [wrong, setWrong] = useState(null);
   const problem = wrong ?? listed.problem;
-  const { last_used_at: used, app_id: appId } = listed.value?.dialects.find((one) => one.id === dialect) ?? {};
-  const renew = () => send("POST", `dialects/${dialect}/key`, { name: name.trim() }).then((answer) => {
+  const { last_used_at: used, app_id: appId, old_until: oldUntil } = listed.value?.dialects.find((one) => one.id === dialect) ?? {};
+  const asked = { name: name.trim(), at_once: leaked };
+  const renew = () => send("POST", `dialects/${dialect}/key`, asked).then((answer) => {
     setListed((before) => ({ ...before, value: { dialects: [{ ...answer, last_used_at: null }] } }));
     setMade(answer);
   }, setWrong);
   return html`${problem && html`<${Trouble} problem=${problem} />`}
     ${appId && html`<${Given} name=${t("dialect.app_id")} value=${appId} />`}
     ${made ? html`<${Given} name=${t(`dialect.${dialect}`)} value=${made.secret} /><p>${t("secret.once")}</p>
-        <p class="notice">${t("dialect.both", { when: dayAndClock(made.old_until) })}</p>
+        <p class="notice">${made.old_until ? t("dialect.both", { when: dayAndClock(made.old_until) })
+          : t("dialect.only")}</p>
         <p role="status">${t(used ? "dialect.came" : "dialect.waits")}</p>`
       : listed.value && html`<${Field} label=${t("camera.name")} value=${name} maxlength="100"
           placeholder=${t("camera.name.hint")} onInput=${({ target }) => setName(target.value)} />
+        ${oldUntil && html`<p class="notice">${t("dialect.older", { when: dayAndClock(oldUntil) })}</p>`}
+        <${Check} label=${t("dialect.leaked")} checked=${leaked} set=${setLeaked} />
         <div class="setting"><p class="soft small">${used ? t("dialect.used", { ago: ago(used) })
           : t("dialect.unused")}</p>
           <button onClick=${renew}>${t(`dialect.${dialect}.new`)}</button></div>`}`;

@@ -131,6 +131,27 @@ def test_a_camera_of_a_dialect_gets_a_new_key_and_is_seen_to_use_it(page: Page, 
     expect(waits).to_have_count(0)
 
 
+def test_a_key_of_a_dialect_that_leaked_is_stopped_at_once(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/cameras")
+    known = credentials.read_credentials(book.data)["shop"]
+    with book.client() as client:
+        before = client.renew_dialect_key("sunmi").secret
+    page.get_by_role("button", name="New camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="SUNMI camera").click()
+    expect(dialog.get_by_text("A new key stops it at once")).to_be_visible()
+    dialog.get_by_label("It leaked: stop the key there is at once").check()
+    dialog.get_by_role("button", name="Show a new App key").click()
+    expect(dialog.get_by_text("The old one has stopped")).to_be_visible()
+    key = dialog.get_by_label("App key").input_value()
+    with Connection(book.url) as connection:
+        answers = [
+            Sunmi(connection, replace(known, app_key=one)).call("getGroupList", {}).code
+            for one in (known.app_key, before, key)
+        ]
+    assert [one == DONE for one in answers] == [False, False, True]
+
+
 def upload(folder: Path, config: str, key: str, camera: str) -> None:
     """Send a picture as the page says: the key in its file, the configuration as it was copied."""
     (folder / "pictures").mkdir()

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.book.tenants import OLD_KEY_HOLDS
 from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import SharedKey
+from chalicelib.book.words.values import time_text
 from chalicelib.doors.dialects import SHARED_KEYS
 from chalicelib.doors.v1.endpoint import Call, Operations, nothing, secret_not_kept
 from chalicelib.doors.v1.shapes import Name
@@ -91,12 +92,18 @@ class DialectKeys(Answer):
 
 class NewDialectKey(Sent):
     name: Annotated[str, Meta(max_length=100, description="What the key is for, such as a camera's name.")] = ""
+    at_once: Annotated[
+        bool,
+        Meta(
+            description="true: the key before it stops at once, as after a leak, and with it all who have no new one."
+        ),
+    ] = False
 
 
 class DialectKeyMade(Answer):
     id: DialectId
     app_id: AppId
-    old_until: Annotated[Time, Meta(description="Until when the key before it holds, too.")]
+    old_until: Annotated[Time | None, Meta(description="Until when the key before it holds, too; null: none does.")]
     secret: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Shown nowhere else.")]
 
 
@@ -190,14 +197,15 @@ def _dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
 def renew_dialect_key(call: Call, body: NewDialectKey) -> DialectKeyMade:
     """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once.
 
-    To stop both at once, the operator renews all secrets (`regulars tenants rotate`).
+    After a leak, `at_once` stops both.
     """
     id_ = call.path["id"]
     if id_ not in SHARED_KEYS:
         raise KeyNotFound(f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one")
-    secret = call.services.tenants.renew(call.tenant, id_, SHARED_KEYS[id_], body.name, call.request)
-    until = call.services.clock.now() + OLD_KEY_HOLDS
-    return DialectKeyMade.made_of(call, id=id_, app_id=_app_id(call, SHARED_KEYS[id_]), secret=secret, old_until=until)
+    key, tenants = SHARED_KEYS[id_], call.services.tenants
+    secret = tenants.renew(call.tenant, id_, key, body.name, call.request, at_once=body.at_once)
+    until = None if body.at_once else time_text(call.services.clock.now() + OLD_KEY_HOLDS)
+    return DialectKeyMade(id=id_, app_id=_app_id(call, key), secret=secret, old_until=until)
 
 
 def _app_id(call: Call, key: SharedKey) -> str | None:

@@ -263,7 +263,7 @@ class DialectKey(Struct, kw_only=True):
 class DialectKeyMade(Struct, kw_only=True):
     id: str
     app_id: str | None
-    old_until: datetime
+    old_until: datetime | None
     secret: str
 
 

@@ -320,14 +320,19 @@ class Operations(Connection):
         return self._call("GET", "/v1/dialects", models.DialectKeys)
 
     def renew_dialect_key(
-        self, id: str, *, name: str | UnsetType = UNSET, idempotency_key: str | None = None
+        self,
+        id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        at_once: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
     ) -> models.DialectKeyMade:
         """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once."""
         return self._call(
             "POST",
             f"/v1/dialects/{quote_part(id)}/key",
             models.DialectKeyMade,
-            body={"name": name},
+            body={"name": name, "at_once": at_once},
             idempotency_key=idempotency_key,
         )
 

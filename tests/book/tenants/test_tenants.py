@@ -1,8 +1,12 @@
 import pytest
 
+from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput, TenantExists, TenantNotFound
-from chalicelib.book.words.model import Profile
+from chalicelib.book.words.model import Profile, SharedKey
 from chalicelib.services import Services
+from tests.support.book.book_with import book_with
+from tests.support.book.recount_statistics import items_of
+from tests.support.meanwhile import Meanwhile
 
 
 def test_a_bearer_key_is_found_and_nothing_that_is_none(services: Services) -> None:
@@ -41,3 +45,33 @@ def test_second_tenant_of_a_name_is_refused_and_all_are_listed(services: Service
 def test_illegal_name_is_refused(services: Services, name: str) -> None:
     with pytest.raises(InvalidInput):
         services.tenants.add(name, Profile.CAMERA)
+
+
+@pytest.mark.parametrize(("dialect", "key"), [("sunmi", SharedKey.APP_KEY), ("icredit", SharedKey.APPCODE)])
+def test_keys_that_are_renewed_meanwhile_stop_with_a_rotation(services: Services, dialect: str, key: SharedKey) -> None:
+    services.tenants.add("shop", Profile.CLOUD)
+    meanwhile = Meanwhile(items_of(services))
+    meanwhile.first = [lambda: services.tenants.renew(services.tenants.get_by_name("shop"), dialect, key)]
+    made = book_with(services, items=meanwhile).tenants.rotate("shop")
+    tenant = services.tenants.get_by_name("shop")
+    assert tenant.renewals == {}
+    item = services.items.get(keys.TENANTS, keys.tenant_item("shop"))
+    assert item is not None
+    assert not [name for name in item if name.startswith("old_")]
+    assert services.tenants.by_appcode(made.appcode) == tenant
+    assert services.tenants.old_app_key(tenant, dialect) is None
+    assert services.consistency.disagreements("shop") == []
+
+
+@pytest.mark.parametrize(("dialect", "key"), [("sunmi", SharedKey.APP_KEY), ("icredit", SharedKey.APPCODE)])
+def test_of_two_keys_that_are_asked_for_at_once_both_hold(services: Services, dialect: str, key: SharedKey) -> None:
+    services.tenants.add("shop", Profile.CLOUD)
+    tenant = services.tenants.get_by_name("shop")
+    meanwhile, made = Meanwhile(items_of(services)), []
+    meanwhile.first = [lambda: made.append(services.tenants.renew(tenant, dialect, key))]
+    book_with(services, items=meanwhile).tenants.renew(tenant, dialect, key)
+    tenant = services.tenants.get_by_name("shop")
+    if key is SharedKey.APP_KEY:
+        assert services.tenants.old_app_key(tenant, dialect) == made[0]
+    else:
+        assert services.tenants.by_old_appcode(made[0], dialect) == tenant

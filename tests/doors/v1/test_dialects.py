@@ -61,6 +61,26 @@ def test_of_three_keys_the_newest_two_hold_and_a_rotation_stops_both(
     assert not [name for name in stored(services, shop) if name.startswith("old_")]
 
 
+def test_a_key_that_leaked_is_stopped_at_once_with_the_one_before_it(
+    v1: V1Client, app: Chalice, shop: Credentials, clock: FakeClock, services: Services
+) -> None:
+    known = [[shop.app_key, shop.appcode], renewed(v1), renewed(v1, at_once=True)]
+
+    def answers() -> list[tuple[int, int]]:
+        return [
+            calls(CameraClient(app, shop.app_id, key, clock, 200_000 + 1000 * place), MarketClient(app, code))
+            for place, (key, code) in enumerate(known)
+        ]
+
+    assert answers() == [(5, 400), (5, 400), (0, 200)]
+    assert [one["old_until"] for one in v1.done("GET", "/v1/dialects")["dialects"]] == [None, None]
+    assert not [name for name in stored(services, shop) if name.startswith("old_")]
+    assert services.consistency.disagreements(shop.tenant) == []
+    assert v1.done("POST", "/v1/dialects/sunmi/key", {"at_once": True})["old_until"] is None
+    known.append(renewed(v1))
+    assert answers()[2:] == [(5, 200), (0, 200)], "of SUNMI, another was made at once"
+
+
 def test_what_a_key_is_for_waits_by_its_name_until_it_calls(
     v1: V1Client, app: Chalice, shop: Credentials, clock: FakeClock
 ) -> None:
@@ -73,8 +93,8 @@ def test_what_a_key_is_for_waits_by_its_name_until_it_calls(
     assert v1.done("GET", "/v1/dialects")["dialects"][0]["waits_for"] == ""
 
 
-def renewed(v1: V1Client) -> list[str]:
-    return [v1.done("POST", f"/v1/dialects/{id_}/key", {})["secret"] for id_ in ("sunmi", "icredit")]
+def renewed(v1: V1Client, **said: bool) -> list[str]:
+    return [v1.done("POST", f"/v1/dialects/{id_}/key", said)["secret"] for id_ in ("sunmi", "icredit")]
 
 
 def stored(services: Services, shop: Credentials) -> Item:
