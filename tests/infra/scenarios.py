@@ -89,11 +89,13 @@ def play(account: Account) -> None:
         camera_api,
         cloud_api,
         keys_and_sessions,
+        dialects_keys,
         captures_and_visits,
         hooks,
         messages,
         searches_from_anywhere,
         schedules,
+        usual_weeks,
         kept_no_longer,
         pictures_off,
         readiness,
@@ -156,6 +158,18 @@ def keys_and_sessions(account: Account) -> None:
     assert len(shop.v1.done("GET", "/v1/members")["members"]) == 1
     shop.v1.done_without_body("DELETE", f"/v1/members/{member}/passkeys/{passkey}")
     shop.v1.done_without_body("DELETE", f"/v1/members/{member}")
+
+
+def dialects_keys(account: Account) -> None:
+    """Keys that clients share are renewed, twice; a day later nothing is left of the older ones."""
+    shop = Shop(account, "with-shared-keys")
+    for dialect in ("sunmi", "icredit", "icredit"):
+        account.secrets.append(shop.v1.done("POST", f"/v1/dialects/{dialect}/key", {})["secret"])
+    MarketClient(account.api, account.secrets[-2]).query()  # the one before the newest holds
+    account.later(days=1, minutes=1)
+    account.tick("sweep")
+    stored = shop.items.get(keys.TENANTS, keys.tenant_item(shop.name)) or {}
+    assert not [name for name in stored if name.startswith("old_")]
 
 
 def cloud_api(account: Account) -> None:
@@ -354,6 +368,18 @@ def schedules(account: Account) -> None:
         _consent_for_a_day(account, shop)
         account.later(days=3)
         account.tick("sweep")  # and forgets what was learnt, and whose consent has expired
+
+
+def usual_weeks(account: Account) -> None:
+    """A night learns what is usual for a camera that sends captures alone."""
+    shop = Shop(account, "usual-shop")
+    shop.v1.add_camera("door", id="door")
+    shop.see(ANN, 5)
+    for day in range(1, 21):
+        _observe(shop, account.clock.now() - timedelta(days=day), 3, camera="door")
+    _at_hour(account, 3)
+    account.tick("sweep")
+    assert account.services.cameras.get(shop.tenant, "door").usual
 
 
 def kept_no_longer(account: Account) -> None:
@@ -662,7 +688,7 @@ def _cut_off(shop: Shop, survivor: str, merge: str) -> None:
     shop.items.transact([begun, word])
 
 
-def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None) -> None:
+def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None, camera: str = "") -> None:
     """Written by what is no function here: the tests' own hand."""
     made = [
         Observation(
@@ -672,6 +698,7 @@ def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None) -> None
             "vip",
             Labels(a="door"),
             ObservationKind.SIGHTING,
+            camera,
         )
         for number in range(count)
     ]
