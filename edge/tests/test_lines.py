@@ -1,0 +1,96 @@
+"""The line between a camera's RTSP connection and FFmpeg, word by word."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from regulars_edge.http import Address
+from regulars_edge.sources.rtsp import Line
+from rig.certificates import own_certificate
+
+OK = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"
+PACKETS = 400
+
+
+class Camera:
+    """A camera that answers each message with what `answer` makes of it. `asked`: all messages."""
+
+    def __init__(self, answer: Callable[[bytes], bytes], host: str = "127.0.0.1") -> None:
+        self.answer = answer
+        self.asked: list[bytes] = []
+        self.server = socket.create_server((host, 0))
+        self.url = f"rtsp://{host}:{self.server.getsockname()[1]}/live"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._talk, args=(self.server.accept()[0],), daemon=True).start()
+
+    def _talk(self, line: socket.socket) -> None:
+        with line, line.makefile("rb") as messages, suppress(OSError):
+            while message := b"".join(iter(messages.readline, b"\r\n")):
+                self.asked.append(message)
+                line.sendall(self.answer(message))
+
+
+class Client:
+    """What FFmpeg is to a line."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.socket = socket.create_connection(("127.0.0.1", urlsplit(line.url).port or 0), 30)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def ask(self, method: str, more: str = "") -> bytes:
+        """Send a request, and return the answer's head; nothing if the line has ended."""
+        self.socket.sendall(f"{method} {self.line.url}{more} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+        return self.read_head()
+
+    def read_head(self) -> bytes:
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and (data := self.socket.recv(1)):
+            head += data
+        return head
+
+
+@contextmanager
+def client_of(url: str, ca_file: Path | None = None) -> Iterator[Client]:
+    with closing(Line(Address.of(url), lambda: ssl.create_default_context(cafile=ca_file))) as line:
+        with closing(Client(line)) as client:
+            yield client
+
+
+def test_packets_by_tls_go_on_as_many_as_have_come(tmp_path: Path) -> None:
+    """One record of TLS for each batch would hold a camera to a megabit a second."""
+    certificate, context = own_certificate(tmp_path, "127.0.0.1")
+    packet = b"$\0" + (1396).to_bytes(2, "big") + bytes(1396)
+
+    def play(line: ssl.SSLSocket) -> None:
+        with line, line.makefile("rb") as messages, suppress(OSError):
+            list(iter(messages.readline, b"\r\n"))
+            line.sendall(OK)
+            for _ in range(PACKETS):
+                line.sendall(packet)
+            messages.read()
+
+    with socket.create_server(("127.0.0.1", 0)) as plain, context.wrap_socket(plain, server_side=True) as server:
+        threading.Thread(target=lambda: play(server.accept()[0]), daemon=True).start()
+        with client_of(f"rtsps://127.0.0.1:{server.getsockname()[1]}/live", certificate) as client:
+            assert client.ask("PLAY") == OK
+            size = pieces = 0
+            while size < PACKETS * len(packet):
+                size += len(client.socket.recv(2**20))
+                pieces += 1
+    assert pieces < PACKETS / 2
