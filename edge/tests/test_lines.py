@@ -1,5 +1,6 @@
 """The line between a camera's RTSP connection and FFmpeg, word by word."""
 
+import re
 import socket
 import ssl
 import threading
@@ -8,6 +9,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Address
 from regulars_edge.sources.rtsp import Line
 from rig.certificates import own_certificate
@@ -67,9 +70,9 @@ class Client:
 
 @contextmanager
 def client_of(url: str, ca_file: Path | None = None) -> Iterator[Client]:
-    with closing(Line(Address.of(url), lambda: ssl.create_default_context(cafile=ca_file))) as line:
-        with closing(Client(line)) as client:
-            yield client
+    line = Line(Address.of(url), lambda: ssl.create_default_context(cafile=ca_file))
+    with closing(line), closing(Client(line)) as client:
+        yield client
 
 
 def test_packets_by_tls_go_on_as_many_as_have_come(tmp_path: Path) -> None:
@@ -94,3 +97,43 @@ def test_packets_by_tls_go_on_as_many_as_have_come(tmp_path: Path) -> None:
                 size += len(client.socket.recv(2**20))
                 pieces += 1
     assert pieces < PACKETS / 2
+
+
+@pytest.mark.parametrize(
+    "request_of_camera",
+    [
+        b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n",
+        b"SET_PARAMETER rtsp://cam/live RTSP/1.0\r\nCSeq: 7\r\nContent-Length: 6\r\n\r\nPLAY\r\n",
+    ],
+)
+def test_what_a_camera_asks_before_its_answer_is_passed_over(request_of_camera: bytes) -> None:
+    with closing(Camera(lambda message: request_of_camera + OK)) as camera, client_of(camera.url) as client:
+        for method in ("OPTIONS", "SETUP", "PLAY"):
+            assert client.ask(method) == OK
+
+
+def test_what_a_camera_asks_while_it_plays_is_answered_by_the_client() -> None:
+    asks, answer = b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n", b"RTSP/1.0 200 OK\r\nCSeq: 7\r\n\r\n"
+
+    def play(message: bytes) -> bytes:
+        return OK + asks if message.startswith(b"PLAY") else OK
+
+    with closing(Camera(play)) as camera, client_of(camera.url) as client:
+        assert (client.ask("PLAY"), client.read_head()) == (OK, asks)
+        client.socket.sendall(answer)
+        assert client.ask("GET_PARAMETER") == OK, "the stream goes on"
+        assert camera.asked[-2] == answer.removesuffix(b"\r\n")
+
+
+def test_a_part_of_a_stream_may_have_a_space_in_its_name() -> None:
+    with closing(Camera(lambda message: OK)) as camera, client_of(camera.url) as client:
+        for method in ("SETUP", "PLAY", "GET_PARAMETER"):
+            assert client.ask(method, "/track 1") == OK
+            assert camera.asked[-1].startswith(f"{method} {camera.url}/track 1 RTSP/1.0\r\n".encode())
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-camera\r\n", b"\x15\x03\x03\0\2"])
+def test_what_does_not_speak_rtsp_is_said(answer: bytes) -> None:
+    with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
+        assert client.ask("OPTIONS") == b""
+        assert re.search("answers something that is no RTSP", str(client.line.explain(SourceFailed("nothing"))))

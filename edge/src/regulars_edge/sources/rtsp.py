@@ -205,22 +205,36 @@ class Line:
         """Send a request, and return its status, its headers, and its answer's head and body. Raises OSError."""
         with limit_time(self._camera, self.whole_s):
             self._camera.sendall(self._signed(method, url, head))
-            while True:
-                self._read_on(4)
-                if self._held[0] != ord("$"):
-                    break
-                self._take(4 + int.from_bytes(self._held[2:4], "big"))  # some send pictures before they say so
-            while (size := self._held.find(b"\r\n\r\n") + 4) < 4:
-                if len(self._held) > LARGEST_BYTES or not self._held.startswith(b"RTSP"):
-                    raise ValueError(repr(bytes(self._held[:20])))
-                self._read_on(len(self._held) + 1)
-            answer = self._take(size)
-            first, _, rows = answer.partition(b"\r\n")
-            headers = parse_headers(BytesIO(rows))
-            if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_BYTES:
-                raise SourceFailed(f"{url} answers with {size} bytes, which is no description of a stream")
-            body = self._take(size)
-        return first.split()[1].decode("latin-1"), headers, answer, body
+            while not (answer := self._read_message())[0].startswith(b"RTSP/"):
+                pass  # cameras may ask as well, and FFmpeg answers them when pictures come
+        first, headers, raw, body = answer
+        return first.split()[1].decode("latin-1"), headers, raw, body
+
+    def _read_message(self) -> tuple[bytes, Message, bytes, bytes]:
+        """Return an answer's or a request's first line, its headers, its head as a whole, and its body."""
+        while True:
+            self._read_on(4)
+            if self._held[0] != ord("$"):
+                break
+            self._take(4 + int.from_bytes(self._held[2:4], "big"))  # some send pictures before they say so
+        while (size := self._held.find(b"\r\n\r\n") + 4) < 4:
+            if len(self._held) > LARGEST_BYTES:
+                raise ValueError(f"a head of more than {LARGEST_BYTES} bytes")
+            self._require_rtsp()
+            self._read_on(len(self._held) + 1)
+        self._require_rtsp()
+        raw = self._take(size)
+        first, _, rows = raw.partition(b"\r\n")
+        headers = parse_headers(BytesIO(rows))
+        if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_BYTES:
+            raise SourceFailed(f"{self._at} answers with {size} bytes, which is no description of a stream")
+        return first, headers, raw, self._take(size)
+
+    def _require_rtsp(self) -> None:
+        """Raise ValueError if no message of RTSP begins so."""
+        line, ends, _ = self._held.partition(b"\n")
+        if not line[:3].isupper() or (ends and b"RTSP/" not in line):
+            raise ValueError(repr(bytes(self._held[:20])))
 
     def _take(self, size: int) -> bytes:
         self._read_on(size)
@@ -311,9 +325,11 @@ class Line:
             else:
                 if (size := waiting.find(b"\r\n\r\n") + 4) < 4:
                     return
-                line, _, head = bytes(waiting[:size]).partition(b"\r\n")
-                method, url, _ = line.decode("latin-1").split()
-                yield self._signed(method, self._real(url), head)
+                message = bytes(waiting[:size])
+                line, _, head = message.partition(b"\r\n")
+                method, url = _read_line(line)
+                is_answer = message.startswith(b"RTSP/")
+                yield message if is_answer else self._signed(method, self._real(url), head)
             del waiting[:size]
 
 
@@ -322,11 +338,16 @@ def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
     line = requests.readline(2_000)
     if not line.strip():
         return None
-    method, url, _ = line.decode("latin-1").split()
     rows = []
     while (row := requests.readline(2_000)).strip():
         rows.append(row)
-    return method, url, b"".join([*rows, b"\r\n"])
+    return *_read_line(line), b"".join([*rows, b"\r\n"])
+
+
+def _read_line(line: bytes) -> tuple[str, str]:
+    """Return a request's method and its URL, in which cameras may have spaces."""
+    method, _, rest = line.decode("latin-1").strip().partition(" ")
+    return method, rest.rpartition(" ")[0]
 
 
 def _place(url: str) -> tuple[str, int]:
