@@ -1,5 +1,6 @@
 """The line between a camera's RTSP connection and FFmpeg, word by word."""
 
+import hashlib
 import re
 import socket
 import ssl
@@ -7,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from regulars_edge.errors import SourceFailed
@@ -116,7 +117,7 @@ def test_what_a_camera_asks_while_it_plays_is_answered_by_the_client() -> None:
     asks, answer = b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n", b"RTSP/1.0 200 OK\r\nCSeq: 7\r\n\r\n"
 
     def play(message: bytes) -> bytes:
-        return OK + asks if message.startswith(b"PLAY") else OK
+        return {b"PLAY": OK + asks, b"RTSP": b""}.get(message[:4], OK)
 
     with closing(Camera(play)) as camera, client_of(camera.url) as client:
         assert (client.ask("PLAY"), client.read_head()) == (OK, asks)
@@ -137,3 +138,25 @@ def test_what_does_not_speak_rtsp_is_said(answer: bytes) -> None:
     with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
         assert client.ask("OPTIONS") == b""
         assert re.search("answers something that is no RTSP", str(client.line.explain(SourceFailed("nothing"))))
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
+def test_a_realm_is_given_back_in_the_bytes_in_which_the_camera_said_it(coding: str) -> None:
+    realm, user, password = "Büro".encode(coding), "köchin", "pässwort"
+    challenge = b'Digest realm="%s", nonce="n"' % realm
+
+    def answer(message: bytes) -> bytes:
+        challenged = b"RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: %s\r\n\r\n" % challenge
+        return OK if b"Authorization" in message else challenged
+
+    def md5(text: bytes) -> bytes:
+        return hashlib.md5(text, usedforsecurity=False).hexdigest().encode()
+
+    with closing(Camera(answer)) as camera:
+        url = camera.url.replace("live", "küche")
+        with client_of(url.replace("//", f"//{quote(user)}:{quote(password)}@")) as client:
+            assert client.ask("DESCRIBE") == OK
+    secret = md5(b"%s:%s:%s" % (user.encode(), realm, password.encode()))
+    expected = md5(b"%s:n:%s" % (secret, md5(f"DESCRIBE:{url}".encode())))
+    for said in (b'response="%s"' % expected, b'realm="%s"' % realm, f'username="{user}"'.encode(), url.encode()):
+        assert said in camera.asked[-1]

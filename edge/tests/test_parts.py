@@ -291,6 +291,16 @@ def test_digest_without_quality_as_rfc_2069() -> None:
     assert "qop" not in header
 
 
+@pytest.mark.parametrize("url", ["http://cam/küche", "http://cam/厨房"])
+def test_an_authorization_can_be_sent_as_a_header_whatever_is_in_it(url: str) -> None:
+    for challenge in ('Digest realm="Büro", nonce="y"', 'Digest realm="\xe5\x8e\xa8", nonce="y"', 'Basic realm="Büro"'):
+        credentials = Credentials("köchin厨", "pässwort厨")
+        assert credentials.accept_challenge([challenge])
+        header = credentials.header("GET", url) or ""
+        assert header.encode("latin-1")
+        assert challenge.startswith("Basic") or challenge.split(",")[0].partition(" ")[2] in header
+
+
 def test_a_challenge_that_cannot_be_met_is_said() -> None:
     assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", algorithm=MD9'])
     assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"])

@@ -97,7 +97,7 @@ class Credentials:
         return self._digest is not None or self._basic
 
     def header(self, method: str, url: str) -> str | None:
-        """Return the Authorization header for a request; None until a camera has asked for one."""
+        """Return the Authorization header for a request, a character a byte; None until a camera has asked for one."""
         if self._digest is not None:
             return self._answer(self._digest, method, url)
         if self._basic:
@@ -106,21 +106,26 @@ class Credentials:
 
     def _answer(self, challenge: dict[str, str], method: str, url: str) -> str:
         parts = urlsplit(url)
-        uri = url if "rtsp" in parts.scheme else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        uri = _as_bytes_go(
+            url if "rtsp" in parts.scheme else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        )
         quality, realm, nonce = _quality(challenge), challenge.get("realm", ""), challenge["nonce"]
         self._count += 1
         count, cnonce = f"{self._count:08x}", self.nonce_of_ours()
 
         def digest(text: str) -> str:
-            return hashlib.new(_HASHES[_algorithm(challenge)], text.encode(), usedforsecurity=False).hexdigest()
+            return hashlib.new(
+                _HASHES[_algorithm(challenge)], text.encode("latin-1"), usedforsecurity=False
+            ).hexdigest()
 
-        secret = digest(f"{self.user}:{realm}:{self.password}")
+        user, password = _as_bytes_go(self.user), _as_bytes_go(self.password)
+        secret = digest(f"{user}:{realm}:{password}")
         if challenge.get("algorithm", "").lower().endswith("-sess"):
             secret = digest(f"{secret}:{nonce}:{cnonce}")
         what = digest(f"{method}:{uri}")
         middle = f"{nonce}:{count}:{cnonce}:{quality}" if quality else nonce
         fields = {
-            "username": self.user,
+            "username": user,
             "realm": realm,
             "nonce": nonce,
             "uri": uri,
@@ -133,6 +138,11 @@ class Credentials:
         if "algorithm" in challenge:
             text += f", algorithm={challenge['algorithm']}"
         return f'Digest {text}, qop={quality}, nc={count}, cnonce="{cnonce}"' if quality else f"Digest {text}"
+
+
+def _as_bytes_go(text: str) -> str:
+    """Return UTF-8 as headers are read and sent, a character a byte: what a camera said goes back in its own bytes."""
+    return text.encode(errors="surrogateescape").decode("latin-1")
 
 
 def _schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]:

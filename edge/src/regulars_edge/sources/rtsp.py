@@ -250,8 +250,8 @@ class Line:
 
     def _signed(self, method: str, url: str, head: bytes) -> bytes:
         header = self._credentials and self._credentials.header(method, url)
-        more = f"Authorization: {header}\r\n" if header else ""
-        return f"{method} {url} RTSP/1.0\r\n{more}".encode() + head
+        more = f"Authorization: {header}\r\n".encode("latin-1") if header else b""
+        return f"{method} {url} RTSP/1.0\r\n".encode(errors="surrogateescape") + more + head
 
     def _move(self, to: str) -> None:
         """Ask there from now on: another host hears no password. Raises SourceFailed, OSError."""
@@ -346,7 +346,7 @@ def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
 
 def _read_line(line: bytes) -> tuple[str, str]:
     """Return a request's method and its URL, in which cameras may have spaces."""
-    method, _, rest = line.decode("latin-1").strip().partition(" ")
+    method, _, rest = line.decode(errors="surrogateescape").strip().partition(" ")
     return method, rest.rpartition(" ")[0]
 
 
