@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -181,6 +181,46 @@ def test_a_wrong_password_is_given_four_times_an_hour_at_most_whoever_asks(rtsp:
     refusals.check(account[0], "admin", "another")
     now[0] += FIRST_REST_S + REST_S
     refusals.check(*account)
+
+
+def test_a_refusal_counts_for_the_port_at_which_it_came() -> None:
+    """Behind one address may be several cameras, each at a port of its own."""
+    refusals = Refusals(lambda: 0.0)
+    refusals.count("rtsp://nvr:5547/ch7", "admin", "right")
+    refusals.check("rtsp://nvr:5541/ch1", "admin", "right")
+    with pytest.raises(PasswordRefused):
+        refusals.check("rtsp://nvr:5547/ch7", "admin", "right")
+
+
+def test_a_channel_that_is_refused_waits_alone_if_the_password_was_taken_for_another() -> None:
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    good, bad = ("rtsp://nvr/ch1", "admin", "right"), ("rtsp://nvr/ch7", "admin", "right")
+    refusals.forget(*good)
+    for rest_s in (FIRST_REST_S, REST_S, REST_S):
+        refusals.count(*bad)
+        refusals.check(*good)
+        now[0] += rest_s - 1
+        with pytest.raises(PasswordRefused):
+            refusals.check(*bad)
+        now[0] += 1
+        refusals.check(*bad)
+    refusals.count(*good)
+    with pytest.raises(PasswordRefused):
+        refusals.check("rtsp://nvr/ch2", "admin", "right")
+
+
+def test_a_password_that_has_changed_is_given_twice_whatever_the_number_of_channels() -> None:
+    refusals, given = Refusals(lambda: 0.0), 0
+    urls = [f"rtsp://nvr/ch{number}" for number in range(16)]
+    for url in urls:
+        refusals.forget(url, "admin", "former")
+    for url in urls * 3:
+        with suppress(PasswordRefused):
+            refusals.check(url, "admin", "former")
+            refusals.count(url, "admin", "former")
+            given += 1
+    assert given == 2
 
 
 def test_a_stream_gives_a_wrong_password_once_and_the_right_one_as_soon_as_its_file_has_it(

@@ -24,39 +24,55 @@ FIRST_REST_S, REST_S = 300.0, 1_800.0
 
 
 class Refusals:
-    """Memory of the passwords that hosts have refused: all cameras, streams and channels of a host share it."""
+    """Memory of the passwords that hosts have refused: all cameras, streams and channels of a port share it.
+
+    If a password was taken for another URL there, the next one that is refused waits alone: it may have no right to
+    what it asks for. Only one does, until the password is taken again: else each channel would give a former one.
+    """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._until: dict[tuple[str, str, str], tuple[int, float]] = {}
+        self._until: dict[tuple[object, ...], tuple[int, float]] = {}
+        self._taken: dict[tuple[object, ...], str] = {}
+        """The URL for which each account was taken last."""
         self._lock = threading.Lock()
 
     def check(self, url: str, user: str, password: str) -> None:
         """Raise PasswordRefused if this is not to be given yet."""
-        _, until = self._until.get(_account(url, user, password), (0, 0.0))
-        if self._now() < until:
+        account = _account(url, user, password)
+        if any(self._now() < self._until.get(key, (0, 0.0))[1] for key in (account, (*account, url))):
             raise PasswordRefused(url)
 
     def count(self, url: str, user: str, password: str, said: str = "") -> PasswordRefused:
         """Count a refusal, and return it as an error, in these words."""
         with self._lock:
             account = _account(url, user, password)
-            times, _ = self._until.get(account, (0, 0.0))
-            self._until[account] = times + 1, self._now() + (REST_S if times else FIRST_REST_S)
+            alone = (*account, url)
+            key = alone if alone in self._until or self._taken.pop(account, url) != url else account
+            times, _ = self._until.get(key, (0, 0.0))
+            self._until[key] = times + 1, self._now() + (REST_S if times else FIRST_REST_S)
         return PasswordRefused(url, said)
 
     def forget(self, url: str, user: str, password: str) -> None:
-        self._until.pop(_account(url, user, password), None)
+        """Forget its refusals: it was taken."""
+        with self._lock:
+            account = _account(url, user, password)
+            self._taken[account] = url
+            for key in (account, (*account, url)):
+                self._until.pop(key, None)
 
     def clear(self) -> None:
         self._until.clear()
+        self._taken.clear()
 
 
 REFUSALS = Refusals()
 
 
-def _account(url: str, user: str, password: str) -> tuple[str, str, str]:
-    return urlsplit(url).hostname or "", user, password
+def _account(url: str, user: str, password: str) -> tuple[object, ...]:
+    """Return whose refusals count together: a camera's usual ports for RTSP and HTTP are one."""
+    parts = urlsplit(url)
+    return parts.hostname, parts.port, user, password
 
 
 @dataclass(eq=False, repr=False)
