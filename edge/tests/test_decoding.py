@@ -139,7 +139,7 @@ def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, 
 
 
 def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(camera: Rtsp) -> None:
-    first = Rtsp(camera.film, RATE)
+    first = Rtsp(camera.film, RATE, "127.0.0.2")
     url = first.url.replace("//", "//admin:secret@")
     try:
         hall = first.url.replace("live", "hall")
@@ -156,7 +156,7 @@ def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not
             with pytest.raises(SourceFailed):
                 numbers(live(url), 1)
             assert camera.heard == [], "no password, not even its digest"
-        first.moved = {"DESCRIBE /live": "http://127.0.0.1/live"}
+        first.moved = {"DESCRIBE /live": "http://127.0.0.2/live"}
         with pytest.raises(SourceFailed, match="another protocol"):
             numbers(live(url), 1)
         first.moved = {"DESCRIBE /live": first.url}

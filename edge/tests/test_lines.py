@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Address
+from regulars_edge.sources.login import REFUSALS
 from regulars_edge.sources.rtsp import Line
 from rig.certificates import own_certificate
 
@@ -160,3 +161,46 @@ def test_a_realm_is_given_back_in_the_bytes_in_which_the_camera_said_it(coding: 
     expected = md5(b"%s:n:%s" % (secret, md5(f"DESCRIBE:{url}".encode())))
     for said in (b'response="%s"' % expected, b'realm="%s"' % realm, f'username="{user}"'.encode(), url.encode()):
         assert said in camera.asked[-1]
+
+
+CHALLENGE = b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="x", nonce="%d"\r\n\r\n'
+
+
+def lets_in(number: int) -> Callable[[bytes], bytes]:
+    """Answer whom has signed by this nonce."""
+    return lambda message: OK if b'nonce="%d"' % number in message else CHALLENGE % number
+
+
+def sends_to(url: str, first: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    def answer(message: bytes) -> bytes:
+        return first(message).replace(OK, f"RTSP/1.0 302 Found\r\nLocation: {url}\r\n\r\n".encode())
+
+    return answer
+
+
+def signed(url: str) -> str:
+    return url.replace("//", "//admin:secret@")
+
+
+@pytest.mark.parametrize("first", [lets_in(1), lambda message: OK], ids=["asks", "lets all in"])
+def test_a_camera_that_sends_to_another_name_or_port_of_its_own_gets_its_password_there(
+    first: Callable[[bytes], bytes],
+) -> None:
+    with closing(Camera(lets_in(2))) as camera:
+        own = camera.url.replace("127.0.0.1", "localhost")
+        with closing(Camera(sends_to(own, first))) as before, client_of(signed(before.url)) as client:
+            assert client.ask("DESCRIBE") == OK
+            REFUSALS.check(camera.url, "admin", "secret")
+
+
+@pytest.mark.parametrize("first", [lets_in(1), lambda message: OK], ids=["asks", "lets all in"])
+def test_another_machine_that_a_camera_sends_to_gets_no_password_and_that_is_said(
+    first: Callable[[bytes], bytes],
+) -> None:
+    with closing(Camera(lets_in(2), "127.0.0.2")) as other:
+        REFUSALS.count(other.url, "admin", "secret")
+        with closing(Camera(sends_to(other.url, first))) as before, client_of(signed(before.url)) as client:
+            assert client.ask("DESCRIBE") == b""
+            said = str(client.line.explain(SourceFailed("nothing")))
+            assert re.search(f"sends to {other.url}, which does not get your password: let `url` name it", said)
+            assert b"Authorization" not in b"".join(other.asked)

@@ -52,8 +52,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, film: Path, rate: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Client)
+    def __init__(self, film: Path, rate: int, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), _Client)
         self.film = film
         self.rate = rate
         self.clients = 0
@@ -73,7 +73,7 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.session = "1"
         self.asked: list[str] = []
         self.stopped = threading.Event()
-        self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
+        self.url = f"rtsp://{host}:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:

@@ -125,6 +125,7 @@ class Line:
             self._credentials.check(self._at)
         host, port = _place(self._at)
         self._camera: socket.socket = socket.create_connection((host, port), WAIT_S)
+        self._peer: str = self._camera.getpeername()[0]
         if urlsplit(self._at).scheme == "rtsps":
             name, plain = self.tls_name or host, self._camera
             self._camera = line = self.tls().wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
@@ -173,12 +174,17 @@ class Line:
         """Ask the camera, and answer the client. Raises SourceFailed if the camera does not do as it is asked."""
         self._asked = method
         status, headers, raw, body = self._ask_there(method, url, head)
-        if status == "401" and self._credentials is not None:
+        challenged = ""
+        while status == "401" and self._credentials is not None and challenged != self._at:
+            challenged = self._at  # where that sends to puts a challenge of its own
             if not self._credentials.accept_challenge(headers.get_all("WWW-Authenticate", [])):
                 raise SourceFailed(f"{self._at} wants an authentication that is neither Basic nor Digest")
             status, headers, raw, body = self._ask_there(method, url, head)
-            if self._credentials is not None:  # else it has moved
-                self._credentials.note_answer(self._at, is_refused=status == "401")
+        if challenged and self._credentials is not None:
+            self._credentials.note_answer(self._at, is_refused=status == "401")
+        if status == "401" and self.address.user is not None:
+            why = "which does not get your password: let `url` name it"
+            raise SourceFailed(f"{self.address.url} sends to {self._at}, {why}")
         if status == "461" and b"TCP" in head:  # the client tries UDP then, if it may
             self.has_udp_only = True
         elif status[:1] in ("4", "5") and method not in ("OPTIONS", "GET_PARAMETER"):
@@ -254,7 +260,7 @@ class Line:
         return f"{method} {url} RTSP/1.0\r\n".encode(errors="surrogateescape") + more + head
 
     def _move(self, to: str) -> None:
-        """Ask there from now on: another host hears no password. Raises SourceFailed, OSError."""
+        """Ask there from now on: another machine hears no password. Raises SourceFailed, PasswordRefused, OSError."""
         self._moves += 1
         if self._moves == MOST:
             raise SourceFailed(f"{self.address.url} sends elsewhere again and again: let `url` name the right place")
@@ -262,16 +268,21 @@ class Line:
             raise SourceFailed(f"{self._at} sends to {to}, which is another protocol: let `url` name the right one")
         was, self._at = self._at, Address.of(to).url
         if _place(was) != _place(to):
-            self._credentials = None
+            credentials, self._credentials = self._credentials, None
+            peer = self._peer
             self._camera.close()
+            self._held.clear()
             self._connect()
+            if credentials is not None and self._peer == peer:
+                credentials.check(self._at)
+                self._credentials = credentials
 
     def _with_source(self, head: bytes) -> bytes:
         """Name the camera's address where the client has to know it: it sees the line's."""
         rows = head.split(b"\r\n")
         for at, row in enumerate(rows):
             if row.lower().startswith(b"transport:") and b"TCP" not in row.upper() and b"source=" not in row.lower():
-                rows[at] = row + f";source={self._camera.getpeername()[0]}".encode()
+                rows[at] = row + f";source={self._peer}".encode()
         return b"\r\n".join(rows)
 
     def _play(self, client: socket.socket) -> None:
