@@ -4,6 +4,7 @@ import hashlib
 import re
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -204,3 +205,59 @@ def test_another_machine_that_a_camera_sends_to_gets_no_password_and_that_is_sai
             said = str(client.line.explain(SourceFailed("nothing")))
             assert re.search(f"sends to {other.url}, which does not get your password: let `url` name it", said)
             assert b"Authorization" not in b"".join(other.asked)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"PLAY rtsp://127.0.0.1/ RTSP/1.0\r\n\r\n"]
+)
+def test_another_program_of_this_machine_does_not_end_a_line(said: bytes) -> None:
+    with closing(Camera(lambda message: OK)) as camera, client_of(camera.url) as stranger:
+        stranger.socket.sendall(said)
+        stranger.socket.shutdown(socket.SHUT_WR)
+        assert stranger.socket.recv(1) == b""
+        with closing(Client(stranger.line)) as client:
+            assert client.ask("OPTIONS") == OK
+        assert len(camera.asked) == 1
+
+
+def test_a_program_that_hangs_up_hard_does_not_end_a_line() -> None:
+    with closing(Camera(lambda message: OK)) as camera, client_of(camera.url) as stranger:
+        stranger.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        stranger.close()
+        with closing(Client(stranger.line)) as client:
+            assert client.ask("OPTIONS") == OK
+
+
+@pytest.mark.parametrize("status", [b"", b" ", b" 2000", b" OK", b" " + b"4" * 60_000])
+def test_a_status_that_is_none_is_said_in_few_words(status: bytes) -> None:
+    answer = b"RTSP/1.0%s\r\nCSeq: 1\r\n\r\n" % status
+    with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
+        assert client.ask("DESCRIBE") == b""
+        said = str(client.line.explain(SourceFailed("nothing")))
+        assert "answers something that is no RTSP" in said
+        assert len(said) <= 200
+
+
+@pytest.mark.parametrize(
+    "answer", [OK.replace(b"\r\n", b"\n"), b"\r\n" + OK, b"\n\r\n" + OK], ids=["LF", "line", "lines"]
+)
+def test_an_answer_may_end_its_lines_otherwise_and_begin_with_blank_ones(answer: bytes) -> None:
+    with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
+        assert (client.ask("OPTIONS"), client.ask("DESCRIBE")) == (OK, OK)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [b"RTSP/1.0 401 Unauthorized\r\nWWW-Auth", b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n"],
+    ids=["cut", "none"],
+)
+def test_a_refusal_without_a_challenge_leaves_the_former_one_while_it_plays(refusal: bytes) -> None:
+    def answer(message: bytes) -> bytes:
+        return refusal if message.startswith(b"GET_PARAMETER") else lets_in(1)(message)
+
+    with closing(Camera(answer)) as camera, client_of(signed(camera.url)) as client:
+        assert client.ask("PLAY") == OK
+        for number in (1, 2):
+            client.socket.sendall(f"GET_PARAMETER {client.line.url} RTSP/1.0\r\nCSeq: 2\r\n\r\n".encode())
+            assert client.socket.recv(len(refusal), socket.MSG_WAITALL) == refusal
+            assert b'Authorization: Digest username="admin"' in camera.asked[-1], number

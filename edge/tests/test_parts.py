@@ -301,6 +301,17 @@ def test_an_authorization_can_be_sent_as_a_header_whatever_is_in_it(url: str) ->
         assert challenge.startswith("Basic") or challenge.split(",")[0].partition(" ")[2] in header
 
 
+def test_basic_is_not_given_to_who_has_asked_for_digest_before() -> None:
+    credentials = Credentials("u", "p")
+    for challenge, is_met in (
+        ('Digest realm="x", nonce="y"', True),
+        ('Basic realm="x"', False),
+        ('Basic realm="x"', False),
+    ):
+        assert credentials.accept_challenge([challenge]) == is_met
+        assert not (credentials.header("GET", "http://cam/") or "").startswith("Basic")
+
+
 def test_a_challenge_that_cannot_be_met_is_said() -> None:
     assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", algorithm=MD9'])
     assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"])

@@ -87,6 +87,7 @@ class Credentials:
     refusals: Refusals = REFUSALS
     _digest: dict[str, str] | None = field(default=None, init=False)
     _basic: bool = field(default=False, init=False)
+    _has_digest: bool = field(default=False, init=False)
     _count: int = field(default=0, init=False)
 
     def check(self, url: str) -> None:
@@ -102,13 +103,14 @@ class Credentials:
     def accept_challenge(self, challenges: Sequence[str]) -> bool:
         """Take in the WWW-Authenticate headers of a 401; false if none of them can be met.
 
-        Basic is never given where Digest was offered.
+        Basic is never given where Digest was offered, be it before.
         """
         offered = list(_schemes(challenges))
         digests = [fields for scheme, fields in offered if scheme == "digest"]
         met = (one for one in digests if _algorithm(one) in _HASHES and one.get("nonce") and _quality(one) is not None)
         self._digest = min(met, key=lambda one: list(_HASHES).index(_algorithm(one)), default=None)
-        self._basic = self.in_the_clear and not digests and any(scheme == "basic" for scheme, _ in offered)
+        self._has_digest = self._has_digest or bool(digests)
+        self._basic = self.in_the_clear and not self._has_digest and any(scheme == "basic" for scheme, _ in offered)
         self._count = 0
         return self._digest is not None or self._basic
 

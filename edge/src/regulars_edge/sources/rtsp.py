@@ -8,6 +8,7 @@ wrong is said by the camera's own status.
 
 from __future__ import annotations
 
+import re
 import secrets
 import select
 import socket
@@ -38,6 +39,7 @@ _LEAVE_S = 0.5
 _BATCH_S = 0.01
 """Packets of so long go on together: each by itself would wake three threads."""
 _BATCH_BYTES = 2**18
+_STATUS, _HEAD_END = re.compile(rb"RTSP/\d\.\d +(\d{3})(?!\S)"), re.compile(rb"\r?\n\r?\n")
 
 RARE_KEYS = "switch its smart codec (H.264+, H.265+, Zip) off, and let it send a key frame (I-frame) each second or two"
 _PORTS = {"rtsp": 554, "rtsps": 322}
@@ -162,13 +164,21 @@ class Line:
     def _answer_client(self, client: socket.socket) -> None:
         client.settimeout(WAIT_S)
         with client.makefile("rb") as requests:
-            while not self._plays and (request := _read_request(requests)):
-                method, url, head = request
-                if not self._asked and self.url.rstrip("/") not in url:
-                    raise SourceFailed("another program of this machine came in between")
-                self._pass_on(method, url, head, client)
+            while not self._plays and (request := self._next_request(requests)):
+                self._pass_on(*request, client)
             if self._plays:
                 self._play(client)
+
+    def _next_request(self, requests: BinaryIO) -> tuple[str, str, bytes] | None:
+        """Read one; None if there is no more, or if another program of this machine came in place of the client."""
+        try:
+            request = _read_request(requests)
+        except OSError:
+            if self._asked:
+                raise
+            return None
+        is_clients = self._asked or request is None or self.url.rstrip("/") in request[1]
+        return request if is_clients else None
 
     def _pass_on(self, method: str, url: str, head: bytes, client: socket.socket) -> None:
         """Ask the camera, and answer the client. Raises SourceFailed if the camera does not do as it is asked."""
@@ -214,22 +224,27 @@ class Line:
             while not (answer := self._read_message())[0].startswith(b"RTSP/"):
                 pass  # cameras may ask as well, and FFmpeg answers them when pictures come
         first, headers, raw, body = answer
-        return first.split()[1].decode("latin-1"), headers, raw, body
+        if (status := _STATUS.match(first)) is None:
+            raise ValueError(repr(first[:20]))
+        return status[1].decode(), headers, raw, body
 
     def _read_message(self) -> tuple[bytes, Message, bytes, bytes]:
         """Return an answer's or a request's first line, its headers, its head as a whole, and its body."""
         while True:
             self._read_on(4)
-            if self._held[0] != ord("$"):
+            if self._held[0] == ord("$"):
+                self._take(4 + int.from_bytes(self._held[2:4], "big"))  # some send pictures before they say so
+            elif self._held[0] in b"\r\n":
+                del self._held[0]
+            else:
                 break
-            self._take(4 + int.from_bytes(self._held[2:4], "big"))  # some send pictures before they say so
-        while (size := self._held.find(b"\r\n\r\n") + 4) < 4:
+        while (end := _HEAD_END.search(self._held)) is None:
             if len(self._held) > LARGEST_BYTES:
                 raise ValueError(f"a head of more than {LARGEST_BYTES} bytes")
             self._require_rtsp()
             self._read_on(len(self._held) + 1)
         self._require_rtsp()
-        raw = self._take(size)
+        raw = re.sub(rb"\r?\n", b"\r\n", self._take(end.end()))
         first, _, rows = raw.partition(b"\r\n")
         headers = parse_headers(BytesIO(rows))
         if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_BYTES:
@@ -322,8 +337,10 @@ class Line:
     def _hear_challenge(self) -> None:
         """Take in a new nonce, by which the next request is signed."""
         if self._credentials is not None and (at := self._held.find(b"RTSP/1.0 401")) >= 0:
-            rows = bytes(self._held[at:]).partition(b"\r\n\r\n")[0].partition(b"\r\n")[2]
-            self._credentials.accept_challenge(parse_headers(BytesIO(rows)).get_all("WWW-Authenticate", []))
+            head, is_whole, _ = bytes(self._held[at:]).partition(b"\r\n\r\n")
+            challenges = parse_headers(BytesIO(head.partition(b"\r\n")[2])).get_all("WWW-Authenticate")
+            if is_whole and challenges:
+                self._credentials.accept_challenge(challenges)
 
     def _whole_messages(self, waiting: bytearray) -> Iterator[bytes]:
         """Take what is whole: packets that report of the reception, and requests."""
