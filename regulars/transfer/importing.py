@@ -20,7 +20,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from regulars_client import Regulars, codes
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import fitting
@@ -166,7 +166,7 @@ class Import(Struct):
             id=faceid,
             name=person.name,
             if_known=if_known,
-            **({"if_erased": "refuse"} if self.if_erased == "refuse" else {}),
+            if_erased="refuse" if self.if_erased == "refuse" else UNSET,
             **person.more,
         )
         try:
