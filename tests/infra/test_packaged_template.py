@@ -214,12 +214,15 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: 
                 condition = statement["Condition"]
                 assert condition["Null"] == {"dynamodb:LeadingKeys": "false"}
                 partitions = condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
-                # The sweep signs receipts, and forgets erased groups and stills.
-                assert role == "ApiHandlerRole" or partitions in (["signing_key"], ["tenant"], ["still"])
+                # The sweep signs receipts, and forgets erased groups, stills and AppCodes that hold no more.
+                assert role == "ApiHandlerRole" or partitions in (["signing_key"], ["tenant"], ["appcode", "still"])
+                if role == "BuildIndexRole" and "appcode" in partitions:
+                    assert writes == ["dynamodb:DeleteItem"]
                 for partition in partitions:
                     written.setdefault(partition, set()).update(writes)
     assert set(written) == {
         "api_key",
+        "appcode",
         "challenge",
         "code",
         "key",

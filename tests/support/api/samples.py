@@ -95,6 +95,7 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "review_margin": 0.05,
     "learns": False,
     "learnt_days": 365,
+    "opening": "Mon-Fri 09:00-18:00",
     "consent_required": True,
     "strangers": "forget",
     "expired_consent_erases": True,
