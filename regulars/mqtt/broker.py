@@ -99,7 +99,7 @@ class Broker:
 
     @property
     def is_listening(self) -> bool:
-        """Whether the broker has confirmed all that `listen` asked for: then it sends what it retains."""
+        """Return whether the broker has confirmed all that `listen` asked for: then it sends what it retains."""
         return self.is_connected and self._subscriptions >= len(self._topics)
 
     def listen(self, topic: str, hear: Callable[[str, bytes], object]) -> None:
