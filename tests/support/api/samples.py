@@ -79,6 +79,14 @@ _SETTINGS = {
     "edge": {"send": "motion"},
 }
 _OFFER = {"sha256": "{sha256}", "size": 9, "content_type": "image/jpeg", "captured_at": "2026-03-01T11:00:00Z"}
+_MESSAGE: Mapping[str, Any] = {
+    "channel": {"way": "ntfy", "url": "https://8.8.8.8/door"},
+    "template": "somebody is here",
+    "people": ["{face}"],
+    "hours": "09:00-18:00",
+    "pause_s": 60,
+    "picture": True,
+}
 _FILTERS = {"events": ["group.full"], "groups": ["{group}"], "cameras": ["{camera}"]}
 
 SINCE = {"from": "2026-02-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
@@ -241,7 +249,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
             fields={"group": "{group}", "picture": "{photo}", "id": "{face}", "consent": _CONSENT, **_PERSON},
             free=frozenset({"photo"}),
         ),
-        Sample(fields={"group": "regular", "picture": "{photo}", "if_known": "refuse"}),
+        Sample(fields={"group": "regular", "picture": "{photo}", "if_known": "refuse", "if_erased": "refuse"}),
         Sample(fields={"group": "{group}", "picture": "AAAA", "attributes": {"{attribute}": "7"}}),
     ],
     ("PATCH", "/v1/faces/{id}"): [
@@ -342,7 +350,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/keys/{id}"): [Sample(_KEY, fields={**_KEY_FIELDS, "expires_at": None})],
     ("DELETE", "/v1/keys/{id}"): [Sample(_KEY)],
     ("POST", "/v1/keys/{id}/renew"): [Sample(_KEY)],
-    ("POST", "/v1/dialects/{id}/key"): [Sample({"id": "icredit"})],
+    ("POST", "/v1/dialects/{id}/key"): [
+        Sample({"id": "icredit"}),
+        Sample({"id": "icredit"}, fields={"name": "door", "at_once": True}),
+    ],
     ("POST", "/v1/members"): [Sample(fields={**_MEMBER_FIELDS, "screen": False})],
     ("PATCH", "/v1/members/{id}"): [Sample(_MEMBER, fields=_MEMBER_FIELDS)],
     ("POST", "/v1/members/{id}/invitation"): [Sample(_MEMBER)],
@@ -352,7 +363,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(
             fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", "passes_to": "broker.lan", **_FILTERS},
             free=frozenset({"group", "camera"}),  # a hook may name what is not there yet
-        )
+        ),
+        Sample(fields={"url": None, **_MESSAGE}, free=frozenset({"face"})),
     ],
     ("GET", "/v1/hooks/{id}"): [Sample(_HOOK)],
     ("GET", "/v1/push-key"): [Sample()],
@@ -361,7 +373,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
             _HOOK,
             fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", "passes_to": "broker.lan", **_FILTERS},
             free=frozenset({"group", "camera"}),
-        )
+        ),
+        Sample(_HOOK, fields=_MESSAGE, free=frozenset({"face"})),
     ],
     ("DELETE", "/v1/hooks/{id}"): [Sample(_HOOK)],
     ("POST", "/v1/hooks/{id}/secret"): [Sample(_HOOK)],
