@@ -57,7 +57,8 @@ from chalicelib.book.store.limits import Span, item_from_json, item_to_json
 from chalicelib.book.store.web.fetch import SafeFetcher, SafePostman
 from chalicelib.book.store.web.url import read_url
 from chalicelib.book.vision.pictures import image
-from chalicelib.book.words import keys
+from chalicelib.book.words import channels, keys
+from chalicelib.book.words.channels import write_message
 from chalicelib.book.words.errors import (
     Busy,
     FaceNotFound,
@@ -72,8 +73,11 @@ from chalicelib.book.words.errors import (
 from chalicelib.book.words.items import PageTokens
 from chalicelib.book.words.model import Credentials, Edit, JournalEntry, Profile, Template
 from chalicelib.book.words.observations import Dimensions, ObservationFilter
+from chalicelib.book.words.opening import read_opening
 from chalicelib.book.words.pictures import PictureRules, allows
 from chalicelib.book.words.tenant_settings import TenantSettings
+from chalicelib.book.words.web_push import new_key, write_push
+from chalicelib.book.words.webhooks import Way
 from chalicelib.bootstrap import build
 from chalicelib.doors.access import passkeys
 from chalicelib.doors.application import Routes, of_the_rest_api
@@ -228,6 +232,26 @@ def members_of(data: bytes) -> object:
     finite_object(data)
     tried(*(partial(read_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture)))
     return read_parameters(MediaType(JSON), data)
+
+
+def channel_of(data: bytes) -> object:
+    """Read a channel and a template as an admin sends them, and write the message of an event that has such words."""
+    texts = [*data.decode("latin-1").split("\n"), *[""] * 9]
+    fields = dict(zip(("url", "token", "to", "p256dh", "auth"), texts, strict=False))
+    headers = {texts[5]: texts[6]} if texts[5] else {}
+    way, method = one_of([*Way], data), one_of(["POST", "PUT"], data)
+    channel = channels.check_channel(channels.Channel(way, **fields, method=method, headers=headers))
+    if way is not Way.MAIL:
+        read_url(channel.url)
+    channels.check_template(texts[7], None, channel)
+    values = {"who": texts[8], "name": texts[8], "camera": "door"}
+    if way is Way.PUSH:
+        return write_push(channel, {"text": texts[8]}, new_key(), "https://box.example", datetime.now(UTC))
+    return channels.message_text(texts[7], values) if way is Way.MAIL else write_message(channel, texts[7], values)
+
+
+def opening_of(data: bytes) -> object:
+    return read_opening(data.decode("latin-1"))
 
 
 def content_type_of(data: bytes) -> object:
@@ -1146,6 +1170,21 @@ PARSERS = {
         (f"{API}.forms", f"{API}.v1.wire", f"{API}.v1.validation"),
         [as_json(OFFER), b'{"a": "\\ud83d\\ude00", "b": 1e308, "c": [[]], "d": 99999999999999999999}'],
         st.dictionaries(texts, values, max_size=4).map(as_json) | json_values,
+    ),
+    "channels": Parser(
+        plain(channel_of), (InvalidInput, Unusable),
+        ("chalicelib.book.words.channels", "chalicelib.book.words.web_push"),
+        [
+            b"https://ntfy.sh/door\ntk_1\n\n\n\n\n\n{who} is here\nAnn",
+            b"https://a.example/\n\n\n\n\nContent-Type\napplication/json\n{\"a\": \"{name}\"}\n\"[x](y)",
+            b"\n\nboss@shop.example\n\n\n\n\n{who}, {camera}\n=?utf-8?q?=0A?=", b"\n1:a\n9\n\n\n\n\n{name}\n",
+        ],
+        lines.map(lambda text: text.encode()),
+    ),
+    "opening hours": Parser(
+        plain(opening_of), (InvalidInput,), ("chalicelib.book.words.opening",),
+        [b"Mon-Fri 08:00-19:00, Sat 09:00-14:00", b"18:00-02:00", b"Sun-Mon 00:00-24:00"],
+        lines.map(lambda text: text.encode()),
     ),
     "times": Parser(
         plain(time_of), (ValueError,), (f"{API}.v1.times",),
