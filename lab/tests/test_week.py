@@ -24,8 +24,8 @@ def test_the_visitor_book_equals_the_timeline_and_the_pages_say_its_figures(tmp_
     assert {one.group for one in week.expected} == {"stranger", "regular"}
     visitors, captures = len(week.expected), len(week.captures)
     assert len(week.entries) == visitors
-    readme, of_lab = ((ROOT / page).read_text().replace("\n", " ") for page in ("README.md", "lab/README.md"))
-    assert f"{captures} captures in any order, {visitors} of {visitors} visitors" in readme
+    page, of_lab = ((ROOT / page).read_text().replace("\n", " ") for page in ("docs/coming-from.md", "lab/README.md"))
+    assert f"{captures} captures in any order, {visitors} of {visitors} visitors" in page
     assert f"{visitors} of {visitors} visitors are as the timeline states; {captures} captures" in of_lab
 
 

@@ -101,7 +101,7 @@ def test_how_sure_a_match_must_be_is_chosen_by_what_it_does(page: Page, book: Bo
         sure.get_by_role("button", name="Balanced", pressed=True),
     )
     expect(balanced).to_be_visible()
-    expect(said).to_contain_text("About 4 of 1,000 strangers")
+    expect(said).to_contain_text("About 2 of 1,000 strangers")
     with offered_again(page):
         sure.get_by_text("Strict", exact=True).click()
     holds(page, book, "fpir", 0.001)
