@@ -1,7 +1,7 @@
 """A wrong visit gets a new name: whole and once, however the network breaks, and although somebody leaves at once.
 
-`CORRECTIONS=100` tries each of the ten moments often, on a network of up to three seconds; the gate tries the first four
-once.
+`CORRECTIONS=100` tries each of the ten moments often, on a network of up to three seconds; the gate tries the first
+four once.
 """
 
 import os
