@@ -66,7 +66,7 @@ def console_files() -> dict[str, Path]:
     return {f"{ours.name}/{name}": path for name, path in {**own, **used, **licences}.items()}
 
 
-MAX_UNZIPPED_BYTES = 160_000_000
+MAX_UNZIPPED_BYTES = 165_000_000
 MAX_ZIPPED_BYTES = 70_000_000
 """Ours; Lambda takes 250 MiB unzipped, and every cold start fetches what is zipped."""
 
