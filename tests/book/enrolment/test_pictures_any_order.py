@@ -40,12 +40,13 @@ class Expected:
     """Which photos each face has, by the rules alone."""
 
     faces: dict[str, list[str]] = field(default_factory=dict)
-    founding: set[str] = field(default_factory=set)
-    merges: dict[str, tuple[str, str, list[str], set[str]]] = field(default_factory=dict)
+    founding: dict[str, set[str]] = field(default_factory=dict)
+    """Photos that each face was made from. One that somebody takes away and adds again is given, not founding."""
+    merges: dict[str, tuple[str, str, list[str], set[str], set[str]]] = field(default_factory=dict)
 
     def enrolled(self, faceid: str, data: bytes) -> None:
         self.faces[faceid] = [photo_id(data)]
-        self.founding.add(photo_id(data))
+        self.founding[faceid] = {photo_id(data)}
 
     def added(self, faceid: str, photo: str) -> None:
         photos = self.faces[faceid]
@@ -53,22 +54,27 @@ class Expected:
             photos.append(photo)
 
     def removed(self, faceid: str, place: int) -> None:
-        if len(self.faces[faceid]) > 1:
-            del self.faces[faceid][place % len(self.faces[faceid])]
+        photos = self.faces[faceid]
+        if len(photos) > 1:
+            self.founding[faceid].discard(photos.pop(place % len(photos)))
 
     def merged(self, merge_id: str, survivor: str, other: str) -> None:
         own, others = self.faces[survivor], self.faces.pop(other)
+        founding = self.founding.pop(other)
         given = [one for one in others if one not in own]
-        while len(own) + len(given) > MAX_COMPARED and self.founding & {*given}:
-            given.remove([one for one in given if one in self.founding][-1])
-        self.merges[merge_id] = (survivor, other, others, set(given))
+        while len(own) + len(given) > MAX_COMPARED and founding & {*given}:
+            given.remove([one for one in given if one in founding][-1])
+        self.merges[merge_id] = (survivor, other, others, set(given), founding)
         self.faces[survivor] = [*own, *given]
+        self.founding[survivor] |= founding & {*given}
 
     def undone(self, merge_id: str) -> None:
-        survivor, other, others, given = self.merges.pop(merge_id)
+        survivor, other, others, given, founding = self.merges.pop(merge_id)
         own = [one for one in self.faces[survivor] if one not in given]
-        self.faces[survivor] = own or self.faces[survivor]
-        self.faces[other] = others
+        if own:
+            self.faces[survivor] = own
+            self.founding[survivor] &= {*own}
+        self.faces[other], self.founding[other] = others, founding
 
 
 Deed = Callable[[Book, Expected], None]
