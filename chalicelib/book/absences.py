@@ -1,4 +1,4 @@
-"""Who of the people who come often has stayed away for longer than ever?
+"""Which people who come often have stayed away for longer than ever?
 
 Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has run out since the
 sweep before, if a hook wants to know.

@@ -45,7 +45,7 @@ from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way, hook_
 _NO_SUBJECT = "https://regulars.invalid"
 _SENT, _GONE = 200, 410
 _NO_LONGER_THERE = (404, 410)
-"""What a push service answers of a browser that wants nothing any more (RFC 8030, 7.3)."""
+"""Answers of a push service about a browser that wants nothing any more (RFC 8030, 7.3)."""
 
 
 class Messages(UseCase):

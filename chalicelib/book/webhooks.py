@@ -95,7 +95,7 @@ MAX_HOOKS = 20
 
 _SECRET_BYTES = 32
 _OF_NO_CHANNEL = frozenset({"enabled", "name", "passes_to", "groups", "cameras", "people"})
-"""What is changed without a look at the channel, which may be sealed by a lost key."""
+"""Settings that are changed without a look at the channel, which may be sealed by a lost key."""
 _THERE = exists("hook-exists")
 _HOOK_ID = re.compile(r"[0-9]{1,20}")
 _FACEID = re.compile(r"[!-~]{1,64}")

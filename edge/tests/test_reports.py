@@ -273,7 +273,7 @@ def odd() -> Iterator[Odd]:
     camera.stop()
 
 
-def taken(camera: Odd) -> bytes:
+def take_snapshot(camera: Odd) -> bytes:
     http = Http(Clock(), Timeouts(1, 1, 3))
     return SnapshotSource(http, lambda: Address.of(f"{camera.url}/shot.jpg"), Clock(), 1).take().encode_picture()
 
@@ -293,7 +293,7 @@ def test_a_picture_that_decodes_whole_is_whole(odd: Odd, body: bytes) -> None:
     odd.body = body
     for length in (len(body), None, len(body) + 500):
         odd.length = length
-        assert taken(odd) == body
+        assert take_snapshot(odd) == body
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
@@ -303,7 +303,7 @@ def test_a_picture_that_was_cut_is_not(odd: Odd, share: float) -> None:
         for length in (len(odd.body), len(whole)):
             odd.length = length
             with pytest.raises(SourceFailed, match="was cut off"):
-                taken(odd)
+                take_snapshot(odd)
 
 
 def progressive() -> bytes:
@@ -314,14 +314,14 @@ def progressive() -> bytes:
 
 def test_a_picture_elsewhere_at_the_same_camera_is_taken_and_another_camera_is_named(odd: Odd) -> None:
     odd.moved = {"/shot.jpg": "/now.jpg"}
-    assert taken(odd) == PHOTO
+    assert take_snapshot(odd) == PHOTO
     for to in ("http://10.0.0.10/shot.jpg", "ftp://127.0.0.1/shot.jpg"):
         odd.moved = {"/shot.jpg": to}
         with pytest.raises(SourceFailed, match=f"sends to {to}"):
-            taken(odd)
+            take_snapshot(odd)
     odd.moved = {"/shot.jpg": "/shot.jpg"}
     with pytest.raises(SourceFailed, match="again and again"):
-        taken(odd)
+        take_snapshot(odd)
 
 
 @pytest.mark.parametrize("says_length", [True, False])
@@ -330,7 +330,7 @@ def test_mjpeg_is_a_source(odd: Odd, says_length: bool) -> None:
     part = f"--myboundary\r\nContent-Type: image/jpeg\r\n{length}\r\n".encode() + PHOTO + b"\r\n"
     odd.headers, odd.length, odd.body = MJPEG, None, part * 3
     began = time.monotonic()
-    assert [taken(odd) for _ in range(3)] == [PHOTO] * 3
+    assert [take_snapshot(odd) for _ in range(3)] == [PHOTO] * 3
     assert time.monotonic() > began
 
 

@@ -1,7 +1,7 @@
 """Deletion of faces, with their templates, pictures and names, and of groups with all their faces and users.
 
-What follows, whoever has a duty says before each deletion (book/words/duties): what that stores rides in the
-transaction that deletes the faces.
+Rooms outside of the book have duties when faces leave (book/words/duties). They are asked before each deletion, and
+their rows go into the transaction that deletes the faces.
 
 A group is gone at once, and its faces behind it, whatever their number. One transaction deletes the group, frees its
 name and takes its faces out of the gallery. The tenant's record names the group until all its faces are gone, so that

@@ -369,7 +369,7 @@ class Verdict(Struct, frozen=True):
     match: bool
     decision: Decision
     demand: float = 0.0
-    """What is added to the threshold for the two."""
+    """The addition to the threshold for these two faces: more if they resemble many people, less if nobody."""
 
 
 def visit_verdict(

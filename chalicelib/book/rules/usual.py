@@ -1,4 +1,4 @@
-"""What is usual in a shop, and when is it quieter than that? Pure.
+"""Usual weeks of a shop, and when it is quieter than that. Pure.
 
 The usual week says how many people each hour of each weekday brings: the mean of the last eight weeks, less if the
 last two were slower. A camera that sends nothing but captures is quieter than usual once so many people were due since

@@ -1,5 +1,4 @@
-"""What the decision about a sighting needs: whose face it is, and the facts of that face (book/rules/sighting's
-Context)."""
+"""Contexts of the decision about a sighting: whose face it is, and the facts of that face (book/rules/sighting)."""
 
 from __future__ import annotations
 

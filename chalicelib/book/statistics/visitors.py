@@ -1,9 +1,9 @@
-"""Who is staff, known, new or returning: the one place that says so, from which every figure of visits is taken.
+"""Words for visitors: staff, known, new and returning. Every figure of visits is taken from here.
 
 | word      | is |
 |---|---|
-| staff     | whoever is in a group that is marked as staff now, for all visits; and visits under its name |
-| known     | whoever is in any other group but `stranger`; a regular is one of them, in the group `regular` |
+| staff     | people in a group that is marked as staff now, for all visits; and visits under its name |
+| known     | people in any other group but `stranger`; a regular is one of them, in the group `regular` |
 | new       | a visit that is the first of its face |
 | returning | a later visit of a stranger |
 

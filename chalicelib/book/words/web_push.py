@@ -24,7 +24,7 @@ _RECORD_BYTES = 4096
 _MOST_BYTES = 3_072
 """Of a message: push services take 4,096 in all."""
 _LAST = b"\x02"
-"""What ends the last record (RFC 8188, 2)."""
+"""The end of the last record (RFC 8188, 2)."""
 _VALID = timedelta(hours=12)
 _BITS = 256
 

@@ -111,7 +111,7 @@ class Hook(Struct, frozen=True):
     """Ids of faces."""
     way: Way | None = None
     address: str = ""
-    """What may be shown of its channel: the host, after `http://` if it is not encrypted, or an address of mail."""
+    """Part of its channel that may be shown: the host, after `http://` if it is not encrypted, or a mail address."""
     template: str = ""
     """Of its messages."""
     hours: str = ""

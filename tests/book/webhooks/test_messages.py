@@ -93,23 +93,23 @@ def come(book: Book, person: Person, minutes: float = 0) -> None:
     work(book)
 
 
-def known(book: Book, person: Person = EVA, name: str = "Eva Lee") -> Face:
+def enrol_vip(book: Book, person: Person = EVA, name: str = "Eva Lee") -> Face:
     with suppress(Conflict):
         book.services.groups.create(book.tenant, "VIP", None, "")
     return book.enrol(person, "VIP", name=name)
 
 
-def said(heard: Heard) -> str:
+def read_body(heard: Heard) -> str:
     return heard.body.decode()
 
 
 @pytest.mark.parametrize("way", [way for way in Way if way not in (Way.MAIL, Way.PUSH)])
 def test_each_way_gets_the_text_as_it_wants_it(book: Book, phone: Receiver, way: Way) -> None:
-    known(book)
+    enrol_vip(book)
     add(book, channel_of(way, phone))
     come(book, EVA)
     [heard] = phone.heard
-    assert "Eva Lee (VIP) is at door, 09:00" in said(heard).replace("+", " ").replace("%28", "(").replace(
+    assert "Eva Lee (VIP) is at door, 09:00" in read_body(heard).replace("+", " ").replace("%28", "(").replace(
         "%29", ")"
     ).replace("%2C", ",").replace("%3A", ":")
     expected = {
@@ -128,7 +128,7 @@ def test_a_mail_is_sent_by_the_mailer_of_the_box(book: Book, phone: Receiver) ->
     letters = book.services.ports.mailer = Letters()
     hook = add(book, channel_of(Way.MAIL, phone))
     assert (hook.address, hook.recipient) == ("boss@shop.example", "shop.example")
-    known(book)
+    enrol_vip(book)
     letters.error = Unusable("the mail was not sent")
     come(book, EVA)
     assert [one.attempts for one in pending(book, hook)] == [1], "it is tried again"
@@ -150,13 +150,13 @@ def test_nobody_is_sent_an_empty_message(book: Book, phone: Receiver, way: Way, 
     if way is Way.MAIL:
         assert letters.sent == [("boss@shop.example", text, text, None)]
     elif way is not Way.PUSH:
-        assert text in unquote_plus(said(phone.heard[0]))
+        assert text in unquote_plus(read_body(phone.heard[0]))
     assert pending(book, hook) == []
 
 
 def test_a_subject_is_the_first_line_that_says_something(book: Book, phone: Receiver) -> None:
     letters = book.services.ports.mailer = Letters()
-    known(book)
+    enrol_vip(book)
     add(book, channel_of(Way.MAIL, phone), template="\n \n{name}\nis here")
     come(book, EVA)
     assert letters.sent[0][1] == "Eva Lee"
@@ -168,7 +168,7 @@ def test_an_error_that_nobody_foresaw_is_a_failure_of_the_delivery(
 ) -> None:
     letters = book.services.ports.mailer = Letters()
     letters.error = error
-    known(book)
+    enrol_vip(book)
     hook = add(book, channel_of(Way.MAIL, phone))
     come(book, EVA)
     [waits] = pending(book, hook)
@@ -185,7 +185,7 @@ def test_an_error_that_nobody_foresaw_is_a_failure_of_the_delivery(
 def test_storage_that_is_away_is_no_failure_of_the_delivery(book: Book, phone: Receiver) -> None:
     letters = book.services.ports.mailer = Letters()
     letters.error = StorageUnavailable("away")
-    known(book)
+    enrol_vip(book)
     hook = add(book, channel_of(Way.MAIL, phone))
     with pytest.raises(StorageUnavailable):
         come(book, EVA)
@@ -193,7 +193,7 @@ def test_storage_that_is_away_is_no_failure_of_the_delivery(book: Book, phone: R
 
 
 def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone: Receiver) -> None:
-    known(book)
+    enrol_vip(book)
     hook = add(book, channel_of(Way.PUSH, phone))
     come(book, EVA)
     [heard] = phone.heard
@@ -205,7 +205,7 @@ def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone
 
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_browser_that_is_gone_is_pushed_to_no_more(book: Book, phone: Receiver, status: int) -> None:
-    known(book)
+    enrol_vip(book)
     hook = add(book, channel_of(Way.PUSH, phone))
     phone.answer_from_now_on(answers(status))
     come(book, EVA)
@@ -235,7 +235,7 @@ def test_what_is_stored_and_shown_holds_no_secret(book: Book, phone: Receiver) -
 
 @pytest.mark.parametrize("way", [Way.SLACK, Way.DISCORD])
 def test_no_name_calls_everybody_of_a_chat(book: Book, phone: Receiver, way: Way) -> None:
-    known(book, name="<!channel> @everyone & you")
+    enrol_vip(book, name="<!channel> @everyone & you")
     add(book, channel_of(way, phone), template="{name}")
     come(book, EVA)
     body = json.loads(phone.bodies[0])
@@ -250,7 +250,7 @@ def test_no_name_calls_everybody_of_a_chat(book: Book, phone: Receiver, way: Way
 def test_a_name_is_no_link_and_no_mark_where_texts_have_some(
     book: Book, phone: Receiver, way: Way, picture: bool
 ) -> None:
-    known(book, name="[Sign in](https://evil.example) *a* _b_ <@7> `c` \\[d](e)")
+    enrol_vip(book, name="[Sign in](https://evil.example) *a* _b_ <@7> `c` \\[d](e)")
     add(
         book,
         channel_of(way, phone),
@@ -260,19 +260,19 @@ def test_a_name_is_no_link_and_no_mark_where_texts_have_some(
     come(book, EVA)
     escaped = r"\[Sign in\]\(https://evil.example\) \*a\* \_b\_ \<@7\> \`c\` \\\[d\]\(e\)"
     text = json.dumps(f"**{escaped}** [door](https://shop.example)")
-    assert text in said(phone.heard[0])
+    assert text in read_body(phone.heard[0])
 
 
 @pytest.mark.parametrize("name", ["Content-Type", "content-type", "CONTENT-TYPE"])
 def test_a_request_has_one_content_type(book: Book, phone: Receiver, name: str) -> None:
-    known(book)
+    enrol_vip(book)
     add(book, Channel(Way.REQUEST, f"{phone.origin}/x", headers={name: "text/markdown"}))
     come(book, EVA)
     assert phone.heard[0].headers.get_all("Content-Type") == ["text/markdown"]
 
 
 def test_a_name_stays_a_text_within_json(book: Book, phone: Receiver) -> None:
-    known(book, name='Eva "the \\ one"')
+    enrol_vip(book, name='Eva "the \\ one"')
     headers = {"content-type": "application/json"}
     channel = Channel(Way.REQUEST, f"{phone.origin}/x", headers=headers)
     add(book, channel, template='{"text": "{who}", "is": {}}')
@@ -354,24 +354,24 @@ def test_what_a_program_is_told_has_neither_hours_nor_a_template(book: Book) -> 
 
 
 def test_a_person_and_a_group_are_told_apart(book: Book, phone: Receiver) -> None:
-    eva, _ = known(book), known(book, FINN, "Finn Lee")
+    eva, _ = enrol_vip(book), enrol_vip(book, FINN, "Finn Lee")
     channel = channel_of(Way.NTFY, phone)
     add(book, channel, people=[eva.faceid], template="one {who}")
     add(book, channel, groups=["VIP"], template="group {who}")
     add(book, channel, groups=["stranger"], kinds=(EventKind.STRANGER_CREATED,), template="new {who}")
     for place, person in enumerate((EVA, FINN, Person(23))):
         come(book, person, place)
-    assert sorted(map(said, phone.heard)) == ["group Eva Lee", "group Finn Lee", "new stranger 1", "one Eva Lee"]
+    assert sorted(map(read_body, phone.heard)) == ["group Eva Lee", "group Finn Lee", "new stranger 1", "one Eva Lee"]
 
 
 def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> None:
     """At nine o'clock. The hours are the shop's."""
-    known(book)
+    enrol_vip(book)
     channel = channel_of(Way.NTFY, phone)
     for hours in ("09:00-10:00", "08:00-09:00", "22:00-09:01", "22:00-06:00", "00:00-23:59", ""):
         add(book, channel, hours=hours, template=f"within {hours}")
     come(book, EVA)
-    assert {said(one) for one in phone.heard} == {
+    assert {read_body(one) for one in phone.heard} == {
         "within 09:00-10:00",
         "within 22:00-09:01",
         "within 00:00-23:59",
@@ -383,20 +383,20 @@ def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> No
 
 
 def test_not_more_often_than_the_pause_but_another_if_it_failed(book: Book, phone: Receiver) -> None:
-    known(book)
-    known(book, FINN, "Finn Lee")
+    enrol_vip(book)
+    enrol_vip(book, FINN, "Finn Lee")
     phone.answer_from_now_on(answers(500), answers(200))
     hook = add(book, channel_of(Way.NTFY, phone), pause_s=1800)
     come(book, EVA)
     come(book, FINN, 1)
-    assert [said(one)[:3] for one in phone.heard] == ["Eva", "Fin"], "who was not told mutes nobody"
+    assert [read_body(one)[:3] for one in phone.heard] == ["Eva", "Fin"], "who was not told mutes nobody"
     book.clock.advance(timedelta(minutes=1))
     work(book)
     assert len(phone.heard) == 2
     assert pending(book, hook) == []
     book.clock.advance(timedelta(minutes=30))
     come(book, EVA, 600)
-    assert said(phone.heard[-1]).startswith("Eva")
+    assert read_body(phone.heard[-1]).startswith("Eva")
     stored = book.services.webhooks.hooks.get("shop", hook.id).claims
     assert list(json.loads(stored)) == ["face.arrived"]
     book.services.webhooks.hooks.change("shop", hook.id, {"pause_s": 0})
@@ -406,7 +406,7 @@ def test_not_more_often_than_the_pause_but_another_if_it_failed(book: Book, phon
 def test_a_message_that_was_cut_off_is_told_although_the_pause_runs(book: Book, phone: Receiver) -> None:
     """The process is gone between the claim and the answer: the claim is that message's own."""
     letters = book.services.ports.mailer = Letters()
-    known(book)
+    enrol_vip(book)
     hook = add(book, channel_of(Way.MAIL, phone), pause_s=1800)
     letters.error = Unusable("cut off")
     come(book, EVA)
@@ -419,22 +419,22 @@ def test_a_message_that_was_cut_off_is_told_although_the_pause_runs(book: Book, 
 
 
 def test_one_kind_of_event_mutes_no_other(book: Book, phone: Receiver) -> None:
-    known(book)
+    enrol_vip(book)
     add(book, channel_of(Way.NTFY, phone), kinds=None, template="{event} {who}", pause_s=1800)
     come(book, Person(23))
     come(book, EVA, 1)
     come(book, Person(24), 2)
-    assert [said(one).split()[0] for one in phone.heard] == ["stranger.created", "face.arrived"]
+    assert [read_body(one).split()[0] for one in phone.heard] == ["stranger.created", "face.arrived"]
 
 
 def test_a_person_who_is_named_is_muted_by_no_other(book: Book, phone: Receiver) -> None:
-    eva, finn = known(book), known(book, FINN, "Finn Lee")
+    eva, finn = enrol_vip(book), enrol_vip(book, FINN, "Finn Lee")
     hook = add(book, channel_of(Way.NTFY, phone), people=[eva.faceid, finn.faceid], pause_s=86_400)
     for place, person in enumerate((EVA, FINN)):
         come(book, person, place)
     for person in (EVA, FINN):
         come(book, person, 600)
-    assert [said(one)[:3] for one in phone.heard] == ["Eva", "Fin"]
+    assert [read_body(one)[:3] for one in phone.heard] == ["Eva", "Fin"]
     book.services.deletion.of_faces(book.tenant, [eva.faceid], erase=True)
     worked_off(book)
     stored = book.storage.items.get(keys.HOOKS, ("shop", hook.id))
@@ -455,7 +455,7 @@ def test_what_is_an_alarm_waits_for_no_pause(book: Book, phone: Receiver, kind: 
 
 
 def test_what_is_not_told_says_nothing_about_a_phone_that_fails(book: Book, phone: Receiver) -> None:
-    known(book)
+    enrol_vip(book)
     phone.answer_from_now_on(answers(500))
     hook = add(book, channel_of(Way.NTFY, phone), hours="09:00-09:01")
     come(book, EVA)
@@ -469,7 +469,7 @@ def test_what_is_not_told_says_nothing_about_a_phone_that_fails(book: Book, phon
 @pytest.mark.parametrize("gone", ["restricted", "deleted", "expired", "without consent"])
 def test_nobody_is_told_of_people_who_may_not_be_spoken_of(book: Book, phone: Receiver, gone: str) -> None:
     """The event is written, and waits, when it happens to them."""
-    eva = known(book)
+    eva = enrol_vip(book)
     hook = add(book, channel_of(Way.NTFY, phone))
     program = book.services.webhooks.hooks.add("shop", phone.url, kinds=ARRIVALS)[0]
     book.see(shot((book.clock.now() - MONDAY) / MINUTE, EVA.seed))
@@ -491,7 +491,7 @@ def test_nobody_is_told_of_people_who_may_not_be_spoken_of(book: Book, phone: Re
 
 
 def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(book: Book, phone: Receiver) -> None:
-    eva, finn = known(book), known(book, FINN, "Finn Lee")
+    eva, finn = enrol_vip(book), enrol_vip(book, FINN, "Finn Lee")
     channel = channel_of(Way.NTFY, phone)
     both = add(book, channel, people=[eva.faceid, finn.faceid])
     alone = add(book, channel, people=[eva.faceid])
@@ -509,7 +509,7 @@ def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(book: Book
 @pytest.mark.parametrize("way", sorted(Way))
 def test_a_picture_goes_along_where_the_way_takes_one(book: Book, phone: Receiver, way: Way) -> None:
     letters = book.services.ports.mailer = Letters()
-    known(book)
+    enrol_vip(book)
     if way in (Way.SLACK, Way.TEAMS, Way.REQUEST, Way.PUSH):
         with pytest.raises(InvalidInput, match="takes no picture: discord, mail, ntfy, pushover, telegram do"):
             add(book, channel_of(way, phone), picture=True)
@@ -526,7 +526,7 @@ def test_a_picture_goes_along_where_the_way_takes_one(book: Book, phone: Receive
         assert heard.headers["Message"] == "Eva Lee (VIP) is at door, 09:00"
         assert heard.body.startswith(small)
     else:
-        assert "Eva Lee (VIP) is at door, 09:00" in said(heard)
+        assert "Eva Lee (VIP) is at door, 09:00" in read_body(heard)
 
 
 def test_a_try_out_is_sent_whatever_the_rules_are(book: Book, phone: Receiver) -> None:
@@ -534,7 +534,7 @@ def test_a_try_out_is_sent_whatever_the_rules_are(book: Book, phone: Receiver) -
     for _ in range(2):
         book.services.webhooks.deliveries.test("shop", hook.id)
         work(book)
-    assert [said(one) for one in phone.heard] == ["Ann Lee (VIP) is at Front door, 09:00"] * 2
+    assert [read_body(one) for one in phone.heard] == ["Ann Lee (VIP) is at Front door, 09:00"] * 2
 
 
 def test_an_earlier_version_takes_it_for_a_mailbox_and_posts_nothing(book: Book, phone: Receiver) -> None:

@@ -21,22 +21,22 @@ def test_a_new_key_and_the_old_one_hold_together_for_a_day(
     """A second camera gets a new key, and does not stop the first."""
     old = CameraClient(app, shop.app_id, shop.app_key, clock), MarketClient(app, shop.appcode)
     assert calls(*old) == (0, 200)
-    assert used(v1) == {"sunmi": (shop.app_id, HOUR), "icredit": (None, HOUR)}
+    assert list_uses(v1) == {"sunmi": (shop.app_id, HOUR), "icredit": (None, HOUR)}
     made = renewed(v1)
-    assert used(v1) == {"sunmi": (shop.app_id, None), "icredit": (None, None)}
+    assert list_uses(v1) == {"sunmi": (shop.app_id, None), "icredit": (None, None)}
     assert calls(*old) == (0, 200)
-    assert used(v1) == {"sunmi": (shop.app_id, None), "icredit": (None, None)}, "the new one has not called"
+    assert list_uses(v1) == {"sunmi": (shop.app_id, None), "icredit": (None, None)}, "the new one has not called"
     clock.advance(timedelta(hours=1))
     new = CameraClient(app, shop.app_id, made[0], clock, 200_000), MarketClient(app, made[1])
     assert calls(*new) == calls(*old) == (0, 200)
-    assert {at for _, at in used(v1).values()} == {NEXT_HOUR}
+    assert {at for _, at in list_uses(v1).values()} == {NEXT_HOUR}
     clock.advance(timedelta(hours=22, minutes=59))
     assert calls(*old) == (0, 200)
     clock.advance(timedelta(minutes=1))
     assert calls(*old) == (5, 400)
     assert calls(*new) == (0, 200)
     services.sweep.tenant(services.tenants.get_by_name(shop.tenant), clock.now())
-    assert not [name for name in stored(services, shop) if name.startswith("old_")]
+    assert not [name for name in read_tenant_item(services, shop) if name.startswith("old_")]
     assert services.consistency.disagreements(shop.tenant) == []
     assert v1.done("GET", "/v1/settings"), "its key of v1 is as it was"
 
@@ -58,7 +58,7 @@ def test_of_three_keys_the_newest_two_hold_and_a_rotation_stops_both(
     clock.advance(timedelta(seconds=1))
     assert answers() == [(5, 400)] * 3
     assert services.consistency.disagreements(shop.tenant) == []
-    assert not [name for name in stored(services, shop) if name.startswith("old_")]
+    assert not [name for name in read_tenant_item(services, shop) if name.startswith("old_")]
 
 
 def test_a_key_that_leaked_is_stopped_at_once_with_the_one_before_it(
@@ -74,7 +74,7 @@ def test_a_key_that_leaked_is_stopped_at_once_with_the_one_before_it(
 
     assert answers() == [(5, 400), (5, 400), (0, 200)]
     assert [one["old_until"] for one in v1.done("GET", "/v1/dialects")["dialects"]] == [None, None]
-    assert not [name for name in stored(services, shop) if name.startswith("old_")]
+    assert not [name for name in read_tenant_item(services, shop) if name.startswith("old_")]
     assert services.consistency.disagreements(shop.tenant) == []
     assert v1.done("POST", "/v1/dialects/sunmi/key", {"at_once": True})["old_until"] is None
     known.append(renewed(v1))
@@ -97,7 +97,7 @@ def renewed(v1: V1Client, **said: bool) -> list[str]:
     return [v1.done("POST", f"/v1/dialects/{id_}/key", said)["secret"] for id_ in ("sunmi", "icredit")]
 
 
-def stored(services: Services, shop: Credentials) -> Item:
+def read_tenant_item(services: Services, shop: Credentials) -> Item:
     item = services.items.get(keys.TENANTS, keys.tenant_item(shop.tenant))
     assert item is not None
     return item
@@ -109,7 +109,7 @@ def test_another_dialect_has_no_such_key(v1: V1Client, dialect: str) -> None:
     assert (said["code"], "sunmi and icredit have one" in said["detail"]) == ("KeyNotFound", True)
 
 
-def used(v1: V1Client) -> dict[str, tuple[str | None, str | None]]:
+def list_uses(v1: V1Client) -> dict[str, tuple[str | None, str | None]]:
     listed = v1.done("GET", "/v1/dialects")["dialects"]
     return {one["id"]: (one["app_id"], one["last_used_at"]) for one in listed}
 

@@ -37,7 +37,7 @@ def reject(book: Book, faceid: str, seed: int = 1) -> None:
     book.services.sightings.rejection.reject(book.tenant, faceid, id_, instead=Instead.NOBODY)
 
 
-def read(book: Book, faceid: str) -> list[Item]:
+def list_negatives(book: Book, faceid: str) -> list[Item]:
     return list(every(book.storage.items, keys.NEGATIVES, "shop", between=keys.negatives_range(faceid)))
 
 
@@ -52,15 +52,15 @@ def sweep_later(book: Book, days: float) -> None:
 def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_any_more(book: Book) -> None:
     faceid = make_known(book)
     reject(book, faceid)
-    before = read(book, faceid)
+    before = list_negatives(book, faceid)
     assert "was" in before[0]
     write(book.storage.items, [Put(keys.NEGATIVES, before[0] | OTHERS)])
     sweep_later(book, 90)
-    assert read(book, faceid) == [before[0] | OTHERS], "it can be taken back"
+    assert list_negatives(book, faceid) == [before[0] | OTHERS], "it can be taken back"
     eva = make_known(book, 2)
     reject(book, eva, 2)
     sweep_later(book, 10)
-    [old], [new] = read(book, faceid), read(book, eva)
+    [old], [new] = list_negatives(book, faceid), list_negatives(book, eva)
     assert old == {name: value for name, value in before[0].items() if name not in MEMORY}, "templates stay"
     assert "was" in new
     assert not book.services.consistency.disagreements("shop")
@@ -70,13 +70,13 @@ def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_
 def test_of_a_held_or_restricted_face_nothing_is_forgotten(book: Book, mark: str) -> None:
     faceid = make_known(book)
     reject(book, faceid)
-    before = read(book, faceid)
+    before = list_negatives(book, faceid)
     if mark == "held":
         book.services.faces.holds.set(book.tenant, faceid, "case 7")
     else:
         book.services.restrictions.set(book.tenant, faceid, "asked")
     sweep_later(book, 110)
-    assert read(book, faceid) == before
+    assert list_negatives(book, faceid) == before
 
 
 def test_a_template_that_another_model_adds_meanwhile_stays(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_a_template_that_another_model_adds_meanwhile_stays(tmp_path: Path) -> N
 
         calls.let(1, add_template, "items.transact")
         assert book.services.erasure.traces.forget_memories(book.tenant)
-        [item] = read(book, faceid)
+        [item] = list_negatives(book, faceid)
         assert (len(item["templates"]), "was" in item) == (2, True)
         assert book.services.erasure.traces.forget_memories(book.tenant)
-        [item] = read(book, faceid)
+        [item] = list_negatives(book, faceid)
         assert (len(item["templates"]), "was" in item) == (2, False)
 
 
@@ -108,5 +108,5 @@ def test_if_the_time_runs_out_another_run_goes_on(book: Book) -> None:
     book.clock.advance(timedelta(days=110))
     left = []
     while not book.services.erasure.traces.forget_memories(book.tenant, lambda: 0.0):
-        left.append(sum("was" in one for faceid in people.values() for one in read(book, faceid)))
+        left.append(sum("was" in one for faceid in people.values() for one in list_negatives(book, faceid)))
     assert left == [2, 1, 0]
