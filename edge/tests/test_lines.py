@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -44,7 +45,8 @@ class Camera:
 
     def _talk(self, line: socket.socket) -> None:
         with line, line.makefile("rb") as messages, suppress(OSError):
-            while message := b"".join(iter(messages.readline, b"\r\n")):
+            # Until the client hangs up, too: readline gives b"" for ever then.
+            while message := b"".join(takewhile(bytes.strip, iter(messages.readline, b""))):
                 self.asked.append(message)
                 line.sendall(self.answer(message))
 
@@ -179,7 +181,7 @@ def sends_to(url: str, first: Callable[[bytes], bytes]) -> Callable[[bytes], byt
     return answer
 
 
-def signed(url: str) -> str:
+def add_password(url: str) -> str:
     return url.replace("//", "//admin:secret@")
 
 
@@ -189,7 +191,7 @@ def test_a_camera_that_sends_to_another_name_or_port_of_its_own_gets_its_passwor
 ) -> None:
     with closing(Camera(lets_in(2))) as camera:
         own = camera.url.replace("127.0.0.1", "localhost")
-        with closing(Camera(sends_to(own, first))) as before, client_of(signed(before.url)) as client:
+        with closing(Camera(sends_to(own, first))) as before, client_of(add_password(before.url)) as client:
             assert client.ask("DESCRIBE") == OK
             REFUSALS.check(camera.url, "admin", "secret")
 
@@ -200,7 +202,7 @@ def test_another_machine_that_a_camera_sends_to_gets_no_password_and_that_is_sai
 ) -> None:
     with closing(Camera(lets_in(2), "127.0.0.2")) as other:
         REFUSALS.count(other.url, "admin", "secret")
-        with closing(Camera(sends_to(other.url, first))) as before, client_of(signed(before.url)) as client:
+        with closing(Camera(sends_to(other.url, first))) as before, client_of(add_password(before.url)) as client:
             assert client.ask("DESCRIBE") == b""
             said = str(client.line.explain(SourceFailed("nothing")))
             assert re.search(f"sends to {other.url}, which does not get your password: let `url` name it", said)
@@ -255,7 +257,7 @@ def test_a_refusal_without_a_challenge_leaves_the_former_one_while_it_plays(refu
     def answer(message: bytes) -> bytes:
         return refusal if message.startswith(b"GET_PARAMETER") else lets_in(1)(message)
 
-    with closing(Camera(answer)) as camera, client_of(signed(camera.url)) as client:
+    with closing(Camera(answer)) as camera, client_of(add_password(camera.url)) as client:
         assert client.ask("PLAY") == OK
         for number in (1, 2):
             client.socket.sendall(f"GET_PARAMETER {client.line.url} RTSP/1.0\r\nCSeq: 2\r\n\r\n".encode())
