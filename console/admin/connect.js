@@ -111,8 +111,8 @@ function DialectKey({ dialect }) {
   const [leaked, setLeaked] = useState(false);
   const [wrong, setWrong] = useState(null);
   const problem = wrong ?? listed.problem;
-  const own = listed.value?.dialects.find((one) => one.id === dialect) ?? {};
-  const { last_used_at: used, app_id: appId, old_until: oldUntil } = own;
+  const own = listed.value?.dialects.find((one) => one.id === dialect);
+  const [used, appId, oldUntil] = [own?.last_used_at, own?.app_id, own?.old_until];
   const asked = { name: name.trim(), at_once: leaked };
   const renew = () => send("POST", `dialects/${dialect}/key`, asked).then((answer) => {
     setListed((before) => ({ ...before, value: { dialects: [{ ...answer, last_used_at: null }] } }));
