@@ -159,3 +159,25 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
 def test_no_image_of_ours_is_looked_for_at_a_registry(compose: dict[str, Any]) -> None:
     for one in compose["services"].values():
         assert one["image"].startswith("localhost/") == ("build" in one)
+
+
+def test_kubernetes_runs_one_process_with_the_images_user_folder_and_ports(containerfile: list[str]) -> None:
+    service, box = yaml.safe_load_all((BOX / "kubernetes.yaml").read_text())
+    assert box["spec"]["replicas"] == 1, "a folder is served by one process"
+    pod = box["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    user = f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
+    assert user in containerfile
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"], "so the volume is the user's"
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert f"EXPOSE {ports['http']}" in containerfile
+    assert variables["REGULARS_METRICS_PORT"] == str(ports["metrics"])
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == set(ports)
+    (volume,) = box["spec"]["volumeClaimTemplates"]
+    assert {"name": volume["metadata"]["name"], "mountPath": "/data"} in container["volumeMounts"]

@@ -1,3 +1,4 @@
+import re
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from regulars_client.errors import ApiError
 
 from chalicelib.book.words.telemetry import UNITS
 from chalicelib.doors.sites import is_own, own_names
+from infra.dependencies import ROOT
 from regulars.errors import PortTaken
 from regulars.serve import metrics
 from regulars.serve.server import METRICS_CONNECTIONS, telling_metrics
@@ -56,6 +58,8 @@ def test_requests_faces_cameras_and_disk_are_told(tmp_path: Path) -> None:
     assert after["regulars_disk_free_bytes", ()] > 0
     assert after["regulars_captures_waiting", ()] == after["regulars_database_damaged", ()] == 0
     assert not [key for key in after if "Ann" in str(key)]
+    board = (ROOT / "infra/box/grafana.json").read_text()
+    assert set(re.findall(r"regulars_[a-z_]+", board)) <= {name for name, _ in after}
 
 
 def test_every_metric_of_cloudwatch_is_there_by_the_same_words(tmp_path: Path) -> None:
