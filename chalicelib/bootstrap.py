@@ -96,7 +96,7 @@ class Adapters:
             from chalicelib.aws.search import LambdaSearch
             from chalicelib.book.index.routing import NearSearch
 
-            remote = LambdaSearch(aws_client("lambda", aws.search_wait_s), aws.search_function)
+            remote = LambdaSearch(aws_client("lambda"), aws.search_function)
             return NearSearch(lambda: self._galleries, remote, self.storage.items, aws.near_faces)
         return self._galleries
 

@@ -118,9 +118,6 @@ class AwsStorage(Struct, frozen=True):
     near_faces: int = setting(
         NEAR_FACES, "faces up to which the calling function searches a gallery itself", 0, 100_000
     )
-    search_wait_s: int | None = setting(
-        None, "how long its answer is waited for; the template gives ingest 10", 1, 900, nothing="20"
-    )
 
 
 OfDialects = Mapping[str, type[Struct]]

@@ -34,7 +34,8 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "s3": (10, 3),
     "sqs": (5, 3),
     "kms": (3, 3),
-    # Once: who calls the search function has no time for a second one that hangs.
+    # Once: who calls the search function has no time for a second one that hangs. A cold one on arm64 loads a million
+    # faces in some 16 s.
     "lambda": (20, 1),
 }
 """Seconds to wait for more of a service's answer, and the number of attempts."""

@@ -180,7 +180,7 @@ def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
     written.terminator = ""
     written.setLevel(logging.INFO)
     root.addHandler(written)
-    search = aws_client("lambda", services.settings.storage.search_wait_s)
+    search = aws_client("lambda")
     clients = [*(aws_client(service) for service in _CLIENTS), search]
     for client in clients:
         recorder.watch(client)

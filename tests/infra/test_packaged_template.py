@@ -69,7 +69,6 @@ def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], fun
         deliveries_queue_url=json.dumps({"Ref": "DeliveriesQueue"}),
         secrets_key=json.dumps({"Fn::GetAtt": ["SecretsKey", "Arn"]}),
         search_function=json.dumps(searches_elsewhere) if searches_elsewhere else None,
-        search_wait_s=10 if function == "Ingest" else None,
     )
 
 
@@ -129,9 +128,8 @@ def test_a_second_picture_has_time_where_the_first_took_its_worst(packaged: dict
 def test_a_search_that_hangs_leaves_its_caller_time_to_say_so(
     packaged: dict[str, Any], function: str, within_s: float
 ) -> None:
-    storage = settings(packaged, function).storage
-    assert isinstance(storage, AwsStorage)
-    config = client_config("lambda", storage.search_wait_s)
+    assert isinstance(settings(packaged, function).storage, AwsStorage)
+    config = client_config("lambda")
     assert config.retries["total_max_attempts"] == 1
     assert config.read_timeout + config.connect_timeout < within_s - 5
 
