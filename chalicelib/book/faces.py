@@ -67,7 +67,7 @@ from chalicelib.book.words.model import (
     Tenant,
     is_faceid,
 )
-from chalicelib.book.words.names import is_found, normalise_name, prefix, terms, wanted_words
+from chalicelib.book.words.names import is_found, make_terms, normalise_name, prefix, wanted_words
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.book.words.values import optional
 
@@ -470,7 +470,7 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
 
 
 def _terms(face: Face) -> tuple[str, ...]:
-    return terms(face.name, face.number)
+    return make_terms(face.name, face.number)
 
 
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:

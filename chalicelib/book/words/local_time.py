@@ -246,10 +246,15 @@ def _years(span: Span) -> range:
 @lru_cache(maxsize=4096)
 def _offsets(zone: str, year: int) -> tuple[tuple[int, int], ...]:
     """List (since, offset) in ms of a UTC year: one entry for its first instant, one for each change of the clocks."""
-    return tuple((since * 1000, offset * 1000) for since, offset in _changes(ZoneInfo(zone), year))
+    return tuple((since * 1000, offset * 1000) for since, offset in _find_clock_changes(ZoneInfo(zone), year))
 
 
-def _changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
+def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
+    """Yield (UNIX second, offset in seconds) of a UTC year: its first second, and each at which the clocks change.
+
+    It looks every _PROBE_S, and bisects the stretches at whose ends the offsets differ.
+    """
+
     def offset(second: int) -> int:
         delta = datetime.fromtimestamp(second, zone).utcoffset()
         return 0 if delta is None else int(delta.total_seconds())
