@@ -183,28 +183,28 @@ class Ingest(UseCase):
             capture = self._resolve_face(open_sighting, reading)
         return capture
 
-    def _resolve_face(self, one: OpenSighting, reading: Reading) -> Capture:
+    def _resolve_face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
         """Read, decide and write; all again if what was read has changed in between.
 
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
-        search, crop = SightingSearch(self.book, one), partial(reading.crop, one.seen)
-        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
+        search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop, open_sighting.seen)
+        new = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in attempts():
             try:
-                context = self.book.sightings.contexts.read_context(one, search, new)
+                context = self.book.sightings.contexts.read_context(open_sighting, search, new)
                 if isinstance(context, Nobody):
                     return self._write_nobody(context)
                 if context.is_new:
                     return self._write_new(resolve(context), crop, search)
                 return self._write_known(resolve(context), crop)
             except GalleryMoved:
-                one = replace(one, other=None)  # if somebody said who it is, that face is gone
+                open_sighting = replace(open_sighting, other=None)  # if somebody said who it is, that face is gone
             except ConditionFailed as error:
                 if STEP in error.names:
                     raise
                 if OBSERVATION_NEW in error.names:
-                    return self._write_nobody(Nobody(one, "this sighting was counted before"))
+                    return self._write_nobody(Nobody(open_sighting, "this sighting was counted before"))
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _write_nobody(self, nobody: Nobody) -> Capture:
@@ -212,11 +212,14 @@ class Ingest(UseCase):
 
         If the tenant forgets strangers, nothing of the face is in it, and it is counted.
         """
-        one, sighting = nobody.sighted, nobody.sighting
-        capture, tenant = one.resolved_capture(sighting), one.tenant.name
-        actions = [resolution_update(one, capture), *self.book.duties.sighting_resolved(tenant, capture, sighting)]
-        if one.tenant.forgets_strangers and one.instead is not Instead.NOBODY:
-            actions.append(self._count_nobody(tenant, one.at_ms - one.at_ms % HOUR_MS))
+        open_sighting, sighting = nobody.open_sighting, nobody.sighting
+        capture, tenant = open_sighting.resolved_capture(sighting), open_sighting.tenant.name
+        actions = [
+            resolution_update(open_sighting, capture),
+            *self.book.duties.sighting_resolved(tenant, capture, sighting),
+        ]
+        if open_sighting.tenant.forgets_strangers and open_sighting.instead is not Instead.NOBODY:
+            actions.append(self._count_nobody(tenant, open_sighting.at_ms - open_sighting.at_ms % HOUR_MS))
         write(self.book.items, actions)
         return capture
 
@@ -233,10 +236,12 @@ class Ingest(UseCase):
 
         Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
         """
-        tenant = outcome.context.sighted.tenant.name
+        tenant = outcome.context.open_sighting.tenant.name
         with self._stored_pictures(outcome, crop) as pictures:
-            held, renamed = self.book.face_visits.write_surplus_changes(tenant, outcome.context.held, outcome.renamed)
-            change = known_change(outcome, replace(outcome.face, pictures=pictures), held, renamed)
+            face_visits, renamed = self.book.face_visits.write_surplus_changes(
+                tenant, outcome.context.face_visits, outcome.renamed
+            )
+            change = known_change(outcome, replace(outcome.face, pictures=pictures), face_visits, renamed)
             change = self._add_entry(outcome, change)
             self.book.writer.save(tenant, change)
         self._deliver(outcome, change.actions)
@@ -250,7 +255,7 @@ class Ingest(UseCase):
         while the gallery has not moved. Raises GalleryMoved if it finds somebody, ConditionFailed, Busy,
         StorageUnavailable.
         """
-        contexts, tenant = self.book.sightings.contexts, outcome.context.sighted.tenant.name
+        contexts, tenant = self.book.sightings.contexts, outcome.context.open_sighting.tenant.name
         with self._stored_pictures(outcome, crop) as pictures:
             for number, _ in enumerate(attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if number else outcome.context
@@ -258,7 +263,7 @@ class Ingest(UseCase):
                     found = search.find_again(None if number else self.book.writer.seq(tenant))
                     if found.face is not None:
                         raise GalleryMoved
-                    if context.held.groups.seq != found.seq:
+                    if context.face_visits.groups.seq != found.seq:
                         context = contexts.read_again(context)
                     if context is not outcome.context:
                         outcome = resolve(replace(context, decision=search.decision_of(found)))
@@ -274,7 +279,7 @@ class Ingest(UseCase):
     def _commit_new(self, outcome: Outcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
         """Commit a new face with its pictures, if the gallery is still at `seq`. Raises as `writer.commit`."""
         change = self._add_entry(outcome, new_change(outcome, replace(outcome.face, pictures=pictures), seq))
-        self.book.writer.commit(outcome.context.sighted.tenant.name, change)
+        self.book.writer.commit(outcome.context.open_sighting.tenant.name, change)
         self._deliver(outcome, change.actions)
         if outcome.context.evicted:
             self.book.face_pictures.discard(outcome.context.evicted.picture_keys)
@@ -282,7 +287,7 @@ class Ingest(UseCase):
 
     def _add_entry(self, outcome: Outcome, change: Change) -> Change:
         """Return the change with the actions by which others take note of the sighting."""
-        tenant = outcome.context.sighted.tenant.name
+        tenant = outcome.context.open_sighting.tenant.name
         entry = self.book.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
         return replace(change, actions=(*change.actions, *entry))
 
@@ -293,21 +298,21 @@ class Ingest(UseCase):
         A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out
         are deleted afterwards.
         """
-        before, pictures, new = outcome.context.held.face, outcome.face.pictures, outcome.new_picture
+        before, pictures, new = outcome.context.face_visits.face, outcome.face.pictures, outcome.new_picture
         if new is None:
             yield pictures
             return
         # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
         jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
-        stored = self.book.face_pictures.write_picture(outcome.context.sighted.tenant, before, new, jpeg)
+        stored = self.book.face_pictures.write_picture(outcome.context.open_sighting.tenant, before, new, jpeg)
         pictures = tuple(stored if one is new else one for one in pictures)
         with self.book.face_pictures.replace_pictures(before.picture_keys, [one.key for one in pictures if one.key]):
             yield pictures
 
     def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
         """Have the events delivered that a transaction has stored."""
-        tenant = outcome.context.sighted.tenant.name
-        self.book.statistics.calendar.holds(tenant, [outcome.context.sighted.at_ms // DAY_MS])
+        tenant = outcome.context.open_sighting.tenant.name
+        self.book.statistics.calendar.holds(tenant, [outcome.context.open_sighting.at_ms // DAY_MS])
         self.book.webhooks.outbox.announce(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:

@@ -27,8 +27,15 @@ from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_kept
 from chalicelib.book.rules.sighting import Gift, Rejected
-from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, without
-from chalicelib.book.rules.visits import KEPT_MS, FaceVisits, VisitPlan, apply_plan, rename_sightings, without_sighting
+from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, remove_rejected_pictures
+from chalicelib.book.rules.visits import (
+    KEPT_MS,
+    FaceVisits,
+    VisitPlan,
+    apply_plan,
+    plan_without_sighting,
+    rename_sightings,
+)
 from chalicelib.book.sightings.rows import is_waiting_for, sightings_update
 from chalicelib.book.visits import face_put, sightings_of_arrival, visits_puts
 from chalicelib.book.words import keys
@@ -75,7 +82,7 @@ _READ_AGAIN = ("tenant_day", "labels", "box", "estimates")
 class _RejectedSighting(Struct, frozen=True):
     """A face's sighting with its capture, as they were read. `item`: the stored capture; `number`: the sighting's."""
 
-    held: FaceVisits
+    face_visits: FaceVisits
     observation: Observation
     item: Item
     capture: Capture
@@ -117,25 +124,27 @@ class Rejection(UseCase):
         seen: SeenFace | None = None
         learnt: dict[str, int] = {}
         for _ in attempts():
-            held = self.book.face_visits.read_face(tenant, faceid)
-            if held is None:
+            face_visits = self.book.face_visits.read_face(tenant, faceid)
+            if face_visits is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
-            require_kept(held.face)
-            if self.book.merges.mover.settle(tenant, held.face):
+            require_kept(face_visits.face)
+            if self.book.merges.mover.settle(tenant, face_visits.face):
                 continue
             observation = self.book.captures.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
             try:
-                found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead), goes=unmakes)
+                found = self._rejected_sighting(
+                    tenant, face_visits, observation, is_said=bool(other or instead), goes=unmakes
+                )
             except Changed:
                 continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_keep_own_pictures, seen=seen, photos=found.capture.photos)
-            if not unmakes and (kept := left(held.face)) != held.face.pictures:
-                gone = (one for one in held.face.pictures if one not in kept)
+            if not unmakes and (kept := left(face_visits.face)) != face_visits.face.pictures:
+                gone = (one for one in face_visits.face.pictures if one not in kept)
                 learnt |= {one.learnt.sighting_id: milliseconds(one.added_at) for one in gone if one.learnt}
                 self.book.enrolment.pictures.keep(tenant, faceid, left)
                 continue
@@ -154,16 +163,16 @@ class Rejection(UseCase):
             return self.again(tenant, faceid, sighting_id, found.capture.camera_id, other)
         raise Busy(_BUSY)
 
-    def best_first(self, tenant: Tenant, held: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
+    def best_first(self, tenant: Tenant, face_visits: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
         """Return sightings by their pictures' quality, if it can be said of each who it is instead.
 
         The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
-        found = [self._rejected_sighting(tenant, held, one, is_said=True) for one in visit]
+        found = [self._rejected_sighting(tenant, face_visits, one, is_said=True) for one in visit]
         for one in found:
             self.book.captures.require_picture(tenant, one.capture.camera_id, one.capture.id)
         photos = frozenset[str]().union(*(one.capture.photos for one in found))
-        if all(picture.id in photos for picture in held.face.pictures):
+        if all(picture.id in photos for picture in face_visits.face.pictures):
             raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
         found.sort(key=lambda one: one.capture.sightings[one.number].quality or 0.0, reverse=True)
         return [one.observation for one in found]
@@ -231,13 +240,15 @@ class Rejection(UseCase):
         as_read = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
 
         def add(face: Face) -> tuple[Face, Change]:
-            after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures((*face.pictures, new)))
+            after = replace(
+                face, pictures=self.book.tenant_vision.chooser(tenant).choose_pictures((*face.pictures, new))
+            )
             return after, face_change(face, after, (as_read,))
 
         self.book.faces.change_face(tenant, faceid, add, None)
 
     def _rejected_sighting(
-        self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool, goes: bool = False
+        self, tenant: Tenant, face_visits: FaceVisits, observation: Observation, *, is_said: bool, goes: bool = False
     ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
 
@@ -251,18 +262,18 @@ class Rejection(UseCase):
         capture = capture_from(item)
         if capture.state is not CaptureState.RESOLVED:
             raise Changed
-        is_made_from = capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(held.face)
+        is_made_from = capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(face_visits.face)
         if is_made_from and not goes:
             raise Conflict(
                 "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
                 "that brought the sighting here"
             )
-        if held.face.negatives >= MAX_NEGATIVES and not is_said:
+        if face_visits.face.negatives >= MAX_NEGATIVES and not is_said:
             raise LimitReached(
-                f"face {held.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: enrol a "
-                "better picture of it, or delete it"
+                f"face {face_visits.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: "
+                "enrol a better picture of it, or delete it"
             )
-        return _RejectedSighting(held, observation, item, capture, number)
+        return _RejectedSighting(face_visits, observation, item, capture, number)
 
     def _leave(
         self,
@@ -279,19 +290,25 @@ class Rejection(UseCase):
 
         A face that has as many negatives as it can have does not remember another one.
         """
-        held, observation = found.held, found.observation
+        face_visits, observation = found.face_visits, found.observation
         renamed: Sequence[ChangedObservation] = ()
-        plan = VisitPlan(held.visits, held.face.group_id)
+        plan = VisitPlan(face_visits.visits, face_visits.face.group_id)
         if observation.gap_s is not None:
-            plan = self._plan(tenant, held, observation)
+            plan = self._plan(tenant, face_visits, observation)
             visits = self.book.face_visits
-            misnamed_ones = rename_sightings(held.groups, plan.visits, visits.between(tenant.name, held, plan))
-            held, renamed = visits.write_surplus_changes(tenant.name, held, misnamed_ones)
+            misnamed_ones = rename_sightings(
+                face_visits.groups, plan.visits, visits.between(tenant.name, face_visits, plan)
+            )
+            face_visits, renamed = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
-        is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
-        is_new = is_new and held.face.negatives < MAX_NEGATIVES and not self._is_taken_back(tenant, observation, other)
-        face = replace(apply_plan(held.face, plan), negatives=held.face.negatives + is_new)
+        is_new = negatives.of_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
+        is_new = (
+            is_new
+            and face_visits.face.negatives < MAX_NEGATIVES
+            and not self._is_taken_back(tenant, observation, other)
+        )
+        face = replace(apply_plan(face_visits.face, plan), negatives=face_visits.face.negatives + is_new)
         asked = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
         stored = observation_item(tenant.name, observation)
         was = {name: value for name, value in stored.items() if name not in _READ_AGAIN}
@@ -305,7 +322,7 @@ class Rejection(UseCase):
             # Before the switch to another model, or not at all: the change embeds what it finds then.
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
             _waiting(tenant.name, found, seen, other, instead),
-            face_put(tenant, held.face, face),
+            face_put(tenant, face_visits.face, face),
             *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
             review_delete(tenant.name, observation.id),
             *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
@@ -313,8 +330,8 @@ class Rejection(UseCase):
             *record,
         ]
         if observation.gap_s is not None:
-            actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
-        self.book.writer.save(tenant.name, face_change(held.face, face, actions, held.limited_groups))
+            actions += visits_puts(tenant.name, face.faceid, face_visits.visits, plan.visits)
+        self.book.writer.save(tenant.name, face_change(face_visits.face, face, actions, face_visits.limited_groups))
 
     def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
         """Return whether a sighting that somebody said is the face's goes back to the one that it was taken from.
@@ -325,17 +342,17 @@ class Rejection(UseCase):
             return False
         return self.book.recognition.negatives.of_sighting(tenant.name, other, observation.id) is not None
 
-    def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
+    def _plan(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
-        arrival = held.visits.arrivals.around(at_ms)
+        arrival = face_visits.visits.arrivals.around(at_ms)
         if arrival is None:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
             (one.at_ms, one.gap_s * 1000)
-            for one in sightings_of_arrival(self.book.items, tenant.name, held.face, arrival)
+            for one in sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival)
             if one.id != observation.id and one.gap_s is not None
         ]
-        return without_sighting(held, arrival, remaining, milliseconds(self.book.clock.now()))
+        return plan_without_sighting(face_visits, arrival, remaining, milliseconds(self.book.clock.now()))
 
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return the sightings that are not the face's, newest first. Raises FaceNotFound."""
@@ -397,11 +414,11 @@ class Rejection(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
-        held = self.book.face_visits.read_face(tenant, faceid)
+        face_visits = self.book.face_visits.read_face(tenant, faceid)
         # Without the name, which an erasure would not find: the face that gets it has no id so far.
-        progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
+        progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": face_visits is None}
         rejection, other = self.book.sightings.rejection, gift.other
-        if held is None:
+        if face_visits is None:
             if other is None or not gift.only:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             try:
@@ -412,29 +429,29 @@ class Rejection(UseCase):
             if seen is None:
                 raise not_found(other, sighting_id)
             return {**progress, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
-        visit = self._visit(tenant, held, sighting_id, gift.only)
+        visit = self._visit(tenant, face_visits, sighting_id, gift.only)
         is_nothing_else = (
-            held.visits.arrivals.sightings == len(visit)
-            and not _is_by_hand(held.face)
+            face_visits.visits.arrivals.sightings == len(visit)
+            and not _is_by_hand(face_visits.face)
             and any(rejection.is_first(tenant, one) for one in visit)
         )
         comes_back = self._comes_back(tenant, other, visit)
-        if is_nothing_else and comes_back and _is_bare(held.face):
+        if is_nothing_else and comes_back and _is_bare(face_visits.face):
             visit.sort(key=lambda one: rejection.is_first(tenant, one))  # what the face was made from goes last
             progress |= {"visit": [[one.camera, one.id] for one in visit], "unmade": True}
             first = visit[0].id
             rejection.reject(tenant, faceid, first, request, other=other, progress=progress, unmakes=True)
             return progress
-        is_part = is_nothing_else and (comes_back or not held.face.name)
+        is_part = is_nothing_else and (comes_back or not face_visits.face.name)
         if other is None or not is_part:
-            visit = rejection.best_first(tenant, held, visit)
+            visit = rejection.best_first(tenant, face_visits, visit)
             if comes_back:
                 visit.reverse()  # what was taken first comes back last: the face remembers with it what it had learnt
             progress["visit"] = [[one.camera, one.id] for one in visit]
             rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, progress=progress)
             return progress
         progress |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
-        if held.face.name:
+        if face_visits.face.name:
             self.book.enrolment.update.of_id(tenant, faceid, FaceChanges(name=""))
         record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, progress))] if request else []
         self.book.merges.merging.merge(tenant, other, faceid, also=record)
@@ -465,17 +482,19 @@ class Rejection(UseCase):
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
         return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
 
-    def _visit(self, tenant: Tenant, held: FaceVisits, sighting_id: str, only: Sequence[str]) -> list[Observation]:
+    def _visit(
+        self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, only: Sequence[str]
+    ) -> list[Observation]:
         """Read the sightings of the visit that are to be given. Raises SightingNotFound."""
-        observation = self.book.captures.observation(tenant, held.face.faceid, sighting_id)
+        observation = self.book.captures.observation(tenant, face_visits.face.faceid, sighting_id)
         if observation is None:
-            raise not_found(held.face.faceid, sighting_id)
-        arrival = held.visits.arrivals.around(observation.at_ms)
+            raise not_found(face_visits.face.faceid, sighting_id)
+        arrival = face_visits.visits.arrivals.around(observation.at_ms)
         if arrival is None:
             return [observation]
-        found = list(sightings_of_arrival(self.book.items, tenant.name, held.face, arrival))
+        found = list(sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival))
         if all(one.id != sighting_id for one in found):  # somebody else has given it just now
-            raise not_found(held.face.faceid, sighting_id)
+            raise not_found(face_visits.face.faceid, sighting_id)
         return [one for one in found if not only or one.id == sighting_id or one.id in only]
 
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
@@ -502,10 +521,10 @@ class Rejection(UseCase):
 
         The other face's record of it leads an erasure to the traces, and later the audit's entry, which names both.
         """
-        held = self.book.face_visits.read_face(tenant, faceid)
-        if held is None or held.visits.arrivals.sightings:
+        face_visits = self.book.face_visits.read_face(tenant, faceid)
+        if face_visits is None or face_visits.visits.arrivals.sightings:
             return
-        face = held.face
+        face = face_visits.face
         merges, pictures = self.book.merges.records.deletes(tenant.name, face)
         gone = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
         noted: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
@@ -514,7 +533,7 @@ class Rejection(UseCase):
         actions = (*face_deletes(self.book.items, tenant.name, face), *gone, *noted)
         counts = {face.group_id: -1}
         self.book.writer.commit(
-            tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=held.limited_groups)
+            tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=face_visits.limited_groups)
         )
         self.book.face_pictures.discard((*face.picture_keys, *pictures))
 
@@ -558,7 +577,7 @@ def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Pi
     """Return the face's pictures without those of the person who was rejected."""
     from chalicelib.book.rules.templates import vector
 
-    return without(face.pictures, vector(seen.template), photos, seen.template.model)
+    return remove_rejected_pictures(face.pictures, vector(seen.template), photos, seen.template.model)
 
 
 def _is_by_hand(face: Face) -> bool:

@@ -45,7 +45,7 @@ def tenant(services: Services) -> Tenant:
 def score(one: Face, other: Face) -> float:
     """The score of two faces, less their demand."""
     [own], [theirs] = (map(vector, reduce_templates(face.templates)) for face in (one, other))
-    return float(own @ theirs) - JudgingVision.population.demand(own, theirs)
+    return float(own @ theirs) - JudgingVision.population.compute_demand(own, theirs)
 
 
 def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services: Services, tenant: Tenant) -> None:
