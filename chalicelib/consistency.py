@@ -485,7 +485,7 @@ class StatisticsRecords(Subject):
                 asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
         told: set[str] = set()
         for things, wanted, faces, distinct in asked:
-            answer = self.book.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
+            answer = self.book.statistics.count_by_time(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
             for hour in sorted(answer.keys() | faces.keys()):
                 own, said, day = faces.get(hour, []), answer.get(hour, 0), hour[:8]
                 there = len(set(own) if distinct else own)
@@ -501,7 +501,7 @@ class StatisticsRecords(Subject):
         write(self.book.items, days_counted(tenant.name, [day], [day], months))
 
     def _seal(self, tenant: Tenant, day: int) -> None:
-        if not self.book.statistics.sealing.day(tenant, day):
+        if not self.book.statistics.sealing.seal_day(tenant, day):
             raise Busy(f"{day_text(day)} is not over, or observations of it keep coming: it is counted again later")
 
 

@@ -224,7 +224,7 @@ class Cameras(UseCase):
         owner = self.book.tenants.owner(keys.api_key_item(hashed))
         if owner is None:
             return None
-        awaited = self.book.storage.beside(lambda: self.book.tenants.find(owner["tenant"]))
+        awaited = self.book.storage.begin_call(lambda: self.book.tenants.find(owner["tenant"]))
         item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         tenant = awaited()
         if tenant is None or item is None or item["key_digest"] != hashed:

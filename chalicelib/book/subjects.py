@@ -250,7 +250,7 @@ class Subjects(UseCase):
                 return self.book.enrolment.pictures.keep(tenant, faceid, keep_others)
             except LastPicture:
                 deletion = self.book.deletion
-                if deletion.of_faces(
+                if deletion.delete_faces(
                     tenant, [faceid], by=by, only=lambda face: not keep_others(face), keeps_users=True
                 ).success:
                     return None
@@ -522,7 +522,7 @@ class Subjects(UseCase):
         return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
-        deleted = self.book.deletion.of_faces(tenant, faceids, by=by, keeps_users=True)
+        deleted = self.book.deletion.delete_faces(tenant, faceids, by=by, keeps_users=True)
         if deleted.failed:
             raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 

@@ -424,7 +424,7 @@ class Archives(Outside):
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
         """
         pages = PageTokens(f"everything of {faceid} of {tenant.name}")
-        after = pages.place(part, _place)
+        after = pages.read_place(part, _place)
         file, until = io.BytesIO(), time.monotonic() + PART_S
         left = self.write(
             tenant,
@@ -436,7 +436,9 @@ class Archives(Outside):
         )
         key = keys.archive(tenant.name, faceid, nonce())
         self.book.storage.blobs.put_if_absent(key, file.getvalue(), "application/zip")
-        return Part(self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.token(left))
+        return Part(
+            self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.make_token(left)
+        )
 
     def forget(self, tenant: Tenant, faceid: str) -> None:
         """Delete the archives of a face that wait at URLs, since they show another; what fails now goes in hours."""

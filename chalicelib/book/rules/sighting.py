@@ -1,6 +1,6 @@
 """A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
 
-book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/rows makes actions of the
+book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/changes makes actions of the
 `Outcome`, and book/sightings/ingest writes them, whole or not at all. Whose face it is: book/rules/decision. When a
 face is a regular: book/rules/visits. Which pictures a face keeps: book/rules/templates.
 """

@@ -92,7 +92,7 @@ class Contexts(UseCase):
     """The reader of contexts."""
 
     def read_context(self, open_sighting: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
-        """Find the sighting's face, and read what the sighting may change.
+        """Find the sighting's face, and read what the sighting may change. Nobody: the book does not remember it.
 
         `new`: the face that is made if nobody is found, without number and pictures. Raises GalleryMoved if the face is
         gone, WrongModel if the tenant is searched with another model by now, TenantNotFound.
@@ -124,7 +124,8 @@ class Contexts(UseCase):
 
         Raises GalleryMoved if the face is gone.
         """
-        face_visits, decision = (found.face_visits, found.decision) if found else (None, None)
+        face_visits = found.face_visits if found else None
+        decision = found.decision if found else None
         if found is None:
             open_sighting = self._remember(open_sighting, faceid)
             decision = open_sighting.was.decision if open_sighting.was else None
@@ -184,18 +185,18 @@ class Contexts(UseCase):
         return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
 
     def _choose_evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted | None:
-        """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
+        """Choose the stranger who is deleted to make room: the one without a name last seen longest ago.
 
-        Nor one that is held, whose observations move, or with whom more goes than one transaction has room for. None:
-        nobody can go.
+        It is not `besides`, nor one under legal hold, whose observations move, or with whom more goes than one
+        transaction has room for. None: nobody can go.
         """
         for face in self.book.faces.by_arrival(tenant, strangers):
-            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
-                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
-                deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
-                if len(deletes) > _MOST_DELETES:
-                    continue
+            if face.faceid == besides or face.name or face.moving or face.hold is not None:
+                continue
+            merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+            negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+            deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
+            if len(deletes) <= _MOST_DELETES:
                 departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
                 return Evicted(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
         return None

@@ -1,8 +1,8 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
 For each face all that the decision needs is read first (contexts), book/rules/sighting decides, its Outcome becomes
-actions (rows), and one transaction commits them. It changes arrivals, counts, group, observation and events. A face's
-visits have a version, so that no writer misses another's sighting.
+actions (changes), and one transaction commits them. It changes arrivals, counts, group, observation and events. A
+face's visits have a version, so that no writer misses another's sighting.
 
 The commit of a new face requires that the gallery has not changed since the search, so two captures of one new person
 make one stranger. If the group or the tenant is full, the same transaction deletes the stranger last seen longest ago.
@@ -29,17 +29,17 @@ from chalicelib.book.records.captures import AGAIN, STEP, camera_of, capture_fro
 from chalicelib.book.records.observations import OBSERVATION_NEW
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.sighting import Nobody, OpenSighting, Outcome, resolve
-from chalicelib.book.sightings.contexts import SightingSearch
-from chalicelib.book.sightings.rows import (
+from chalicelib.book.sightings.changes import (
     detected_faces,
     detection_update,
-    known_change,
-    new_change,
+    known_face_change,
+    new_face_change,
     open_correction,
     parking_update,
     progress_update,
     resolution_update,
 )
+from chalicelib.book.sightings.contexts import SightingSearch
 from chalicelib.book.words import acts, keys, telemetry
 from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
@@ -68,14 +68,13 @@ _log = logging.getLogger(__name__)
 
 
 class Ingest(UseCase):
-    def message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
+    def take_message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
         """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
 
-        One of S3's that was `sent_at` a time long ago takes its turn: S3 does not tell SQS the tenant, so those of a
-        tenant with many would be before those of others. It is sent again in the tenant's name.
-
-        The first attempt at a capture is not counted. Any that may be a repeat is counted while its picture is open: of
-        a message that was received before, or an event that was sent again.
+        S3 does not tell SQS the tenant, so events of a tenant with many captures would be before those of others. One
+        that waited since `sent_at` for longer than TAKES_TURNS_AFTER is sent again in the tenant's name, and takes its
+        turn. The first attempt at a capture is not counted, but any that may be a repeat (book/captures/redrive): of a
+        message that was received before, or an event that was sent again.
 
         A message that names no capture of ours (S3's test event) counts as done. Raises Busy, StorageUnavailable or
         InvalidInput if it must be delivered again; a message that is no event so ends in the dead letters.
@@ -87,11 +86,11 @@ class Ingest(UseCase):
                 if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
                     self.book.captures.redrive.send(*place)
                 else:
-                    self.capture(*place, is_repeat=sent_again or receive_count > 1)
+                    self.resolve_capture(*place, is_repeat=sent_again or receive_count > 1)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
 
-    def capture(self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False) -> Capture:
+    def resolve_capture(self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False) -> Capture:
         """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
 
         `is_repeat`: its picture may have been opened before, so the attempt is counted (book/captures/redrive). A
@@ -101,12 +100,14 @@ class Ingest(UseCase):
         """
         act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
         for _ in attempts():
-            picture = self.book.storage.beside(
+            # The picture comes while tenant, camera and capture are read.
+            wait_for_picture = self.book.storage.begin_call(
                 partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
             )
+            place = tenant_name, camera_id, capture_id
             try:
                 with acts.begin_act(act):
-                    tenant, capture = self._as_it_is((tenant_name, camera_id, capture_id), picture, is_repeat)
+                    tenant, capture = self._resolve_stored(place, wait_for_picture, is_repeat)
             except WrongModel:
                 continue
             except ConditionFailed as error:
@@ -117,37 +118,39 @@ class Ingest(UseCase):
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
-    def _as_it_is(
-        self, place: tuple[str, str, str], awaited: Callable[[], bytes | None], is_repeat: bool
+    def _resolve_stored(
+        self, place: tuple[str, str, str], wait_for_picture: Callable[[], bytes | None], is_repeat: bool
     ) -> tuple[Tenant, Capture]:
-        """Go on from the point at which the last worker stopped. `awaited`: gives the picture.
+        """Resolve a capture as it is stored, from the point at which the last worker stopped.
 
-        The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel, and
-        ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
+        `place`: names of tenant, camera and capture; `wait_for_picture`: returns the picture when it is there, None if
+        there is none. The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel,
+        and ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
         tenant_name, camera_id, capture_id = place
-        of_tenant, of_camera, item = self.book.items.get_each(
+        tenant_item, camera_item, item = self.book.items.get_each(
             [
                 (keys.TENANTS, keys.tenant_item(tenant_name)),
                 (keys.CAMERAS, (tenant_name, camera_id)),
                 (keys.CAPTURES, keys.capture(tenant_name, camera_id, capture_id)),
             ]
         )
-        if of_tenant is None or item is None:
+        if tenant_item is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        tenant, capture = self.book.tenants.open_if_restricted(of_tenant), capture_from(item)
-        picture = None if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED) else awaited()
+        tenant, capture = self.book.tenants.open_if_restricted(tenant_item), capture_from(item)
+        is_done = capture.state in (CaptureState.RESOLVED, CaptureState.PARKED)
+        picture = None if is_done else wait_for_picture()
         if picture is None:
             return tenant, capture
         try:
-            camera = camera_of(capture, of_camera)
+            camera = camera_of(capture, camera_item)
             attempt = partial(self.book.captures.redrive.count_attempt, item) if is_repeat else nullcontext
             read = partial(Reading, self.book.tenant_vision.of(tenant.model), tenant, picture, attempt=attempt)
-            return tenant, _count_outcomes(self._resolve(tenant, camera, capture, item, read))
+            return tenant, _count_outcomes(self._resolve_faces(tenant, camera, capture, item, read))
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
 
-    def _resolve(
+    def _resolve_faces(
         self,
         tenant: Tenant,
         camera: Camera,
@@ -155,7 +158,10 @@ class Ingest(UseCase):
         item: Item,
         read: Callable[[Sequence[SeenFace] | None], Reading],
     ) -> Capture:
-        """Resolve the faces that are left. `read`: makes the picture's reading, from its faces if they are known."""
+        """Resolve the faces of a capture that are not resolved yet, or the one that was rejected.
+
+        `item`: the stored capture; `read`: reads the picture, and detects its faces unless it is given them.
+        """
         if AGAIN in item:
             again = open_correction(tenant, camera, capture, item, self.book.clock.now())
             reading = read([again.seen])
@@ -184,7 +190,7 @@ class Ingest(UseCase):
         return capture
 
     def _resolve_face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
-        """Read, decide and write; all again if what was read has changed in between.
+        """Resolve a face: read what the decision needs, decide and write; all again if that has changed in between.
 
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
@@ -241,7 +247,7 @@ class Ingest(UseCase):
             face_visits, renamed = self.book.face_visits.write_surplus_changes(
                 tenant, outcome.context.face_visits, outcome.renamed
             )
-            change = known_change(outcome, replace(outcome.face, pictures=pictures), face_visits, renamed)
+            change = known_face_change(outcome, replace(outcome.face, pictures=pictures), face_visits, renamed)
             change = self._add_entry(outcome, change)
             self.book.writer.save(tenant, change)
         self._deliver(outcome, change.actions)
@@ -278,7 +284,7 @@ class Ingest(UseCase):
 
     def _commit_new(self, outcome: Outcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
         """Commit a new face with its pictures, if the gallery is still at `seq`. Raises as `writer.commit`."""
-        change = self._add_entry(outcome, new_change(outcome, replace(outcome.face, pictures=pictures), seq))
+        change = self._add_entry(outcome, new_face_change(outcome, replace(outcome.face, pictures=pictures), seq))
         self.book.writer.commit(outcome.context.open_sighting.tenant.name, change)
         self._deliver(outcome, change.actions)
         if outcome.context.evicted:

@@ -36,7 +36,7 @@ from chalicelib.book.rules.visits import (
     plan_without_sighting,
     rename_sightings,
 )
-from chalicelib.book.sightings.rows import is_waiting_for, sightings_update
+from chalicelib.book.sightings.changes import is_waiting_for, sightings_update
 from chalicelib.book.visits import face_put, sightings_of_arrival, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import (
@@ -113,7 +113,7 @@ class Rejection(UseCase):
         LimitReached if the face has 20 negatives and a search is to say who it is, Busy, WrongModel,
         LastPicture if the face has no other picture, Conflict if a face was made from the sighting, its picture
         is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the `camera`, and
-        `other`, with which `again` continues.
+        `other`, with which `continue_rejection` continues.
         """
         if other is not None and instead is not None:
             raise InvalidInput(f"other is the face that the sighting is instead: leave out instead, {instead.value!r}")
@@ -132,9 +132,9 @@ class Rejection(UseCase):
                 continue
             observation = self.book.captures.observation(tenant, faceid, sighting_id)
             if observation is None:
-                return self._went_on(tenant, faceid, sighting_id, other)
+                return self._find_and_continue(tenant, faceid, sighting_id, other)
             try:
-                found = self._rejected_sighting(
+                found = self._read_rejected(
                     tenant, face_visits, observation, is_said=bool(other or instead), goes=unmakes
                 )
             except Changed:
@@ -153,14 +153,14 @@ class Rejection(UseCase):
                     body = progress or {"camera": found.capture.camera_id, "other": other}
                     answer = Answer(PARTIAL if progress else OK, body)
                     record = [self.book.requests.record(tenant.name, request, answer)] if request else []
-                    self._leave(tenant, found, seen, record, learnt, other=other, instead=instead)
+                    self._detach_sighting(tenant, found, seen, record, learnt, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
                     raise WrongModel(
                         f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
                     ) from error
                 continue
-            return self.again(tenant, faceid, sighting_id, found.capture.camera_id, other)
+            return self.continue_rejection(tenant, faceid, sighting_id, found.capture.camera_id, other)
         raise Busy(_BUSY)
 
     def best_first(self, tenant: Tenant, face_visits: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
@@ -168,7 +168,7 @@ class Rejection(UseCase):
 
         The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
-        found = [self._rejected_sighting(tenant, face_visits, one, is_said=True) for one in visit]
+        found = [self._read_rejected(tenant, face_visits, one, is_said=True) for one in visit]
         for one in found:
             self.book.captures.require_picture(tenant, one.capture.camera_id, one.capture.id)
         photos = frozenset[str]().union(*(one.capture.photos for one in found))
@@ -183,7 +183,7 @@ class Rejection(UseCase):
         capture = self.book.captures.find(tenant, observation.camera, capture_id)
         return capture is not None and capture.sightings[number].resolution is Resolution.STRANGER
 
-    def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
+    def _find_and_continue(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negatives = self.book.recognition.negatives
         negative = negatives.of_sighting(tenant.name, faceid, sighting_id)
@@ -193,25 +193,25 @@ class Rejection(UseCase):
             place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
             item = self.book.items.get(keys.CAPTURES, place)
             if item is not None and is_waiting_for(item, faceid):
-                return self.again(tenant, faceid, sighting_id, negative.camera, other)
+                return self.continue_rejection(tenant, faceid, sighting_id, negative.camera, other)
         raise not_found(faceid, sighting_id)
 
-    def again(
+    def continue_rejection(
         self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
         self.book.duties.face_changed(tenant, faceid)
         capture_id, number = parts_of_sighting(sighting_id)
-        capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
+        capture = self.book.sightings.ingest.resolve_capture(tenant.name, camera_id, capture_id)
         # As stored, so that a repeat is answered the same.
         capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
         if other is not None and capture.sightings[number].faceid == other:
-            self._learn_again(tenant, other, sighting_id)
+            self._learn_pictures_again(tenant, other, sighting_id)
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
                 self.take_back(tenant, other, sighting_id)
         return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
 
-    def _learn_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
+    def _learn_pictures_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
         """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
         negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
         for learnt, at_ms in (negative.learnt if negative else {}).items():
@@ -219,10 +219,14 @@ class Rejection(UseCase):
             if observation is None or observation.box is None:  # it has not come back
                 continue
             with suppress(Conflict, FaceHeld, FaceNotFound, WrongModel):
-                self._learn_one(tenant, faceid, observation, moment(at_ms))
+                self._learn_picture_again(tenant, faceid, observation, moment(at_ms))
 
-    def _learn_one(self, tenant: Tenant, faceid: str, observation: Observation, at: datetime) -> None:
-        """Give a face the picture of one of its sightings that it had learnt. Raises Conflict if that is gone, Busy."""
+    def _learn_picture_again(self, tenant: Tenant, faceid: str, observation: Observation, at: datetime) -> None:
+        """Give a face the picture of one of its sightings again, which it had learnt `at` a time.
+
+        A face that has the photo already, or a capture that is gone, changes nothing. Raises Conflict if the picture is
+        gone, Busy.
+        """
         capture_id, box = parts_of_sighting(observation.id)[0], observation.box
         capture = self.book.captures.find(tenant, observation.camera, capture_id)
         face = self.book.faces.get(tenant, faceid)
@@ -232,22 +236,21 @@ class Rejection(UseCase):
         jpeg = FaceJpeg(shown.reading.crop(shown.seen).data)
         learnt = Learnt(observation.id, observation.camera, observation.at)
         templates, estimates = (shown.seen.template,), shown.seen.estimates
-        new = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
-        new = self.book.face_pictures.write_picture(tenant, face, new, jpeg)
+        picture = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
+        stored = self.book.face_pictures.write_picture(tenant, face, picture, jpeg)
 
         # An erasure of somebody else on it gives the photo another id: then it is read again at the next request.
         same = require_no_erasure(capture, "capture-same")
-        as_read = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
+        check = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
 
-        def add(face: Face) -> tuple[Face, Change]:
-            after = replace(
-                face, pictures=self.book.tenant_vision.chooser(tenant).choose_pictures((*face.pictures, new))
-            )
-            return after, face_change(face, after, (as_read,))
+        def add_picture(face: Face) -> tuple[Face, Change]:
+            pictures = self.book.tenant_vision.chooser(tenant).choose_pictures((*face.pictures, stored))
+            after = replace(face, pictures=pictures)
+            return after, face_change(face, after, (check,))
 
-        self.book.faces.change_face(tenant, faceid, add, None)
+        self.book.faces.change_face(tenant, faceid, add_picture, None)
 
-    def _rejected_sighting(
+    def _read_rejected(
         self, tenant: Tenant, face_visits: FaceVisits, observation: Observation, *, is_said: bool, goes: bool = False
     ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
@@ -275,7 +278,7 @@ class Rejection(UseCase):
             )
         return _RejectedSighting(face_visits, observation, item, capture, number)
 
-    def _leave(
+    def _detach_sighting(
         self,
         tenant: Tenant,
         found: _RejectedSighting,
@@ -294,7 +297,7 @@ class Rejection(UseCase):
         renamed: Sequence[ChangedObservation] = ()
         plan = VisitPlan(face_visits.visits, face_visits.face.group_id)
         if observation.gap_s is not None:
-            plan = self._plan(tenant, face_visits, observation)
+            plan = self._plan_without(tenant, face_visits, observation)
             visits = self.book.face_visits
             misnamed_ones = rename_sightings(
                 face_visits.groups, plan.visits, visits.between(tenant.name, face_visits, plan)
@@ -321,7 +324,7 @@ class Rejection(UseCase):
         actions: list[Action] = [
             # Before the switch to another model, or not at all: the change embeds what it finds then.
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
-            _waiting(tenant.name, found, seen, other, instead),
+            _make_waiting_update(tenant.name, found, seen, other, instead),
             face_put(tenant, face_visits.face, face),
             *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
             review_delete(tenant.name, observation.id),
@@ -342,7 +345,7 @@ class Rejection(UseCase):
             return False
         return self.book.recognition.negatives.of_sighting(tenant.name, other, observation.id) is not None
 
-    def _plan(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
+    def _plan_without(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
         arrival = face_visits.visits.arrivals.around(at_ms)
         if arrival is None:
@@ -374,7 +377,7 @@ class Rejection(UseCase):
 
         self.book.faces.change_face(tenant, faceid, taken_back, request)
 
-    def give(
+    def give_visit(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
     ) -> Given:
         """Give the visit that a sighting is of to somebody else. Called again, continue after a crash.
@@ -396,17 +399,17 @@ class Rejection(UseCase):
             progress = self.book.requests.progress(tenant.name, request)
             if not progress:
                 raise
-        done = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
+        given = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
         if request is not None:
             record = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
-        return done
+        return given
 
     def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
         was = progress["other"] if progress.get("merged") or progress.get("unmade") else faceid
-        now = self.again(tenant, was, sighting_id, camera)
+        now = self.continue_rejection(tenant, was, sighting_id, camera)
         return Given(now, tuple(one for _, one in progress["visit"]))
 
     @retry_if_changed(_BUSY)
@@ -429,7 +432,7 @@ class Rejection(UseCase):
             if seen is None:
                 raise not_found(other, sighting_id)
             return {**progress, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
-        visit = self._visit(tenant, face_visits, sighting_id, gift.only)
+        visit = self._read_visit(tenant, face_visits, sighting_id, gift.only)
         is_nothing_else = (
             face_visits.visits.arrivals.sightings == len(visit)
             and not _is_by_hand(face_visits.face)
@@ -460,7 +463,10 @@ class Rejection(UseCase):
     def _finish_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
     ) -> Given:
-        """Give the rest of a visit."""
+        """Give the rest of a visit, of which `_begin_gift` has given the first sighting or the whole face.
+
+        `name`: of somebody new. If it is somebody new, the first sighting makes the face that gets the others.
+        """
         if progress["merged"]:
             return self._finish_merge(tenant, faceid, sighting_id, progress)
         if progress.get("unmade"):
@@ -468,21 +474,20 @@ class Rejection(UseCase):
         other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
         rejection = self.book.sightings.rejection
         done: dict[str, Rejected] = {}
-        for camera, one in progress["visit"]:
-            said = None if other else instead
+        for camera, id_ in progress["visit"]:
             try:
-                done[one] = rejection.reject(tenant, faceid, one, other=other, instead=said)
-            except SightingNotFound:
-                done[one] = rejection.again(tenant, faceid, one, camera, other)
+                done[id_] = rejection.reject(tenant, faceid, id_, other=other, instead=None if other else instead)
+            except SightingNotFound:  # it was given before
+                done[id_] = rejection.continue_rejection(tenant, faceid, id_, camera, other)
             if instead in (Instead.NEW, Instead.STRANGER):
-                other = other or done[one].sighting.faceid
+                other = other or done[id_].sighting.faceid
         if name and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
             changes = FaceChanges(name=name, new_group_name=REGULAR)
             self.book.enrolment.update.of_id(tenant, other, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
         return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
 
-    def _visit(
+    def _read_visit(
         self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, only: Sequence[str]
     ) -> list[Observation]:
         """Read the sightings of the visit that are to be given. Raises SightingNotFound."""
@@ -510,14 +515,14 @@ class Rejection(UseCase):
                 self.reject(tenant, faceid, one, other=other, unmakes=True)
             except (FaceNotFound, SightingNotFound):
                 with suppress(FaceNotFound):
-                    self.again(tenant, other, one, camera, other)
-        self._unmake(tenant, faceid, other)
+                    self.continue_rejection(tenant, other, one, camera, other)
+        self._delete_given_face(tenant, faceid, other)
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
-        return Given(self.again(tenant, other, sighting_id, camera, other), ids)
+        return Given(self.continue_rejection(tenant, other, sighting_id, camera, other), ids)
 
     @retry_if_changed(_BUSY)
-    def _unmake(self, tenant: Tenant, faceid: str, other: str) -> None:
-        """Delete a face whose visit was given back, unless somebody came meanwhile: all of it is the other's.
+    def _delete_given_face(self, tenant: Tenant, faceid: str, other: str) -> None:
+        """Delete a face whose whole visit was given back to the other one, unless it was seen again meanwhile.
 
         The other face's record of it leads an erasure to the traces, and later the audit's entry, which names both.
         """
@@ -526,11 +531,11 @@ class Rejection(UseCase):
             return
         face = face_visits.face
         merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-        gone = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
-        noted: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
+        deletes = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
+        notes: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
         if self.book.faces.find(tenant, other, restricted=True) is not None:
-            noted.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
-        actions = (*face_deletes(self.book.items, tenant.name, face), *gone, *noted)
+            notes.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
+        actions = (*face_deletes(self.book.items, tenant.name, face), *deletes, *notes)
         counts = {face.group_id: -1}
         self.book.writer.commit(
             tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=face_visits.limited_groups)
@@ -547,10 +552,10 @@ class Rejection(UseCase):
         observation = self.book.captures.observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
-        return Given(self.again(tenant, other, sighting_id, observation.camera), ids)
+        return Given(self.continue_rejection(tenant, other, sighting_id, observation.camera), ids)
 
 
-def _waiting(
+def _make_waiting_update(
     tenant: str, found: _RejectedSighting, seen: SeenFace, other: str | None, instead: Instead | None
 ) -> Update:
     """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
@@ -558,7 +563,7 @@ def _waiting(
     `other`, `instead`: as in OpenSighting.
     """
     before, observation = int(found.item.get("corrections", 0)), found.observation
-    again = {
+    correction = {
         "n": found.number,
         "faceid": observation.faceid,
         "seen": seen_item(seen),
@@ -566,11 +571,11 @@ def _waiting(
         "labels": list(observation.labels),
         **omit_none({"other": other, "instead": instead}),
     }
-    old = found.capture.sightings[found.number]
-    nobody = Sighting(found.number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
-    settled = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
+    rejected = found.capture.sightings[found.number]
+    nobody = Sighting(found.number, Resolution.SKIPPED, rejected.box, quality=rejected.quality, reason=_WAITING)
+    same = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
     after = found.capture.with_sighting(nobody, CaptureState.STORED)
-    return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
+    return sightings_update(tenant, after, same, {AGAIN: correction, "corrections": before + 1})
 
 
 def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:

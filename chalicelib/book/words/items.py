@@ -50,7 +50,7 @@ def every(
     partition: str,
     *,
     index: str | None = None,
-    rows: bool = False,
+    with_projection: bool = False,
     between: Bounds = (None, None),
     behind: str | None = None,
     reverse: bool = False,
@@ -71,7 +71,15 @@ def every(
     token: str | None = None
     while True:
         page = items.query(
-            table, partition, index=index, rows=rows, low=low, high=high, reverse=reverse, limit=page_size, token=token
+            table,
+            partition,
+            index=index,
+            with_projection=with_projection,
+            low=low,
+            high=high,
+            reverse=reverse,
+            limit=page_size,
+            token=token,
         )
         yield from (item for item in page.items if behind is None or item[order] != behind)
         token = page.token
@@ -279,19 +287,19 @@ class PageTokens:
     def __init__(self, query: str) -> None:
         self._query = query.encode()
 
-    def token(self, place: str) -> str:
+    def make_token(self, place: str) -> str:
         """Make the token of a place, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
         payload = place.encode("ascii")
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
 
-    def page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
+    def make_page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
         """Make a page. `end`: the place of the next one; None: this is the last."""
-        return ListPage(rows, None if end is None else self.token(end))
+        return ListPage(rows, None if end is None else self.make_token(end))
 
-    def first(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
+    def make_first_page(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
         """Make a page of the first `limit` rows. `place`: gives that of a row, behind which the next page begins."""
         found = list(islice(rows, limit + 1))
-        return self.page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
+        return self.make_page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
 
     def make_filtered_page(
         self,
@@ -313,10 +321,10 @@ class PageTokens:
             read_count, last_place = read_count + len(batch), place_of_stored(batch[-1])
             rows += choose(batch)
         if len(rows) > limit:
-            return self.page(rows[:limit], place_of_row(rows[limit - 1]))
-        return self.page(rows, last_place if read_count == MOST_READ else None)
+            return self.make_page(rows[:limit], place_of_row(rows[limit - 1]))
+        return self.make_page(rows, last_place if read_count == MOST_READ else None)
 
-    def place(self, token: str | None, read: Callable[[str], Place]) -> Place | None:
+    def read_place(self, token: str | None, read: Callable[[str], Place]) -> Place | None:
         """Read from a token the place at which its page begins; None: the first page, which has no token.
 
         `read`: makes the place of its text, and raises ValueError or TypeError for what is no place. Raises

@@ -121,7 +121,7 @@ def split_words(text: str) -> list[str]:
     """Return the words of a name, or of what is searched for in names, folded by NFKC and case.
 
     A word is a run of letters, digits and marks. It ends where the script begins or ceases to be one that runs words
-    together: `Ann-Lee2 王小明a` has the words `ann`, `lee2`, `王小明` and `a`.
+    together: "Ann-Lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
     """
     words: list[str] = []
     script: bool | None = None  # of the last character: whether it runs words together; None: it is of no word

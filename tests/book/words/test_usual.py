@@ -114,8 +114,8 @@ def test_a_camera_without_heartbeats_is_quiet_by_its_own_usual_week(book: Book) 
     def see(at: datetime) -> None:
         camera = services.cameras.get(book.tenant, "api")
         services.cameras.note_last_seen(book.tenant, camera, at)
-        capture = services.captures.take(book.tenant, Shot("api", picture(Person(number)), "image/jpeg", at))
-        services.sightings.ingest.capture(book.tenant.name, "api", capture.id)
+        capture = services.captures.store_shot(book.tenant, Shot("api", picture(Person(number)), "image/jpeg", at))
+        services.sightings.ingest.resolve_capture(book.tenant.name, "api", capture.id)
 
     number = 0
     for day in range(21):

@@ -1,4 +1,4 @@
-"""Rows of sightings: what one transaction stores of an outcome, and what a capture holds while it is being resolved.
+"""Changes by sightings: what one transaction stores of an outcome, and what a capture holds while it is being resolved.
 
 A transaction requires that its face is the capture's next one: condition STEP. So a capture that is delivered twice, or
 cut off anywhere, continues where it stopped and repeats nothing.
@@ -43,10 +43,10 @@ from chalicelib.book.words.values import milliseconds, optional
 from chalicelib.book.words.webhooks import event_puts
 
 
-def known_change(
+def known_face_change(
     outcome: Outcome, face: Face, face_visits: FaceVisits, renamed: Sequence[ChangedObservation]
 ) -> Change:
-    """Return the change that stores a known face's sighting.
+    """Return the change by which a known face gets a sighting.
 
     `face`: with the keys of its pictures; `face_visits`, `renamed`: what is left after the parts that were renamed
     before.
@@ -63,8 +63,8 @@ def known_change(
     return face_change(face_visits.face, face, actions, face_visits.limited_groups)
 
 
-def new_change(outcome: Outcome, face: Face, seq: int) -> Change:
-    """Return the change that makes a new face, and deletes the one that goes for it.
+def new_face_change(outcome: Outcome, face: Face, seq: int) -> Change:
+    """Return the change that makes a new face, and deletes the stranger that makes room for it, if one does.
 
     `face`: with the keys of its pictures; `seq`: the gallery's, at which a search found nobody.
     """
@@ -80,14 +80,15 @@ def new_change(outcome: Outcome, face: Face, seq: int) -> Change:
         actions += evicted.deletes
         journal.insert(0, make_delete_entry(evicted.face))
         counts[STRANGER] = counts.get(STRANGER, 0) - 1
-    numbered = {NUMBERED: 1}  # based on the seq at which the last number was read: so each is given once
-    return Change(tuple(actions), tuple(journal), counts, face_visits.limited_groups, tenant=numbered, based_on=seq)
+    # The next stranger's number is one more. It is based on the seq at which the last was read: so each is given once.
+    number = {NUMBERED: 1}
+    return Change(tuple(actions), tuple(journal), counts, face_visits.limited_groups, tenant=number, based_on=seq)
 
 
 def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
-    """Return the actions that store a sighting: in its capture, as an observation, as what it asks for and tells.
+    """Return the actions that store a sighting: its capture's entry, observation, reviews and events.
 
-    `renamed`: earlier sightings.
+    `renamed`: earlier sightings that get another group's name. If it tells that a group is full, that is noted, too.
     """
     context, open_sighting = outcome.context, outcome.context.open_sighting
     tenant = open_sighting.tenant.name
@@ -98,15 +99,15 @@ def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = 
         *event_puts(tenant, context.hooks, outcome.events, open_sighting.now),
     ]
     if (full := context.full) is not None and context.tells_full:
-        noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(open_sighting.now)}
-        actions.append(Put(keys.DIRECTORY, noted))
+        note = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(open_sighting.now)}
+        actions.append(Put(keys.DIRECTORY, note))
     return actions
 
 
 def resolution_update(open_sighting: OpenSighting, after: Capture) -> Update:
-    """Return the update that stores how a face was resolved in its capture, once: condition STEP.
+    """Return the update that stores in a capture how one of its faces was resolved, once: condition STEP.
 
-    Of a capture that shows nobody but people who are forgotten, the picture's hash goes, too.
+    If all faces of it are resolved to nobody, and the tenant forgets strangers, the picture's hash goes, too.
     """
     tenant = open_sighting.tenant.name
     if open_sighting.correction:
@@ -174,7 +175,10 @@ def is_waiting_for(item: Item, faceid: str) -> bool:
 
 
 def open_correction(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
-    """Return the open sighting of a waiting capture, with the gap and the labels of the first time."""
+    """Return the rejected sighting of a capture, which waits to be resolved again. `item`: the stored capture.
+
+    Gap and labels are those by which it was resolved at first.
+    """
     again = item[AGAIN]
     gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
     return OpenSighting(
