@@ -163,15 +163,16 @@ class Ingest(UseCase):
         `item`: the stored capture; `read`: reads the picture, and detects its faces unless it is given them.
         """
         if AGAIN in item:
-            again = open_correction(tenant, camera, capture, item, self.book.clock.now())
-            reading = read([again.seen])
-            return self._resolve_face(replace(again, seen=reading.faces[0]), reading)
+            correction = open_correction(tenant, camera, capture, item, self.book.clock.now())
+            reading = read([correction.seen])
+            return self._resolve_face(replace(correction, seen=reading.faces[0]), reading)
         reading = read(detected_faces(item))
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             capture = replace(capture, state=CaptureState.RESOLVED)
             write(self.book.items, [progress_update(tenant.name, capture, 0)])
             return capture
+        # So that a worker that continues resolves the same faces. Of one face there is nothing to continue.
         if len(reading.faces) > 1 and "detection" not in item and not tenant.forgets_strangers:
             write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
         while len(capture.sightings) < len(reading.faces):

@@ -396,7 +396,7 @@ class Sealing(UseCase):
         hours = local.hours(columns.at_ms) - day * 24
         counts = LabelCounts.of(columns, hours)
         chunks = codec.encode_counts(counts, self.chunk_bytes)
-        if len(chunks) > self.max_chunks:
+        if len(chunks) > self.max_chunks:  # then such counts are made from the columns
             chunks = []
         columns_key = self._write_columns(tenant, day, columns)
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.by_hour(EVERYTHING, Split.KIND).items()}

@@ -65,8 +65,10 @@ def every(
     StorageUnavailable, InvalidInput.
     """
     low, high = between
-    if behind is not None:
-        low, high = (low, min(high or behind, behind)) if reverse else (max(low or behind, behind), high)
+    if behind is not None and reverse:
+        high = min(high or behind, behind)
+    elif behind is not None:
+        low = max(low or behind, behind)
     order = table.sort if index is None else table.indexes[index]
     token: str | None = None
     while True:

@@ -255,21 +255,21 @@ def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
     It looks every _PROBE_S, and bisects the stretches at whose ends the offsets differ.
     """
 
-    def offset(second: int) -> int:
+    def offset_at(second: int) -> int:
         delta = datetime.fromtimestamp(second, zone).utcoffset()
         return 0 if delta is None else int(delta.total_seconds())
 
-    at = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
-    last = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
-    now = offset(at)
-    yield at, now
-    while at < last:
-        probe = min(at + _PROBE_S, last)
-        if offset(probe) != now:
-            low, high = at, probe
+    second = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+    last_second = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
+    offset = offset_at(second)
+    yield second, offset
+    while second < last_second:
+        probe = min(second + _PROBE_S, last_second)
+        if offset_at(probe) != offset:
+            low, high = second, probe
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (middle, high) if offset(middle) == now else (low, middle)
-            now = offset(high)
-            yield high, now
-        at = probe
+                low, high = (middle, high) if offset_at(middle) == offset else (low, middle)
+            offset = offset_at(high)
+            yield high, offset
+        second = probe

@@ -172,14 +172,14 @@ class Codec(Generic[_Record]):
     def write(self, record: _Record, *only: str) -> dict[str, Any]:
         """Make the attributes by which a record is stored. `only`: the fields of which to make them; none: all."""
         attributes: dict[str, Any] = {}
-        for name, attribute, (write, _, whole), missing, is_null in self._fields:
+        for name, attribute, (write, _, is_whole), missing, is_null in self._fields:
             if only and name not in only:
                 continue
             value = getattr(record, name)
-            if whole:
+            if is_whole:
                 attributes.update(write(value))
             elif value is not None:
-                if value != missing:
+                if value != missing:  # else a reader takes this value for the missing attribute
                     attributes[attribute] = write(value)
             elif is_null:
                 attributes[attribute] = None
