@@ -57,7 +57,7 @@ def ingest(event: SQSEvent) -> dict[str, Any]:
     A schedule sends an empty batch, so that a capture need not wait for a cold start (infra/functions.yaml).
     """
     vision_ahead.begin(describes=True, waits=not batches.bodies(event))
-    return batches.one_by_one(event, provide().sightings.ingest.message, provide().ports.storage.captures_queue)
+    return batches.one_by_one(event, provide().sightings.ingest.take_message, provide().ports.storage.captures_queue)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")

@@ -110,7 +110,7 @@ class Adapters:
         """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
         from chalicelib.book.index import journal
 
-        return journal.tail(self.storage.items, tenant, held, wanted)
+        return journal.read_changes(self.storage.items, tenant, held, wanted)
 
     def list_indexed_faces(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         """Read each face that a search process finds which has just started."""
@@ -119,7 +119,7 @@ class Adapters:
 
         model = directory_of(self.storage.items, tenant)["model"]
         cold = Galleries(self.storage.items, self.storage.blobs)
-        yield from faces_of(cold.current(tenant, model).view.segment(model))
+        yield from faces_of(cold.current(tenant, model).view.make_segment(model))
 
     def model_number(self, model: str) -> int:
         """Return the number that clients know an embedding model by."""

@@ -57,7 +57,7 @@ from chalicelib.book.words.items import (
 )
 from chalicelib.book.words.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.book.words.model import Edit, Face, Group, JournalEntry, Template, Tenant
-from chalicelib.book.words.names import terms
+from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, is_of
 from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Table, Update, absent, equals, exists
 from chalicelib.book.words.tenant_settings import sightings_kept
@@ -264,7 +264,7 @@ class NameRecords(Subject):
         faces = {face.faceid: face for face in map(face_from, every(self.book.items, keys.FACES, tenant.name))}
         stored = {item["term"] for item in every(self.book.items, keys.NAMES, tenant.name)}
         for face in faces.values():
-            for term in terms(face.name, face.number):
+            for term in make_terms(face.name, face.number):
                 if keys.name_term(term, face.faceid) not in stored:
                     put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
                     text = f"face {face.faceid} is not found by {term!r}"
@@ -272,7 +272,7 @@ class NameRecords(Subject):
         for place in sorted(stored):
             term, faceid = keys.parts_of_name_term(place)
             owner = faces.get(faceid)
-            if owner is None or term not in terms(owner.name, owner.number):
+            if owner is None or term not in make_terms(owner.name, owner.number):
                 delete = Delete(keys.NAMES, (tenant.name, place))
                 text = f"{term!r} finds face {faceid}, and no such face has such a name or number"
                 yield self._of_face(tenant, faceid, owner, text, delete)
@@ -485,7 +485,7 @@ class StatisticsRecords(Subject):
                 asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
         told: set[str] = set()
         for things, wanted, faces, distinct in asked:
-            answer = self.book.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
+            answer = self.book.statistics.count_by_time(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
             for hour in sorted(answer.keys() | faces.keys()):
                 own, said, day = faces.get(hour, []), answer.get(hour, 0), hour[:8]
                 there = len(set(own) if distinct else own)
@@ -501,7 +501,7 @@ class StatisticsRecords(Subject):
         write(self.book.items, days_counted(tenant.name, [day], [day], months))
 
     def _seal(self, tenant: Tenant, day: int) -> None:
-        if not self.book.statistics.sealing.day(tenant, day):
+        if not self.book.statistics.sealing.seal_day(tenant, day):
             raise Busy(f"{day_text(day)} is not over, or observations of it keep coming: it is counted again later")
 
 

@@ -24,6 +24,6 @@ def search(event: dict[str, Any], context: object) -> Any:
     from chalicelib.aws import search as remote_search
 
     def answer(_event: Any) -> Any:
-        return remote_search.answer(event, provide().ports.search)
+        return remote_search.answer_search(event, provide().ports.search)
 
     return chalicelib.cold_start.collecting(SimpleNamespace(context=context), lambda this: _observed(this, answer))

@@ -23,7 +23,7 @@ def open_storage(settings: Settings, clock: Clock) -> Storage:
 
 def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
-    from chalicelib.book.store.embedded.blobs import disk_of, remove_killed_backup, without_backup
+    from chalicelib.book.store.embedded.blobs import disk_of, hold_off_backup, remove_killed_backup
     from chalicelib.book.store.embedded.items import SqliteItemStore
     from chalicelib.book.store.embedded.queue import SqliteQueue
     from chalicelib.book.store.embedded.uploads import PICTURES_PREFIX, FolderUploadStore, SignedPaths, signing_secret
@@ -52,7 +52,7 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         remove_killed_backup(folder)
 
     def scrub() -> None:
-        with without_backup(folder):
+        with hold_off_backup(folder):
             items.file.scrub()
             blobs.remove_leftovers(SETTLED.total_seconds())
             uploads.remove_leftovers(SETTLED.total_seconds())
@@ -77,7 +77,7 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 
 def _aws(storage: AwsStorage, clock: Clock) -> Storage:
     from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
-    from chalicelib.aws.clients import aws_client, in_a_thread
+    from chalicelib.aws.clients import aws_client, begin_in_thread
     from chalicelib.aws.items import DynamoItemStore
     from chalicelib.aws.queue import SqsQueue
     from chalicelib.aws.vault import KmsVault
@@ -94,5 +94,5 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
         close=lambda: None,
         wipe=lambda: None,
         expires_items=True,
-        beside=in_a_thread,
+        begin_call=begin_in_thread,
     )

@@ -75,7 +75,7 @@ class Sweep(Outside):
             return
         if "group" in asked:
             if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
-                self.book.deletion.of_groups.go_on(tenant, asked["group"], left_s)
+                self.book.deletion.groups.erase_faces(tenant, asked["group"], left_s)
             return
         if "hour" not in asked:
             self.book.index.build(asked["tenant"], erase=False)

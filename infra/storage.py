@@ -75,7 +75,7 @@ def _table(table: Table) -> Template:
         {
             "IndexName": name,
             "KeySchema": _key(table.partition, attribute),
-            "Projection": _make_projection(table.rows.get(name, ())),
+            "Projection": _make_projection(table.projections.get(name, ())),
         }
         for name, attribute in table.indexes.items()
     ]

@@ -241,7 +241,7 @@ def _erase_faces(
 ) -> None:
     """Delete all, and wait once."""
     if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), may):
-        deleted = services.deletion.of_faces(tenant, faceids, by="operator", erase=True)
+        deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
         _finish(services, tenant, deleted.erasures, receipt)
         if left := services.faces.by_id(tenant, faceids, restricted=True):
             raise OperatorError(

@@ -64,7 +64,7 @@ def week_of(services: Services, tenant: Tenant, monday: date) -> Week:
     statistics, zone = services.statistics, ZoneInfo(tenant.time_zone)
     visitors = statistics.visitors.staff(tenant).leave_out(EVERYTHING)
     arrivals = Question(_span(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
-    hours = statistics.amounts(tenant, arrivals)
+    hours = statistics.list_buckets(tenant, arrivals)
     most = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
     by_day = _figures(services, tenant, replace(arrivals, granularity=Granularity.DAY))
     by_week = replace(arrivals, granularity=Granularity.WEEK)
@@ -96,10 +96,10 @@ def _figures(services: Services, tenant: Tenant, arrivals: Question) -> Mapping[
     from chalicelib.book.words.observations import Measure, ObservationKind, Split
 
     of_persons = replace(arrivals.wanted, kind=ObservationKind.SIGHTING)
-    persons = services.statistics.amounts(tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons))
+    persons = services.statistics.list_buckets(tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons))
     people = {one.time: sum(one.amounts.values()) for one in persons}
     found = {}
-    for one in services.statistics.amounts(tenant, replace(arrivals, split=Split.VISIT)):
+    for one in services.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
         kinds = [one.amounts.get(name, 0) for name in _COLUMNS[2:]]
         found[one.time] = Figures(sum(one.amounts.values()), people.get(one.time, 0), *kinds)
     return found

@@ -108,7 +108,7 @@ class Week(Book):
         """Let a camera see people, and SQS say so."""
         put = self.put(Shot(MONDAY + at, people, camera, track))
         key = keys.capture_picture("shop", camera, put.id)
-        self.services.sightings.ingest.message(json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}))
+        self.services.sightings.ingest.take_message(json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}))
         self.note("capture", [str(at), camera])
         self.ask("GET", f"/v1/captures/{put.id}", camera=camera)
         return put

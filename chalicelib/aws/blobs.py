@@ -25,12 +25,12 @@ from chalicelib.aws.errors import FAILURES, error_code, translate_failures
 from chalicelib.book.store.limits import (
     CACHE_CONTROL,
     SIGNED_S,
+    make_upload_headers,
     require_blob_key,
     require_expiry,
     require_prefix,
     require_range,
     signed_from,
-    upload_headers,
 )
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.lazy import lazy
@@ -47,10 +47,13 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def _sign_url(url: str, credentials: Any, region: str, at: datetime) -> str:
-    """Sign a GET of an object's `url` with frozen credentials, good from `at` (UTC) for SIGNED_S."""
+    """Sign a GET of an object's `url` with frozen credentials, good from `at` (UTC) for SIGNED_S.
+
+    It is AWS Signature Version 4 in the query: a canonical request, its hash in the text to sign, and the signature.
+    """
     time, host = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
     scope = f"{time[:8]}/{region}/s3/aws4_request"
-    asked = {
+    parameters = {
         "response-cache-control": CACHE_CONTROL,
         "X-Amz-Algorithm": _ALGORITHM,
         "X-Amz-Credential": f"{credentials.access_key}/{scope}",
@@ -59,7 +62,7 @@ def _sign_url(url: str, credentials: Any, region: str, at: datetime) -> str:
         **({"X-Amz-Security-Token": credentials.token} if credentials.token else {}),
         "X-Amz-SignedHeaders": "host",
     }
-    query = urlencode(sorted(asked.items()), quote_via=quote, safe="")
+    query = urlencode(sorted(parameters.items()), quote_via=quote, safe="")
     request = f"GET\n{urlsplit(url).path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
     text = f"{_ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     return f"{url}?{query}&X-Amz-Signature={_hmac(_key(credentials.secret_key, scope), text).hex()}"
@@ -191,7 +194,7 @@ class S3UploadStore(S3BlobStore):
         return self.put_if_absent(key, data, content_type)  # the bucket sends the message
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
-        headers = upload_headers(upload)
+        headers = make_upload_headers(upload)
         signed = {
             "ContentLength": upload.size,
             "ContentType": upload.content_type,

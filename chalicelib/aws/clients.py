@@ -4,7 +4,7 @@ Clients are botocore's: boto3 would add features that nothing here uses, and 50 
 again, and creating a client 20 to 50 ms. So each client is created at its first call: most functions' first requests
 need only one or two of them.
 
-`in_a_thread` makes calls to storage beside the caller's own: each answer takes milliseconds, in which nothing is
+`begin_in_thread` makes calls to storage beside the caller's own: each answer takes milliseconds, in which nothing is
 computed.
 """
 
@@ -28,8 +28,8 @@ _CONNECTIONS = 50
 
 _LIMITS: dict[str, tuple[int, int]] = {
     # The client repeats TransactWriteItems with the same token, and other writes do no harm if they are repeated
-    # (expressions.alone), so retrying is safe everywhere. The adapter retries too, and all of that has to end within
-    # the 29 seconds that API Gateway waits.
+    # (aws/items.find_single_write), so retrying is safe everywhere. The adapter retries too, and all of that has to
+    # end within the 29 seconds that API Gateway waits.
     "dynamodb": (2, 3),
     "s3": (10, 3),
     "sqs": (5, 3),
@@ -111,8 +111,8 @@ _AT_ONCE = 4
 """More than one invocation of a function begins. What finds no thread free, waits for one."""
 
 
-def in_a_thread(work: Callable[[], _T], /) -> Callable[[], _T]:
-    """Begin the work in a thread, as core.ports.Beside says. The work begins none itself."""
+def begin_in_thread(work: Callable[[], _T], /) -> Callable[[], _T]:
+    """Begin the work in a thread, as CallStarter says (book/words/ports). The work begins none itself."""
     return _threads().submit(copy_context().run, work).result
 
 

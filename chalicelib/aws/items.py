@@ -66,12 +66,12 @@ def key_to_wire(table: Table, key: tuple[str, str]) -> dict[str, Any]:
     return {table.partition: {"S": key[0]}, table.sort: {"S": key[1]}}
 
 
-def transact_item(action: Action, prefix: str) -> dict[str, Any]:
+def make_transact_item(action: Action, prefix: str) -> dict[str, Any]:
     """Make one element of TransactItems; it asks for the old item if a condition fails."""
     placeholders = Placeholders()
     request: dict[str, Any] = {"TableName": prefix + action.table.name}
     if action.when:
-        required = (_requirement(action.table, condition, placeholders) for condition in action.when)
+        required = (_express_condition(action.table, condition, placeholders) for condition in action.when)
         request["ConditionExpression"] = " AND ".join(required)
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     kind = "ConditionCheck"
@@ -84,7 +84,7 @@ def transact_item(action: Action, prefix: str) -> dict[str, Any]:
         case Check():
             pass
         case Update():
-            if change := _change(action, placeholders):
+            if change := _express_update(action, placeholders):
                 kind = "Update"
                 request["UpdateExpression"] = change
     if not isinstance(action, Put):
@@ -92,7 +92,7 @@ def transact_item(action: Action, prefix: str) -> dict[str, Any]:
     return {kind: {**request, **placeholders.parameters()}}
 
 
-def alone(actions: Sequence[Action]) -> Put | Update | None:
+def find_single_write(actions: Sequence[Action]) -> Put | Update | None:
     """Return the action if it needs no transaction, which costs twice as much.
 
     A repeat of an item that must be new finds it, and changes nothing; other actions say whether a repeat does harm.
@@ -105,13 +105,13 @@ def alone(actions: Sequence[Action]) -> Put | Update | None:
     return None
 
 
-def deletes_alone(actions: Sequence[Action]) -> bool:
+def are_plain_deletes(actions: Sequence[Action]) -> bool:
     """Tell whether all are deletions from one table without conditions: these need no transaction, either."""
     tables = {action.table.name if isinstance(action, Delete) and not action.when else "" for action in actions}
     return len(tables) == 1 and "" not in tables
 
 
-def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
+def make_query_parameters(span: Span, prefix: str) -> dict[str, Any]:
     """Make the parameters of the Query that reads the span, consistently."""
     placeholders = Placeholders()
     expression = f"{placeholders.name(span.table.partition)} = {placeholders.value(span.partition)}"
@@ -122,7 +122,7 @@ def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
         expression += f" AND {placeholders.name(span.order)} >= {placeholders.value(span.low)}"
     elif span.high:
         expression += f" AND {placeholders.name(span.order)} <= {placeholders.value(span.high)}"
-    keys_only = span.index in span.table.rows and not span.rows
+    keys_only = span.index in span.table.projections and not span.with_projection
     return {
         "TableName": prefix + span.table.name,
         **({} if span.index is None else {"IndexName": span.index}),
@@ -134,8 +134,8 @@ def query_parameters(span: Span, prefix: str) -> dict[str, Any]:
     }
 
 
-def _requirement(table: Table, condition: Condition, placeholders: Placeholders) -> str:
-    """Express one condition. Each placeholder that is made must be used, because DynamoDB refuses unused ones."""
+def _express_condition(table: Table, condition: Condition, placeholders: Placeholders) -> str:
+    """Write one condition as an expression. Placeholders are made only for what it has: DynamoDB refuses others."""
     name, value = placeholders.name, placeholders.value
     match condition.kind:
         case "absent":
@@ -151,7 +151,7 @@ def _requirement(table: Table, condition: Condition, placeholders: Placeholders)
     return f"attribute_exists({name(table.partition)}) AND ({no_value})"
 
 
-def _change(update: Update, placeholders: Placeholders) -> str:
+def _express_update(update: Update, placeholders: Placeholders) -> str:
     """Make the update expression; "" for an Update that changes nothing."""
     name, value = placeholders.name, placeholders.value
     clauses = {
@@ -190,11 +190,11 @@ class DynamoItemStore(Items):
         found: dict[tuple[str, ...], Any] = {}
         distinct = list({(table.name, *key): (table, key) for table, key in places}.values())
         for start in range(0, len(distinct), _BATCH_KEYS):
-            found |= self._batch(distinct[start : start + _BATCH_KEYS])
+            found |= self._read_batch(distinct[start : start + _BATCH_KEYS])
         return [found.get((table.name, *key)) for table, key in places]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
-        parameters = query_parameters(span, self._prefix)
+        parameters = make_query_parameters(span, self._prefix)
         if limit is not None:
             parameters["Limit"] = limit
         if after is not None:
@@ -228,43 +228,47 @@ class DynamoItemStore(Items):
         self._in_rounds(self._client.batch_write_item, left, "UnprocessedItems")
 
     def _transact(self, actions: Sequence[Action]) -> None:
-        write = self._request(actions)
-        unknown = False
+        """Do the actions; try again while nobody knows whether an attempt was executed.
+
+        A repeat does no harm: a transaction's token stays the same, and `find_single_write` takes no other writes.
+        """
+        write = self._prepare_write(actions)
+        is_unknown = False  # whether an earlier attempt may have been executed
         for attempt in range(_TRANSACT_ATTEMPTS):
             try:
                 write()
                 return
             except FAILURES as failure:
-                unknown = unknown or is_ambiguous(failure)
-                refusal = _refusal(failure, actions)
-                if (unknown or _was_repeated(failure)) and _is_stored(alone(actions), failure):
+                is_unknown = is_unknown or is_ambiguous(failure)
+                refusal = _translate_refusal(failure, actions)
+                if (is_unknown or _was_repeated(failure)) and _is_stored(find_single_write(actions), failure):
                     return
                 # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
-                if not unknown or isinstance(refusal, ConditionFailed | InvalidInput):
+                if not is_unknown or isinstance(refusal, ConditionFailed | InvalidInput):
                     raise refusal from failure
                 if attempt == _TRANSACT_ATTEMPTS - 1:
                     raise StorageUnavailable(f"{_SERVICE} did not say how a write ended") from failure
             self._pause(attempt)
 
-    def _request(self, actions: Sequence[Action]) -> Callable[[], object]:
-        requests: Any = [transact_item(action, self._prefix) for action in actions]
-        match alone(actions):
+    def _prepare_write(self, actions: Sequence[Action]) -> Callable[[], object]:
+        requests: Any = [make_transact_item(action, self._prefix) for action in actions]
+        match find_single_write(actions):
             case Put():
                 return partial(self._client.put_item, **requests[0]["Put"])
             case Update():
                 return partial(self._client.update_item, **requests[0]["Update"])
-        if deletes_alone(actions):
-            return partial(self._delete, requests)
+        if are_plain_deletes(actions):
+            return partial(self._delete_each, requests)
         token = str(uuid.uuid4())
         return partial(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
 
-    def _delete(self, requests: Sequence[Any]) -> None:
+    def _delete_each(self, requests: Sequence[Any]) -> None:
         from concurrent.futures import ThreadPoolExecutor  # not at the cold starts of what deletes nothing
 
         with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
             list(deleting.map(lambda one: self._client.delete_item(**one["Delete"]), requests))
 
-    def _batch(self, places: Sequence[Place]) -> dict[tuple[str, ...], Any]:
+    def _read_batch(self, places: Sequence[Place]) -> dict[tuple[str, ...], Any]:
         """Read at most 100 distinct places; return the items that exist, by table and key."""
         tables = {self._prefix + table.name: table for table, _ in places}
         wanted: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
@@ -290,8 +294,8 @@ class DynamoItemStore(Items):
         self._sleep(random.random() * _PAUSE_S * 2**attempt)
 
 
-def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
-    """Translate a failed write for the caller."""
+def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
+    """Return the error to raise for a failed write: of an action alone, or of a transaction by its parts' reasons."""
     if error_code(failure) == _REFUSED:
         return ConditionFailed(_failed_names(actions[0], _response(failure)))
     if error_code(failure) != "TransactionCanceledException":

@@ -101,8 +101,8 @@ def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
     return event
 
 
-def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
-    """Search as `event` asks: the function's side.
+def answer_search(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
+    """Search as `event` asks, and return the answer as JSON values: the function's side of `LambdaSearch`.
 
     Raises Busy if it cannot read the event: its sender may be of another version. Raises the errors of the search.
     """
@@ -113,8 +113,8 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
         probes = np.frombuffer(asked.probes, _PROBE_TYPE).reshape(asked.shape).astype(np.float32)
     except (DecodeError, ValueError) as error:
         raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
-    known = {field: getattr(asked, field) for field in SearchRequest._fields}
-    found = search.search(asked.tenant, SearchRequest(**{**known, "probes": probes}))
+    fields = {field: getattr(asked, field) for field in SearchRequest._fields}
+    found = search.search(asked.tenant, SearchRequest(**{**fields, "probes": probes}))
     # Not a named tuple in it: Lambda's Python writes one as an object, and not as a list as json does.
     reply: dict[str, Any] = to_builtins(_Reply(**found._asdict()))
     return reply
@@ -139,7 +139,7 @@ def _answer_from_wire(payload: bytes) -> SearchAnswer:
 
 
 def _remote_error(payload: bytes) -> RegularsError:
-    """Return the error that the function raised, as its own class if it is one of core.errors."""
+    """Return the error that the function raised, as its own class if it is one of book/words/errors."""
     try:
         told = json.decode(payload, type=_Failure)
     except (DecodeError, ValueError, RecursionError):

@@ -41,7 +41,7 @@ from chalicelib.book.words.captures import (
     MOST_OUTAGES,
     Camera,
     CameraOptions,
-    Heard,
+    LastSign,
     Outage,
     Wave,
     advance_wave,
@@ -224,7 +224,7 @@ class Cameras(UseCase):
         owner = self.book.tenants.owner(keys.api_key_item(hashed))
         if owner is None:
             return None
-        awaited = self.book.storage.beside(lambda: self.book.tenants.find(owner["tenant"]))
+        awaited = self.book.storage.begin_call(lambda: self.book.tenants.find(owner["tenant"]))
         item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         tenant = awaited()
         if tenant is None or item is None or item["key_digest"] != hashed:
@@ -474,7 +474,7 @@ class Cameras(UseCase):
             return
         before = wave_from(item)
         now, cameras = self.book.clock.now(), self.all(tenant)
-        told = {box.id: Heard(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
+        told = {box.id: LastSign(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
         wave = advance_wave(before, told, now)
         unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
         put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)

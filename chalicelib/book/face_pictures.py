@@ -54,7 +54,7 @@ class FacePictures(UseCase):
         with stage("store"):
             while True:
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
-                awaited = self.book.storage.beside(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
+                awaited = self.book.storage.begin_call(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
                 if self._is_put(key, jpeg.data):
                     break
             awaited()

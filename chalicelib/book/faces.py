@@ -67,7 +67,7 @@ from chalicelib.book.words.model import (
     Tenant,
     is_faceid,
 )
-from chalicelib.book.words.names import is_found, normalise_name, prefix, terms, wanted_words
+from chalicelib.book.words.names import is_found, make_terms, normalise_name, prefix, wanted_words
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.book.words.values import optional
 
@@ -274,7 +274,10 @@ class Faces(UseCase):
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
         pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
         begin = prefix(max(wanted, key=len))
-        between, behind = keys.name_terms_range(begin), pages.place(token, lambda place: bytes.fromhex(place).decode())
+        between, behind = (
+            keys.name_terms_range(begin),
+            pages.read_place(token, lambda place: bytes.fromhex(place).decode()),
+        )
         stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
 
         def find_faces(some: list[str]) -> list[tuple[str, Face]]:
@@ -470,7 +473,7 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
 
 
 def _terms(face: Face) -> tuple[str, ...]:
-    return terms(face.name, face.number)
+    return make_terms(face.name, face.number)
 
 
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
@@ -517,13 +520,13 @@ class FaceLists(UseCase):
         for one group, or it is another one for all of over 100 groups.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
-        behind = pages.place(token, str)
+        behind = pages.read_place(token, str)
         if order is FaceOrder.ID:
             stored = self._by_id(tenant, group_name, behind, limit, descending=descending)
         else:
             groups = self._groups_of(tenant, group_name)
             stored = self._merge_places(tenant, groups, order, behind, limit, descending=descending)
-        page = pages.first(stored, limit, itemgetter(0))
+        page = pages.make_first_page(stored, limit, itemgetter(0))
         rows: list[Item | None] = [row for _, row in page.rows]
         if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
             rows = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place, _ in page.rows])
@@ -619,13 +622,13 @@ class FaceLists(UseCase):
     ) -> Iterator[tuple[str, Item]]:
         """Yield the places of the groups' faces behind a place, in one order, each with what the index has of it."""
         items, index = self.book.items, _INDEXES[order]
-        rows = index in keys.FACES.rows
+        with_projection = index in keys.FACES.projections
         groups = [group for group in groups if group.count]
-        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if rows else limit
+        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if with_projection else limit
 
         def of_group(group: Group) -> Iterator[tuple[str, Item]]:
             after = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
-            how = {"rows": rows, "behind": after, "reverse": descending, "page_size": at_once + 2}
+            how = {"with_projection": with_projection, "behind": after, "reverse": descending, "page_size": at_once + 2}
             return ((_place(one, index), one) for one in faces_in(items, tenant.name, group.id, index, **how))
 
         return heapq.merge(*map(of_group, groups), key=itemgetter(0), reverse=descending)

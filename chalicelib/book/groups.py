@@ -18,7 +18,7 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_kept
 from chalicelib.book.tenants import CAPACITY_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
 from chalicelib.book.words import keys
-from chalicelib.book.words.attributes import with_more, with_these, without
+from chalicelib.book.words.attributes import append_attributes, drop_attributes, replace_attributes
 from chalicelib.book.words.errors import (
     ConditionFailed,
     DefaultGroup,
@@ -74,7 +74,7 @@ class Groups(UseCase):
         _require_description(description)
         now = self.book.clock.now()
         group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
-        group = with_these(group, attributes)
+        group = replace_attributes(group, attributes)
         if self._is_taken(tenant, name):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
@@ -167,14 +167,18 @@ class Groups(UseCase):
     def add_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
-        """Add all attributes to a group, in their order, or none. Raises GroupNotFound, and as core's `with_more`."""
-        self.apply(tenant, lambda: self.get_by_name(tenant, name), lambda group: with_more(group, attributes), request)
+        """Add all attributes to a group, in their order, or none. Raises GroupNotFound, and as `append_attributes`."""
+        self.apply(
+            tenant, lambda: self.get_by_name(tenant, name), lambda group: append_attributes(group, attributes), request
+        )
 
     def remove_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
-        """Remove all attributes from a group, or none. Raises GroupNotFound, and as core's `without`."""
-        self.apply(tenant, lambda: self.get_by_name(tenant, name), lambda group: without(group, attributes), request)
+        """Remove all attributes from a group, or none. Raises GroupNotFound, and as `drop_attributes`."""
+        self.apply(
+            tenant, lambda: self.get_by_name(tenant, name), lambda group: drop_attributes(group, attributes), request
+        )
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
@@ -356,7 +360,7 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
     if changes.get("unseen_days") is not None and group.is_default:
         raise DefaultGroup(f"how long faces of {group.name!r} are kept is a setting: {group.id}_days of /v1/settings")
     if "attributes" in changes:
-        group = with_these(group, changes["attributes"])
+        group = replace_attributes(group, changes["attributes"])
     fields = ("capacity", "description", "learns", "staff", "unseen_days")
     return replace(group, name=name, **{field: changes[field] for field in fields if field in changes})
 

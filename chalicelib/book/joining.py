@@ -206,7 +206,7 @@ class Joining(UseCase):
             return None
         joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
         size, ids = verdict.decision.gallery_size, [one.faceid for one in both]
-        decision = joins.verdict(second, size, verdict.demand).decision
+        decision = joins.judge_candidate(second, size, verdict.demand).decision
         third = [one.score - its.demand for id_ in ids for one, its in near.get(id_, ()) if one.faceid not in ids]
         return Pair(*both, decision, leads=searches.leads(second.score - verdict.demand, third, size))
 

@@ -26,10 +26,10 @@ from chalicelib.book.rules.decision import (
     SMALLEST_GALLERY,
     SearchAnswer,
     SearchRequest,
-    closeness,
     is_match,
-    judged_score,
-    verdicts,
+    judge_candidates,
+    rate_closeness,
+    subtract_demand,
 )
 from chalicelib.book.rules.hold import require_free
 from chalicelib.book.rules.recognised import DescribedFace, Probes, SeenPicture
@@ -250,7 +250,7 @@ class Subjects(UseCase):
                 return self.book.enrolment.pictures.keep(tenant, faceid, keep_others)
             except LastPicture:
                 deletion = self.book.deletion
-                if deletion.of_faces(
+                if deletion.delete_faces(
                     tenant, [faceid], by=by, only=lambda face: not keep_others(face), keeps_users=True
                 ).success:
                     return None
@@ -319,7 +319,7 @@ class Subjects(UseCase):
         """
         vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
         answer, faces, called = self._candidates(tenant, group, probes, most)
-        judgements = verdicts(answer, decides, vision.population, probes)
+        judgements = judge_candidates(answer, decides, vision.population, probes)
         near: list[list[Near]] = []
         decisions: list[Decision] = []
         for number, (shown, found) in enumerate(zip(seen, answer.candidates, strict=True)):
@@ -332,8 +332,8 @@ class Subjects(UseCase):
                 ) and not self.book.recognition.negatives.turn_down(
                     tenant.name, face, probes[number], tenant.model, one.score
                 )
-                close = closeness(
-                    judged_score(one.score, verdict.demand),
+                close = rate_closeness(
+                    subtract_demand(one.score, verdict.demand),
                     decides.curve,
                     max(answer.gallery_size, SMALLEST_GALLERY),
                     decides.fpir_target,
@@ -378,7 +378,9 @@ class Subjects(UseCase):
         close = [
             0.0
             if shown and shown.spoof
-            else closeness(score, curve, fit=is_match(score, score, shown.quality.total if shown else None, quality))
+            else rate_closeness(
+                score, curve, fit=is_match(score, score, shown.quality.total if shown else None, quality)
+            )
             for score, shown in zip(scores, seen, strict=True)
         ]
         acts.report_decisions([{"model": tenant.model, "closeness": value} for value in close])
@@ -520,7 +522,7 @@ class Subjects(UseCase):
         return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
-        deleted = self.book.deletion.of_faces(tenant, faceids, by=by, keeps_users=True)
+        deleted = self.book.deletion.delete_faces(tenant, faceids, by=by, keeps_users=True)
         if deleted.failed:
             raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 

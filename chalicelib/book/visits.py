@@ -52,7 +52,7 @@ class FaceVisitsStore(UseCase):
         """
         if not is_faceid(faceid):
             return None
-        awaited = self.book.storage.beside(partial(self.defaults, tenant)) if groups is None else lambda: groups
+        awaited = self.book.storage.begin_call(partial(self.defaults, tenant)) if groups is None else lambda: groups
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))

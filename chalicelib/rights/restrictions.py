@@ -61,8 +61,10 @@ class Restrictions(Outside):
     def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
         pages = PageTokens(f"restricted faces of {tenant.name}")
-        listed = faces_in(self.book.items, tenant.name, RESTRICTED, behind=pages.place(token, str), page_size=limit + 2)
-        page = pages.first(listed, limit, lambda item: str(item["enrolment_key"]))
+        listed = faces_in(
+            self.book.items, tenant.name, RESTRICTED, behind=pages.read_place(token, str), page_size=limit + 2
+        )
+        page = pages.make_first_page(listed, limit, lambda item: str(item["enrolment_key"]))
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows], restricted=True)
         return ListPage(list(faces.values()), page.next_token)
 

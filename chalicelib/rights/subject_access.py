@@ -41,7 +41,7 @@ from chalicelib.book.words.consent import Consent
 from chalicelib.book.words.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.book.words.items import PageTokens, every
 from chalicelib.book.words.model import MEMORY, Face, Group, Tenant
-from chalicelib.book.words.names import terms
+from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.observations import Observation, ObservationKind, own
 from chalicelib.book.words.ports import Item, ItemStore, Table
 from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
@@ -112,7 +112,7 @@ def _arrivals(subject: Subject) -> Iterator[Item]:
 def _names(subject: Subject) -> Iterator[Item]:
     wanted = [
         (subject.tenant.name, keys.name_term(term, subject.faceid))
-        for term in terms(subject.face.name, subject.face.number)
+        for term in make_terms(subject.face.name, subject.face.number)
     ]
     return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
 
@@ -424,7 +424,7 @@ class Archives(Outside):
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
         """
         pages = PageTokens(f"everything of {faceid} of {tenant.name}")
-        after = pages.place(part, _place)
+        after = pages.read_place(part, _place)
         file, until = io.BytesIO(), time.monotonic() + PART_S
         left = self.write(
             tenant,
@@ -436,7 +436,9 @@ class Archives(Outside):
         )
         key = keys.archive(tenant.name, faceid, nonce())
         self.book.storage.blobs.put_if_absent(key, file.getvalue(), "application/zip")
-        return Part(self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.token(left))
+        return Part(
+            self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.make_token(left)
+        )
 
     def forget(self, tenant: Tenant, faceid: str) -> None:
         """Delete the archives of a face that wait at URLs, since they show another; what fails now goes in hours."""

@@ -57,7 +57,7 @@ class Level(Struct, frozen=True, eq=False):
 
     def with_others(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the scores of each face with these, less their demands."""
-        return np.asarray(self.embeddings @ rows.T - self.population.demands(self.embeddings, rows))
+        return np.asarray(self.embeddings @ rows.T - self.population.compute_demands(self.embeddings, rows))
 
 
 @pytest.fixture(scope="module")

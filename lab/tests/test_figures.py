@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.book.index.gallery import Gallery
 from chalicelib.book.index.snapshots.segment import segment_of_faces
-from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, verdicts
+from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, judge_candidates
 from regulars_lab.evaluate import calibrate, open_set
 from regulars_lab.evaluate.labelled import Pair
 from regulars_lab.evaluate.open_set import Rule
@@ -31,7 +31,7 @@ CURVE = ImpostorCurve(SHAPE, 0.33, 1e-3, 30.0)
 @pytest.fixture(scope="module")
 def decides(faces: Faces) -> Rule:
     rows = calibrate.population_of(faces.embeddings[3:1200:4])
-    usual = float(np.median(Population(rows, 0.0).nearness(faces.embeddings[::4])))
+    usual = float(np.median(Population(rows, 0.0).measure_nearness(faces.embeddings[::4])))
     return Rule(OperatingPoint(CURVE), Population(rows, usual))
 
 
@@ -126,10 +126,10 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces, d
     stored = [(f"f{n:04d}", "g", [row.astype(np.float16).tobytes()]) for n, row in enumerate(gallery)]
     probes = np.concatenate((faces.embeddings[1:400:4], faces.embeddings[-200:]))
     view = Gallery("m", segment_of_faces("m", 1, stored)).view
-    least = decides.population.least_demands(probes)
+    least = decides.population.bound_demands(probes)
     answer = view.search(SearchRequest("m", probes, None, 5, decides.point, least, templates=True))
     found = open_set.search(gallery, probes, decides)
-    decided = verdicts(answer, decides.point, decides.population, probes)
+    decided = judge_candidates(answer, decides.point, decides.population, probes)
     assert (found.demands > 0).any()
     assert (found.demands < 0).any()
     for number in range(len(probes)):

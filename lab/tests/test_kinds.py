@@ -45,7 +45,7 @@ def test_people_who_look_alike_are_one_cluster_and_taken_for_each_other() -> Non
 
 def test_a_population_of_other_people_keeps_strangers_of_each_kind_unknown() -> None:
     rows = calibrate.population_of(crowd(2))
-    usual = float(np.quantile(Population(rows, 0.0).nearness(crowd(3)), calibrate.USUAL))
+    usual = float(np.quantile(Population(rows, 0.0).measure_nearness(crowd(3)), calibrate.USUAL))
     rates = {one.value: one for one in kinds(crowd(1), LABELS, Rule(POINT, Population(rows, usual)))}
     assert rates["alike"].fpir < 0.05
     nobody = rates["alike"] if rates["alike"].fpir == 0 else rates["others"]

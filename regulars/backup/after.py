@@ -124,7 +124,7 @@ def _apply_changes(services: Services, tenant: Tenant, found: Since) -> Iterator
     yield from _apply_marks(services, tenant, found, are_set=False)
     for faceid in services.faces.by_id(tenant, list(found.deleted), restricted=True) if found.deleted else ():
         try:
-            services.deletion.of_faces(tenant, [faceid], by="operator")
+            services.deletion.delete_faces(tenant, [faceid], by="operator")
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from numpy.typing import NDArray
 
-from chalicelib.aws.search import VERSION, LambdaSearch, answer, event_of
+from chalicelib.aws.search import VERSION, LambdaSearch, answer_search, event_of
 from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, SearchAnswer, SearchRequest
 from chalicelib.book.words import errors
 from chalicelib.book.words.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
@@ -20,7 +20,7 @@ CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
 
 
 class FakeLambda:
-    """Runs `answer` as Lambda would: JSON in, JSON out, and a raised error told by its class's name."""
+    """Runs `answer_search` as Lambda would: JSON in, JSON out, and a raised error told by its class's name."""
 
     def __init__(self, search: FakeSearch) -> None:
         self.search = search
@@ -29,7 +29,7 @@ class FakeLambda:
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.called = FunctionName
         try:
-            reply = answer(json.loads(Payload), self.search)
+            reply = answer_search(json.loads(Payload), self.search)
         except Exception as error:
             told = {"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": []}
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(told).encode())}
@@ -205,17 +205,17 @@ EVENT: dict[str, Any] = {
 )
 def test_an_event_that_cannot_be_read_is_to_be_sent_again(change: dict[str, Any]) -> None:
     """The sender may be of another version: during a deployment that passes by itself."""
-    assert answer(EVENT, FakeSearch())["seq"] == FOUND.seq
+    assert answer_search(EVENT, FakeSearch())["seq"] == FOUND.seq
     event = EVENT | change
     event.pop(event.pop("drop", ""), None)
     with pytest.raises(Busy):
-        answer(event, FakeSearch())
+        answer_search(event, FakeSearch())
 
 
 def test_what_an_earlier_sender_did_not_know_has_its_default() -> None:
     search = FakeSearch()
     event = {name: EVENT[name] for name in ("tenant", "model", "shape", "probes")}
-    answer(event, search)
+    answer_search(event, search)
     assert told(search.asked[1]) == told(SearchRequest("m", np.ones((1, 1), np.float32)))
 
 
@@ -226,7 +226,7 @@ def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> Non
     point = event["operating_point"]
     event |= {"hint": "x"}
     event["operating_point"] = point | {"hint": 1, "curve": point["curve"] | {"hint": 1}}
-    answer(event, search)
+    answer_search(event, search)
     assert told(search.asked[1]) == told(asked)
 
 
@@ -238,7 +238,7 @@ def test_an_answer_of_an_earlier_function_has_defaults_and_what_a_later_one_adds
 
 
 def test_an_answer_of_a_version_that_the_caller_does_not_know_is_to_be_asked_for_again() -> None:
-    reply = answer(EVENT, FakeSearch()) | {"version": VERSION + 1}
+    reply = answer_search(EVENT, FakeSearch()) | {"version": VERSION + 1}
     with pytest.raises(Busy, match="version"):
         remote(ScriptedLambda({"Payload": io.BytesIO(json.dumps(reply).encode())})).search(
             "t", SearchRequest("m", rows(1))

@@ -3,9 +3,9 @@ from contextvars import ContextVar
 
 import pytest
 
-from chalicelib.aws.clients import in_a_thread
+from chalicelib.aws.clients import begin_in_thread
 from chalicelib.book.words.errors import StorageUnavailable
-from chalicelib.book.words.ports import when_asked
+from chalicelib.book.words.ports import defer_call
 
 
 def test_work_is_under_way_while_its_caller_goes_on() -> None:
@@ -16,19 +16,19 @@ def test_work_is_under_way_while_its_caller_goes_on() -> None:
         assert goes_on.wait(60)
         return 7
 
-    end = in_a_thread(work)
+    end = begin_in_thread(work)
     assert begun.wait(60)
     goes_on.set()
     assert end() == end() == 7
 
 
-@pytest.mark.parametrize("beside", [in_a_thread, when_asked])
-def test_an_error_is_raised_when_the_end_is_asked_for(beside: object) -> None:
+@pytest.mark.parametrize("begin_call", [begin_in_thread, defer_call])
+def test_an_error_is_raised_when_the_end_is_asked_for(begin_call: object) -> None:
     def work() -> None:
         raise StorageUnavailable("storage does not answer: try again")
 
-    assert callable(beside)
-    end = beside(work)
+    assert callable(begin_call)
+    end = begin_call(work)
     with pytest.raises(StorageUnavailable):
         end()
 
@@ -36,4 +36,4 @@ def test_an_error_is_raised_when_the_end_is_asked_for(beside: object) -> None:
 def test_work_belongs_to_the_invocation_of_its_caller() -> None:
     whose: ContextVar[str] = ContextVar("whose", default="nobody's")
     whose.set("mine")
-    assert in_a_thread(whose.get)() == "mine"
+    assert begin_in_thread(whose.get)() == "mine"

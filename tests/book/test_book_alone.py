@@ -51,7 +51,7 @@ def alone(shop: Shop) -> Book:
 
 def seen_by(book: Book, shop: Shop, minutes: float, *seeds: int) -> Sighting:
     capture = shop.put(shot(minutes, *seeds))
-    return book.sightings.ingest.capture("shop", capture.camera_id, capture.id).sightings[0]
+    return book.sightings.ingest.resolve_capture("shop", capture.camera_id, capture.id).sightings[0]
 
 
 def left_items(shop: Shop) -> list[str]:
@@ -69,17 +69,17 @@ def test_alone_it_recognises_merges_rejects_and_deletes_and_stores_nothing_of_ri
         merge = book.merges.merging.merge(tenant, ann.faceid, str(stranger))
         book.merges.merging.undo(tenant, merge.id)
         capture = shop.put(shot(2, 1))
-        book.sightings.ingest.capture("shop", "door", capture.id)
+        book.sightings.ingest.resolve_capture("shop", "door", capture.id)
         done = book.sightings.rejection.reject(tenant, ann.faceid, f"{capture.id}-0")
         assert done.sighting.faceid != ann.faceid
-        deleted = book.deletion.of_faces(tenant, [ann.faceid], erase=True)
+        deleted = book.deletion.delete_faces(tenant, [ann.faceid], erase=True)
         assert (deleted.success, deleted.erasures) == ([ann.faceid], []), "nobody says how far an erasure is"
         book.groups.create(tenant, "staff", None, "")
         book.enrolment.of_largest_face(tenant, "staff", picture(Person(5)), RULES)
-        book.deletion.of_groups.delete(tenant, "staff")
+        book.deletion.groups.delete(tenant, "staff")
         tenant = shop.tenant
         [gone] = tenant.gone
-        book.deletion.of_groups.go_on(tenant, gone, lambda: 600.0)
+        book.deletion.groups.erase_faces(tenant, gone, lambda: 600.0)
         assert not shop.tenant.gone
         assert shop.nothing_else_is_stored()
         for table in (keys.ERASURES, keys.AUDIT):
@@ -93,7 +93,7 @@ def test_who_takes_the_hooks_hears_of_each_face_that_leaves_or_changes_and_of_ea
         ann = book.enrolment.of_largest_face(tenant, "regular", picture(Person(1, side_px=120.0)), RULES)
         other = seen_by(book, shop, 0, 2)
         capture = shop.put(shot(2, 1))
-        assert book.sightings.ingest.capture("shop", "door", capture.id).sightings[0].faceid == ann.faceid
+        assert book.sightings.ingest.resolve_capture("shop", "door", capture.id).sightings[0].faceid == ann.faceid
         assert [one[0] for one in heard.told] == ["resolved", "resolved"]
         heard.told.clear()
         book.sightings.rejection.reject(tenant, ann.faceid, f"{capture.id}-0")
@@ -105,7 +105,7 @@ def test_who_takes_the_hooks_hears_of_each_face_that_leaves_or_changes_and_of_ea
         book.merges.merging.undo(tenant, merge.id)
         assert heard.told == [("changed", ann.faceid)]
         heard.told.clear()
-        assert book.deletion.of_faces(tenant, [ann.faceid], by="first", erase=True).erasures == ["7"]
+        assert book.deletion.delete_faces(tenant, [ann.faceid], by="first", erase=True).erasures == ["7"]
         assert heard.told == [("leave", (ann.faceid,), "first", True), ("follow", (ann.faceid,))]
         assert left_items(shop) == [ann.faceid]
 

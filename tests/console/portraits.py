@@ -97,8 +97,8 @@ class Shop:
         person = Person(number, side_px=300.0 + hours_ago, likeness=like)
         at = self.services.clock.now() - timedelta(hours=hours_ago)
         shot = Shot("door", portrait(person, again=True, times=times), "image/jpeg", at)
-        capture = self.services.captures.take(self.tenant, shot)
-        self.services.sightings.ingest.capture(self.name, "door", capture.id)
+        capture = self.services.captures.store_shot(self.tenant, shot)
+        self.services.sightings.ingest.resolve_capture(self.name, "door", capture.id)
 
     def ask(self, *, uncertain: int = 0, promoted: int = 0, strangers: int = 0, names: tuple[str, ...] = ()) -> Shop:
         """Fill the queues: matches of those enrolled, strangers who came on three days, and strangers who came once."""

@@ -42,8 +42,8 @@ class Shop(Struct, frozen=True):
         """Let the camera see somebody, and the service resolve it."""
         services = self.box.services
         at = services.clock.now() - timedelta(minutes=minutes_ago)
-        capture = services.captures.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
-        services.sightings.ingest.capture(self.name, "door", capture.id)
+        capture = services.captures.store_shot(self.tenant, Shot("door", picture(person), "image/jpeg", at))
+        services.sightings.ingest.resolve_capture(self.name, "door", capture.id)
 
     @property
     def tenant(self) -> Tenant:

@@ -34,8 +34,8 @@ VIP = (30, 31)
 
 def see(shop: Shop, seed: int, at: datetime) -> None:
     services = shop.box.services
-    capture = services.captures.take(shop.tenant, Shot("door", picture(Person(seed)), "image/jpeg", at))
-    services.sightings.ingest.capture(shop.name, "door", capture.id)
+    capture = services.captures.store_shot(shop.tenant, Shot("door", picture(Person(seed)), "image/jpeg", at))
+    services.sightings.ingest.resolve_capture(shop.name, "door", capture.id)
 
 
 def fill(shop: Shop, client: Regulars, monday: datetime) -> None:

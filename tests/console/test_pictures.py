@@ -65,10 +65,10 @@ def fill(shop: Shop) -> None:
 def see(shop: Shop, number: int, ago: timedelta, likeness: float) -> None:
     camera = list(CAMERAS)[number % 3 == 2]
     picture = portrait(Person(number, likeness=likeness), again=True)
-    capture = shop.services.captures.take(
+    capture = shop.services.captures.store_shot(
         shop.tenant, Shot(camera, picture, "image/jpeg", shop.services.clock.now() - ago)
     )
-    shop.services.sightings.ingest.capture(shop.name, camera, capture.id)
+    shop.services.sightings.ingest.resolve_capture(shop.name, camera, capture.id)
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def see(services: Services, tenant: Tenant, at: datetime, person: Person) -> Non
     capture = Capture(id_, "door", at, sha256, len(shot), "image/jpeg", CaptureState.WANTED)
     services.storage.uploads.put_if_absent(keys.capture_picture(tenant.name, "door", id_), shot, "image/jpeg")
     services.items.transact([Put(keys.CAPTURES, capture_item(tenant.name, capture, at))])
-    services.sightings.ingest.capture(tenant.name, "door", id_)
+    services.sightings.ingest.resolve_capture(tenant.name, "door", id_)
 
 
 def visitors(services: Services, tenant: Tenant) -> list[Face]:

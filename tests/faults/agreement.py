@@ -99,7 +99,7 @@ def amounts(box: Box) -> list[str]:
     return [
         f"amounts by {granularity.name} (distinct: {distinct}) are not the observations'"
         for granularity, distinct in ((Granularity.DAY, False), (Granularity.MONTH, True))
-        if box.services.statistics.analysis(
+        if box.services.statistics.count_by_time(
             box.tenant, ObservationFilter(), first, last, granularity, distinct=distinct
         )
         != recount(observed, box.tenant.time_zone, granularity, distinct=distinct)

@@ -53,7 +53,7 @@ class Book:
             enrolled = self.services.enrolment.of_largest_face(self.tenant, "regular", picture(Person(one.seed)), RULES)
             one.faceid = enrolled.faceid
         else:
-            self.services.deletion.of_group(self.tenant, "regular", [one.faceid])
+            self.services.deletion.delete_faces_of_group(self.tenant, "regular", [one.faceid])
             one.faceid = None
         one.changes += 1
 

@@ -705,7 +705,7 @@ def page_token_of(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     tried(lambda: PAGE_TOKENS.position(text))
     if text.isascii():
-        tried(lambda: PAGE_TOKENS.position(PAGE_TOKENS._tokens.token(text)))
+        tried(lambda: PAGE_TOKENS.position(PAGE_TOKENS._tokens.make_token(text)))
 
 
 def backup_of(*names: str) -> bytes:
@@ -824,7 +824,7 @@ def search_of(data: bytes) -> object:
         event = json.loads(data)
     except (ValueError, RecursionError):  # Lambda parses events itself
         return None
-    return remote_search.answer(event, FakeSearch()) if isinstance(event, dict) else None
+    return remote_search.answer_search(event, FakeSearch()) if isinstance(event, dict) else None
 
 
 class Replies:
@@ -838,7 +838,7 @@ class Replies:
 
 
 REPLIES = [
-    as_json(remote_search.answer(json.loads(SEARCHES[0]), FakeSearch(FOUND))),
+    as_json(remote_search.answer_search(json.loads(SEARCHES[0]), FakeSearch(FOUND))),
     as_json({"errorType": "WrongModel", "errorMessage": "another", "stackTrace": []}),
 ]
 
@@ -1292,14 +1292,15 @@ PARSERS = {
     "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.book.records.columns",), DAYS, any_bytes),
     "page tokens": Parser(
         plain(page_token_of), (), ("chalicelib.book.words.items", "chalicelib.book.store.limits"),
-        [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
+        [PAGE_TOKENS._tokens.make_token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["],
+        any_bytes | json_values,
     ),
     "signed paths": Parser(
         plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.book.store.embedded.uploads",),
         [SIGNED_PATH], any_bytes,
     ),
     "S3 events": Parser(
-        message(lambda services, body: services.sightings.ingest.message(body)),
+        message(lambda services, body: services.sightings.ingest.take_message(body)),
         (InvalidInput, Busy, StorageUnavailable), ("chalicelib.book.sightings.ingest",), S3_EVENTS,
         json_values | values.map(lambda key: as_json(event_of(key))), share=4,
     ),

@@ -423,7 +423,7 @@ def test_a_receipt_that_the_disk_has_no_room_for_is_had_again(data: Path, capsys
 
 def test_an_erasure_that_goes_on_has_no_receipt_yet(data: Path, capsys: Captured) -> None:
     with closing(Book(data)) as book:
-        [id_] = book.services.deletion.of_faces(book.tenant, ["ann"], erase=True).erasures
+        [id_] = book.services.deletion.delete_faces(book.tenant, ["ann"], erase=True).erasures
     assert main(["receipt", "get", id_, "--tenant", "shop", "--data", str(data)]) == 1
     assert "goes on" in capsys.readouterr().err
     for unknown in ("7", "7" * 2_000):
@@ -584,7 +584,7 @@ def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
 ) -> None:
     services, tenant = anns_book.services, anns_book.tenant
     services.tenants.change("shop", {"controller": "Ann <Lee> Ltd"})
-    [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
+    [id_] = services.deletion.delete_faces(tenant, ["ann"], by="first", erase=True).erasures
     worked_off(anns_book)
     asked = ["receipt", "get", id_, "--tenant", "shop", "--html", "--language", language]
     assert main([*asked, "--data", str(anns_book.folder)]) == 0

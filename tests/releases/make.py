@@ -24,9 +24,9 @@ def furnish(shop: Shop) -> None:
     shop.see(shot(0, 1), shot(40, 1, 3), shot(24 * 60, 1), shot(25 * 60, 4))
     shop.put(shot(49 * 60, 3))  # its event is not told yet
     shop.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
-    shop.services.statistics.sealing.tenant(shop.tenant)
+    shop.services.statistics.sealing.seal_tenant(shop.tenant)
     shop.enrol(7, "carl")
-    shop.services.deletion.of_faces(shop.tenant, ["carl"], erase=True)
+    shop.services.deletion.delete_faces(shop.tenant, ["carl"], erase=True)
     assert shop.services.index.build("shop")
     shop.closed()
 

@@ -55,7 +55,7 @@ def test_its_audit_is_verified_and_nothing_disagrees(folder: Path, capsys: pytes
 
 
 def test_somebody_is_erased_from_it(book: Book) -> None:
-    book.services.deletion.of_faces(book.tenant, ["anna"], erase=True)
+    book.services.deletion.delete_faces(book.tenant, ["anna"], erase=True)
     assert "anna" not in set(book.faceids())
     assert not book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(1)), RULES).match
     assert book.services.audit.verifying.tenant("shop").findings == []

@@ -103,8 +103,8 @@ class House(Struct, frozen=True):
     def see(self, *people: Person, days_ago: int = 0) -> Capture:
         """Take a capture of people before a camera of their own, and resolve it."""
         camera, at = self.camera(), self.services.clock.now() - timedelta(days=days_ago)
-        taken = self.services.captures.take(self.tenant, Shot(camera, picture(*people), "image/jpeg", at))
-        return self.services.sightings.ingest.capture("home", camera, taken.id)
+        taken = self.services.captures.store_shot(self.tenant, Shot(camera, picture(*people), "image/jpeg", at))
+        return self.services.sightings.ingest.resolve_capture("home", camera, taken.id)
 
     def http(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
         """Send over HTTP. Underlines in headers' names are hyphens; None: without a body."""

@@ -48,7 +48,7 @@ def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(
     assert book.services.faces.find(book.tenant, eva.faceid) is None
     with pytest.raises(FaceNotFound):
         book.services.faces.get(book.tenant, eva.faceid)
-    assert book.services.deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
+    assert book.services.deletion.delete_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
     [kept] = restrictions(book).all(book.tenant)
     assert kept.pictures == before.pictures
     assert kept.restriction.reason == "letter 7"
@@ -105,8 +105,8 @@ def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book:
     eva, deletion = enrolled(book), book.services.deletion
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.tenants.change("shop", {"deletes_erase": True})
-    assert deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
-    assert deletion.of_group(book.tenant, "regular", [eva.faceid]).not_exist == [eva.faceid]
+    assert deletion.delete_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
+    assert deletion.delete_faces_of_group(book.tenant, "regular", [eva.faceid]).not_exist == [eva.faceid]
     assert [one.faceid for one in restrictions(book).all(book.tenant)] == [eva.faceid]
 
 
@@ -132,7 +132,7 @@ def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
 
     def erase() -> list[str]:
-        return deletion.of_faces(book.tenant, [eva.faceid], erase=True).success
+        return deletion.delete_faces(book.tenant, [eva.faceid], erase=True).success
 
     with pytest.raises(FaceHeld):
         erase()
@@ -151,9 +151,9 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     book.services.users.associate(book.tenant, vip, "a-1", [eva.faceid], 0.0)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert book.services.consistency.disagreements("shop") == []
-    book.services.deletion.of_groups.delete(book.tenant, "vip")
+    book.services.deletion.groups.delete(book.tenant, "vip")
     tenant = book.services.tenants.get_by_name("shop")
-    book.services.deletion.of_groups.tenant(tenant, lambda: float("inf"))
+    book.services.deletion.groups.tenant(tenant, lambda: float("inf"))
     after = restrictions(book).lift(book.services.tenants.get_by_name("shop"), eva.faceid, "withdrawn")
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
     assert book.services.consistency.disagreements("shop") == []
@@ -200,7 +200,7 @@ def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     with pytest.raises(FaceHeld):
-        book.services.deletion.of_groups.delete(book.tenant, "vip")
+        book.services.deletion.groups.delete(book.tenant, "vip")
     after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     assert after.hold
     assert after.group_id == eva.group_id

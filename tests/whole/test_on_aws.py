@@ -11,7 +11,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 from msgspec.structs import asdict
 
-from chalicelib.aws.clients import in_a_thread
+from chalicelib.aws.clients import begin_in_thread
 from chalicelib.book.records.merges import MergeState
 from chalicelib.book.words.captures import Resolution
 from chalicelib.book.words.model import Migration
@@ -32,7 +32,7 @@ def aws() -> Iterator[Aws]:
 
 def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_path: Path) -> None:
     shots = [shot(0, 1, 2), shot(40, 1), shot(60, 2), shot(20, 1), shot(24 * 60, 1), shot(30 * 60, 3, 1)]
-    with closing(Book(tmp_path / "data", kept=storage_on(aws, beside=in_a_thread))) as book:
+    with closing(Book(tmp_path / "data", kept=storage_on(aws, begin_call=begin_in_thread))) as book:
         book.services.groups.set_migration(book.tenant, Migration(RULE.arrive_times, RULE.period_days))
         captures = [book.put(one) for one in shots] * 2
         for capture in random.Random(3).sample(captures, len(captures)):
@@ -57,7 +57,7 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
         merge = mover.finish(book.tenant, begun.id, None)  # a request moves observations for a while only
         assert (merge.state, disagreements_of_visits(book)) == (MergeState.DONE, [])
         assert [(face.group_id, face.arrive_count) for face in book.faces()] == [("regular", 4)]
-        book.services.statistics.sealing.tenant(book.tenant)
+        book.services.statistics.sealing.seal_tenant(book.tenant)
         book.services.merges.merging.undo(book.tenant, merge.id)
         assert mover.finish(book.tenant, merge.id, None).state is MergeState.UNDONE
         assert (book.entries(), book.observed()) == (entries, observed)
@@ -66,7 +66,7 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
         assert rejected.sighting.resolution is Resolution.STRANGER
         assert disagreements_of_visits(book) == []
         book.sweep()
-        book.services.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
+        book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
         assert book.faces() == []
 
 
@@ -77,7 +77,7 @@ def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, 
         before = found(aws, wanted)
         assert {one.rpartition(" in ")[0] for one in before} == {name for name in wanted if "base64" not in name}
         assert {one.rpartition(" in ")[2].partition(" ")[0] for one in before} >= {"table", "bucket"}
-        deleted = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+        deleted = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
         person.worked_off(book)
         book.sweep()
         assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None

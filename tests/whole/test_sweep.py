@@ -305,7 +305,7 @@ def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_w
         hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in range(3)
     ]
     kept = [face.picture_key for face in map(partial(hour.services.faces.get, tenant), faces[1:])]
-    hour.services.deletion.of_group(tenant, "regular", faces[:1])
+    hour.services.deletion.delete_faces_of_group(tenant, "regular", faces[:1])
     left = [hour.leave_picture("shop", faceid, timedelta(days=700)) for faceid in faces[:2]]
     for key in kept:
         hour.age(key, timedelta(days=700))
@@ -417,7 +417,7 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
     face = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
     hour.tick()
-    hour.services.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
+    hour.services.deletion.delete_faces(tenant, [face.faceid], by="first", erase=True)
     hour.clock.advance(timedelta(days=400))
     hour.tick()
     assert [one.done_at is not None for one in hour.services.erasure.records.page("shop", 1).rows] == [True]

@@ -179,10 +179,10 @@ class Captures(UseCase):
         for index, offer in enumerate(offers):
             with concerning(index):
                 offered.append(self._read_offer(tenant, offer, cameras, now))
-        standing = self._write_captures(tenant, {_key(tenant, capture): capture for capture in offered}, now)
+        recorded = self._write_captures(tenant, {_key(tenant, capture): capture for capture in offered}, now)
         for camera in {camera.id: camera for camera in cameras.values()}.values():
             self.book.cameras.note_last_seen(tenant, camera, now)
-        answers = {key: self._answer(tenant, capture) for key, capture in standing.items()}
+        answers = {key: self._answer(tenant, capture) for key, capture in recorded.items()}
         return [answers[_key(tenant, capture)] for capture in offered]
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
@@ -190,7 +190,7 @@ class Captures(UseCase):
         found = self.find(tenant, camera_id, id_) if is_camera_id(camera_id) and _ID.fullmatch(id_) else None
         if found is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
-        return marked_if_stored(self.book.storage.uploads, tenant, [found])[0]
+        return mark_stored(self.book.storage.uploads, tenant, [found])[0]
 
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
         """Return the capture as it is stored; None if it is not, or not any more."""
@@ -213,18 +213,18 @@ class Captures(UseCase):
         """
         camera_id = None if camera is None else self._camera_id(tenant, camera)
         tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state, only.faces]))
-        below = tokens.place(token, str)
+        below = tokens.read_place(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
         found: list[Capture] = []
-        read: list[Capture] = []
+        read_count, last_id = 0, ""
         while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
-            read += batch
-            marked = marked_if_stored(self.book.storage.uploads, tenant, batch)
-            found += [capture for capture in marked if only.passes(capture)]
-        rows = fitting(found[:limit])
-        end = rows[-1].id if len(rows) < len(found) else read[-1].id if len(read) == _MOST_READ else None
-        return tokens.page(rows, end)
+            read_count, last_id = read_count + len(batch), batch[-1].id
+            found += [one for one in mark_stored(self.book.storage.uploads, tenant, batch) if only.passes(one)]
+        shown = cut_to_answer(found[:limit])
+        if len(shown) < len(found):
+            return tokens.make_page(shown, shown[-1].id)
+        return tokens.make_page(shown, last_id if read_count == _MOST_READ else None)
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
         """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
@@ -238,17 +238,17 @@ class Captures(UseCase):
             tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
         )
 
-    def take(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
+    def store_shot(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
         """Offer the picture and store it; return the capture, which is resolved a moment later.
 
         The same picture of the same camera and time is one capture, however often and in however many steps it comes.
         Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
         CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
         """
-        now, begun = self.book.clock.now(), None
+        now, progress = self.book.clock.now(), None
         if request is not None and shot.captured_at is None:
-            begun = self.book.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
-        at = shot.captured_at or (now if begun is None else moment(begun[_CAPTURED_AT]))
+            progress = self.book.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
+        at = shot.captured_at or (now if progress is None else moment(progress[_CAPTURED_AT]))
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
         (offered,) = self.offer(tenant, [offer])
@@ -257,8 +257,8 @@ class Captures(UseCase):
             key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
             self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
             capture = replace(capture, state=CaptureState.STORED)
-        if request is not None and begun is not None:
-            done = self.book.requests.record(tenant.name, request, Answer(OK, begun), after=begun)
+        if request is not None and progress is not None:
+            done = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [done])
         return capture
 
@@ -304,7 +304,7 @@ class Captures(UseCase):
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:
             raise Conflict("no face is found any more on the picture of this sighting")
-        return SightedFace(reading, _nearest(reading.faces, box))
+        return SightedFace(reading, _find_nearest(reading.faces, box))
 
     def _read_offer(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
@@ -335,24 +335,25 @@ class Captures(UseCase):
     def _write_captures(
         self, tenant: Tenant, offered: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
-        """Record the captures; return them as they are recorded then. Raises DailyLimitReached, Busy."""
+        """Record the offered captures; return them as they are recorded then. All are by their keys.
+
+        A capture is recorded by its first offer; until its picture comes, a later one may change it. Raises
+        DailyLimitReached, Busy.
+        """
         items = self.book.items.get_many(keys.CAPTURES, list(offered))
-        known = [None if item is None else capture_from(item) for item in items]
-        marked = {
-            one.id: one
-            for one in marked_if_stored(self.book.storage.uploads, tenant, [one for one in known if one is not None])
-        }
-        standing = {key: _standing(offer, marked.get(offer.id)) for key, offer in offered.items()}
+        stored = [None if item is None else capture_from(item) for item in items]
+        known = [one for one in stored if one is not None]
+        marked = {one.id: one for one in mark_stored(self.book.storage.uploads, tenant, known)}
+        recorded = {key: _choose_record(offer, marked.get(offer.id)) for key, offer in offered.items()}
         actions = {
             key: action
-            for key, before in zip(offered, known, strict=True)
-            if (action := _record(tenant, key, before, standing[key], now)) is not None
+            for key, before in zip(offered, stored, strict=True)
+            if (action := _make_record_action(tenant, key, before, recorded[key], now)) is not None
         }
-        if not actions:
-            return standing
-        self._charge(tenant, [standing[key] for key in actions])
-        write(self.book.items, list(actions.values()))
-        return standing
+        if actions:
+            self._charge(tenant, [recorded[key] for key in actions])
+            write(self.book.items, list(actions.values()))
+        return recorded
 
     def _charge(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
         """Count the captures' bytes against their cameras' limits of today. Raises DailyLimitReached, Busy.
@@ -404,7 +405,7 @@ class Captures(UseCase):
     def chores(self) -> tuple[Chore, ...]:
         return (
             Chore("usage", lambda one: self.kept.count(one.tenant.name)),
-            Chore("lost captures", self.redrive.sweep),
+            Chore("lost captures", self.redrive.send_lost_of_hour),
         )
 
 
@@ -412,7 +413,7 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
     return keys.capture(tenant.name, capture.camera_id, capture.id)
 
 
-def _standing(offer: Capture, known: Capture | None) -> Capture:
+def _choose_record(offer: Capture, known: Capture | None) -> Capture:
     """Return the capture to record: until its picture is there, the last offer decides its size, type and track.
 
     An offer without a track leaves the track that an earlier one named.
@@ -424,19 +425,20 @@ def _standing(offer: Capture, known: Capture | None) -> Capture:
     return replace(known, size=offer.size, content_type=offer.content_type, track=offer.track or known.track)
 
 
-def _record(
-    tenant: Tenant, key: tuple[str, str], before: Capture | None, standing: Capture, now: datetime
+def _make_record_action(
+    tenant: Tenant, key: tuple[str, str], before: Capture | None, after: Capture, now: datetime
 ) -> Put | Update | None:
+    """Return the action that records a capture; None: it is recorded so already, or its picture is there."""
     if before is None:
-        return Put(keys.CAPTURES, capture_item(tenant.name, standing, now), (absent("not-offered-yet"),))
-    if standing.state is not CaptureState.WANTED or standing == before:
+        return Put(keys.CAPTURES, capture_item(tenant.name, after, now), (absent("not-offered-yet"),))
+    if after.state is not CaptureState.WANTED or after == before:
         return None
     still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
-    fields = {"size": standing.size, "content_type": standing.content_type, **CAPTURE.write(standing, "track")}
+    fields = {"size": after.size, "content_type": after.content_type, **CAPTURE.write(after, "track")}
     return Update(keys.CAPTURES, key, still_wanted, set=fields)
 
 
-def fitting(rows: list[Capture]) -> list[Capture]:
+def cut_to_answer(rows: list[Capture]) -> list[Capture]:
     """Return the first of the captures, as many as show MOST_FACES together; at least one."""
     faces = accumulate(len(one.sightings) for one in rows)
     return rows[: max(1, sum(seen <= MOST_FACES for seen in faces))]
@@ -459,17 +461,17 @@ _ASKED_ONE_BY_ONE = 16
 """Pictures that are looked up one by one. If there are more, the camera's are listed, a thousand at a time."""
 
 
-def marked_if_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
+def mark_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
     """Return the captures; those that were WANTED are STORED if their picture is there."""
     wanted: dict[str, list[str]] = defaultdict(list)
     for one in captures:
         if one.state is CaptureState.WANTED:
             wanted[one.camera_id].append(one.id)
-    there = {(camera, id_) for camera, ids in wanted.items() for id_ in _there(uploads, tenant, camera, ids)}
+    there = {(camera, id_) for camera, ids in wanted.items() for id_ in _find_stored(uploads, tenant, camera, ids)}
     return [replace(one, state=CaptureState.STORED) if (one.camera_id, one.id) in there else one for one in captures]
 
 
-def _there(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
+def _find_stored(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
     """Return those of the ids whose picture is there."""
     by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
     if len(by_key) > _ASKED_ONE_BY_ONE:
@@ -511,16 +513,16 @@ def not_found(faceid: str, sighting_id: str) -> SightingNotFound:
     return SightingNotFound(f"face {faceid[:70]!r} has no sighting {sighting_id[:100]!r}")
 
 
-def _nearest(seen: Sequence[SeenFace], box: Box) -> SeenFace:
+def _find_nearest(faces: Sequence[SeenFace], box: Box) -> SeenFace:
     """Return the face with the centre of its box nearest to that of `box`."""
 
-    def distance(face: SeenFace) -> float:
+    def measure_distance(face: SeenFace) -> float:
         other = face.detected.box
         across = (other.x + other.width / 2) - (box.x + box.width / 2)
         down = (other.y + other.height / 2) - (box.y + box.height / 2)
         return across * across + down * down
 
-    return min(seen, key=distance)
+    return min(faces, key=measure_distance)
 
 
 _CAPTURED_AT = "captured_at"

@@ -46,31 +46,36 @@ class KeptCaptures(UseCase):
         item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_KEPT.write(Kept(captures, size, now))}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
 
-    def unkept(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
-        """Return those that need their picture no longer and may not keep it.
+    def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
+        """Return the captures whose picture is to be deleted: it is needed no longer, and may not be kept.
 
-        A parked capture keeps it, so that it can be sent again, unless the tenant forgets strangers: it may show one.
-        One that shows a held face keeps it, too.
+        A tenant may keep no pictures, none of some groups, or nothing of strangers. A parked capture keeps its picture,
+        so that it can be sent again, unless the tenant forgets strangers: it may show one. One that shows a face under
+        legal hold, or a restricted one, keeps it, too.
         """
-        done = [one for one in captures if one.state is CaptureState.RESOLVED]
-        if tenant.forgets_strangers:
-            done += [one for one in captures if one.state is CaptureState.PARKED]
+        forgets = tenant.forgets_strangers
+        ended = {CaptureState.RESOLVED, CaptureState.PARKED} if forgets else {CaptureState.RESOLVED}
+        done = [one for one in captures if one.state in ended]
         if tenant.keeps_pictures and not tenant.no_pictures_of:
-            done = [one for one in done if tenant.forgets_strangers and shows_nobody(one)]
+            done = [one for one in done if forgets and shows_nobody(one)]
         if not done:
             return []
-        held = spared_faces(self.book.items, tenant.name)
-        if not (tenant.keeps_pictures or held):
+        spared = spared_faces(self.book.items, tenant.name)
+        if not (tenant.keeps_pictures or spared):
             return done
-        seen = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in done}
-        free = [one for one in done if held.isdisjoint(seen[one.id])]
+        faceids_of = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in done}
+        free = [one for one in done if spared.isdisjoint(faceids_of[one.id])]
         if not tenant.keeps_pictures:
             return free
-        ids = sorted(set[str]().union(*seen.values()))
-        found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
-        hidden = {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
-        forgets = tenant.forgets_strangers
-        return [one for one in free if seen[one.id] & hidden or (forgets and shows_nobody(one))]
+        unpictured = self._find_unpictured(tenant, sorted(set[str]().union(*faceids_of.values())))
+        return [one for one in free if faceids_of[one.id] & unpictured or (forgets and shows_nobody(one))]
+
+    def _find_unpictured(self, tenant: Tenant, faceids: Sequence[str]) -> set[str]:
+        """Return those of the faces that are in a group of which no pictures are kept."""
+        if not faceids:
+            return set()
+        found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        return {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
         """Delete the picture of a capture that has its outcome, if it may not be kept.
@@ -78,10 +83,10 @@ class KeptCaptures(UseCase):
         If somebody on it was erased, a camera may put it once more by the URL that it still has.
         """
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        if self._came_again(key, capture) or self.unkept(tenant, [capture]):
+        if self._came_again(key, capture) or self.list_to_forget(tenant, [capture]):
             self.book.storage.uploads.delete(key)
 
-    def crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
+    def get_crop_url(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
         """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it yet.
 
         Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's picture is not kept any
@@ -89,17 +94,17 @@ class KeptCaptures(UseCase):
         """
         capture = self.book.captures.get(tenant, camera_id, capture_id)
 
-        def cut(vision: Vision, picture: bytes) -> bytes:
+        def cut_face(vision: Vision, picture: bytes) -> bytes:
             box = _find_sighting(capture, number).box
             others = [one.box for one in capture.sightings if one.number != number]
             return vision.show_face(vision.read_picture(picture, RULES), box, others)
 
-        return self._url(tenant, capture, number, cut)
+        return self._make_url(tenant, capture, number, cut_face)
 
-    def thumbnail(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
-        """Return the URL of a capture of up to 320 pixels; make it first if nobody looked at it yet. Raises as `url`.
+    def get_thumbnail_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
+        """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if nobody looked at it yet.
 
-        Before it is resolved there is none: then its picture may not be kept.
+        Before the capture is resolved there is none: then its picture may not be kept. Raises as `get_crop_url`.
         """
         capture = self.book.captures.get(tenant, camera_id, capture_id)
         if capture.state is not CaptureState.RESOLVED:
@@ -108,7 +113,7 @@ class KeptCaptures(UseCase):
         def make_thumbnail(vision: Vision, picture: bytes) -> bytes:
             return vision.thumbnail(vision.read_picture(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX)
 
-        return self._url(tenant, capture, keys.WHOLE, make_thumbnail)
+        return self._make_url(tenant, capture, keys.WHOLE, make_thumbnail)
 
     def _came_again(self, key: str, capture: Capture) -> bool:
         """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
@@ -120,7 +125,13 @@ class KeptCaptures(UseCase):
         is_as_noted = hashlib.sha256(picture).hexdigest() == capture.sha256
         return is_as_noted is not capture.is_of_rest
 
-    def _url(self, tenant: Tenant, capture: Capture, part: int | str, make: Callable[[Vision, bytes], bytes]) -> str:
+    def _make_url(
+        self, tenant: Tenant, capture: Capture, part: int | str, make: Callable[[Vision, bytes], bytes]
+    ) -> str:
+        """Return the URL of a part of a capture's picture, by a face's number or WHOLE; `make` it first if it lacks.
+
+        Raises Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an erasure.
+        """
         if not tenant.keeps_pictures:
             raise Conflict(NONE_KEPT)
         key = keys.crop(tenant.name, capture.camera_id, capture.id, part)

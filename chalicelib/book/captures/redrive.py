@@ -61,18 +61,20 @@ class Redrive(UseCase):
         found = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
 
-    def sweep(self, this: ChoreContext) -> Rest | None:
-        """Send lost captures, as `send_all_lost` does, as far back as this hour's sweep looks."""
-        now, (begun_with, _, begun_at) = self.book.clock.now(), this.after.rpartition("/")
+    def send_lost_of_hour(self, this: ChoreContext) -> Rest | None:
+        """Send lost captures, as `send_all_lost` does, camera by camera, as far back as this hour's sweep looks.
+
+        If the time runs out, it returns the place `camera/capture`, from which the next call goes on.
+        """
+        now, (first_camera, _, first_capture) = self.book.clock.now(), this.after.rpartition("/")
         is_night = this.hour.hour == NIGHT_HOUR
         since = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
         for camera in camera_ids(self.book.items, this.tenant.name):
-            if camera < begun_with:
+            if camera < first_camera:
                 continue
-            partition = keys.captures(this.tenant.name, camera)
-            is_for_all = is_night and all_are_looked_at(partition, this.hour)
-            low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
-            between = (max(low, begun_at) if camera == begun_with else low, high)
+            looks_at_all = is_night and are_all_looked_at(keys.captures(this.tenant.name, camera), this.hour)
+            low, high = keys.capture_range(0 if looks_at_all else milliseconds(now - since), keys.LAST_MS)
+            between = (max(low, first_capture) if camera == first_camera else low, high)
             size = self.page_size
             found = captures_of(self.book.items, this.tenant.name, camera, between=between, page_size=size)
             for number, item in enumerate(found, 1):
@@ -140,7 +142,7 @@ class Redrive(UseCase):
         return write_unless_changed(self.book.items, [action])
 
 
-def all_are_looked_at(partition: str, night: datetime) -> bool:
+def are_all_looked_at(partition: str, night: datetime) -> bool:
     """Tell whether this night is the one of the week on which all captures of a camera are looked at.
 
     Each camera has its own, so that not all tenants' long looks are in the same night.

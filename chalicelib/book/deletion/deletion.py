@@ -86,16 +86,16 @@ class DeletionOptions(Struct, frozen=True):
 class Deletion(UseCase):
     """The deletion of faces. Beside it that of groups, and of pictures that no face names."""
 
-    of_groups: Made[GroupDeletion] = Made("book.deletion.deletion.GroupDeletion")
+    groups: Made[GroupDeletion] = Made("book.deletion.deletion.GroupDeletion")
     orphans: Made[OrphanedPictures] = Made("book.deletion.orphans.OrphanedPictures")
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("groups", lambda one: self.of_groups.tenant(one.tenant, one.left_s), by_no_clock=True),
+            Chore("groups", lambda one: self.groups.tenant(one.tenant, one.left_s), by_no_clock=True),
             Chore("pictures", lambda one: self.orphans.delete(one.tenant.name, one.hour, one.after, one.left_s)),
         )
 
-    def of_group(
+    def delete_faces_of_group(
         self,
         tenant: Tenant,
         group_name: str,
@@ -105,16 +105,16 @@ class Deletion(UseCase):
         by: str = "",
         only: Callable[[Face], bool] = _anybody,
     ) -> Deleted:
-        """Delete faces of a group, as `of_faces` does. A face of another group counts as missing.
+        """Delete faces of a group, as `delete_faces` does. A face of another group counts as missing.
 
-        Raises GroupNotFound, and the errors of `of_faces`.
+        Raises GroupNotFound, and the errors of `delete_faces`.
         """
         group = self.book.groups.get_by_name(tenant, group_name)
-        return self.of_faces(
+        return self.delete_faces(
             tenant, faceids, request, by=by, only=lambda face: face.group_id == group.id and only(face)
         )
 
-    def of_faces(
+    def delete_faces(
         self,
         tenant: Tenant,
         faceids: Sequence[str],
@@ -143,13 +143,13 @@ class Deletion(UseCase):
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
             require_free(self._find_deletable(tenant, faceids, manner).values())
-        while left := _list_remaining(faceids, deleted):
+        while remaining := _list_remaining(faceids, deleted):
             try:
-                deleted = self._chunk(tenant, left, deleted, request, manner)
+                deleted = self._delete_chunk(tenant, remaining, deleted, request, manner)
             except (Busy, FaceHeld, StorageUnavailable):
                 if not deleted.success:
                     raise
-                return replace(deleted, failed=left)
+                return replace(deleted, failed=remaining)
         return deleted
 
     def empty_folders(self, tenant: Tenant, faceids: Collection[str]) -> None:
@@ -166,7 +166,7 @@ class Deletion(UseCase):
             list(threads.map(delete, faceids))
 
     @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
-    def _chunk(
+    def _delete_chunk(
         self,
         tenant: Tenant,
         left: Sequence[str],
@@ -174,17 +174,18 @@ class Deletion(UseCase):
         request: RequestId | None,
         manner: DeletionOptions,
     ) -> Deleted:
+        """Delete as many of the faces that are `left` as one transaction takes; return `before` with them added."""
         found = self._find_deletable(tenant, left[:CHUNK], manner)
         require_free(found.values())
         if self.book.merges.mover.settle(tenant, *found.values()):
             raise Changed
-        chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
+        chunk = fit_transaction(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
         faces = [found[faceid] for faceid in chunk if faceid in found]
         missing = [faceid for faceid in chunk if faceid not in found]
-        done = [face.faceid for face in faces]
+        faceids = [face.faceid for face in faces]
         departure = self._departure(tenant, faces, manner) if faces else None
-        ids = [departure.id] if departure is not None and departure.id and manner.erases else []
-        deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
+        erasures = [departure.id] if departure is not None and departure.id and manner.erases else []
+        deleted = Deleted([*before.success, *faceids], [], [*before.not_exist, *missing], [*before.erasures, *erasures])
         record = self.book.requests.make_answer_actions(
             tenant.name, request, asdict(deleted), before=asdict(before), is_last=len(chunk) == len(left)
         )
@@ -240,22 +241,24 @@ def _list_remaining(faceids: Sequence[str], deleted: Deleted) -> list[str]:
     return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
 
 
-def fitting(
+def fit_transaction(
     items: ItemStore, tenant: str, faceids: Sequence[str], found: Mapping[str, Face], *, erases: bool = False
 ) -> list[str]:
-    """Return the first of the ids: as many as one transaction can delete, with names, groups and users, and as one
-    record of an erasure takes."""
-    chunk: list[str] = []
-    actions, recorded, others = 0, 0, set[str]()
+    """Return the first of the ids, as many as one transaction can delete, with their faces' names, groups and users.
+
+    If it `erases`, they are also no more than one record of an erasure takes. `found`: the faces that there are.
+    """
+    fitting: list[str] = []
+    action_count, weight, groups_and_users = 0, 0, set[str]()
     for faceid in faceids:
         if face := found.get(faceid):
-            actions += len(face_deletes(items, tenant, face))
-            recorded += weight_of(face)
-            others |= {face.group_id, user_of(face)}
-        if actions + len(others) > _ACTIONS or (erases and recorded > MOST_LEAVING):
+            action_count += len(face_deletes(items, tenant, face))
+            weight += weight_of(face)
+            groups_and_users |= {face.group_id, user_of(face)}
+        if action_count + len(groups_and_users) > _ACTIONS or (erases and weight > MOST_LEAVING):
             break
-        chunk.append(faceid)
-    return chunk
+        fitting.append(faceid)
+    return fitting
 
 
 _MOST_GONE = 500
@@ -288,16 +291,16 @@ class GroupDeletion(UseCase):
     def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
         """Go on with all groups whose faces are not erased yet."""
         for group_id in sorted(tenant.gone):
-            self.go_on(tenant, group_id, left_s)
+            self.erase_faces(tenant, group_id, left_s)
 
-    def go_on(self, tenant: Tenant, group_id: str, left_s: Callable[[], float]) -> None:
+    def erase_faces(self, tenant: Tenant, group_id: str, left_s: Callable[[], float]) -> None:
         """Erase the faces of a deleted group. May be cut off anywhere, and called again, also by two at once.
 
         If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
         """
-        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
-        manner = DeletionOptions(noted["by"], noted["erases"]) if noted else DeletionOptions("", tenant.deletes_erase)
-        while faces := self._some(tenant, group_id, manner):
+        note = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
+        manner = DeletionOptions(note["by"], note["erases"]) if note else DeletionOptions("", tenant.deletes_erase)
+        while faces := self._read_some(tenant, group_id, manner):
             # Merges and undoings leave a mark on the faces of other groups, too.
             if self.book.merges.mover.settle(replace(tenant, gone=frozenset()), *faces):
                 continue
@@ -326,7 +329,7 @@ class GroupDeletion(UseCase):
             dropped=frozenset({group.id}),
         )
 
-    def _some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
+    def _read_some(self, tenant: Tenant, group_id: str, manner: DeletionOptions) -> list[Face]:
         """Read as many of the group's faces as one record takes, with those that were merged into them."""
         most = MOST_LEAVING if manner.erases else self.a_record
         found = islice(faces_in(self.book.items, tenant.name, group_id), most)
@@ -347,24 +350,21 @@ class GroupDeletion(UseCase):
             write(self.book.items, departure.actions)
         found = {face.faceid: face for face in faces}
         while found:
-            found = self._without_some(tenant, found)
+            found = self._delete_some(tenant, found)
         self.book.deletion.empty_folders(tenant, departure.faceids)
         departure.follow()
 
-    def _without_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
+    def _delete_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
         """Delete as many of the faces as one transaction takes, and return the others."""
-        some = fitting(self.book.items, tenant.name, [*faces][:CHUNK], faces)
-        left = {faceid: faces[faceid] for faceid in some}
+        some = fit_transaction(self.book.items, tenant.name, [*faces][:CHUNK], faces)
+        there = [faces[faceid] for faceid in some]
         for _ in attempts():
+            deletes = [one for face in there for one in face_deletes(self.book.items, tenant.name, face)]
             try:
-                write(
-                    self.book.items,
-                    [one for face in left.values() for one in face_deletes(self.book.items, tenant.name, face)],
-                )
+                write(self.book.items, deletes)
             except ConditionFailed:  # another worker was first, or a request under way changed one
-                places, [group_id] = [(tenant.name, one) for one in left], {face.group_id for face in left.values()}
-                left = {face.faceid: face for face in self._read_faces(places, group_id)}
-                if left:
+                there = self._read_faces([(tenant.name, face.faceid) for face in there], there[0].group_id)
+                if there:
                     continue
             return {faceid: face for faceid, face in faces.items() if faceid not in some}
         raise Busy("these faces are changed by others all the time: they are erased later")

@@ -43,15 +43,16 @@ class OrphanedPictures(UseCase):
     ) -> Rest | None:
         """Delete the pictures that no face names, older than 6 hours and up to LOOKED_AT, if the hour is one of LISTED.
 
-        `after`: a picture's key, after which to begin.
+        In the first of these hours of a month, however old they are. `after`: a picture's key, after which to begin. If
+        the time runs out, the rest begins after the last one that was looked at.
         """
         if hour.hour not in LISTED:
             return None
-        is_full = hour.day == 1 and hour.hour == LISTED[0]
-        first = datetime.min.replace(tzinfo=UTC) if is_full else self.book.clock.now() - LOOKED_AT
+        looks_at_all = hour.day == 1 and hour.hour == LISTED[0]
+        since = datetime.min.replace(tzinfo=UTC) if looks_at_all else self.book.clock.now() - LOOKED_AT
         blobs = self.book.storage.blobs.walk(keys.face_pictures(tenant), after)
         for page in parts(blobs, self.page_size):
-            self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > first])
+            self._delete_unnamed(tenant, [blob for blob in page if blob.stored_at > since])
             if left_s() < STOPS_AT_S:
                 return Rest(page[-1].key)
         return None

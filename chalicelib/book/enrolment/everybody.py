@@ -236,7 +236,7 @@ class GroupEnrolment(UseCase):
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for new in (other.face for other in enrolled if not other.known):
             template = vector(new.templates[0])
-            demand = vision.population.demand(portrait.embedding, template)
+            demand = vision.population.compute_demand(portrait.embedding, template)
             threshold = point.threshold(len(enrolled), demand)
             score = float(template @ portrait.embedding)
             if is_match(score, threshold, portrait.estimates.quality, new.estimates.quality):

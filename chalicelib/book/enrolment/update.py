@@ -29,7 +29,7 @@ from chalicelib.book.records.captures import require_no_erasure
 from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.recognised import Probes, Recognised
-from chalicelib.book.rules.templates import list_given_pictures, of_model, vector, with_a_given_one
+from chalicelib.book.rules.templates import ensure_given_picture, list_given_pictures, of_model, vector
 from chalicelib.book.visits import visits_puts
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.captures import parts_of_sighting
@@ -350,7 +350,7 @@ class FacePictures(UseCase):
             if not pictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
             chooser = self.book.tenant_vision.chooser(tenant)
-            after = replace(face, pictures=chooser.pictures(with_a_given_one(pictures)))
+            after = replace(face, pictures=chooser.choose_pictures(ensure_given_picture(pictures)))
             return after, face_change(face, after)
 
         self.book.faces.change_face(tenant, faceid, fewer, request)
@@ -409,7 +409,7 @@ class FacePictures(UseCase):
         require_room_for_picture(face)
         picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
-        after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures(pictures))
+        after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).choose_pictures(pictures))
         change = face_change(face, after, also)
         self.book.faces.put(tenant, face, after, change, request, {"picture": picture.id})
         return picture
@@ -433,7 +433,7 @@ class FacePictures(UseCase):
             return
         _require_like_no_other(score, found)
         turned_down = self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score)
-        demand = self.book.tenant_vision.of(model).population.demand(probe, vector(own))
+        demand = self.book.tenant_vision.of(model).population.compute_demand(probe, vector(own))
         threshold = self.book.tenant_vision.decides(tenant, model).threshold(found.decision.gallery_size, demand)
         if turned_down or score < threshold:
             raise _not_this_person(score, threshold, turned_down=turned_down)

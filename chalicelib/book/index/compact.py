@@ -17,7 +17,7 @@ from datetime import timedelta
 from itertools import islice, takewhile
 
 from chalicelib.book.index.galleries import Galleries
-from chalicelib.book.index.journal import GRACE, tail
+from chalicelib.book.index.journal import GRACE, read_changes
 from chalicelib.book.index.snapshots import delta
 from chalicelib.book.index.snapshots.loading import changes_of, models_of, pointer_of, seq_of
 from chalicelib.book.index.snapshots.segment import DamagedSnapshot, encode
@@ -95,7 +95,7 @@ class Compactor:
         models = models_of(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]
         limit = milliseconds(self._clock.now() - GRACE)
-        if covered := min([self._trim(tenant, model, limit) for model in models]):
+        if covered := min([self._trim_snapshots(tenant, model, limit) for model in models]):
             self._trim_journal(tenant, covered, limit)
         self._forget_all_but(tenant, models)
         return any(written)
@@ -110,7 +110,7 @@ class Compactor:
             if pointer := pointer_of(self._items, tenant, model):
                 if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
-                self._keep(pointer, [key for key in read_build_times(pointer) if _oldest_seq_of(key) >= seq])
+                self._keep_snapshots(pointer, [key for key in read_build_times(pointer) if _oldest_seq_of(key) >= seq])
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
@@ -132,23 +132,29 @@ class Compactor:
         return self._build_whole(tenant, model, pointer)
 
     def _build_large(self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool) -> bool:
-        """Write a delta, or a whole snapshot if one is due and no other builder has claimed it."""
+        """Write a delta, or a whole snapshot if one is due and no other builder has claimed it.
+
+        One is due if something was erased, and this call may `erase`, or if no delta can be made. Return whether one of
+        the two was written.
+        """
         now, covered, newest = milliseconds(self._clock.now()), int(pointer["seq"]), pointer["snapshots"][-1]
         if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
             return False
-        entries = tail(self._items, tenant, covered, seq)
-        erased = bool(pointer.get("owes")) or any(map(_erases, entries or ()))
-        if not (erase and erased):
+        entries = read_changes(self._items, tenant, covered, seq)
+        owes_erasure = bool(pointer.get("owes")) or any(map(_is_erasing, entries or ()))
+        if not (erase and owes_erasure):
             if seq - covered < TAIL_LENGTH and not self._is_old(tenant, covered):
                 return False
-            if entries is not None and (data := self._delta(model, pointer, entries)):
+            if entries is not None and (data := self._make_delta(model, pointer, entries)):
                 key = keys.delta(keys.base_of_snapshot(newest), seq, nonce())
-                self._write(tenant, model, pointer, key, data, {"bytes": pointer["bytes"], "owes": erased})
+                self._write_snapshot(
+                    tenant, model, pointer, key, data, {"bytes": pointer["bytes"], "owes": owes_erasure}
+                )
                 return True
         claimed = {**pointer, "claimed_at": now}
         return self._write_pointer(claimed, pointer) and self._build_whole(tenant, model, claimed)
 
-    def _delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
+    def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
         """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is due."""
         newest = pointer["snapshots"][-1]
         base_at = read_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
@@ -163,34 +169,34 @@ class Compactor:
         return data if len(data) * _DELTA_SHARE <= int(pointer["bytes"]) else None
 
     def _build_whole(self, tenant: str, model: str, pointer: Item | None) -> bool:
-        segment = self._galleries.current(tenant, model).view.segment(model)
+        segment = self._galleries.current(tenant, model).view.make_segment(model)
         data = encode(segment)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
-        self._write(tenant, model, pointer, key, data, {"bytes": len(data)})
+        self._write_snapshot(tenant, model, pointer, key, data, {"bytes": len(data)})
         return True
 
-    def _write(self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item) -> None:
+    def _write_snapshot(self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item) -> None:
         """Store a snapshot, then let the pointer say so; `more`: other fields of it."""
         if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
         place: Item = {"tenant": tenant, "item": keys.index_item(model), "seq": keys.seq_of_snapshot(key)}
-        self._switch({**place, **more}, old, key)
+        self._switch_pointer({**place, **more}, old, key)
 
     def _is_worth_it(self, tenant: str, covered: int, seq: int) -> bool:
         if seq - covered >= TAIL_LENGTH or self._is_old(tenant, covered):
             return True
-        entries = tail(self._items, tenant, covered, seq)
-        return entries is None or any(map(_erases, entries))
+        entries = read_changes(self._items, tenant, covered, seq)
+        return entries is None or any(map(_is_erasing, entries))
 
     def _is_old(self, tenant: str, covered: int) -> bool:
         oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
         limit = milliseconds(self._clock.now() - TAIL_AGE)
         return bool(oldest) and oldest[0]["at"] < limit
 
-    def _switch(self, place: Item, old: Item | None, key: str) -> None:
+    def _switch_pointer(self, place: Item, old: Item | None, key: str) -> None:
         """Point at the new snapshot if the pointer has not changed since it was read; otherwise delete the snapshot."""
         now, before = milliseconds(self._clock.now()), read_build_times(old) if old else {}
-        close = _too_close(before)
+        close = _find_too_close(before)
         kept = {one: at for one, at in before.items() if one != close}
         pointer: Item = {**place, "built_at": now, "snapshots": [*kept, key], "built": [*kept.values(), now]}
         if not self._write_pointer(pointer, old):
@@ -206,10 +212,10 @@ class Compactor:
             return False
         return True
 
-    def _trim(self, tenant: str, model: str, limit: int) -> int:
-        """Drop snapshots that were superseded before `limit`; return the seq that the others have covered since then.
+    def _trim_snapshots(self, tenant: str, model: str, limit: int) -> int:
+        """Drop snapshots that were superseded before `limit`, in ms, and objects that no pointer names.
 
-        Return 0 if there is none.
+        Return the highest seq that a snapshot has covered since then, so that the journal can go up to it; 0: none has.
         """
         now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
         if pointer is None:
@@ -227,9 +233,9 @@ class Compactor:
         """Delete the snapshots before the newest one that was built before `limit`, then drop them from the pointer."""
         ages = read_build_times(pointer)
         old = [key for key, at in ages.items() if at < limit][:-1]
-        return self._keep(pointer, [key for key in ages if key not in old])
+        return self._keep_snapshots(pointer, [key for key in ages if key not in old])
 
-    def _keep(self, pointer: Item, kept: Sequence[str]) -> Item:
+    def _keep_snapshots(self, pointer: Item, kept: Sequence[str]) -> Item:
         """Delete the pointer's other snapshots, but bases of these, then drop them from it. Return the pointer then."""
         ages = read_build_times(pointer)
         needed = {*kept, *map(keys.base_of_snapshot, kept)}
@@ -265,7 +271,7 @@ def read_build_times(pointer: Item) -> dict[str, int]:
     return dict(zip(pointer["snapshots"], map(int, times), strict=True))
 
 
-def _erases(entry: JournalEntry) -> bool:
+def _is_erasing(entry: JournalEntry) -> bool:
     return entry.edit in _ERASING and not entry.learnt
 
 
@@ -274,7 +280,7 @@ def _oldest_seq_of(key: str) -> int:
     return keys.seq_of_snapshot(keys.base_of_snapshot(key))
 
 
-def _too_close(built_at: dict[str, int]) -> str | None:
+def _find_too_close(built_at: dict[str, int]) -> str | None:
     """Return the last snapshot but one if those around it are less than _APART from each other, unless it is a base."""
     if len(built_at) < 3:
         return None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.book.index.gallery import Gallery
-from chalicelib.book.index.journal import tail
+from chalicelib.book.index.journal import read_changes
 from chalicelib.book.index.scan.scan import require_probes
-from chalicelib.book.index.snapshots.loading import from_faces, from_snapshot, seq_of
+from chalicelib.book.index.snapshots.loading import load_from_snapshot, rebuild_from_faces, seq_of
 from chalicelib.book.index.snapshots.scratch import Scratch
 from chalicelib.book.rules.decision import SearchAnswer, SearchRequest
 from chalicelib.book.words.errors import Busy
@@ -52,7 +52,7 @@ class Galleries:
         self._lock = threading.Lock()
 
     @property
-    def held_bytes(self) -> int:
+    def loaded_bytes(self) -> int:
         with self._lock:
             return sum(gallery.hot_bytes for gallery in self._galleries.values())
 
@@ -71,7 +71,7 @@ class Galleries:
         wanted = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
         gallery = self._find_gallery(key, wanted)
         if gallery is None:
-            with self._one_loads(key):
+            with self._load_once(key):
                 gallery = self._find_gallery(key, wanted) or self._load_gallery(key, wanted)
         return gallery
 
@@ -82,15 +82,15 @@ class Galleries:
                 del self._galleries[key]
 
     def _find_gallery(self, key: _Key, wanted: int) -> Gallery | None:
-        """Return the gallery if it is here, at `wanted`. If it cannot get there, or is slow by now, let it go.
+        """Return the gallery if it is here, brought up to the seq `wanted`; None: it has to be loaded.
 
-        A new copy may then take its place, even on a disk that has no room for both.
+        One that cannot get there, or is slow by now, goes first. So a new copy finds room, even on a small disk.
         """
         with self._lock:
             gallery = self._galleries.get(key)
             if gallery is not None:
                 self._galleries.move_to_end(key)
-        if gallery is None or (not gallery.is_slow_at(wanted) and self._follow(gallery, key[0], wanted)):
+        if gallery is None or (not gallery.is_slow_at(wanted) and self._follow_journal(gallery, key[0], wanted)):
             return gallery
         with self._lock:
             if self._galleries.get(key) is gallery:
@@ -98,11 +98,14 @@ class Galleries:
         return None
 
     def _load_gallery(self, key: _Key, wanted: int) -> Gallery:
-        """Load and keep the gallery, from its faces if no snapshot does even on the second look."""
+        """Load and keep the gallery at the seq `wanted`: from a snapshot, tried twice, else from its faces.
+
+        The journal that a snapshot needs may be trimmed while it is loaded; then a newer snapshot is there.
+        """
         tenant, model = key
-        for begin in (self._at_snapshot, self._at_snapshot, partial(from_faces, self._items)):
+        for begin in (self._load_from_snapshot, self._load_from_snapshot, partial(rebuild_from_faces, self._items)):
             gallery = begin(tenant, model)
-            if self._follow(gallery, tenant, wanted):
+            if self._follow_journal(gallery, tenant, wanted):
                 gallery.loaded_at = wanted
                 with self._lock:
                     self._galleries[key] = gallery
@@ -112,22 +115,22 @@ class Galleries:
             del gallery  # before its successor is loaded
         raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
 
-    def _at_snapshot(self, tenant: str, model: str) -> Gallery:
-        place = partial(self._scratch.file, make_room=self._make_room)
+    def _load_from_snapshot(self, tenant: str, model: str) -> Gallery:
+        place = partial(self._scratch.open_file, make_room=self._make_room)
         with stage("load"):
-            return from_snapshot(self._items, self._blobs, tenant, model, place)
+            return load_from_snapshot(self._items, self._blobs, tenant, model, place)
 
-    def _follow(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
+    def _follow_journal(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
         """Apply the journal up to `wanted`; False if a part of it was trimmed."""
         if gallery.view.seq >= wanted:
             return True
         with gallery.changing:
             if gallery.view.seq >= wanted:
                 return True
-            entries = tail(self._items, tenant, gallery.view.seq, wanted)
+            entries = read_changes(self._items, tenant, gallery.view.seq, wanted)
             if entries is None:
                 return False
-            gallery.apply(entries, wanted)
+            gallery.apply_entries(entries, wanted)
         self._make_room()
         return True
 
@@ -143,7 +146,7 @@ class Galleries:
                 held -= self._galleries.popitem(last=False)[1].hot_bytes
 
     @contextmanager
-    def _one_loads(self, key: _Key) -> Iterator[None]:
+    def _load_once(self, key: _Key) -> Iterator[None]:
         """Let one of the threads that find a gallery missing load it, and the others wait."""
         with self._lock:
             lock = self._loading.setdefault(key, threading.Lock())

@@ -71,43 +71,54 @@ class View(Struct, frozen=True, dict=True):
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Search these faces, which are of the request's model, as core.decision.FaceSearch says.
+        """Search these faces, which are of the request's model, as FaceSearch says (book/rules/decision).
 
+        A probe's demand is by how much more than the usual threshold a face must score, since many people resemble the
+        two. Here counts the least that the probe has with any face; who searches judges each candidate by its own.
         Raises InvalidInput for other dimensions.
         """
         probes, point = request.probes, request.operating_point
         self._require_dimensions(probes)
-        chosen = self._choose(request.group_ids)
+        chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
-        least = request.least_demands or (0.0,) * len(probes)
-        cuts = [-math.inf if point is None else point.threshold(gallery_size, demand) for demand in least]
-        best = self._best(probes, chosen, request.limit, cuts)
-        candidates = tuple([self._candidates(one) for one in best])
-        templates = tuple([tuple(map(self._template, one.faces)) for one in best]) if request.templates else ()
+        least_demands = request.least_demands or (0.0,) * len(probes)
+        least_scores = [-math.inf if point is None else point.threshold(gallery_size, one) for one in least_demands]
+        best_of_probe = self._find_best(probes, chosen, request.limit, least_scores)
+        candidates = tuple([self._name_candidates(best) for best in best_of_probe])
+        templates: tuple[tuple[bytes, ...], ...] = ()
+        if request.templates:
+            templates = tuple([tuple(map(self._read_template, best.faces)) for best in best_of_probe])
         return SearchAnswer(self.seq, gallery_size, candidates, templates)
 
-    def _choose(self, asked: Sequence[str] | None) -> Chosen:
-        """Find the faces in these groups; None: in all but those of users."""
+    def _choose_faces(self, asked: Sequence[str] | None) -> Chosen:
+        """Find the faces in the groups that a search asks for; None: in all but those of users.
+
+        The last few choices are remembered. If few faces are chosen (_FEW), it lists their rows for the scan.
+        """
         key = None if asked is None else tuple(asked)
         if chosen := self._chosen.get(key):
             return chosen
-        named = self.groups if asked is None else [group_id for group_id in asked if group_id in self.groups]
-        searched = {self.groups[group_id] for group_id in named if asked is not None or not is_users(group_id)}
-        size = sum(self.sizes.get(number, 0) for number in searched)
+        if asked is None:
+            numbers_chosen = [number for group_id, number in self.groups.items() if not is_users(group_id)]
+        else:
+            numbers_chosen = list({self.groups[group_id] for group_id in asked if group_id in self.groups})
+        size = sum(self.sizes.get(number, 0) for number in numbers_chosen)
         taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
-        taken[list(searched)] = True
+        taken[numbers_chosen] = True
         base, group = self.base, self.base_group
-        few = size * _FEW < len(group)
-        numbers = self._rows_of(taken[group]) if few else None
+        is_small = size * _FEW < len(group)
+        numbers = self._rows_of(taken[group]) if is_small else None
         chosen = Chosen(size, Rows(base.templates, base.coder, base.codes, base.first_row, group, taken, numbers))
         if len(self._chosen) >= _REMEMBERED:
             self._chosen.clear()
         self._chosen[key] = chosen
         return chosen
 
-    def _best(self, probes: NDArray[np.float32], chosen: Chosen, limit: int, cuts: Sequence[float]) -> list[BestFaces]:
-        """Find each probe's best faces among the chosen ones."""
-        found = [(probe, BestFaces(limit, cut)) for probe, cut in zip(probes, cuts, strict=True)]
+    def _find_best(
+        self, probes: NDArray[np.float32], chosen: Chosen, limit: int, least: Sequence[float]
+    ) -> list[BestFaces]:
+        """Find each probe's best faces among the chosen ones, with a score of at least its `least`."""
+        found = [(probe, BestFaces(limit, score)) for probe, score in zip(probes, least, strict=True)]
         if chosen.size and found:
             if len(self.base.templates):
                 scan(chosen.rows, found)
@@ -127,7 +138,7 @@ class View(Struct, frozen=True, dict=True):
             return np.flatnonzero(of_face).astype(np.int32)
         return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
 
-    def _candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
+    def _name_candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
         """Put the best faces into the order of an answer, and name them."""
         if self.tail.rows or len(best.faces) > best.limit:  # else they are, since numbers are in the order of faceids
             best.rank(self._faceid)
@@ -150,12 +161,12 @@ class View(Struct, frozen=True, dict=True):
         """Group ids by number."""
         return {number: group_id for group_id, number in self.groups.items()}
 
-    def _template(self, face: int) -> bytes:
+    def _read_template(self, face: int) -> bytes:
         """Return the face's template, or the mean if it has several."""
         behind = face - len(self.base_group)
         if behind >= 0:
             (numbers,) = np.nonzero(self.tail.first_row[: self.tail.rows] == behind)
-            rows = self._templates(numbers + len(self.base.templates))
+            rows = self._copy_templates(numbers + len(self.base.templates))
         else:
             rows = self.base.templates[self.base.first_row[face] : self.base.first_row[face + 1]]
         row = rows[0] if len(rows) == 1 else fuse_embeddings(rows.astype(np.float32))
@@ -171,18 +182,22 @@ class View(Struct, frozen=True, dict=True):
     def _dimensions(self) -> int:
         return int((self.base.templates if len(self.base.templates) else self.tail.templates).shape[1])
 
-    def segment(self, model: str) -> Segment:
-        """Make a new segment of this view's faces."""
+    def make_segment(self, model: str) -> Segment:
+        """Make a new segment of this view's faces, in the order of their faceids: those of the base and of the tail.
+
+        A face of the tail is numbered behind the base's, by its first row.
+        """
         base, tail = self.base, self.tail
         if not tail.rows and np.array_equal(self.base_group, base.face_group):
             return replace(base, seq=self.seq)
-        alive = np.flatnonzero(self.base_group >= 0)
-        behind = np.flatnonzero((tail.row_group >= 0) & (tail.first_row[: tail.rows] == np.arange(tail.rows)))
-        faces = [(base.ids[face], int(face)) for face in alive.tolist()]
-        faces += [(tail.faceids[row], len(base.ids) + row) for row in behind.tolist()]
+        is_first_row = tail.first_row[: tail.rows] == np.arange(tail.rows)
+        of_base = np.flatnonzero(self.base_group >= 0).tolist()
+        of_tail = np.flatnonzero((tail.row_group >= 0) & is_first_row).tolist()
+        faces = [(base.ids[face], face) for face in of_base]
+        faces += [(tail.faceids[row], len(base.ids) + row) for row in of_tail]
         faces.sort()
-        of_tail = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
-        counts: NDArray[np.int64] = np.concatenate((np.diff(base.first_row.astype(np.int64)), of_tail))
+        tail_counts = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
+        counts: NDArray[np.int64] = np.concatenate((np.diff(base.first_row.astype(np.int64)), tail_counts))
         firsts: NDArray[np.int64] = np.concatenate(
             (base.first_row[:-1].astype(np.int64), len(base.templates) + np.arange(tail.rows))
         )
@@ -195,10 +210,10 @@ class View(Struct, frozen=True, dict=True):
             sorted(self.groups, key=self.groups.__getitem__),
             groups[order],
             counts[order],
-            self._templates(_spread(firsts[order], counts[order])),
+            self._copy_templates(_list_rows(firsts[order], counts[order])),
         )
 
-    def _templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+    def _copy_templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Copy the templates of these rows, (rows, dimensions). The tail's rows are numbered after the base's."""
         base = self.base.templates
         made = np.empty((len(rows), self._dimensions), dtype=np.float16)
@@ -208,8 +223,8 @@ class View(Struct, frozen=True, dict=True):
         return made
 
 
-def _spread(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """List first, first + 1, .. for each face, one number for each of its rows."""
+def _list_rows(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """List the rows of each face, one behind the other: of firsts 7 and 2, counts 2 and 3, they are 7 8 2 3 4."""
     begins = np.cumsum(counts) - counts
     return np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
 
@@ -233,7 +248,7 @@ class Gallery:
         self.loaded_at = 0
         """The seq that it had when its holder began to search in it."""
         self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
-        self._load(segment or empty_segment(model))
+        self._begin_from(segment or empty_segment(model))
 
     @property
     def is_long(self) -> bool:
@@ -253,28 +268,32 @@ class Gallery:
         tail = view.tail.templates.nbytes + view.tail.first_row.nbytes + 120 * view.tail.rows
         return view.base.hot_bytes + view.base_group.nbytes + tail
 
-    def apply(self, entries: Iterable[JournalEntry], seq: int) -> View:
-        """Apply journal entries up to `seq` and publish the new view; the caller holds `changing`."""
+    def apply_entries(self, entries: Iterable[JournalEntry], seq: int) -> View:
+        """Apply journal entries up to `seq` and publish the new view; the caller holds the lock `changing`.
+
+        A small gallery that has grown long begins from a new segment.
+        """
         self._row_group = self._row_group.copy()
         self._base_is_shared = True
         for entry in entries:
             if entry.edit is Edit.DROP:
-                self._drop_group(entry.group_id)
+                self._remove_group(entry.group_id)
             elif entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
-                vectors = [vector(t) for t in entry.templates if t.model == self.model]
-                if vectors or entry.edit is not Edit.EMBED:
-                    self._drop(entry.faceid)
-                    self._add(entry.faceid, entry.group_id, vectors)
+                vectors = [vector(template) for template in entry.templates if template.model == self.model]
+                if vectors or entry.edit is not Edit.EMBED:  # that of another model changes nothing here
+                    self._remove_face(entry.faceid)
+                    self._add_face(entry.faceid, entry.group_id, vectors)
             elif entry.edit is Edit.MOVE:
-                self._move(entry.faceid, entry.group_id)
+                self._move_face(entry.faceid, entry.group_id)
             else:
-                self._drop(entry.faceid)
-        self.view = self._publish(seq)
+                self._remove_face(entry.faceid)
+        self.view = self._publish_view(seq)
         if self.is_long and self.view.faces <= _QUICK:
-            self._load(self.view.segment(self.model))
+            self._begin_from(self.view.make_segment(self.model))
         return self.view
 
-    def _load(self, segment: Segment) -> None:
+    def _begin_from(self, segment: Segment) -> None:
+        """Hold the faces of a segment, with an empty tail, and publish the view of them."""
         self._base = segment
         self._groups = {group_id: number for number, group_id in enumerate(segment.group_ids)}
         self._base_group = segment.face_group.astype(np.int32)
@@ -288,9 +307,9 @@ class Gallery:
         self._row_group = np.empty(0, dtype=np.int32)
         self._templates = np.empty((0, segment.templates.shape[1]), dtype=np.float32)
         self._largest_norm = 0.0
-        self.view = self._publish(segment.seq)
+        self.view = self._publish_view(segment.seq)
 
-    def _publish(self, seq: int) -> View:
+    def _publish_view(self, seq: int) -> View:
         tail = Tail(
             len(self._faceids),
             self._templates,
@@ -301,13 +320,13 @@ class Gallery:
         )
         return View(seq, self._base, self._base_group, tail, dict(self._groups), dict(self._sizes))
 
-    def _add(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
+    def _add_face(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
         if not vectors:
             return
         number = self._groups.setdefault(group_id, len(self._groups))
         begin = len(self._faceids)
         rows = range(begin, begin + len(vectors))
-        self._reserve(rows.stop, len(vectors[0]))
+        self._reserve_rows(rows.stop, len(vectors[0]))
         self._templates[begin : rows.stop] = vectors
         self._first_row[begin : rows.stop] = begin
         self._row_group[begin : rows.stop] = number
@@ -316,11 +335,11 @@ class Gallery:
         self._sizes[number] = self._sizes.get(number, 0) + 1
         self._largest_norm = max(self._largest_norm, *(float(np.linalg.norm(v)) for v in vectors))
 
-    def _drop(self, faceid: str) -> None:
+    def _remove_face(self, faceid: str) -> None:
         self._regroup(faceid, NOBODY)
         self._rows_of.pop(faceid, None)
 
-    def _drop_group(self, group_id: str) -> None:
+    def _remove_group(self, group_id: str) -> None:
         number = self._groups.get(group_id)
         if number is None:
             return
@@ -332,11 +351,15 @@ class Gallery:
         self._base_is_shared = False
         self._sizes[number] = 0
 
-    def _move(self, faceid: str, group_id: str) -> None:
+    def _move_face(self, faceid: str, group_id: str) -> None:
         if faceid in self._rows_of or self._in_base(faceid) is not None:
             self._regroup(faceid, self._groups.setdefault(group_id, len(self._groups)))
 
     def _regroup(self, faceid: str, number: int) -> None:
+        """Put a face into the group of this number, or NOBODY; one that is not here stays away.
+
+        Earlier views share the base's groups, so these are copied before their first change.
+        """
         rows, face = self._rows_of.get(faceid), self._in_base(faceid)
         if rows is not None:
             old = int(self._row_group[rows.start])
@@ -359,7 +382,7 @@ class Gallery:
         face = self._base.ids.find(faceid)
         return face if face is not None and self._base_group[face] != NOBODY else None
 
-    def _reserve(self, rows: int, dimensions: int) -> None:
+    def _reserve_rows(self, rows: int, dimensions: int) -> None:
         """Make room for so many rows. Earlier views keep their arrays."""
         if rows > len(self._templates):
             held, room = len(self._faceids), max(_MIN_ROWS, 2 * len(self._templates), rows)

@@ -18,13 +18,16 @@ gone three hours after its deletion at the latest, even if one sweep fails.
 """
 
 
-def tail(items: ItemStore, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
-    """Read the changes of seq held + 1 .. wanted, in order; None if one is gone, since a newer snapshot covers it."""
+def read_changes(items: ItemStore, tenant: str, known_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
+    """Read the changes behind `known_seq`, up to `wanted_seq`, in order.
+
+    None: one of them is gone, since a newer snapshot covers it.
+    """
     entries: list[JournalEntry] = []
-    expected = held + 1
-    for item in every(items, keys.JOURNAL, tenant, between=(keys.seq_key(expected), keys.seq_key(wanted))):
+    expected = known_seq + 1
+    for item in every(items, keys.JOURNAL, tenant, between=(keys.seq_key(expected), keys.seq_key(wanted_seq))):
         if int(item["seq"]) != expected:
             return None
         entries += journal_entries(item)
         expected += 1
-    return entries if expected > wanted else None
+    return entries if expected > wanted_seq else None

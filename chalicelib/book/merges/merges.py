@@ -77,8 +77,8 @@ class MergeRecords(UseCase):
         pages = PageTokens(
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
-        found = (one for one in self.all(tenant.name, survivor, pages.place(token, str)) if not one.is_return)
-        return pages.first(found, limit, lambda merge: merge.id)
+        found = (one for one in self.all(tenant.name, survivor, pages.read_place(token, str)) if not one.is_return)
+        return pages.make_first_page(found, limit, lambda merge: merge.id)
 
     def all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
         """Yield all merges, or those into one face, from behind the merge of that id on."""
@@ -147,7 +147,7 @@ class Duplicates(UseCase):
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
-        behind = tokens.place(token, str)
+        behind = tokens.read_place(token, str)
         stored = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
         suggested = (one for one in map(duplicate_from, stored) if not one.are_two)
         return tokens.make_filtered_page(

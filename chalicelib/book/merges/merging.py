@@ -37,11 +37,11 @@ from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.choice import Chooser
 from chalicelib.book.rules.hold import require_kept
 from chalicelib.book.rules.templates import (
+    ensure_given_picture,
     list_given_pictures,
     make_change_entries,
     make_delete_entry,
     reduce_templates,
-    with_a_given_one,
 )
 from chalicelib.book.rules.visits import (
     KEPT_MS,
@@ -373,7 +373,7 @@ class Merging(UseCase):
             changed_at=now,
         )
         left = (one for one in kept.face.pictures if not (one.learnt and one.learnt.sighting_id in plan.rejected))
-        pictures = with_a_given_one(tuple(left) or kept.face.pictures)
+        pictures = ensure_given_picture(tuple(left) or kept.face.pictures)
         other = self._of_today(tenant, apply_plan(replace(kept.face, pictures=pictures), plan.other))
         other = replace(
             other,
@@ -396,8 +396,8 @@ class Merging(UseCase):
             for one in pictures
             if one.id not in kept.pictures and (one.learnt is None or one.learnt.sighting_id in kept.learnt)
         )
-        return self.book.tenant_vision.chooser(tenant).pictures(
-            with_a_given_one(tuple(own) or list_given_pictures(pictures))
+        return self.book.tenant_vision.chooser(tenant).choose_pictures(
+            ensure_given_picture(tuple(own) or list_given_pictures(pictures))
         )
 
     def _of_today(self, tenant: Tenant, face: Face) -> Face:
@@ -491,9 +491,9 @@ def merged_pictures(survivor: Face, other: Face, chooser: Chooser, *, is_sure: b
         )
     new = (replace(one, spare=one.spare or not is_sure) for one in lacked)
     if survivor.hold:
-        return chooser.pictures((*own, *new), MAX_COMPARED - sum(one.learnt is not None for one in own))
+        return chooser.choose_pictures((*own, *new), MAX_COMPARED - sum(one.learnt is not None for one in own))
     learnt = (one for face in (survivor, other) for one in face.pictures if one.learnt)
-    return chooser.pictures((*own, *new, *learnt))
+    return chooser.choose_pictures((*own, *new, *learnt))
 
 
 def plan_merge_survivor(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:

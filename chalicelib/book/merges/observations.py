@@ -268,7 +268,7 @@ class ObservationMover(UseCase):
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield the time, in ms, and the id of each observation, by local day."""
         wanted = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
-        observed = self.book.statistics.days.open(tenant, span, wanted[0])
+        observed = self.book.statistics.days.open_span(tenant, span, wanted[0])
         for _, columns in observed.columns(observed.days_with(faceids)):
             rows = [row for one in wanted for row in columns.select(one, span).tolist()]
             yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]

@@ -14,7 +14,14 @@ from msgspec.structs import replace
 from chalicelib.book.commit import settled
 from chalicelib.book.records.faces import user_from
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import MATCH, SearchRequest, fit_similarity, is_match, judged_score, similarity
+from chalicelib.book.rules.decision import (
+    MATCH,
+    SearchRequest,
+    fit_similarity,
+    is_match,
+    rate_similarity,
+    subtract_demand,
+)
 from chalicelib.book.rules.recognised import Similar, SimilarUser, Wanted
 from chalicelib.book.rules.templates import User, gallery_group, id_of, is_users, template_of, vector
 from chalicelib.book.words import acts, keys
@@ -80,8 +87,8 @@ class Ranking(UseCase):
         ranked: list[tuple[str, float]] = []
         for one, verdict in candidates:
             match = verdict.match and (of_users or self._is_fit(tenant, faces[one.faceid], wanted, one.score))
-            likeness = similarity(
-                judged_score(one.score, verdict.demand), decides.curve, answer.gallery_size, decides.fpir_target
+            likeness = rate_similarity(
+                subtract_demand(one.score, verdict.demand), decides.curve, answer.gallery_size, decides.fpir_target
             )
             if fit_similarity(likeness, match=match) >= wanted.least:
                 ranked.append((one.faceid, fit_similarity(likeness, match=match)))

@@ -31,9 +31,9 @@ from chalicelib.book.rules.decision import (
     Verdict,
     comparable,
     is_match,
-    judged_score,
-    verdicts,
-    visit_verdict,
+    judge_candidates,
+    judge_in_visit,
+    subtract_demand,
 )
 from chalicelib.book.rules.recognised import Probes, Recognised
 from chalicelib.book.rules.templates import of_model, vector
@@ -118,7 +118,7 @@ class Recognition(UseCase):
         with stage("search"):
             request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point, seq=visit and visit[1].seq)
             answer, judgements = self.search_and_judge(tenant, request, decides, are_matches=True)
-        nobody = Recognised(None, decides.verdict(None, answer.gallery_size), answer.seq)
+        nobody = Recognised(None, decides.judge_candidate(None, answer.gallery_size), answer.seq)
         found = (
             self._first(tenant, probes, number, judged, answer.seq, besides=besides, visit=visit)
             for number, judged in enumerate(judgements)
@@ -133,14 +133,15 @@ class Recognition(UseCase):
     def search_and_judge(
         self, tenant: Tenant, request: SearchRequest, decides: OperatingPoint, *, are_matches: bool = False
     ) -> tuple[SearchAnswer, list[list[Verdict]]]:
-        """Search, and judge the candidates of each probe, as `verdicts` does; `are_matches`: as `_choose_matches` does.
+        """Search, and judge the candidates of each probe, as `judge_candidates` does.
 
+        `are_matches`: as `_choose_matches` does.
         Raises WrongModel, and the errors of a search.
         """
         population = self.book.tenant_vision.of(request.model).population
-        least = population.least_demands(request.probes) if request.operating_point else ()
+        least = population.bound_demands(request.probes) if request.operating_point else ()
         answer = self.book.ports.search.search(tenant.name, request._replace(templates=True, least_demands=least))
-        judgements = verdicts(answer, decides, population, request.probes)
+        judgements = judge_candidates(answer, decides, population, request.probes)
         if are_matches:
             judgements = [_choose_matches(judged, decides, answer.gallery_size) for judged in judgements]
         return answer, judgements
@@ -278,8 +279,8 @@ class Recognition(UseCase):
 
     def _verdict(self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised) -> Verdict:
         vision, own = self.book.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
-        demand = 0.0 if own is None else vision.population.demand(vector(seen.template), vector(own))
-        return visit_verdict(
+        demand = 0.0 if own is None else vision.population.compute_demand(vector(seen.template), vector(own))
+        return judge_in_visit(
             vision.impostor_curve,
             Candidate(face.faceid, face.group_id, score),
             demand,
@@ -296,11 +297,11 @@ def _choose_matches(judged: Sequence[Verdict], decides: OperatingPoint, gallery_
     """
     usual = decides.threshold(gallery_size)
     near = [
-        (judged_score(one.candidate.score, one.demand), one)
+        (subtract_demand(one.candidate.score, one.demand), one)
         for one in judged[:CANDIDATES]
         if one.candidate and (one.match or one.candidate.score >= usual)
     ]
-    return [one for _, one in sorted(near, key=lambda both: -both[0])] or [decides.verdict(None, gallery_size)]
+    return [one for _, one in sorted(near, key=lambda both: -both[0])] or [decides.judge_candidate(None, gallery_size)]
 
 
 def _describe_decision(model: str, found: Recognised) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.book.recognition.face_analysis import probes_of
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.decision import fit_similarity, is_match, judged_score, similarity
+from chalicelib.book.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
 from chalicelib.book.rules.recognised import Comparison, Probe, SeenPicture
 from chalicelib.book.rules.templates import canonical, of_model, template_of, vector
 from chalicelib.book.words import acts
@@ -75,7 +75,7 @@ class Verification(UseCase):
 
     def _similar(self, tenant: Tenant, pair: _Compared) -> float:
         point = self.book.tenant_vision.decides(tenant)
-        return fit_similarity(similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
+        return fit_similarity(rate_similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
 
     def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
@@ -103,10 +103,10 @@ class Verification(UseCase):
 
         vision, template = self.book.tenant_vision.of(tenant.model), vector(other)
         score = float(one.astype(np.float64) @ template.astype(np.float64))
-        demand = vision.population.demand(one, template)
+        demand = vision.population.compute_demand(one, template)
         threshold = self.book.tenant_vision.decides(tenant).threshold(size, demand)
         match = is_match(score, threshold, *qualities)
-        return _Compared(min(score, 1.0), threshold, match, judged_score(score, demand))
+        return _Compared(min(score, 1.0), threshold, match, subtract_demand(score, demand))
 
     def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
         vision = self.book.tenant_vision.of(tenant.model)

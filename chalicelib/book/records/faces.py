@@ -27,7 +27,7 @@ from chalicelib.book.words.model import (
     Renewal,
     Tenant,
 )
-from chalicelib.book.words.names import terms
+from chalicelib.book.words.names import make_terms
 from chalicelib.book.words.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Pose
 from chalicelib.book.words.ports import Action, Item, Put, absent
 from chalicelib.book.words.tenant_settings import SETTINGS, StoredSettings
@@ -227,7 +227,7 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
     require_ground(tenant, None, face)
     return [
         Put(keys.FACES, face_item(tenant.name, face), (absent(FACE_FREE),)),
-        *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in terms(face.name, face.number)),
+        *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in make_terms(face.name, face.number)),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.rules.decision import PAIR_FMR, ImpostorCurve, Population, judged_score
+from chalicelib.book.rules.decision import PAIR_FMR, ImpostorCurve, Population, subtract_demand
 from chalicelib.book.rules.templates import choose_kept_pictures, fuse_embeddings, list_given_pictures, vector
 from chalicelib.book.words.model import MAX_COMPARED, Picture, Template
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Rows = dict[str, NDArray[np.float32]]
+    Vectors = dict[str, NDArray[np.float32]]  # the template's (dimensions,) of each picture, by its id
 
 
 class Chooser(Struct, frozen=True):
@@ -31,50 +31,52 @@ class Chooser(Struct, frozen=True):
     curve: ImpostorCurve
     population: Population
 
-    def pictures(self, pictures: tuple[Picture, ...], most: int = MAX_COMPARED) -> tuple[Picture, ...]:
+    def choose_pictures(self, pictures: tuple[Picture, ...], most: int = MAX_COMPARED) -> tuple[Picture, ...]:
         """Return all given pictures, each spare or not, and the learnt ones for which there is room.
 
         Of the given ones `most` at most are compared, and one at least.
         """
-        own = {one.id: vector(template) for one in list_given_pictures(pictures) if (template := _of(one, self.model))}
-        if not own:
+        given = list_given_pictures(pictures)
+        vectors = {one.id: vector(template) for one in given if (template := _template_of(one, self.model))}
+        if not vectors:
             return choose_kept_pictures(pictures)
-        compared = self._alike(pictures, own)
-        mean = _mean(own, compared)
+        compared = self._list_compared_and_alike(pictures, vectors)
+        mean = _mean_of(vectors, compared)
         while len(compared) > max(most, 1):
-            compared.remove(_least_missed(own, compared, mean))
+            compared.remove(_find_least_missed(vectors, compared, mean))
         return choose_kept_pictures(
-            replace(one, spare=one.id not in compared) if one.id in own else one for one in pictures
+            replace(one, spare=one.id not in compared) if one.id in vectors else one for one in pictures
         )
 
-    def _alike(self, pictures: tuple[Picture, ...], own: Rows) -> list[str]:
+    def _list_compared_and_alike(self, pictures: tuple[Picture, ...], vectors: Vectors) -> list[str]:
         """Return the ids of the pictures that are compared, and of those that look like these."""
-        compared = [one.id for one in pictures if one.id in own and not one.spare] or [next(iter(own))]
-        while new := [id_ for id_ in own if id_ not in compared and self._is_like(own[id_], own, compared)]:
-            compared += new
+        compared = [one.id for one in pictures if one.id in vectors and not one.spare] or [next(iter(vectors))]
+        while alike := [id_ for id_ in vectors if id_ not in compared and self._is_like(id_, compared, vectors)]:
+            compared += alike
         return compared
 
-    def _is_like(self, row: NDArray[np.float32], own: Rows, compared: Collection[str]) -> bool:
-        mean = _mean(own, compared)
-        score = judged_score(float(mean @ row), self.population.demand(row, mean))
+    def _is_like(self, id_: str, compared: Collection[str], vectors: Vectors) -> bool:
+        """Return whether a picture is like the mean of those that are compared, as two faces of one person are."""
+        own, mean = vectors[id_], _mean_of(vectors, compared)
+        score = subtract_demand(float(mean @ own), self.population.compute_demand(own, mean))
         return score >= self.curve.threshold_at(PAIR_FMR)
 
 
-def _of(picture: Picture, model: str) -> Template | None:
+def _template_of(picture: Picture, model: str) -> Template | None:
     return next((one for one in picture.templates if one.model == model), None)
 
 
-def _mean(own: Rows, ids: Collection[str]) -> NDArray[np.float32]:
+def _mean_of(vectors: Vectors, ids: Collection[str]) -> NDArray[np.float32]:
     import numpy as np
 
-    return fuse_embeddings(np.stack([own[id_] for id_ in ids]))
+    return fuse_embeddings(np.stack([vectors[id_] for id_ in ids]))
 
 
-def _least_missed(own: Rows, compared: Collection[str], mean: NDArray[np.float32]) -> str:
+def _find_least_missed(vectors: Vectors, compared: Collection[str], mean: NDArray[np.float32]) -> str:
     """Return the id of the picture without which the mean of the others is nearest to `mean`."""
     import numpy as np
 
-    rows = np.stack([own[id_] for id_ in compared]).astype(np.float64)
-    without = rows.sum(axis=0) - rows
-    near = (without @ mean) / np.maximum(np.linalg.norm(without, axis=1), 1e-12)
-    return list(compared)[int(np.argmax(near))]
+    rows = np.stack([vectors[id_] for id_ in compared]).astype(np.float64)
+    sums_without = rows.sum(axis=0) - rows
+    scores = (sums_without @ mean) / np.maximum(np.linalg.norm(sums_without, axis=1), 1e-12)
+    return list(compared)[int(np.argmax(scores))]

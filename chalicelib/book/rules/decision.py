@@ -9,7 +9,8 @@ it, each step is an expected number of strangers who score as high.
 An embedding puts the people of some kinds close together: small children, old people, people of a region that its
 training set had few of. Their scores with strangers of the same kind are high throughout, and one threshold for all
 would take them for each other. A population of nobody tells how much a face looks like anybody. By it each pair has a
-demand, which is added to its threshold, of two parts:
+demand: by how much its score must be above the usual threshold, since many people resemble the two. It is more than 0
+for two small children, and less for two who look like nobody else. It has two parts:
 
 - Scores are taken relative to the middle of the population (centring).
 - To that comes, of both faces, the mean of their NEAREST best scores with the population, less the usual one.
@@ -59,8 +60,8 @@ class Population(Struct, frozen=True, eq=False, dict=True):
     usual: float
     lowers: bool = True
 
-    def demands(self, faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return what is added to the threshold of each of these with each of the others, (n, m).
+    def compute_demands(self, faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the demand of each of these faces with each of the others, (n, m): what is added to its threshold.
 
         Both are rows of unit templates, (n, dimensions) and (m, dimensions).
         """
@@ -68,15 +69,15 @@ class Population(Struct, frozen=True, eq=False, dict=True):
 
         if not len(self.rows):
             return np.zeros((len(faces), len(others)))
-        centred, theirs = self._centre_rows(faces), self._centre_rows(others)
-        moved = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ theirs.T
-        return self._limit(moved + self._excess(centred)[:, None] + self._excess(theirs))
+        centred, centred_others = self._centre_rows(faces), self._centre_rows(others)
+        by_centring = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ centred_others.T
+        return self._limit(by_centring + self._excess(centred)[:, None] + self._excess(centred_others))
 
-    def demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-        """Return what is added to the threshold of two unit templates."""
-        return float(self.demands(one[None], other[None])[0, 0])
+    def compute_demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+        """Return the demand of two unit templates: what is added to their threshold."""
+        return float(self.compute_demands(one[None], other[None])[0, 0])
 
-    def least_demands(self, faces: NDArray[np.float32]) -> list[float]:
+    def bound_demands(self, faces: NDArray[np.float32]) -> list[float]:
         """Return for each unit template (n, dimensions) a bound: no demand that it has with any other is less."""
         import numpy as np
 
@@ -87,19 +88,21 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         bounds = self._excess(centred) - self.usual - np.linalg.norm(faces - centred, axis=1) - turned - _ROUNDING
         return [float(bound) for bound in bounds]
 
-    def nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
+    def measure_nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with the population."""
-        return self._nearness(self._centre_rows(faces))
+        return self._mean_best_scores(self._centre_rows(faces))
 
     def _excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._limit(self._nearness(centred) - self.usual)
+        """Return each face's own part of its demands: how much nearer than usual it is to the population."""
+        return self._limit(self._mean_best_scores(centred) - self.usual)
 
     def _limit(self, demands: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the demands, none of them less than 0 if no threshold may be lowered."""
         import numpy as np
 
         return demands if self.lowers else np.asarray(np.maximum(demands, 0.0))
 
-    def _nearness(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _mean_best_scores(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
         import numpy as np
 
         scores = centred @ self._middle_and_rows[1].T
@@ -198,7 +201,7 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     return score >= threshold and (score >= SAME_PICTURE or not qualities or any(map(comparable, qualities)))
 
 
-def judged_score(score: float, demand: float) -> float:
+def subtract_demand(score: float, demand: float) -> float:
     """Return a score less its pair's demand, which takes nothing from that of the same picture."""
     return score - (min(demand, 0.0) if score >= SAME_PICTURE else demand)
 
@@ -347,7 +350,7 @@ class OperatingPoint(Struct, frozen=True):
         """
         return bool(third) and score > max(third) and score >= self.threshold_of_leader(gallery_size, max(third))
 
-    def verdict(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
+    def judge_candidate(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
         """Judge a probe by a candidate, `best`, and the demand of the two."""
         threshold = self.threshold(gallery_size, demand)
         fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
@@ -372,7 +375,7 @@ class Verdict(Struct, frozen=True):
     """The addition to the threshold for these two faces: more if they resemble many people, less if nobody."""
 
 
-def visit_verdict(
+def judge_in_visit(
     curve: ImpostorCurve, candidate: Candidate, demand: float, *, same_track: bool, beside: str, gallery_size: int
 ) -> Verdict:
     """Judge a candidate that was surely seen in the same visit, as in a gallery of those faces only.
@@ -387,7 +390,7 @@ def visit_verdict(
     return Verdict(candidate, candidate.score >= threshold, decision)
 
 
-def similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR) -> float:
+def rate_similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR) -> float:
     """Return the similarity of a score among so many faces, with four decimals.
 
     `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as in decisions.
@@ -408,13 +411,14 @@ def fit_similarity(similar: float, *, match: bool) -> float:
 
 
 PAIR_FMR = 1e-4
-"""Share of pairs of strangers that may be called one person if two faces are compared by `closeness`."""
+"""Share of pairs of strangers that may be called one person if two faces are compared by `rate_closeness`."""
 
 _TOO_POOR = 0.3
+"""Less than the lowest threshold that a client ships, 0.4."""
 _CLOSE, _JUST_NOT_CLOSE = 0.5, 0.49999
 
 
-def closeness(
+def rate_closeness(
     score: float,
     curve: ImpostorCurve,
     faces: int = 1,
@@ -427,13 +431,13 @@ def closeness(
 
     It falls with the chance that a stranger's search of so many faces finds anybody with as high a score. `match`: the
     decision, which knows more than the score; None: the score decides. `fit`: False if one is too poor to be compared,
-    or was turned down; then no client's threshold is reached.
+    or was turned down; then no client's threshold is reached. docs/decisions/0085 has the reasons.
     """
-    chance = -math.expm1(faces * math.log1p(-curve.fmr_at(score)))
+    chance = -math.expm1(faces * math.log1p(-curve.fmr_at(score)))  # 1 - (1 - FMR)^faces
     ratio = chance / fpir_target
-    close = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
+    closeness = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
+    rounded = math.floor(closeness * 1e5 + 0.5) / 1e5
     is_match = ratio <= 1 if match is None else match
-    rounded = math.floor(close * 1e5 + 0.5) / 1e5
     judged = max(rounded, _CLOSE) if is_match else min(rounded, _JUST_NOT_CLOSE)
     return judged if fit else min(judged, _TOO_POOR)
 
@@ -464,10 +468,10 @@ class SearchRequest(NamedTuple):
     operating_point: OperatingPoint | None = None
     """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
     least_demands: Sequence[float] = ()
-    """By probe, what is added to that threshold (`Population.least_demands`), so that nobody is left out who matches.
-    Without them, 0."""
+    """By probe, the least that is added to that threshold for any face (`Population.bound_demands`). So nobody is left
+    out who matches. Without them, 0."""
     templates: bool = False
-    """Whether the answer has the candidates' templates, by which their scores are judged (`verdicts`)."""
+    """Whether the answer has the candidates' templates, by which their scores are judged (`judge_candidates`)."""
     seq: int | None = None
     """The gallery's seq, if the caller has just read it, and knows that it is searched with the model."""
 
@@ -482,7 +486,7 @@ class SearchAnswer(NamedTuple):
     """If they were asked for, the template of each candidate, or the mean if it has several."""
 
 
-def verdicts(
+def judge_candidates(
     answer: SearchAnswer,
     decides: OperatingPoint,
     population: Population,
@@ -490,18 +494,18 @@ def verdicts(
 ) -> list[list[Verdict]]:
     """Judge every probe by the answer of a search with `templates`.
 
-    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate.
+    Each probe gets a verdict for every candidate, the best first, or one verdict on nobody if it has no candidate.
     """
-    from chalicelib.book.rules.templates import rows
+    from chalicelib.book.rules.templates import vectors_of
 
-    demands = (
-        population.demands(probe[None], rows(theirs))[0].tolist() if theirs else [0.0]
-        for probe, theirs in zip(probes, answer.templates, strict=True)
-    )
-    return [
-        [decides.verdict(one, answer.gallery_size, demand) for one, demand in zip(found or (None,), asked, strict=True)]
-        for found, asked in zip(answer.candidates, demands, strict=True)
-    ]
+    judgements: list[list[Verdict]] = []
+    for probe, found, templates in zip(probes, answer.candidates, answer.templates, strict=True):
+        candidates: Sequence[Candidate | None] = found or (None,)
+        # By how much each candidate's score must be above the usual threshold, since many people resemble the two.
+        demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist() if templates else [0.0]
+        pairs = zip(candidates, demands, strict=True)
+        judgements.append([decides.judge_candidate(one, answer.gallery_size, demand) for one, demand in pairs])
+    return judgements
 
 
 class FaceSearch(Protocol):

@@ -229,14 +229,14 @@ class Recognised(Struct, frozen=True):
     """The face that a probe is, as of the gallery's `seq`.
 
     `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
-    down, if any. `held`: the face with its visits, if they were read with it. `near`: the nearest faces, if they were
-    asked for.
+    down, if any. `face_visits`: the face with its visits, if they were read with it. `near`: the nearest faces, if they
+    were asked for.
     """
 
     face: Face | None
     verdict: Verdict
     seq: int
-    held: FaceVisits | None = None
+    face_visits: FaceVisits | None = None
     near: tuple[Candidate, ...] = ()
 
     @property

@@ -1,6 +1,6 @@
 """A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
 
-book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/rows makes actions of the
+book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/changes makes actions of the
 `Outcome`, and book/sightings/ingest writes them, whole or not at all. Whose face it is: book/rules/decision. When a
 face is a regular: book/rules/visits. Which pictures a face keeps: book/rules/templates.
 """
@@ -22,18 +22,25 @@ from chalicelib.book.rules.decision import (
     Population,
     anchor_threshold,
     comparable,
-    judged_score,
+    subtract_demand,
 )
 from chalicelib.book.rules.hold import loses
-from chalicelib.book.rules.templates import adds_to, anchor, choose_kept_pictures, is_sure, of_model, vector
+from chalicelib.book.rules.templates import (
+    choose_kept_pictures,
+    is_sure,
+    mean_of_given,
+    of_model,
+    shows_more_than,
+    vector,
+)
 from chalicelib.book.rules.visits import (
     KEPT_MS,
     FaceVisits,
     VisitPlan,
     Visits,
     apply_plan,
+    plan_with_sighting,
     rename_sightings,
-    with_sighting,
 )
 from chalicelib.book.words.captures import (
     Camera,
@@ -163,13 +170,17 @@ class OpenSighting(Struct, frozen=True, dict=True):
             return "somebody said that it is this face" if self.was is None else ""
         return "" if self.instead is None else f"somebody said that it is {_SAID[self.instead]}"
 
-    def sighting(
+    def make_sighting(
         self,
         resolution: Resolution,
         faceid: str | None = None,
         decision: Decision | None = None,
         reason: str = "",
     ) -> Sighting:
+        """Make the face's entry in its capture: who it is, or why it is nobody. `reason`: "" for what somebody said.
+
+        If the tenant forgets strangers, that of nobody says neither where the face was nor how good.
+        """
         if resolution is Resolution.SKIPPED and self.tenant.forgets_strangers:
             return Sighting(self.number, resolution, _NOWHERE, reason=reason, correction=self.correction)
         return Sighting(
@@ -195,13 +206,13 @@ class OpenSighting(Struct, frozen=True, dict=True):
 class Nobody(Struct, frozen=True):
     """A sighting that the book does not remember, and why not. `decision`: that of a search, if there was one."""
 
-    sighted: OpenSighting
+    open_sighting: OpenSighting
     reason: str
     decision: Decision | None = None
 
     @property
     def sighting(self) -> Sighting:
-        return self.sighted.sighting(Resolution.SKIPPED, reason=self.reason, decision=self.decision)
+        return self.open_sighting.make_sighting(Resolution.SKIPPED, reason=self.reason, decision=self.decision)
 
 
 class Judge(Struct, frozen=True):
@@ -210,29 +221,30 @@ class Judge(Struct, frozen=True):
     curve: ImpostorCurve
     population: Population
 
-    def likeness(self, seen: SeenFace, face: Face) -> float | None:
+    def score_likeness(self, seen: SeenFace, face: Face) -> float | None:
         """Return the score of a face that was seen with one of the book, less their demand; None: not compared."""
-        own = of_model(face.templates, seen.template.model)
-        if own is None or seen.spoof or not comparable(seen.estimates.quality):
+        template = of_model(face.templates, seen.template.model)
+        if template is None or seen.spoof or not comparable(seen.estimates.quality):
             return None
-        probe, mean = vector(seen.template), vector(own)
-        return judged_score(float(probe @ mean), self.population.demand(probe, mean))
+        probe, mean = vector(seen.template), vector(template)
+        return subtract_demand(float(probe @ mean), self.population.compute_demand(probe, mean))
 
 
-def is_lesser(one: OpenSighting, face: Face, judge: Judge) -> bool:
+def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     """Return whether the same picture shows the face twice, and the other sighting is more like it, or is before this.
 
     Nobody stands twice before a camera: one of the two is somebody alike, a mirror or a poster. The one of a correction
     counts as the lesser, since what is stored of the other has no template.
     """
-    if one.correction:
-        others = (each for each in one.capture.sightings if each.number != one.number)
+    if open_sighting.correction:
+        others = (each for each in open_sighting.capture.sightings if each.number != open_sighting.number)
         return any(each.faceid == face.faceid for each in others)
-    beside = [(number, seen) for number, seen in enumerate(one.beside) if number != one.number]
-    if not beside or (like := judge.likeness(one.seen, face)) is None:
+    own_number = open_sighting.number
+    others_seen = [(number, seen) for number, seen in enumerate(open_sighting.beside) if number != own_number]
+    if not others_seen or (own_score := judge.score_likeness(open_sighting.seen, face)) is None:
         return False
-    scores = ((judge.likeness(seen, face), -number) for number, seen in beside)
-    return any(score is not None and (score, place) > (like, -one.number) for score, place in scores)
+    scores = ((judge.score_likeness(seen, face), -number) for number, seen in others_seen)
+    return any(score is not None and (score, place) > (own_score, -own_number) for score, place in scores)
 
 
 class Evicted(Struct, frozen=True):
@@ -245,31 +257,39 @@ class Evicted(Struct, frozen=True):
     picture_keys: Sequence[str] = ()
 
 
-def plan_of(one: OpenSighting, held: FaceVisits) -> VisitPlan:
+def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPlan:
     """Plan the face's visits with the sighting: as they were, if it comes too late to be part of an arrival.
 
     A face under legal hold stays in its group. Its arrivals are folded into a count only if they are too many.
     """
-    if not one.is_of_arrival:
-        return VisitPlan(held.visits, held.face.group_id)
-    gap_ms = one.camera.gap_s * 1000
-    if held.face.hold is not None:
-        arrivals = held.visits.arrivals.with_sighting(one.at_ms, gap_ms).at_most()
-        return VisitPlan(replace(held.visits, arrivals=arrivals, regrouping=False), held.face.group_id)
-    return with_sighting(held.face.group_id, held.visits, one.at_ms, gap_ms, milliseconds(one.now), held.groups)
+    if not open_sighting.is_of_arrival:
+        return VisitPlan(face_visits.visits, face_visits.face.group_id)
+    gap_ms = open_sighting.camera.gap_s * 1000
+    if face_visits.face.hold is not None:
+        arrivals = face_visits.visits.arrivals.with_sighting(open_sighting.at_ms, gap_ms).at_most()
+        return VisitPlan(replace(face_visits.visits, arrivals=arrivals, regrouping=False), face_visits.face.group_id)
+    return plan_with_sighting(
+        face_visits.face.group_id,
+        face_visits.visits,
+        open_sighting.at_ms,
+        gap_ms,
+        milliseconds(open_sighting.now),
+        face_visits.groups,
+    )
 
 
 class Context(Struct, frozen=True, dict=True):
     """The facts that the decision about a sighting needs, as they were read.
 
-    `held`: the sighting's face with its visits; a new face has neither these nor pictures. `plan`: by `plan_of`.
-    `decision`: why it is that face; for a new one, why it is no other; None: somebody said so. `sightings`: the face's,
-    of the arrivals that the plan touches (book/rules/visits). `told_at`: time of the last event that the group `full`
-    is full. `hooks`: read only if `tells`. `months`: items of the calendar that may lack these days.
+    `face_visits`: the sighting's face with its visits; a new face has neither these nor pictures. `plan`: by
+    `plan_visits`. `decision`: why it is that face; for a new one, why it is no other; None: somebody said so.
+    `sightings`: the face's, of the arrivals that the plan touches (book/rules/visits). `told_at`: time of the last
+    event that the group `full` is full. `hooks`: read only if `tells`. `months`: items of the calendar that may lack
+    these days.
     """
 
-    sighted: OpenSighting
-    held: FaceVisits
+    open_sighting: OpenSighting
+    face_visits: FaceVisits
     plan: VisitPlan
     decision: Decision | None = None
     is_new: bool = False
@@ -282,19 +302,19 @@ class Context(Struct, frozen=True, dict=True):
 
     @property
     def is_promoted(self) -> bool:
-        return (self.held.face.group_id, self.plan.group_id) == (STRANGER, REGULAR)
+        return (self.face_visits.face.group_id, self.plan.group_id) == (STRANGER, REGULAR)
 
     @property
     def entered(self) -> Group | None:
         """The default group that the face enters; None: it stays where it is, or is a stranger again."""
         if self.is_promoted:
-            return self.held.groups.regular
-        return self.held.groups.stranger if self.is_new else None
+            return self.face_visits.groups.regular
+        return self.face_visits.groups.stranger if self.is_new else None
 
     @property
     def has_room(self) -> bool:
         """Return whether the group that a new face enters and the tenant have room for it."""
-        return self.entered is None or not (self.entered.is_full or self.held.groups.faces_left < 1)
+        return self.entered is None or not (self.entered.is_full or self.face_visits.groups.faces_left < 1)
 
     @cached_property
     def full(self) -> Group | None:
@@ -307,12 +327,14 @@ class Context(Struct, frozen=True, dict=True):
     @property
     def tells_full(self) -> bool:
         """Return whether an event says that a group is full: it does so once an hour."""
-        return self.full is not None and (self.told_at is None or self.sighted.now - self.told_at >= FULL_AGAIN_AFTER)
+        return self.full is not None and (
+            self.told_at is None or self.open_sighting.now - self.told_at >= FULL_AGAIN_AFTER
+        )
 
     @cached_property
     def begins_arrival(self) -> bool:
         """Return whether an arrival begins with the sighting."""
-        return self.held.visits.has_fewer_arrivals(self.plan.visits)
+        return self.face_visits.visits.has_fewer_arrivals(self.plan.visits)
 
     @property
     def tells(self) -> bool:
@@ -341,123 +363,135 @@ class Outcome(Struct, frozen=True):
 
 def resolve(context: Context) -> Outcome:
     """Decide what a sighting of a face, known or new, changes."""
-    one, held, plan = context.sighted, context.held, context.plan
-    face = apply_plan(held.face, plan) if one.is_of_arrival else held.face
-    face = replace(face, pictures=(founding_picture(one),) if context.is_new else pictures_after(context))
-    new_picture = next((picture for picture in face.pictures if picture not in held.face.pictures), None)
+    open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
+    face = apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
+    face = replace(
+        face, pictures=(make_founding_picture(open_sighting),) if context.is_new else choose_pictures_after(context)
+    )
+    new_picture = next((picture for picture in face.pictures if picture not in face_visits.face.pictures), None)
     resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
-    sighting = one.sighting(resolution, face.faceid, context.decision)
+    sighting = open_sighting.make_sighting(resolution, face.faceid, context.decision)
     return Outcome(
         context,
         face,
         plan.visits,
         sighting,
-        one.resolved_capture(sighting),
-        _observation(context, face, sighting),
-        renamed=rename_sightings(held.groups, plan.visits, context.sightings),
-        events=_events(context, face, sighting),
-        reviews=_reviews(context, face, sighting),
+        open_sighting.resolved_capture(sighting),
+        _make_observation(context, face, sighting),
+        renamed=rename_sightings(face_visits.groups, plan.visits, context.sightings),
+        events=_make_events(context, face, sighting),
+        reviews=_make_reviews(context, face, sighting),
         new_picture=new_picture,
     )
 
 
-def founding_picture(one: OpenSighting) -> Picture:
+def make_founding_picture(open_sighting: OpenSighting) -> Picture:
     """Return the picture that a new face is made from."""
-    seen = one.seen
-    return Picture(one.capture.photo, "", one.now, (seen.template,), seen.estimates, founded_at=one.capture.captured_at)
+    capture, seen = open_sighting.capture, open_sighting.seen
+    founded_at = capture.captured_at
+    return Picture(capture.photo, "", open_sighting.now, (seen.template,), seen.estimates, founded_at=founded_at)
 
 
-def pictures_after(context: Context) -> tuple[Picture, ...]:
+def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
     """Return the pictures of a known face after a sighting, and among them the sighting's if the face learns it.
 
-    Learning is off if the tenant, the camera, or the group that the face is in says so. A held face learns only what
-    pushes nothing out.
+    A face under legal hold learns only what pushes nothing out.
     """
-    one, face, decision = context.sighted, context.held.face, context.decision
-    own = face.pictures
-    tenant, quality = one.tenant, one.seen.estimates.quality
-    learns = tenant.learns and one.camera.learns and context.held.group.learns and one.is_of_arrival
-    if not learns or one.twice or one.was is not None or not is_sure(decision, quality):
-        return own
-    if (quality or 0) < (tenant.enrol_quality or 0):
-        return own
-    new = Picture(
-        one.capture.photo,
-        "",
-        one.now,
-        (one.seen.template,),
-        one.seen.estimates,
-        learnt=Learnt(one.id, one.camera.id, one.capture.captured_at),
-    )
-    after = own if any(picture.id in one.capture.photos for picture in own) else choose_kept_pictures((*own, new))
-    adds = new in after and adds_to(own, new, one.capture.captured_at)
-    adds = adds and (face.hold is None or not loses(face, replace(face, pictures=after)))
-    return after if adds and _is_like_given(context.judge, new, own) else own
+    face, capture = context.face_visits.face, context.open_sighting.capture
+    has_photo = any(picture.id in capture.photos for picture in face.pictures)
+    if has_photo or not _may_learn(context):
+        return face.pictures
+    new = _make_learnt_picture(context.open_sighting)
+    after = choose_kept_pictures((*face.pictures, new))
+    is_gain = new in after and shows_more_than(face.pictures, new, capture.captured_at)
+    is_allowed = face.hold is None or not loses(face, replace(face, pictures=after))
+    return after if is_gain and is_allowed and _is_like_given(context.judge, new, face.pictures) else face.pictures
 
 
-def _is_like_given(judge: Judge | None, new: Picture, own: tuple[Picture, ...]) -> bool:
+def _may_learn(context: Context) -> bool:
+    """Return whether tenant, camera and group let their faces learn, and the sighting is sure and good enough."""
+    open_sighting, quality = context.open_sighting, context.open_sighting.seen.estimates.quality
+    tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
+    if not (tenant.learns and camera.learns and group.learns and open_sighting.is_of_arrival):
+        return False
+    if open_sighting.twice or open_sighting.was is not None:
+        return False
+    return is_sure(context.decision, quality) and (quality or 0) >= (tenant.enrol_quality or 0)
+
+
+def _make_learnt_picture(open_sighting: OpenSighting) -> Picture:
+    capture, seen = open_sighting.capture, open_sighting.seen
+    learnt = Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at)
+    return Picture(capture.photo, "", open_sighting.now, (seen.template,), seen.estimates, learnt=learnt)
+
+
+def _is_like_given(judge: Judge | None, new: Picture, pictures: tuple[Picture, ...]) -> bool:
     """Return whether the picture looks like the given ones; False if none of them has a template of its model."""
     (template,) = new.templates
-    mean = anchor(own, template.model)
+    mean = mean_of_given(pictures, template.model)
     if mean is None or judge is None:
         return False
     probe = vector(template)
-    limit = anchor_threshold(judge.curve) + judge.population.demand(probe, mean)
+    limit = anchor_threshold(judge.curve) + judge.population.compute_demand(probe, mean)
     return float(probe @ mean) >= limit
 
 
-def _observation(context: Context, face: Face, sighting: Sighting) -> Observation:
-    one, plan = context.sighted, context.plan
-    group_name = context.held.name_at(plan.visits, plan.group_id, one.at_ms)
+def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
+    """Make the unit that statistics count of a sighting. One that comes back to its face is as it was, if it can be."""
+    open_sighting, plan = context.open_sighting, context.plan
+    is_before_enrolment = open_sighting.capture.captured_at < face.enrolled_at and not context.is_new
+    group_name = context.face_visits.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
     made = Observation(
-        at=one.capture.captured_at,
-        id=one.id,
+        at=open_sighting.capture.captured_at,
+        id=open_sighting.id,
         faceid=face.faceid,
         group_name=group_name,
-        labels=one.camera.labels,
+        labels=open_sighting.camera.labels,
         kind=ObservationKind.SIGHTING,
-        camera=one.camera.id,
-        box=one.seen.detected.box,
-        estimates=observed_estimates(face, one.seen.estimates),
+        camera=open_sighting.camera.id,
+        box=open_sighting.seen.detected.box,
+        estimates=observed_estimates(face, open_sighting.seen.estimates),
         decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
-        gap_s=one.camera.gap_s if one.is_of_arrival else None,
-        written_at=one.now if one.capture.captured_at < face.enrolled_at and not context.is_new else None,
+        gap_s=open_sighting.camera.gap_s if open_sighting.is_of_arrival else None,
+        written_at=open_sighting.now if is_before_enrolment else None,
     )
-    if (was := one.was) is None:
+    if (was := open_sighting.was) is None:
         return made
-    named = was.group_name if plan.visits.promotion is None else group_name  # a promotion may have moved meanwhile
-    return replace(made, group_name=named, passages=was.passages, written_at=was.written_at)
+    if plan.visits.promotion is None:  # else it may have moved meanwhile, and the group's name with it
+        group_name = was.group_name
+    return replace(made, group_name=group_name, passages=was.passages, written_at=was.written_at)
 
 
-def _events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
-    if context.sighted.was is not None:  # all of it was told when the face had it first
+def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
+    """Make the events of a sighting: a new face, the begin of an arrival, a promotion, a full group."""
+    if context.open_sighting.was is not None:  # all of it was told when the face had it first
         return ()
     kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
     if context.begins_arrival:
         kinds.append(EventKind.FACE_ARRIVED)
     if context.is_promoted:
         kinds.append(EventKind.STRANGER_PROMOTED)
-    events = [_event(kind, context, face, sighting) for kind in kinds]
-    full, one = context.full, context.sighted
+    events = [_make_event(kind, context, face, sighting) for kind in kinds]
+    full, open_sighting = context.full, context.open_sighting
     if full is not None and context.tells_full:
-        id_ = f"{EventKind.GROUP_FULL}-{full.id}-{milliseconds(one.now)}"
+        id_ = f"{EventKind.GROUP_FULL}-{full.id}-{milliseconds(open_sighting.now)}"
         data = {"capacity": full.capacity}
-        events.append(Event(id_, EventKind.GROUP_FULL, one.now, full.name, one.camera.id, data))
+        events.append(Event(id_, EventKind.GROUP_FULL, open_sighting.now, full.name, open_sighting.camera.id, data))
     return tuple(events)
 
 
-def _event(kind: EventKind, context: Context, face: Face, sighting: Sighting) -> Event:
+def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sighting) -> Event:
     """Return an event of a sighting, with the score and the threshold of its decision if it has a score."""
-    one, decision = context.sighted, sighting.decision
-    at, capture, camera = one.capture.captured_at, one.capture.id, one.camera.id
+    open_sighting, decision = context.open_sighting, sighting.decision
+    at, capture, camera = open_sighting.capture.captured_at, open_sighting.capture.id, open_sighting.camera.id
     data: dict[str, Any] = {
         "faceid": face.faceid,
         "name": face.name,
         "number": face.number or None,
         "arrive_count": face.arrive_count,
         "capture": capture,
-        "sighting": one.id,
-        "crop_url": f"/v1/captures/{capture}/crops/{one.number}?camera={camera}",
+        "sighting": open_sighting.id,
+        "crop_url": f"/v1/captures/{capture}/crops/{open_sighting.number}?camera={camera}",
         "captured_at": time_text(at),
     }
     if decision is not None and decision.score is not None:
@@ -468,28 +502,28 @@ def _event(kind: EventKind, context: Context, face: Face, sighting: Sighting) ->
         }
         if decision.false_match_probability is not None:
             data["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
-    return Event(f"{kind}-{one.event_id}", kind, at, context.held.name_of(face.group_id), camera, data)
+    return Event(f"{kind}-{open_sighting.event_id}", kind, at, context.face_visits.name_of(face.group_id), camera, data)
 
 
-def _reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
+def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
     """Return what somebody should look at: a close match, and a stranger who became a regular."""
-    one, kinds = context.sighted, []
+    open_sighting, kinds = context.open_sighting, []
     matched = sighting.resolution is Resolution.MATCHED
-    if matched and one.is_uncertain(sighting.decision):
+    if matched and open_sighting.is_uncertain(sighting.decision):
         kinds.append(ReviewKind.UNCERTAIN)
-    if context.is_promoted and one.was is None:  # else it was asked when the face was promoted first
+    if context.is_promoted and open_sighting.was is None:  # else it was asked when the face was promoted first
         kinds.append(ReviewKind.PROMOTED)
     return tuple(
         Review(
             kind=kind,
-            at=one.capture.captured_at,
+            at=open_sighting.capture.captured_at,
             faceid=face.faceid,
-            camera=one.camera.id,
-            sighting_id=one.id,
+            camera=open_sighting.camera.id,
+            sighting_id=open_sighting.id,
             decision=sighting.decision if matched else None,
             box=sighting.box,
-            near=one.near if kind is ReviewKind.UNCERTAIN else (),
-            twice=one.twice and kind is ReviewKind.UNCERTAIN,
+            near=open_sighting.near if kind is ReviewKind.UNCERTAIN else (),
+            twice=open_sighting.twice and kind is ReviewKind.UNCERTAIN,
         )
         for kind in kinds
     )

@@ -49,11 +49,11 @@ def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
 
 def vector(template: Template) -> NDArray[np.float32]:
     """Read the (dimensions,) float32 of a canonical template."""
-    read: NDArray[np.float32] = rows([template.vector])[0]
+    read: NDArray[np.float32] = vectors_of([template.vector])[0]
     return read
 
 
-def rows(vectors: Sequence[bytes]) -> NDArray[np.float32]:
+def vectors_of(vectors: Sequence[bytes]) -> NDArray[np.float32]:
     """Read the (n, dimensions) float32 of canonical templates' bytes, one or more."""
     import numpy as np  # here, so that importing a use case that compares does not load it
 
@@ -125,22 +125,23 @@ def list_given_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     """Return the given pictures, in their order, and the learnt ones that are kept, the first choice first.
 
-    Of one photo only one picture is kept: the given one, else that of the first sighting.
+    Of one photo only one picture is kept: the given one, else that of the first sighting. Learnt ones have the room
+    that MAX_LEARNT, MAX_COMPARED and MAX_PICTURES leave beside the given ones.
     """
     pictures = tuple(pictures)
-    own = list_given_pictures(pictures)
-    photos: dict[str, tuple[Learnt, Picture]] = {}
+    given = list_given_pictures(pictures)
+    by_photo: dict[str, tuple[Learnt, Picture]] = {}
     for picture in pictures:
-        if picture.learnt is not None and not any(picture.is_same(one) for one in own):
-            known = photos.get(picture.id)
+        if picture.learnt is not None and not any(picture.is_same(one) for one in given):
+            known = by_photo.get(picture.id)
             if known is None or picture.learnt.sighting_id < known[0].sighting_id:
-                photos[picture.id] = picture.learnt, picture
-    compared = sum(not one.spare for one in own)
-    room = max(min(MAX_LEARNT, MAX_COMPARED - compared, MAX_PICTURES - len(own)), 0)
-    return (*own, *_by_choice(photos.values())[:room])
+                by_photo[picture.id] = picture.learnt, picture
+    compared_count = sum(not one.spare for one in given)
+    room = max(min(MAX_LEARNT, MAX_COMPARED - compared_count, MAX_PICTURES - len(given)), 0)
+    return (*given, *_rank_learnt(by_photo.values())[:room])
 
 
-def adds_to(pictures: Iterable[Picture], new: Picture, captured_at: datetime) -> bool:
+def shows_more_than(pictures: Iterable[Picture], new: Picture, captured_at: datetime) -> bool:
     """Return whether a picture of this time is more than a copy of those that strangers were made from.
 
     A copy is of the same hour, of no better step of quality, and the same view.
@@ -150,7 +151,7 @@ def adds_to(pictures: Iterable[Picture], new: Picture, captured_at: datetime) ->
     return all(_step(one) < _step(new) or _is_another_view(new, one) for one in founding)
 
 
-def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
+def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
     """Return the pictures; if none was given, the first counts as given from now on.
 
     So a face always has a picture that the learnt ones are held against.
@@ -158,35 +159,34 @@ def with_a_given_one(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
     return pictures if list_given_pictures(pictures) else (replace(pictures[0], learnt=None), *pictures[1:])
 
 
-def anchor(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
+def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
     """Return the unit mean of the given pictures that are compared; None: none has a template of the model."""
-    own = (picture for picture in list_given_pictures(pictures) if not picture.spare)
-    templates = [one for picture in own for one in picture.templates if one.model == model]
+    compared = (picture for picture in list_given_pictures(pictures) if not picture.spare)
+    templates = [one for picture in compared for one in picture.templates if one.model == model]
     return vector(reduce_templates(templates)[0]) if templates else None
 
 
-def without(
+def remove_rejected_pictures(
     pictures: Sequence[Picture], rejected: NDArray[np.float32], photos: Set[str], model: str
 ) -> tuple[Picture, ...]:
-    """Return the pictures that stay after a sighting was rejected. `rejected`: its embedding by `model`.
+    """Return the pictures that a face keeps when one of its sightings turns out to be somebody else.
 
-    `photos`: the ids by which a face may have the sighting's photo.
-
-    The photo goes, and with it each learnt picture that is nearer to it than to the given ones.
+    The sighting's photo goes, and with it each learnt picture that is nearer to it than to the given ones. `rejected`:
+    the sighting's embedding by `model`; `photos`: the ids by which a face may have its photo.
     """
 
-    left = [picture for picture in pictures if picture.id not in photos]
-    own = anchor(left, model)
+    others = [picture for picture in pictures if picture.id not in photos]
+    mean = mean_of_given(others, model)
 
-    def is_nearer(picture: Picture) -> bool:
-        found = [vector(one) for one in picture.templates if one.model == model]
-        return own is not None and any(float(one @ rejected) > float(one @ own) for one in found)
+    def is_nearer_to_rejected(picture: Picture) -> bool:
+        vectors = [vector(one) for one in picture.templates if one.model == model]
+        return mean is not None and any(float(one @ rejected) > float(one @ mean) for one in vectors)
 
-    return tuple(one for one in left if one.learnt is None or not is_nearer(one))
+    return tuple(one for one in others if one.learnt is None or not is_nearer_to_rejected(one))
 
 
-def _by_choice(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
-    """Return those that may be kept, the first choice first."""
+def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
+    """Return the best learnt picture of each hour: first the best of each day, then the second best of each day."""
     hours: dict[datetime, tuple[_Choice, Picture]] = {}
     for how, picture in learnt:
         one = (-_step(picture), how.captured_at, how.sighting_id), picture
@@ -202,10 +202,9 @@ def _by_choice(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
 
 
 def _is_another_view(new: Picture, known: Picture) -> bool:
-
-    (seen,) = new.templates
-    own = of_model(known.templates, seen.model)
-    return own is not None and float(vector(own) @ vector(seen)) < SAME_VIEW
+    (template,) = new.templates
+    other = of_model(known.templates, template.model)
+    return other is not None and float(vector(other) @ vector(template)) < SAME_VIEW
 
 
 def _step(picture: Picture) -> float:

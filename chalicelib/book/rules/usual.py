@@ -10,6 +10,7 @@ Hours are those of local clocks, counted since 1970, as in local_time. Parts of 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 
 from msgspec import Struct
@@ -34,7 +35,7 @@ class Usual(Struct, frozen=True):
 
     hours: tuple[float, ...]
 
-    def of(self, hour: int) -> float:
+    def people_at(self, hour: int) -> float:
         return self.hours[hour_of_week(hour)]
 
     @property
@@ -53,26 +54,28 @@ def hour_of_week(hour: int) -> int:
 
 
 def learn_usual(people: Mapping[int, int], today: int) -> Usual | None:
-    """Return what was usual before a day; None: too little is known.
+    """Return the usual week before a day; None: fewer than LEAST people or two weeks are known.
 
     `people`: how many came in each local hour that had any; `today`: a day since 1970, whose hours do not count.
+    Each hour is the mean over its weekday's days since the first that is known. All are reduced by the same share if
+    the last two weeks had fewer people than that.
     """
     end = today * HOURS
     known = {hour: count for hour, count in people.items() if end - _DAYS * HOURS <= hour < end}
     if sum(known.values()) < LEAST:
         return None
-    begun = min(known) // HOURS
-    if today - begun < _RECENT_DAYS:
+    first_day = min(known) // HOURS
+    if today - first_day < _RECENT_DAYS:
         return None
     sums = [0.0] * WEEK
     for hour, count in known.items():
         sums[hour_of_week(hour)] += count
-    days = [sum(hour_of_week(day * HOURS) == weekday * HOURS for day in range(begun, today)) for weekday in range(7)]
-    mean = [sums[place] / days[place // HOURS] for place in range(WEEK)]
+    day_counts = Counter(hour_of_week(day * HOURS) // HOURS for day in range(first_day, today))
+    means = [sums[place] / day_counts[place // HOURS] for place in range(WEEK)]
     recent = range((today - _RECENT_DAYS) * HOURS, end)
-    due = sum(mean[hour_of_week(hour)] for hour in recent)
-    level = min(sum(known.get(hour, 0) for hour in recent) / due, 1.0) if due else 0.0
-    return Usual(tuple(round(level * one, 3) for one in mean))
+    expected = sum(means[hour_of_week(hour)] for hour in recent)
+    share = min(sum(known.get(hour, 0) for hour in recent) / expected, 1.0) if expected else 0.0
+    return Usual(tuple(round(share * mean, 3) for mean in means))
 
 
 ALWAYS = frozenset(range(WEEK))
@@ -87,7 +90,7 @@ def count_due(usual: Usual, since: float, until: float, opening: Set[int] = ALWA
     a_week = sum(usual.hours[hour] for hour in opening) if whole else 0.0
     since += whole * WEEK
     rest = (
-        usual.of(hour) * (min(until, hour + 1) - max(since, hour))
+        usual.people_at(hour) * (min(until, hour + 1) - max(since, hour))
         for hour in range(math.floor(since), math.ceil(until))
         if hour_of_week(hour) in opening
     )

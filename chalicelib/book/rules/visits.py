@@ -121,7 +121,7 @@ class Arrivals(Struct, frozen=True):
         """
         limit = now_ms - KEPT_MS - period_ms - DAY_MS
         kept = tuple(a for a in self.recent if a.until_ms > limit)
-        return self._keeping(kept).at_most()
+        return self._fold_all_but(kept).at_most()
 
     def at_most(self, number: int = MOST_KEPT) -> Arrivals:
         """Fold the oldest arrivals if there are over a tenth more than `number`, and keep the last `number`."""
@@ -131,9 +131,9 @@ class Arrivals(Struct, frozen=True):
         """Fold the arrivals that began before `until_ms`. A later sighting from before their end is only counted."""
         kept = tuple(a for a in self.recent if a.first_ms >= until_ms)
         old = self.recent[: len(self.recent) - len(kept)]
-        return replace(self._keeping(kept), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
+        return replace(self._fold_all_but(kept), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
 
-    def _keeping(self, kept: tuple[Arrival, ...]) -> Arrivals:
+    def _fold_all_but(self, kept: tuple[Arrival, ...]) -> Arrivals:
         old = self.recent[: len(self.recent) - len(kept)]
         return replace(self, recent=kept).counting(len(old), sum(a.sightings for a in old))
 
@@ -240,36 +240,37 @@ class Visits(Struct, frozen=True):
             {start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail
         )
 
-    def laid_out(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+    def lay_out_pages(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
         """Return the pages and the head to store. Pages stay as they are, but those that an arrival changed.
 
-        What no longer fits the head goes behind the last page. So a face that comes again seldom changes a page.
+        Of a head of more than IN_HEAD arrivals the last _LEFT_IN_HEAD stay there, and the others go behind the last
+        page, or into a new one if that has no room. So a face that comes again seldom changes a page.
         """
         recent = self.arrivals.recent
         if len(recent) <= IN_HEAD or self.in_one_item:
             return self._make_pages_and_head({}, recent)
         stored, head = self.split_as_stored()
-        pages, tail = dict(stored), head.arrivals.recent
-        if not tail:
-            pages, tail = {}, recent
-        if len(tail) > IN_HEAD:
-            moved, tail = tail[:-_LEFT_IN_HEAD], tail[-_LEFT_IN_HEAD:]
-            last = max(pages, default=moved[0].first_ms)
-            if len(pages.get(last, ())) + len(moved) > _IN_PAGE:
-                last = moved[0].first_ms
-            pages[last] = (*pages.get(last, ()), *moved)
-        start, page = max(pages.items(), key=lambda one: len(one[1]))
-        if len(page) > _IN_PAGE:  # one at a time: the transaction has other actions, too
+        pages, in_head = dict(stored), head.arrivals.recent
+        if not in_head:
+            pages, in_head = {}, recent
+        if len(in_head) > IN_HEAD:
+            moved, in_head = in_head[:-_LEFT_IN_HEAD], in_head[-_LEFT_IN_HEAD:]
+            last_start = max(pages, default=moved[0].first_ms)
+            if len(pages.get(last_start, ())) + len(moved) > _IN_PAGE:
+                last_start = moved[0].first_ms
+            pages[last_start] = (*pages.get(last_start, ()), *moved)
+        start, page = max(pages.items(), key=lambda entry: len(entry[1]))
+        if len(page) > _IN_PAGE:  # one page is halved at a time: the transaction has other actions, too
             half = len(page) // 2
             pages |= {start: page[:half], page[half].first_ms: page[half:]}
-        return self._make_pages_and_head(pages, tail)
+        return self._make_pages_and_head(pages, in_head)
 
     def stored_after(self, before: Visits) -> tuple[Visits, Mapping[int, tuple[Arrival, ...]], Iterable[int]]:
         """Return the head to store, the pages that change, and the starts of those to delete."""
         if not before.is_whole:
             return self, {}, ()
         old, _ = before.split_as_stored()
-        new, head = self.split_as_stored() if self.arrivals == before.arrivals else self.laid_out()
+        new, head = self.split_as_stored() if self.arrivals == before.arrivals else self.lay_out_pages()
         return head, {start: page for start, page in new.items() if page != old.get(start)}, old.keys() - new.keys()
 
     def _make_pages_and_head(
@@ -281,20 +282,21 @@ class Visits(Struct, frozen=True):
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
     def needs_pages(self, group_id: str, at_ms: int, rule: PromotionRule) -> bool:
-        """Return whether a sighting of the face, then in this group, needs the pages, too.
+        """Return whether to plan a sighting at `at_ms` of the face, then in this group, the pages must be read, too.
 
         The head is enough for a sighting of the last arrival or after it, unless the head is full then, or a stranger's
-        rule reaches behind it. It cannot move a promotion: that is at the start of an earlier arrival.
+        rule counts arrivals from before it. Such a sighting cannot move a promotion, which is at the start of an
+        earlier arrival.
         """
-        tail = self.arrivals.recent
+        in_head = self.arrivals.recent
         if self.is_whole:
             return False
-        if self.regrouping or not tail or at_ms < tail[-1].first_ms:
+        if self.regrouping or not in_head or at_ms < in_head[-1].first_ms:
             return True
-        if at_ms < tail[-1].until_ms:
+        if at_ms < in_head[-1].until_ms:  # it belongs to the last arrival
             return False
-        asks_back = group_id == STRANGER and tail[0].first_ms >= at_ms - rule.period_ms
-        return asks_back or len(tail) >= IN_HEAD
+        counts_pages = group_id == STRANGER and in_head[0].first_ms >= at_ms - rule.period_ms
+        return counts_pages or len(in_head) >= IN_HEAD
 
     def promotion_of_stranger(self, rule: PromotionRule, joined: Arrival | None = None) -> Promotion | None:
         """Return the promotion that the arrivals lead to; None: none yet. `joined`: that which just got a sighting."""
@@ -386,7 +388,7 @@ class VisitPlan(Struct, frozen=True):
     refused: Group | None = None
 
 
-def with_sighting(
+def plan_with_sighting(
     group_id: str, visits: Visits, at_ms: int, gap_ms: int, now_ms: int, groups: DefaultGroups
 ) -> VisitPlan:
     """Plan a face's visits and group after one more sighting.
@@ -397,8 +399,8 @@ def with_sighting(
     before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
     visits = replace(visits, arrivals=arrivals, regrouping=False)
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
-    began, begin = ([one.first_ms for one in both.recent] for both in (before, arrivals))
-    joined = None if began == begin else arrivals.around(at_ms)
+    starts_before, starts_after = ([one.first_ms for one in each.recent] for each in (before, arrivals))
+    joined = None if starts_before == starts_after else arrivals.around(at_ms)
     plan = plan_group(group_id, visits, now_ms, groups, joined)
     if not visits.is_whole:
         return plan  # what could be folded stands in the pages
@@ -434,40 +436,39 @@ def plan_group(
     return VisitPlan(replace(visits, promotion=None), group_id)
 
 
-def without_sighting(
-    held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int
+def plan_without_sighting(
+    face_visits: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int
 ) -> VisitPlan:
     """Plan a face's visits without one sighting. `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
 
     A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
     """
-    before = held.visits.arrivals
+    before = face_visits.visits.arrivals
     arrivals = before.recount_arrival(arrival, remaining)
-    visits = replace(held.visits, arrivals=arrivals, regrouping=False)
-    plan = plan_group(held.face.group_id, visits, now_ms, held.groups)
-    if held.face.group_id != STRANGER:
+    visits = replace(face_visits.visits, arrivals=arrivals, regrouping=False)
+    plan = plan_group(face_visits.face.group_id, visits, now_ms, face_visits.groups)
+    if face_visits.face.group_id != STRANGER:
         return plan
-    parts = [one for one in arrivals.recent if one not in before.recent]
-    plans = [plan_group(STRANGER, visits, now_ms, held.groups, part) for part in parts]
-    promoted = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
-    return min(promoted, key=lambda entry: entry[0])[1] if promoted else plan
+    new_arrivals = [one for one in arrivals.recent if one not in before.recent]
+    plans = [plan_group(STRANGER, visits, now_ms, face_visits.groups, new) for new in new_arrivals]
+    promotions = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
+    return min(promotions, key=lambda entry: entry[0])[1] if promotions else plan
 
 
 def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
     """Return the arrivals whose sightings may have the wrong group's name after the change.
 
-    They lie between the two promotions, unless a change was cut off before.
+    They lie between the two promotions; without one of these, from the other on. If a change was cut off before, it
+    may be any.
     """
-    old, new = (None if v.promotion is None else v.promotion.at_ms for v in (before, after))
-    if old == new and not before.regrouping:
+    if before.regrouping:
+        return before.arrivals.recent
+    promoted_at = {None if each.promotion is None else each.promotion.at_ms for each in (before, after)}
+    if len(promoted_at) == 1:
         return ()
-    first = 0 if before.regrouping else min(at for at in (old, new) if at is not None)
-    behind = None if before.regrouping or old is None or new is None else max(old, new)
-    return tuple(
-        arrival
-        for arrival in before.arrivals.recent
-        if arrival.last_ms >= first and (behind is None or arrival.first_ms < behind)
-    )
+    first_ms, *last_ms = sorted(at_ms for at_ms in promoted_at if at_ms is not None)
+    end_ms = last_ms[0] if last_ms else _NEVER_MS
+    return tuple(one for one in before.arrivals.recent if one.last_ms >= first_ms and one.first_ms < end_ms)
 
 
 def rename_sightings(

@@ -1,5 +1,5 @@
 """How does a capture get into the book? Each face in it is matched, remembered as a stranger, or skipped, once.
 
 sightings: timelines, arrivals and reviews. Inside: ingest (the way of a capture), contexts (what its decision needs),
-rows (what is stored of it), rejection (and of whole visits).
+changes (what is stored of it), rejection (and of whole visits).
 """

@@ -13,7 +13,7 @@ from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_gr
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.recognised import Probes, Recognised
-from chalicelib.book.rules.sighting import Context, Evicted, Judge, Nobody, OpenSighting, is_lesser, plan_of
+from chalicelib.book.rules.sighting import Context, Evicted, Judge, Nobody, OpenSighting, is_lesser, plan_visits
 from chalicelib.book.rules.templates import vector
 from chalicelib.book.rules.visits import FaceVisits, Visits
 from chalicelib.book.words import keys
@@ -40,7 +40,7 @@ class SightingSearch:
     """
 
     book: Book
-    sighted: OpenSighting
+    open_sighting: OpenSighting
     unmatched: dict[int, Recognised] = field(default_factory=dict)
     """By the gallery's seq, what was found if that was nobody, or the face of the same visit."""
 
@@ -49,9 +49,9 @@ class SightingSearch:
 
         Raises WrongModel, GalleryMoved, and the errors of a search.
         """
-        if groups.model != self.sighted.seen.template.model:
+        if groups.model != self.open_sighting.seen.template.model:
             raise WrongModel("the tenant is searched with another model by now: embed the picture with it")
-        return self._search((self.sighted.at_ms, groups))
+        return self._search((self.open_sighting.at_ms, groups))
 
     def find_again(self, seq: int | None = None) -> Recognised:
         """Find the face in the gallery as it is at this moment: at `seq`, if that was just read. Raises as `find`."""
@@ -60,20 +60,30 @@ class SightingSearch:
 
     def decision_of(self, found: Recognised) -> Decision | None:
         """Return the decision that found nobody; None: somebody said so."""
-        return found.decision if self.sighted.instead is None else None
+        return found.decision if self.open_sighting.instead is None else None
 
     def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
-        one, seen = self.sighted, self.sighted.seen
+        open_sighting, seen = self.open_sighting, self.open_sighting.seen
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
         (found,) = self.book.recognition.of(
-            one.tenant, probes, group_ids=list_searched_groups(one.camera), besides=one.not_face, visit=visit
+            open_sighting.tenant,
+            probes,
+            group_ids=list_searched_groups(open_sighting.camera),
+            besides=open_sighting.not_face,
+            visit=visit,
         )
-        if one.instead is not None:
+        if open_sighting.instead is not None:
             found = replace(found, face=None)
         elif found.face is None and found.seq not in self.unmatched:
-            others = [other for other in one.beside if other is not seen]
+            others = [other for other in open_sighting.beside if other is not seen]
             self.unmatched[found.seq] = self.book.recognition.of_visit(
-                one.tenant, one.camera, one.capture, seen, others=others, found=found, not_face=one.not_face
+                open_sighting.tenant,
+                open_sighting.camera,
+                open_sighting.capture,
+                seen,
+                others=others,
+                found=found,
+                not_face=open_sighting.not_face,
             )
         return found if found.face is not None else self.unmatched.setdefault(found.seq, found)
 
@@ -81,101 +91,112 @@ class SightingSearch:
 class Contexts(UseCase):
     """The reader of contexts."""
 
-    def read_context(self, one: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
-        """Find the sighting's face, and read what the sighting may change.
+    def read_context(self, open_sighting: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
+        """Find the sighting's face, and read what the sighting may change. Nobody: the book does not remember it.
 
         `new`: the face that is made if nobody is found, without number and pictures. Raises GalleryMoved if the face is
         gone, WrongModel if the tenant is searched with another model by now, TenantNotFound.
         """
-        if one.why_unsearched:
-            return Nobody(one, one.why_unsearched)
-        if one.other is not None:
-            return self._read_known(one, one.other)
-        groups = self.book.face_visits.defaults(one.tenant)
+        if open_sighting.why_unsearched:
+            return Nobody(open_sighting, open_sighting.why_unsearched)
+        if open_sighting.other is not None:
+            return self._read_known(open_sighting, open_sighting.other)
+        groups = self.book.face_visits.defaults(open_sighting.tenant)
         found = search.find(groups)
         if found.face is not None:
-            return self._read_known(one, found.face.faceid, found)
+            return self._read_known(open_sighting, found.face.faceid, found)
         decision = search.decision_of(found)
-        if one.why_not_kept:
-            return Nobody(one, one.why_not_kept, decision)
-        return self._read_new(one, new, groups, decision)
+        if open_sighting.why_not_kept:
+            return Nobody(open_sighting, open_sighting.why_not_kept, decision)
+        return self._read_new(open_sighting, new, groups, decision)
 
     def read_again(self, before: Context) -> Context:
         """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face
         any more, TenantNotFound."""
-        groups = self.book.face_visits.defaults(before.sighted.tenant)
-        context = self._read_new(before.sighted, before.held.face, groups, before.decision)
+        groups = self.book.face_visits.defaults(before.open_sighting.tenant)
+        context = self._read_new(before.open_sighting, before.face_visits.face, groups, before.decision)
         if isinstance(context, Nobody):
             raise GalleryMoved
         return context
 
-    def _read_known(self, one: OpenSighting, faceid: str, found: Recognised | None = None) -> Context:
+    def _read_known(self, open_sighting: OpenSighting, faceid: str, found: Recognised | None = None) -> Context:
         """Read what a sighting of a known face changes. `found`: by a search; None: somebody said who it is.
 
         Raises GalleryMoved if the face is gone.
         """
-        held, decision = (found.held, found.decision) if found else (None, None)
+        face_visits = found.face_visits if found else None
+        decision = found.decision if found else None
         if found is None:
-            one = self._remember(one, faceid)
-            decision = one.was.decision if one.was else None
-        held = held or self.book.face_visits.read_face(one.tenant, faceid, one.at_ms)
-        if held is None:
+            open_sighting = self._remember(open_sighting, faceid)
+            decision = open_sighting.was.decision if open_sighting.was else None
+        face_visits = face_visits or self.book.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
+        if face_visits is None:
             raise GalleryMoved
-        vision = self.book.tenant_vision.of(one.seen.template.model)
+        vision = self.book.tenant_vision.of(open_sighting.seen.template.model)
         judge = Judge(vision.impostor_curve, vision.population)
-        if decision is not None and one.was is None:
-            one = replace(one, twice=is_lesser(one, held.face, judge))
-        if one.is_uncertain(decision) and not one.near:
-            nearest = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
-            one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest))
-        return self._complete_context(Context(one, held, plan_of(one, held), decision, judge=judge))
+        if decision is not None and open_sighting.was is None:
+            open_sighting = replace(open_sighting, twice=is_lesser(open_sighting, face_visits.face, judge))
+        if open_sighting.is_uncertain(decision) and not open_sighting.near:
+            nearest = self.book.recognition.nearest(
+                open_sighting.tenant, open_sighting.camera, open_sighting.seen, CANDIDATES
+            )
+            open_sighting = replace(
+                open_sighting, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest)
+            )
+        return self._complete_context(
+            Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, judge=judge)
+        )
 
-    def _remember(self, one: OpenSighting, faceid: str) -> OpenSighting:
+    def _remember(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with what it was, if it comes back to a face that it was taken from."""
-        negative = self.book.recognition.negatives.of_sighting(one.tenant.name, faceid, one.id)
+        negative = self.book.recognition.negatives.of_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
         if negative is None or not negative.was:
-            return one
-        return replace(one, was=observation_from(negative.was), was_asked=negative.asked)
+            return open_sighting
+        return replace(open_sighting, was=observation_from(negative.was), was_asked=negative.asked)
 
     def _read_new(
-        self, one: OpenSighting, new: Face, groups: DefaultGroups, decision: Decision | None
+        self, open_sighting: OpenSighting, new: Face, groups: DefaultGroups, decision: Decision | None
     ) -> Context | Nobody:
         """Read what the sighting that makes a new face changes, and who goes for it. `decision`: why it is no other."""
-        held = FaceVisits(replace(new, number=groups.numbered + 1), Visits(), groups, groups.stranger)
-        context = Context(one, held, plan_of(one, held), decision, is_new=True)
+        face_visits = FaceVisits(replace(new, number=groups.numbered + 1), Visits(), groups, groups.stranger)
+        context = Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, is_new=True)
         if not context.has_room:
-            evicted = self._choose_evicted(one.tenant, groups.stranger, one.not_face)
+            evicted = self._choose_evicted(open_sighting.tenant, groups.stranger, open_sighting.not_face)
             if evicted is None:
-                return Nobody(one, "the group of strangers is full, and nobody could go for it")
+                return Nobody(open_sighting, "the group of strangers is full, and nobody could go for it")
             context = replace(context, evicted=evicted)
         return self._complete_context(context)
 
     def _complete_context(self, context: Context) -> Context:
         """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
-        one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
-        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
+        open_sighting, full, tenant = context.open_sighting, context.full, context.open_sighting.tenant.name
+        between = (
+            self.book.face_visits.between(tenant, context.face_visits, context.plan)
+            if open_sighting.is_of_arrival
+            else ()
+        )
         told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
         context = replace(
             context,
             sightings=tuple(between),
             told_at=moment(told["at"]) if told else None,
-            months=self.book.statistics.calendar.months(tenant, [one.at_ms // DAY_MS]),
+            months=self.book.statistics.calendar.months(tenant, [open_sighting.at_ms // DAY_MS]),
         )
         return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context
 
     def _choose_evicted(self, tenant: Tenant, strangers: Group, besides: str | None) -> Evicted | None:
-        """Find the stranger without a name last seen longest ago, but not `besides`, and what goes with that face.
+        """Choose the stranger who is deleted to make room: the one without a name last seen longest ago.
 
-        Nor one that is held, whose observations move, or with whom more goes than one transaction has room for. None:
-        nobody can go.
+        It is not `besides`, nor one under legal hold, whose observations move, or with whom more goes than one
+        transaction has room for. None: nobody can go.
         """
         for face in self.book.faces.by_arrival(tenant, strangers):
-            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
-                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
-                deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
-                if len(deletes) > _MOST_DELETES:
-                    continue
+            if face.faceid == besides or face.name or face.moving or face.hold is not None:
+                continue
+            merges, pictures = self.book.merges.records.deletes(tenant.name, face)
+            negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+            deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
+            if len(deletes) <= _MOST_DELETES:
                 departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
                 return Evicted(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
         return None

@@ -1,8 +1,8 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
 For each face all that the decision needs is read first (contexts), book/rules/sighting decides, its Outcome becomes
-actions (rows), and one transaction commits them. It changes arrivals, counts, group, observation and events. A face's
-visits have a version, so that no writer misses another's sighting.
+actions (changes), and one transaction commits them. It changes arrivals, counts, group, observation and events. A
+face's visits have a version, so that no writer misses another's sighting.
 
 The commit of a new face requires that the gallery has not changed since the search, so two captures of one new person
 make one stranger. If the group or the tenant is full, the same transaction deletes the stranger last seen longest ago.
@@ -29,17 +29,17 @@ from chalicelib.book.records.captures import AGAIN, STEP, camera_of, capture_fro
 from chalicelib.book.records.observations import OBSERVATION_NEW
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.sighting import Nobody, OpenSighting, Outcome, resolve
-from chalicelib.book.sightings.contexts import SightingSearch
-from chalicelib.book.sightings.rows import (
+from chalicelib.book.sightings.changes import (
     detected_faces,
     detection_update,
-    known_change,
-    new_change,
+    known_face_change,
+    new_face_change,
     open_correction,
     parking_update,
     progress_update,
     resolution_update,
 )
+from chalicelib.book.sightings.contexts import SightingSearch
 from chalicelib.book.words import acts, keys, telemetry
 from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
@@ -68,14 +68,13 @@ _log = logging.getLogger(__name__)
 
 
 class Ingest(UseCase):
-    def message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
+    def take_message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
         """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
 
-        One of S3's that was `sent_at` a time long ago takes its turn: S3 does not tell SQS the tenant, so those of a
-        tenant with many would be before those of others. It is sent again in the tenant's name.
-
-        The first attempt at a capture is not counted. Any that may be a repeat is counted while its picture is open: of
-        a message that was received before, or an event that was sent again.
+        S3 does not tell SQS the tenant, so events of a tenant with many captures would be before those of others. One
+        that waited since `sent_at` for longer than TAKES_TURNS_AFTER is sent again in the tenant's name, and takes its
+        turn. The first attempt at a capture is not counted, but any that may be a repeat (book/captures/redrive): of a
+        message that was received before, or an event that was sent again.
 
         A message that names no capture of ours (S3's test event) counts as done. Raises Busy, StorageUnavailable or
         InvalidInput if it must be delivered again; a message that is no event so ends in the dead letters.
@@ -87,11 +86,11 @@ class Ingest(UseCase):
                 if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
                     self.book.captures.redrive.send(*place)
                 else:
-                    self.capture(*place, is_repeat=sent_again or receive_count > 1)
+                    self.resolve_capture(*place, is_repeat=sent_again or receive_count > 1)
             except (ValueError, CaptureNotFound, TenantNotFound):
                 continue  # not offered by us, or erased since
 
-    def capture(self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False) -> Capture:
+    def resolve_capture(self, tenant_name: str, camera_id: str, capture_id: str, *, is_repeat: bool = False) -> Capture:
         """Resolve the faces of a capture that are not resolved yet. Called again, change nothing.
 
         `is_repeat`: its picture may have been opened before, so the attempt is counted (book/captures/redrive). A
@@ -101,12 +100,14 @@ class Ingest(UseCase):
         """
         act = Act("sighting", f"camera {camera_id}", Kind.SIGHTING, tenant_name, {"of": capture_id})
         for _ in attempts():
-            picture = self.book.storage.beside(
+            # The picture comes while tenant, camera and capture are read.
+            wait_for_picture = self.book.storage.begin_call(
                 partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
             )
+            place = tenant_name, camera_id, capture_id
             try:
                 with acts.begin_act(act):
-                    tenant, capture = self._as_it_is((tenant_name, camera_id, capture_id), picture, is_repeat)
+                    tenant, capture = self._resolve_stored(place, wait_for_picture, is_repeat)
             except WrongModel:
                 continue
             except ConditionFailed as error:
@@ -117,37 +118,39 @@ class Ingest(UseCase):
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
-    def _as_it_is(
-        self, place: tuple[str, str, str], awaited: Callable[[], bytes | None], is_repeat: bool
+    def _resolve_stored(
+        self, place: tuple[str, str, str], wait_for_picture: Callable[[], bytes | None], is_repeat: bool
     ) -> tuple[Tenant, Capture]:
-        """Go on from the point at which the last worker stopped. `awaited`: gives the picture.
+        """Resolve a capture as it is stored, from the point at which the last worker stopped.
 
-        The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel, and
-        ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
+        `place`: names of tenant, camera and capture; `wait_for_picture`: returns the picture when it is there, None if
+        there is none. The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel,
+        and ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
         tenant_name, camera_id, capture_id = place
-        of_tenant, of_camera, item = self.book.items.get_each(
+        tenant_item, camera_item, item = self.book.items.get_each(
             [
                 (keys.TENANTS, keys.tenant_item(tenant_name)),
                 (keys.CAMERAS, (tenant_name, camera_id)),
                 (keys.CAPTURES, keys.capture(tenant_name, camera_id, capture_id)),
             ]
         )
-        if of_tenant is None or item is None:
+        if tenant_item is None or item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
-        tenant, capture = self.book.tenants.open_if_restricted(of_tenant), capture_from(item)
-        picture = None if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED) else awaited()
+        tenant, capture = self.book.tenants.open_if_restricted(tenant_item), capture_from(item)
+        is_done = capture.state in (CaptureState.RESOLVED, CaptureState.PARKED)
+        picture = None if is_done else wait_for_picture()
         if picture is None:
             return tenant, capture
         try:
-            camera = camera_of(capture, of_camera)
+            camera = camera_of(capture, camera_item)
             attempt = partial(self.book.captures.redrive.count_attempt, item) if is_repeat else nullcontext
             read = partial(Reading, self.book.tenant_vision.of(tenant.model), tenant, picture, attempt=attempt)
-            return tenant, _count_outcomes(self._resolve(tenant, camera, capture, item, read))
+            return tenant, _count_outcomes(self._resolve_faces(tenant, camera, capture, item, read))
         except Unusable as error:
             return tenant, self._park(tenant, capture, str(error))
 
-    def _resolve(
+    def _resolve_faces(
         self,
         tenant: Tenant,
         camera: Camera,
@@ -155,17 +158,21 @@ class Ingest(UseCase):
         item: Item,
         read: Callable[[Sequence[SeenFace] | None], Reading],
     ) -> Capture:
-        """Resolve the faces that are left. `read`: makes the picture's reading, from its faces if they are known."""
+        """Resolve the faces of a capture that are not resolved yet, or the one that was rejected.
+
+        `item`: the stored capture; `read`: reads the picture, and detects its faces unless it is given them.
+        """
         if AGAIN in item:
-            again = open_correction(tenant, camera, capture, item, self.book.clock.now())
-            reading = read([again.seen])
-            return self._resolve_face(replace(again, seen=reading.faces[0]), reading)
+            correction = open_correction(tenant, camera, capture, item, self.book.clock.now())
+            reading = read([correction.seen])
+            return self._resolve_face(replace(correction, seen=reading.faces[0]), reading)
         reading = read(detected_faces(item))
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
             capture = replace(capture, state=CaptureState.RESOLVED)
             write(self.book.items, [progress_update(tenant.name, capture, 0)])
             return capture
+        # So that a worker that continues resolves the same faces. Of one face there is nothing to continue.
         if len(reading.faces) > 1 and "detection" not in item and not tenant.forgets_strangers:
             write(self.book.items, [detection_update(tenant.name, capture, reading.faces)])
         while len(capture.sightings) < len(reading.faces):
@@ -183,28 +190,28 @@ class Ingest(UseCase):
             capture = self._resolve_face(open_sighting, reading)
         return capture
 
-    def _resolve_face(self, one: OpenSighting, reading: Reading) -> Capture:
-        """Read, decide and write; all again if what was read has changed in between.
+    def _resolve_face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
+        """Resolve a face: read what the decision needs, decide and write; all again if that has changed in between.
 
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
-        search, crop = SightingSearch(self.book, one), partial(reading.crop, one.seen)
-        new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
+        search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop, open_sighting.seen)
+        new = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in attempts():
             try:
-                context = self.book.sightings.contexts.read_context(one, search, new)
+                context = self.book.sightings.contexts.read_context(open_sighting, search, new)
                 if isinstance(context, Nobody):
                     return self._write_nobody(context)
                 if context.is_new:
                     return self._write_new(resolve(context), crop, search)
                 return self._write_known(resolve(context), crop)
             except GalleryMoved:
-                one = replace(one, other=None)  # if somebody said who it is, that face is gone
+                open_sighting = replace(open_sighting, other=None)  # if somebody said who it is, that face is gone
             except ConditionFailed as error:
                 if STEP in error.names:
                     raise
                 if OBSERVATION_NEW in error.names:
-                    return self._write_nobody(Nobody(one, "this sighting was counted before"))
+                    return self._write_nobody(Nobody(open_sighting, "this sighting was counted before"))
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _write_nobody(self, nobody: Nobody) -> Capture:
@@ -212,11 +219,14 @@ class Ingest(UseCase):
 
         If the tenant forgets strangers, nothing of the face is in it, and it is counted.
         """
-        one, sighting = nobody.sighted, nobody.sighting
-        capture, tenant = one.resolved_capture(sighting), one.tenant.name
-        actions = [resolution_update(one, capture), *self.book.duties.sighting_resolved(tenant, capture, sighting)]
-        if one.tenant.forgets_strangers and one.instead is not Instead.NOBODY:
-            actions.append(self._count_nobody(tenant, one.at_ms - one.at_ms % HOUR_MS))
+        open_sighting, sighting = nobody.open_sighting, nobody.sighting
+        capture, tenant = open_sighting.resolved_capture(sighting), open_sighting.tenant.name
+        actions = [
+            resolution_update(open_sighting, capture),
+            *self.book.duties.sighting_resolved(tenant, capture, sighting),
+        ]
+        if open_sighting.tenant.forgets_strangers and open_sighting.instead is not Instead.NOBODY:
+            actions.append(self._count_nobody(tenant, open_sighting.at_ms - open_sighting.at_ms % HOUR_MS))
         write(self.book.items, actions)
         return capture
 
@@ -233,10 +243,12 @@ class Ingest(UseCase):
 
         Raises ConditionFailed if the face was changed, GalleryMoved; WrongModel if it is to learn.
         """
-        tenant = outcome.context.sighted.tenant.name
+        tenant = outcome.context.open_sighting.tenant.name
         with self._stored_pictures(outcome, crop) as pictures:
-            held, renamed = self.book.face_visits.write_surplus_changes(tenant, outcome.context.held, outcome.renamed)
-            change = known_change(outcome, replace(outcome.face, pictures=pictures), held, renamed)
+            face_visits, renamed = self.book.face_visits.write_surplus_changes(
+                tenant, outcome.context.face_visits, outcome.renamed
+            )
+            change = known_face_change(outcome, replace(outcome.face, pictures=pictures), face_visits, renamed)
             change = self._add_entry(outcome, change)
             self.book.writer.save(tenant, change)
         self._deliver(outcome, change.actions)
@@ -250,7 +262,7 @@ class Ingest(UseCase):
         while the gallery has not moved. Raises GalleryMoved if it finds somebody, ConditionFailed, Busy,
         StorageUnavailable.
         """
-        contexts, tenant = self.book.sightings.contexts, outcome.context.sighted.tenant.name
+        contexts, tenant = self.book.sightings.contexts, outcome.context.open_sighting.tenant.name
         with self._stored_pictures(outcome, crop) as pictures:
             for number, _ in enumerate(attempts(first_s=A_COMMIT_S)):
                 context = contexts.read_again(outcome.context) if number else outcome.context
@@ -258,7 +270,7 @@ class Ingest(UseCase):
                     found = search.find_again(None if number else self.book.writer.seq(tenant))
                     if found.face is not None:
                         raise GalleryMoved
-                    if context.held.groups.seq != found.seq:
+                    if context.face_visits.groups.seq != found.seq:
                         context = contexts.read_again(context)
                     if context is not outcome.context:
                         outcome = resolve(replace(context, decision=search.decision_of(found)))
@@ -273,8 +285,8 @@ class Ingest(UseCase):
 
     def _commit_new(self, outcome: Outcome, pictures: tuple[Picture, ...], seq: int) -> Capture:
         """Commit a new face with its pictures, if the gallery is still at `seq`. Raises as `writer.commit`."""
-        change = self._add_entry(outcome, new_change(outcome, replace(outcome.face, pictures=pictures), seq))
-        self.book.writer.commit(outcome.context.sighted.tenant.name, change)
+        change = self._add_entry(outcome, new_face_change(outcome, replace(outcome.face, pictures=pictures), seq))
+        self.book.writer.commit(outcome.context.open_sighting.tenant.name, change)
         self._deliver(outcome, change.actions)
         if outcome.context.evicted:
             self.book.face_pictures.discard(outcome.context.evicted.picture_keys)
@@ -282,7 +294,7 @@ class Ingest(UseCase):
 
     def _add_entry(self, outcome: Outcome, change: Change) -> Change:
         """Return the change with the actions by which others take note of the sighting."""
-        tenant = outcome.context.sighted.tenant.name
+        tenant = outcome.context.open_sighting.tenant.name
         entry = self.book.duties.sighting_resolved(tenant, outcome.capture, outcome.sighting)
         return replace(change, actions=(*change.actions, *entry))
 
@@ -293,21 +305,21 @@ class Ingest(UseCase):
         A new picture's JPEG is stored before the commit, and deleted if the commit is refused. Those that it pushes out
         are deleted afterwards.
         """
-        before, pictures, new = outcome.context.held.face, outcome.face.pictures, outcome.new_picture
+        before, pictures, new = outcome.context.face_visits.face, outcome.face.pictures, outcome.new_picture
         if new is None:
             yield pictures
             return
         # A learnt picture is no portrait: it has no thumbnail, which would cost as much to store again.
         jpeg = crop() if outcome.context.is_new else FaceJpeg(crop().data)
-        stored = self.book.face_pictures.write_picture(outcome.context.sighted.tenant, before, new, jpeg)
+        stored = self.book.face_pictures.write_picture(outcome.context.open_sighting.tenant, before, new, jpeg)
         pictures = tuple(stored if one is new else one for one in pictures)
         with self.book.face_pictures.replace_pictures(before.picture_keys, [one.key for one in pictures if one.key]):
             yield pictures
 
     def _deliver(self, outcome: Outcome, actions: Sequence[Action]) -> None:
         """Have the events delivered that a transaction has stored."""
-        tenant = outcome.context.sighted.tenant.name
-        self.book.statistics.calendar.holds(tenant, [outcome.context.sighted.at_ms // DAY_MS])
+        tenant = outcome.context.open_sighting.tenant.name
+        self.book.statistics.calendar.holds(tenant, [outcome.context.open_sighting.at_ms // DAY_MS])
         self.book.webhooks.outbox.announce(tenant, actions)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:

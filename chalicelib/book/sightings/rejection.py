@@ -27,9 +27,16 @@ from chalicelib.book.records.observations import observation_item, review_delete
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_kept
 from chalicelib.book.rules.sighting import Gift, Rejected
-from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, without
-from chalicelib.book.rules.visits import KEPT_MS, FaceVisits, VisitPlan, apply_plan, rename_sightings, without_sighting
-from chalicelib.book.sightings.rows import is_waiting_for, sightings_update
+from chalicelib.book.rules.templates import list_given_pictures, make_delete_entry, remove_rejected_pictures
+from chalicelib.book.rules.visits import (
+    KEPT_MS,
+    FaceVisits,
+    VisitPlan,
+    apply_plan,
+    plan_without_sighting,
+    rename_sightings,
+)
+from chalicelib.book.sightings.changes import is_waiting_for, sightings_update
 from chalicelib.book.visits import face_put, sightings_of_arrival, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import (
@@ -75,7 +82,7 @@ _READ_AGAIN = ("tenant_day", "labels", "box", "estimates")
 class _RejectedSighting(Struct, frozen=True):
     """A face's sighting with its capture, as they were read. `item`: the stored capture; `number`: the sighting's."""
 
-    held: FaceVisits
+    face_visits: FaceVisits
     observation: Observation
     item: Item
     capture: Capture
@@ -106,7 +113,7 @@ class Rejection(UseCase):
         LimitReached if the face has 20 negatives and a search is to say who it is, Busy, WrongModel,
         LastPicture if the face has no other picture, Conflict if a face was made from the sighting, its picture
         is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the `camera`, and
-        `other`, with which `again` continues.
+        `other`, with which `continue_rejection` continues.
         """
         if other is not None and instead is not None:
             raise InvalidInput(f"other is the face that the sighting is instead: leave out instead, {instead.value!r}")
@@ -117,25 +124,27 @@ class Rejection(UseCase):
         seen: SeenFace | None = None
         learnt: dict[str, int] = {}
         for _ in attempts():
-            held = self.book.face_visits.read_face(tenant, faceid)
-            if held is None:
+            face_visits = self.book.face_visits.read_face(tenant, faceid)
+            if face_visits is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
-            require_kept(held.face)
-            if self.book.merges.mover.settle(tenant, held.face):
+            require_kept(face_visits.face)
+            if self.book.merges.mover.settle(tenant, face_visits.face):
                 continue
             observation = self.book.captures.observation(tenant, faceid, sighting_id)
             if observation is None:
-                return self._went_on(tenant, faceid, sighting_id, other)
+                return self._find_and_continue(tenant, faceid, sighting_id, other)
             try:
-                found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead), goes=unmakes)
+                found = self._read_rejected(
+                    tenant, face_visits, observation, is_said=bool(other or instead), goes=unmakes
+                )
             except Changed:
                 continue
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_keep_own_pictures, seen=seen, photos=found.capture.photos)
-            if not unmakes and (kept := left(held.face)) != held.face.pictures:
-                gone = (one for one in held.face.pictures if one not in kept)
+            if not unmakes and (kept := left(face_visits.face)) != face_visits.face.pictures:
+                gone = (one for one in face_visits.face.pictures if one not in kept)
                 learnt |= {one.learnt.sighting_id: milliseconds(one.added_at) for one in gone if one.learnt}
                 self.book.enrolment.pictures.keep(tenant, faceid, left)
                 continue
@@ -144,26 +153,26 @@ class Rejection(UseCase):
                     body = progress or {"camera": found.capture.camera_id, "other": other}
                     answer = Answer(PARTIAL if progress else OK, body)
                     record = [self.book.requests.record(tenant.name, request, answer)] if request else []
-                    self._leave(tenant, found, seen, record, learnt, other=other, instead=instead)
+                    self._detach_sighting(tenant, found, seen, record, learnt, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
                     raise WrongModel(
                         f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
                     ) from error
                 continue
-            return self.again(tenant, faceid, sighting_id, found.capture.camera_id, other)
+            return self.continue_rejection(tenant, faceid, sighting_id, found.capture.camera_id, other)
         raise Busy(_BUSY)
 
-    def best_first(self, tenant: Tenant, held: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
+    def best_first(self, tenant: Tenant, face_visits: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
         """Return sightings by their pictures' quality, if it can be said of each who it is instead.
 
         The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
-        found = [self._rejected_sighting(tenant, held, one, is_said=True) for one in visit]
+        found = [self._read_rejected(tenant, face_visits, one, is_said=True) for one in visit]
         for one in found:
             self.book.captures.require_picture(tenant, one.capture.camera_id, one.capture.id)
         photos = frozenset[str]().union(*(one.capture.photos for one in found))
-        if all(picture.id in photos for picture in held.face.pictures):
+        if all(picture.id in photos for picture in face_visits.face.pictures):
             raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
         found.sort(key=lambda one: one.capture.sightings[one.number].quality or 0.0, reverse=True)
         return [one.observation for one in found]
@@ -174,7 +183,7 @@ class Rejection(UseCase):
         capture = self.book.captures.find(tenant, observation.camera, capture_id)
         return capture is not None and capture.sightings[number].resolution is Resolution.STRANGER
 
-    def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
+    def _find_and_continue(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negatives = self.book.recognition.negatives
         negative = negatives.of_sighting(tenant.name, faceid, sighting_id)
@@ -184,25 +193,25 @@ class Rejection(UseCase):
             place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
             item = self.book.items.get(keys.CAPTURES, place)
             if item is not None and is_waiting_for(item, faceid):
-                return self.again(tenant, faceid, sighting_id, negative.camera, other)
+                return self.continue_rejection(tenant, faceid, sighting_id, negative.camera, other)
         raise not_found(faceid, sighting_id)
 
-    def again(
+    def continue_rejection(
         self, tenant: Tenant, faceid: str, sighting_id: str, camera_id: str, other: str | None = None
     ) -> Rejected:
         """Answer a rejection that was done, and continue it if it was cut off. Raises FaceNotFound, CaptureNotFound."""
         self.book.duties.face_changed(tenant, faceid)
         capture_id, number = parts_of_sighting(sighting_id)
-        capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
+        capture = self.book.sightings.ingest.resolve_capture(tenant.name, camera_id, capture_id)
         # As stored, so that a repeat is answered the same.
         capture = self.book.captures.find(tenant, camera_id, capture_id) or capture
         if other is not None and capture.sightings[number].faceid == other:
-            self._learn_again(tenant, other, sighting_id)
+            self._learn_pictures_again(tenant, other, sighting_id)
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
                 self.take_back(tenant, other, sighting_id)
         return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
 
-    def _learn_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
+    def _learn_pictures_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
         """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
         negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
         for learnt, at_ms in (negative.learnt if negative else {}).items():
@@ -210,10 +219,14 @@ class Rejection(UseCase):
             if observation is None or observation.box is None:  # it has not come back
                 continue
             with suppress(Conflict, FaceHeld, FaceNotFound, WrongModel):
-                self._learn_one(tenant, faceid, observation, moment(at_ms))
+                self._learn_picture_again(tenant, faceid, observation, moment(at_ms))
 
-    def _learn_one(self, tenant: Tenant, faceid: str, observation: Observation, at: datetime) -> None:
-        """Give a face the picture of one of its sightings that it had learnt. Raises Conflict if that is gone, Busy."""
+    def _learn_picture_again(self, tenant: Tenant, faceid: str, observation: Observation, at: datetime) -> None:
+        """Give a face the picture of one of its sightings again, which it had learnt `at` a time.
+
+        A face that has the photo already, or a capture that is gone, changes nothing. Raises Conflict if the picture is
+        gone, Busy.
+        """
         capture_id, box = parts_of_sighting(observation.id)[0], observation.box
         capture = self.book.captures.find(tenant, observation.camera, capture_id)
         face = self.book.faces.get(tenant, faceid)
@@ -223,21 +236,22 @@ class Rejection(UseCase):
         jpeg = FaceJpeg(shown.reading.crop(shown.seen).data)
         learnt = Learnt(observation.id, observation.camera, observation.at)
         templates, estimates = (shown.seen.template,), shown.seen.estimates
-        new = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
-        new = self.book.face_pictures.write_picture(tenant, face, new, jpeg)
+        picture = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
+        stored = self.book.face_pictures.write_picture(tenant, face, picture, jpeg)
 
         # An erasure of somebody else on it gives the photo another id: then it is read again at the next request.
         same = require_no_erasure(capture, "capture-same")
-        as_read = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
+        check = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
 
-        def add(face: Face) -> tuple[Face, Change]:
-            after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures((*face.pictures, new)))
-            return after, face_change(face, after, (as_read,))
+        def add_picture(face: Face) -> tuple[Face, Change]:
+            pictures = self.book.tenant_vision.chooser(tenant).choose_pictures((*face.pictures, stored))
+            after = replace(face, pictures=pictures)
+            return after, face_change(face, after, (check,))
 
-        self.book.faces.change_face(tenant, faceid, add, None)
+        self.book.faces.change_face(tenant, faceid, add_picture, None)
 
-    def _rejected_sighting(
-        self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool, goes: bool = False
+    def _read_rejected(
+        self, tenant: Tenant, face_visits: FaceVisits, observation: Observation, *, is_said: bool, goes: bool = False
     ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached.
 
@@ -251,20 +265,20 @@ class Rejection(UseCase):
         capture = capture_from(item)
         if capture.state is not CaptureState.RESOLVED:
             raise Changed
-        is_made_from = capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(held.face)
+        is_made_from = capture.sightings[number].resolution is Resolution.STRANGER and not _is_by_hand(face_visits.face)
         if is_made_from and not goes:
             raise Conflict(
                 "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
                 "that brought the sighting here"
             )
-        if held.face.negatives >= MAX_NEGATIVES and not is_said:
+        if face_visits.face.negatives >= MAX_NEGATIVES and not is_said:
             raise LimitReached(
-                f"face {held.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: enrol a "
-                "better picture of it, or delete it"
+                f"face {face_visits.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: "
+                "enrol a better picture of it, or delete it"
             )
-        return _RejectedSighting(held, observation, item, capture, number)
+        return _RejectedSighting(face_visits, observation, item, capture, number)
 
-    def _leave(
+    def _detach_sighting(
         self,
         tenant: Tenant,
         found: _RejectedSighting,
@@ -279,19 +293,25 @@ class Rejection(UseCase):
 
         A face that has as many negatives as it can have does not remember another one.
         """
-        held, observation = found.held, found.observation
+        face_visits, observation = found.face_visits, found.observation
         renamed: Sequence[ChangedObservation] = ()
-        plan = VisitPlan(held.visits, held.face.group_id)
+        plan = VisitPlan(face_visits.visits, face_visits.face.group_id)
         if observation.gap_s is not None:
-            plan = self._plan(tenant, held, observation)
+            plan = self._plan_without(tenant, face_visits, observation)
             visits = self.book.face_visits
-            misnamed_ones = rename_sightings(held.groups, plan.visits, visits.between(tenant.name, held, plan))
-            held, renamed = visits.write_surplus_changes(tenant.name, held, misnamed_ones)
+            misnamed_ones = rename_sightings(
+                face_visits.groups, plan.visits, visits.between(tenant.name, face_visits, plan)
+            )
+            face_visits, renamed = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
-        is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
-        is_new = is_new and held.face.negatives < MAX_NEGATIVES and not self._is_taken_back(tenant, observation, other)
-        face = replace(apply_plan(held.face, plan), negatives=held.face.negatives + is_new)
+        is_new = negatives.of_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
+        is_new = (
+            is_new
+            and face_visits.face.negatives < MAX_NEGATIVES
+            and not self._is_taken_back(tenant, observation, other)
+        )
+        face = replace(apply_plan(face_visits.face, plan), negatives=face_visits.face.negatives + is_new)
         asked = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
         stored = observation_item(tenant.name, observation)
         was = {name: value for name, value in stored.items() if name not in _READ_AGAIN}
@@ -304,8 +324,8 @@ class Rejection(UseCase):
         actions: list[Action] = [
             # Before the switch to another model, or not at all: the change embeds what it finds then.
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
-            _waiting(tenant.name, found, seen, other, instead),
-            face_put(tenant, held.face, face),
+            _make_waiting_update(tenant.name, found, seen, other, instead),
+            face_put(tenant, face_visits.face, face),
             *([negatives.make_put(tenant.name, face.faceid, negative)] if is_new else []),
             review_delete(tenant.name, observation.id),
             *self.book.duties.sighting_rejected(tenant.name, found.capture, found.capture.sightings[found.number]),
@@ -313,8 +333,8 @@ class Rejection(UseCase):
             *record,
         ]
         if observation.gap_s is not None:
-            actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
-        self.book.writer.save(tenant.name, face_change(held.face, face, actions, held.limited_groups))
+            actions += visits_puts(tenant.name, face.faceid, face_visits.visits, plan.visits)
+        self.book.writer.save(tenant.name, face_change(face_visits.face, face, actions, face_visits.limited_groups))
 
     def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
         """Return whether a sighting that somebody said is the face's goes back to the one that it was taken from.
@@ -325,17 +345,17 @@ class Rejection(UseCase):
             return False
         return self.book.recognition.negatives.of_sighting(tenant.name, other, observation.id) is not None
 
-    def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
+    def _plan_without(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
-        arrival = held.visits.arrivals.around(at_ms)
+        arrival = face_visits.visits.arrivals.around(at_ms)
         if arrival is None:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
             (one.at_ms, one.gap_s * 1000)
-            for one in sightings_of_arrival(self.book.items, tenant.name, held.face, arrival)
+            for one in sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival)
             if one.id != observation.id and one.gap_s is not None
         ]
-        return without_sighting(held, arrival, remaining, milliseconds(self.book.clock.now()))
+        return plan_without_sighting(face_visits, arrival, remaining, milliseconds(self.book.clock.now()))
 
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return the sightings that are not the face's, newest first. Raises FaceNotFound."""
@@ -357,7 +377,7 @@ class Rejection(UseCase):
 
         self.book.faces.change_face(tenant, faceid, taken_back, request)
 
-    def give(
+    def give_visit(
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None = None
     ) -> Given:
         """Give the visit that a sighting is of to somebody else. Called again, continue after a crash.
@@ -379,17 +399,17 @@ class Rejection(UseCase):
             progress = self.book.requests.progress(tenant.name, request)
             if not progress:
                 raise
-        done = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
+        given = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
         if request is not None:
             record = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
-        return done
+        return given
 
     def answer_gift_again(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Answer what was given, as it is now: somebody may have taken it back. `progress`: what was stored of it."""
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
         was = progress["other"] if progress.get("merged") or progress.get("unmade") else faceid
-        now = self.again(tenant, was, sighting_id, camera)
+        now = self.continue_rejection(tenant, was, sighting_id, camera)
         return Given(now, tuple(one for _, one in progress["visit"]))
 
     @retry_if_changed(_BUSY)
@@ -397,11 +417,11 @@ class Rejection(UseCase):
         self, tenant: Tenant, faceid: str, sighting_id: str, gift: Gift, request: RequestId | None
     ) -> Mapping[str, Any]:
         """Give the first sighting, or the whole face, and return by what the rest is done."""
-        held = self.book.face_visits.read_face(tenant, faceid)
+        face_visits = self.book.face_visits.read_face(tenant, faceid)
         # Without the name, which an erasure would not find: the face that gets it has no id so far.
-        progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": held is None}
+        progress: dict[str, Any] = {"other": gift.other, "instead": gift.instead, "merged": face_visits is None}
         rejection, other = self.book.sightings.rejection, gift.other
-        if held is None:
+        if face_visits is None:
             if other is None or not gift.only:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             try:
@@ -412,29 +432,29 @@ class Rejection(UseCase):
             if seen is None:
                 raise not_found(other, sighting_id)
             return {**progress, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
-        visit = self._visit(tenant, held, sighting_id, gift.only)
+        visit = self._read_visit(tenant, face_visits, sighting_id, gift.only)
         is_nothing_else = (
-            held.visits.arrivals.sightings == len(visit)
-            and not _is_by_hand(held.face)
+            face_visits.visits.arrivals.sightings == len(visit)
+            and not _is_by_hand(face_visits.face)
             and any(rejection.is_first(tenant, one) for one in visit)
         )
         comes_back = self._comes_back(tenant, other, visit)
-        if is_nothing_else and comes_back and _is_bare(held.face):
+        if is_nothing_else and comes_back and _is_bare(face_visits.face):
             visit.sort(key=lambda one: rejection.is_first(tenant, one))  # what the face was made from goes last
             progress |= {"visit": [[one.camera, one.id] for one in visit], "unmade": True}
             first = visit[0].id
             rejection.reject(tenant, faceid, first, request, other=other, progress=progress, unmakes=True)
             return progress
-        is_part = is_nothing_else and (comes_back or not held.face.name)
+        is_part = is_nothing_else and (comes_back or not face_visits.face.name)
         if other is None or not is_part:
-            visit = rejection.best_first(tenant, held, visit)
+            visit = rejection.best_first(tenant, face_visits, visit)
             if comes_back:
                 visit.reverse()  # what was taken first comes back last: the face remembers with it what it had learnt
             progress["visit"] = [[one.camera, one.id] for one in visit]
             rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, progress=progress)
             return progress
         progress |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
-        if held.face.name:
+        if face_visits.face.name:
             self.book.enrolment.update.of_id(tenant, faceid, FaceChanges(name=""))
         record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, progress))] if request else []
         self.book.merges.merging.merge(tenant, other, faceid, also=record)
@@ -443,7 +463,10 @@ class Rejection(UseCase):
     def _finish_gift(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any], name: str
     ) -> Given:
-        """Give the rest of a visit."""
+        """Give the rest of a visit, of which `_begin_gift` has given the first sighting or the whole face.
+
+        `name`: of somebody new. If it is somebody new, the first sighting makes the face that gets the others.
+        """
         if progress["merged"]:
             return self._finish_merge(tenant, faceid, sighting_id, progress)
         if progress.get("unmade"):
@@ -451,31 +474,32 @@ class Rejection(UseCase):
         other, instead = progress["other"], Instead(progress["instead"]) if progress["instead"] else None
         rejection = self.book.sightings.rejection
         done: dict[str, Rejected] = {}
-        for camera, one in progress["visit"]:
-            said = None if other else instead
+        for camera, id_ in progress["visit"]:
             try:
-                done[one] = rejection.reject(tenant, faceid, one, other=other, instead=said)
-            except SightingNotFound:
-                done[one] = rejection.again(tenant, faceid, one, camera, other)
+                done[id_] = rejection.reject(tenant, faceid, id_, other=other, instead=None if other else instead)
+            except SightingNotFound:  # it was given before
+                done[id_] = rejection.continue_rejection(tenant, faceid, id_, camera, other)
             if instead in (Instead.NEW, Instead.STRANGER):
-                other = other or done[one].sighting.faceid
+                other = other or done[id_].sighting.faceid
         if name and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
             changes = FaceChanges(name=name, new_group_name=REGULAR)
             self.book.enrolment.update.of_id(tenant, other, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
         return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
 
-    def _visit(self, tenant: Tenant, held: FaceVisits, sighting_id: str, only: Sequence[str]) -> list[Observation]:
+    def _read_visit(
+        self, tenant: Tenant, face_visits: FaceVisits, sighting_id: str, only: Sequence[str]
+    ) -> list[Observation]:
         """Read the sightings of the visit that are to be given. Raises SightingNotFound."""
-        observation = self.book.captures.observation(tenant, held.face.faceid, sighting_id)
+        observation = self.book.captures.observation(tenant, face_visits.face.faceid, sighting_id)
         if observation is None:
-            raise not_found(held.face.faceid, sighting_id)
-        arrival = held.visits.arrivals.around(observation.at_ms)
+            raise not_found(face_visits.face.faceid, sighting_id)
+        arrival = face_visits.visits.arrivals.around(observation.at_ms)
         if arrival is None:
             return [observation]
-        found = list(sightings_of_arrival(self.book.items, tenant.name, held.face, arrival))
+        found = list(sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival))
         if all(one.id != sighting_id for one in found):  # somebody else has given it just now
-            raise not_found(held.face.faceid, sighting_id)
+            raise not_found(face_visits.face.faceid, sighting_id)
         return [one for one in found if not only or one.id == sighting_id or one.id in only]
 
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
@@ -491,30 +515,30 @@ class Rejection(UseCase):
                 self.reject(tenant, faceid, one, other=other, unmakes=True)
             except (FaceNotFound, SightingNotFound):
                 with suppress(FaceNotFound):
-                    self.again(tenant, other, one, camera, other)
-        self._unmake(tenant, faceid, other)
+                    self.continue_rejection(tenant, other, one, camera, other)
+        self._delete_given_face(tenant, faceid, other)
         camera = next(camera for camera, one in progress["visit"] if one == sighting_id)
-        return Given(self.again(tenant, other, sighting_id, camera, other), ids)
+        return Given(self.continue_rejection(tenant, other, sighting_id, camera, other), ids)
 
     @retry_if_changed(_BUSY)
-    def _unmake(self, tenant: Tenant, faceid: str, other: str) -> None:
-        """Delete a face whose visit was given back, unless somebody came meanwhile: all of it is the other's.
+    def _delete_given_face(self, tenant: Tenant, faceid: str, other: str) -> None:
+        """Delete a face whose whole visit was given back to the other one, unless it was seen again meanwhile.
 
         The other face's record of it leads an erasure to the traces, and later the audit's entry, which names both.
         """
-        held = self.book.face_visits.read_face(tenant, faceid)
-        if held is None or held.visits.arrivals.sightings:
+        face_visits = self.book.face_visits.read_face(tenant, faceid)
+        if face_visits is None or face_visits.visits.arrivals.sightings:
             return
-        face = held.face
+        face = face_visits.face
         merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-        gone = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
-        noted: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
+        deletes = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
+        notes: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
         if self.book.faces.find(tenant, other, restricted=True) is not None:
-            noted.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
-        actions = (*face_deletes(self.book.items, tenant.name, face), *gone, *noted)
+            notes.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
+        actions = (*face_deletes(self.book.items, tenant.name, face), *deletes, *notes)
         counts = {face.group_id: -1}
         self.book.writer.commit(
-            tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=held.limited_groups)
+            tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=face_visits.limited_groups)
         )
         self.book.face_pictures.discard((*face.picture_keys, *pictures))
 
@@ -528,10 +552,10 @@ class Rejection(UseCase):
         observation = self.book.captures.observation(tenant, other, sighting_id)
         if observation is None:
             raise not_found(other, sighting_id)
-        return Given(self.again(tenant, other, sighting_id, observation.camera), ids)
+        return Given(self.continue_rejection(tenant, other, sighting_id, observation.camera), ids)
 
 
-def _waiting(
+def _make_waiting_update(
     tenant: str, found: _RejectedSighting, seen: SeenFace, other: str | None, instead: Instead | None
 ) -> Update:
     """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
@@ -539,7 +563,7 @@ def _waiting(
     `other`, `instead`: as in OpenSighting.
     """
     before, observation = int(found.item.get("corrections", 0)), found.observation
-    again = {
+    correction = {
         "n": found.number,
         "faceid": observation.faceid,
         "seen": seen_item(seen),
@@ -547,18 +571,18 @@ def _waiting(
         "labels": list(observation.labels),
         **omit_none({"other": other, "instead": instead}),
     }
-    old = found.capture.sightings[found.number]
-    nobody = Sighting(found.number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)
-    settled = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
+    rejected = found.capture.sightings[found.number]
+    nobody = Sighting(found.number, Resolution.SKIPPED, rejected.box, quality=rejected.quality, reason=_WAITING)
+    same = (equals("state", CaptureState.RESOLVED, STEP), equals("corrections", before or None, STEP))
     after = found.capture.with_sighting(nobody, CaptureState.STORED)
-    return sightings_update(tenant, after, settled, {AGAIN: again, "corrections": before + 1})
+    return sightings_update(tenant, after, same, {AGAIN: correction, "corrections": before + 1})
 
 
 def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Picture, ...]:
     """Return the face's pictures without those of the person who was rejected."""
     from chalicelib.book.rules.templates import vector
 
-    return without(face.pictures, vector(seen.template), photos, seen.template.model)
+    return remove_rejected_pictures(face.pictures, vector(seen.template), photos, seen.template.model)
 
 
 def _is_by_hand(face: Face) -> bool:

@@ -90,7 +90,7 @@ class Sightings(UseCase):
             Chore("absences", lambda one: self.absences.tell_hour(one.tenant, one.hour)),
         )
 
-    def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
+    def read_timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.
 
         Raises FaceNotFound, InvalidInput.
@@ -98,18 +98,13 @@ class Sightings(UseCase):
         face = self.book.faces.get(tenant, faceid)
         visits = visits_of(self.book.items, tenant.name, faceid)
         pages = PageTokens(json.dumps(["timeline", tenant.name, faceid]))
-        below = pages.place(token, time_id)
-        newest_first = reversed(visits.arrivals.recent)
-        of_each = (sightings_of_arrival(self.book.items, tenant.name, face, one, below) for one in newest_first)
-        found = chain.from_iterable(of_each)
-        page = pages.first(found, limit, lambda one: keys.observation(tenant.name, one.at_ms, one.id)[1])
-        return Timeline(
-            face,
-            page.rows,
-            list(reversed(visits.arrivals.recent)),
-            visits.arrivals.sightings,
-            page.next_token,
+        below = pages.read_place(token, time_id)
+        newest_first = visits.arrivals.recent[::-1]
+        sightings = chain.from_iterable(
+            sightings_of_arrival(self.book.items, tenant.name, face, arrival, below) for arrival in newest_first
         )
+        page = pages.make_first_page(sightings, limit, lambda one: keys.observation(tenant.name, one.at_ms, one.id)[1])
+        return Timeline(face, page.rows, list(newest_first), visits.arrivals.sightings, page.next_token)
 
     def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
         """Make the link to the picture of a sighting's capture, which works while that is kept."""
@@ -144,7 +139,7 @@ class ArrivalBook(UseCase):
     def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
         uncertain = self.book.sightings.reviews.uncertain(tenant, span)
-        return self.book.statistics.totals(tenant, span, wanted, uncertain)
+        return self.book.statistics.count_totals(tenant, span, wanted, uncertain)
 
     def page(
         self,
@@ -164,10 +159,10 @@ class ArrivalBook(UseCase):
         """
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, wanted.place, asdict(span), only]))
-        below = pages.place(token, time_id)
+        below = pages.read_place(token, time_id)
         every_group = replace(wanted, group_name=None)
         reading = _Reading(self.book.items, self.book.statistics, tenant)
-        observed = self.book.statistics.days.open(tenant, span, EVERYTHING)
+        observed = self.book.statistics.days.open_span(tenant, span, EVERYTHING)
         uncertain = self.book.sightings.reviews.uncertain(tenant, span) if only is Only.UNCERTAIN else None
         found: list[Observation] = []
         read, more = 0, None
@@ -177,9 +172,9 @@ class ArrivalBook(UseCase):
                 break
             read, more = read + len(items), items[-1]["time_id"]
             begun = [observation_from(item) for item in reading.list_begins(items, every_group)]
-            begun = self._of_group(tenant, begun, wanted)
+            begun = self._choose_of_group(tenant, begun, wanted)
             if only is Only.FIRST:
-                first = self.book.statistics.firsts(tenant, [_begin_of_arrival(one) for one in begun])
+                first = self.book.statistics.find_firsts(tenant, [_begin_of_arrival(one) for one in begun])
                 begun = [one for one in begun if _begin_of_arrival(one) in first]
             found += begun if uncertain is None else [one for one in begun if one.id in uncertain]
         else:
@@ -187,9 +182,9 @@ class ArrivalBook(UseCase):
         if len(found) > limit:
             last = found[limit - 1]
             more = keys.observation(tenant.name, last.at_ms, last.id)[1]
-        return pages.page(self._arrivals(tenant, reading, found[:limit]), more)
+        return pages.make_page(self._describe_arrivals(tenant, reading, found[:limit]), more)
 
-    def of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
+    def find_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
         """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
         observation = self.book.captures.observation(tenant, faceid, sighting_id)
         face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
@@ -198,15 +193,17 @@ class ArrivalBook(UseCase):
         arrival = visits_of(self.book.items, tenant.name, faceid).arrivals.around(observation.at_ms)
         if arrival is None:
             return None
-        found = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
-        if not found:
+        newest_first = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
+        if not newest_first:
             return None
-        first = found[-1]
+        first = newest_first[-1]
         reading = _Reading(self.book.items, self.book.statistics, tenant)
         reading.read_visits([_begin_of_arrival(first)])
-        return next(iter(self._arrivals(tenant, reading, [first])), None)
+        return next(iter(self._describe_arrivals(tenant, reading, [first])), None)
 
-    def _of_group(self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter) -> list[Observation]:
+    def _choose_of_group(
+        self, tenant: Tenant, begun: list[Observation], wanted: ObservationFilter
+    ) -> list[Observation]:
         """Return those of the groups that the filter takes, as FaceArrival.group has them."""
         if wanted.group_name is None:
             return begun
@@ -215,28 +212,31 @@ class ArrivalBook(UseCase):
         groups = [named.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name for one in begun]
         return [one for one, group in zip(begun, groups, strict=True) if group == wanted.group_name]
 
-    def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
-        faces = self.book.faces.by_id(tenant, {one.faceid for one in begun}, restricted=True)
-        away = {faceid for faceid, face in faces.items() if face.restriction}
-        begun = [one for one in begun if one.faceid not in away]
-        strangers = {one.faceid for one in begun if one.group_name == STRANGER}
-        renamed = (face for faceid, face in faces.items() if faceid in strangers)
-        named = self.book.statistics.visitors.find_present_groups(tenant, renamed)
-        begins = [_begin_of_arrival(one) for one in begun]
-        whole = reading.whole(begins)
-        return [
-            FaceArrival(
+    def _describe_arrivals(self, tenant: Tenant, reading: _Reading, firsts: Sequence[Observation]) -> list[FaceArrival]:
+        """Return the arrivals that begin with these sightings, without those of restricted faces."""
+        faces = self.book.faces.by_id(tenant, {one.faceid for one in firsts}, restricted=True)
+        restricted = {faceid for faceid, face in faces.items() if face.restriction}
+        firsts = [one for one in firsts if one.faceid not in restricted]
+        strangers = {one.faceid for one in firsts if one.group_name == STRANGER}
+        present_groups = self.book.statistics.visitors.find_present_groups(
+            tenant, (face for faceid, face in faces.items() if faceid in strangers)
+        )
+        whole = reading.read_whole([_begin_of_arrival(one) for one in firsts])
+        arrivals = []
+        for one in firsts:
+            begin = _begin_of_arrival(one)
+            number, before_at = reading.find_place(begin)
+            arrival = FaceArrival(
                 first=one,
                 last_at=moment(whole[begin].last_ms),
                 sightings=whole[begin].sightings,
                 number=number,
                 before_at=before_at,
                 face=faces.get(one.faceid),
-                group=named.get(one.faceid, one.group_name) if one.group_name == STRANGER else one.group_name,
+                group=present_groups.get(one.faceid, STRANGER) if one.group_name == STRANGER else one.group_name,
             )
-            for one, begin in zip(begun, begins, strict=True)
-            for number, before_at in [reading.place(begin)]
-        ]
+            arrivals.append(arrival)
+        return arrivals
 
 
 class _Reading:
@@ -249,31 +249,35 @@ class _Reading:
         self._visits: dict[str, Visits] = {}
 
     def list_begins(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
-        """Yield the wanted ones of these observations at which an arrival begins.
+        """Yield the wanted ones of these observations at which an arrival begins, newest first.
 
-        They are all of their instants, newest first. Of two sightings of a face at the same time the one with the lower
-        id begins the arrival.
+        `items`: all observations of some instants, newest first. Of two sightings of a face at the same time the one
+        with the lower id begins the arrival. What is not kept with the face is worked out from the sightings before.
         """
         sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
-        first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
-        taken = (begin for begin, item in first.items() if wanted.takes(row_from(item).dimensions))
-        first = {begin: first[begin] for begin in taken if wanted.takes_face(begin[1])}
-        self.read_visits(first)
-        untold = [begin for begin in first if self._find_kept_arrival(begin) is None]
-        worked_out = self._worked_out(untold) if untold else set()
-        for begin, item in sorted(first.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
-            kept = self._find_kept_arrival(begin)
-            if begin in worked_out if kept is None else kept.first_ms == begin[0]:
+        candidates = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
+        candidates = {
+            begin: item
+            for begin, item in candidates.items()
+            if wanted.takes(row_from(item).dimensions) and wanted.takes_face(begin[1])
+        }
+        self.read_visits(candidates)
+        not_kept = [begin for begin in candidates if self._find_kept_arrival(begin) is None]
+        worked_out = self._find_begins(not_kept) if not_kept else set()
+        for begin, item in sorted(candidates.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
+            arrival = self._find_kept_arrival(begin)
+            is_begin = begin in worked_out if arrival is None else arrival.first_ms == begin[0]
+            if is_begin:
                 yield item
 
-    def whole(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
+    def read_whole(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Return the arrivals that begin so."""
         kept = {begin: self._find_kept_arrival(begin) for begin in begins}
         rest = [begin for begin, arrival in kept.items() if arrival is None]
         found = {begin: arrival for begin, arrival in kept.items() if arrival is not None}
         return found | (self._follow_sightings(rest) if rest else {})
 
-    def place(self, begin: Begin) -> tuple[int | None, datetime | None]:
+    def find_place(self, begin: Begin) -> tuple[int | None, datetime | None]:
         """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
         arrivals, kept = self._visits[begin[1]].arrivals, self._find_kept_arrival(begin)
         if kept is None:
@@ -290,13 +294,13 @@ class _Reading:
         at_ms, faceid = begin
         return self._visits[faceid].arrivals.around(at_ms)
 
-    def _worked_out(self, sightings: Sequence[Begin]) -> set[Begin]:
+    def _find_begins(self, sightings: Sequence[Begin]) -> set[Begin]:
         """Return those of these sightings at which an arrival begins, by all sightings of the day before."""
         times = [at_ms for at_ms, _ in sightings]
-        observed = self._days.looking_back(self._tenant, Span(min(times), max(times)), EVERYTHING)
+        observed = self._days.open_looking_back(self._tenant, Span(min(times), max(times)), EVERYTHING)
         return {
             (int(columns.at_ms[row]), columns.faceids[columns.face[row]])
-            for _, columns, rows in observed.arrivals_begun()
+            for _, columns, rows in observed.find_begins()
             for row in rows.tolist()
         }
 
@@ -306,15 +310,15 @@ class _Reading:
         first_ms, days = min(at_ms for at_ms, _ in begins), 1
         while True:
             last_ms = max(at_ms for at_ms, _ in begins) + days * DAY_MS
-            arrivals = self._of_sightings(faceids, Span(first_ms, last_ms))
+            arrivals = self._gather_arrivals(faceids, Span(first_ms, last_ms))
             found = {begin: arrivals[begin[1]].around(begin[0]) for begin in begins}
             if all(arrival is None or arrival.until_ms <= last_ms for arrival in found.values()):
                 # A sighting that was there a moment ago, and is not any more, is an arrival of its own.
                 return {begin: arrival or Arrival(begin[0], begin[0], begin[0]) for begin, arrival in found.items()}
             days *= 2
 
-    def _of_sightings(self, faceids: set[str], span: Span) -> dict[str, Arrivals]:
-        observed = self._days.open(self._tenant, span, EVERYTHING)
+    def _gather_arrivals(self, faceids: set[str], span: Span) -> dict[str, Arrivals]:
+        observed = self._days.open_span(self._tenant, span, EVERYTHING)
         found: dict[str, Arrivals] = defaultdict(Arrivals)
         for _, columns in observed.columns(observed.days):
             for row in columns.select(EVERYTHING, span).tolist():
@@ -358,13 +362,13 @@ class Reviews(UseCase):
         """
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
-        stored = self._list_reviews(tenant.name, between, tokens.place(token, str))
-        return tokens.make_filtered_page(stored, _id, limit, partial(self._open, tenant), _id)
+        stored = self._list_reviews(tenant.name, between, tokens.read_place(token, str))
+        return tokens.make_filtered_page(stored, _id_of, limit, partial(self._open, tenant), _id_of)
 
     def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""
         between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
-        return {one.sighting_id for _, still in self._looked_at(tenant, between) for one in still}
+        return {one.sighting_id for _, still in self._read_with_open(tenant, between) for one in still}
 
     def forget_review(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
@@ -379,14 +383,16 @@ class Reviews(UseCase):
 
     def tidy(self, tenant: Tenant) -> int:
         """Delete the reviews that are over; return how many. May be cut off anywhere and repeated."""
-        over = (one for some, still in self._looked_at(tenant) for one in some if one not in still)
+        over = (one for some, still in self._read_with_open(tenant) for one in some if one not in still)
         return write_in_parts(self.book.items, (Delete(keys.REVIEWS, (tenant.name, one.id)) for one in over))
 
     def faces(self, tenant: Tenant) -> set[str]:
         """Return the ids of the faces that open reviews are about."""
-        return {one.faceid for _, still in self._looked_at(tenant) for one in still}
+        return {one.faceid for _, still in self._read_with_open(tenant) for one in still}
 
-    def _looked_at(self, tenant: Tenant, between: Bounds = (None, None)) -> Iterator[tuple[list[Review], list[Review]]]:
+    def _read_with_open(
+        self, tenant: Tenant, between: Bounds = (None, None)
+    ) -> Iterator[tuple[list[Review], list[Review]]]:
         """Yield some reviews at once, and those of them that are not over."""
         for some in parts(self._list_reviews(tenant.name, between), _AT_ONCE):
             yield some, self._open(tenant, some)
@@ -413,7 +419,7 @@ class Reviews(UseCase):
         return {id_: held[place] for id_, place in places.items()}
 
 
-def _id(review: Review) -> str:
+def _id_of(review: Review) -> str:
     return review.id
 
 

@@ -61,37 +61,35 @@ lie within two days of each of its instants.
 
 
 class DayReader(UseCase):
-    def open(
+    def open_span(
         self, tenant: Tenant, span: Span, wanted: ObservationFilter, split: Split | None = None, *, counts: bool = False
     ) -> ObservedSpan:
         """Read the calendar and then the seals of a span. So a seal that was made in between does not look valid.
 
-        `counts`: read what `hour_counts` needs, too, for the values of `split`.
+        `counts`: read what `count_hours` needs, too, for the values of `split`.
         """
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
         observed = self.book.statistics.calendar.read_days(tenant.name, around)
         local = LocalTime(tenant.time_zone)
-        found: set[int] = set()
-        for day in observed.within(days):
-            found.update(local.days(span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))))
-        local_days = sorted(found)
+        parts_of_span = (span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in observed.within(days))
+        local_days = sorted({local_day for part in parts_of_span for local_day in local.days(part)})
         seals: dict[int, Seal] = {}
         if local_days:
             by_labels = wanted.by_labels or split not in (None, Split.KIND)
-            sealed = not wanted.by_face and split not in _OF_COLUMNS
+            counts_are_sealed = not wanted.by_face and split not in _OF_COLUMNS
             stored = self.book.statistics.seals
-            read = stored.label_counts if counts and by_labels and sealed else stored.totals
-            seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
+            read_seals = stored.label_counts if counts and by_labels and counts_are_sealed else stored.totals
+            seals = read_seals(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self.book.clock.now()
-        holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
+        valid = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
         return ObservedSpan(
-            span, wanted, split, local, local_days, observed, holding, self.book.items, self.book.storage.blobs
+            span, wanted, split, local, local_days, observed, valid, self.book.items, self.book.storage.blobs
         )
 
-    def looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
-        """Read as `open` does, and the sightings before, which decide which sightings of `span` begin an arrival."""
-        return self.open(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), wanted)
+    def open_looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
+        """Read as `open_span` does, and the sightings of the day before, which decide where arrivals begin."""
+        return self.open_span(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), wanted)
 
 
 class ObservedSpan(Struct):
@@ -115,11 +113,11 @@ class ObservedSpan(Struct):
         part = self.span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
         return all(day in self.seals for day in self.local.days(part))
 
-    def hour_counts(self) -> Iterator[tuple[int, CountsByHour]]:
+    def count_hours(self) -> Iterator[tuple[int, CountsByHour]]:
         """Yield each local day, in any order, with the numbers of its wanted observations in the span."""
         left = []
         for day in self.days:
-            by_hour = self._sealed_counts(day)
+            by_hour = self._read_sealed_counts(day)
             if by_hour is None:
                 left.append(day)
             else:
@@ -136,10 +134,10 @@ class ObservedSpan(Struct):
         """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
             for batch in parts(days, _AT_ONCE):
-                for day, data in zip(batch, fetchers.map(self._object, batch), strict=True):
+                for day, data in zip(batch, fetchers.map(self._fetch_object, batch), strict=True):
                     yield day, self._decode_day(day, data)
 
-    def _sealed_counts(self, day: int) -> CountsByHour | None:
+    def _read_sealed_counts(self, day: int) -> CountsByHour | None:
         """Return the day's counts from its seal.
 
         None if the day has no valid seal, the span cuts the day, or the seal has no counts for such a filter or split.
@@ -160,7 +158,7 @@ class ObservedSpan(Struct):
             return None
         return _sum_counts(entry for one in counts for entry in one.items())
 
-    def _object(self, day: int) -> bytes | None:
+    def _fetch_object(self, day: int) -> bytes | None:
         seal = self.seals.get(day)
         return None if seal is None or seal.columns_key is None else self.blobs.get(seal.columns_key)
 
@@ -185,30 +183,31 @@ class ObservedSpan(Struct):
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         for day in reversed(self.observed.within(span.utc_days)):
             # One more, since `below` itself may be among them.
-            yield from _of_day(self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below)
+            yield from _read_day(self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below)
 
-    def arrivals_begun(self) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
-        """Yield local days with the rows of sightings at which arrivals begin.
+    def find_begins(self) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
+        """Yield local days with their columns, and the rows of the sightings at which arrivals begin.
 
-        The span is one with its day of looking back. Local days may overlap if clocks go back at midnight: a day's
-        sightings that lie behind the next day's begin are told with those, and then a day is yielded again.
+        The span is one of `open_looking_back`. Local days may overlap if clocks go back at midnight. So a day's
+        sightings from the next day's begin on wait for that day's, and then a day may be yielded again.
         """
         import numpy as np
 
-        presence, held = Presence(), {}
-        left: _Sightings | None = None
+        presence, columns_of = Presence(), {}
+        waiting: _Sightings | None = None
         for place, (day, columns) in enumerate(self.columns(self.days)):
-            held[day] = columns
-            seen = presence.sightings(day, columns)
-            seen = seen if left is None else left.join_with(seen)
-            following = self.days[place + 1 : place + 2]
-            whole_ms = min((self.local.pieces_of(next_)[0].first_ms for next_ in following), default=None)
-            now = seen.at_ms < whole_ms if whole_ms is not None else np.ones(len(seen.at_ms), bool)
-            left, told = seen.part(~now), seen.part(now)
-            begun = told.part(presence.mark_begins(told))
-            for of_day in np.unique(begun.day).tolist():
-                yield of_day, held[of_day], np.sort(begun.row[begun.day == of_day])
-            held = {of_day: held[of_day] for of_day in np.unique(left.day).tolist()}
+            columns_of[day] = columns
+            sightings = presence.read_sightings(day, columns)
+            if waiting is not None:
+                sightings = waiting.join_with(sightings)
+            is_due = np.ones(len(sightings.at_ms), bool)
+            if place + 1 < len(self.days):
+                is_due = sightings.at_ms < self.local.pieces_of(self.days[place + 1])[0].first_ms
+            waiting, due = sightings.part(~is_due), sightings.part(is_due)
+            begins = due.part(presence.mark_begins(due))
+            for of_day in np.unique(begins.day).tolist():
+                yield of_day, columns_of[of_day], np.sort(begins.row[begins.day == of_day])
+            columns_of = {of_day: columns_of[of_day] for of_day in np.unique(waiting.day).tolist()}
 
 
 def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
@@ -225,12 +224,12 @@ def raw_columns(items: ItemStore, observed: ObservedDays, local: LocalTime, day:
     import numpy as np
 
     days = observed.within(span.utc_days)
-    rows = [row_from(item) for utc_day in days for item in _of_day(items, observed.tenant, utc_day, span)]
+    rows = [row_from(item) for utc_day in days for item in _read_day(items, observed.tenant, utc_day, span)]
     hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
     return Columns.of(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
 
 
-def _of_day(
+def _read_day(
     items: ItemStore, tenant: str, day: int, span: Span, at_once: int | None = None, below: str | None = None
 ) -> Iterator[Item]:
     """Return the day's items in the span, oldest first.
@@ -280,8 +279,8 @@ class Presence:
         self._until_ms = np.zeros(0, np.int64)
         """Of each face: until when it is present by the sightings so far."""
 
-    def sightings(self, day: int, columns: Columns) -> _Sightings:
-        """Return a day's sightings that count among the arrivals."""
+    def read_sightings(self, day: int, columns: Columns) -> _Sightings:
+        """Return a day's sightings that count among the arrivals, each until when its face is present by it."""
         import numpy as np
 
         numbers = [self._faces.setdefault(faceid, len(self._faces)) for faceid in columns.faceids]
@@ -293,26 +292,29 @@ class Presence:
             at_ms, until_ms, np.array(numbers, np.int64)[columns.face[rows]], np.full(len(rows), day), rows
         )
 
-    def mark_begins(self, seen: _Sightings) -> NDArray[np.bool_]:
-        """Return for each sighting whether it begins an arrival: (n,). Of two at the same time the first one does."""
+    def mark_begins(self, sightings: _Sightings) -> NDArray[np.bool_]:
+        """Return for each sighting whether it begins an arrival: (n,). Of two at the same time the first one does.
+
+        It does if it comes when its face is present no more by any sighting before it. Then note the presences.
+        """
         import numpy as np
 
-        if not len(seen.at_ms):
+        if not len(sightings.at_ms):
             return np.zeros(0, bool)
-        order = np.argsort(seen.face, kind="stable")
-        face, at_ms = seen.face[order], seen.at_ms[order]
-        begin_ms = int(at_ms.min())
-        before = np.maximum(self._until_ms[face], begin_ms)
-        first = np.r_[True, face[1:] != face[:-1]]
+        order = np.argsort(sightings.face, kind="stable")  # by face, and of each by time
+        face, at_ms = sightings.face[order], sightings.at_ms[order]
+        first_ms = int(at_ms.min())
+        known_until_ms = np.maximum(self._until_ms[face], first_ms)
+        is_first = np.r_[True, face[1:] != face[:-1]]
         # The latest end so far, within each face: they are lifted one above the other, so that one pass finds it.
-        ends = np.maximum(seen.until_ms[order], before) - begin_ms
-        lift = np.cumsum(first) * (ends.max() + 1)
-        latest = np.maximum.accumulate(ends + lift) - lift + begin_ms
-        begun = np.zeros(len(order), bool)
-        begun[order] = at_ms >= np.where(first, before, np.r_[0, latest[:-1]])
-        last = np.r_[first[1:], True]
-        self._until_ms[face[last]] = latest[last]
-        return begun
+        ends = np.maximum(sightings.until_ms[order], known_until_ms) - first_ms
+        lift = np.cumsum(is_first) * (ends.max() + 1)
+        latest_ms = np.maximum.accumulate(ends + lift) - lift + first_ms
+        begins = np.zeros(len(order), bool)
+        begins[order] = at_ms >= np.where(is_first, known_until_ms, np.r_[0, latest_ms[:-1]])
+        is_last = np.r_[is_first[1:], True]
+        self._until_ms[face[is_last]] = latest_ms[is_last]
+        return begins
 
 
 SEAL_AFTER = timedelta(minutes=60)
@@ -330,8 +332,8 @@ class Sealing(UseCase):
     chunk_bytes = CHUNK_BYTES
     max_chunks = MAX_CHUNKS
 
-    def tenant(self, tenant: Tenant) -> list[int]:
-        """Seal every local day that is over and has no valid seal; return those days.
+    def seal_tenant(self, tenant: Tenant) -> list[int]:
+        """Seal every local day of a tenant that is over and has no valid seal; return those days.
 
         Each day is sealed by itself, so a call that is cut off can be made again. A seal that was made while the clock
         was ahead is deleted first.
@@ -349,15 +351,15 @@ class Sealing(UseCase):
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
                 write_unless_changed(self.book.items, stored.delete(tenant.name, tenant.time_zone, seal))
         due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
-        return [day for day in due if self.day(tenant, day)]
+        return [day for day in due if self.seal_day(tenant, day)]
 
-    def day(self, tenant: Tenant, day: int) -> bool:
+    def seal_day(self, tenant: Tenant, day: int) -> bool:
         """Seal one local day. Return False if it ended less than an hour ago, or observations keep coming late."""
         local = LocalTime(tenant.time_zone)
         pieces = local.pieces_of(day)
         if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.book.clock.now():
             return False
-        return any(self._seal_day(tenant, local, day, pieces) for _ in attempts(_TRIES))
+        return any(self._try_to_seal(tenant, local, day, pieces) for _ in attempts(_TRIES))
 
     def forget_other_zones(self, tenant: Tenant, before: int | None = None) -> None:
         """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them.
@@ -381,10 +383,10 @@ class Sealing(UseCase):
                 if seal.columns_key is not None:
                     self.book.storage.blobs.delete(seal.columns_key)
 
-    def _seal_day(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
-        """Read the late counts, count the raw observations, and store the seal if neither it nor they changed.
+    def _try_to_seal(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
+        """Count a day's observations, and store the counts as its seal; False: others changed them meanwhile.
 
-        Return False if they did.
+        The late counts are read first: the seal is stored only if they, and the old seal, are still the same.
         """
         utc_days, zone = utc_days_of(pieces), tenant.time_zone
         old = self.book.statistics.seals.get(tenant.name, zone, day)
@@ -394,7 +396,7 @@ class Sealing(UseCase):
         hours = local.hours(columns.at_ms) - day * 24
         counts = LabelCounts.of(columns, hours)
         chunks = codec.encode_counts(counts, self.chunk_bytes)
-        if len(chunks) > self.max_chunks:
+        if len(chunks) > self.max_chunks:  # then such counts are made from the columns
             chunks = []
         columns_key = self._write_columns(tenant, day, columns)
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.by_hour(EVERYTHING, Split.KIND).items()}
@@ -407,9 +409,9 @@ class Sealing(UseCase):
             *observed.make_late_checks(utc_days),
         ]
         is_sealed = write_unless_changed(self.book.items, actions)
-        left = (old.columns_key if old else None) if is_sealed else columns_key
-        if left is not None:
-            self.book.storage.blobs.delete(left)
+        unused_key = (old.columns_key if old else None) if is_sealed else columns_key
+        if unused_key is not None:
+            self.book.storage.blobs.delete(unused_key)
         return is_sealed
 
     def _write_columns(self, tenant: Tenant, day: int, columns: Columns) -> str | None:

@@ -15,7 +15,7 @@ import secrets
 from bisect import bisect
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -73,7 +73,7 @@ from chalicelib.book.words.ports import Action, Item
 from chalicelib.book.words.values import milliseconds
 
 if TYPE_CHECKING:
-    from chalicelib.book.records.columns import CountsByHour
+    from chalicelib.book.records.columns import Columns, CountsByHour
     from chalicelib.book.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
 
 
@@ -123,7 +123,7 @@ class Statistics(UseCase):
     def calendar(self) -> Calendar:
         return Calendar(self.book.items)
 
-    def analysis(
+    def count_by_time(
         self,
         tenant: Tenant,
         wanted: ObservationFilter,
@@ -136,13 +136,13 @@ class Statistics(UseCase):
     ) -> dict[str, int]:
         """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's time, ascending.
 
-        `distinct`: count persons (faceids) in place of observations. As `amounts` otherwise.
+        `distinct`: count persons (faceids) in place of observations. As `list_buckets` otherwise.
         """
         measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
         question = Question(Span.of_seconds(start, end), granularity, measure, wanted=wanted)
-        return {one.time: sum(one.amounts.values()) for one in self.amounts(tenant, question, fill=fill)}
+        return {one.time: sum(one.amounts.values()) for one in self.list_buckets(tenant, question, fill=fill)}
 
-    def amounts(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
+    def list_buckets(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
         """Return the amounts asked for, ascending by time. They equal a recount of all observations as of this call.
 
         If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. Raises InvalidInput
@@ -150,47 +150,46 @@ class Statistics(UseCase):
         """
         question = replace(question, wanted=normal(question.wanted))
         granularity = question.granularity
-        every = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
-        buckets: dict[int, dict[str, int]] = {number: {} for number in every}
-        counted = self._count_amounts(tenant, question)
-        if len(counted) > self.most_amounts and question.split is not None:
+        to_fill = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
+        buckets: dict[int, dict[str, int]] = {number: {} for number in to_fill}
+        amounts = self._count_amounts(tenant, question)
+        if len(amounts) > self.most_amounts and question.split is not None:
             raise InvalidInput(
-                f"these are {len(counted)} amounts, and {self.most_amounts} is the most: choose a shorter time, "
+                f"these are {len(amounts)} amounts, and {self.most_amounts} is the most: choose a shorter time, "
                 f"longer buckets, or do not split by {question.split}"
             )
-        for (number, value), amount in sorted(counted.items()):
+        for (number, value), amount in sorted(amounts.items()):
             buckets.setdefault(number, {})[value] = amount
         return [SplitBucket(time_key(granularity, number), buckets[number]) for number in sorted(buckets)]
 
     def _count_amounts(self, tenant: Tenant, question: Question) -> Amounts:
+        """Count what a question asks for. Raises InvalidInput for a split that its measure does not have."""
         span, wanted, split = question.span, question.wanted, question.split
         if split in OF_ARRIVALS and question.measure is not Measure.ARRIVALS:
             raise InvalidInput(f"only arrivals are split by {split}, not {question.measure}: choose measure=arrivals")
         match question.measure:
             case Measure.OBSERVATIONS:
-                return _observations(self.days.open(tenant, span, wanted, split, counts=True), question)
+                return _count_observations(self.days.open_span(tenant, span, wanted, split, counts=True), question)
             case Measure.PERSONS:
-                return Counter(dict(_persons(self.days.open(tenant, span, wanted), question)))
+                return Counter(dict(_count_persons(self.days.open_span(tenant, span, wanted), question)))
             case Measure.ARRIVALS:
-                observed = self.days.looking_back(tenant, span, wanted)
+                observed = self.days.open_looking_back(tenant, span, wanted)
                 if wanted.group_name is None and split is not Split.GROUP and split not in OF_ARRIVALS:
-                    return _arrivals(observed, question)
+                    return _count_arrivals(observed, question)
                 begun = self._list_begun(tenant, observed, span, wanted, split)
                 values = self._name_values(tenant, begun, split)
                 return Counter((bucket_of(question.granularity, one.hour), values[one.begin]) for one in begun)
 
-    def totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
+    def count_totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
         """Count the arrivals that began in the span and whose first sighting the filter takes.
 
         `uncertain`: ids of the sightings that wait for a review of their match.
         """
         wanted = normal(wanted)
-        observed = self.days.looking_back(tenant, span, wanted)
-        of_staff = 0
-        if wanted.leaves_out:
-            of_staff = len(self._list_begun(tenant, observed, span, wanted.with_all()))
+        observed = self.days.open_looking_back(tenant, span, wanted)
+        with_staff = self._list_begun(tenant, observed, span, wanted.with_all()) if wanted.leaves_out else None
         taken = self._list_begun(tenant, observed, span, wanted)
-        first = self.firsts(tenant, [one.begin for one in taken])
+        first = self.find_firsts(tenant, [one.begin for one in taken])
         return Totals(
             arrivals=len(taken),
             persons=len({one.faceid for one in taken}),
@@ -198,7 +197,7 @@ class Statistics(UseCase):
             uncertain=sum(one.id in uncertain for one in taken),
             groups=Counter(one.group for one in taken),
             kinds=Counter(self._kinds(tenant, taken, first).values()),
-            staff=of_staff - len(taken) if wanted.leaves_out else 0,
+            staff=0 if with_staff is None else len(with_staff) - len(taken),
         )
 
     def count_staff(self, tenant: Tenant, question: Question) -> int:
@@ -224,9 +223,9 @@ class Statistics(UseCase):
         begins = [one.begin for one in begun]
         match split:
             case Split.VISIT:
-                return self._kinds(tenant, begun, self.firsts(tenant, begins))
+                return self._kinds(tenant, begun, self.find_firsts(tenant, begins))
             case Split.STAY | Split.AGAIN:
-                return self.values(tenant, begins, split)
+                return self.find_values(tenant, begins, split)
             case Split.GROUP:
                 return {one.begin: one.group for one in begun}
         return {one.begin: one.value for one in begun}
@@ -272,13 +271,13 @@ class Statistics(UseCase):
         always = range(milliseconds(self.book.clock.now()) // DAY_MS + 2)
         for utc_day in self.calendar.read_days(tenant.name, always).within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
-            observed = self.days.open(tenant, span, SIGHTINGS)
+            observed = self.days.open_span(tenant, span, SIGHTINGS)
             for day, columns in observed.columns(observed.days):
                 if len(columns.select(SIGHTINGS, span)):
                     return day_text(day)
         return None
 
-    def firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
+    def find_firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
         """Return those of these arrivals that are their faces' first."""
         first: set[Begin] = set()
         untold: set[Begin] = set()
@@ -289,7 +288,7 @@ class Statistics(UseCase):
                 first.add(begin)
         return first | (self._of_history(tenant, untold) if untold else set())
 
-    def values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
+    def find_values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
         """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
         now_ms = milliseconds(self.book.clock.now())
         told: dict[Begin, str] = {}
@@ -314,13 +313,13 @@ class Statistics(UseCase):
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("seals", lambda one: self.sealing.tenant(one.tenant)),
+            Chore("seals", lambda one: self.sealing.seal_tenant(one.tenant)),
             Chore("seal objects", lambda one: self.sealing.tidy(one.tenant), nightly=self.book.storage.expires_items),
         )
 
     def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
         faceids = {faceid for _, faceid in begins}
-        observed = self.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        observed = self.days.open_span(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
         earliest: dict[str, int] = {}
         for _, columns in observed.columns(observed.days):
             for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
@@ -355,18 +354,18 @@ def normal(wanted: ObservationFilter) -> ObservationFilter:
     return replace(wanted, group_name=wanted.group_name and normalise_name(wanted.group_name, LONGEST_GROUP_NAME))
 
 
-def _observations(observed: ObservedSpan, question: Question) -> Amounts:
+def _count_observations(observed: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
-    for day, counts in observed.hour_counts():
+    for day, counts in observed.count_hours():
         amounts.update(_by_bucket(question.granularity, day, counts))
     return amounts
 
 
-def _arrivals(observed: ObservedSpan, question: Question) -> Amounts:
+def _count_arrivals(observed: ObservedSpan, question: Question) -> Amounts:
     import numpy as np
 
     amounts: Amounts = Counter()
-    for day, columns, begun in observed.arrivals_begun():
+    for day, columns, begun in observed.find_begins():
         rows = np.intersect1d(begun, columns.select(question.wanted, question.span), assume_unique=True)
         hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS
         amounts.update(_by_bucket(question.granularity, day, columns.counts_by_hour(rows, hours, question.split)))
@@ -381,30 +380,42 @@ def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amou
     return amounts
 
 
-def _persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
-    """Yield numbers of persons bucket by bucket, so that memory holds the persons of one bucket only."""
-    import numpy as np
+def _count_persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
+    """Yield ((bucket, value of the split), number of persons), so that memory holds the persons of one bucket only.
 
+    If buckets are hours, it holds those of one day.
+    """
     by_hour = question.granularity is Granularity.HOUR
 
-    def bucket(day: int) -> int:
+    def group_of(day: int) -> int:
         return day if by_hour else bucket_of(question.granularity, day * HOURS)
 
-    for _, days in groupby(observed.columns(observed.days), key=lambda entry: bucket(entry[0])):
+    for group, days in groupby(observed.columns(observed.days), key=lambda entry: group_of(entry[0])):
         persons: set[tuple[int, str, str]] = set()
         for day, columns in days:
-            rows = columns.select(question.wanted, question.span)
-            hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
-            places, names = columns.values(question.split)
-            faceids = columns.faceids
-            found = np.unique((hours * len(names) + places[rows]) * len(faceids) + columns.face[rows])
-            hour_and_place, face = np.divmod(found, max(len(faceids), 1))
-            hour, place = np.divmod(hour_and_place, max(len(names), 1))
-            times = (day * HOURS + hour).tolist() if by_hour else [bucket(day)] * len(found)
-            persons.update(
-                (time, names[p], faceids[f]) for time, p, f in zip(times, place.tolist(), face.tolist(), strict=True)
-            )
-        yield from Counter((time, value) for time, value, _ in persons).items()
+            seen = _list_persons(observed, question, day, columns, by_hour=by_hour)
+            persons.update((day * HOURS + hour if by_hour else group, value, faceid) for hour, value, faceid in seen)
+        yield from Counter((bucket, value) for bucket, value, _ in persons).items()
+
+
+def _list_persons(
+    observed: ObservedSpan, question: Question, day: int, columns: Columns, *, by_hour: bool
+) -> Iterator[tuple[int, str, str]]:
+    """Yield (hour of the day, value of the split, faceid) of a day's wanted observations, each once.
+
+    Without `by_hour`, each hour is 0. The three are packed into one number, so that numpy finds each once.
+    """
+    import numpy as np
+
+    rows = columns.select(question.wanted, question.span)
+    hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
+    values, value_names = columns.values(question.split)
+    faceids = columns.faceids
+    packed = np.unique((hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows])
+    hours_and_values, faces = np.divmod(packed, max(len(faceids), 1))
+    hours, values = np.divmod(hours_and_values, max(len(value_names), 1))
+    for hour, value, face in zip(hours.tolist(), values.tolist(), faces.tolist(), strict=True):
+        yield hour, value_names[value], faceids[face]
 
 
 _A_TRANSACTION = 80
@@ -471,15 +482,15 @@ class Observations(UseCase):
         """
         wanted = normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, wanted.place, asdict(span)]))
-        below = pages.place(page_token, time_id)
-        observed = self.book.statistics.days.open(tenant, span, wanted, counts=count)
+        below = pages.read_place(page_token, time_id)
+        observed = self.book.statistics.days.open_span(tenant, span, wanted, counts=count)
         empty: set[int] = set()
         total = None
         if count:
-            counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed.hour_counts()}
+            counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed.count_hours()}
             empty, total = {day for day in observed.days if not counts.get(day)}, sum(counts.values())
         found = self._newest_first(observed, empty, below, page_size + 1)
-        page = pages.first(found, page_size, lambda item: str(item["time_id"]))
+        page = pages.make_first_page(found, page_size, lambda item: str(item["time_id"]))
         away = {*restricted_faces(self.book.items, tenant.name)}
         shown = [_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
         return ObservationPage(shown, page.next_token, total)
@@ -487,29 +498,37 @@ class Observations(UseCase):
     def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
         """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""
         wanted = observed.wanted
-        for item in self._candidates(observed, empty, below, at_once):
+        for item in self._read_candidates(observed, empty, below, at_once):
             row = row_from(item)
             if wanted.takes(row.dimensions) and wanted.takes_face(row.faceid):
                 yield item
 
-    def _candidates(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
-        """Yield the items of sealed days that the days' columns name, and all of other days."""
+    def _read_candidates(
+        self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        """Yield the items of sealed days that the days' columns name, and all of other days, newest first.
+
+        They are of the span, and their `time_id` is less than `below`. A caller still has to filter them.
+        """
         wanted, span = observed.wanted, observed.span
-        # Whether most may not be wanted: most are sightings, or searches if there is no camera.
-        filtered = wanted.by_labels or wanted.by_face or wanted.kind is ObservationKind.ENROLMENT
+        # Most observations are sightings, or searches if there is no camera: then columns would name nearly all.
+        takes_few = wanted.by_labels or wanted.by_face or wanted.kind is ObservationKind.ENROLMENT
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed.observed.within(span.utc_days))
-        for sealed, group in groupby(utc_days, key=lambda day: filtered and observed.is_sealed(day)):
+        for uses_columns, group in groupby(utc_days, key=lambda day: takes_few and observed.is_sealed(day)):
             days = list(group)
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
-            if sealed:
-                found = (key for key in _keys(observed, empty, part, days[::-1]) if below is None or key[1] < below)
+            if uses_columns:
+                found = (
+                    key
+                    for key in _list_wanted_keys(observed, empty, part, days[::-1])
+                    if below is None or key[1] < below
+                )
                 for batch in parts(found, at_once):
                     yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
             else:
-                more = _MORE_FILTERED * at_once if filtered else at_once
-                yield from observed.newest_first(part, more, below)
+                yield from observed.newest_first(part, _MORE_FILTERED * at_once if takes_few else at_once, below)
 
 
 def time_id(text: str) -> str:
@@ -518,28 +537,36 @@ def time_id(text: str) -> str:
     return text
 
 
-def _keys(observed: ObservedSpan, empty: Set[int], span: Span, left: list[int]) -> Iterator[tuple[str, str]]:
+def _list_wanted_keys(
+    observed: ObservedSpan, empty: Set[int], span: Span, left: list[int]
+) -> Iterator[tuple[str, str]]:
     """Yield the keys of the wanted observations of the UTC days `left` in the span, newest first, by columns.
 
     It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first those of one UTC day,
     then of twice as many each time, in parallel.
     """
-    held: dict[int, list[tuple[int, str]]] = {}
+    wanted_of: dict[int, list[tuple[int, str]]] = {}  # time in ms and id of each wanted one, by local day
     at_once = 1
     while left:
         utc_days, left = left[-at_once:], left[:-at_once]
         at_once = min(2 * at_once, _MOST_DAYS)
-        parts = {day: span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in utc_days}
-        local = {day: [d for d in observed.local.days(parts[day]) if d not in empty] for day in utc_days}
-        needed = sorted({d for days in local.values() for d in days})
-        held = {day: rows for day, rows in held.items() if day in needed}
-        for day, columns in observed.columns([day for day in needed if day not in held]):
+        local_days = {day: _list_local_days(observed, span, day, empty) for day in utc_days}
+        needed = sorted({day for days in local_days.values() for day in days})
+        wanted_of = {day: found for day, found in wanted_of.items() if day in needed}
+        for day, columns in observed.columns([day for day in needed if day not in wanted_of]):
             rows = columns.select(observed.wanted, span).tolist()
-            held[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+            wanted_of[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
         for utc_day in reversed(utc_days):
-            found = [(at, id_) for day in local[utc_day] for at, id_ in held[day] if at // DAY_MS == utc_day]
-            for at_ms, id_ in sorted(found, reverse=True):
+            of_local_days = chain.from_iterable(wanted_of[day] for day in local_days[utc_day])
+            of_utc_day = [(at_ms, id_) for at_ms, id_ in of_local_days if at_ms // DAY_MS == utc_day]
+            for at_ms, id_ in sorted(of_utc_day, reverse=True):
                 yield keys.observation(observed.observed.tenant, at_ms, id_)
+
+
+def _list_local_days(observed: ObservedSpan, span: Span, utc_day: int, empty: Set[int]) -> list[int]:
+    """Return the local days that a UTC day touches within the span, without the empty ones."""
+    part = span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
+    return [day for day in observed.local.days(part) if day not in empty]
 
 
 Begin = tuple[int, str]
@@ -598,7 +625,7 @@ def _list_begins(
 ) -> Iterator[_Begun]:
     import numpy as np
 
-    for _, columns, begun in observed.arrivals_begun():
+    for _, columns, begun in observed.find_begins():
         rows = np.intersect1d(begun, columns.select(wanted, span), assume_unique=True)
         groups, group_names = columns.values(Split.GROUP)
         places, names = columns.values(None if split in OF_ARRIVALS else split)

@@ -142,7 +142,7 @@ def index_entry_size(table: Table, index: str, item: Item) -> int:
     if attribute not in item:
         return 0
     require_key_text(table, attribute, item[attribute], MAX_SORT_BYTES)
-    names = (table.partition, table.sort, attribute, *table.rows.get(index, ()))
+    names = (table.partition, table.sort, attribute, *table.projections.get(index, ()))
     return sum(attribute_size(name, item[name]) for name in names if name in item)
 
 
@@ -165,41 +165,42 @@ def attribute_size(name: str, value: Any) -> int:
     """Count the bytes of one attribute. Raises InvalidInput if the port does not allow the value."""
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"an attribute's name is a string that is not empty, not {name!r}")
-    return len(_utf8(name, name)) + _value_size(name, value, 1)
+    return len(_utf8(name, name)) + _measure_value(name, value, 1)
 
 
-def _value_size(name: str, value: Any, depth: int) -> int:
+def _measure_value(name: str, value: Any, depth: int) -> int:
+    """Count a value's bytes. `name`: its attribute's; `depth`: 1 for the attribute itself, 2 for a part of it."""
     match value:
         case str():
             return len(_utf8(name, value))
         case None | bool():
             return 1
         case int() | Decimal():
-            return _number_size(name, value)
+            return _measure_number(name, value)
         case bytes():
             return len(value)
         case Mapping() | list() | tuple():
-            return _container_size(name, value, depth)
+            return _measure_container(name, value, depth)
         case float():
             raise InvalidInput(f"attribute {name} is a float; store an int or a Decimal")
         case _:
             raise InvalidInput(f"attribute {name} is of type {type(value).__name__}, which cannot be stored")
 
 
-def _container_size(name: str, value: Mapping[str, Any] | list[Any] | tuple[Any, ...], depth: int) -> int:
+def _measure_container(name: str, value: Mapping[str, Any] | list[Any] | tuple[Any, ...], depth: int) -> int:
     if depth > MAX_DEPTH:
         raise InvalidInput(f"attribute {name} is nested more than {MAX_DEPTH} deep")
     size = 3 + len(value)
     if not isinstance(value, Mapping):
-        return size + sum(_value_size(name, part, depth + 1) for part in value)
+        return size + sum(_measure_value(name, part, depth + 1) for part in value)
     for inner, part in value.items():
         if not isinstance(inner, str) or not inner:
             raise InvalidInput(f"attribute {name} is a map whose keys are not all strings that are not empty")
-        size += len(_utf8(inner, inner)) + _value_size(name, part, depth + 1)
+        size += len(_utf8(inner, inner)) + _measure_value(name, part, depth + 1)
     return size
 
 
-def _number_size(name: str, value: int | Decimal) -> int:
+def _measure_number(name: str, value: int | Decimal) -> int:
     if isinstance(value, Decimal) and not value.is_finite():
         raise InvalidInput(f"attribute {name} is {value}, which is no number")
     if abs(value) >= _TOO_BIG:
@@ -226,14 +227,14 @@ EXISTENCE = frozenset({"exists", "equals", "at_least"})
 def list_failed_conditions(actions: Sequence[Action], before: Sequence[Item | None]) -> frozenset[str]:
     """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
     both = zip(actions, before, strict=True)
-    return frozenset(one.name for action, item in both for one in action.when if not holds(item, one))
+    return frozenset(one.name for action, item in both for one in action.when if not satisfies(item, one))
 
 
 Change = tuple[Action, Item | None, Item | None, str | None]
 """An action, its item before and after it, and the new one as JSON."""
 
 
-def changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[Change]:
+def list_changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[Change]:
     """Return what a transaction changes. `stored`: the item of each action.
 
     Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to add to is no number.
@@ -241,13 +242,14 @@ def changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[
     before = _items(stored)
     if names := list_failed_conditions(actions, before):
         raise ConditionFailed(names)
-    both = [(action, item, _after(action, item)) for action, item in zip(actions, before, strict=True)]
+    both = [(action, item, _apply_action(action, item)) for action, item in zip(actions, before, strict=True)]
     return [
         (action, old, new, None if new is None else item_to_json(new)) for action, old, new in both if new is not old
     ]
 
 
-def _after(action: Action, item: Item | None) -> Item | None:
+def _apply_action(action: Action, item: Item | None) -> Item | None:
+    """Return an item as an action leaves it; None: there is none then."""
     match action:
         case Put():
             return action.item
@@ -268,7 +270,8 @@ def _after(action: Action, item: Item | None) -> Item | None:
             return changed
 
 
-def holds(item: Item | None, condition: Condition) -> bool:
+def satisfies(item: Item | None, condition: Condition) -> bool:
+    """Return whether a condition holds for an item; None: there is no item of the key."""
     if condition.kind == "absent":
         return item is None
     if item is None:
@@ -277,7 +280,7 @@ def holds(item: Item | None, condition: Condition) -> bool:
         case "exists":
             return True
         case "equals":
-            return same(item.get(condition.field), condition.value)
+            return is_equal(item.get(condition.field), condition.value)
         case "at_least":
             value = item.get(condition.field)
             return is_number(value) and bool(value >= condition.value)
@@ -289,14 +292,14 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
-def same(left: Any, right: Any) -> bool:
+def is_equal(left: Any, right: Any) -> bool:
     """Compare as DynamoDB does: types differ, so True is not 1, but whole Decimals equal their ints."""
     if is_number(left) and is_number(right):
         return bool(left == right)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
+        return left.keys() == right.keys() and all(is_equal(left[name], right[name]) for name in left)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
+        return len(left) == len(right) and all(map(is_equal, left, right))
     for kind in (str, bool, bytes, type(None)):
         if isinstance(left, kind):
             return isinstance(right, kind) and left == right
@@ -313,7 +316,7 @@ def refuse_illegal(actions: Sequence[Action]) -> None:
     """Raise InvalidInput for a transaction that DynamoDB would refuse whatever the items are."""
     if not 1 <= len(actions) <= MAX_ACTIONS:
         raise InvalidInput(f"a transaction has 1 to {MAX_ACTIONS} actions, not {len(actions)}")
-    size = sum(_checked_size(action) for action in actions)
+    size = sum(_measure_action(action) for action in actions)
     if size > MAX_TRANSACTION_BYTES:
         raise InvalidInput(f"a transaction has at most {MAX_TRANSACTION_BYTES} bytes, not {size}")
     (_, most), *_ = Counter((action.table.name, action.key) for action in actions).most_common(1)
@@ -321,7 +324,7 @@ def refuse_illegal(actions: Sequence[Action]) -> None:
         raise InvalidInput("a transaction has at most one action on an item")
 
 
-def _checked_size(action: Action) -> int:
+def _measure_action(action: Action) -> int:
     if len(action.when) > MAX_EXPRESSION_PARTS:
         raise InvalidInput(f"an action has at most {MAX_EXPRESSION_PARTS} conditions")
     for condition in action.when:
@@ -331,7 +334,7 @@ def _checked_size(action: Action) -> int:
     size = require_key(action.table, action.key)
     if isinstance(action, Check) and not action.when:
         raise InvalidInput("a Check has conditions")
-    return size + _change_size(action) if isinstance(action, Update) else size
+    return size + _measure_update(action) if isinstance(action, Update) else size
 
 
 def _refuse_condition(condition: Condition) -> None:
@@ -341,7 +344,8 @@ def _refuse_condition(condition: Condition) -> None:
         raise InvalidInput(f"condition {condition.name} compares {condition.field} with what is no number")
 
 
-def _change_size(update: Update) -> int:
+def _measure_update(update: Update) -> int:
+    """Count the bytes of what an Update writes. Raises InvalidInput for what DynamoDB would refuse of any item."""
     table = update.table
     if not any(condition.kind in EXISTENCE for condition in update.when):
         raise InvalidInput(f"an Update of {table.name} has a condition that its item exists")
@@ -374,7 +378,7 @@ class Position(Struct, frozen=True):
 class Span(Struct, frozen=True):
     """Keys of one partition from `low` to `high`, both included. Raises InvalidInput if no item can have these keys.
 
-    `rows`: read what the index carries, not only its keys.
+    `with_projection`: read the attributes that the index carries, not only its keys.
     """
 
     table: Table
@@ -383,13 +387,13 @@ class Span(Struct, frozen=True):
     low: str | None
     high: str | None
     reverse: bool
-    rows: bool
+    with_projection: bool
 
     def __post_init__(self) -> None:
         if self.index is not None and self.index not in self.table.indexes:
             raise InvalidInput(f"table {self.table.name} has no index {self.index}")
-        if self.rows and self.index not in self.table.rows:
-            raise InvalidInput(f"index {self.index} of table {self.table.name} carries no rows")
+        if self.with_projection and self.index not in self.table.projections:
+            raise InvalidInput(f"index {self.index} of table {self.table.name} has no projection")
         require_key_text(self.table, self.table.partition, self.partition, MAX_PARTITION_BYTES)
         for bound in (self.low, self.high):
             if bound:
@@ -403,7 +407,7 @@ class Span(Struct, frozen=True):
     @property
     def attributes(self) -> tuple[str, ...]:
         """Names of the attributes that are read through an index."""
-        carried = self.table.rows[self.index] if self.index is not None and self.rows else ()
+        carried = self.table.projections[self.index] if self.index is not None and self.with_projection else ()
         return (self.table.partition, self.table.sort, self.order, *carried)
 
     @property
@@ -413,14 +417,14 @@ class Span(Struct, frozen=True):
 
     def token(self, end: Position) -> str:
         """Make an opaque token of a page's end; it carries a check of itself and of its query."""
-        return self._tokens.token(json.dumps([end.sort, end.value]))
+        return self._tokens.make_token(json.dumps([end.sort, end.value]))
 
     def position(self, token: str | None) -> Position | None:
         """Return the position at which the page of `token` ended; None for the first page.
 
         Raises InvalidInput if the token is damaged or belongs to another query.
         """
-        return None if token is None else self._tokens.place(token, _position)
+        return None if token is None else self._tokens.read_place(token, _position)
 
     @property
     def _tokens(self) -> PageTokens:
@@ -456,7 +460,7 @@ class Items(ABC):
         partition: str,
         *,
         index: str | None = None,
-        rows: bool = False,
+        with_projection: bool = False,
         low: str | None = None,
         high: str | None = None,
         reverse: bool = False,
@@ -465,13 +469,13 @@ class Items(ABC):
     ) -> Page:
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
-        span = Span(table, partition, index, low, high, reverse=reverse, rows=rows)
+        span = Span(table, partition, index, low, high, reverse=reverse, with_projection=with_projection)
         after = span.position(token)
         if span.is_empty:
             return Page((), None)
         found, end = self._read_page(span, after, limit)
         items = [item for item in _items(found) if item is not None]
-        if rows:
+        if with_projection:
             items = [{name: item[name] for name in span.attributes if name in item} for item in items]
         return Page(tuple(items), None if end is None else span.token(end))
 
@@ -563,7 +567,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 
 
-def upload_headers(upload: Upload) -> dict[str, str]:
+def make_upload_headers(upload: Upload) -> dict[str, str]:
     """Make the headers by which S3 stores exactly these bytes, and only if the key is free. All of them are signed.
 
     Raises InvalidInput if no adapter would accept the upload.

@@ -28,8 +28,8 @@ RESERVED = frozenset(
 """Names that an attribute may not have, because a camera's form has its values beside these."""
 
 
-def with_more(group: Group, names: Sequence[str]) -> Group:
-    """Return the group with all these attributes more, in their order.
+def append_attributes(group: Group, names: Sequence[str]) -> Group:
+    """Return the group with these attributes behind its own, in their order.
 
     Raises DefaultGroup, WrongAttributeCount (no name, or more than five in the group), IllegalAttribute (empty, over 50
     characters, reserved, there already).
@@ -41,10 +41,10 @@ def with_more(group: Group, names: Sequence[str]) -> Group:
             f"{len(names)} are to be added: send 1 to {MAX_ATTRIBUTES - len(group.attributes)}"
         )
     _require_legal(names, {*RESERVED, *(attribute.name for attribute in group.attributes)})
-    return _add_attributes(group, group.attributes, names)
+    return _make_attributes(group, group.attributes, names)
 
 
-def without(group: Group, names: Sequence[str]) -> Group:
+def drop_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group without these attributes; later ones move up.
 
     Faces' values belong to the attribute's id, which is never used again, so they disappear with it. Raises
@@ -57,30 +57,30 @@ def without(group: Group, names: Sequence[str]) -> Group:
     missing = [name for name in names if name not in {attribute.name for attribute in group.attributes}]
     if missing:
         raise AttributeNotFound(f"group {group.name!r} has no attribute {missing[0]!r}")
-    return replace(group, attributes=tuple(one for one in group.attributes if one.name not in names))
+    return replace(group, attributes=tuple(attribute for attribute in group.attributes if attribute.name not in names))
 
 
-def with_these(group: Group, names: Sequence[str]) -> Group:
+def replace_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group with these attributes only. Those that it has keep their ids and so the faces' values.
 
     Raises DefaultGroup, WrongAttributeCount (over five), IllegalAttribute.
     """
-    held = {attribute.name: attribute for attribute in group.attributes}
-    if list(held) == list(names):
+    present = {attribute.name: attribute for attribute in group.attributes}
+    if list(present) == list(names):
         return group
     _require_own(group)
     if len(names) > MAX_ATTRIBUTES:
         raise WrongAttributeCount(f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}")
     _require_legal(names, RESERVED)
-    more = _add_attributes(group, (), [name for name in names if name not in held])
-    new = {attribute.name: attribute for attribute in more.attributes}
-    return replace(more, attributes=tuple(held.get(name) or new[name] for name in names))
+    extended = _make_attributes(group, (), [name for name in names if name not in present])
+    added = {attribute.name: attribute for attribute in extended.attributes}
+    return replace(extended, attributes=tuple(present.get(name) or added[name] for name in names))
 
 
-def _add_attributes(group: Group, held: Sequence[Attribute], names: Sequence[str]) -> Group:
+def _make_attributes(group: Group, present: Sequence[Attribute], names: Sequence[str]) -> Group:
     first = group.next_attribute_id
     added = [Attribute(first + number, name) for number, name in enumerate(names)]
-    return replace(group, attributes=(*held, *added), next_attribute_id=first + len(added))
+    return replace(group, attributes=(*present, *added), next_attribute_id=first + len(added))
 
 
 def _require_own(group: Group) -> None:

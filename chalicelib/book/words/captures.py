@@ -329,23 +329,24 @@ def require_track(text: str) -> str:
 
 SETTLES = timedelta(minutes=30)
 """After so long the next boxes follow: a box that cannot run a version runs the former again within 15 minutes."""
-HEARD = timedelta(minutes=15)
+SILENT_AFTER = timedelta(minutes=15)
 """A box that was not heard for so long is silent; heartbeats are written every seven minutes."""
 BEATS = timedelta(minutes=5)
 """So long after an outage boxes may take to be heard again: they beat every two minutes."""
-_TESTED, _CHANCE = 10, 0.01
-NAMES = ("version", "kib_per_s", "mib_per_month", "upload_hours")
+_FEWEST_TESTED, _CHANCE = 10, 0.01
+"""From so many boxes on chance may explain silent ones, if so many are silent at least once in a hundred times."""
+BOX_SETTINGS = ("version", "kib_per_s", "mib_per_month", "upload_hours")
 """Settings of a whole box."""
 
 
-class Heard(Struct, frozen=True):
-    """A box, as it was heard last."""
+class LastSign(Struct, frozen=True):
+    """The last heartbeat of a box: `at`: its time, None: there was none; `version`: the one that runs there."""
 
     at: datetime | None
     version: object = None
 
     def is_heard(self, now: datetime) -> bool:
-        return self.at is not None and now - self.at < HEARD
+        return self.at is not None and now - self.at < SILENT_AFTER
 
 
 class Wave(Struct, frozen=True):
@@ -375,53 +376,56 @@ def edge_of(wave: Wave, box: object, before: Mapping[str, Any], wanted: Mapping[
     A box that the wave has not reached keeps those of the wave before, in `before`, but for what is wanted otherwise.
     """
     if wave.has(box):
-        return {name: value for name, value in wanted.items() if name not in NAMES} | dict(wave.settings)
-    former = {name: value for name, value in before.items() if name in NAMES and box}
+        return {name: value for name, value in wanted.items() if name not in BOX_SETTINGS} | dict(wave.settings)
+    former = {name: value for name, value in before.items() if name in BOX_SETTINGS and box}
     return {**former, **wanted}
 
 
-def advance_wave(wave: Wave, boxes: Mapping[str, Heard], now: datetime) -> Wave:
-    """Return the wave as it is to be now. It stops by itself if boxes that have the settings are not well.
+def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
+    """Return the wave as it is to be now: first one box has the settings, then a tenth of `boxes`, then all.
 
-    Boxes are switched off and lose their network by themselves: of ten or more, more have to be silent than would be
-    by chance, if boxes with the settings fall silent as often as those without.
+    It stops by itself if boxes that have the settings are not well. Boxes are switched off and lose their network by
+    themselves. So of ten or more, more have to be silent than by chance, compared with those without the settings.
 
     After an outage of the service no box was heard. So one is silent only if it is missed for a while in which
     another one is heard, or for longer.
     """
     if wave.is_done or wave.stopped:
         return wave
-    there = {box: boxes.get(box, Heard(None)) for box in wave.reached}
-    silent = [box for box, told in there.items() if not told.is_heard(now)]
-    others = [told.is_heard(now) for box, told in boxes.items() if box not in there]
-    if silent and not _is_by_chance(len(silent), len(there), others.count(False), len(others)):
+    signs = {box: boxes.get(box, LastSign(None)) for box in wave.reached}
+    silent = [box for box, sign in signs.items() if not sign.is_heard(now)]
+    are_others_heard = [sign.is_heard(now) for box, sign in boxes.items() if box not in signs]
+    if silent and not _is_by_chance(len(silent), len(signs), are_others_heard.count(False), len(are_others_heard)):
         since = wave.missed_at or now
-        is_up = any(told.at is not None and told.at > since for told in boxes.values())
-        if now - since < (BEATS if is_up else SETTLES):
+        is_service_up = any(sign.at is not None and sign.at > since for sign in boxes.values())
+        if now - since < (BEATS if is_service_up else SETTLES):
             return replace(wave, missed_at=since)
         return replace(wave, stopped=f"silent: {', '.join(silent[:5])}")
     wave = replace(wave, missed_at=None)
     if wave.reached and now - wave.at < SETTLES:
         return wave
-    wanted = wave.settings.get("version")
-    if former := [box for box, told in there.items() if told.is_heard(now) and wanted not in (None, told.version)]:
-        return replace(wave, stopped=f"{wanted} does not run: {', '.join(former[:5])}")
-    most = next((most for most in (1, -(-len(boxes) // 10)) if most > len(wave.reached)), len(boxes))
-    if most == len(boxes):
+    version = wave.settings.get("version")
+    others = [box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version]
+    if version is not None and others:
+        return replace(wave, stopped=f"{version} does not run: {', '.join(others[:5])}")
+    a_tenth = -(-len(boxes) // 10)
+    target = next((size for size in (1, a_tenth) if size > len(wave.reached)), len(boxes))
+    if target == len(boxes):
         return replace(wave, reached=(), is_done=True, at=now)
-    heard = [box for box, told in boxes.items() if told.is_heard(now) and box not in there]
-    more = tuple(heard[: most - len(there)])
-    return replace(wave, reached=wave.reached + more, at=now) if more else wave
+    ready = [box for box, sign in boxes.items() if sign.is_heard(now) and box not in signs]
+    following = tuple(ready[: target - len(signs)])
+    return replace(wave, reached=wave.reached + following, at=now) if following else wave
 
 
 def _is_by_chance(silent: int, of: int, silent_others: int, others: int) -> bool:
-    """Tell whether so many of ten or more are silent once in a hundred times, or more often, by a binomial test.
+    """Tell whether `silent` boxes `of` so many may be silent by chance, by a binomial test.
 
-    The share that is silent by chance is that of the others, by Laplace's rule.
+    The share that is silent by chance is that of the others, by Laplace's rule. If more than half are, or fewer than
+    _FEWEST_TESTED have the settings, it is no chance.
     """
     share = (silent_others + 1) / (others + 2)
     fewer = sum(comb(of, number) * share**number * (1 - share) ** (of - number) for number in range(silent))
-    return of >= _TESTED and 2 * silent <= of and 1 - fewer >= _CHANCE
+    return of >= _FEWEST_TESTED and 2 * silent <= of and 1 - fewer >= _CHANCE
 
 
 def begin_wave(before: Wave, settings: Mapping[str, Any], now: datetime) -> Wave:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.values import moment_of_text
@@ -104,24 +105,23 @@ def check_channel(channel: Channel) -> Channel:
     """Return the channel with the URL of its way. Raises InvalidInput, which says what is missing or too much."""
     needs, may, home = _NEEDS[channel.way]
     names = [name for name in Channel.__struct_fields__ if name not in ("way", "method")]
-    given = {name for name in names if getattr(channel, name)} | ({"method"} if channel.method != "POST" else set())
+    given = {name for name in names if getattr(channel, name)}
+    if channel.method != "POST":  # its default, which nobody has given
+        given.add("method")
     if missing := [name for name in needs.split() if name not in given]:
         raise InvalidInput(f"a channel of {channel.way} needs {' and '.join(needs.split())}: send {missing[0]}, too")
-    if more := sorted(given.difference(needs.split(), may.split())):
-        has = ", ".join([*needs.split(), *may.split()])
-        raise InvalidInput(f"a channel of {channel.way} has no {more[0]}: it has {has}")
+    if surplus := sorted(given.difference(needs.split(), may.split())):
+        known_fields = ", ".join([*needs.split(), *may.split()])
+        raise InvalidInput(f"a channel of {channel.way} has no {surplus[0]}: it has {known_fields}")
     _check_values(channel)
-    checked = Channel(**{name: getattr(channel, name) for name in Channel.__struct_fields__} | _home(channel, home))
+    checked = replace(channel, url=home) if home and not channel.url else channel
     if len(json.dumps(channel_fields(checked))) > _MOST_BYTES:
         raise InvalidInput(f"the channel has over {_MOST_BYTES} bytes: shorten its URL or its headers")
     return checked
 
 
-def _home(channel: Channel, home: str) -> dict[str, str]:
-    return {"url": home} if home and not channel.url else {}
-
-
 def _check_values(channel: Channel) -> None:
+    """Raise InvalidInput if a value cannot be sent as it is: method, token, address, headers, keys of a browser."""
     if channel.method not in METHODS:
         raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
     if channel.token and not _TOKEN.fullmatch(channel.token):
@@ -135,8 +135,8 @@ def _check_values(channel: Channel) -> None:
                 "visible ASCII characters, and those of the connection itself are ours"
             )
     names = [name.lower() for name in channel.headers]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidInput(f"header {twice!r} is there twice: send it once")
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidInput(f"header {repeated!r} is there twice: send it once")
     if channel.way is Way.PUSH:
         for name, size in (("p256dh", 65), ("auth", 16)):
             if len(from_base64url(getattr(channel, name))) != size:
@@ -201,8 +201,8 @@ _SAMPLES = {
 
 def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
     """Return the fields that all events of these kinds have; None: of all kinds."""
-    told = [kind for kind in kinds or FIELDS if kind is not EventKind.TEST]
-    common = set.intersection(*(set(FIELDS[kind]) for kind in told))
+    kinds_told = [kind for kind in kinds or FIELDS if kind is not EventKind.TEST]
+    common = set.intersection(*(set(FIELDS[kind]) for kind in kinds_told))
     return [*OF_ALL, *(name for name in _SAMPLES if name in common)]
 
 
@@ -217,8 +217,8 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
             f"{', '.join(f'{{{name}}}' for name in fields)}"
         )
     if is_json(channel):
-        try:
-            json.loads(fill(template, dict.fromkeys(fields, "x"), _in_json))
+        try:  # any value shows whether the text around it is JSON
+            json.loads(fill_template(template, dict.fromkeys(fields, "x"), _escape_json))
         except ValueError:
             raise InvalidInput(
                 'the channel\'s Content-Type is application/json, and the template is none: as {"text": "{who}"}'
@@ -234,8 +234,8 @@ def _content_types(channel: Channel) -> list[str]:
     return [value for name, value in channel.headers.items() if name.lower() == "content-type"]
 
 
-def fill(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
-    """Put the values in their places. A field that an event lacks is empty."""
+def fill_template(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
+    """Put the values in place of the fields: `{who} came` with `who` Ann is `Ann came`. A value that lacks is ""."""
     return _FIELD.sub(lambda found: escape(values.get(found[1], "")), template)
 
 
@@ -247,24 +247,24 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
     data, at = event["data"], moment_of_text(event["at"]).astimezone(zone)
     if event["type"] == EventKind.TEST:
         return {**_SAMPLES, "shop": shop, **_write_moment(at)}
-    seen = data.get("last_seen_at")
-    values = {name: _plain(data.get(name)) for name in ("name", "number", "capacity", "days")}
-    group = _plain(event["group"])
-    known = values["name"] or " ".join(filter(None, (group, values["number"])))
+    last_seen_at = data.get("last_seen_at")
+    values = {name: _write_plain(data.get(name)) for name in ("name", "number", "capacity", "days")}
+    group = _write_plain(event["group"])
+    name_shown = values["name"] or " ".join(filter(None, (group, values["number"])))
     return {
         **values,
-        "who": known or camera,
+        "who": name_shown or camera,
         "event": event["type"],
         "group": group,
         "camera": camera,
-        "visits": _plain(data.get("arrive_count")),
-        "last_seen": f"{moment_of_text(seen).astimezone(zone):%H:%M}" if seen else "",
+        "visits": _write_plain(data.get("arrive_count")),
+        "last_seen": f"{moment_of_text(last_seen_at).astimezone(zone):%H:%M}" if last_seen_at else "",
         "shop": shop,
         **_write_moment(at),
     }
 
 
-def _plain(value: object) -> str:
+def _write_plain(value: object) -> str:
     """Write a value on one line."""
     return "" if value is None else " ".join(str(value).split())
 
@@ -306,24 +306,24 @@ PUSHED_FOR = timedelta(hours=1)
 def write_message(channel: Channel, template: str, values: Mapping[str, str], picture: bytes | None = None) -> Post:
     """Make the request that a way wants. `picture`: a JPEG for those of WITH_PICTURE."""
     if channel.way is Way.REQUEST:
-        body = fill(template, values, _in_json if is_json(channel) else str)
+        body = fill_template(template, values, _escape_json if is_json(channel) else str)
         own = {} if _content_types(channel) else {"Content-Type": _TEXT}
         return Post(channel.url, body.encode(), {**own, **channel.headers}, channel.method)
-    text = message_text(template, values, _in_markdown if channel.way in _WITH_MARKDOWN else str)
+    text = message_text(template, values, _escape_markdown if channel.way in _WITH_MARKDOWN else str)
     return _WRITERS[channel.way](channel, text, picture)
 
 
 def message_text(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
     """Write a message as people read it; by the default template if this one leaves it blank, as a stranger's name."""
-    text = fill(template, values, escape)
-    return (text if text.strip() else fill(DEFAULT_TEMPLATE, values, escape))[:MAX_TEXT]
+    text = fill_template(template, values, escape)
+    return (text if text.strip() else fill_template(DEFAULT_TEMPLATE, values, escape))[:MAX_TEXT]
 
 
-def _in_json(value: str) -> str:
+def _escape_json(value: str) -> str:
     return json.dumps(value)[1:-1]
 
 
-def _in_markdown(value: str) -> str:
+def _escape_markdown(value: str) -> str:
     """Write a value as text where texts have marks, so that no name is a link."""
     return _MARKS.sub(r"\\\g<0>", value)
 

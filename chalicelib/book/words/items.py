@@ -50,7 +50,7 @@ def every(
     partition: str,
     *,
     index: str | None = None,
-    rows: bool = False,
+    with_projection: bool = False,
     between: Bounds = (None, None),
     behind: str | None = None,
     reverse: bool = False,
@@ -59,18 +59,29 @@ def every(
     """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is needed.
 
     `between`: the lowest and the highest key, both included, None: any; `behind`: the key of the last item that the
-    caller has seen; `page_size`: the most items in one read, None: as many as the store gives. Items that are written
+    caller has seen; `page_size`: the most items in one read, None: as many as the store gives; the others are those
+    of `query`. Items that are written
     meanwhile may be missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
     StorageUnavailable, InvalidInput.
     """
     low, high = between
-    if behind is not None:
-        low, high = (low, min(high or behind, behind)) if reverse else (max(low or behind, behind), high)
+    if behind is not None and reverse:
+        high = min(high or behind, behind)
+    elif behind is not None:
+        low = max(low or behind, behind)
     order = table.sort if index is None else table.indexes[index]
     token: str | None = None
     while True:
         page = items.query(
-            table, partition, index=index, rows=rows, low=low, high=high, reverse=reverse, limit=page_size, token=token
+            table,
+            partition,
+            index=index,
+            with_projection=with_projection,
+            low=low,
+            high=high,
+            reverse=reverse,
+            limit=page_size,
+            token=token,
         )
         yield from (item for item in page.items if behind is None or item[order] != behind)
         token = page.token
@@ -178,7 +189,7 @@ class Changed(Exception):
 def retry_if_changed(busy: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
 
-    It says so by ConditionFailed or Changed. Raises Busy with the sentence `busy` after so many tries.
+    The work then raises ConditionFailed or Changed. After `tries` of them, Busy is raised with the sentence `busy`.
     """
 
     def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -278,44 +289,49 @@ class PageTokens:
     def __init__(self, query: str) -> None:
         self._query = query.encode()
 
-    def token(self, place: str) -> str:
+    def make_token(self, place: str) -> str:
         """Make the token of a place, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
         payload = place.encode("ascii")
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
 
-    def page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
+    def make_page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
         """Make a page. `end`: the place of the next one; None: this is the last."""
-        return ListPage(rows, None if end is None else self.token(end))
+        return ListPage(rows, None if end is None else self.make_token(end))
 
-    def first(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
+    def make_first_page(self, rows: Iterable[_Row], limit: int, place: Callable[[_Row], str]) -> ListPage[_Row]:
         """Make a page of the first `limit` rows. `place`: gives that of a row, behind which the next page begins."""
         found = list(islice(rows, limit + 1))
-        return self.page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
+        return self.make_page(found[:limit], place(found[limit - 1]) if len(found) > limit else None)
 
     def make_filtered_page(
         self,
         stored: Iterable[_Stored],
-        place: Callable[[_Stored], str],
+        place_of_stored: Callable[[_Stored], str],
         limit: int,
-        wanted: Callable[[list[_Stored]], list[_Row]],
-        row_place: Callable[[_Row], str],
+        choose: Callable[[list[_Stored]], list[_Row]],
+        place_of_row: Callable[[_Row], str],
     ) -> ListPage[_Row]:
-        """Make a page of what `wanted` gives of some stored rows, which it gets at once; it reads MOST_READ at most."""
-        found: list[_Row] = []
-        rest, read, last = iter(stored), 0, None
-        while len(found) <= limit and (some := list(islice(rest, min(max(limit + 1, _AT_ONCE), MOST_READ - read)))):
-            read, last = read + len(some), place(some[-1])
-            found += wanted(some)
-        end = row_place(found[limit - 1]) if len(found) > limit else last if read == MOST_READ else None
-        return self.page(found[:limit], end)
+        """Make a page of the first `limit` rows that `choose` makes of the stored ones, of which it gets some at once.
 
-    def place(self, token: str | None, read: Callable[[str], Place]) -> Place | None:
-        """Read the place from a token, by `read`, which raises ValueError or TypeError for what is no place.
+        It reads MOST_READ stored rows at most, so a page may have fewer rows than `limit`, and not be the last. The
+        places are those behind which the next page begins.
+        """
+        rows: list[_Row] = []
+        unread, read_count, last_place = iter(stored), 0, None
+        at_once = max(limit + 1, _AT_ONCE)
+        while len(rows) <= limit and (batch := list(islice(unread, min(at_once, MOST_READ - read_count)))):
+            read_count, last_place = read_count + len(batch), place_of_stored(batch[-1])
+            rows += choose(batch)
+        if len(rows) > limit:
+            return self.make_page(rows[:limit], place_of_row(rows[limit - 1]))
+        return self.make_page(rows, last_place if read_count == MOST_READ else None)
 
-        None, of the first page, has none.
+    def read_place(self, token: str | None, read: Callable[[str], Place]) -> Place | None:
+        """Read from a token the place at which its page begins; None: the first page, which has no token.
 
-        Raises InvalidInput if the token is damaged, forged or of another query. The checksum has no key, so
-        people who know the query can forge one.
+        `read`: makes the place of its text, and raises ValueError or TypeError for what is no place. Raises
+        InvalidInput if the token is damaged or of another query. The checksum has no key, so people who know the query
+        can forge one.
         """
         if token is None:
             return None

@@ -20,7 +20,7 @@ FACES = Table(
     "tenant",
     "faceid",
     indexes={"by_enrolment": "enrolment_key", "by_arrival": "arrival_key", "by_consent": "consent_key"},
-    rows={
+    projections={
         "by_arrival": (
             "group",
             "enrolled_at",

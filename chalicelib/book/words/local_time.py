@@ -246,25 +246,30 @@ def _years(span: Span) -> range:
 @lru_cache(maxsize=4096)
 def _offsets(zone: str, year: int) -> tuple[tuple[int, int], ...]:
     """List (since, offset) in ms of a UTC year: one entry for its first instant, one for each change of the clocks."""
-    return tuple((since * 1000, offset * 1000) for since, offset in _changes(ZoneInfo(zone), year))
+    return tuple((since * 1000, offset * 1000) for since, offset in _find_clock_changes(ZoneInfo(zone), year))
 
 
-def _changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
-    def offset(second: int) -> int:
+def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
+    """Yield (UNIX second, offset in seconds) of a UTC year: its first second, and each at which the clocks change.
+
+    It looks every _PROBE_S, and bisects the stretches at whose ends the offsets differ.
+    """
+
+    def offset_at(second: int) -> int:
         delta = datetime.fromtimestamp(second, zone).utcoffset()
         return 0 if delta is None else int(delta.total_seconds())
 
-    at = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
-    last = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
-    now = offset(at)
-    yield at, now
-    while at < last:
-        probe = min(at + _PROBE_S, last)
-        if offset(probe) != now:
-            low, high = at, probe
+    second = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+    last_second = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp()) - 1
+    offset = offset_at(second)
+    yield second, offset
+    while second < last_second:
+        probe = min(second + _PROBE_S, last_second)
+        if offset_at(probe) != offset:
+            low, high = second, probe
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (middle, high) if offset(middle) == now else (low, middle)
-            now = offset(high)
-            yield high, now
-        at = probe
+                low, high = (middle, high) if offset_at(middle) == offset else (low, middle)
+            offset = offset_at(high)
+            yield high, offset
+        second = probe

@@ -107,39 +107,39 @@ def face_note(note: str) -> str:
     return normal
 
 
-def terms(name: str, number: int = 0) -> tuple[str, ...]:
+def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
     """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number, each once."""
     found: dict[str, None] = {}
-    for word in words(name):
+    for word in split_words(name):
         endings = range(len(word)) if _runs_together(word[0]) else range(1)
         found |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
     numbered = {str(number): None} if number else {}
     return tuple(dict.fromkeys(list(found)[:MAX_TERMS]) | numbered)
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the words of a name, or of what is searched for in names, folded by NFKC and case.
 
     A word is a run of letters, digits and marks. It ends where the script begins or ceases to be one that runs words
-    together.
+    together: "Ann-Lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
     """
-    found: list[str] = []
-    kind: bool | None = None
+    words: list[str] = []
+    script: bool | None = None  # of the last character: whether it runs words together; None: it is of no word
     for character in unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()):
         category = unicodedata.category(character)[0]
-        before, kind = kind, None if category not in "LMN" else _runs_together(character)
-        if category == "M" and before is not None:
-            kind = before
-        if kind is not None and kind == before:
-            found[-1] += character
-        elif kind is not None:
-            found.append(character)
-    return found
+        before, script = script, _runs_together(character) if category in "LMN" else None
+        if category == "M" and before is not None:  # a mark belongs to the letter before it
+            script = before
+        if script is not None and script == before:
+            words[-1] += character
+        elif script is not None:
+            words.append(character)
+    return words
 
 
 def wanted_words(text: str) -> list[str]:
     """Return the words that are searched for: of "Stranger 135", as a face without a name is called, the number."""
-    found = words(text)
+    found = split_words(text)
     return found[1:] if len(found) == 2 and found[0] in _CALLED and found[1].isdecimal() else found
 
 

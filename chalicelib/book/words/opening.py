@@ -5,6 +5,7 @@ Days that are not named are closed; hours without a day are every day's; `18:00-
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -22,22 +23,24 @@ _SPAN = re.compile(rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}", re.ASCII)
 def read_opening(text: str) -> frozenset[int]:
     """Return the hours of the week, Monday's first, in which the shop is open at least in part; "": all of them.
 
-    Raises InvalidInput.
+    `Tue 08:30-10:00`: hours 32 and 33. Raises InvalidInput.
     """
-    found: set[int] = set()
+    opened: set[int] = set()
     for span in text.split(",") if text.strip() else ["00:00-24:00"]:
-        read = _SPAN.fullmatch(span.strip())
-        if read is None:
+        match = _SPAN.fullmatch(span.strip())
+        if match is None:
             raise InvalidInput(f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}")
-        first, last, *clocks = read.groups()
-        begin, end = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
-        end += 60 * HOURS if end <= begin else 0
-        for day in _days(first, last):
-            found.update(hour % WEEK for hour in range(day * HOURS + begin // 60, day * HOURS - (-end // 60)))
-    return frozenset(found)
+        first, last, *clocks = match.groups()
+        begin_minute, end_minute = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
+        end_minute += 60 * HOURS if end_minute <= begin_minute else 0  # it ends on the next day
+        hours_of_day = range(begin_minute // 60, math.ceil(end_minute / 60))
+        for day in _list_days(first, last):
+            opened.update((day * HOURS + hour) % WEEK for hour in hours_of_day)
+    return frozenset(opened)
 
 
-def _days(first: str | None, last: str | None) -> range:
+def _list_days(first: str | None, last: str | None) -> range:
+    """Return the weekdays from one to another, Monday is 0: `Sat` to `Mon` are 5 to 7. Without names: each day."""
     if first is None:
         return range(len(DAYS))
     begin, end = DAYS.index(first), DAYS.index(last or first)

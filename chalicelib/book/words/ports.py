@@ -38,15 +38,15 @@ class Table(Struct, frozen=True):
 
     Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. `indexes` maps the name of an index to
     the attribute that sorts it within a partition. An item without that attribute is not in the index (sparse). An
-    index yields keys: partition, sort and index attribute. `rows` maps an index to the attributes that it carries
-    besides, for reads that ask for them.
+    index yields keys: partition, sort and index attribute. `projections` maps an index to the attributes that it
+    carries besides, for reads that ask for them.
     """
 
     name: str
     partition: str
     sort: str
     indexes: Mapping[str, str] = field(default_factory=dict)
-    rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    projections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Condition(Struct, frozen=True):
@@ -158,7 +158,7 @@ class ItemStore(Protocol):
         partition: str,
         *,
         index: str | None = None,
-        rows: bool = False,
+        with_projection: bool = False,
         low: str | None = None,
         high: str | None = None,
         reverse: bool = False,
@@ -167,8 +167,9 @@ class ItemStore(Protocol):
     ) -> Page:
         """Read items of one partition in key order (or the index's), `low` <= sort <= `high`, strongly consistent.
 
-        `limit` bounds the page. Through an index, items hold keys only, with `rows` also what the index carries. A
-        token is valid for the same call only. Raises InvalidInput for a damaged token, or rows of what carries none.
+        `limit` bounds the page. Through an index, items hold keys only, `with_projection` also what the index
+        carries. A token is valid for the same call only. Raises InvalidInput for a damaged token, or a projection of an
+        index that has none.
         """
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
@@ -484,14 +485,14 @@ class Disk(Struct, frozen=True):
 _T = TypeVar("_T")
 
 
-class Beside(Protocol):
-    """The way to begin a call to storage whose answer the caller does not need yet."""
+class CallStarter(Protocol):
+    """A way to begin a call to storage whose answer the caller does not need yet."""
 
     def __call__(self, work: Callable[[], _T], /) -> Callable[[], _T]:
         """Begin the work, and return what waits for its end: it gives what the work returns, or raises its error."""
 
 
-def when_asked(work: Callable[[], _T], /) -> Callable[[], _T]:
+def defer_call(work: Callable[[], _T], /) -> Callable[[], _T]:
     """Do the work when its end is asked for: on one box, storage answers sooner than a thread begins."""
     return work
 
@@ -516,7 +517,8 @@ class Storage(Struct, frozen=True):
     scrub: Callable[[], None] = lambda: None
     """Leaves nothing at all, whatever it costs: what an erasure ends with. Raises Busy while somebody reads the files
     or backs them up, StorageUnavailable."""
-    beside: Beside = when_asked
+    begin_call: CallStarter = defer_call
+    """Begins a call to storage beside the caller's other work."""
     disk: Callable[[], Disk] | None = None
     """Measures the disk that all of it is on; None: storage has no end."""
     waiting: Callable[[], int] | None = None

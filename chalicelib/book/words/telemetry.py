@@ -133,15 +133,15 @@ def collect_stages() -> Iterator[dict[str, float]]:
     An outer `collect_stages` gets the same stages when this one ends.
     """
     stages: dict[str, float] = {}
-    around = _stages.get()
+    outer = _stages.get()
     token = _stages.set(stages)
     try:
         yield stages
     finally:
         _stages.reset(token)
-        if around is not None:
+        if outer is not None:
             for name, ms in stages.items():
-                around[name] = around.get(name, 0.0) + ms
+                outer[name] = outer.get(name, 0.0) + ms
 
 
 @contextmanager

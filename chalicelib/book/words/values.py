@@ -108,12 +108,18 @@ def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
 
 
 def form_of(kind: Any) -> Form | Codec[Any]:
-    """Return the form of the values of a type."""
+    """Return the form in which the values of a field are stored. `kind`: its annotation.
+
+    None has no form of its own: `int | None` is stored as `int` is. What no form is known of stays as it is.
+    """
     if get_origin(kind) is Annotated:
         kind = kind.__origin__
-    kind, *more = [one for one in get_args(kind) if one is not NoneType] if NoneType in get_args(kind) else [kind]
+    if NoneType in get_args(kind):
+        kind, *other_kinds = [one for one in get_args(kind) if one is not NoneType]
+        if other_kinds:
+            return _SAME
     origin = get_origin(kind) or kind
-    if not isinstance(origin, type) or more:
+    if not isinstance(origin, type):
         return _SAME
     if issubclass(origin, tuple):
         if hints := get_type_hints(origin):
@@ -163,21 +169,21 @@ class Codec(Generic[_Record]):
                 table.append((name, self._names.get(name, name), plain, says, name in self._nulls))
         return table
 
-    def write(self, value: _Record, *only: str) -> dict[str, Any]:
-        """Make the attributes of a value, or those of some of its fields."""
-        record: dict[str, Any] = {}
-        for name, attribute, (write, _, whole), missing, is_null in self._fields:
+    def write(self, record: _Record, *only: str) -> dict[str, Any]:
+        """Make the attributes by which a record is stored. `only`: the fields of which to make them; none: all."""
+        attributes: dict[str, Any] = {}
+        for name, attribute, (write, _, is_whole), missing, is_null in self._fields:
             if only and name not in only:
                 continue
-            one = getattr(value, name)
-            if whole:
-                record.update(write(one))
-            elif one is not None:
-                if one != missing:
-                    record[attribute] = write(one)
+            value = getattr(record, name)
+            if is_whole:
+                attributes.update(write(value))
+            elif value is not None:
+                if value != missing:  # else a reader takes this value for the missing attribute
+                    attributes[attribute] = write(value)
             elif is_null:
-                record[attribute] = None
-        return record
+                attributes[attribute] = None
+        return attributes
 
     def read(self, record: Mapping[str, Any], **given: Any) -> _Record:
         """Invert `write`. `given`: the fields that are apart."""

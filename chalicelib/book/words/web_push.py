@@ -96,15 +96,14 @@ def encrypt(text: bytes, receiver: bytes, secret: bytes, sender: str | None = No
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    own, salt = _private(sender or new_key()), salt or os.urandom(16)
-    public = _point(own)
-    shared = _derive(
-        secret, own.exchange(ec.ECDH(), _point_of_browser(receiver)), b"WebPush: info\x00" + receiver + public, 32
-    )
+    sender_key, salt = _private(sender or new_key()), salt or os.urandom(16)
+    public = _point(sender_key)
+    agreed = sender_key.exchange(ec.ECDH(), _point_of_browser(receiver))
+    shared = _derive(secret, agreed, b"WebPush: info\x00" + receiver + public, 32)
     key = _derive(salt, shared, b"Content-Encoding: aes128gcm\x00", 16)
-    once = _derive(salt, shared, b"Content-Encoding: nonce\x00", 12)
+    nonce = _derive(salt, shared, b"Content-Encoding: nonce\x00", 12)
     header = salt + _RECORD_BYTES.to_bytes(4, "big") + bytes([len(public)]) + public
-    return header + AESGCM(key).encrypt(once, text + _LAST, None)
+    return header + AESGCM(key).encrypt(nonce, text + _LAST, None)
 
 
 def _derive(salt: bytes, secret: bytes, info: bytes, size: int) -> bytes:

@@ -94,7 +94,7 @@ def delete(call: Call) -> Body:
     parameters = call.parameters
     group = parameters.required_text("PERSON_GROUP_LABEL")
     token = _token_to_delete(parameters)
-    deleted = call.services.deletion.of_group(call.tenant, group, [token], by="icredit")
+    deleted = call.services.deletion.delete_faces_of_group(call.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:
@@ -181,7 +181,7 @@ def analysis(call: Call) -> Body:
     start, end = _span(parameters)
     fill, distinct, wanted = parameters.flag("FILL"), parameters.flag("DISTINCT"), _filter(parameters)
     counted = call.services.statistics.visitors.staff(call.tenant).leave_out(wanted)
-    amounts = call.services.statistics.analysis(
+    amounts = call.services.statistics.count_by_time(
         call.tenant, counted, start, end, granularity, fill=fill, distinct=distinct
     )
     acts.reads([wanted.faceid] if wanted.faceid is not None and any(amounts.values()) else [])

@@ -46,7 +46,7 @@ def create_collection(call: Call, asked: Members) -> Members:
 
 
 def delete_collection(call: Call, asked: Members) -> Members:
-    of_groups = call.services.deletion.of_groups
+    of_groups = call.services.deletion.groups
     call.once(lambda: of_groups.delete(call.tenant, asked["CollectionId"], call.request, by="rekognition"))
     return {"StatusCode": 200}
 
@@ -63,7 +63,7 @@ def list_collections(call: Call, asked: Members) -> Members:
         "FaceModelVersions": [model_version(call)] * len(page),
     }
     if len(left) > most:
-        answer["NextToken"] = tokens.token(_place(page[-1]))
+        answer["NextToken"] = tokens.make_token(_place(page[-1]))
     return answer
 
 
@@ -112,7 +112,7 @@ def place(tokens: PageTokens, token: str | None) -> str | None:
     if not token:
         return None
     try:
-        return tokens.place(token, str)
+        return tokens.read_place(token, str)
     except InvalidInput:
         raise Failure("InvalidPaginationTokenException", "Invalid Pagination Token") from None
 
@@ -188,7 +188,7 @@ def list_faces(call: Call, asked: Members) -> Members:
     faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, most, behind, wanted)
     version = model_version(call)
     answer = {"Faces": [describe_face(one, version) for one in faces], "FaceModelVersion": version}
-    return answer if following is None else {**answer, "NextToken": tokens.token(following)}
+    return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
 def delete_faces(call: Call, asked: Members) -> Members:
@@ -291,7 +291,7 @@ def _delete_batch(call: Call, group: Group, faceids: list[str], number: int) -> 
     """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
     request = call.request and replace(call.request, key=f"{call.request.key}-{number}")
     of_call = replace(call, request=request)
-    of_group = partial(call.services.deletion.of_group, by="rekognition", only=lambda face: not face.user)
+    of_group = partial(call.services.deletion.delete_faces_of_group, by="rekognition", only=lambda face: not face.user)
     deleted = of_call.once(lambda: asdict(of_group(call.tenant, group.name, faceids, request)))
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")
@@ -327,7 +327,7 @@ def list_users(call: Call, asked: Members) -> Members:
     users, following = call.services.users.page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
     acts.read_users(users)
     answer = {"Users": [{"UserId": one.id, "UserStatus": _status(len(one.faceids))} for one in users]}
-    return answer if following is None else {**answer, "NextToken": tokens.token(following)}
+    return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
 def associate_faces(call: Call, asked: Members) -> Members:

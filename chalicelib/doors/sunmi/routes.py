@@ -96,7 +96,9 @@ def delete_face(call: Call, parameters: Parameters) -> Body:
         raise InvalidInput(
             f"num is the length of faceid_list, 1 to 100; it is {number} and the list has {len(faceids)}"
         )
-    return asdict(call.services.deletion.of_group(call.tenant, group_name, faceids, call.request, by="sunmi"))
+    return asdict(
+        call.services.deletion.delete_faces_of_group(call.tenant, group_name, faceids, call.request, by="sunmi")
+    )
 
 
 def get_face(call: Call, parameters: Parameters) -> Body:

@@ -316,7 +316,7 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     span = _span(call, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
     wanted = _filter(call, query, _kind(query))
     question = Question(span, query.by, query.measure, query.split, wanted)
-    buckets = call.services.statistics.amounts(call.tenant, question, fill=True)
+    buckets = call.services.statistics.list_buckets(call.tenant, question, fill=True)
     acts.reads([query.face] if query.face is not None and any(one.amounts for one in buckets) else [])
     if query.format is Format.CSV:
         return endpoint.TextAnswer(_csv(buckets, query.split), _CSV)

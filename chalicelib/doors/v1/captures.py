@@ -222,7 +222,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     shot = Shot(
         _require_camera(call, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or ""
     )
-    return _one(call, call.services.captures.take(call.tenant, shot, call.request))
+    return _one(call, call.services.captures.store_shot(call.tenant, shot, call.request))
 
 
 @operations("GET", "/v1/captures", Role.VIEWER, of_cameras=True)
@@ -277,7 +277,9 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
     kept = call.services.captures.kept
-    return _redirect_to_picture(call, query, lambda tenant, camera, id_: kept.crop(tenant, camera, id_, int(number)))
+    return _redirect_to_picture(
+        call, query, lambda tenant, camera, id_: kept.get_crop_url(tenant, camera, id_, int(number))
+    )
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
@@ -287,7 +289,7 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
     403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
     any more.
     """
-    return _redirect_to_picture(call, query, call.services.captures.kept.thumbnail)
+    return _redirect_to_picture(call, query, call.services.captures.kept.get_thumbnail_url)
 
 
 def _redirect_to_picture(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:

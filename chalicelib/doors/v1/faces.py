@@ -403,7 +403,7 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
             call.services.faces.of_person(call.tenant, faceid).choose_faces(query.whole) if query.erase else (faceid,)
         )
         # The named one last, by which a repeat finds those that are left.
-        deleted = deletion.of_faces(call.tenant, faceids[::-1], call.request, by=by, erase=query.erase)
+        deleted = deletion.delete_faces(call.tenant, faceids[::-1], call.request, by=by, erase=query.erase)
     if deleted.failed:
         require_free(call.services.faces.by_id(call.tenant, deleted.failed, restricted=True).values())
         raise errors.Busy(f"{len(deleted.failed)} faces of this person are left: send the request again in a moment")
@@ -422,7 +422,7 @@ def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
 @operations("GET", "/v1/faces/{id}/sightings", Role.VIEWER)
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
-    timeline = call.services.sightings.timeline(call.tenant, call.path["id"], query.limit, query.token)
+    timeline = call.services.sightings.read_timeline(call.tenant, call.path["id"], query.limit, query.token)
     acts.reads([timeline.face.faceid])
     return SightingsPage(
         name=timeline.face.name,
@@ -441,7 +441,9 @@ def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
     if "visit" in body:
         given = call.services.sightings.rejection.answer_gift_again(call.tenant, faceid, sighting, body)
         return _describe_rejection(call, given.rejected, given.sightings)
-    done = call.services.sightings.rejection.again(call.tenant, faceid, sighting, body["camera"], body.get("other"))
+    done = call.services.sightings.rejection.continue_rejection(
+        call.tenant, faceid, sighting, body["camera"], body.get("other")
+    )
     return _describe_rejection(call, done, [sighting])
 
 
@@ -476,7 +478,7 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
 
         only = tuple(body.only or ()) if body.visit else (sighting,)
         gift = Gift(body.other, body.instead, body.name or "", only)
-        given = call.services.sightings.rejection.give(call.tenant, faceid, sighting, gift, call.request)
+        given = call.services.sightings.rejection.give_visit(call.tenant, faceid, sighting, gift, call.request)
         return _describe_rejection(call, given.rejected, given.sightings)
     done = call.services.sightings.rejection.reject(
         call.tenant, faceid, sighting, call.request, other=body.other, instead=body.instead
@@ -488,7 +490,7 @@ def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[s
     seen = rejected.sighting
     sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [(rejected.capture, seen)]))
     book = call.services.sightings.arrivals
-    arrival = book.of_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
+    arrival = book.find_of_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
     return Rejected(
         sighting=sighting,
         face=face_of(call, rejected.face),
@@ -597,7 +599,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
         raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
         return _describe_deletion(
-            call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id)
+            call.services.deletion.delete_faces(call.tenant, body.ids, call.request, by=call.caller.id)
         )
     from chalicelib.book.enrolment.enrolment import FaceChanges
 

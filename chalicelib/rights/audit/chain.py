@@ -281,7 +281,7 @@ class Chain(Outside):
         It may end early, even empty, when many hours were looked through.
         """
         tokens = PageTokens(f"audit {tenant} {wanted!r}")
-        after = tokens.place(token, _place_from)
+        after = tokens.read_place(token, _place_from)
         found: list[tuple[int | None, Entry]] = []
         hours: set[int] = set()
         for place, entry in self._from(tenant, after, wanted):
@@ -289,8 +289,8 @@ class Chain(Outside):
             if entry is not None and wanted.takes(place.at_ms, entry):
                 found.append((place.hour or None, entry))
             if len(found) == limit or len(hours) > self.hours_a_page:
-                return tokens.page(found, "/".join(map(str, astuple(place))))
-        return tokens.page(found, None)
+                return tokens.make_page(found, "/".join(map(str, astuple(place))))
+        return tokens.make_page(found, None)
 
     def _write_leaves(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
         lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)

@@ -141,7 +141,7 @@ class Again(Outside):
         for faceid, face in erased.items():
             if face.hold is not None:  # that was over when the person was erased
                 self.book.faces.holds.lift(tenant, faceid, f"erased again, by receipt {receipt.id}")
-        deleted = self.book.deletion.of_faces(
+        deleted = self.book.deletion.delete_faces(
             tenant,
             list(erased),
             by=by,

@@ -161,9 +161,11 @@ class Erasures(Outside):
         Raises InvalidInput if the token is damaged.
         """
         pages = PageTokens(f"erasures of {tenant}")
-        behind = pages.place(token, str)
+        behind = pages.read_place(token, str)
         stored = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
-        return pages.first((erasure_from(item) for item in stored if item["erases"]), limit, lambda one: one.id)
+        return pages.make_first_page(
+            (erasure_from(item) for item in stored if item["erases"]), limit, lambda one: one.id
+        )
 
     def all(self, tenant: str) -> Iterator[Erasure]:
         """Yield all records, oldest first."""
@@ -274,7 +276,7 @@ class Erasures(Outside):
                     return False
             case Step.DAYS:
                 self.book.statistics.sealing.forget_other_zones(tenant)
-                self.book.statistics.sealing.tenant(tenant)
+                self.book.statistics.sealing.seal_tenant(tenant)
             case Step.LATE:
                 at_ms = milliseconds(erasure.at)
                 span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.book.clock.now()))

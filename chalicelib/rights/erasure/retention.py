@@ -254,7 +254,7 @@ class Retention(Outside):
             goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
             return goes is not None and goes <= now
 
-        if self.book.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
+        if self.book.deletion.delete_faces(tenant, faceids, by="retention", only=is_unseen).failed:
             raise Busy(
                 f"faces of tenant {tenant.name} that were not seen for long are changed by others: they go later"
             )
@@ -277,7 +277,7 @@ class Retention(Outside):
             goes = erased_at(tenant, face)
             return goes is not None and goes <= self.book.clock.now()
 
-        self.book.deletion.of_faces(tenant, faceids, by="ended consent", erase=True, only=is_due)
+        self.book.deletion.delete_faces(tenant, faceids, by="ended consent", erase=True, only=is_due)
 
     def _learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
@@ -436,7 +436,7 @@ class PicturesOff(Outside):
         wanted = list(dict.fromkeys(places.values()))
         found = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])
         captures = [capture_from(item) for item in found if item]
-        hidden = {(one.camera_id, one.id) for one in self.book.captures.kept.unkept(tenant, captures)}
+        hidden = {(one.camera_id, one.id) for one in self.book.captures.kept.list_to_forget(tenant, captures)}
         for key, place in places.items():
             if place in hidden:
                 self.book.storage.uploads.delete(key)

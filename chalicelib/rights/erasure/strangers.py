@@ -31,7 +31,7 @@ class KeptStrangers(Outside):
         for some in parts([*listed], _AT_ONCE):
             wanted = [one.faceid for one in self.book.faces.by_id(tenant, some).values() if _is_forgotten(one)]
             if wanted:
-                self.book.deletion.of_faces(
+                self.book.deletion.delete_faces(
                     tenant, wanted, by="strangers are forgotten", erase=True, only=_is_forgotten
                 )
             if left_s() < STOPS_AT_S:

@@ -10,7 +10,7 @@ from chalice.app import SQSEvent
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chalicelib.book.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
+from chalicelib.book.captures.redrive import MAX_ATTEMPTS, are_all_looked_at
 from chalicelib.book.sightings.ingest import TAKES_TURNS_AFTER
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState
@@ -82,7 +82,7 @@ def work_off(book: Book) -> Counter[str]:
         for message in messages:
             had[json.loads(message.body)["Records"][0]["s3"]["object"]["key"]] += 1
             try:
-                book.services.sightings.ingest.message(message.body, message.receive_count)
+                book.services.sightings.ingest.take_message(message.body, message.receive_count)
             except (RegularsError, MemoryError):
                 continue
             book.storage.captures_queue.delete(message.receipt)
@@ -111,7 +111,7 @@ def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within
     queue, waiting = book.storage.captures_queue, []
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.one_by_one(SQSEvent(event, context), book.services.sightings.ingest.message, queue)
+        return batches.one_by_one(SQSEvent(event, context), book.services.sightings.ingest.take_message, queue)
 
     def five_minutes(minutes: int) -> None:
         book.services.watch.run()
@@ -182,7 +182,7 @@ def test_what_s3_told_long_ago_takes_its_turn_among_those_of_its_tenant(book: Bo
     [of_s3] = queue.receive(10, 600)
     ingest, sent_at = book.services.sightings.ingest, book.clock.now()
     book.clock.advance(TAKES_TURNS_AFTER + timedelta(seconds=1))
-    ingest.message(of_s3.body, 1, sent_at)
+    ingest.take_message(of_s3.body, 1, sent_at)
     assert stored(book, capture)["state"] == CaptureState.WANTED
     assert "attempts" not in stored(book, capture)
     queue.delete(of_s3.receipt)
@@ -191,7 +191,7 @@ def test_what_s3_told_long_ago_takes_its_turn_among_those_of_its_tenant(book: Bo
     [others], [sent_again], [_] = (queue.receive(1, 600) for _ in range(3))
     assert others.body == "another's"
     book.clock.advance(timedelta(minutes=1))
-    ingest.message(sent_again.body, 1, sent_at)
+    ingest.take_message(sent_again.body, 1, sent_at)
     assert stored(book, capture)["state"] == CaptureState.RESOLVED
     assert queue.receive(1, 600) == []
 
@@ -201,7 +201,7 @@ def test_what_s3_told_just_now_is_resolved_at_once(book: Book) -> None:
     [of_s3] = book.storage.captures_queue.receive(10, 600)
     sent_at = book.clock.now()
     book.clock.advance(TAKES_TURNS_AFTER)
-    book.services.sightings.ingest.message(of_s3.body, 1, sent_at)
+    book.services.sightings.ingest.take_message(of_s3.body, 1, sent_at)
     assert stored(book, capture)["state"] == CaptureState.RESOLVED
 
 
@@ -242,13 +242,13 @@ def test_the_sweep_looks_for_lost_captures_as_far_back_as_it_may_find_some(
         book.put(Shot(at - age, (Person(number),)))
     book.clock.advance(timedelta(hours=1))
     redrive = book.services.captures.redrive
-    assert redrive.sweep(ChoreContext(book.tenant, at, lambda: 300.0)) is None
+    assert redrive.send_lost_of_hour(ChoreContext(book.tenant, at, lambda: 300.0)) is None
     assert len(book.services.ports.storage.captures_queue.receive(10, 30)) == found
 
 
 def test_each_camera_has_a_night_of_the_week_and_many_have_different_ones() -> None:
     week = [datetime(2026, 3, 16 + day, 3, tzinfo=UTC) for day in range(7)]
-    nights = [[night for night in week if all_are_looked_at(f"shop-{number}#door", night)] for number in range(700)]
+    nights = [[night for night in week if are_all_looked_at(f"shop-{number}#door", night)] for number in range(700)]
     assert {len(one) for one in nights} == {1}
     assert max(Counter(night for [night] in nights).values()) < 150
 
@@ -271,7 +271,7 @@ def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> 
     redrive = book.services.captures.redrive
     redrive.page_size = 2
     this, seen = ChoreContext(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
-    while rest := redrive.sweep(this):
+    while rest := redrive.send_lost_of_hour(this):
         seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))
         this = replace(this, after=rest.after)
     seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chalicelib.book.captures.captures import MOST_FACES, STATES, CaptureFilter, Captures, Offer, fitting
+from chalicelib.book.captures.captures import MOST_FACES, STATES, CaptureFilter, Captures, Offer, cut_to_answer
 from chalicelib.book.records.captures import capture_from, capture_item
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState, Resolution, Sighting
@@ -288,7 +288,7 @@ def test_a_page_ends_before_its_faces_are_more_than_lambda_answers(
     assert [one.id for rows in pages for one in rows] == [one.id for one in reversed(made)]
     assert [sum(len(one.sightings) for one in rows) <= MOST_FACES for rows in pages] == [True, True]
     crowd = replace(made[0], sightings=faces * 300)
-    assert fitting([crowd, made[0]]) == [crowd], "a page goes on, whatever a capture shows"
+    assert cut_to_answer([crowd, made[0]]) == [crowd], "a page goes on, whatever a capture shows"
 
 
 tenants = count()

@@ -32,7 +32,7 @@ def resolved(services: Services) -> int:
     done = 0
     while messages := services.ports.storage.captures_queue.receive(10, 60):
         for message in messages:
-            services.sightings.ingest.message(message.body)
+            services.sightings.ingest.take_message(message.body)
             services.ports.storage.captures_queue.delete(message.receipt)
             done += 1
     return done
@@ -44,7 +44,7 @@ def test_a_capture_that_was_offered_and_uploaded_is_the_same_in_one_step(
     at = clock.now() - timedelta(minutes=5)
     offer = Offer("door", hashlib.sha256(PICTURE).hexdigest(), len(PICTURE), "image/jpeg", at)
     (offered,) = services.captures.offer(shop, [offer])
-    capture = services.captures.take(shop, replace(SHOT, captured_at=at))
+    capture = services.captures.store_shot(shop, replace(SHOT, captured_at=at))
     assert capture.id == offered.capture.id
     (again,) = services.captures.offer(shop, [offer])
     assert again.request is None
@@ -57,25 +57,25 @@ def test_the_same_picture_and_time_from_many_at_once_is_one_capture(
 ) -> None:
     shot = replace(SHOT, captured_at=clock.now())
     with ThreadPoolExecutor(8) as pool:
-        ids = {one.id for one in pool.map(lambda _: services.captures.take(shop, shot), range(8))}
+        ids = {one.id for one in pool.map(lambda _: services.captures.store_shot(shop, shot), range(8))}
     assert written(services, shop) == list(ids)
     assert resolved(services) == 1
-    assert services.captures.take(shop, shot).state is CaptureState.RESOLVED
+    assert services.captures.store_shot(shop, shot).state is CaptureState.RESOLVED
 
 
 def test_a_request_that_died_before_its_picture_was_stored_stores_it_when_repeated(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     request = RequestId("snapshot-7", "digest")
-    capture = services.captures.take(shop, SHOT, request)
+    capture = services.captures.store_shot(shop, SHOT, request)
     services.ports.storage.uploads.delete(keys.capture_picture(shop.name, "door", capture.id))
     clock.advance(timedelta(minutes=3))
-    assert services.captures.take(shop, SHOT, request) == capture
+    assert services.captures.store_shot(shop, SHOT, request) == capture
     assert services.ports.storage.uploads.get(keys.capture_picture(shop.name, "door", capture.id)) == PICTURE
 
 
 def test_the_event_is_that_of_an_upload(services: Services, shop: Tenant) -> None:
-    capture = services.captures.take(shop, SHOT)
+    capture = services.captures.store_shot(shop, SHOT)
     (message,) = services.ports.storage.captures_queue.receive(10, 60)
     (record,) = json.loads(message.body)["Records"]
     assert record["eventName"] == "ObjectCreated:Put"
@@ -85,5 +85,5 @@ def test_the_event_is_that_of_an_upload(services: Services, shop: Tenant) -> Non
 def test_a_disabled_camera_sends_nothing(services: Services, shop: Tenant) -> None:
     services.cameras.change(shop, "door", {"enabled": False})
     with pytest.raises(CameraDisabled):
-        services.captures.take(shop, SHOT)
+        services.captures.store_shot(shop, SHOT)
     assert written(services, shop) == []

@@ -37,7 +37,7 @@ def pass_minutes(book: Book, minutes: int) -> None:
     queue, refusing = book.storage.captures_queue, book.services.ports.storage.captures_queue
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.one_by_one(SQSEvent(event, context), book.services.sightings.ingest.message, refusing)
+        return batches.one_by_one(SQSEvent(event, context), book.services.sightings.ingest.take_message, refusing)
 
     for _ in range(0, minutes, 5):
         with suppress(RegularsError):
@@ -73,7 +73,7 @@ def test_weather_parks_nothing_and_all_is_resolved_after_it(
         calls.refuse(0)
         pass_minutes(book, HOUR)
         for capture in captures:  # those of dead letters, as a person moves them back
-            book.services.sightings.ingest.message(send_again(book, capture))
+            book.services.sightings.ingest.take_message(send_again(book, capture))
         assert states(book) == {CaptureState.RESOLVED: PEOPLE}
         assert len(book.faces()) == PEOPLE
 
@@ -85,7 +85,7 @@ def test_a_process_that_dies_when_the_picture_is_closed_has_counted_nothing(tmp_
         capture = book.put(Shot(book.clock.now(), (Person(1),)))
         calls.fail(3, KILLED, of="items.transact")
         with suppress(Killed):
-            book.services.sightings.ingest.message(send_again(book, capture))
+            book.services.sightings.ingest.take_message(send_again(book, capture))
         assert calls.dead
         item = book.storage.items.get(keys.CAPTURES, keys.capture("shop", "door", capture.id))
         assert item is not None

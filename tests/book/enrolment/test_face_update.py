@@ -50,7 +50,7 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
             try:
                 match chance.randrange(4):
                     case 0:
-                        services.deletion.of_group(camera, group, [faceid, f"f{chance.randrange(40)}"])
+                        services.deletion.delete_faces_of_group(camera, group, [faceid, f"f{chance.randrange(40)}"])
                     case 1:
                         update(services, camera, FaceChanges(new_group_name=other), group, faceid)
                     case 2:

@@ -40,7 +40,7 @@ def test_stored_face_is_enrolled_in_another_group_as_a_face_of_its_own(services:
     assert copy.face.faceid != first.faceid
     assert (copy.known, copy.box, copy.face.labels) == (False, None, Labels("a", "B"))
     assert (again.known, again.face.faceid) == (True, copy.face.faceid)
-    services.deletion.of_group(cloud, "VIP会员", [first.faceid])
+    services.deletion.delete_faces_of_group(cloud, "VIP会员", [first.faceid])
     assert services.enrolment.everybody.enrol_stored_face(cloud, "third", copy.face.faceid, NO_LABELS).known is False
     with pytest.raises(FaceNotFound):
         services.enrolment.everybody.enrol_stored_face(cloud, "others", first.faceid, NO_LABELS)

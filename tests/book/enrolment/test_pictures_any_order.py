@@ -93,7 +93,7 @@ def add(book: Book, expected: Expected, place: int, number: int, seed: int) -> N
 def add_sighting(book: Book, expected: Expected, place: int, number: int) -> None:
     ids = book.faceids()
     faceid = ids[place % len(ids)]
-    sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+    sightings = book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings
     if not sightings:
         return
     seen = sightings[number % len(sightings)]

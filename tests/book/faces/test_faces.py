@@ -42,11 +42,11 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
     others.enrolment.of_largest_face(shop, "a", picture(Person(1)), RULES, faceid="7")
 
     def made_anew() -> None:
-        others.deletion.of_group(shop, "a", ["7"])
+        others.deletion.delete_faces_of_group(shop, "a", ["7"])
         others.enrolment.of_largest_face(shop, "b", picture(Person(2)), RULES, faceid="7")
 
     meanwhile.first = [made_anew]
-    deleted = ours.deletion.of_group(shop, "a", ["7"])
+    deleted = ours.deletion.delete_faces_of_group(shop, "a", ["7"])
     assert deleted.not_exist == ["7"]
     assert others.faces.get(shop, "7").group_id == others.groups.get_by_name(shop, "b").id
     assert disagreements(others, shop) == []
@@ -57,7 +57,7 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
     faceids = [enrol(services, camera, seed) for seed in range(90)]
     request = RequestId("k", "digest")
 
-    deleted = services.deletion.of_group(camera, "regular", [*faceids, "x"], request)
+    deleted = services.deletion.delete_faces_of_group(camera, "regular", [*faceids, "x"], request)
 
     assert (deleted.success, deleted.not_exist) == (faceids, ["x"])
     answer = services.requests.find(camera.name, request)
@@ -111,7 +111,7 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
             with suppress(GroupFull):
                 faceid = enrol(services, camera, 100 * worker + n, "vip")
                 if n % 2:
-                    services.deletion.of_group(camera, "vip", [faceid])
+                    services.deletion.delete_faces_of_group(camera, "vip", [faceid])
 
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     page = services.faces.page(camera, "vip", 1, 100)

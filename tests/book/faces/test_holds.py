@@ -30,7 +30,7 @@ def test_of_many_faces_none_is_deleted_if_one_is_held(book: Book) -> None:
     people = [seen(book, 5 * number, number) for number in range(1, 46)]
     book.services.faces.holds.set(book.tenant, people[-1], "case 7")
     with pytest.raises(FaceHeld):
-        book.services.deletion.of_faces(book.tenant, people)
+        book.services.deletion.delete_faces(book.tenant, people)
     assert len(book.faces()) == 45
 
 
@@ -115,7 +115,7 @@ def test_a_face_whose_group_is_deleted_meanwhile_is_not_held(book: Book) -> None
     book.services.groups.create(book.tenant, "staff", None, "")
     face = book.enrol(Person(1), "staff")
     items = Meanwhile(book.storage.items)
-    items.first.append(lambda: book.services.deletion.of_groups.delete(book.tenant, "staff"))
+    items.first.append(lambda: book.services.deletion.groups.delete(book.tenant, "staff"))
     with pytest.raises(Busy):
         book_with(book.services, items=items).faces.holds.set(book.tenant, face.faceid, "case 7")
     assert held(book) == {}

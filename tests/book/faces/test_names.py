@@ -75,7 +75,7 @@ def test_a_search_finds_the_faces_that_a_recount_of_all_names_finds(
         for number, name in done:
             faceid = str(number)
             if name is None:
-                book.services.deletion.of_faces(book.tenant, [faceid])
+                book.services.deletion.delete_faces(book.tenant, [faceid])
             elif book.services.faces.find(book.tenant, faceid):
                 rename(book, faceid, name)
             else:
@@ -152,7 +152,7 @@ def test_a_deleted_face_leaves_no_term_of_its_name(book: Book) -> None:
     enrol(book, "1", "王小明 Ann Lee")
     enrol(book, "2", "Ann")
     assert len(terms_stored(book)) == 6
-    book.services.deletion.of_group(book.tenant, "regular", ["1"])
+    book.services.deletion.delete_faces_of_group(book.tenant, "regular", ["1"])
     assert terms_stored(book) == ["ann#2"]
 
 
@@ -160,7 +160,7 @@ def test_a_hundred_faces_with_long_names_are_deleted_at_once(book: Book) -> None
     faceids = [str(number) for number in range(1, 31)]
     for faceid in faceids:
         enrol(book, faceid, "a b c d e f g h i j")
-    assert book.services.deletion.of_faces(book.tenant, faceids).success == faceids
+    assert book.services.deletion.delete_faces(book.tenant, faceids).success == faceids
     assert terms_stored(book) == []
 
 

@@ -72,7 +72,7 @@ def test_the_number_of_who_is_deleted_or_makes_room_is_given_to_nobody_else(book
     book.services.groups.update(book.tenant, "stranger", {"capacity": 1})
     book.see(shot(0, 1), shot(60, 2))
     assert (numbers(book), found(book, "1")) == ([2], [])
-    book.services.deletion.of_faces(book.tenant, [of_number(book, 2)])
+    book.services.deletion.delete_faces(book.tenant, [of_number(book, 2)])
     book.see(shot(120, 3))
     assert (numbers(book), found(book, "2")) == ([3], [])
 

@@ -165,12 +165,12 @@ def test_galleries_go_before_another_takes_their_memory(
     each = shops.galleries(PLENTY).current(names[0], "bench").hot_bytes
     galleries = shops.galleries(PLENTY, holds * each)
     held: list[int] = []
-    galleries._blobs = Watched(shops.blobs, lambda: held.append(galleries.held_bytes))  # type: ignore[assignment]
+    galleries._blobs = Watched(shops.blobs, lambda: held.append(galleries.loaded_bytes))  # type: ignore[assignment]
     for name in names:
         assert shops.found(galleries, name, 7)
         assert held[-1] <= beside * each
         held.clear()
-    assert galleries.held_bytes == max(1, holds) * each
+    assert galleries.loaded_bytes == max(1, holds) * each
 
 
 def test_threads_that_share_too_small_a_disk_find_the_right_faces(

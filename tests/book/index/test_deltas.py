@@ -51,8 +51,8 @@ def changes(*edits: Edit) -> st.SearchStrategy[list[JournalEntry]]:
 def after(*parts: list[JournalEntry]) -> list[tuple[str, str, list[bytes]]]:
     gallery = Gallery("m", None)
     for seq, entries in enumerate(parts):
-        gallery.apply(entries, seq + 1)
-    return list(faces_of(gallery.view.segment("m")))
+        gallery.apply_entries(entries, seq + 1)
+    return list(faces_of(gallery.view.make_segment("m")))
 
 
 SOME = changes(Edit.PUT, Edit.REPLACE, Edit.MOVE, Edit.DELETE, Edit.EMBED)
@@ -118,7 +118,7 @@ class Shop:
     def go(self, seed: int) -> Template:
         """Delete a face, and return its template."""
         gone = self.services.faces.get(self.tenant, self.faces.pop(seed))
-        self.services.deletion.of_group(self.tenant, "regular", [gone.faceid])
+        self.services.deletion.delete_faces_of_group(self.tenant, "regular", [gone.faceid])
         return gone.templates[0]
 
     def kinds(self) -> list[str]:

@@ -60,7 +60,7 @@ def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(full: Full) ->
     services, tenant, early = full.services, full.tenant, full.faces
     assert services.index.build(tenant.name)
     late = enrol(services, tenant, range(1000, 1003))
-    services.deletion.of_group(tenant, "regular", [early[5]])
+    services.deletion.delete_faces_of_group(tenant, "regular", [early[5]])
 
     galleries = cold(services)
 
@@ -108,7 +108,7 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
     gone = services.enrolment.of_largest_face(tenant, "regular", picture(Person(9)), RULES)
     for _ in range(2):
         services.index.build(tenant.name)
-    services.deletion.of_group(tenant, "regular", [gone.faceid])
+    services.deletion.delete_faces_of_group(tenant, "regular", [gone.faceid])
 
     assert services.index.build(tenant.name), "a deletion makes a snapshot worth it"
     for _ in range(2):
@@ -197,7 +197,7 @@ def test_galleries_hold_only_as_many_tenants_as_the_memory_takes(services: Servi
         assert best(galleries, tenant, 0)[0] == faces[0]
 
     assert len(galleries._galleries) == 2
-    assert galleries.held_bytes < 150_000
+    assert galleries.loaded_bytes < 150_000
 
 
 def test_unknown_tenant_is_an_error(services: Services) -> None:
@@ -214,7 +214,7 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
             answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
             if answer.candidates[0][0].faceid != faceid:
                 missed.append(seed)
-            services.deletion.of_group(tenant, "regular", [faceid])
+            services.deletion.delete_faces_of_group(tenant, "regular", [faceid])
             answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None], limit=100))
             if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
                 missed.append(-seed)
@@ -246,7 +246,7 @@ def test_searches_stay_right_while_snapshots_are_built_and_trimmed(full: Full, c
             for _ in range(3):
                 compactor.build(tenant.name)
                 clock.advance(GRACE + timedelta(seconds=1))
-            services.deletion.of_group(tenant, "regular", list(more.values()))
+            services.deletion.delete_faces_of_group(tenant, "regular", list(more.values()))
     finally:
         stop.set()
         for thread in asking:
@@ -269,7 +269,7 @@ def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_d
     assert best(cold(services), tenant, 9) == (faces[9], TAIL_LENGTH)
     services.index.build(tenant.name)
     clock.advance(timedelta(days=3650))  # files have the machine's time
-    services.deletion.of_group(tenant, "regular", [faces[7]])
+    services.deletion.delete_faces_of_group(tenant, "regular", [faces[7]])
     services.index.build(tenant.name)
 
     low, high = keys.INDEX_RANGE
@@ -286,7 +286,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(full: Full, cloc
     services, tenant, faces = full.services, full.tenant, full.faces
     items, blobs = services.requests._items, services.storage.blobs
     services.index.build(tenant.name)
-    services.deletion.of_group(tenant, "regular", [faces.pop(7)])
+    services.deletion.delete_faces_of_group(tenant, "regular", [faces.pop(7)])
     faces |= enrol(services, tenant, range(3000, 3002))
     left = [step]
     broken = Compactor(
@@ -331,7 +331,7 @@ def grown(gallery: Gallery, seeds: range, seq: int) -> None:
     """Apply journal entries that add faces; storage knows nothing of them."""
     puts = [JournalEntry(Edit.PUT, f"late-{n}", "g", (canonical("fake", embedding_of(n)),)) for n in seeds]
     with gallery.changing:
-        gallery.apply(puts, seq)
+        gallery.apply_entries(puts, seq)
 
 
 def at_seq(services: Services, tenant: Tenant, seq: int) -> None:
@@ -413,7 +413,7 @@ def test_template_of_a_deleted_face_is_gone_in_three_hours_from_a_gallery_that_a
     faces = enrol(services, tenant, range(6))
     gone = services.faces.get(tenant, faces[0])
     for seed in range(4):
-        services.deletion.of_group(tenant, "regular", [faces[seed]])
+        services.deletion.delete_faces_of_group(tenant, "regular", [faces[seed]])
         services.index.build(tenant.name)
         clock.advance(timedelta(hours=1))
     services.close()
@@ -425,7 +425,7 @@ def test_builds_that_follow_each_other_closely_keep_few_snapshots(
 ) -> None:
     faces = enrol(services, tenant, range(40))
     for seed in range(36):
-        services.deletion.of_group(tenant, "regular", [faces[seed]])
+        services.deletion.delete_faces_of_group(tenant, "regular", [faces[seed]])
         services.index.build(tenant.name)
         clock.advance(timedelta(minutes=4))
     assert len(list(services.storage.blobs.walk(keys.snapshots(tenant.name, "fake")))) <= 10

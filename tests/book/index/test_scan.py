@@ -12,7 +12,17 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.index.gallery import Gallery
-from chalicelib.book.index.scan.coder import Call, Coder, Tier, _cap, _with_tiers, encode, fit, of_coder, row_norms
+from chalicelib.book.index.scan.coder import (
+    Call,
+    Coder,
+    Tier,
+    _bound_ordinary,
+    _with_tiers,
+    encode,
+    fit,
+    of_coder,
+    row_norms,
+)
 from chalicelib.book.index.scan.scan import (
     BestFaces,
     Rows,
@@ -114,7 +124,7 @@ def coder_for(random: np.random.Generator, choice: str, templates: NDArray[np.fl
     if choice == "skewed":
         rotation += (random.standard_normal(rotation.shape) * 0.02).astype(np.float32)
     sample = templates.astype(np.float32)
-    largest = _cap(row_norms(sample))
+    largest = _bound_ordinary(row_norms(sample))
     ends = sorted(random.integers(1, DIMENSIONS + 1, 2).tolist())
     return _with_tiers(Coder(DIMENSIONS, rotation, (), largest), sample, [(0, ends[0]), (ends[0], ends[1])])
 

@@ -101,7 +101,7 @@ def test_who_is_two_stays_so_when_one_of_them_is_merged_into_another_face(book: 
 def test_the_sweep_forgets_the_pairs_of_faces_that_are_gone(book: Book) -> None:
     first, second = two_strangers(book)
     look(book)
-    book.services.deletion.of_faces(book.tenant, [first])
+    book.services.deletion.delete_faces(book.tenant, [first])
     assert suggested(book) == []
     assert stored(book) == [f"{first}.{second}"]
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))

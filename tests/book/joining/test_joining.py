@@ -75,7 +75,7 @@ def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> No
 def test_two_faces_of_one_picture_are_two_people(book: Book) -> None:
     first, second = seen(book, 0, poor(ANN), poor(ANN, 1))
     book.clock.advance(timedelta(days=1))
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     with_good_picture(book, first)
     assert look(book, first) == look(book, second) == []
 

@@ -45,7 +45,7 @@ def tenant(services: Services) -> Tenant:
 def score(one: Face, other: Face) -> float:
     """The score of two faces, less their demand."""
     [own], [theirs] = (map(vector, reduce_templates(face.templates)) for face in (one, other))
-    return float(own @ theirs) - JudgingVision.population.demand(own, theirs)
+    return float(own @ theirs) - JudgingVision.population.compute_demand(own, theirs)
 
 
 def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services: Services, tenant: Tenant) -> None:
@@ -62,4 +62,4 @@ def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services
         leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
         said = [pair.leads for pair in services.joining.pairs(tenant, [one]) if pair.other.faceid == other.faceid]
         assert said == [leads] if leads else not any(said)
-        services.deletion.of_faces(tenant, [one.faceid, other.faceid])
+        services.deletion.delete_faces(tenant, [one.faceid, other.faceid])

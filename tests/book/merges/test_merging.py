@@ -62,7 +62,7 @@ def undo(book: Book, merge_id: str) -> None:
 def people_seen(book: Book) -> int:
     """DISTINCT of all that is observed."""
     begin = int(MONDAY.timestamp())
-    amounts = book.services.statistics.analysis(
+    amounts = book.services.statistics.count_by_time(
         book.tenant, ObservationFilter(), begin - 10**6, begin + 10**7, Granularity.MONTH, distinct=True
     )
     return sum(amounts.values())
@@ -106,11 +106,11 @@ def test_what_was_sighted_since_the_merge_stays_with_the_survivor(book: Book) ->
 
 def test_a_merge_counts_one_person_and_its_undoing_two_in_sealed_days_too(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2), shot(DAY, 2))
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     assert people_seen(book) == 2
     merge_id = merge(book, face_of(book, 1), face_of(book, 2))
     assert people_seen(book) == 1
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     assert people_seen(book) == 1
     undo(book, merge_id)
     assert people_seen(book) == 2
@@ -167,7 +167,7 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
     inner = merge(book, second, third)
     merge(book, first, second)
-    book.services.deletion.of_group(book.tenant, "regular", [first.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, "regular", [first.faceid])
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
     with pytest.raises(MergeNotFound):
@@ -196,7 +196,9 @@ def test_an_id_that_was_kept_leads_to_the_person(book: Book) -> None:
     undo(book, inner)
     assert book.services.faces.get(book.tenant, third.faceid).faceid == third.faceid
     merge(book, first, third)
-    assert book.services.deletion.of_group(book.tenant, "stranger", [first.faceid]).success == [first.faceid]
+    assert book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [first.faceid]).success == [
+        first.faceid
+    ]
     assert (where(book, first), where(book, third)) == (None, None)
     assert not [item for item in every(book.storage.items, keys.DIRECTORY, "shop") if "MERGED" in item["item"]]
 
@@ -209,7 +211,7 @@ def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(boo
     again = book.services.faces.get(book.tenant, second.faceid)
     merge(book, again, first)
     assert where(book, first) == second.faceid
-    book.services.deletion.of_group(book.tenant, "regular", [second.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, "regular", [second.faceid])
     assert (where(book, first), where(book, second)) == (None, None)
 
 
@@ -342,7 +344,7 @@ def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: 
     book.enrol(Person(9), faceid=other.faceid)
     with pytest.raises(FaceExists, match="another face was enrolled"):
         book.services.merges.merging.undo(book.tenant, merge_id)
-    book.services.deletion.of_group(book.tenant, "regular", [other.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, "regular", [other.faceid])
     undo(book, merge_id)
 
 

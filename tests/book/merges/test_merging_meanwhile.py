@@ -46,7 +46,7 @@ class Shop:
 
     def groups(self, faceid: str) -> list[str]:
         """The groups that the face's sightings name, oldest first."""
-        sightings = self.book.services.sightings.timeline(self.book.tenant, faceid).sightings
+        sightings = self.book.services.sightings.read_timeline(self.book.tenant, faceid).sightings
         return [one.group_name for one in reversed(sightings)]
 
 

@@ -101,7 +101,7 @@ def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(f
 def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Tenant, first: str) -> None:
     if first == "search":
         everybody(services, tenant)
-    services.deletion.of_group(tenant, "regular", ["4"])
+    services.deletion.delete_faces_of_group(tenant, "regular", ["4"])
     services.index.build("cloud")
     pointers = [one["item"] for one in every(services.requests._items, keys.DIRECTORY, "cloud")]
     assert keys.index_item(EARLIER.model) in pointers

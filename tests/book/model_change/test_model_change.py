@@ -94,7 +94,7 @@ def test_a_process_that_knew_the_old_model_has_a_rejected_picture_remembered_by_
     faceid = first.sightings[0].faceid or ""
     changed_elsewhere(tmp_path / "data")
     new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
-    book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
+    book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [new or ""])
     [again] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(1, 90.0),)))
     assert again.sightings[0].resolution is Resolution.STRANGER
 
@@ -151,7 +151,7 @@ def test_a_face_is_told_from_a_rejected_picture_by_the_new_model_too(book: Book)
     [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (lookalike,)))
     faceid = first.sightings[0].faceid or ""
     new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
-    book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
+    book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [new or ""])
     assert change(book).rejected == ReembeddedNegatives(embedded=1)
     assert change(book).rejected == ReembeddedNegatives()
     [again] = book.see(Shot(MONDAY + 120 * MINUTE, (lookalike,)))

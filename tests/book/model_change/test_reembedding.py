@@ -181,7 +181,7 @@ class TestWhatHappensMeanwhile:
                 tenant, "regular", people[last], FaceChanges(new_group_name="stranger"), RULES
             )
             shop.enrolment.update.of_face(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
-            shop.deletion.of_group(tenant, "regular", [people[1], people[last - 2]])
+            shop.deletion.delete_faces_of_group(tenant, "regular", [people[1], people[last - 2]])
 
         assert change(shop, tenant, meanwhile).left == {}
         gone = {1, CHUNK + 1}

@@ -42,7 +42,7 @@ def test_where_there_is_no_other_candidate_nobody_is_found(book: Book, face: Fac
     assert searches.faces_found == 2
     assert [match.face.faceid for match in searches.matches] == [face.faceid]
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
-    book.services.deletion.of_group(book.tenant, "stranger", [stranger.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [stranger.faceid])
     search = book.services.recognition.face_analysis.by_picture(book.tenant, picture(LOOKALIKE), RULES)
     assert (search.match, search.decision.score) == (None, None)
 
@@ -71,5 +71,5 @@ def test_a_capture_is_resolved_to_somebody_else(book: Book, face: Face) -> None:
 
 def test_a_deleted_face_leaves_no_pictures_that_it_was_not(book: Book, face: Face) -> None:
     assert len(list(every(book.storage.items, keys.NEGATIVES, "shop"))) == 1
-    book.services.deletion.of_group(book.tenant, "vip", [face.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, "vip", [face.faceid])
     assert not list(every(book.storage.items, keys.NEGATIVES, "shop"))

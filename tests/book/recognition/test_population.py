@@ -53,7 +53,7 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
         for image in (vision.read_picture(one, RULES) for one in (probe, picture(Person(ANN, 100.0))))
     ]
     template = vector(canonical("fake", rows[1]))
-    demand = JudgingVision.population.demand(rows[0], template)
+    demand = JudgingVision.population.compute_demand(rows[0], template)
     asked = OperatingPoint(CURVE).threshold(1, demand)
     found = services.recognition.face_analysis.by_picture(tenant, probe, RULES)
     compared = services.recognition.verification.with_picture(tenant, probe, picture(Person(ANN, 100.0)), RULES)
@@ -74,7 +74,7 @@ def test_who_resembles_nobody_is_found_below_the_usual_threshold(tmp_path: Path,
     class Judging(FakeVision):
         population = Population(JudgingVision.population.rows, 0.3)
 
-    demand = Judging.population.demand(rare, rare)
+    demand = Judging.population.compute_demand(rare, rare)
     assert demand < -0.2
     built = build(Settings(storage=tmp_path / "rare"), clock=clock, vision=Judging)
     tenant = add_tenant(built, "cloud", Profile.CLOUD)

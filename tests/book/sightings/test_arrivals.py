@@ -134,13 +134,13 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
     ]
     assert [one.group for one in found] == [group(one) for one in expected]
     question = Question(span, Granularity.DAY, Measure.ARRIVALS, wanted=wanted)
-    counted = book.services.statistics.amounts(book.tenant, question)
+    counted = book.services.statistics.list_buckets(book.tenant, question)
     assert sum(bucket.amounts[""] for bucket in counted) == len(expected)
     first = [one.first for one in expected if one.number == 1]
     assert [one.first for one in listed(book, wanted, span, limit, Only.FIRST)] == first
 
     def split(by: Split) -> Counter[str]:
-        buckets = book.services.statistics.amounts(book.tenant, replace(question, split=by))
+        buckets = book.services.statistics.list_buckets(book.tenant, replace(question, split=by))
         return sum((Counter(bucket.amounts) for bucket in buckets), Counter[str]())
 
     staff = book.services.statistics.visitors.staff(book.tenant)
@@ -172,7 +172,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
 def delete(book: Book, place: int) -> None:
     face = book.faces()[place % len(book.faces())]
     groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
-    book.services.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, groups[face.group_id], [face.faceid])
 
 
 at_cameras = st.builds(
@@ -246,7 +246,7 @@ def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> N
                 (MONDAY + 180 * MINUTE, MONDAY + 180 * MINUTE),
                 (MONDAY, MONDAY + 40 * MINUTE),
             ]
-            book.services.statistics.sealing.tenant(book.tenant)
+            book.services.statistics.sealing.seal_tenant(book.tenant)
 
 
 def test_an_arrival_of_several_days_is_followed_to_its_end(tmp_path: Path) -> None:

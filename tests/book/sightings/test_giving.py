@@ -44,7 +44,7 @@ def wrong_visit(book: Book) -> tuple[str, list[str]]:
 
 
 def give(book: Book, faceid: str, sighting: str, gift: Gift, request: RequestId | None = None) -> Given:
-    return book.services.sightings.rejection.give(book.tenant, faceid, sighting, gift, request)
+    return book.services.sightings.rejection.give_visit(book.tenant, faceid, sighting, gift, request)
 
 
 ASKED = RequestId("key", "digest")
@@ -286,4 +286,4 @@ def test_of_two_who_give_one_visit_away_at_once_the_second_is_told_that_it_is_go
     wrong, visit = wrong_visit(book)
     services = book_with(book.services, items=Overtaken(book.services.items, lambda: give(book, wrong, visit[1], NEW)))
     with pytest.raises(SightingNotFound):
-        services.sightings.rejection.give(book.tenant, wrong, visit[1], Gift(other=enrolled(book, 5)))
+        services.sightings.rejection.give_visit(book.tenant, wrong, visit[1], Gift(other=enrolled(book, 5)))

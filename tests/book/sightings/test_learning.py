@@ -327,7 +327,7 @@ def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_reje
         assert sum(others) / 100 < 0.8, "by the first picture alone it scored 0.58"
         assert set(book.faceids()) == {faceid}, "no visit of the person made a stranger"
 
-        sightings = book.services.sightings.timeline(book.tenant, faceid, 10).sightings
+        sightings = book.services.sightings.read_timeline(book.tenant, faceid, 10).sightings
         one = next(seen for seen in sightings if seen.at.hour == MONDAY.hour)
         book.services.sightings.rejection.reject(book.tenant, faceid, one.id)
         after = book.services.faces.get(book.tenant, faceid)

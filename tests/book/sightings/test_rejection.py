@@ -68,7 +68,7 @@ def test_where_no_strangers_are_kept_it_is_nobody_and_nothing_is_counted_of_it(b
     assert rejected.sighting.resolution is Resolution.SKIPPED
     assert "keeps no strangers" in rejected.sighting.reason
     assert sum(book.observed().values()) == 1
-    assert book.services.sightings.timeline(book.tenant, first).total == 1
+    assert book.services.sightings.read_timeline(book.tenant, first).total == 1
 
 
 def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) -> None:
@@ -82,7 +82,7 @@ def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) 
     assert book.observed()[MONDAY + 2 * DAY * MINUTE, "", "stranger"] == 1
     _, later = seen_as(book, DAY + 5, Person(1, side_px=60))
     assert faces(book)[first].arrive_count == 3
-    [last] = [s.id for s in book.services.sightings.timeline(book.tenant, first).sightings[:1]]
+    [last] = [s.id for s in book.services.sightings.read_timeline(book.tenant, first).sightings[:1]]
     reject(book, first, last)
     assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("stranger", 2)
     assert {group for _, _, group in book.observed()} == {"stranger"}
@@ -168,7 +168,9 @@ def test_of_several_faces_the_one_that_is_meant_leaves(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
     [capture] = book.see(shot(DAY, 2, 1))
     first = next(
-        one.faceid for one in book.services.sightings.ingest.capture("shop", "door", capture.id).sightings if one.number
+        one.faceid
+        for one in book.services.sightings.ingest.resolve_capture("shop", "door", capture.id).sightings
+        if one.number
     )
     assert first is not None
     rejected = reject(book, first, sighting_id(capture.id, 1))

@@ -109,7 +109,7 @@ def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_swe
     assert {one.kind for one in reviews(book)} == set(ReviewKind)
     for face in book.faces():
         group = book.services.groups.of_id(book.tenant, face.group_id)
-        book.services.deletion.of_group(book.tenant, group.name, [face.faceid])
+        book.services.deletion.delete_faces_of_group(book.tenant, group.name, [face.faceid])
     assert reviews(book) == []
     assert review_id(ReviewKind.PROMOTED, faceid) in stored(book)
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
@@ -130,7 +130,7 @@ def test_a_face_that_is_no_regular_after_all_is_not_asked_about(book: Book) -> N
     faceid = promoted(book)
     [sighting] = [one for one in stored(book) if one.startswith("promoted-")]
     assert sighting == review_id(ReviewKind.PROMOTED, faceid)
-    last = book.services.sightings.timeline(book.tenant, faceid, 1).sightings[0].id
+    last = book.services.sightings.read_timeline(book.tenant, faceid, 1).sightings[0].id
     book.services.sightings.rejection.reject(book.tenant, faceid, last)
     assert reviews(book, ReviewKind.PROMOTED) == []
 

@@ -37,10 +37,10 @@ def give(book: Book, gift: Gift) -> Callable[[str, str], Inverse]:
 
     def act(face: str, sighting: str) -> Inverse:
         rejection = book.services.sightings.rejection
-        given = rejection.give(book.tenant, face, sighting, gift)
+        given = rejection.give_visit(book.tenant, face, sighting, gift)
         now = given.rejected.sighting.faceid or ""
         back = Gift(other=face, only=given.sightings)
-        return lambda: rejection.give(book.tenant, now, sighting, back)
+        return lambda: rejection.give_visit(book.tenant, now, sighting, back)
 
     return act
 
@@ -94,7 +94,7 @@ def snapshot(book: Book) -> dict[str, Any]:
     return {
         **stored,
         "observations": observations,
-        "figures": [statistics.amounts(tenant, one) for one in questions],
+        "figures": [statistics.list_buckets(tenant, one) for one in questions],
         "totals": arrivals.totals(tenant, EVERYTHING, SPAN),
         "arrivals": [(one.first, one.last_at, one.sightings, one.number, one.before_at, one.group) for one in listed],
         "captures": [
@@ -183,10 +183,10 @@ def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of
     assert [one.other for one in services.merges.records.page(tenant, 10).rows] == [], "nobody sees it"
     wanted = {"id": made.encode(), "name": b"Berta"}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"id"}
-    services.deletion.of_faces(tenant, [finn], erase=True)
+    services.deletion.delete_faces(tenant, [finn], erase=True)
     person.worked_off(book)
     assert person.left(book, {"id": made.encode()}), "it was never a part of him"
-    services.deletion.of_faces(tenant, [face], erase=erases)
+    services.deletion.delete_faces(tenant, [face], erase=erases)
     person.worked_off(book)
     if erases:
         assert person.left(book, wanted) == []
@@ -205,7 +205,7 @@ def test_after_a_month_the_audit_tells_who_was_made_by_a_correction_that_was_und
     services.sweep.tenant(book.tenant, book.clock.now())
     assert not [*services.merges.records.all("shop")]
     assert entries("shop", {made})
-    services.deletion.of_faces(book.tenant, [face], erase=True)
+    services.deletion.delete_faces(book.tenant, [face], erase=True)
     person.worked_off(book)
     assert entries("shop", {made}) == []
 
@@ -215,18 +215,20 @@ def test_who_was_made_of_the_visit_of_one_who_was_made_is_found_too(book: Book) 
     face, _ = seen_as(book, 0, Person(1))
     visit = [seen_as(book, DAY + 4 * n, Person(1, side_px=90.0 + n))[1] for n in range(3)]
     rejection, known = book.services.sightings.rejection, {*faces(book)}
-    given = rejection.give(book.tenant, face, visit[0], Gift(instead=Instead.NEW, name="Berta Blatt"))
+    given = rejection.give_visit(book.tenant, face, visit[0], Gift(instead=Instead.NEW, name="Berta Blatt"))
     [first] = {*faces(book)} - known
     shown = {one.id for one in faces(book)[first].pictures}
     taken = next(one for one in visit if not shown & find_capture(book, one).photos)
-    inner = rejection.give(book.tenant, first, taken, Gift(instead=Instead.NEW, name="Carla Chrome", only=(taken,)))
+    inner = rejection.give_visit(
+        book.tenant, first, taken, Gift(instead=Instead.NEW, name="Carla Chrome", only=(taken,))
+    )
     second = inner.rejected.sighting.faceid or ""
-    rejection.give(book.tenant, second, taken, Gift(other=first, only=inner.sightings))
-    rejection.give(book.tenant, first, visit[0], Gift(other=face, only=given.sightings))
+    rejection.give_visit(book.tenant, second, taken, Gift(other=first, only=inner.sightings))
+    rejection.give_visit(book.tenant, first, visit[0], Gift(other=face, only=given.sightings))
     assert {*faces(book)} == known
     other = book.enrol(Person(5)).faceid
     book.services.merges.merging.merge(book.tenant, other, face)
-    book.services.deletion.of_faces(book.tenant, [other], erase=True)
+    book.services.deletion.delete_faces(book.tenant, [other], erase=True)
     person.worked_off(book)
     wanted = {name: name.encode() for name in (first, second, "Berta", "Carla")}
     assert person.left(book, wanted) == []

@@ -47,7 +47,7 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
     book.storage.uploads.put_if_absent(key, picture(Person(1)), "image/jpeg")
     assert book.services.captures.redrive.redrive(book.tenant, [parked]) == 1
     [message] = book.storage.captures_queue.receive(10, 60)
-    book.services.sightings.ingest.message(message.body)
+    book.services.sightings.ingest.take_message(message.body)
     assert len(book.faces()) == 1
 
 
@@ -96,7 +96,7 @@ def test_the_sightings_of_a_face_are_read_page_by_page_each_once(book: Book) -> 
     [face] = book.faces()
     found, token = list[str](), None
     while token is not None or not found:
-        page = book.services.sightings.timeline(book.tenant, face.faceid, 2, token)
+        page = book.services.sightings.read_timeline(book.tenant, face.faceid, 2, token)
         found, token = [*found, *(one.id for one in page.sightings)], page.next_token
     assert found == [sighting_id(one.id, 0) for one in reversed(captures)]
 
@@ -104,7 +104,7 @@ def test_the_sightings_of_a_face_are_read_page_by_page_each_once(book: Book) -> 
 def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()
-    book.services.deletion.of_group(book.tenant, "stranger", [face.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [face.faceid])
     book.see(shot(60, 1))
     [again] = book.faces()
     assert again.faceid != face.faceid
@@ -121,7 +121,7 @@ def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(b
 def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(book: Book) -> None:
     [capture] = book.see(shot(0, 1))
     [face] = book.faces()
-    book.services.deletion.of_group(book.tenant, "stranger", [face.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [face.faceid])
     fresh = replace(capture, state=CaptureState.WANTED, sightings=())
     book.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", fresh, book.clock.now()))])
     [sighting] = book.deliver(fresh).sightings
@@ -162,7 +162,7 @@ def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book
     assert book.services.faces.get(book.tenant, other).arrive_count == 25_003
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert book.services.faces.get(book.tenant, other).arrive_count == 1
-    book.services.deletion.of_faces(book.tenant, [poster])
+    book.services.deletion.delete_faces(book.tenant, [poster])
     assert list(stored_sizes(book)) == [other]
 
 

@@ -16,7 +16,7 @@ def seen(book: Book, minutes: float, *people: Person) -> list[tuple[Resolution, 
 
 def sightings(book: Book) -> list[Observation]:
     [face] = book.faces()
-    return book.services.sightings.timeline(book.tenant, face.faceid).sightings
+    return book.services.sightings.read_timeline(book.tenant, face.faceid).sightings
 
 
 def test_a_known_face_is_sighted_on_a_picture_too_poor_to_be_enrolled(book: Book) -> None:
@@ -67,7 +67,7 @@ def test_what_is_switched_off_is_kept_neither_of_strangers_nor_of_sightings(book
     for face in book.faces():
         assert replace(face.estimates, quality=None) == type(face.estimates)()
         assert face.estimates.quality == 80
-        for one in book.services.sightings.timeline(book.tenant, face.faceid).sightings:
+        for one in book.services.sightings.read_timeline(book.tenant, face.faceid).sightings:
             assert replace(one.estimates, quality=None) == type(face.estimates)()
 
 

@@ -106,7 +106,7 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
     before = [sighted(start + timedelta(minutes=50 * (n // 3)), f"{n}", labels=Labels("a")) for n in range(200)]
     services.statistics.record(camera.name, before)
     if seal:
-        services.statistics.sealing.tenant(camera)
+        services.statistics.sealing.seal_tenant(camera)
 
     seen = []
     for page in paged(lambda token: services.statistics.observations.query(camera, wanted, *FOREVER, 23, token)):
@@ -124,7 +124,7 @@ def test_page_of_a_rare_face_is_found_across_a_year(services: Services, camera: 
     start = clock.now() - timedelta(days=300)
     many = [sighted(start + timedelta(days=n // 2, seconds=n), f"{n}", f"{n % 150}") for n in range(600)]
     services.statistics.record(camera.name, many)
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.seal_tenant(camera)
 
     page = services.statistics.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3)
     rest = services.statistics.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3, page.next_token)

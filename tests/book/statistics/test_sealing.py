@@ -85,7 +85,7 @@ def days(
     items: ItemStore, services: Services, tenant: Tenant, wanted: ObservationFilter = EVERYTHING
 ) -> dict[str, int]:
     statistics = book_with(services, items=items).statistics
-    return statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
+    return statistics.count_by_time(tenant, wanted, 0, 10**10, Granularity.DAY)
 
 
 def objects(services: Services) -> set[str]:
@@ -101,12 +101,12 @@ def test_day_is_sealed_an_hour_after_it_ended_and_then_read_without_its_observat
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(MIDNIGHT + SEAL_AFTER - timedelta(seconds=1) - clock.now())
-    assert services.statistics.sealing.tenant(camera) == []
+    assert services.statistics.sealing.seal_tenant(camera) == []
 
     clock.advance(timedelta(seconds=1))
 
-    assert services.statistics.sealing.tenant(camera) == [DAY]
-    assert services.statistics.sealing.tenant(camera) == []
+    assert services.statistics.sealing.seal_tenant(camera) == [DAY]
+    assert services.statistics.sealing.seal_tenant(camera) == []
     for wanted in (EVERYTHING, ObservationFilter(Labels("a")), ObservationFilter(faceid="7")):
         assert days(watched, services, camera, wanted) == {"20260210": 1}
     assert days(watched, services, camera, ObservationFilter(Labels("b"))) == {}
@@ -122,7 +122,7 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
     clock.advance(timedelta(days=1))
     services.statistics.record(camera.name, [other])
     clock.advance(MIDNIGHT + timedelta(days=1) + SEAL_AFTER - clock.now())
-    assert services.statistics.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.seal_tenant(camera) == BOTH
     for key in objects(services):
         blobs_of(services).delete(key)  # so that a day which is read is read by its observations
     found = book_with(services, items=watched).merges.mover
@@ -131,8 +131,8 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
     assert [one.id for chunk in found.chunks(camera, {"7", "8"}) for one in chunk] == ["1", "2"]
     renamed = [ChangedObservation(other, replace(other, faceid="erased-9"))]  # as an erasure does
     items_of(services).transact(services.statistics.actions(camera.name, [], renamed))
-    services.statistics.sealing.tenant(camera)
-    opened = services.statistics.days.open(camera, STORABLE, EVERYTHING)
+    services.statistics.sealing.seal_tenant(camera)
+    opened = services.statistics.days.open_span(camera, STORABLE, EVERYTHING)
     marked_on = {name: {*opened.days_with({name})} & {*BOTH} for name in ("7", "8", "erased-9")}  # a third is not over
     assert marked_on == {"7": {DAY}, "8": set(), "erased-9": {DAY + 1}}
 
@@ -147,14 +147,14 @@ def test_late_observation_makes_its_day_raw_until_it_is_sealed_again(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.seal_tenant(camera)
     first_object = objects(services)
 
     record(services, camera, NOON + timedelta(hours=1), "late")
 
     assert days(watched, services, camera) == {"20260210": 2}
     assert "observations" in {table for table, _ in watched.read}
-    assert services.statistics.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.seal_tenant(camera) == BOTH
     watched.read.clear()
     assert days(watched, services, camera) == {"20260210": 2}
     assert {table for table, _ in watched.read} == {"summaries"}
@@ -195,7 +195,7 @@ def test_observation_that_comes_between_read_and_seal_is_not_lost(
 
     watched.before, watched.after = before, after
 
-    assert book_with(services, items=watched).statistics.sealing.tenant(camera) == BOTH
+    assert book_with(services, items=watched).statistics.sealing.seal_tenant(camera) == BOTH
 
     assert came
     assert days(items_of(services), services, camera) == {"20260210": 2}
@@ -216,7 +216,7 @@ def test_day_that_is_never_left_alone_stays_raw(
 
     watched.after = come
 
-    assert book_with(services, items=watched).statistics.sealing.tenant(camera) == []
+    assert book_with(services, items=watched).statistics.sealing.seal_tenant(camera) == []
     assert days(items_of(services), services, camera) == {"20260210": 1 + len(came)}
     assert objects(services) == set()
 
@@ -231,11 +231,11 @@ def test_of_two_sealers_at_once_one_wins_and_nothing_is_left_over(
     def meanwhile(actions: Sequence[Action]) -> None:
         if not done:
             done.append([])
-            done[0] += services.statistics.sealing.tenant(camera)
+            done[0] += services.statistics.sealing.seal_tenant(camera)
 
     watched.before = meanwhile
 
-    book_with(services, items=watched).statistics.sealing.tenant(camera)
+    book_with(services, items=watched).statistics.sealing.seal_tenant(camera)
 
     assert done == [BOTH]
     assert len(objects(services)) == 1
@@ -247,7 +247,7 @@ def test_day_whose_object_is_gone_or_damaged_is_counted_raw(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.seal_tenant(camera)
     (key,) = objects(services)
     wanted = ObservationFilter(faceid="7")
 
@@ -264,7 +264,7 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.seal_tenant(camera)
     zone = camera.time_zone
     for partition in (keys.totals(camera.name, zone), keys.label_counts(camera.name, zone)):
         for item in items_of(services).query(keys.SUMMARIES, partition).items:
@@ -275,8 +275,8 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
         assert days(watched, services, camera, wanted) == {"20260210": 1}
     assert {table for table, _ in watched.read} == {"summaries", "observations"}
 
-    assert services.statistics.sealing.tenant(camera) == BOTH
-    assert services.statistics.sealing.tenant(camera) == []
+    assert services.statistics.sealing.seal_tenant(camera) == BOTH
+    assert services.statistics.sealing.seal_tenant(camera) == []
     assert days(items_of(services), services, camera) == {"20260210": 1}
 
 
@@ -308,7 +308,7 @@ def test_objects_that_no_seal_names_are_removed_after_a_day(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.seal_tenant(camera)
     (named,) = objects(services)
     lost = keys.day_columns("camera", camera.time_zone, DAY, "lost")
     blobs_of(services).put_if_absent(lost, b"x", "")
@@ -328,15 +328,15 @@ def test_day_that_was_sealed_while_the_clock_was_ahead_is_counted_raw_and_sealed
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=3))
-    assert services.statistics.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.seal_tenant(camera) == BOTH
     clock.advance(timedelta(days=-3, minutes=5))
     record(services, camera, clock.now(), "2")
 
     assert days(items_of(services), services, camera) == {"20260210": 2}
-    assert services.statistics.sealing.tenant(camera) == []
+    assert services.statistics.sealing.seal_tenant(camera) == []
     clock.advance(timedelta(days=5))
     assert days(items_of(services), services, camera) == {"20260210": 2}
-    assert services.statistics.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.seal_tenant(camera) == BOTH
     assert days(items_of(services), services, camera) == {"20260210": 2}
 
 
@@ -350,16 +350,16 @@ def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_n
     for day in range(365):
         for n in range(3):
             record(services, camera, begin + timedelta(days=day, hours=7 * n), f"{n}", label="ab"[n % 2])
-    services.statistics.sealing.tenant(camera)
+    services.statistics.sealing.seal_tenant(camera)
     start, end = int(begin.timestamp()), int((begin + timedelta(days=365)).timestamp()) - 1
     statistics = book_with(services, items=watched).statistics
 
     for wanted, amount in ((EVERYTHING, 365 * 3), (ObservationFilter(Labels("a")), 365 * 2)):
         watched.read.clear()
-        found = statistics.analysis(camera, wanted, start, end, Granularity.MONTH)
+        found = statistics.count_by_time(camera, wanted, start, end, Granularity.MONTH)
         assert (len(found), sum(found.values())) == (12, amount)
         assert len(watched.read) <= 400
     watched.read.clear()
-    found = statistics.analysis(camera, EVERYTHING, 0, 32_503_680_000, Granularity.MONTH)
+    found = statistics.count_by_time(camera, EVERYTHING, 0, 32_503_680_000, Granularity.MONTH)
     assert sum(found.values()) == 365 * 3 + 1
     assert len(watched.read) < 500

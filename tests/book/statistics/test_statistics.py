@@ -124,7 +124,7 @@ class History:
 
     def seal(self, after: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        self.services.statistics.sealing.tenant(self.tenant)
+        self.services.statistics.sealing.seal_tenant(self.tenant)
 
     def enrol(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
@@ -144,7 +144,9 @@ class History:
         self.clock.advance(timedelta(minutes=after))
         page = self.services.faces.page(self.tenant, "stranger", 1, 100)
         if page.faces:
-            self.services.deletion.of_group(self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid])
+            self.services.deletion.delete_faces_of_group(
+                self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid]
+            )
 
 
 def history_of(services: Services, clock: FakeClock, zone: str, day: str) -> History:
@@ -193,7 +195,7 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
         found = meant(observed, wanted, start, end)
         expected = recount(found, zone, granularity, distinct=distinct)
 
-        assert services.statistics.analysis(tenant, wanted, start, end, granularity, distinct=distinct) == expected
+        assert services.statistics.count_by_time(tenant, wanted, start, end, granularity, distinct=distinct) == expected
 
         for measure in Measure:
             split = draw(st.sampled_from([None, *(one for one in Split if one not in OF_ARRIVALS)]))
@@ -203,7 +205,7 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
             distinct = measure is Measure.PERSONS
             question = Question(Span.of_seconds(start, end), granularity, measure, split, wanted)
             expected_split = split_recount(counted, zone, granularity, split, distinct=distinct)
-            assert services.statistics.amounts(tenant, question) == expected_split
+            assert services.statistics.list_buckets(tenant, question) == expected_split
 
         assert uncounted(services, tenant, wanted, Span.of_seconds(start, end), draw(st.sampled_from([1, 3]))) == found
 
@@ -244,19 +246,23 @@ def sealed(services: Services, camera: Tenant, clock: FakeClock) -> Tenant:
     observe(services, camera, (AT, "a"), (AT, "b"), (AT + timedelta(minutes=10), "a"))
     observe(services, camera, (AT + timedelta(days=1), "a"), (AT + timedelta(days=1, hours=2), "c"))
     observe(services, camera, (AT + timedelta(days=9), "c"))
-    assert {day_text(day) for day in services.statistics.sealing.tenant(camera)} >= {"20260210", "20260211", "20260219"}
+    assert {day_text(day) for day in services.statistics.sealing.seal_tenant(camera)} >= {
+        "20260210",
+        "20260211",
+        "20260219",
+    }
     return camera
 
 
 def test_another_time_zone_counts_other_days_until_it_has_seals_of_its_own(services: Services, sealed: Tenant) -> None:
     moved = replace(sealed, time_zone="Pacific/Honolulu")
-    raw = services.statistics.analysis(moved, EVERYTHING, 0, 10**10, Granularity.DAY)
+    raw = services.statistics.count_by_time(moved, EVERYTHING, 0, 10**10, Granularity.DAY)
 
-    services.statistics.sealing.tenant(moved)
+    services.statistics.sealing.seal_tenant(moved)
 
     assert [*raw] == ["20260209", "20260210", "20260218"]
-    assert services.statistics.analysis(moved, EVERYTHING, 0, 10**10, Granularity.DAY) == raw
-    assert min(services.statistics.analysis(sealed, EVERYTHING, 0, 10**10, Granularity.DAY)) == "20260210"
+    assert services.statistics.count_by_time(moved, EVERYTHING, 0, 10**10, Granularity.DAY) == raw
+    assert min(services.statistics.count_by_time(sealed, EVERYTHING, 0, 10**10, Granularity.DAY)) == "20260210"
 
 
 @pytest.mark.parametrize("seal", [False, True])
@@ -272,10 +278,10 @@ def test_local_days_that_overlap_in_utc_are_told_apart(
         services.statistics.record(tenant.name, [one])
     clock.advance(timedelta(days=3))
     if seal:
-        services.statistics.sealing.tenant(tenant)
+        services.statistics.sealing.seal_tenant(tenant)
 
     for wanted in (EVERYTHING, ObservationFilter(LABELS[1]), ObservationFilter(faceid="a")):
-        found = services.statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
+        found = services.statistics.count_by_time(tenant, wanted, 0, 10**10, Granularity.DAY)
         assert found == {"20101106": 2, "20101107": 2}
         page = services.statistics.observations.query(tenant, wanted, 0, 10**10)
         assert [one.at for one in page.observations] == utc[::-1]
@@ -294,10 +300,10 @@ def test_an_arrival_goes_on_when_the_clocks_go_back_over_midnight(
         services.statistics.record(tenant.name, [one])
     clock.advance(timedelta(days=3))
     if seal:
-        services.statistics.sealing.tenant(tenant)
+        services.statistics.sealing.seal_tenant(tenant)
     always = Span.of_seconds(0, 10**10)
 
-    found = services.statistics.amounts(tenant, Question(always, Granularity.DAY, Measure.ARRIVALS))
+    found = services.statistics.list_buckets(tenant, Question(always, Granularity.DAY, Measure.ARRIVALS))
 
     assert found == [SplitBucket("20101106", {"": 1}), SplitBucket("20101107", {"": 2})]
 
@@ -311,15 +317,17 @@ def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camer
     statistics.most_amounts = 10
 
     with pytest.raises(InvalidInput, match=r"11 amounts, and 10 is the most.*labels\.a"):
-        statistics.amounts(camera, Question(always, Granularity.HOUR, split=split))
+        statistics.list_buckets(camera, Question(always, Granularity.HOUR, split=split))
 
-    assert statistics.amounts(camera, Question(always, Granularity.HOUR)) != []
+    assert statistics.list_buckets(camera, Question(always, Granularity.HOUR)) != []
 
 
 def test_group_is_the_one_of_the_call_in_its_one_unicode_form(services: Services, cloud: Tenant) -> None:
     services.enrolment.everybody.all_in_picture(cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels())
     for name, amounts in (("Cafe\u0301", [1]), ("Caf\u00e9", [1]), ("Cafe", [])):
-        found = services.statistics.analysis(cloud, ObservationFilter(group_name=name), 0, 10**10, Granularity.MONTH)
+        found = services.statistics.count_by_time(
+            cloud, ObservationFilter(group_name=name), 0, 10**10, Granularity.MONTH
+        )
         assert [*found.values()] == amounts
 
 

@@ -182,21 +182,23 @@ def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(ite
     items.transact([Put(FACES, one) for one in whole])
     expected = [{"tenant": tenant, "faceid": f"f{n}", "arrival_key": f"g#{9 - n}"} for n in (4, 3, 2, 1, 0)]
     assert all_pages(items, FACES, tenant, index="by_arrival") == expected
-    rows = all_pages(items, FACES, tenant, index="by_arrival", rows=True)
+    rows = all_pages(items, FACES, tenant, index="by_arrival", with_projection=True)
     assert rows == [one | carried for one in expected]
-    assert all_pages(items, FACES, tenant, index="by_arrival", rows=True, low="g#6", high="g#7", reverse=True) == [
+    assert all_pages(
+        items, FACES, tenant, index="by_arrival", with_projection=True, low="g#6", high="g#7", reverse=True
+    ) == [
         rows[2],
         rows[1],
     ]
     items.transact([Update(FACES, (tenant, "f4"), (exists("face"),), set={"name": "Ben"}, remove=("portrait",))])
-    [changed, *_] = all_pages(items, FACES, tenant, index="by_arrival", rows=True)
+    [changed, *_] = all_pages(items, FACES, tenant, index="by_arrival", with_projection=True)
     assert changed == {**expected[0], "name": "Ben", "labels": {"a": "x"}}
 
 
 @pytest.mark.parametrize("index", [None, "by_enrolment"])
 def test_rows_are_not_asked_of_what_carries_none(items: ItemStore, tenant: str, index: str | None) -> None:
-    with pytest.raises(InvalidInput, match="rows"):
-        items.query(FACES, tenant, index=index, rows=True)
+    with pytest.raises(InvalidInput, match="projection"):
+        items.query(FACES, tenant, index=index, with_projection=True)
 
 
 def test_an_index_takes_bounds_and_pages(items: ItemStore, tenant: str) -> None:

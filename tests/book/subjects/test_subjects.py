@@ -186,7 +186,7 @@ def test_examples_that_are_deleted_at_once_take_the_face_along_and_one_that_is_a
 
 def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Services, tenant: Tenant) -> None:
     one = enrolled(services, tenant, "Ann", 1)
-    services.deletion.of_faces(tenant, [one.face.faceid])
+    services.deletion.delete_faces(tenant, [one.face.faceid])
     group = family(services, tenant)
     assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
     assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [None], 1).near == [[]]

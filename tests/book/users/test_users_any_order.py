@@ -107,7 +107,7 @@ def disassociate(book: Book, expected: Expected, group_id: str, name: str, place
 def delete(book: Book, _expected: Expected, places: list[int]) -> None:
     if ids := some(book, places):
         with suppress(*REFUSED):
-            book.services.deletion.of_faces(book.tenant, ids)
+            book.services.deletion.delete_faces(book.tenant, ids)
 
 
 @later
@@ -156,7 +156,7 @@ def see(book: Book, _expected: Expected, seed: int, quarter: int) -> None:
 def erase(book: Book, _expected: Expected, places: list[int]) -> None:
     if ids := some(book, places):
         with suppress(*REFUSED):
-            book.services.deletion.of_faces(book.tenant, ids, erase=True)
+            book.services.deletion.delete_faces(book.tenant, ids, erase=True)
             book.services.erasure.records.tenant(book.tenant)
 
 

@@ -47,7 +47,7 @@ def gallery(album: Album, vision: FacePipeline) -> Gallery:
             rows.append(seen.embeddings[index])
     matrix = np.stack(rows)
     scores = matrix.astype(np.float64) @ matrix.T
-    judged = scores - vision.population.demands(matrix, matrix)
+    judged = scores - vision.population.compute_demands(matrix, matrix)
     return Gallery(names, files, scores.astype(np.float32), judged.astype(np.float32))
 
 

@@ -435,7 +435,7 @@ def test_a_person_who_is_named_is_muted_by_no_other(book: Book, phone: Receiver)
     for person in (EVA, FINN):
         come(book, person, 600)
     assert [read_body(one)[:3] for one in phone.heard] == ["Eva", "Fin"]
-    book.services.deletion.of_faces(book.tenant, [eva.faceid], erase=True)
+    book.services.deletion.delete_faces(book.tenant, [eva.faceid], erase=True)
     worked_off(book)
     stored = book.storage.items.get(keys.HOOKS, ("shop", hook.id))
     assert eva.faceid not in str(stored)
@@ -478,7 +478,7 @@ def test_nobody_is_told_of_people_who_may_not_be_spoken_of(book: Book, phone: Re
     if gone == "restricted":
         services.restrictions.set(tenant, eva.faceid, "letter 7")
     elif gone == "deleted":
-        services.deletion.of_faces(tenant, [eva.faceid])
+        services.deletion.delete_faces(tenant, [eva.faceid])
     elif gone == "expired":
         until = book.clock.now() + timedelta(seconds=30)
         services.consents.set(tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 7", until))
@@ -496,7 +496,7 @@ def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(book: Book
     both = add(book, channel, people=[eva.faceid, finn.faceid])
     alone = add(book, channel, people=[eva.faceid])
     mailbox = book.services.webhooks.hooks.add("shop", None, people=[eva.faceid])[0]
-    book.services.deletion.of_faces(book.tenant, [eva.faceid], erase=True)
+    book.services.deletion.delete_faces(book.tenant, [eva.faceid], erase=True)
     worked_off(book)
     left = {hook.id: hook for hook in book.services.webhooks.hooks.all("shop")}
     assert (left[both.id].people, left[both.id].enabled) == ((finn.faceid,), True)

@@ -34,10 +34,10 @@ given_ones = st.lists(st.tuples(st.sampled_from([1, 1, 1, 2]), st.booleans()), m
 def test_none_is_lost_one_at_least_is_compared_and_no_more_than_may_be(
     pictures: tuple[Picture, ...], most: int
 ) -> None:
-    after = CHOOSER.pictures(pictures, most)
+    after = CHOOSER.choose_pictures(pictures, most)
     assert [one.id for one in after] == [one.id for one in pictures]
     assert 1 <= len(compared_seeds(after)) <= most
-    again = CHOOSER.pictures(after, most)
+    again = CHOOSER.choose_pictures(after, most)
     assert len(compared_seeds(again)) <= most
 
 
@@ -48,27 +48,27 @@ def test_of_more_than_eight_those_stay_whose_mean_is_nearest_to_the_mean_of_all(
     def nearness(numbers: list[int]) -> float:
         return float(fuse_embeddings(np.stack([vector(pictures[number].templates[0]) for number in numbers])) @ mean)
 
-    chosen = compared_seeds(CHOOSER.pictures(pictures))
+    chosen = compared_seeds(CHOOSER.choose_pictures(pictures))
     assert len(chosen) == MAX_COMPARED
     assert nearness(chosen) > nearness(list(range(MAX_COMPARED)))
 
 
 def test_a_spare_picture_of_somebody_else_stays_spare_and_one_of_the_person_does_not() -> None:
     pictures = (picture(0), picture(1, spare=True), picture(2, person=2, spare=True))
-    assert compared_seeds(CHOOSER.pictures(pictures)) == [0, 1]
+    assert compared_seeds(CHOOSER.choose_pictures(pictures)) == [0, 1]
 
 
 def test_a_picture_that_somebody_vouched_for_is_compared_whatever_it_looks_like() -> None:
-    assert compared_seeds(CHOOSER.pictures((picture(0), picture(1, person=2)))) == [0, 1]
+    assert compared_seeds(CHOOSER.choose_pictures((picture(0), picture(1, person=2)))) == [0, 1]
 
 
 def test_without_a_compared_one_the_first_is() -> None:
     pictures = (picture(0, person=2, spare=True), picture(1, spare=True))
-    assert compared_seeds(CHOOSER.pictures(pictures)) == [0]
+    assert compared_seeds(CHOOSER.choose_pictures(pictures)) == [0]
 
 
 def test_a_picture_without_a_template_of_the_model_stays_as_it_is() -> None:
     other = replace(picture(9), templates=(replace(picture(9).templates[0], model="other"),))
     for one in (other, replace(other, spare=True)):
-        assert CHOOSER.pictures((one, picture(0)))[0] == one
-        assert CHOOSER.pictures((one,)) == (one,)
+        assert CHOOSER.choose_pictures((one, picture(0)))[0] == one
+        assert CHOOSER.choose_pictures((one,)) == (one,)

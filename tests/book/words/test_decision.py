@@ -15,8 +15,8 @@ from chalicelib.book.rules.decision import (
     Verdict,
     is_match,
     is_one_person,
-    judged_score,
-    visit_verdict,
+    judge_in_visit,
+    subtract_demand,
 )
 from chalicelib.book.words.model import Candidate, Decision
 
@@ -110,21 +110,21 @@ def test_a_demand_moves_a_threshold_but_never_above_the_same_picture(size: int, 
 
 
 def test_the_same_picture_loses_nothing_by_its_demand() -> None:
-    assert judged_score(0.995, 0.1) == 0.995
-    assert judged_score(0.995, -0.1) == pytest.approx(1.095)
-    assert (judged_score(0.6, 0.1), judged_score(0.6, -0.1)) == (pytest.approx(0.5), pytest.approx(0.7))
+    assert subtract_demand(0.995, 0.1) == 0.995
+    assert subtract_demand(0.995, -0.1) == pytest.approx(1.095)
+    assert (subtract_demand(0.6, 0.1), subtract_demand(0.6, -0.1)) == (pytest.approx(0.5), pytest.approx(0.7))
 
 
 def test_a_verdict_says_who_and_by_what() -> None:
     usual = POINT.threshold(1_000)
-    nobody, match = POINT.verdict(None, 1_000), POINT.verdict(best(usual), 1_000)
+    nobody, match = POINT.judge_candidate(None, 1_000), POINT.judge_candidate(best(usual), 1_000)
     assert (nobody.match, nobody.candidate, nobody.decision) == (False, None, Decision(None, usual, 1_000))
     assert (match.match, match.decision.threshold, match.decision.gallery_size) == (True, usual, 1_000)
     assert match.decision.false_match_probability == pytest.approx(0.003, rel=0.01)
-    alike = POINT.verdict(best(usual), 1_000, 0.01)
+    alike = POINT.judge_candidate(best(usual), 1_000, 0.01)
     assert (alike.match, alike.decision.threshold) == (False, pytest.approx(usual + 0.01))
     assert (alike.decision.false_match_probability or 0.0) > 0.003
-    more = POINT.verdict(best(usual + 0.01), 1_000, 0.01)
+    more = POINT.judge_candidate(best(usual + 0.01), 1_000, 0.01)
     assert more.decision.false_match_probability == pytest.approx(match.decision.false_match_probability)
 
 
@@ -178,7 +178,7 @@ def test_the_lead_over_the_next_best_counts_as_much_as_the_score(size: int, next
 def test_in_a_visit_a_score_is_judged_as_in_a_gallery_of_the_few_who_were_there() -> None:
     def verdict(score: float, demand: float = 0.0, *, same_track: bool) -> Verdict:
         candidate = Candidate("ann", "regular", score)
-        return visit_verdict(CURVE, candidate, demand, same_track=same_track, beside="a-0", gallery_size=1_280)
+        return judge_in_visit(CURVE, candidate, demand, same_track=same_track, beside="a-0", gallery_size=1_280)
 
     in_a_minute, on_a_track = verdict(0.5, same_track=False), verdict(0.5, same_track=True)
     assert CURVE.identify_threshold(10) == on_a_track.decision.threshold < in_a_minute.decision.threshold < 0.5

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chalicelib.book.words.captures import SETTLES, Heard, Wave, advance_wave, begin_wave, edge_of
+from chalicelib.book.words.captures import SETTLES, LastSign, Wave, advance_wave, begin_wave, edge_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SET = {"mib_per_month": 50, "upload_hours": ["01:00-05:00"]}
@@ -19,7 +19,7 @@ def test_it_reaches_one_then_a_tenth_then_all_and_never_goes_on_beside_a_box_tha
     wave, now = Wave(NOW, {"version": "2.0.0"}), NOW
     for minutes, heard, version in looks:
         now += timedelta(minutes=minutes)
-        told = {box: Heard(now if is_heard else None, version) for box, is_heard in heard.items()}
+        told = {box: LastSign(now if is_heard else None, version) for box, is_heard in heard.items()}
         before, wave = wave, advance_wave(wave, told, now)
         assert all(map(wave.has, before.reached)), "what has the settings keeps them"
         assert len(wave.reached) <= max(1, -(-len(told) // 10), len(before.reached)) or wave.is_done
@@ -43,14 +43,14 @@ def test_if_all_are_well_all_have_it_after_three_steps(heard: dict) -> None:
     wave, sizes = Wave(NOW), []
     for step in range(4):
         now = NOW + step * SETTLES
-        wave = advance_wave(wave, {box: Heard(now) for box in heard}, now)
+        wave = advance_wave(wave, {box: LastSign(now) for box in heard}, now)
         sizes.append(sum(map(wave.has, heard)))
     assert (wave.is_done, wave.stopped, sizes[0], sizes[-1]) == (True, None, 1, len(heard))
 
 
 def test_why_it_stops_is_said() -> None:
     later = NOW + SETTLES
-    told = {f"b{n}": Heard(later, version="1.0.0") for n in range(20)}
+    told = {f"b{n}": LastSign(later, version="1.0.0") for n in range(20)}
     wave = advance_wave(Wave(NOW, {"version": "2.0.0"}), told, later)
     assert wave.reached == ("b0",)
     assert advance_wave(wave, told, later + SETTLES).stopped is None, "nobody is heard: the service may have been away"
@@ -72,11 +72,11 @@ def test_after_an_outage_of_the_service_a_box_is_silent_only_if_others_are_heard
     others: list[int], own: list[int], after: int, stopped: str | None
 ) -> None:
     """The minutes are after the outage, which took nine; the last heartbeats were written seven before it."""
-    before = {f"b{n:02}": Heard(NOW - timedelta(minutes=16)) for n in range(30)}
+    before = {f"b{n:02}": LastSign(NOW - timedelta(minutes=16)) for n in range(30)}
     wave = advance_wave(Wave(NOW - timedelta(minutes=20), {}, ("b00",)), before, NOW)
     assert (wave.stopped, wave.reached) == (None, ("b00",))
     heard = {"b00": own, "b01": others}
-    told = before | {box: Heard(NOW + timedelta(minutes=one)) for box, found in heard.items() for one in found}
+    told = before | {box: LastSign(NOW + timedelta(minutes=one)) for box, found in heard.items() for one in found}
     assert advance_wave(wave, told, NOW + timedelta(minutes=after)).stopped == stopped
 
 
@@ -99,7 +99,7 @@ def waves(count: int, days: float, seeds: int, closes: bool = False, kills: floa
                 silent = away[box] <= minute < away[box] + 20 or (box == off and minute > 45)
                 if not silent and not (box in dies and wave.has(box)):
                     last[box] = now - timedelta(seconds=draws.randrange(120))
-            wave = advance_wave(wave, {box: Heard(at) for box, at in last.items()}, now)
+            wave = advance_wave(wave, {box: LastSign(at) for box, at in last.items()}, now)
         found.append(wave)
     return found
 

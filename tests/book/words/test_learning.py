@@ -125,7 +125,7 @@ def test_the_hour_that_made_a_stranger_teaches_a_better_picture_or_another_view(
         row = likeness * embedding_of(1001) + np.sqrt(1 - likeness**2) * embedding_of(2)
         seen = (canonical("fake", (row / np.linalg.norm(row)).astype(np.float32)),)
         new = replace(learnt(2, hours, quality), templates=seen)
-        return templates.adds_to([to], new, FIRST + timedelta(hours=hours))
+        return templates.shows_more_than([to], new, FIRST + timedelta(hours=hours))
 
     assert not adds(first, 0.9, 59)
     assert adds(first, 0.9, 60), "a better one"
@@ -160,9 +160,9 @@ def test_of_one_photo_the_picture_of_the_first_sighting_is_learnt() -> None:
 
 def test_without_a_given_picture_the_first_choice_counts_as_given() -> None:
     first, second = learnt(1, 0, 90), learnt(2, 0, 80)
-    anchored = templates.with_a_given_one((first, second))
+    anchored = templates.ensure_given_picture((first, second))
     assert [one.learnt is None for one in anchored] == [True, False]
-    assert templates.with_a_given_one((owned(1), second)) == (owned(1), second)
+    assert templates.ensure_given_picture((owned(1), second)) == (owned(1), second)
 
 
 def test_a_rejection_takes_what_is_nearer_to_it_than_to_the_given_pictures() -> None:
@@ -176,10 +176,10 @@ def test_a_rejection_takes_what_is_nearer_to_it_than_to_the_given_pictures() -> 
 
     mine = Picture("f" * 32, "", FIRST, (canonical("fake", person),))
     pictures = (mine, of(1, 0.7), of(2, 0.3), of(3, 0.1))
-    left = templates.without(pictures, look_alike, of(3, 0.1).id, "fake")
+    left = templates.remove_rejected_pictures(pictures, look_alike, of(3, 0.1).id, "fake")
     assert left == (mine, of(1, 0.7))
-    assert templates.without(pictures, look_alike, "0" * 32, "fake") == left
-    assert templates.without(pictures, look_alike, "0" * 32, "other") == pictures
+    assert templates.remove_rejected_pictures(pictures, look_alike, "0" * 32, "fake") == left
+    assert templates.remove_rejected_pictures(pictures, look_alike, "0" * 32, "other") == pictures
 
 
 def test_a_sighting_is_sure_by_its_own_match_and_quality() -> None:

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.book.words.names import MAX_TERMS, face_name, face_note, is_found, normalise_name, terms, words
+from chalicelib.book.words.names import (
+    MAX_TERMS,
+    face_name,
+    face_note,
+    is_found,
+    make_terms,
+    normalise_name,
+    split_words,
+)
 
 
 def test_a_name_is_composed() -> None:
@@ -45,12 +53,12 @@ def test_no_name_that_fits_when_composed_is_taken_for_too_long() -> None:
 def test_a_name_is_found_by_its_words_and_by_all_endings_of_a_run_without_spaces(
     name: str, expected: tuple[str, ...]
 ) -> None:
-    assert terms(name) == expected
+    assert make_terms(name) == expected
 
 
 @given(st.text(max_size=100))
 def test_terms_fit_keys_and_find_their_name(name: str) -> None:
-    held = terms(name)
+    held = make_terms(name)
     assert len(held) == len(set(held)) <= MAX_TERMS
     for term in held:
         key = keys.name_term(term, "f" * 64)
@@ -63,7 +71,7 @@ def test_terms_fit_keys_and_find_their_name(name: str) -> None:
 
 @given(st.text(max_size=100))
 def test_words_are_folded_once_and_for_all(name: str) -> None:
-    assert all(words(word) == [word] for word in words(name) if word.isascii())
+    assert all(split_words(word) == [word] for word in split_words(name) if word.isascii())
 
 
 @pytest.mark.parametrize("name", ["x" * 101, "two\nlines", "\x00", "tab\tin it"])

@@ -106,7 +106,7 @@ def test_a_stranger_is_a_unit_of_writing_so_that_an_arrival_costs_no_more() -> N
 @given(faces)
 def test_what_the_index_by_arrival_carries_is_all_that_a_list_shows(face: Face) -> None:
     item = face_item("t", face)
-    carried = {name: item[name] for name in ("tenant", "faceid", *keys.FACES.rows["by_arrival"]) if name in item}
+    carried = {name: item[name] for name in ("tenant", "faceid", *keys.FACES.projections["by_arrival"]) if name in item}
     listed = listed_face_from(carried)
     assert listed == listed_face_from(item)
     assert listed.portrait == replace(face.portrait, templates=())

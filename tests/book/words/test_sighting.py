@@ -16,8 +16,8 @@ from chalicelib.book.rules.sighting import (
     Judge,
     OpenSighting,
     Outcome,
-    founding_picture,
-    plan_of,
+    make_founding_picture,
+    plan_visits,
     resolve,
 )
 from chalicelib.book.rules.templates import canonical
@@ -31,8 +31,8 @@ from chalicelib.book.rules.visits import (
     apply_plan,
     list_touched_arrivals,
     plan_group,
+    plan_without_sighting,
     rename_sightings,
-    without_sighting,
 )
 from chalicelib.book.words.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting
 from chalicelib.book.words.local_time import DAY_MS
@@ -103,7 +103,7 @@ class Story:
     def take(self, one: OpenSighting, **read: Any) -> Outcome:
         stored = tuple(self.observations.values())
         outcome = resolve(
-            Context(one, self.held, plan_of(one, self.held), MATCH, judge=JUDGE, sightings=stored, **read)
+            Context(one, self.held, plan_visits(one, self.held), MATCH, judge=JUDGE, sightings=stored, **read)
         )
         self.face, self.visits = outcome.face, outcome.visits
         changed = [change.after for change in outcome.renamed if change.after is not None]
@@ -262,14 +262,16 @@ def test_a_visit_that_falls_in_two_may_make_a_regular_and_one_that_goes_a_strang
     arrival = story.visits.arrivals.around(at[0])
     assert arrival is not None
     gap_ms, now_ms = 1_800_000, milliseconds(NOW)
-    left = without_sighting(story.held, arrival, [(at[0], gap_ms), (at[2], gap_ms)], now_ms)
+    left = plan_without_sighting(story.held, arrival, [(at[0], gap_ms), (at[2], gap_ms)], now_ms)
     assert (left.group_id, left.visits.arrivals.count) == (REGULAR, 3)
     assert left.visits.promotion == Promotion(at[2], story.groups.rule)
     held = replace(story.held, face=apply_plan(story.face, left), visits=left.visits)
     last = left.visits.arrivals.recent[-1]
-    again = without_sighting(held, last, [], now_ms)
+    again = plan_without_sighting(held, last, [], now_ms)
     assert (again.group_id, again.visits.promotion, again.visits.arrivals.count) == (STRANGER, None, 2)
-    assert without_sighting(held, last, [(at[2] + 60_000, gap_ms)], now_ms).group_id == REGULAR, "the visit goes on"
+    assert plan_without_sighting(held, last, [(at[2] + 60_000, gap_ms)], now_ms).group_id == REGULAR, (
+        "the visit goes on"
+    )
 
 
 def test_the_first_of_two_new_arrivals_that_promote_counts() -> None:
@@ -280,7 +282,7 @@ def test_the_first_of_two_new_arrivals_that_promote_counts() -> None:
     at = [milliseconds(MONDAY + minutes * MINUTE) for minutes in (3 * DAY, 3 * DAY + 50)]
     arrival = story.visits.arrivals.around(at[0])
     assert arrival is not None
-    left = without_sighting(story.held, arrival, [(one, 1_800_000) for one in at], milliseconds(NOW))
+    left = plan_without_sighting(story.held, arrival, [(one, 1_800_000) for one in at], milliseconds(NOW))
     assert left.visits.promotion == Promotion(at[0], story.groups.rule)
 
 
@@ -299,7 +301,7 @@ def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
 def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: Any) -> Context:
     face = Face("8", STRANGER, NOW, ())
     one, held = one or sighted(0), FaceVisits(face, Visits(), default, default.stranger)
-    return Context(one, held, plan_of(one, held), is_new=True, **read)
+    return Context(one, held, plan_visits(one, held), is_new=True, **read)
 
 
 def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> None:
@@ -308,7 +310,7 @@ def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> N
     assert (outcome.sighting.resolution, outcome.sighting.faceid) == (Resolution.STRANGER, "8")
     assert (outcome.observation.decision, outcome.observation.group_name) == (None, "the strangers")
     assert (kinds(outcome), outcome.reviews) == ([EventKind.STRANGER_CREATED, EventKind.FACE_ARRIVED], ())
-    assert outcome.face.pictures == (founding_picture(outcome.context.sighted),)
+    assert outcome.face.pictures == (make_founding_picture(outcome.context.open_sighting),)
     assert outcome.new_picture is outcome.face.portrait, "it is stored when all is decided"
     regular = resolve(newcomer(groups(1)))
     assert (regular.face.group_id, regular.observation.group_name) == (REGULAR, "the regulars")
@@ -428,7 +430,10 @@ def test_a_match_at_its_threshold_is_close_and_nobody_is_none() -> None:
 
 def test_a_resolved_face_is_put_at_its_place_in_the_capture() -> None:
     one = replace(sighted(0), total=2)
-    first, second = one.sighting(Resolution.SKIPPED, reason="a"), replace(one, number=1).sighting(Resolution.SKIPPED)
+    first, second = (
+        one.make_sighting(Resolution.SKIPPED, reason="a"),
+        replace(one, number=1).make_sighting(Resolution.SKIPPED),
+    )
     half = one.resolved_capture(first)
     assert (half.state, half.sightings) == (CaptureState.STORED, (first,))
     whole = replace(one, number=1, capture=half).resolved_capture(second)
@@ -447,7 +452,7 @@ def learns(
     """Whether the face, by default one of a good given picture, learns the sighting."""
     face, default = face or Face("7", STRANGER, MONDAY, (given_picture(),)), groups()
     held = FaceVisits(face, Visits(), default, group or default.stranger)
-    outcome = resolve(Context(one, held, plan_of(one, held), decision, judge=JUDGE))
+    outcome = resolve(Context(one, held, plan_visits(one, held), decision, judge=JUDGE))
     assert (outcome.new_picture is None) == (outcome.face.pictures == face.pictures)
     return outcome.new_picture is not None
 
@@ -468,9 +473,9 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face() -> None:
     given_one, new = story.face.pictures
     assert (given_one.learnt, outcome.new_picture) == (None, new)
     assert new.learnt == Learnt(outcome.observation.id, "door", MONDAY + DAY * MINUTE)
-    assert (new.id, new.key) == (outcome.context.sighted.capture.sha256[:32], "")
-    assert new.templates == (outcome.context.sighted.seen.template,)
-    assert story.take(outcome.context.sighted).new_picture is None, "the same photo"
+    assert (new.id, new.key) == (outcome.context.open_sighting.capture.sha256[:32], "")
+    assert new.templates == (outcome.context.open_sighting.seen.template,)
+    assert story.take(outcome.context.open_sighting).new_picture is None, "the same photo"
 
 
 @pytest.mark.parametrize(

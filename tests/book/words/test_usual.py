@@ -29,12 +29,12 @@ def weekly(count: int, weeks: int, hours: tuple[int, ...] = (HOUR,)) -> dict[int
 def test_an_hour_has_the_mean_of_the_weeks_that_the_book_has() -> None:
     usual = learn_usual(weekly(12, 4), DAY)
     assert usual is not None
-    assert (usual.of(HOUR), usual.week, usual.of(HOUR + 24)) == (12, 12, 0)
+    assert (usual.people_at(HOUR), usual.week, usual.people_at(HOUR + 24)) == (12, 12, 0)
     assert learn_usual(weekly(100, 1), DAY) is None, "a week is not usual yet"
     assert learn_usual(weekly(1, 8), DAY) is None, "eight people are no habit"
     slow = learn_usual({**weekly(12, 8), HOUR - 7 * 24: 6, HOUR - 14 * 24: 6}, DAY)
     assert slow is not None
-    assert slow.of(HOUR) == pytest.approx(6, abs=0.01), "the last two weeks were slower"
+    assert slow.people_at(HOUR) == pytest.approx(6, abs=0.01), "the last two weeks were slower"
 
 
 @given(st.floats(0, 400), st.floats(0, 400), st.sets(st.integers(0, WEEK - 1)))
@@ -114,8 +114,8 @@ def test_a_camera_without_heartbeats_is_quiet_by_its_own_usual_week(book: Book) 
     def see(at: datetime) -> None:
         camera = services.cameras.get(book.tenant, "api")
         services.cameras.note_last_seen(book.tenant, camera, at)
-        capture = services.captures.take(book.tenant, Shot("api", picture(Person(number)), "image/jpeg", at))
-        services.sightings.ingest.capture(book.tenant.name, "api", capture.id)
+        capture = services.captures.store_shot(book.tenant, Shot("api", picture(Person(number)), "image/jpeg", at))
+        services.sightings.ingest.resolve_capture(book.tenant.name, "api", capture.id)
 
     number = 0
     for day in range(21):

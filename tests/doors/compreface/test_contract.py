@@ -83,7 +83,7 @@ def test_a_key_of_a_disabled_tenant_or_of_a_group_that_is_gone_is_unknown(home: 
     services.tenants.disable("home")
     refused(home.get(f"{RECOGNITION}/subjects"), 404, 10)
     services.tenants.enable("home")
-    services.deletion.of_groups.delete(services.tenants.get_by_name("home"), "family", by="test")
+    services.deletion.groups.delete(services.tenants.get_by_name("home"), "family", by="test")
     refused(home.get(f"{RECOGNITION}/subjects"), 404, 10)
 
 

@@ -904,7 +904,7 @@ def _(shop: Shop) -> None:
     shanghai = ZoneInfo("Asia/Shanghai")
     for step in range(4):
         observe(shop, *(NOON + timedelta(hours=7 * n - 30 * step) for n in range(12)), label=str(step % 2))
-        shop.services.statistics.sealing.tenant(tenant(shop))
+        shop.services.statistics.sealing.seal_tenant(tenant(shop))
         shop.clock.advance(timedelta(days=1))
         for fields in ({}, {"LABLE_A": "1"}):
             raw = [int(person["TIME"]) for person in persons(shop.market.query(**fields))]

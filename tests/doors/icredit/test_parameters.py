@@ -178,5 +178,5 @@ def test_a_forged_page_token_is_no_fault_of_ours(market: MarketClient, place: st
         market.enrol("vip", ANN)
     span = Span.of_seconds(int(EVER["START_TIME"]), int(EVER["END_TIME"]))
     query = json.dumps(["shop", ObservationFilter().place, asdict(span)])
-    answer = market.query(PAGE_TOKEN=PageTokens(query).token(place))
+    answer = market.query(PAGE_TOKEN=PageTokens(query).make_token(place))
     assert answer.get("ERROR_CODE") in (None, "INVALID_PARAMETER"), answer

@@ -111,7 +111,7 @@ def test_the_receipts_of_a_tenant_whose_deletions_erase_name_the_dialect(staff: 
     one, _ = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2))))
     staff.delete_faces(CollectionId="staff", FaceIds=[one])
     staff.delete_collection(CollectionId="staff")
-    services.deletion.of_groups.tenant(services.tenants.get_by_name("shop"), lambda: 600.0)
+    services.deletion.groups.tenant(services.tenants.get_by_name("shop"), lambda: 600.0)
     assert [found.by for found in services.erasure.records.page("shop", 10).rows] == ["rekognition"] * 2
 
 

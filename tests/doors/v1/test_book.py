@@ -145,7 +145,7 @@ def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market
 def test_a_name_comes_along_and_a_deleted_face_has_none(v1: V1Client, at: Shop, services: Services) -> None:
     ann = at.see(60, 1)
     tenant = services.tenants.get_by_name("shop")
-    services.deletion.of_group(tenant, "stranger", [ann])
+    services.deletion.delete_faces_of_group(tenant, "stranger", [ann])
     for path, members in (("/v1/observations", "observations"), ("/v1/arrivals", "arrivals")):
         [one] = v1.done("GET", path)[members]
         assert (one["face"], one["name"], one["portrait"]) == (ann, None, None)

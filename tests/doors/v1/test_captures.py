@@ -259,7 +259,7 @@ def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Service
 
 @pytest.mark.parametrize("place", ["abc#x", "#", "x", "9" * 5000 + "#x", "-5#z", "1#" + "z" * 2000, "1#\x00"])
 def test_a_forged_token_is_no_fault_of_ours(door: V1Client, place: str) -> None:
-    token = PageTokens(json.dumps(["captures", "shop", None])).token(place)
+    token = PageTokens(json.dumps(["captures", "shop", None])).make_token(place)
     reply = door.send("GET", "/v1/captures", query={"token": token})
     assert reply.status in (200, 400), reply
 
@@ -332,7 +332,7 @@ def see(v1: V1Client, services: Services, at: datetime, side_px: float) -> str:
     query = {"camera": "door", "captured_at": at.isoformat()}
     reply = v1.send("POST", "/v1/captures", data, query=query, content_type="image/jpeg")
     assert reply.json["sha256"] == hashlib.sha256(data).hexdigest()
-    services.sightings.ingest.capture("shop", "door", reply.json["id"])
+    services.sightings.ingest.resolve_capture("shop", "door", reply.json["id"])
     return str(reply.json["id"])
 
 
@@ -497,7 +497,7 @@ def test_captures_are_listed_by_time_and_state(door: V1Client, services: Service
     for minute in range(3):
         at = clock.now() - timedelta(minutes=10 - minute)
         ids.append(take(door, camera="door", captured_at=at.isoformat()).json["id"])
-    services.sightings.ingest.capture("shop", "door", ids[1])
+    services.sightings.ingest.resolve_capture("shop", "door", ids[1])
 
     def listed(**query: Any) -> list[str]:
         return [one["id"] for one in door.done("GET", CAPTURES, **query)["captures"]]

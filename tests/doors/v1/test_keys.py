@@ -87,7 +87,7 @@ def test_a_key_without_pictures_gets_no_url_of_one(v1: V1Client, services: Servi
     v1.add_camera("door", id="door")
     data = picture(Person(1))
     taken = v1.send("POST", "/v1/captures", data, query={"camera": "door"}, content_type="image/jpeg").json
-    services.sightings.ingest.capture("shop", "door", taken["id"])
+    services.sightings.ingest.resolve_capture("shop", "door", taken["id"])
     [sighting] = v1.done("GET", f"/v1/captures/{taken['id']}", camera="door")["sightings"]
     blind = v1.with_key(v1.done("POST", KEYS, {"name": "blind", "pictures": False})["api_key"])
     for client, is_shown in ((v1, True), (blind, False)):

@@ -43,7 +43,7 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "PUT /v1/faces/{id}/restriction": services.restrictions.set,
         "regulars restriction lift": services.restrictions.lift,
         "DELETE /v1/faces/{id}/consent": services.consents.withdraw,
-        "DELETE /v1/faces/{id}": lambda tenant, faceid: services.deletion.of_faces(tenant, [faceid]),
+        "DELETE /v1/faces/{id}": lambda tenant, faceid: services.deletion.delete_faces(tenant, [faceid]),
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
     book.clock.advance(timedelta(minutes=1))
@@ -150,7 +150,7 @@ def test_nothing_is_restored_until_it_is_said_what_came_after(book: Book, tmp_pa
 def test_an_export_of_the_hour_of_an_erasure_is_as_it_was_signed(book: Book, tmp_path: Path, capsys: Captured) -> None:
     """The entry that says what was erased is of an hour that is not closed yet."""
     backup, export = shop_since_its_backup(book, tmp_path)
-    book.services.deletion.of_faces(book.tenant, ["free"], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, ["free"], by="first", erase=True)
     person.worked_off(book)
     export.unlink()
     assert main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0

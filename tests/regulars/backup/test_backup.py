@@ -56,9 +56,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
     book.see(shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1), shot(48 * 60))
     book.put(shot(49 * 60, 3))  # its event is not told yet
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     book.enrol(Person(7), faceid="seven")
-    book.services.deletion.of_group(book.tenant, "regular", ["seven"])
+    book.services.deletion.delete_faces_of_group(book.tenant, "regular", ["seven"])
     for face in book.faces():
         book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
     book.services.access.members.add(book.tenant, "Maria", Role.OPERATOR)
@@ -112,7 +112,7 @@ def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: 
             "captures that wait from before: 1; they are resolved now, oldest first"
         )
         [message] = again.ports.storage.captures_queue.receive(10, 60)
-        again.sightings.ingest.message(message.body)
+        again.sightings.ingest.take_message(message.body)
         assert len(every_face(again, tenant)) == before + 1
 
 
@@ -129,7 +129,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
                 number += 1
                 faceid = _enrolled(services, f"{worker}-{number}", 1000 * worker + number)
                 services.index.build("shop")
-                services.deletion.of_group(tenant, "regular", [faceid])
+                services.deletion.delete_faces_of_group(tenant, "regular", [faceid])
 
         threads = [threading.Thread(target=come_and_go, args=(worker,)) for worker in (1, 2, 3)]
         for thread in threads:

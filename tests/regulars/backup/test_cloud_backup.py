@@ -84,7 +84,7 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     tenant = services.tenants.get_by_name("shop")
     for number in range(30):  # more than go into one transaction
         services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
-    services.deletion.of_group(tenant, "regular", ["f-3"])
+    services.deletion.delete_faces_of_group(tenant, "regular", ["f-3"])
     assert services.index.build("shop")
     file = backup(first, tmp_path / "stage.tar")
     begun: list[Settings] = []
@@ -140,7 +140,7 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     for number in range(2):
         services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
     file = backup(first, tmp_path / "stage.tar")
-    [id_] = services.deletion.of_faces(tenant, ["f-0"], by="first", erase=True).erasures
+    [id_] = services.deletion.delete_faces(tenant, ["f-0"], by="first", erase=True).erasures
     clock_of(services).advance(SETTLED)
     services.erasure.records.tenant(tenant)
     assert write_beside(services, tmp_path) == 1

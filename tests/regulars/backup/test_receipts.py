@@ -55,7 +55,7 @@ class Kind(Struct, frozen=True):
 
 
 def ask_for_erasure(book: Book) -> object:
-    return book.services.deletion.of_faces(book.tenant, ["ann"], by="first", erase=True)
+    return book.services.deletion.delete_faces(book.tenant, ["ann"], by="first", erase=True)
 
 
 def lift_and_ask(book: Book) -> object:
@@ -65,13 +65,13 @@ def lift_and_ask(book: Book) -> object:
 
 def merged_and_asked(book: Book) -> object:
     book.services.merges.merging.merge(book.tenant, "other", "ann")
-    return book.services.deletion.of_faces(book.tenant, ["other"], by="first", erase=True)
+    return book.services.deletion.delete_faces(book.tenant, ["other"], by="first", erase=True)
 
 
 def with_its_group(book: Book) -> None:
     book.services.tenants.change("shop", {"deletes_erase": True})
-    book.services.deletion.of_groups.delete(book.tenant, "vip", by="first")
-    book.services.deletion.of_groups.tenant(book.tenant, lambda: 600.0)
+    book.services.deletion.groups.delete(book.tenant, "vip", by="first")
+    book.services.deletion.groups.tenant(book.tenant, lambda: 600.0)
 
 
 def in_a_group(book: Book) -> None:
@@ -98,13 +98,13 @@ def kept_shortly(book: Book) -> None:
 
 
 def deleted_and_asked(book: Book) -> object:
-    book.services.deletion.of_faces(book.tenant, ["ann"])
+    book.services.deletion.delete_faces(book.tenant, ["ann"])
     worked_off(book)
     return book.services.erasure.of_gone(book.tenant, "ann", by="first")
 
 
 def deleted(book: Book) -> None:
-    book.services.deletion.of_faces(book.tenant, ["ann"])
+    book.services.deletion.delete_faces(book.tenant, ["ann"])
     worked_off(book)
 
 
@@ -130,13 +130,13 @@ def merged_long_ago_and_asked(book: Book) -> object:
     book.clock.advance(UNDONE_WITHIN + DAY)
     book.sweep()
     book.services.erasure.records.a_record = 1
-    return book.services.deletion.of_faces(book.tenant, ["other"], by="first", erase=True)
+    return book.services.deletion.delete_faces(book.tenant, ["other"], by="first", erase=True)
 
 
 KINDS = {
     "asked for": Kind(ask_for_erasure),
     "by the setting": Kind(
-        lambda book: book.services.deletion.of_faces(book.tenant, ["ann"]),
+        lambda book: book.services.deletion.delete_faces(book.tenant, ["ann"]),
         lambda book: book.services.tenants.change("shop", {"deletes_erase": True}),
     ),
     "restricted": Kind(ask_for_erasure, lambda book: book.services.restrictions.set(book.tenant, "ann", "letter")),
@@ -417,7 +417,7 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
     shutil.copytree(data, tmp_path / "disk")
     with closing(served_by(data, str(witness))) as services:
         tenant = services.tenants.get_by_name("shop")
-        [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
+        [id_] = services.deletion.delete_faces(tenant, ["ann"], by="first", erase=True).erasures
         services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         services.erasure.records.go_on(tenant, id_)
         receipts.require_done(services, data)
@@ -453,7 +453,7 @@ def test_a_witness_that_is_away_gets_the_receipt_with_the_next_sweep_and_stops_n
         book.enrol(Person(ANN), faceid="ann")
     with closing(served_by(data, str(away))) as services:
         tenant = services.tenants.get_by_name("shop")
-        [id_] = services.deletion.of_faces(tenant, ["ann"], by="first", erase=True).erasures
+        [id_] = services.deletion.delete_faces(tenant, ["ann"], by="first", erase=True).erasures
         services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         services.erasure.records.go_on(tenant, id_)
         assert services.erasure.records.get("shop", id_).done_at is not None
@@ -474,7 +474,7 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(tmp_path: Path, capsy
     assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
     with closing(Book(data)) as book:
         for faceid in ("ann", "other"):
-            book.services.deletion.of_faces(book.tenant, [faceid], by="first", erase=True)
+            book.services.deletion.delete_faces(book.tenant, [faceid], by="first", erase=True)
         worked_off(book)
     assert main(["backup", str(backups / "tuesday.tar"), "--data", str(data)]) == 0
     mine, *others = sorted((backups / RECEIPTS).rglob("*.json"))

@@ -76,7 +76,7 @@ def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) 
         client.add_camera(id="door", name="door")
         face = client.enrol_face(group="regular", picture=picture(Person(1, quality=60.0)))
         capture = client.take_capture(picture=picture(Person(1, quality=90.0)), camera="door")
-        box.services.sightings.ingest.capture("shop", "door", capture.id)
+        box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
         assert [one.learnt is None for one in client.list_pictures(face.id).pictures] == [True, False]
         assert export(client, tmp_path / "shop.tar", history=False, told=lambda _: None) == 1
     with open_export(tmp_path / "shop.tar") as source:
@@ -132,7 +132,7 @@ def test_history_has_the_arrivals_of_all_days(box: Box, tmp_path: Path, monkeypa
         client.add_camera(name="door")
         for day in days:
             capture = client.take_capture(picture=picture(Person(1)), camera="door", captured_at=day)
-            box.services.sightings.ingest.capture("shop", "door", capture.id)
+            box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
     with tarfile.open(exported(box, tmp_path / "shop.tar", monkeypatch, "--history")) as tar:
         content = tar.extractfile("arrivals.csv")
         assert content is not None

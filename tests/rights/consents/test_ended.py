@@ -269,11 +269,11 @@ def test_a_capture_waits_until_whose_consent_has_expired_is_put_away(book: Book)
     capture = book.put(shot(0, EVA))
     messages(book)
     with pytest.raises(Busy, match="expired"):
-        book.services.sightings.ingest.capture("shop", capture.camera_id, capture.id)
+        book.services.sightings.ingest.resolve_capture("shop", capture.camera_id, capture.id)
     assert read_face(book, eva.faceid).restriction is None
     put_away(book)
     assert read_face(book, eva.faceid).restriction is not None
-    resolved = book.services.sightings.ingest.capture("shop", capture.camera_id, capture.id)
+    resolved = book.services.sightings.ingest.resolve_capture("shop", capture.camera_id, capture.id)
     assert resolved.sightings[0].faceid not in (None, eva.faceid)
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.disk
 
 
 def erase(book: Book, faceid: str) -> None:
-    deleted = book.services.deletion.of_faces(
+    deleted = book.services.deletion.delete_faces(
         book.tenant, [faceid], RequestId("v1#first#9", "d"), by="first", erase=True
     )
     person.worked_off(book)
@@ -43,7 +43,7 @@ def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: B
 def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> None:
     face, _ = person.live(book)
     before = set(person.held(book, face))
-    [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     names = {step: {one.name for one in PLACES if one.erasure.step is step} for step in Step}
     gone = {one.name for one in PLACES if one.erasure.says == "gone at once"}
     seen = list[Step]()
@@ -69,7 +69,7 @@ def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) 
 
 def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
     face, wanted = person.live(book)
-    book.services.deletion.of_faces(book.tenant, [face.faceid])
+    book.services.deletion.delete_faces(book.tenant, [face.faceid])
     person.worked_off(book)
     before = book.observed()
     deleted = book.services.erasure.of_gone(book.tenant, face.faceid, by="first")
@@ -99,7 +99,7 @@ def test_a_picture_that_its_camera_puts_once_more_is_not_kept(book: Book) -> Non
         for receive_count, name in ((1, UPLOADED), (2, UPLOADED), (1, SENT_AGAIN)):
             uploads.delete(key)  # as when what is left of it cannot be read
             uploads.put_if_absent(key, one.picture, "image/jpeg")  # its URL is good for some minutes more
-            ingest.message(picture_event(name, key), receive_count)
+            ingest.take_message(picture_event(name, key), receive_count)
             assert uploads.size(key) is None
 
 
@@ -108,5 +108,5 @@ def test_what_hides_somebody_stays_if_the_event_of_its_capture_comes_again(book:
     erase(book, str(capture.sightings[1].faceid))
     key = keys.capture_picture("shop", "door", capture.id)
     for receive_count in (1, 2):
-        book.services.sightings.ingest.message(picture_event(UPLOADED, key), receive_count)
+        book.services.sightings.ingest.take_message(picture_event(UPLOADED, key), receive_count)
         assert book.storage.uploads.size(key) is not None

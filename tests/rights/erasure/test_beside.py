@@ -78,7 +78,7 @@ def begin(book: Book, way: Way) -> tuple[Capture, str]:
 
 
 def erase_eva(book: Book, capture: Capture) -> None:
-    book.services.deletion.of_faces(book.tenant, [capture.sightings[1].faceid or ""], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [capture.sightings[1].faceid or ""], by="first", erase=True)
     person.worked_off(book)
 
 
@@ -193,7 +193,7 @@ def test_of_two_who_are_erased_each_leaves_the_others_their_pictures(book: Book)
     by_hand(book, finn, capture)
     for number in (1, 2):
         faceid = capture.sightings[number].faceid or ""
-        book.services.deletion.of_faces(book.tenant, [faceid], by="first", erase=True)
+        book.services.deletion.delete_faces(book.tenant, [faceid], by="first", erase=True)
         person.worked_off(book)
     by_hand(book, finn, capture)
     assert len(ids_of(book, finn)) == 2, "the same photo again adds nothing"

@@ -38,7 +38,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     before = book.observed()
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"faceid", "name", "note", "absorbed"}
     asked = RequestId("v1#first#9", "d")
-    deleted = book.services.deletion.of_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
+    deleted = book.services.deletion.delete_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, wanted) == []
     [id_] = deleted.erasures
@@ -68,7 +68,7 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     assert not [*merges.records.all("shop")]
     assert entries("shop", {same})
 
-    book.services.deletion.of_faces(tenant, [eva], by="first", erase=True)
+    book.services.deletion.delete_faces(tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert entries("shop", {eva, same}) == []
     assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
@@ -86,7 +86,7 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.tenant(tenant, book.clock.now())
     steps.a_record = 2
-    deleted = book.services.deletion.of_faces(tenant, [eva], by="first", erase=True)
+    deleted = book.services.deletion.delete_faces(tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     steps.tenant(tenant)
     assert entries("shop", {eva, *parts}) == []
@@ -111,7 +111,7 @@ def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: 
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"done": [eva], "failed": []}
     write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
-    book.services.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert book.services.requests.progress("shop", asked) is None
 
@@ -120,14 +120,14 @@ def test_a_deletion_that_was_cut_off_keeps_its_ids_for_the_repeat_that_goes_on_w
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"success": [eva], "failed": [], "not_exist": [], "erasures": ["1"]}
     write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
-    book.services.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert book.services.requests.progress("shop", asked) == told
 
 
 def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before(book: Book) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
-    book.services.deletion.of_faces(book.tenant, [eva], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     queue, calls = book.storage.index_queue, 0
     for _ in range(5):
         for message in queue.receive(10, 1):
@@ -164,7 +164,7 @@ def test_there_is_no_receipt_while_somebody_reads_what_was_deleted(
 ) -> None:
     face, wanted = person.live(book)
     with held_up(book.folder):
-        [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
         for again in range(2):
             with pytest.raises(Busy):
                 person.worked_off(book) if not again else book.services.erasure.records.tenant(book.tenant)
@@ -187,7 +187,7 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
 
     with closing(Book(tmp_path / "data", wrap=wrap)) as book:
         face, wanted = person.live(book)
-        [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
         with pytest.raises(StorageUnavailable):
             person.worked_off(book)
         assert book.services.erasure.records.get("shop", id_).done_at is None
@@ -204,7 +204,7 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
     for faceid in faceids:
         often = Update(keys.FACES, ("shop", faceid), (exists("there"),), set={"merges": MOST_LEAVING // 2})
         book.storage.items.transact([often])
-    deleted = book.services.deletion.of_faces(book.tenant, faceids)
+    deleted = book.services.deletion.delete_faces(book.tenant, faceids)
     assert deleted.success == faceids
     assert len(deleted.erasures) == len(faceids)
 
@@ -215,7 +215,7 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
     book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
     captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
     gone = [str(one.sightings[0].faceid) for one in captures]
-    book.services.captures.kept.crop(book.tenant, "door", captures[0].id, 0)
+    book.services.captures.kept.get_crop_url(book.tenant, "door", captures[0].id, 0)
     book.see(*(shot(60 * n, n) for n in range(3, 5)))
     book.sweep()
     person.worked_off(book)
@@ -230,7 +230,7 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
 
 def test_a_person_of_over_a_hundred_faces_is_erased_whole(book: Book) -> None:
     ids = [f"f{number}" for number in range(101)]
-    assert book.services.deletion.of_faces(book.tenant, ids, erase=True).not_exist == ids
+    assert book.services.deletion.delete_faces(book.tenant, ids, erase=True).not_exist == ids
 
 
 def pushed_out(
@@ -249,7 +249,7 @@ def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(
     """Before there were further records it named all that only the audit knew."""
     tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.records
     ids = [one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))]
-    deleted = book.services.deletion.of_faces(tenant, ids, by="first", erase=True)
+    deleted = book.services.deletion.delete_faces(tenant, ids, by="first", erase=True)
     steps.a_record = 2
     person.worked_off(book)
     steps.tenant(tenant)

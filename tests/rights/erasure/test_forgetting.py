@@ -189,7 +189,7 @@ class Forgetting(RuleBasedStateMachine):
         faceid = self.face(place)
 
         def deed(book: Book) -> None:
-            book.services.deletion.of_faces(book.tenant, [faceid])
+            book.services.deletion.delete_faces(book.tenant, [faceid])
 
         if self.model.faces[faceid].held:
             with pytest.raises(FaceHeld):
@@ -205,7 +205,7 @@ class Forgetting(RuleBasedStateMachine):
         faceid = self.face(place)
         if self.model.faces[faceid].held:
             return
-        [id_] = self.book.services.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
+        [id_] = self.book.services.deletion.delete_faces(self.book.tenant, [faceid], erase=True).erasures
         erasure = self.book.services.erasure.records.get("shop", id_)
         self.book.clock.advance(SETTLED)
         self.do(lambda book: book.services.erasure.records.tenant(book.tenant), killed_at)
@@ -259,7 +259,7 @@ class Forgetting(RuleBasedStateMachine):
 
     @rule()
     def seal(self) -> None:
-        self.book.services.statistics.sealing.tenant(self.book.tenant)
+        self.book.services.statistics.sealing.seal_tenant(self.book.tenant)
 
     @invariant()
     def nobody_is_there_who_should_be_gone(self) -> None:

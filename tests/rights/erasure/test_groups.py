@@ -60,7 +60,7 @@ def stored(book: Book) -> set[str]:
 def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book: Book) -> None:
     services, gone = book.services, filled(book, 1, 2, 3)
     [left] = filled(book, 4, group="guests")
-    services.deletion.of_groups.delete(book.tenant, "staff")
+    services.deletion.groups.delete(book.tenant, "staff")
     tenant = book.tenant
     assert stored(book) >= set(gone), "nothing of the faces is erased yet"
     assert services.groups.find(tenant, "staff") is None
@@ -83,7 +83,7 @@ def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(boo
     filled(book, 9, group="guests")
     with closing(Book(tmp_path / "data")) as other:
         assert set(searched(other, 1)) >= set(gone)
-        book.services.deletion.of_groups.delete(book.tenant, "staff")
+        book.services.deletion.groups.delete(book.tenant, "staff")
         assert set(gone).isdisjoint(searched(other, 1))
     with closing(Book(tmp_path / "data")) as late:
         assert set(gone).isdisjoint(searched(late, 1))
@@ -96,12 +96,12 @@ def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(boo
 
 
 def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None:
-    book.services.deletion.of_groups.a_record = 2
+    book.services.deletion.groups.a_record = 2
     gone = filled(book, *range(1, 6))
     [left] = filled(book, 9, group="guests")
     wanted = {one: book.services.faces.get(book.tenant, one).templates[0].vector for one in gone}
     book.sweep()
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert stored(book) == {left}
     assert book.tenant.gone == frozenset()
@@ -115,7 +115,7 @@ def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None
 def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) -> None:
     book.services.tenants.change("shop", {"deletes_erase": True})
     filled(book, 1, 2, 3)
-    book.services.deletion.of_groups.delete(book.tenant, "staff", by="rekognition")
+    book.services.deletion.groups.delete(book.tenant, "staff", by="rekognition")
     book.services.tenants.change("shop", {"deletes_erase": False})  # it is done as it was asked for
     person.worked_off(book)
     [erasure] = book.services.erasure.records.page("shop", 10).rows
@@ -126,7 +126,7 @@ def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) ->
 
 def test_without_messages_the_sweep_erases(book: Book) -> None:
     filled(book, 1, 2)
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
     for message in book.storage.index_queue.receive(10, 1):
         book.storage.index_queue.delete(message.receipt)
     book.sweep()
@@ -138,11 +138,11 @@ def test_a_group_of_which_a_face_is_held_stays_whole(book: Book) -> None:
     gone = filled(book, 1, 2)
     book.services.faces.holds.set(book.tenant, gone[1], "case 7")
     with pytest.raises(FaceHeld, match=f"face {gone[1]!r} is under legal hold"):
-        book.services.deletion.of_groups.delete(book.tenant, "staff")
+        book.services.deletion.groups.delete(book.tenant, "staff")
     assert book.services.groups.get_by_name(book.tenant, "staff").count == 2
     assert set(searched(book, 1)) == set(gone)
     book.services.faces.holds.lift(book.tenant, gone[1], "closed")
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
 
 
 def meanwhile(book: Book) -> Meanwhile:
@@ -157,14 +157,14 @@ def test_a_hold_that_comes_just_before_the_deletion_stops_it(book: Book) -> None
     [face] = filled(book, 1)
     meanwhile(book).first.append(lambda: book.services.faces.holds.set(book.tenant, face, "case 7"))
     with pytest.raises(FaceHeld):
-        book.services.deletion.of_groups.delete(book.tenant, "staff")
+        book.services.deletion.groups.delete(book.tenant, "staff")
     assert book.services.faces.get(book.tenant, face).hold is not None
 
 
 def test_a_hold_that_comes_just_behind_the_deletion_finds_no_face(book: Book) -> None:
     [face] = filled(book, 1)
     before = book.tenant
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
     with pytest.raises(ConditionFailed):
         book.services.writer.commit("shop", Change((), (), within=frozenset({group_of(book, face)})))
     with pytest.raises(FaceNotFound):
@@ -182,7 +182,7 @@ def test_faces_that_come_and_go_meanwhile_are_deleted_with_the_group(book: Book)
     items = meanwhile(book)
     items.first.append(lambda: filled(book, 3))
     items.first.append(lambda: book.services.groups.tag(book.tenant, "staff", {"floor": "2"}))
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert stored(book) == set()
     assert not book.services.consistency.disagreements("shop")
@@ -191,7 +191,7 @@ def test_faces_that_come_and_go_meanwhile_are_deleted_with_the_group(book: Book)
 def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> None:
     [gone] = filled(book, 1)
     face, tenant = book.services.faces.get(book.tenant, gone), book.tenant
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
     for edit in (Edit.REPLACE, Edit.EMBED, Edit.PUT, Edit.MOVE):
         entry = JournalEntry(edit, gone, face.group_id, face.templates)
         with pytest.raises(ConditionFailed):
@@ -204,11 +204,11 @@ def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> No
 def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_leave_nothing(book: Book) -> None:
     filled(book)
     with pytest.raises(DefaultGroup):
-        book.services.deletion.of_groups.delete(book.tenant, "stranger")
+        book.services.deletion.groups.delete(book.tenant, "stranger")
     with pytest.raises(GroupNotFound):
-        book.services.deletion.of_groups.delete(book.tenant, "nobody")
+        book.services.deletion.groups.delete(book.tenant, "nobody")
     before = book.services.groups.capacity_left(book.tenant)
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
     assert book.services.groups.capacity_left(book.tenant) == before
     person.worked_off(book)
     assert book.tenant.gone == frozenset()
@@ -221,7 +221,7 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     group = services.groups.get_by_name(tenant, "staff")
     services.users.create(tenant, group, "ann")
     assert services.users.associate(tenant, group, "ann", [one, two], 0).held == 2
-    services.deletion.of_groups.delete(tenant, "staff")
+    services.deletion.groups.delete(tenant, "staff")
     probe = embedding_of(1)[None, :]
     request = SearchRequest(tenant.model, probe, [gallery_group(group.id)], limit=5)
     assert services.ports.search.search("shop", request).candidates == ((),)
@@ -235,12 +235,12 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
 
 def test_two_workers_at_once_erase_the_same(book: Book) -> None:
     filled(book, *range(1, 5))
-    book.services.deletion.of_groups.delete(book.tenant, "staff")
+    book.services.deletion.groups.delete(book.tenant, "staff")
     [group_id] = book.tenant.gone
     items = Meanwhile(book.storage.items)
     tenant = book.tenant
-    slow = book_with(book.services, items=items).deletion.of_groups
-    items.first += [lambda: None, lambda: book.services.deletion.of_groups.go_on(tenant, group_id, lambda: 600.0)]
+    slow = book_with(book.services, items=items).deletion.groups
+    items.first += [lambda: None, lambda: book.services.deletion.groups.erase_faces(tenant, group_id, lambda: 600.0)]
     slow.go_on(tenant, group_id, lambda: 600.0)
     person.worked_off(book)
     assert stored(book) == set()
@@ -256,16 +256,16 @@ def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book
         services.enrolment.of_largest_face(book.tenant, group, picture(Person(seed)), RULES, faceid="emp-7")
 
     enrol("staff", 1)
-    services.deletion.of_groups.delete(book.tenant, "staff")
+    services.deletion.groups.delete(book.tenant, "staff")
     before, [group_id] = book.tenant, book.tenant.gone
 
     def another_worker() -> None:
-        services.deletion.of_groups.go_on(before, group_id, lambda: 600.0)
+        services.deletion.groups.erase_faces(before, group_id, lambda: 600.0)
         enrol("guests", 2)
 
     items = Meanwhile(book.storage.items)
     items.first += [lambda: None, another_worker]
-    book_with(services, items=items).deletion.of_groups.go_on(before, group_id, lambda: 600.0)
+    book_with(services, items=items).deletion.groups.erase_faces(before, group_id, lambda: 600.0)
     assert services.faces.find(book.tenant, "emp-7") is not None
     assert not services.consistency.disagreements("shop")
 
@@ -295,17 +295,17 @@ def test_an_undo_that_was_cut_off_leaves_the_other_face_whole(book: Book, droppe
     services.merges.mover = cast(ObservationMover, KilledMover(mover))
     with pytest.raises(Killed):
         merging.undo(book.tenant, merge.id)
-    services.deletion.of_groups.delete(book.tenant, dropped)
+    services.deletion.groups.delete(book.tenant, dropped)
     person.worked_off(book)
     left = guest if dropped == "staff" else staff
     assert not services.consistency.disagreements("shop")
-    assert services.deletion.of_faces(book.tenant, [left]).success == [left]
+    assert services.deletion.delete_faces(book.tenant, [left]).success == [left]
 
 
 def test_no_receipt_is_signed_while_the_face_is_stored(book: Book) -> None:
     services = book.services
     [faceid] = filled(book, 1)
-    services.deletion.of_groups.delete(book.tenant, "staff")
+    services.deletion.groups.delete(book.tenant, "staff")
     [id_] = services.erasure.of_gone(book.tenant, faceid).erasures
     book.clock.advance(timedelta(hours=3))
     for _ in range(10):
@@ -322,10 +322,10 @@ def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_in
     gone = filled(book, *range(1, 7))
     for survivor, other in (gone[:2], gone[2:4]):
         services.merges.merging.merge(book.tenant, survivor, other)
-    services.deletion.of_groups.a_record = 3
-    services.deletion.of_groups.delete(book.tenant, "staff")
+    services.deletion.groups.a_record = 3
+    services.deletion.groups.delete(book.tenant, "staff")
     [group_id] = book.tenant.gone
-    services.deletion.of_groups.go_on(book.tenant, group_id, lambda: 600.0)
+    services.deletion.groups.erase_faces(book.tenant, group_id, lambda: 600.0)
     records = [len(one.faceids) for one in services.erasure.records.list_unfinished("shop")]
     assert sum(records) == len(gone)
     assert max(records) == 3
@@ -338,6 +338,6 @@ def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
     services.users.create(book.tenant, services.groups.get_by_name(book.tenant, "staff"), "ann.smith")
     with pytest.raises(GroupNotEmpty, match="1 users"):
         services.groups.delete(book.tenant, "staff")
-    services.deletion.of_groups.delete(book.tenant, "staff")
+    services.deletion.groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert not list(every(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))

@@ -55,7 +55,7 @@ def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
     with acts.begin_act(Act("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
         face = book.enrol(Person(seed))
-    [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     return id_
 
 

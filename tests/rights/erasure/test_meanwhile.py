@@ -43,7 +43,7 @@ def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as
     old = face.faceid
     captures = [book.put(one) for one in shots()]
     seen = [book.deliver(one) for one in captures[:earlier]]
-    erase = partial(book.services.deletion.of_faces, book.tenant, [old], by="first", erase=True)
+    erase = partial(book.services.deletion.delete_faces, book.tenant, [old], by="first", erase=True)
     deleted, *now = side_by_side([erase, *(partial(book.deliver, one) for one in captures[earlier:])])
     side_by_side([partial(person.worked_off, book), *(partial(book.deliver, one) for one in captures)])
 
@@ -70,7 +70,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
     capture = book.put(taken) if way != "in a search" else None
 
     def erase() -> None:
-        book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+        book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
         book.services.erasure.records.tenant(book.tenant)
 
     def wrap(storage: Storage) -> Storage:
@@ -109,7 +109,7 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
         return seven
 
     wanted = person.needles(book, live(person.EVA, person.NAME), person.NAME, [])
-    services.deletion.of_faces(tenant, ["seven"], by="first", erase=True)
+    services.deletion.delete_faces(tenant, ["seven"], by="first", erase=True)
     book.clock.advance(timedelta(seconds=1))
     gus = live(person.GUS, "Gus")
     person.worked_off(book)

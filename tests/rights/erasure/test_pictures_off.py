@@ -51,7 +51,7 @@ def some_of_everything(book: Book) -> list[Capture]:
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     book.services.merges.merging.merge(book.tenant, bob, eve)
-    book.services.captures.kept.crop(book.tenant, "door", seen[0].id, 0)
+    book.services.captures.kept.get_crop_url(book.tenant, "door", seen[0].id, 0)
     return seen
 
 
@@ -74,7 +74,7 @@ def some_of_everything_without_pictures(book: Book) -> list[str]:
     merge = book.services.merges.merging.merge(book.tenant, bob, eve)
     book.services.merges.merging.undo(book.tenant, merge.id)
     copied = book.services.enrolment.everybody.enrol_stored_face(book.tenant, "vip", ann.faceid, NO_LABELS)
-    book.services.deletion.of_faces(book.tenant, [copied.face.faceid])
+    book.services.deletion.delete_faces(book.tenant, [copied.face.faceid])
     return [ann.faceid, bob]
 
 
@@ -139,7 +139,7 @@ def test_what_needs_a_picture_says_that_there_is_none(book: Book) -> None:
     with pytest.raises(Conflict, match="keeps_pictures"):
         book.services.sightings.rejection.reject(book.tenant, face, f"{again.id}-0")
     with pytest.raises(Conflict, match="keeps_pictures"):
-        book.services.captures.kept.crop(book.tenant, "door", seen.id, 0)
+        book.services.captures.kept.get_crop_url(book.tenant, "door", seen.id, 0)
     with pytest.raises(Conflict, match="keeps no pictures"):
         book.services.reembedding.run("shop", FakeVision(), OtherVision())
     assert book.services.reembedding.current("shop") == FakeVision.model

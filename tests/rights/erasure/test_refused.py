@@ -17,7 +17,7 @@ EVA, OTHER = Person(11), Person(12)
 def erased(book: Book, request: pytest.FixtureRequest) -> Book:
     """A book from which Eva, who had the id `eva`, is erased."""
     book.enrol(EVA, faceid="eva")
-    book.services.deletion.of_faces(book.tenant, ["eva"], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, ["eva"], by="first", erase=True)
     if request.param != "running":
         person.worked_off(book)
     if request.param == "done, after another key":
@@ -46,7 +46,7 @@ def test_others_come_in_and_the_person_too_if_nobody_asks(erased: Book) -> None:
 
 def test_who_was_deleted_and_not_erased_comes_in(book: Book) -> None:
     book.enrol(EVA, faceid="eva")
-    book.services.deletion.of_faces(book.tenant, ["eva"], by="first")
+    book.services.deletion.delete_faces(book.tenant, ["eva"], by="first")
     book.enrol(EVA, faceid="eva", refuses_erased=True)
     person.worked_off(book)
 
@@ -54,7 +54,7 @@ def test_who_was_deleted_and_not_erased_comes_in(book: Book) -> None:
 def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book: Book) -> None:
     """The book is from before the enrolment, so the erasure that is done again finds nothing to remove."""
     book.enrol(EVA)
-    book.services.deletion.of_faces(book.tenant, book.faceids(), by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, book.faceids(), by="first", erase=True)
     person.worked_off(book)
     [erasure] = book.services.erasure.records.all("shop")
     receipt = receipt_of(erasure.receipt)

@@ -178,16 +178,16 @@ def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right
     for number in range(5):
         seen(book, number)
         book.clock.advance(DAY)
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     book.clock.advance(147 * DAY)
     assert plan(book, Kind.OBSERVATIONS) == Planned(Kind.OBSERVATIONS, None, 150, 2, 5, oldest=MONDAY)
     swept(book)
     assert len(observed(book)) == 3
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     assert not book.services.consistency.disagreements("shop")
     book.clock.advance(10 * DAY)
     swept(book)
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     assert observed(book) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.totals("shop", "Asia/Tokyo"))) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.label_counts("shop", "Asia/Tokyo"))) == []
@@ -198,9 +198,9 @@ def test_seals_of_an_earlier_time_zone_go_too(book: Book) -> None:
     sets(book, observation_days=150)
     seen(book, 1)
     book.clock.advance(3 * DAY)
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     sets(book, time_zone="Europe/Berlin")
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
     swept(book)
     assert len(list(book.storage.blobs.walk(keys.zones_columns("shop")))) == 2, "not before their days go"
     book.clock.advance(200 * DAY)
@@ -214,7 +214,7 @@ def test_an_erasure_leaves_the_seals_of_the_time_zone_that_the_tenant_has(book: 
         sets(book, time_zone=zone)
         seen(book, 1)
         book.clock.advance(3 * DAY)
-        book.services.statistics.sealing.tenant(book.tenant)
+        book.services.statistics.sealing.seal_tenant(book.tenant)
     own = {blob.key for blob in book.storage.blobs.walk(keys.days_columns("shop", "Europe/Berlin"))}
     book.services.statistics.sealing.forget_other_zones(book.tenant)
     assert {blob.key for blob in book.storage.blobs.walk(keys.zones_columns("shop"))} == own != set()

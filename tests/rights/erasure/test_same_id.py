@@ -26,23 +26,23 @@ EVAS, GUSES = (11.0, 13.0), (10.0, 12.0, 14.0)
 
 def test_sightings_of_whoever_had_the_id_before_are_in_no_visit_of_the_one_who_has_it_now(book: Book) -> None:
     lived(book, person.EVA, "Eva", *EVAS)
-    book.services.deletion.of_faces(book.tenant, ["seven"], by="first")
+    book.services.deletion.delete_faces(book.tenant, ["seven"], by="first")
     person.worked_off(book)
     book.clock.advance(timedelta(minutes=1))
     lived(book, person.GUS, "Gus", *GUSES)
 
-    timeline = book.services.sightings.timeline(book.tenant, "seven")
+    timeline = book.services.sightings.read_timeline(book.tenant, "seven")
     assert [one.at for one in timeline.sightings] == [shot(at).at for at in reversed(GUSES)]
     assert not book.services.consistency.disagreements("shop")
 
 
 def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(book: Book) -> None:
     wanted = person.needles(book, lived(book, person.EVA, person.NAME, *EVAS), person.NAME, [])
-    book.services.deletion.of_faces(book.tenant, ["seven"], by="first")
+    book.services.deletion.delete_faces(book.tenant, ["seven"], by="first")
     person.worked_off(book)
     book.clock.advance(timedelta(minutes=1))
     gus = lived(book, person.GUS, "Gus", *GUSES)
-    timeline = book.services.sightings.timeline(book.tenant, "seven").sightings
+    timeline = book.services.sightings.read_timeline(book.tenant, "seven").sightings
 
     [id_] = book.services.erasure.of_gone(book.tenant, "seven", by="first").erasures
     person.worked_off(book)
@@ -52,7 +52,7 @@ def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(boo
     assert person.left(book, {name: data for name, data in wanted.items() if name != "faceid"}) == []
     own = {"faces": 1, "names": 1, "arrivals": 1, "observations": 4, "captures": 3}
     assert {name: person.held(book, gus).get(name) for name in own} == own
-    assert book.services.sightings.timeline(book.tenant, "seven").sightings == timeline
+    assert book.services.sightings.read_timeline(book.tenant, "seven").sightings == timeline
     assert book.services.faces.get(book.tenant, "seven").name == "Gus"
     assert not book.services.consistency.disagreements("shop")
     assert book.services.erasure.of_gone(book.tenant, "seven").not_exist == ["seven"], "nothing is left"

@@ -40,7 +40,7 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
     book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(EVA)), RULES)
     wanted = {"name": NAME.encode(), "faceid": face.faceid.encode()}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {*wanted}
-    book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
     assert names(book) == []
     assert family(book).users == 0
     person.worked_off(book)
@@ -52,7 +52,7 @@ def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> No
     face = enrolled(book)
     book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"}))
     book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(EVA)), RULES)
-    book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, {"name": NAME.encode()}) == [], LABEL_OF_BEFORE
     assert person.left(book, {"another label": b"staff"}) != []
@@ -61,7 +61,7 @@ def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> No
 def test_with_one_of_two_faces_the_name_stays(book: Book) -> None:
     photos = [[picture(Person(who))] for who in (EVA, FINN)]
     face, other = several_faces(book.services, book.tenant, family(book), NAME, photos)
-    book.services.deletion.of_faces(book.tenant, [face], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [face], by="first", erase=True)
     assert names(book) == [NAME]
     assert book.services.subjects.get(book.tenant, family(book), NAME).faceids == (other,)
 
@@ -114,7 +114,7 @@ def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: B
         if way == "setting":
             book.services.tenants.change("shop", {"keeps_pictures": False})
             book.sweep()
-        book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=way == "erasure")
+        book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=way == "erasure")
         person.worked_off(book)
         book.storage.scrub()
         assert person.left(book, {"still": base64.b64encode(still)}) == [], way

@@ -26,7 +26,7 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
 ) -> None:
     face, wanted = person.live(book)
     book.see(shot(4 * person.DAY, person.EVA))  # an event with the name waits in a mailbox
-    book.services.deletion.of_faces(book.tenant, [face.faceid])
+    book.services.deletion.delete_faces(book.tenant, [face.faceid])
     app.provide.use(book.services)
     queue = book.storage.index_queue
     for _ in range(3):
@@ -45,7 +45,7 @@ def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_anoth
     book.services.sightings.rejection.reject(book.tenant, faceid, f"{mistaken.id}-0")
     assert book.services.faces.get(book.tenant, faceid).negatives == 1
     [other] = [face.faceid for face in book.faces() if face.faceid != faceid]
-    book.services.deletion.of_faces(book.tenant, [other])
+    book.services.deletion.delete_faces(book.tenant, [other])
     person.worked_off(book)
     assert book.services.faces.get(book.tenant, faceid).negatives == 0
     assert not book.services.consistency.disagreements("shop")

@@ -127,7 +127,9 @@ def test_nobody_finds_it_from_the_first_moment_and_nobody_gets_its_name(tmp_path
         assert services.tenants.by_app_id(credentials.app_id) is None
         assert services.access.keys.by_api_key(secret) is None
         assert services.cameras.by_api_key(camera) is None
-        services.sightings.ingest.message(picture_event(UPLOADED, keys.capture_picture("shop", "door", capture.id)))
+        services.sightings.ingest.take_message(
+            picture_event(UPLOADED, keys.capture_picture("shop", "door", capture.id))
+        )
         services.sweep.message(json.dumps({"tenant": "shop"}), 1, lambda: 600.0)
         services.sweep.all(book.clock.now())
         for _ in range(2):

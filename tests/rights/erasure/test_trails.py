@@ -27,12 +27,12 @@ def test_each_day_has_another_name_and_the_people_of_a_day_are_as_many_as_before
         people = {one.faceid for one in every_observation(book)}
 
         def amounts() -> object:
-            return book.services.statistics.analysis(
+            return book.services.statistics.count_by_time(
                 book.tenant, ObservationFilter(), first, last, Granularity.DAY, distinct=True
             )
 
         before = amounts()
-        ids = book.services.deletion.of_faces(book.tenant, sorted(people), erase=True).erasures
+        ids = book.services.deletion.delete_faces(book.tenant, sorted(people), erase=True).erasures
         secrets = {book.services.erasure.records.get("shop", id_).pseudonym for id_ in ids}
         worked_off(book)
         left = every_observation(book)

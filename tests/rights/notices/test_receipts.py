@@ -47,13 +47,13 @@ def page(book: Book, language: Language = "en") -> Page:
 
 def ask_for_erasure(book: Book) -> None:
     book.enrol(Person(1), faceid="ann")
-    book.services.deletion.of_faces(book.tenant, ["ann"], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, ["ann"], by="first", erase=True)
 
 
 def deleted_by_program(book: Book) -> None:
     book.services.tenants.change("shop", {"deletes_erase": True})
     book.enrol(Person(1), faceid="ann")
-    book.services.deletion.of_group(book.tenant, "regular", ["ann"], by="sunmi")
+    book.services.deletion.delete_faces_of_group(book.tenant, "regular", ["ann"], by="sunmi")
 
 
 def unseen(book: Book) -> None:
@@ -153,6 +153,6 @@ def checked(lines: str, place: Path) -> subprocess.CompletedProcess[str]:
 
 def test_an_erasure_that_goes_on_has_no_page(book: Book) -> None:
     book.enrol(Person(1), faceid="ann")
-    [id_] = book.services.deletion.of_faces(book.tenant, ["ann"], erase=True).erasures
+    [id_] = book.services.deletion.delete_faces(book.tenant, ["ann"], erase=True).erasures
     with pytest.raises(Conflict, match="goes on"):
         require_done(book.services.erasure.records.get("shop", id_))

@@ -145,7 +145,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
         return {one.id for one in captures}
 
     anns = lived("Ann", ANN, 20)
-    services.deletion.of_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
+    services.deletion.delete_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
     services.erasure.records.tenant(tenant)
     book.clock.advance(timedelta(hours=1))
     bens = lived("Ben", BEN, 40)
@@ -192,8 +192,8 @@ def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
 def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     alone, both = book.see(shot(0, ANN), shot(60, ANN, BEN))
-    book.services.captures.kept.crop(book.tenant, "door", alone.id, 0)
-    book.services.captures.kept.crop(book.tenant, "door", both.id, 0)
+    book.services.captures.kept.get_crop_url(book.tenant, "door", alone.id, 0)
+    book.services.captures.kept.get_crop_url(book.tenant, "door", both.id, 0)
     archive = opened(book, ann.faceid)
     assert archive.read(f"captures/door/{alone.id}.jpg") == shot(0, ANN).picture
     shown = [Person(**one) for one in json.loads(archive.read(f"captures/door/{both.id}.jpg"))]

@@ -141,7 +141,7 @@ def _camera(house: House, one: Somebody) -> str:
 
 
 def _resolved(house: House, one: Somebody, camera: str, capture: str) -> str:
-    done = house.box.services.sightings.ingest.capture("shop", camera, capture)
+    done = house.box.services.sightings.ingest.resolve_capture("shop", camera, capture)
     return _named(house, one, done.sightings[0].faceid)
 
 

@@ -109,7 +109,7 @@ class Book:
         return capture
 
     def deliver(self, capture: Capture) -> Capture:
-        return self.services.sightings.ingest.capture("shop", capture.camera_id, capture.id)
+        return self.services.sightings.ingest.resolve_capture("shop", capture.camera_id, capture.id)
 
     def see(self, *shots: Shot) -> list[Capture]:
         return [self.deliver(self.put(one)) for one in shots]
@@ -169,5 +169,5 @@ class Book:
     def _sightings(self, face: Face) -> tuple[tuple[datetime, str], ...]:
         if face.restriction is not None:
             return ()  # nobody sees them
-        timeline = self.services.sightings.timeline(self.tenant, face.faceid, 100)
+        timeline = self.services.sightings.read_timeline(self.tenant, face.faceid, 100)
         return tuple(sorted((seen.at, seen.group_name) for seen in timeline.sightings))

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from chalicelib.book.words.lazy import lazy
-from chalicelib.book.words.ports import when_asked
+from chalicelib.book.words.ports import defer_call
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 
@@ -25,6 +25,6 @@ def book_with(book: Services, **other: Any) -> Services:
 
 def book_of(items: Any, clock: Any, **ports: Any) -> Services:
     """A book of these items, which keeps no audit. `ports`: others of storage, such as `blobs`; `model`, `vision`."""
-    storage = SimpleNamespace(items=items, beside=when_asked, **ports)
+    storage = SimpleNamespace(items=items, begin_call=defer_call, **ports)
     made: Any = SimpleNamespace(clock=clock, storage=storage, **ports)
     return book_with(Services(Settings(storage=Path("nowhere")), made), items=items)

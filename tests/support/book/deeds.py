@@ -47,7 +47,7 @@ def reject(book: Book, place: int, number: int) -> None:
     ids = book.faceids()
     faceid = ids[place % len(ids)]
     with suppress(*REFUSED):
-        sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+        sightings = book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings
         book.services.sightings.rejection.reject(book.tenant, faceid, sightings[number % len(sightings)].id)
 
 
@@ -58,7 +58,7 @@ def give(book: Book, place: int, number: int, to: int | Instead) -> None:
     faceid = ids[place % len(ids)]
     other, instead = (None, to) if isinstance(to, Instead) else (ids[to % len(ids)], None)
     with suppress(*REFUSED):
-        sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+        sightings = book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings
         id_ = sightings[number % len(sightings)].id
         book.services.sightings.rejection.reject(book.tenant, faceid, id_, other=other, instead=instead)
 
@@ -75,7 +75,7 @@ def find(book: Book, seed: int) -> None:
 
 
 def seal(book: Book) -> None:
-    book.services.statistics.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.seal_tenant(book.tenant)
 
 
 sightings = st.builds(

@@ -42,4 +42,4 @@ def face(book: Book, faceid: str) -> Face:
 
 
 def last_sighting(book: Book, faceid: str) -> str:
-    return book.services.sightings.timeline(book.tenant, faceid, 1).sightings[0].id
+    return book.services.sightings.read_timeline(book.tenant, faceid, 1).sightings[0].id

@@ -117,7 +117,7 @@ def _amounts(book: Book, observations: list[Observation]) -> list[str]:
                 else [(f"{one.at:%Y%m%d%H}", one.faceid) for one in observations]
             )
         )
-        amounts = book.services.statistics.analysis(
+        amounts = book.services.statistics.count_by_time(
             book.tenant, ObservationFilter(), first, last, Granularity.HOUR, distinct=distinct
         )
         if amounts != dict(counted):

@@ -267,7 +267,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("several", "subjects", _several)
         after("erasing", "shop", _erasing)
         after("erased", "erasing", _erased)
-        after("deleted", "shop", lambda box: box.services.deletion.of_faces(box.tenant, [box.ids["eva"]]))
+        after("deleted", "shop", lambda box: box.services.deletion.delete_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
@@ -327,7 +327,7 @@ def _several(box: Box) -> None:
 
 
 def _erasing(box: Box) -> None:
-    box.services.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
+    box.services.deletion.delete_faces(box.tenant, [box.ids["finn"]], erase=True)
 
 
 def _erased(box: Box) -> None:

@@ -781,7 +781,7 @@ def _all_erased(box: Box) -> Any:
     for group in box.services.groups.all(box.tenant):
         page = box.services.faces.page(box.tenant, group.name, 1, 100)
         if faceids := [face.faceid for face in page.faces]:
-            box.services.deletion.of_group(box.tenant, group.name, faceids)
+            box.services.deletion.delete_faces_of_group(box.tenant, group.name, faceids)
     now = box.clock.now().timestamp()
 
     def pictures() -> list[Path]:

@@ -40,13 +40,13 @@ class Shop:
         """Somebody comes, an hour after the last; returns the capture."""
         at = datetime.now(UTC) - ago
         capture = self.client.take_capture(picture=picture(Person(who, quality=90)), camera="door", captured_at=at)
-        self.box.services.sightings.ingest.capture("shop", "door", capture.id)
+        self.box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
         return capture.id
 
     def resolve(self) -> None:
         """What the service does by itself a moment after a picture came."""
         for capture in [one for camera in self.client.list_cameras().cameras for one in self._captures(camera.id)]:
-            self.box.services.sightings.ingest.capture("shop", capture.camera, capture.id)
+            self.box.services.sightings.ingest.resolve_capture("shop", capture.camera, capture.id)
 
     def _captures(self, camera: str) -> list[models.Capture]:
         return [*self.client.list_captures(camera=camera, state="stored")]

@@ -13,7 +13,7 @@ from msgspec import Struct
 from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
 from chalicelib.aws.items import DynamoItemStore
 from chalicelib.aws.vault import KmsVault
-from chalicelib.book.words.ports import Beside, Clock, Storage, when_asked
+from chalicelib.book.words.ports import CallStarter, Clock, Storage, defer_call
 from chalicelib.settings import Settings
 from infra.storage import storage
 from tests.support.storage.aside import ReceivingSqs
@@ -62,7 +62,7 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
 
 
 def storage_on(
-    aws: Aws, listened: Callable[[Any], Any] = lambda client: client, beside: Beside = when_asked
+    aws: Aws, listened: Callable[[Any], Any] = lambda client: client, begin_call: CallStarter = defer_call
 ) -> Callable[[Settings, Clock], Storage]:
     def kept(_settings: Settings, _clock: Clock) -> Storage:
         def client(service: str) -> Any:
@@ -82,7 +82,7 @@ def storage_on(
             close=lambda: None,
             wipe=lambda: None,
             expires_items=True,
-            beside=beside,
+            begin_call=begin_call,
         )
 
     return kept

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from chalicelib.aws.items import DELETES_AT_ONCE, alone, deletes_alone
+from chalicelib.aws.items import DELETES_AT_ONCE, are_plain_deletes, find_single_write
 from chalicelib.book.store.limits import attribute_size, index_entry_size
 from chalicelib.book.words.errors import ConditionFailed, RegularsError
 from chalicelib.book.words.ports import Action, Item, ItemStore, Page, Place, Storage, Table
@@ -72,7 +72,7 @@ def write_units(table: Table, before: Item | None, after: Item | None, each: int
 
 
 def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
-    key, carried = table.indexes[index], table.rows.get(index, ())
+    key, carried = table.indexes[index], table.projections.get(index, ())
     old, new = (-(-index_entry_size(table, index, item) // WRITE_UNIT_BYTES) for item in (before, after))
     if before.get(key) != after.get(key):
         return old + new
@@ -97,7 +97,7 @@ class Meter:
         self.calls[kind] += 1
         self.waits[kind] += 1
 
-    def beside(self, work: Callable[[], _T], /) -> Callable[[], _T]:
+    def begin_call(self, work: Callable[[], _T], /) -> Callable[[], _T]:
         """Do the work at once, and count as waits the longer way: this one, or what its caller does meanwhile."""
         before = +self.waits
         try:
@@ -121,7 +121,7 @@ def meter_storage(storage: Storage) -> tuple[Storage, Meter]:
     """Put a meter on all storage calls that are charged for."""
     meter = Meter()
     counted: dict[str, Any] = {port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()}
-    return replace(storage, items=MeteredItems(storage.items, meter), beside=meter.beside, **counted), meter
+    return replace(storage, items=MeteredItems(storage.items, meter), begin_call=meter.begin_call, **counted), meter
 
 
 class MeteredItems:
@@ -161,17 +161,17 @@ class MeteredItems:
     def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
         page = self._items.query(table, partition, index=index, **how)
         read = page
-        if index in table.rows and not how.get("rows"):
-            read = self._items.query(table, partition, index=index, **{**how, "rows": True})
+        if index in table.projections and not how.get("with_projection"):
+            read = self._items.query(table, partition, index=index, **{**how, "with_projection": True})
         size = sum(stored_bytes(item) for item in read.items)
         self._count_read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
         return page
 
     def transact(self, actions: Sequence[Action]) -> None:
-        each = 1 if alone(actions) or deletes_alone(actions) else IN_A_TRANSACTION
+        each = 1 if find_single_write(actions) or are_plain_deletes(actions) else IN_A_TRANSACTION
         places = [(action.table, action.key) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
-        for _ in range(-(-len(actions) // DELETES_AT_ONCE) if deletes_alone(actions) else 1):
+        for _ in range(-(-len(actions) // DELETES_AT_ONCE) if are_plain_deletes(actions) else 1):
             self._meter.count_call("dynamodb")
         try:
             self._items.transact(actions)

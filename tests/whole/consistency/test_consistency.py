@@ -45,13 +45,13 @@ def book(tmp_path: Path) -> Iterator[Book]:
         first, second, *_ = (f for f in book.faceids() if f not in (of_two, regular(book).faceid))
         book.services.merges.merging.merge(tenant, first, second)
         book.services.recognition.face_analysis.by_picture(tenant, picture(Person(1)), RULES)
-        book.services.statistics.sealing.tenant(tenant)
+        book.services.statistics.sealing.seal_tenant(tenant)
         assert said(book) == []
         yield book
 
 
 def sightings(book: Book, faceid: str) -> list[str]:
-    return [one.id for one in book.services.sightings.timeline(book.tenant, faceid, 100).sightings]
+    return [one.id for one in book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings]
 
 
 def regular(book: Book) -> Face:
@@ -126,7 +126,7 @@ def page_of_arrivals_that_no_head_names(book: Book) -> None:
 
 
 def observation(book: Book) -> tuple[str, str]:
-    one = book.services.sightings.timeline(book.tenant, regular(book).faceid, 1).sightings[0]
+    one = book.services.sightings.read_timeline(book.tenant, regular(book).faceid, 1).sightings[0]
     return keys.observation("shop", milliseconds(one.at), one.id)
 
 
@@ -354,7 +354,7 @@ def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> N
         book.see(shot(at, 7))
         assert said(book) == []
         if at == 6 * DAY:
-            services.deletion.of_group(tenant, "guests", ["seven"])
+            services.deletion.delete_faces_of_group(tenant, "guests", ["seven"])
             book.clock.advance(timedelta(days=1))
     change(book, Delete(keys.ARRIVALS, ("shop", "seven")))
     _, left = services.consistency.repair("shop")
@@ -370,7 +370,7 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
         services.enrolment.of_largest_face(tenant, "guests", picture(Person(seed)), RULES, faceid="seven")
         book.see(shot(seed * 60, seed))
         if seed == 7:
-            services.deletion.of_group(tenant, "guests", ["seven"])
+            services.deletion.delete_faces_of_group(tenant, "guests", ["seven"])
             book.clock.advance(timedelta(days=1))
     merge = services.merges.merging.merge(tenant, survivor, "seven")
     assert len([*services.merges.mover.list_observations(tenant, survivor)]) == 3
@@ -394,7 +394,7 @@ def is_promoted(book: Book) -> None:
 def is_deleted(book: Book) -> None:
     face = regular(book)
     group = book.services.groups.of_id(book.tenant, face.group_id)
-    book.services.deletion.of_group(book.tenant, group.name, [face.faceid])
+    book.services.deletion.delete_faces_of_group(book.tenant, group.name, [face.faceid])
 
 
 def is_undone(book: Book) -> None:

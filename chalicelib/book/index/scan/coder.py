@@ -128,7 +128,7 @@ def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
         norms = row_norms(templates[block].astype(np.float32))
         loose[block] |= ~(norms <= coder.largest_norm)
         for tier, target in zip(coder.tiers, codes, strict=True):
-            loose[block] |= _fill(tier, turned, norms * off, target[block])
+            loose[block] |= _write_codes(tier, turned, norms * off, target[block])
     return CodedRows(codes, np.flatnonzero(loose).astype(np.uint32))
 
 
@@ -141,10 +141,14 @@ def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.sqrt(squares) * (1 + _FLOAT64)
 
 
-def _fill(
+def _write_codes(
     tier: Tier, turned: NDArray[np.float32], off: NDArray[np.float64], target: NDArray[np.int8]
 ) -> NDArray[np.bool_]:
-    """Write a tier's codes into `target`; return a mask of the rows that exceed the tier's bounds."""
+    """Write a tier's codes into `target`; return a mask of the rows that exceed the tier's bounds.
+
+    `turned`: (rows, dimensions), rotated; `off`: (rows,), what rotation and rounding change a row by at most; `target`:
+    (rows, tier.width). Behind the codes stand the columns, which bound the rest of each row in steps of `tier.unit`.
+    """
     part = turned[:, tier.begin : tier.end]
     scale = np.float32(tier.scale)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -214,7 +218,10 @@ ROTATED_FROM = 4_096
 """Fewest rows for which a rotation is worth its bytes; fewer are held by one tier, unrotated."""
 
 _SAMPLE = 8_192
-_PROBES = 32
+_PROBES, _COMPARED = 32, 2_048
+"""Templates of the sample that stand for probes, and those that each is compared with: enough for a share of them."""
+_CODE_ERROR = 0.02
+"""About what int8 codes add to a bound of a score."""
 _FIRST_BYTES = (64, 96, 128)
 _PICK_BYTES = 500
 """Cost of reading one row that survived the first tier, in bytes that the first pass reads in that time."""
@@ -228,61 +235,63 @@ _MARGIN = 1.25
 def fit(templates: NDArray[np.float16]) -> Coder:
     """Choose a coder for (rows, dimensions) canonical templates."""
     rows, dimensions = templates.shape
-    sample = _sample(templates)
-    largest = float(_cap(row_norms(sample)))
+    sample = _sample_rows(templates)
+    largest = float(_bound_ordinary(row_norms(sample)))
     plain = Coder(dimensions, None, (), largest)
     if rows < ROTATED_FROM:
         return _with_tiers(plain, sample, [(0, dimensions)])
-    turned = Coder(dimensions, _rotation(sample), (), largest)
-    first, last = _spans(turned, sample, _BEST / rows)
+    turned = Coder(dimensions, _compute_rotation(sample), (), largest)
+    first, last = _choose_tier_ends(turned, sample, _BEST / rows)
     if first == dimensions:
         return _with_tiers(plain, sample, [(0, dimensions)])
     return _with_tiers(turned, sample, [(0, first), (first, last)])
 
 
-def _sample(templates: NDArray[np.float16]) -> NDArray[np.float32]:
+def _sample_rows(templates: NDArray[np.float16]) -> NDArray[np.float32]:
     """Take rows at even distances, so that the same gallery always gets the same coder."""
     step = max(1, len(templates) // _SAMPLE)
     sample = templates[::step].astype(np.float32)
     return sample[np.isfinite(sample).all(axis=1)]
 
 
-def _cap(values: NDArray[np.float64]) -> float:
+def _bound_ordinary(values: NDArray[np.float64]) -> float:
     """Return a bound for all ordinary values that a few outliers do not raise much."""
     if not len(values):
         return 1.0
     return min(float(values.max()) * 1.08, float(np.quantile(values, 0.999)) * _MARGIN) + 1e-9
 
 
-def _rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+def _compute_rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
     wide = sample.astype(np.float64)
     _, vectors = np.linalg.eigh(wide.T @ wide)
     return np.ascontiguousarray(vectors[:, ::-1].T.astype(np.float32))
 
 
-def _spans(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
-    """Choose the ends of the first tier, by the bytes that a search would read, and of the last.
+def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
+    """Choose the ends of the first tier and of the last: how many numbers of a rotated template they reach.
 
-    For each size of a first tier, count the pairs that its Cauchy-Schwarz bound cannot rule out. The score to reach is
-    the one that only `share` of the pairs reach, if scores are normally distributed. The alternative is one tier of all
-    dimensions.
+    The last ends where hardly any energy is left (_NOTHING). The first is as long as makes a search read the fewest
+    bytes: its own of each row, and _PICK_BYTES of each that it cannot rule out. These are the pairs of the sample whose
+    Cauchy-Schwarz bound reaches the score that only `share` of the pairs reach, if scores are normally distributed. The
+    alternative is one tier of all dimensions.
     """
     turned, _ = turned_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((turned.astype(np.float64) ** 2).mean(axis=0))
     last = min(int(np.searchsorted(energy, energy[-1] * (1 - _NOTHING))) + 1, coder.dimensions)
-    probes, rows = turned[:: max(1, len(turned) // _PROBES)][:_PROBES], turned[1 :: max(1, len(turned) // 2048)]
+    probes = turned[:: max(1, len(turned) // _PROBES)][:_PROBES]
+    rows = turned[1 :: max(1, len(turned) // _COMPARED)]
     scores = probes @ rows.T
     least = float(scores.mean() + NormalDist().inv_cdf(1 - share) * scores.std())
     costs = {coder.dimensions: float(coder.dimensions)}
     for size in _FIRST_BYTES:
         end = size - COLUMNS
         if end < last:
-            behind = np.outer(np.linalg.norm(probes[:, end:], axis=1), np.linalg.norm(rows[:, end:], axis=1))
-            survivors = float((probes[:, :end] @ rows[:, :end].T + behind + 0.02 >= least).mean())
-            costs[end] = size + survivors * _PICK_BYTES
+            most_behind = np.outer(np.linalg.norm(probes[:, end:], axis=1), np.linalg.norm(rows[:, end:], axis=1))
+            bounds = probes[:, :end] @ rows[:, :end].T + most_behind + _CODE_ERROR
+            costs[end] = size + float((bounds >= least).mean()) * _PICK_BYTES
     first = min(costs, key=lambda end: costs[end])
-    behind_all = coder.dimensions - last < COLUMNS
-    return first, coder.dimensions if behind_all else last
+    is_rest_small = coder.dimensions - last < COLUMNS  # it costs less than the columns that would bound it
+    return first, coder.dimensions if is_rest_small else last
 
 
 def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int, int]]) -> Coder:
@@ -290,16 +299,19 @@ def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int
     return Coder(
         coder.dimensions,
         coder.rotation,
-        tuple(_tier(turned, off, begin, end) for begin, end in spans if begin < end),
+        tuple(_measure_tier(turned, off, begin, end) for begin, end in spans if begin < end),
         coder.largest_norm,
     )
 
 
-def _tier(turned: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
-    """Compute scale and bounds of one tier from the sample."""
+def _measure_tier(turned: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
+    """Compute scale and bounds of the tier of the numbers `begin` to `end` from the rotated sample.
+
+    `turned`: (rows, dimensions); `off`: what rotation and rounding change a row by at most, as a share of its length.
+    """
     part, dimensions = turned[:, begin:end], turned.shape[1]
     peaks = np.abs(part).max(axis=1, initial=0.0).astype(np.float64)
-    scale = float(np.float32(max(_cap(peaks) / _TOP, 1e-30)))
+    scale = float(np.float32(max(_bound_ordinary(peaks) / _TOP, 1e-30)))
     rebuilt = np.clip(np.rint(part / np.float32(scale)), -_TOP, _TOP) * np.float32(scale)
     length, error = norms_up(part, rebuilt.astype(np.float32))
     norms = row_norms(turned)
@@ -308,7 +320,7 @@ def _tier(turned: NDArray[np.float32], off: float, begin: int, end: int) -> Tier
         end=end,
         columns=COLUMNS if end < dimensions else 0,
         scale=scale,
-        unit=max(_cap(row_norms(turned[:, end:]) + norms * off) / _TOP, 1e-30),
-        code_norm=_cap(length),
-        error_norm=_cap(error + norms * off),
+        unit=max(_bound_ordinary(row_norms(turned[:, end:]) + norms * off) / _TOP, 1e-30),
+        code_norm=_bound_ordinary(length),
+        error_norm=_bound_ordinary(error + norms * off),
     )

@@ -152,7 +152,7 @@ def kernel() -> Kernel | None:
     except (OSError, AttributeError) as error:
         _log.warning("%s cannot be loaded, so searches are slow: %s", path, error)
         return None
-    if not _agrees(compiled):
+    if not _is_exact(compiled):
         _log.error("%s gives wrong answers, so searches are slow: compile it again", path)
         return None
     return compiled
@@ -191,17 +191,19 @@ class Kernel:
         return room, each
 
 
-def _agrees(compiled: Kernel) -> bool:
-    """Compare answers with exact ones: a tier for faces of one row, and two for faces of two."""
-    for dimensions, first, rows_of_face in ((256, 256, 1), (137, 60, 2)):
+def _is_exact(compiled: Kernel) -> bool:
+    """Return whether a kernel's answers equal exact ones: with one tier and a row a face, and with two of each."""
+    for dimensions, first_end, rows_of_face in ((256, 256, 1), (137, 60, 2)):
         # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as many.
         codes = ((np.arange(10 * dimensions) * 2_654_435_761 >> 9) % 255 - 127).astype(np.int8).reshape(10, dimensions)
         templates = (codes / 1024).astype(np.float16)
-        whole = Tier(0, first, 0 if first == dimensions else COLUMNS, 1 / 1024, 0.02, 2.0, 0.0)
-        tiers = (whole, Tier(first, dimensions, 0, 1 / 1024, 0.02, 2.0, 0.0))[: 1 + (first < dimensions)]
+        is_one_tier = first_end == dimensions
+        tiers = [Tier(0, first_end, 0 if is_one_tier else COLUMNS, 1 / 1024, 0.02, 2.0, 0.0)]
+        if not is_one_tier:
+            tiers.append(Tier(first_end, dimensions, 0, 1 / 1024, 0.02, 2.0, 0.0))
         rows = Rows(
             templates,
-            Coder(dimensions, None, tiers, 2.0),
+            Coder(dimensions, None, tuple(tiers), 2.0),
             CodedRows(tuple(_code_rows(tier, codes) for tier in tiers), np.empty(0, np.uint32)),
             np.arange(0, 11, rows_of_face, dtype=np.uint32),
             np.zeros(10 // rows_of_face, np.int32),
@@ -209,7 +211,8 @@ def _agrees(compiled: Kernel) -> bool:
         )
         compiled.search(rows, [(templates[9].astype(np.float32), best := BestFaces(3))])
         scores = exact_scores(templates, templates[9].astype(np.float32)).reshape(-1, rows_of_face).max(axis=1)
-        if list(best.scores) != np.sort(scores)[:-4:-1].tolist():
+        three_best = np.sort(scores)[:-4:-1].tolist()
+        if list(best.scores) != three_best:
             return False
     return True
 
@@ -275,22 +278,23 @@ def scan_plain(
 ) -> None:
     """Scan without codes, for the few rows added lately: in float32, and in float64 those that this cannot rule out.
 
-    A float32 dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section 3.1). `faces`:
+    It goes from the highest bound down, some rows at a time, until no bound reaches the last of the best. A float32
+    dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section 3.1). `faces`:
     (rows,), -1 if not searched. No row is longer than `largest_norm`.
     """
     if not len(faces):
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        rough = (templates @ probe).astype(np.float64)
-    n = (len(probe) + 2) * _UNIT_ROUNDOFF
-    rough += n / (1 - n) * float(np.linalg.norm(probe.astype(np.float64))) * largest_norm * 1.01
-    rough[~np.isfinite(rough)] = math.inf
-    rough[faces < 0] = -math.inf
+        bounds = (templates @ probe).astype(np.float64)
+    n_u = (len(probe) + 2) * _UNIT_ROUNDOFF
+    bounds += n_u / (1 - n_u) * float(np.linalg.norm(probe.astype(np.float64))) * largest_norm * 1.01
+    bounds[~np.isfinite(bounds)] = math.inf
+    bounds[faces < 0] = -math.inf
     while True:
-        near = np.flatnonzero((rough >= best.cut) & (rough > -math.inf))
-        if not len(near):
+        candidates = np.flatnonzero((bounds >= best.cut) & (bounds > -math.inf))
+        if not len(candidates):
             return
-        ahead = min(len(near), 32 + 2 * best.limit)
-        near = near[np.argpartition(-rough[near], ahead - 1)[:ahead]]
-        best.add(faces[near], exact_scores(templates[near], probe))
-        rough[near] = -math.inf
+        at_once = min(len(candidates), 32 + 2 * best.limit)
+        highest = candidates[np.argpartition(-bounds[candidates], at_once - 1)[:at_once]]
+        best.add(faces[highest], exact_scores(templates[highest], probe))
+        bounds[highest] = -math.inf

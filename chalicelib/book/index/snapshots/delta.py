@@ -19,9 +19,10 @@ _BODY = len(_MAGIC) + 4
 
 
 def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
-    """Reduce changes to the last state of each face they name: PUT, MOVE or DELETE, in a gallery of this model.
+    """Reduce changes to one for each face that they name, which leads to its last state in a gallery of this model.
 
-    None if a whole group is dropped: only a gallery knows the faces of it.
+    A PUT and a MOVE of one face are a PUT in the other group. None: a whole group is dropped, and only a gallery knows
+    its faces.
     """
     last: dict[str, JournalEntry] = {}
     for entry in entries:

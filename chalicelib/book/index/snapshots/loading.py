@@ -52,32 +52,33 @@ def fetch(blobs: BlobStore, key: str, place: Place) -> Segment | None:
     size = blobs.size(key)
     if size is None:
         return None
-    head = _range(blobs, key, 0, min(max(size, 1), PART))
+    head = _read_range(blobs, key, 0, min(max(size, 1), PART))
     if len(head) == size:
         return decode(head)
     length = header_length(head[:PREFIX])
     if length > size:
         raise DamagedSnapshot(f"its header is longer than its {size} bytes")
     if length > len(head):
-        head = _range(blobs, key, 0, length)
+        head = _read_range(blobs, key, 0, length)
     return _load_segment(blobs, key, read_layout(head[:length], size), place)
 
 
 def _load_segment(blobs: BlobStore, key: str, layout: Layout, place: Place) -> Segment:
+    """Download a snapshot's parts side by side: up to the templates into memory, these into a file of `place`."""
     hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
     with place(hot_bytes, cold_bytes) as (descriptor, mapped):
         hot = np.empty(hot_bytes, dtype=np.uint8)
 
-        def load(number: int) -> None:
+        def load_part(number: int) -> None:
             begin = number * PART
-            part = _range(blobs, key, layout.body_at + begin, min(PART, layout.size - layout.body_at - begin))
+            part = _read_range(blobs, key, layout.body_at + begin, min(PART, layout.size - layout.body_at - begin))
             check_part(layout, number, part)
-            split = min(max(len(hot) - begin, 0), len(part))
+            split = min(max(len(hot) - begin, 0), len(part))  # bytes of the part that belong into memory
             hot[begin : begin + split] = np.frombuffer(part, np.uint8, split)
             _write(descriptor, memoryview(part)[split:], begin + split - len(hot))
 
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-            for _ in threads.map(load, range(len(layout.checksums))):
+            for _ in threads.map(load_part, range(len(layout.checksums))):
                 pass
     return assemble(layout, hot.data, memoryview(mapped), on_disk=True)
 
@@ -89,7 +90,7 @@ def _write(descriptor: int, data: memoryview, at: int) -> None:
         at, data = at + written, data[written:]
 
 
-def _range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
+def _read_range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
     part = blobs.get_range(key, begin, length)
     if part is None:
         raise DamagedSnapshot("it was deleted while it was read")
@@ -122,11 +123,11 @@ def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
     return items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
 
 
-def from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, place: Place) -> Gallery:
+def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, place: Place) -> Gallery:
     """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a gallery of nobody."""
-    for key in reversed(_snapshots(items, tenant, model)):
+    for key in reversed(_list_snapshots(items, tenant, model)):
         try:
-            gallery = _gallery(blobs, key, model, place)
+            gallery = _load_snapshot(blobs, key, model, place)
         except DamagedSnapshot as error:
             _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
             continue
@@ -136,7 +137,7 @@ def from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, p
     return Gallery(model, None)
 
 
-def _gallery(blobs: BlobStore, key: str, model: str, place: Place) -> Gallery | None:
+def _load_snapshot(blobs: BlobStore, key: str, model: str, place: Place) -> Gallery | None:
     """Load one snapshot, if it is a delta with its base; None if an object is missing. Raises as `fetch`."""
     base = keys.base_of_snapshot(key)
     changes = changes_of(blobs, key)
@@ -145,7 +146,7 @@ def _gallery(blobs: BlobStore, key: str, model: str, place: Place) -> Gallery | 
         return None
     gallery = Gallery(model, segment)
     if base != key:
-        gallery.apply(changes, keys.seq_of_snapshot(key))
+        gallery.apply_entries(changes, keys.seq_of_snapshot(key))
     return gallery
 
 
@@ -157,7 +158,7 @@ def changes_of(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
     return None if data is None else delta.decode(data)
 
 
-def _snapshots(items: ItemStore, tenant: str, model: str) -> list[str]:
+def _list_snapshots(items: ItemStore, tenant: str, model: str) -> list[str]:
     """Read the keys of the gallery's snapshots, the newest last."""
     pointer = pointer_of(items, tenant, model)
     return list(pointer["snapshots"]) if pointer else []
@@ -170,7 +171,7 @@ def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
         yield segment.ids[face], segment.group_ids[int(segment.face_group[face])], [row.tobytes() for row in rows]
 
 
-def from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
+def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
     """Rebuild the gallery from the faces' own templates: slow, for when no snapshot and journal cover it.
 
     The seq is read first. Changes made while the faces are read are in the journal behind it and are applied once more.
@@ -183,7 +184,7 @@ def from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
         ((face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
     )
-    held = (
+    of_model = (
         (id_, group_id, [one.vector for one in templates if one.model == model]) for id_, group_id, templates in entries
     )
-    return Gallery(model, segment_of_faces(model, seq, held))
+    return Gallery(model, segment_of_faces(model, seq, of_model))

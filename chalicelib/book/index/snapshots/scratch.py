@@ -23,7 +23,7 @@ PATIENCE_S = 2.0
 
 
 Place = Callable[[int, int], AbstractContextManager[tuple[int, mmap.mmap]]]
-"""Scratch.file, with or without somebody who makes room."""
+"""Scratch.open_file, with or without somebody who makes room."""
 
 
 class Scratch:
@@ -51,12 +51,13 @@ class Scratch:
         return self._limit_bytes
 
     @contextmanager
-    def file(
+    def open_file(
         self, memory_bytes: int, disk_bytes: int, make_room: Callable[[int, int], None] = lambda _memory, _disk: None
     ) -> Iterator[tuple[int, mmap.mmap]]:
-        """Open a file of `disk_bytes` for a gallery that takes `memory_bytes`, too: its descriptor and its mapping.
+        """Open a file of `disk_bytes` for a gallery that takes `memory_bytes`, too; give its descriptor and mapping.
 
-        The file is there for as long as it is mapped. `make_room` is called with both numbers before, to let others go.
+        The file has no name, and is there for as long as it is mapped. `make_room` is called with both numbers before,
+        so that other galleries go.
         Raises StorageUnavailable if the folder is too small, Busy if searches under way need the room for PATIENCE_S.
         """
         try:

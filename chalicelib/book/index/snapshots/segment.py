@@ -151,10 +151,11 @@ class Layout(Struct, frozen=True):
 
 
 def encode(segment: Segment) -> bytes:
+    """Write a segment as a snapshot's bytes, in the layout that this module's docstring has."""
     sections = {name: np.ascontiguousarray(array, _TYPES[name]) for name, array in _sections(segment).items()}
-    placed, pieces, at = {}, [], 0
+    places, pieces, at = {}, [], 0
     for name, array in sections.items():
-        placed[name] = [at, *array.shape]
+        places[name] = [at, *array.shape]
         padding = -array.nbytes % _ALIGNMENT
         pieces += [array.reshape(-1).view(np.uint8).data if array.size else b"", b"\0" * padding]
         at += array.nbytes + padding
@@ -166,7 +167,7 @@ def encode(segment: Segment) -> bytes:
         "dimensions": segment.coder.dimensions,
         "largest_norm": segment.coder.largest_norm,
         "tiers": [asdict(tier) for tier in segment.coder.tiers],
-        "sections": placed,
+        "sections": places,
         "body": at,
         "checksums": [zlib.crc32(body[begin : begin + PART]) for begin in range(0, at, PART)],
     }
@@ -220,28 +221,32 @@ def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
 
 
 def assemble(layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False) -> Segment:
-    """Make a segment over the bytes without copying: `hot` from `body_at` up to `cold_at`, `cold` the rest."""
-    header, boundary = layout.header, layout.cold_at - layout.body_at
+    """Make a segment over a snapshot's bytes without copying them.
 
-    def section(name: str) -> NDArray[Any]:
+    `hot`: the body up to the templates, which every search reads; `cold`: the templates. `on_disk`: `cold` is a file
+    that is mapped into memory.
+    """
+    header, hot_size = layout.header, layout.cold_at - layout.body_at
+
+    def read_section(name: str) -> NDArray[Any]:
         at, *shape = header["sections"][name]
-        source, at = (hot, at) if at < boundary else (cold, at - boundary)
+        source, at = (hot, at) if at < hot_size else (cold, at - hot_size)
         count = int(np.prod(shape, dtype=np.int64))
         return np.frombuffer(source, _TYPES[name], count, at if count else 0).reshape(shape)
 
-    rotation = section("rotation") if "rotation" in header["sections"] else None
+    rotation = read_section("rotation") if "rotation" in header["sections"] else None
     tiers = tuple(Tier(**tier) for tier in header["tiers"])
-    codes = tuple(section(f"tier{number}") for number in range(len(tiers)))
+    codes = tuple(read_section(f"tier{number}") for number in range(len(tiers)))
     return Segment(
         model=header["model"],
         seq=header["seq"],
-        ids=FaceIds(section("id_text"), section("id_offsets")),
+        ids=FaceIds(read_section("id_text"), read_section("id_offsets")),
         group_ids=tuple(header["group_ids"]),
-        face_group=section("face_group"),
-        first_row=section("first_row"),
-        templates=section("templates"),
+        face_group=read_section("face_group"),
+        first_row=read_section("first_row"),
+        templates=read_section("templates"),
         coder=Coder(header["dimensions"], rotation, tiers, header["largest_norm"]),
-        codes=CodedRows(codes, section("loose")),
+        codes=CodedRows(codes, read_section("loose")),
         on_disk=on_disk,
     )
 

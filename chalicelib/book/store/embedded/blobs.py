@@ -75,7 +75,7 @@ class FolderBlobStore:
         with _translate_failures():
             written = self._write_temporary(data)
             try:
-                return self._link(written, path)
+                return self._link_if_absent(written, path)
             finally:
                 written.unlink()
 
@@ -128,7 +128,7 @@ class FolderBlobStore:
             raise
         return Path(name)
 
-    def _link(self, written: Path, path: Path) -> bool:
+    def _link_if_absent(self, written: Path, path: Path) -> bool:
         """Give the written file its name, atomically; False if the name is taken. It never replaces another file."""
         for attempt in range(_PUT_ATTEMPTS):
             try:
@@ -253,7 +253,7 @@ BACKUP_LOCK = "backup.lock"
 
 
 @contextmanager
-def without_backup(folder: Path) -> Iterator[None]:
+def hold_off_backup(folder: Path) -> Iterator[None]:
     """Remove what a killed backup left in the data folder, and let none begin during the block.
 
     Raises Busy if one is under way, or StorageUnavailable if only another user may remove what is there.
@@ -279,7 +279,7 @@ def without_backup(folder: Path) -> Iterator[None]:
 def remove_killed_backup(folder: Path) -> None:
     """Remove the folder of a backup in the data folder, unless one is under way. Log if only another user may."""
     try:
-        with suppress(Busy), without_backup(folder):
+        with suppress(Busy), hold_off_backup(folder):
             pass
     except StorageUnavailable as error:
         _log.warning("%s", error)

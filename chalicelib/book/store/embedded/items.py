@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from chalicelib.book.store.limits import Change, Items, Position, Span, Stored, changes
+from chalicelib.book.store.limits import Change, Items, Position, Span, Stored, list_changes
 from chalicelib.book.words.errors import Busy, StorageUnavailable
 from chalicelib.book.words.ports import Action, Place, Table, Update
 
@@ -108,7 +108,7 @@ class SqliteFile:
 
         Raises Busy if another program reads or writes: what it may still read stays in the log.
         """
-        with self._writer, self._translate_failures(), closing(self._open()) as session:
+        with self._writer, self._translate_failures(), closing(self._open_session()) as session:
             session.connection.execute(f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}")
             is_busy, _, _ = session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if is_busy:
@@ -143,10 +143,11 @@ class SqliteFile:
     def _connection(self) -> sqlite3.Connection:
         session: _Session | None = getattr(self._local, "session", None)
         if session is None or not session.close.alive:
-            session = self._local.session = self._open()
+            session = self._local.session = self._open_session()
         return session.connection
 
-    def _open(self) -> _Session:
+    def _open_session(self) -> _Session:
+        """Open a connection for this thread. Raises StorageUnavailable if the file is closed or gone."""
         with self._registry:
             if self._closed:
                 raise StorageUnavailable("the database is closed")
@@ -235,7 +236,7 @@ class SqliteItemStore(Items):
         found: list[Stored] = []
         end: Position | None = None
         characters = 0
-        sql, parameters = _select(span, after)
+        sql, parameters = _write_select(span, after)
         with (
             self.file.reading() as connection,
             closing(connection.execute(f"{sql} LIMIT ?", (*parameters, most + 1))) as rows,
@@ -263,8 +264,10 @@ class SqliteItemStore(Items):
         self._require(action.table for action in actions)
         is_lasting = any(not isinstance(action, Update) or action.lasts for action in actions)
         with self.file.writing(durable=is_lasting) as connection:
-            for change in changes(actions, _read_items(connection, [(action.table, action.key) for action in actions])):
-                _replace(connection, change)
+            for change in list_changes(
+                actions, _read_items(connection, [(action.table, action.key) for action in actions])
+            ):
+                _write_change(connection, change)
 
     def _require(self, tables: Iterable[Table]) -> None:
         if missing := {table.name for table in tables} - self._tables:
@@ -282,10 +285,11 @@ def _keys_at(span: Span, place: Position) -> Stored:
     return {name: {"S": text} for name, text in texts}
 
 
-def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
-    """Make the statement, without its limit, that reads the span: an item's JSON, its sort key, its index's value.
+def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
+    """Write the SQL that reads a span behind a position, without its limit, and return it with its parameters.
 
-    What an index carries is read from the item itself.
+    Its columns are an item's JSON, its sort key, and the value that sorts it in the index. What an index carries is
+    read from the item itself.
     """
     parameters: list[Any] = [span.table.name, span.partition.encode()]
     order = ["sk"]
@@ -293,7 +297,7 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     if span.index is not None:
         order = ["val", "sk"]
         found = "NULL, sk, val FROM index_rows"
-        if span.rows:
+        if span.with_projection:
             found = "body, sk, val FROM index_rows JOIN items USING (tbl, pk, sk)"
         sql = f"SELECT {found} WHERE tbl = ? AND pk = ? AND idx = ?"
         parameters.append(span.index)
@@ -308,7 +312,8 @@ def _select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
 
 
-def _replace(connection: sqlite3.Connection, change: Change) -> None:
+def _write_change(connection: sqlite3.Connection, change: Change) -> None:
+    """Store an item as a transaction leaves it, and its rows in the indexes."""
     action, old, new, body = change
     table, (partition, sort) = action.table, (part.encode() for part in action.key)
     if new is None:
@@ -319,16 +324,16 @@ def _replace(connection: sqlite3.Connection, change: Change) -> None:
             (table.name, partition, sort, body),
         )
     for index, attribute in table.indexes.items():
-        was, now = (None if item is None else item.get(attribute) for item in (old, new))
-        if was == now:
+        old_value, new_value = (None if item is None else item.get(attribute) for item in (old, new))
+        if old_value == new_value:
             continue
-        if was is not None:
+        if old_value is not None:
             connection.execute(
                 "DELETE FROM index_rows WHERE tbl = ? AND idx = ? AND pk = ? AND val = ? AND sk = ?",
-                (table.name, index, partition, was.encode(), sort),
+                (table.name, index, partition, old_value.encode(), sort),
             )
-        if now is not None:
+        if new_value is not None:
             connection.execute(
                 "INSERT INTO index_rows (tbl, idx, pk, val, sk) VALUES (?, ?, ?, ?, ?)",
-                (table.name, index, partition, now.encode(), sort),
+                (table.name, index, partition, new_value.encode(), sort),
             )

@@ -78,6 +78,10 @@ class SqliteQueue:
         self._sent.wait(timeout_s)
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
+        """Receive up to `limit` messages, which nobody else receives for `visibility_s`.
+
+        Those that were received `max_receives` times are put aside.
+        """
         require_receive(limit, visibility_s)
         self._sent.clear()
         with self._file.reading() as connection:
@@ -86,8 +90,9 @@ class SqliteQueue:
                 return []
         with self._file.writing(durable=False) as connection:
             while rows := self._visible(connection, limit):
-                if worn := [(number,) for _, number, receives, _ in rows if receives >= self._max_receives]:
-                    connection.executemany("UPDATE messages SET dead = 1 WHERE id = ?", worn)
+                failed = [(number,) for _, number, receives, _ in rows if receives >= self._max_receives]
+                if failed:
+                    connection.executemany("UPDATE messages SET dead = 1 WHERE id = ?", failed)
                     continue
                 self._turn, until_ms = rows[-1][0], self._now_ms() + visibility_s * 1000
                 return [_receive_message(connection, *row[1:], until_ms=until_ms) for row in rows]

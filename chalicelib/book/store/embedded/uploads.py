@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode
 
 from chalicelib.book.store.embedded.blobs import FolderBlobStore
-from chalicelib.book.store.limits import SIGNED_S, require_blob_key, require_expiry, signed_from, upload_headers
+from chalicelib.book.store.limits import SIGNED_S, make_upload_headers, require_blob_key, require_expiry, signed_from
 from chalicelib.book.words.errors import RegularsError, StaleRequest, StorageUnavailable, WrongCredentials
 from chalicelib.book.words.ports import UPLOADED, Clock, PresignedRequest, Upload, picture_event
 from chalicelib.book.words.telemetry import report_failure
@@ -131,7 +131,7 @@ class FolderUploadStore(FolderBlobStore):
         return True
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
-        headers = upload_headers(upload)
+        headers = make_upload_headers(upload)
         return PresignedRequest("PUT", self._base_url + self.paths.sign("PUT", key, headers, expires_s), headers)
 
     def signed_get(self, key: str) -> str:

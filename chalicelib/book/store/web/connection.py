@@ -65,12 +65,12 @@ class Exchange(io.RawIOBase):
         self._received_bytes = 0
         self._ended = False
 
-    def ask(self, method: str, headers: Mapping[str, str], body: bytes | None = None) -> HTTPResponse:
+    def send_request(self, method: str, headers: Mapping[str, str], body: bytes | None = None) -> HTTPResponse:
         """Send the request and read the answer's head.
 
         Raises OSError, or HTTPException, whose message quotes the answer.
         """
-        connection = HTTPConnection(self._target.host, self._target.port)
+        connection = HTTPConnection(self._target.host, self._target.port)  # it opens none: this object is its socket
         connection.default_port = PORTS[self._target.scheme]  # so that the Host header has a port only if needed
         connection.auto_open = 0
         connection.sock = self
@@ -195,7 +195,7 @@ class Connector:
         All failures share one message, so that it reveals nothing of our network's names.
         """
         try:
-            found = [target.address] if target.address else self._looked_up(target.host, deadline)
+            found = [target.address] if target.address else self._look_up_addresses(target.host, deadline)
             if found and all(map(self._allowed, found)):
                 return found
         except TimeoutError:
@@ -204,7 +204,7 @@ class Connector:
             pass
         raise Unusable(f"the URL's host has no address, or one that is not public: {self._hint}")
 
-    def _looked_up(self, name: str, deadline: Deadline) -> list[Address]:
+    def _look_up_addresses(self, name: str, deadline: Deadline) -> list[Address]:
         """Look the name up in a thread, since the system's resolver knows no deadline.
 
         A late lookup runs on and counts against the limit of lookups until it ends.

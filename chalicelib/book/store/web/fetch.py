@@ -46,10 +46,10 @@ def _ask_for_picture(exchange: Exchange, target: Target, max_bytes: int) -> byte
     Raises Unusable for any answer but a picture within the limits, TimeoutError, OSError if the connection breaks, and
     HTTPException. Messages of Unusable repeat nothing of an answer but its status and media type.
     """
-    with exchange.ask("GET", _HEADERS) as response:
+    with exchange.send_request("GET", _HEADERS) as response:
         if response.status in _REDIRECTS:
             return _read_location(target, response)
-        _require_picture(response)
+        _require_picture_head(response)
         # Chunks add framing. A host whose framing is larger than the picture means to waste our time.
         exchange.allowed_bytes = 2 * max_bytes + MAX_HEAD_BYTES
         return _body(response, max_bytes)
@@ -62,7 +62,8 @@ def _read_location(target: Target, response: HTTPResponse) -> Target:
     return read_redirect(target, location)
 
 
-def _require_picture(response: HTTPResponse) -> None:
+def _require_picture_head(response: HTTPResponse) -> None:
+    """Raise Unusable unless an answer's head says that a picture follows, uncompressed, and how long it is."""
     if response.status != _FOUND:
         raise Unusable(f"the URL's host answered with status {response.status}, not 200: send a URL that is public")
     if (response.getheader("Content-Encoding") or "identity").strip().lower() != "identity":
@@ -249,7 +250,7 @@ def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
 
 def _post_body(exchange: Exchange, method: str, body: bytes, headers: Mapping[str, str]) -> int:
     """Post and return the status. Read on for a moment: some receivers stop when nobody listens any more."""
-    with exchange.ask(method, headers, body) as response:
+    with exchange.send_request(method, headers, body) as response:
         exchange.allowed_bytes = MAX_HEAD_BYTES + _DRAINED_BYTES
         exchange.deadline.shorten(_DRAIN_S)
         with suppress(OSError, HTTPException, Unusable):  # the status is known by now

@@ -132,7 +132,7 @@ class Shop:
             [upload] = self.services.captures.offer(self.tenant, [offer])
             key = keys.capture_picture("shop", camera, upload.capture.id)
             self.storage.uploads.put_if_absent(key, data, "image/jpeg")
-            self.services.sightings.ingest.capture("shop", camera, upload.capture.id)
+            self.services.sightings.ingest.resolve_capture("shop", camera, upload.capture.id)
 
     def person(self, number: int) -> int:
         """Return who is seen: somebody new, somebody of before, or whoever was seen last."""

@@ -124,7 +124,9 @@ def figures(vision: FacePipeline) -> list[dict[str, Any]]:
             if row is None or enrolled not in own:
                 yield row is not None, False, False
                 continue
-            above = (rows @ row)[None] - vision.population.demands(row[None], rows) >= point.threshold(len(rows))
+            above = (rows @ row)[None] - vision.population.compute_demands(row[None], rows) >= point.threshold(
+                len(rows)
+            )
             scores = np.where(above[0], rows @ row, -1.0)
             right = bool(scores.argmax() == own[enrolled] and scores.max() > -1)
             scores[own[enrolled]] = -1.0

@@ -91,7 +91,7 @@ def _rows(pictures: Sequence[Picture]) -> Rows:
 def _rules(chooser: Chooser) -> dict[str, Choose]:
     def chosen(pictures: Sequence[Picture], most: int) -> Sequence[Rows]:
         new = (pictures[0], *(replace(one, spare=True) for one in pictures[1:]))
-        return [_mean([one for one in chooser.pictures(new, most) if not one.spare])]
+        return [_mean([one for one in chooser.choose_pictures(new, most) if not one.spare])]
 
     def looks(pictures: Sequence[Picture], most: int) -> Sequence[Rows]:
         """Lay each photo to the face that it is most like and that has room, or to another one, as it was before."""
@@ -101,7 +101,9 @@ def _rules(chooser: Chooser) -> dict[str, Choose]:
             for number, face in enumerate(found):
                 mean = _mean(face)
                 likes += (
-                    [(float(mean @ row) - chooser.population.demand(row, mean), number)] if len(face) < most else []
+                    [(float(mean @ row) - chooser.population.compute_demand(row, mean), number)]
+                    if len(face) < most
+                    else []
                 )
             if likes and max(likes)[0] >= chooser.curve.threshold_at(PAIR_FMR):
                 found[max(likes)[1]].append(one)

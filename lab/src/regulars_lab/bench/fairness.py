@@ -154,7 +154,7 @@ class Stage:
         sent_at, before = None, 0
         if isinstance(self.queue, Fair):
             sent_at, before = self.queue.sent_at[message.receipt] if self.case.fair else None, self.queue.sends
-        self.services.sightings.ingest.message(message.body, 1, sent_at)
+        self.services.sightings.ingest.take_message(message.body, 1, sent_at)
         if isinstance(self.queue, Fair) and self.queue.sends > before:
             return SEND_S
         tenant, _, id_ = keys.capture_of_picture(json.loads(message.body)["Records"][0]["s3"]["object"]["key"])

@@ -168,7 +168,7 @@ def ingest_captures(services: Services, tenant: Tenant, captures: Sequence[Captu
     def one(capture: Capture) -> None:
         with collect_stages() as stages:
             _, total_ms = time_call(
-                lambda: services.sightings.ingest.capture(tenant.name, capture.camera_id, capture.id)
+                lambda: services.sightings.ingest.resolve_capture(tenant.name, capture.camera_id, capture.id)
             )
         found.append({**stages, "total": total_ms})
 

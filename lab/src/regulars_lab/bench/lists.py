@@ -87,7 +87,7 @@ def measure_lists(folder: Path, days: int, per_day: int, pages: int, *, faces: i
     with closing(bootstrap.build(settings, clock=clock, storage=storage, vision=Eyes)) as services:
         fill(storage.items, days, per_day)
         fill_faces(storage.items, days, per_day)
-        services.statistics.sealing.tenant(TENANT)
+        services.statistics.sealing.seal_tenant(TENANT)
         costs: dict[str, Cost] = {}
         for name, walk in {**lists(services), **lists_of_faces(services, faces)}.items():
             cost = Cost([], [])

@@ -262,7 +262,7 @@ class Shop:
             capture = queue.pop()
             search.answers_s.clear()
             try:
-                services.sightings.ingest.capture("shop", CAMERA, capture.id)
+                services.sightings.ingest.resolve_capture("shop", CAMERA, capture.id)
             except Busy:
                 self.network.calls["given back"] += 1
                 queue.insert(0, capture)
@@ -295,7 +295,7 @@ def backlog(folder: Path, workers: int, captures: int) -> dict[str, float]:
     shop = Shop(folder, workers)
     try:
         for capture in shop.put([draw_picture(person, 0) for person in range(captures)]):
-            shop.services.sightings.ingest.capture("shop", CAMERA, capture.id)
+            shop.services.sightings.ingest.resolve_capture("shop", CAMERA, capture.id)
         return shop.resolve(shop.put([draw_picture(person, 1) for person in range(captures)], age=_LATE))
     finally:
         shop.close()

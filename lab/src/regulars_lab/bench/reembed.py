@@ -117,7 +117,7 @@ def _play_captures(
             command = [sys.executable, "-m", "regulars", "reembed", "--pack", pack, "--data", str(data)]
             change = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         during += change is not None and change.poll() is None
-        found = services.sightings.ingest.capture(SHOP, CAMERA, capture_id).sightings
+        found = services.sightings.ingest.resolve_capture(SHOP, CAMERA, capture_id).sightings
         height, width, _ = services.ports.vision().read_picture(file.read_bytes(), RULES).shape
         seen.append(
             (number, person, sighting_id(capture_id, person_in(found, width, height).number) if found else None)

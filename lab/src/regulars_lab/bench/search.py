@@ -65,7 +65,9 @@ class Regulars:
         FolderBlobStore(folder / "blobs").put_if_absent("snapshot", snapshot, "application/octet-stream")
 
     def load(self, folder: Path) -> None:
-        self._gallery = Gallery("bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", Scratch(folder).file))
+        self._gallery = Gallery(
+            "bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", Scratch(folder).open_file)
+        )
 
     def search(self, probe: NDArray[np.float32], limit: int) -> list[str]:
         found = self._gallery.view.search(SearchRequest("bench", probe[None], limit=limit)).candidates[0]

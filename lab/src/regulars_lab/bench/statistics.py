@@ -69,9 +69,9 @@ def measure_statistics(folder: Path, days: int, per_day: int) -> dict[str, Any]:
         if not storage.items.query(keys.SUMMARIES, keys.calendar(TENANT.name)).items:
             figures["fill_s"] = time_call(lambda: fill(storage.items, days, per_day))[1] / 1e3
         sealing = _statistics(storage, FIRST + timedelta(days=days + 1, hours=1)).sealing
-        sealed, seal_ms = time_call(lambda: sealing.tenant(TENANT))
+        sealed, seal_ms = time_call(lambda: sealing.seal_tenant(TENANT))
         figures |= {"seal_s": seal_ms / 1e3, "days_sealed": len(sealed)}
-        figures["sweep_of_sealed_s"] = time_call(lambda: sealing.tenant(TENANT))[1] / 1e3
+        figures["sweep_of_sealed_s"] = time_call(lambda: sealing.seal_tenant(TENANT))[1] / 1e3
         spans = {"1 month": min(31, days), f"{days} days": days}
         return figures | {"spans": {name: of_span(storage, length) for name, length in spans.items()}}
 
@@ -99,12 +99,12 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
     face = f"{1_000_000_000_000_000_000 + REGULAR}"
 
     def analysis(granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool) -> Callable[[], Any]:
-        return lambda: statistics.analysis(TENANT, wanted, start, last, granularity, **how)
+        return lambda: statistics.count_by_time(TENANT, wanted, start, last, granularity, **how)
 
     def split(measure: Measure, by: Split | None = None) -> Callable[[], Any]:
         wanted = ObservationFilter(kind=ObservationKind.SIGHTING)
         question = Question(Span.of_seconds(start, last), Granularity.DAY, measure, by, wanted)
-        return lambda: statistics.amounts(TENANT, question, fill=True)
+        return lambda: statistics.list_buckets(TENANT, question, fill=True)
 
     def query(wanted: ObservationFilter = EVERYTHING) -> Callable[[], Any]:
         return lambda: observations.query(TENANT, wanted, start, last, 1000).total

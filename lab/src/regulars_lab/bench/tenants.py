@@ -123,7 +123,7 @@ def measure_searches(folder: Path, arguments: argparse.Namespace) -> dict[str, A
         "load_ms": float(np.median(loaded_ms)),
         "held_ms": float(np.median(held_ms)),
         "held": held,
-        "memory_each": galleries.held_bytes / held / MIB,
+        "memory_each": galleries.loaded_bytes / held / MIB,
         "memory_share": share,
         "anonymous_before": anonymous[0] / MIB,
         "anonymous_most": max(anonymous) / MIB,

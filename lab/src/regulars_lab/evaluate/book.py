@@ -203,7 +203,7 @@ class Player:
         services.ports.storage.uploads.put_if_absent(
             keys.capture_picture(tenant.name, _CAMERA, capture.id), picture, kind
         )
-        resolved = services.sightings.ingest.capture(tenant.name, _CAMERA, capture.id)
+        resolved = services.sightings.ingest.resolve_capture(tenant.name, _CAMERA, capture.id)
         if not resolved.sightings:
             return None
         height, width, _ = self._vision.read_picture(picture, RULES).shape

@@ -163,7 +163,7 @@ class Answer(Struct, frozen=True):
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: Rule) -> Answer:
     """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
     plain = (probes @ gallery.T).astype(np.float64)
-    demands = decides.population.demands(probes, gallery)
+    demands = decides.population.compute_demands(probes, gallery)
     best = (plain - demands).argmax(axis=1)
     asked, top = (np.take_along_axis(rows, best[:, None], axis=1)[:, 0] for rows in (demands, plain))
     thresholds = [decides.point.threshold(len(gallery), demand) for demand in asked.tolist()]

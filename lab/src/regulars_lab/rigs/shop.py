@@ -151,7 +151,7 @@ class Shop:
         data = draw_picture(person, self._number % 50_000)
         id_ = self._do("offer", lambda: self.stage.offer_picture(data, self.stage.camera_key))
         message, due = self.stage.upload_picture(data, id_, outcome)
-        self._do(kind, lambda: self.stage.services.sightings.ingest.message(message))
+        self._do(kind, lambda: self.stage.services.sightings.ingest.take_message(message))
         due()
         self._seen[person] = now
         self._worked_off()

@@ -166,7 +166,7 @@ class Stage:
         self.clock.at += later
         data = self.picture(person, self._next())
         message, self.due = self.upload_picture(data, self.offer_picture(data, self.credentials.api_key), outcome)
-        return lambda: self.services.sightings.ingest.message(message)
+        return lambda: self.services.sightings.ingest.take_message(message)
 
     def offer_picture(self, data: bytes, key: str) -> str:
         """Offer a picture of now; return its id."""

@@ -94,7 +94,7 @@ class V1Client:
         (upload,) = self.offer(offer_of(data, services.clock.now() - timedelta(minutes=minutes_ago), camera))
         key = keys.capture_picture(tenant, camera, upload["id"])
         services.ports.storage.uploads.put_if_absent(key, data, "image/jpeg")
-        return services.sightings.ingest.capture(tenant, camera, upload["id"])
+        return services.sightings.ingest.resolve_capture(tenant, camera, upload["id"])
 
 
 def require_as_documented(method: str, path: str, reply: Reply) -> None:

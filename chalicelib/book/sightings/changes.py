@@ -1,4 +1,4 @@
-"""Rows of sightings: what one transaction stores of an outcome, and what a capture holds while it is being resolved.
+"""Changes by sightings: what one transaction stores of an outcome, and what a capture holds while it is being resolved.
 
 A transaction requires that its face is the capture's next one: condition STEP. So a capture that is delivered twice, or
 cut off anywhere, continues where it stopped and repeats nothing.
@@ -43,76 +43,80 @@ from chalicelib.book.words.values import milliseconds, optional
 from chalicelib.book.words.webhooks import event_puts
 
 
-def known_change(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequence[ChangedObservation]) -> Change:
-    """Return the change that stores a known face's sighting.
+def known_face_change(
+    outcome: Outcome, face: Face, face_visits: FaceVisits, renamed: Sequence[ChangedObservation]
+) -> Change:
+    """Return the change by which a known face gets a sighting.
 
-    `face`: with the keys of its pictures; `held`, `renamed`: what is left after the parts that were renamed before.
+    `face`: with the keys of its pictures; `face_visits`, `renamed`: what is left after the parts that were renamed
+    before.
     """
-    one = outcome.context.sighted
-    tenant = one.tenant.name
-    if one.is_of_arrival:
-        actions = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
-        if face != held.face:
-            actions.append(face_update(one.tenant, held.face, face))
+    open_sighting = outcome.context.open_sighting
+    tenant = open_sighting.tenant.name
+    if open_sighting.is_of_arrival:
+        actions = visits_puts(tenant, face.faceid, face_visits.visits, outcome.visits)
+        if face != face_visits.face:
+            actions.append(face_update(open_sighting.tenant, face_visits.face, face))
     else:
         actions = [Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))]
     actions += _sighting_actions(outcome, renamed)
-    return face_change(held.face, face, actions, held.limited_groups)
+    return face_change(face_visits.face, face, actions, face_visits.limited_groups)
 
 
-def new_change(outcome: Outcome, face: Face, seq: int) -> Change:
-    """Return the change that makes a new face, and deletes the one that goes for it.
+def new_face_change(outcome: Outcome, face: Face, seq: int) -> Change:
+    """Return the change that makes a new face, and deletes the stranger that makes room for it, if one does.
 
     `face`: with the keys of its pictures; `seq`: the gallery's, at which a search found nobody.
     """
-    evicted, held = outcome.context.evicted, outcome.context.held
-    tenant, counts = outcome.context.sighted.tenant.name, {face.group_id: 1}
+    evicted, face_visits = outcome.context.evicted, outcome.context.face_visits
+    tenant, counts = outcome.context.open_sighting.tenant.name, {face.group_id: 1}
     journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
     actions: list[Action] = [
-        *face_puts(outcome.context.sighted.tenant, face),
-        *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
+        *face_puts(outcome.context.open_sighting.tenant, face),
+        *visits_puts(tenant, face.faceid, face_visits.visits, outcome.visits),
         *_sighting_actions(outcome),
     ]
     if evicted:
         actions += evicted.deletes
         journal.insert(0, make_delete_entry(evicted.face))
         counts[STRANGER] = counts.get(STRANGER, 0) - 1
-    numbered = {NUMBERED: 1}  # based on the seq at which the last number was read: so each is given once
-    return Change(tuple(actions), tuple(journal), counts, held.limited_groups, tenant=numbered, based_on=seq)
+    # The next stranger's number is one more. It is based on the seq at which the last was read: so each is given once.
+    number = {NUMBERED: 1}
+    return Change(tuple(actions), tuple(journal), counts, face_visits.limited_groups, tenant=number, based_on=seq)
 
 
 def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
-    """Return the actions that store a sighting: in its capture, as an observation, as what it asks for and tells.
+    """Return the actions that store a sighting: its capture's entry, observation, reviews and events.
 
-    `renamed`: earlier sightings.
+    `renamed`: earlier sightings that get another group's name. If it tells that a group is full, that is noted, too.
     """
-    context, one = outcome.context, outcome.context.sighted
-    tenant = one.tenant.name
+    context, open_sighting = outcome.context, outcome.context.open_sighting
+    tenant = open_sighting.tenant.name
     actions: list[Action] = [
-        resolution_update(one, outcome.capture),
-        *observation_actions(tenant, [outcome.observation], renamed, context.months, one.now),
+        resolution_update(open_sighting, outcome.capture),
+        *observation_actions(tenant, [outcome.observation], renamed, context.months, open_sighting.now),
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
-        *event_puts(tenant, context.hooks, outcome.events, one.now),
+        *event_puts(tenant, context.hooks, outcome.events, open_sighting.now),
     ]
     if (full := context.full) is not None and context.tells_full:
-        noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(one.now)}
-        actions.append(Put(keys.DIRECTORY, noted))
+        note = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(open_sighting.now)}
+        actions.append(Put(keys.DIRECTORY, note))
     return actions
 
 
-def resolution_update(one: OpenSighting, after: Capture) -> Update:
-    """Return the update that stores how a face was resolved in its capture, once: condition STEP.
+def resolution_update(open_sighting: OpenSighting, after: Capture) -> Update:
+    """Return the update that stores in a capture how one of its faces was resolved, once: condition STEP.
 
-    Of a capture that shows nobody but people who are forgotten, the picture's hash goes, too.
+    If all faces of it are resolved to nobody, and the tenant forgets strangers, the picture's hash goes, too.
     """
-    tenant = one.tenant.name
-    if one.correction:
-        waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", one.correction, STEP))
+    tenant = open_sighting.tenant.name
+    if open_sighting.correction:
+        waits = (equals("state", CaptureState.STORED, STEP), equals("corrections", open_sighting.correction, STEP))
         update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
     else:
-        update = progress_update(tenant, after, one.number)
+        update = progress_update(tenant, after, open_sighting.number)
     are_unknown = all(seen.resolution is Resolution.SKIPPED for seen in after.sightings)
-    if one.tenant.forgets_strangers and after.state is CaptureState.RESOLVED and are_unknown:
+    if open_sighting.tenant.forgets_strangers and after.state is CaptureState.RESOLVED and are_unknown:
         update = replace(update, set={**update.set, **CAPTURE.write(replace(after, sha256=""), "sha256")})
     return update
 
@@ -171,7 +175,10 @@ def is_waiting_for(item: Item, faceid: str) -> bool:
 
 
 def open_correction(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
-    """Return the open sighting of a waiting capture, with the gap and the labels of the first time."""
+    """Return the rejected sighting of a capture, which waits to be resolved again. `item`: the stored capture.
+
+    Gap and labels are those by which it was resolved at first.
+    """
     again = item[AGAIN]
     gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
     return OpenSighting(
