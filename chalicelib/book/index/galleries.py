@@ -127,7 +127,7 @@ class Galleries:
             entries = tail(self._items, tenant, gallery.view.seq, wanted)
             if entries is None:
                 return False
-            gallery.apply(entries, wanted)
+            gallery.apply_entries(entries, wanted)
         self._make_room()
         return True
 

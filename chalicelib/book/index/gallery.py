@@ -253,7 +253,7 @@ class Gallery:
         tail = view.tail.templates.nbytes + view.tail.first_row.nbytes + 120 * view.tail.rows
         return view.base.hot_bytes + view.base_group.nbytes + tail
 
-    def apply(self, entries: Iterable[JournalEntry], seq: int) -> View:
+    def apply_entries(self, entries: Iterable[JournalEntry], seq: int) -> View:
         """Apply journal entries up to `seq` and publish the new view; the caller holds `changing`."""
         self._row_group = self._row_group.copy()
         self._base_is_shared = True

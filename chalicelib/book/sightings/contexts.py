@@ -65,14 +65,14 @@ class SightingSearch:
     def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
         one, seen = self.sighted, self.sighted.seen
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
-        (found,) = self.book.recognition.of(
+        (found,) = self.book.recognition.recognise(
             one.tenant, probes, group_ids=list_searched_groups(one.camera), besides=one.not_face, visit=visit
         )
         if one.instead is not None:
             found = replace(found, face=None)
         elif found.face is None and found.seq not in self.unmatched:
             others = [other for other in one.beside if other is not seen]
-            self.unmatched[found.seq] = self.book.recognition.of_visit(
+            self.unmatched[found.seq] = self.book.recognition.recognise_by_visit(
                 one.tenant, one.camera, one.capture, seen, others=others, found=found, not_face=one.not_face
             )
         return found if found.face is not None else self.unmatched.setdefault(found.seq, found)
@@ -91,7 +91,7 @@ class Contexts(UseCase):
             return Nobody(one, one.why_unsearched)
         if one.other is not None:
             return self._read_known(one, one.other)
-        groups = self.book.face_visits.defaults(one.tenant)
+        groups = self.book.face_visits.read_default_groups(one.tenant)
         found = search.find(groups)
         if found.face is not None:
             return self._read_known(one, found.face.faceid, found)
@@ -103,7 +103,7 @@ class Contexts(UseCase):
     def read_again(self, before: Context) -> Context:
         """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face
         any more, TenantNotFound."""
-        groups = self.book.face_visits.defaults(before.sighted.tenant)
+        groups = self.book.face_visits.read_default_groups(before.sighted.tenant)
         context = self._read_new(before.sighted, before.held.face, groups, before.decision)
         if isinstance(context, Nobody):
             raise GalleryMoved
@@ -126,13 +126,13 @@ class Contexts(UseCase):
         if decision is not None and one.was is None:
             one = replace(one, twice=is_lesser(one, held.face, judge))
         if one.is_uncertain(decision) and not one.near:
-            nearest = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
+            nearest = self.book.recognition.find_nearest(one.tenant, one.camera, one.seen, CANDIDATES)
             one = replace(one, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest))
         return self._complete_context(Context(one, held, plan_of(one, held), decision, judge=judge))
 
     def _remember(self, one: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with what it was, if it comes back to a face that it was taken from."""
-        negative = self.book.recognition.negatives.of_sighting(one.tenant.name, faceid, one.id)
+        negative = self.book.recognition.negatives.find_of_sighting(one.tenant.name, faceid, one.id)
         if negative is None or not negative.was:
             return one
         return replace(one, was=observation_from(negative.was), was_asked=negative.asked)
@@ -153,7 +153,11 @@ class Contexts(UseCase):
     def _complete_context(self, context: Context) -> Context:
         """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
         one, full, tenant = context.sighted, context.full, context.sighted.tenant.name
-        between = self.book.face_visits.between(tenant, context.held, context.plan) if one.is_of_arrival else ()
+        between = (
+            self.book.face_visits.list_touched_sightings(tenant, context.held, context.plan)
+            if one.is_of_arrival
+            else ()
+        )
         told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
         context = replace(
             context,
@@ -169,10 +173,10 @@ class Contexts(UseCase):
         Nor one that is held, whose observations move, or with whom more goes than one transaction has room for. None:
         nobody can go.
         """
-        for face in self.book.faces.by_arrival(tenant, strangers):
+        for face in self.book.faces.list_by_arrival(tenant, strangers):
             if face.faceid != besides and not face.name and not face.moving and face.hold is None:
-                merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+                merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
+                negatives = self.book.recognition.negatives.make_delete_actions(tenant.name, face)
                 deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
                 if len(deletes) > _MOST_DELETES:
                     continue

@@ -188,7 +188,7 @@ class Ingest(UseCase):
 
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
-        search, crop = SightingSearch(self.book, one), partial(reading.crop, one.seen)
+        search, crop = SightingSearch(self.book, one), partial(reading.crop_face, one.seen)
         new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
         for _ in attempts():
             try:
@@ -277,7 +277,7 @@ class Ingest(UseCase):
         self.book.writer.commit(outcome.context.sighted.tenant.name, change)
         self._deliver(outcome, change.actions)
         if outcome.context.evicted:
-            self.book.face_pictures.discard(outcome.context.evicted.picture_keys)
+            self.book.face_pictures.discard_pictures(outcome.context.evicted.picture_keys)
         return outcome.capture
 
     def _add_entry(self, outcome: Outcome, change: Change) -> Change:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
-from chalicelib.book.commit import Change, face_change
+from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
@@ -121,7 +121,7 @@ class Rejection(UseCase):
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             require_kept(held.face)
-            if self.book.merges.mover.settle(tenant, held.face):
+            if self.book.merges.mover.settle_faces(tenant, held.face):
                 continue
             observation = self.book.captures.observation(tenant, faceid, sighting_id)
             if observation is None:
@@ -137,13 +137,13 @@ class Rejection(UseCase):
             if not unmakes and (kept := left(held.face)) != held.face.pictures:
                 gone = (one for one in held.face.pictures if one not in kept)
                 learnt |= {one.learnt.sighting_id: milliseconds(one.added_at) for one in gone if one.learnt}
-                self.book.enrolment.pictures.keep(tenant, faceid, left)
+                self.book.enrolment.pictures.keep_pictures(tenant, faceid, left)
                 continue
             try:
-                with self.book.requests.answering(tenant.name, request):
+                with self.book.requests.raise_if_answered(tenant.name, request):
                     body = progress or {"camera": found.capture.camera_id, "other": other}
                     answer = Answer(PARTIAL if progress else OK, body)
-                    record = [self.book.requests.record(tenant.name, request, answer)] if request else []
+                    record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
                     self._leave(tenant, found, seen, record, learnt, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
@@ -177,9 +177,9 @@ class Rejection(UseCase):
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negatives = self.book.recognition.negatives
-        negative = negatives.of_sighting(tenant.name, faceid, sighting_id)
+        negative = negatives.find_of_sighting(tenant.name, faceid, sighting_id)
         if negative is None and other is not None:
-            negative = negatives.of_sighting(tenant.name, other, sighting_id)
+            negative = negatives.find_of_sighting(tenant.name, other, sighting_id)
         if negative is not None:
             place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
             item = self.book.items.get(keys.CAPTURES, place)
@@ -204,7 +204,7 @@ class Rejection(UseCase):
 
     def _learn_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
         """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
-        negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
+        negative = self.book.recognition.negatives.find_of_sighting(tenant.name, faceid, sighting_id)
         for learnt, at_ms in (negative.learnt if negative else {}).items():
             observation = self.book.captures.observation(tenant, faceid, learnt)
             if observation is None or observation.box is None:  # it has not come back
@@ -220,7 +220,7 @@ class Rejection(UseCase):
         if capture is None or box is None or any(one.id in capture.photos for one in face.pictures):
             return
         shown = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
-        jpeg = FaceJpeg(shown.reading.crop(shown.seen).data)
+        jpeg = FaceJpeg(shown.reading.crop_face(shown.seen).data)
         learnt = Learnt(observation.id, observation.camera, observation.at)
         templates, estimates = (shown.seen.template,), shown.seen.estimates
         new = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
@@ -231,8 +231,8 @@ class Rejection(UseCase):
         as_read = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
 
         def add(face: Face) -> tuple[Face, Change]:
-            after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).pictures((*face.pictures, new)))
-            return after, face_change(face, after, (as_read,))
+            after = replace(face, pictures=self.book.tenant_vision.make_chooser(tenant).pictures((*face.pictures, new)))
+            return after, make_face_change(face, after, (as_read,))
 
         self.book.faces.change_face(tenant, faceid, add, None)
 
@@ -285,11 +285,13 @@ class Rejection(UseCase):
         if observation.gap_s is not None:
             plan = self._plan(tenant, held, observation)
             visits = self.book.face_visits
-            misnamed_ones = rename_sightings(held.groups, plan.visits, visits.between(tenant.name, held, plan))
+            misnamed_ones = rename_sightings(
+                held.groups, plan.visits, visits.list_touched_sightings(tenant.name, held, plan)
+            )
             held, renamed = visits.write_surplus_changes(tenant.name, held, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
-        is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
+        is_new = negatives.find_of_sighting(tenant.name, held.face.faceid, observation.id) is None
         is_new = is_new and held.face.negatives < MAX_NEGATIVES and not self._is_taken_back(tenant, observation, other)
         face = replace(apply_plan(held.face, plan), negatives=held.face.negatives + is_new)
         asked = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
@@ -314,7 +316,7 @@ class Rejection(UseCase):
         ]
         if observation.gap_s is not None:
             actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
-        self.book.writer.save(tenant.name, face_change(held.face, face, actions, held.limited_groups))
+        self.book.writer.save(tenant.name, make_face_change(held.face, face, actions, held.limited_groups))
 
     def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
         """Return whether a sighting that somebody said is the face's goes back to the one that it was taken from.
@@ -323,7 +325,7 @@ class Rejection(UseCase):
         """
         if other is None or observation.decision is not None:
             return False
-        return self.book.recognition.negatives.of_sighting(tenant.name, other, observation.id) is not None
+        return self.book.recognition.negatives.find_of_sighting(tenant.name, other, observation.id) is not None
 
     def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
@@ -340,7 +342,7 @@ class Rejection(UseCase):
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return the sightings that are not the face's, newest first. Raises FaceNotFound."""
         face = self.book.faces.get(tenant, faceid)
-        return self.book.recognition.negatives.of_face(tenant.name, face)[::-1]
+        return self.book.recognition.negatives.read_of_face(tenant.name, face)[::-1]
 
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
@@ -350,9 +352,9 @@ class Rejection(UseCase):
         negatives = self.book.recognition.negatives
 
         def taken_back(face: Face) -> tuple[Face, Change]:
-            if negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+            if negatives.find_of_sighting(tenant.name, faceid, sighting_id) is None:
                 raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
-            forgotten = negatives.forgotten(tenant.name, faceid, sighting_id)
+            forgotten = negatives.make_delete(tenant.name, faceid, sighting_id)
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
 
         self.book.faces.change_face(tenant, faceid, taken_back, request)
@@ -372,16 +374,16 @@ class Rejection(UseCase):
             raise InvalidInput("instead: new and the name of who it is go together")
         if gift.name:
             require_record(tenant, None)  # who it is gets a face of its own, without a record
-        progress = self.book.requests.progress(tenant.name, request)
+        progress = self.book.requests.read_progress(tenant.name, request)
         try:
             progress = progress or self._begin_gift(tenant, faceid, sighting_id, gift, request)
         except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
-            progress = self.book.requests.progress(tenant.name, request)
+            progress = self.book.requests.read_progress(tenant.name, request)
             if not progress:
                 raise
         done = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
         if request is not None:
-            record = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
+            record = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
         return done
 
@@ -435,8 +437,10 @@ class Rejection(UseCase):
             return progress
         progress |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
         if held.face.name:
-            self.book.enrolment.update.of_id(tenant, faceid, FaceChanges(name=""))
-        record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, progress))] if request else []
+            self.book.enrolment.update.change_face(tenant, faceid, FaceChanges(name=""))
+        record = (
+            [self.book.requests.make_answer_put(tenant.name, request, Answer(PARTIAL, progress))] if request else []
+        )
         self.book.merges.merging.merge(tenant, other, faceid, also=record)
         return progress
 
@@ -461,7 +465,7 @@ class Rejection(UseCase):
                 other = other or done[one].sighting.faceid
         if name and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
             changes = FaceChanges(name=name, new_group_name=REGULAR)
-            self.book.enrolment.update.of_id(tenant, other, changes)
+            self.book.enrolment.update.change_face(tenant, other, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
         return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
 
@@ -481,7 +485,7 @@ class Rejection(UseCase):
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
         """Return whether these sightings were the other face's, until somebody said that they are not."""
         negatives = self.book.recognition.negatives
-        return other is not None and any(negatives.of_sighting(tenant.name, other, one.id) for one in visit)
+        return other is not None and any(negatives.find_of_sighting(tenant.name, other, one.id) for one in visit)
 
     def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Give the rest of a visit back to the face that it was taken from; the one that was made of it goes."""
@@ -506,8 +510,8 @@ class Rejection(UseCase):
         if held is None or held.visits.arrivals.sightings:
             return
         face = held.face
-        merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-        gone = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
+        merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
+        gone = [*self.book.recognition.negatives.make_delete_actions(tenant.name, face), *merges]
         noted: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
         if self.book.faces.find(tenant, other, restricted=True) is not None:
             noted.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
@@ -516,7 +520,7 @@ class Rejection(UseCase):
         self.book.writer.commit(
             tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=held.limited_groups)
         )
-        self.book.face_pictures.discard((*face.picture_keys, *pictures))
+        self.book.face_pictures.discard_pictures((*face.picture_keys, *pictures))
 
     def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Finish the merge of a face into the other one, which it may be again."""

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from chalicelib.book.commit import Change, face_change
+from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.records.captures import (
     AGAIN,
     ATTEMPTS,
@@ -28,12 +28,12 @@ from chalicelib.book.records.captures import (
     sighting_item,
 )
 from chalicelib.book.records.faces import face_puts
-from chalicelib.book.records.observations import observation_actions, review_item
+from chalicelib.book.records.observations import make_observation_actions, review_item
 from chalicelib.book.rules.sighting import OpenSighting, Outcome
 from chalicelib.book.rules.templates import make_delete_entry
 from chalicelib.book.rules.visits import FaceVisits
 from chalicelib.book.tenants import NUMBERED
-from chalicelib.book.visits import FACE_SAME, face_update, visits_puts
+from chalicelib.book.visits import FACE_SAME, make_visit_update, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.book.words.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
@@ -53,11 +53,11 @@ def known_change(outcome: Outcome, face: Face, held: FaceVisits, renamed: Sequen
     if one.is_of_arrival:
         actions = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
         if face != held.face:
-            actions.append(face_update(one.tenant, held.face, face))
+            actions.append(make_visit_update(one.tenant, held.face, face))
     else:
         actions = [Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))]
     actions += _sighting_actions(outcome, renamed)
-    return face_change(held.face, face, actions, held.limited_groups)
+    return make_face_change(held.face, face, actions, held.limited_groups)
 
 
 def new_change(outcome: Outcome, face: Face, seq: int) -> Change:
@@ -90,7 +90,7 @@ def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = 
     tenant = one.tenant.name
     actions: list[Action] = [
         resolution_update(one, outcome.capture),
-        *observation_actions(tenant, [outcome.observation], renamed, context.months, one.now),
+        *make_observation_actions(tenant, [outcome.observation], renamed, context.months, one.now),
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
         *event_puts(tenant, context.hooks, outcome.events, one.now),
     ]

@@ -51,7 +51,7 @@ def changes(*edits: Edit) -> st.SearchStrategy[list[JournalEntry]]:
 def after(*parts: list[JournalEntry]) -> list[tuple[str, str, list[bytes]]]:
     gallery = Gallery("m", None)
     for seq, entries in enumerate(parts):
-        gallery.apply(entries, seq + 1)
+        gallery.apply_entries(entries, seq + 1)
     return list(faces_of(gallery.view.segment("m")))
 
 

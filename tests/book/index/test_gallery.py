@@ -40,7 +40,7 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
         if at == snapshot_at:
             gallery = Gallery("m", decode(encode(gallery.view.segment("m"))))
             assert gallery.view.seq == at - 1
-        gallery.apply([entry(edit, face, group, templates, at)], at)
+        gallery.apply_entries([entry(edit, face, group, templates, at)], at)
         if edit in (Edit.PUT, Edit.REPLACE) or (edit is Edit.EMBED and templates > 1):
             model[f"f{face}"] = (group, at)
         elif edit is Edit.DROP:
@@ -64,10 +64,10 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
 
 def test_a_snapshot_of_faces_that_only_moved_has_their_new_groups() -> None:
     first = Gallery("m", None)
-    first.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
+    first.apply_entries([entry(Edit.PUT, 1, "g", 1, 1)], 1)
     second = Gallery("m", first.view.segment("m"))
 
-    second.apply([entry(Edit.MOVE, 1, "h", 0, 2)], 2)
+    second.apply_entries([entry(Edit.MOVE, 1, "h", 0, 2)], 2)
 
     segment = second.view.segment("m")
     assert [segment.group_ids[number] for number in segment.face_group] == ["h"]
@@ -76,7 +76,7 @@ def test_a_snapshot_of_faces_that_only_moved_has_their_new_groups() -> None:
 def test_long_churn_does_not_grow_the_gallery() -> None:
     gallery = Gallery("m", None)
     for at in range(1, 5_001):
-        gallery.apply([entry(Edit.PUT, at % 7, "g", 1, at % 50)], at)
+        gallery.apply_entries([entry(Edit.PUT, at % 7, "g", 1, at % 50)], at)
 
     assert gallery.view.rows < 2_500
     assert gallery.view.seq == 5_000
@@ -84,10 +84,10 @@ def test_long_churn_does_not_grow_the_gallery() -> None:
 
 def test_view_taken_before_a_change_does_not_show_it() -> None:
     gallery = Gallery("m", None)
-    gallery.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
+    gallery.apply_entries([entry(Edit.PUT, 1, "g", 1, 1)], 1)
     before = gallery.view
 
-    gallery.apply([entry(Edit.DELETE, 1, "g", 0, 2), entry(Edit.PUT, 2, "g", 1, 2)], 2)
+    gallery.apply_entries([entry(Edit.DELETE, 1, "g", 0, 2), entry(Edit.PUT, 2, "g", 1, 2)], 2)
 
     (found,) = before.search(SearchRequest("m", embedding_of(1000)[None], limit=10)).candidates
     assert [candidate.faceid for candidate in found] == ["f1"]
@@ -97,9 +97,9 @@ def test_view_taken_before_a_change_does_not_show_it() -> None:
 def test_faces_that_tie_come_in_the_order_of_their_faceids_wherever_they_are(limit: int) -> None:
     same = (canonical("m", embedding_of(1)),)
     gallery = Gallery("m", None)
-    gallery.apply([JournalEntry(Edit.PUT, faceid, "g", same) for faceid in ("f2", "f8", "f4")], 1)
+    gallery.apply_entries([JournalEntry(Edit.PUT, faceid, "g", same) for faceid in ("f2", "f8", "f4")], 1)
     gallery = Gallery("m", gallery.view.segment("m"))
-    gallery.apply([JournalEntry(Edit.PUT, faceid, "h", same) for faceid in ("f7", "f1", "f3")], 2)
+    gallery.apply_entries([JournalEntry(Edit.PUT, faceid, "h", same) for faceid in ("f7", "f1", "f3")], 2)
 
     (found,) = gallery.view.search(SearchRequest("m", embedding_of(1)[None], limit=limit)).candidates
 
@@ -139,7 +139,7 @@ def test_a_gallery_that_is_let_go_leaves_memory_without_a_collection_of_garbage(
 
 def test_probe_of_other_dimensions_is_refused() -> None:
     gallery = Gallery("m", None)
-    gallery.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)
+    gallery.apply_entries([entry(Edit.PUT, 1, "g", 1, 1)], 1)
 
     with pytest.raises(InvalidInput, match="256 dimensions, the probes 3"):
         gallery.view.search(SearchRequest("m", np.zeros((1, 3), dtype=np.float32)))
@@ -147,7 +147,7 @@ def test_probe_of_other_dimensions_is_refused() -> None:
 
 def test_templates_of_another_model_are_never_compared() -> None:
     gallery = Gallery("m", None)
-    gallery.apply([JournalEntry(Edit.PUT, "f", "g", (canonical("other", embedding_of(1)),))], 1)
+    gallery.apply_entries([JournalEntry(Edit.PUT, "f", "g", (canonical("other", embedding_of(1)),))], 1)
 
     assert gallery.view.search(SearchRequest("m", embedding_of(1)[None])) == SearchAnswer(1, 0, ((),))
 
@@ -155,7 +155,7 @@ def test_templates_of_another_model_are_never_compared() -> None:
 @pytest.mark.parametrize("damage", ["truncated", "bit", "empty", "version", "longer"])
 def test_damaged_snapshot_is_refused(damage: str) -> None:
     gallery = Gallery("m", None)
-    gallery.apply([entry(Edit.PUT, face, "g", 1, face) for face in range(20)], 1)
+    gallery.apply_entries([entry(Edit.PUT, face, "g", 1, face) for face in range(20)], 1)
     data = bytearray(encode(gallery.view.segment("m")))
     if damage == "bit":
         data[len(data) // 2] ^= 1

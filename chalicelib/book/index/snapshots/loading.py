@@ -145,7 +145,7 @@ def _gallery(blobs: BlobStore, key: str, model: str, place: Place) -> Gallery | 
         return None
     gallery = Gallery(model, segment)
     if base != key:
-        gallery.apply(changes, keys.seq_of_snapshot(key))
+        gallery.apply_entries(changes, keys.seq_of_snapshot(key))
     return gallery
 
 
