@@ -27,16 +27,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.cameras import MAX_CAMERAS
-from chalicelib.book.commit import Change, GalleryMoved, having, make_user_edit
+from chalicelib.book.commit import Change, GalleryMoved, make_user_edit, replace_user_faces
 from chalicelib.book.faces import hold_delete, hold_put
 from chalicelib.book.records.captures import AGAIN, capture_from
 from chalicelib.book.records.faces import face_from, hold_from, name_item, user_from
 from chalicelib.book.records.merges import Merge, MergeState
-from chalicelib.book.records.observations import STORABLE, days_counted, observation_from, pages_from, visits_from
+from chalicelib.book.records.observations import (
+    STORABLE,
+    make_calendar_actions,
+    observation_from,
+    pages_from,
+    visits_from,
+)
 from chalicelib.book.rules.templates import User, gallery_group, is_users, reduce_templates, user_of
 from chalicelib.book.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, apply_plan
 from chalicelib.book.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED, OLD_APPCODE
-from chalicelib.book.visits import face_update, visits_deletes, visits_puts
+from chalicelib.book.visits import make_visit_update, visits_deletes, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState, parts_of_sighting, sighting_id
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
@@ -314,7 +320,7 @@ class UserRecords(Subject):
         for entry, user in users.items():
             own = named.get(entry, {})
             faceids = [*(one for one in user.faceids if one in own), *(one for one in own if one not in user.faceids)]
-            after = having(self.book.items, tenant.name, user, faceids)
+            after = replace_user_faces(self.book.items, tenant.name, user, faceids)
             if after != user:
                 actions, journal = make_user_edit(tenant.name, user, after)
                 change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
@@ -498,7 +504,7 @@ class StatisticsRecords(Subject):
     def _include(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make days invalid that were sealed without it."""
         months = self.book.statistics.calendar.months(tenant.name, [day])
-        write(self.book.items, days_counted(tenant.name, [day], [day], months))
+        write(self.book.items, make_calendar_actions(tenant.name, [day], [day], months))
 
     def _seal(self, tenant: Tenant, day: int) -> None:
         if not self.book.statistics.sealing.seal_day(tenant, day):
@@ -683,7 +689,7 @@ class VisitRecords(Subject):
         """Store other arrivals of a face, in its visits and in the face itself."""
         after = replace(visits, arrivals=arrivals, in_one_item=tenant.format < PAGED)
         told = apply_plan(face, VisitPlan(after, face.group_id))
-        update = face_update(tenant, face, told)
+        update = make_visit_update(tenant, face, told)
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)
         write(self.book.items, [replace(update, when=(*update.when, same)), *puts])
@@ -724,7 +730,7 @@ class VisitRecords(Subject):
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
                 text = f"merge {merge.id} moves observations of face {merge.survivor}, which does not say so"
-                mend = partial(self.book.merges.mover.finish, tenant, merge.id, None)
+                mend = partial(self.book.merges.mover.finish_merge, tenant, merge.id, None)
                 yield Disagreement(text, (survivor and survivor.version,), mend)
 
     def _make_disagreement(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:

@@ -80,7 +80,7 @@ class Sweep(Outside):
         if "hour" not in asked:
             self.book.index.build(asked["tenant"], erase=False)
             with acts.begin_act(chore("index joining", asked["tenant"])):
-                self.book.joining.tenant(tenant, left_s)
+                self.book.joining.join_tenant(tenant, left_s)
             return
         hour = moment(asked["hour"])
         if not self.book.storage.expires_items and abs(self.book.clock.now() - hour) > TRUSTED:
@@ -219,11 +219,11 @@ class Watch(Outside):
                 )
                 return
             self._do("cameras", tenant, self._report_silent)
-            self._do("boxes", tenant, self.book.cameras.advance)
+            self._do("boxes", tenant, self.book.cameras.advance_wave)
             self._do("consents", tenant, self.book.restrictions.request_expiry)
             self._resume(tenant, captured_in=WATCHED_CAPTURES)
             if not self.book.storage.expires_items:
-                self._do("faces", tenant, self.book.joining.tenant)
+                self._do("faces", tenant, self.book.joining.join_tenant)
 
     def start(self) -> None:
         """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
@@ -264,7 +264,7 @@ class Watch(Outside):
         for camera, silence in self.book.cameras.list_silences(tenant, now):
             actions = [
                 _silence_update(tenant.name, camera, milliseconds(now)),
-                *self.book.webhooks.outbox.actions(tenant.name, [make_event(camera, silence, now)]),
+                *self.book.webhooks.outbox.make_delivery_puts(tenant.name, [make_event(camera, silence, now)]),
             ]
             try:
                 write(self.book.items, actions)

@@ -42,6 +42,7 @@ messages (RecursiveLoop), so Lambda stops no chain of them that has no end."""
 
 _5_MIN, _HOUR = 5 * 60, 3600
 _SEEN_BY_ERRORS = "Index"
+"""The queue of which each failed run has an alarm: its dead letters need none."""
 _STACK = {"Fn::Sub": "${AWS::StackName}"}
 _MAX_AGE_S = 900
 _MAX_TAIL = 5_000
@@ -77,94 +78,101 @@ _FAILED = "Two runs of {} within an hour failed, crashed or took too long: look 
 _SLOW = "Runs of {} take {} s, four fifths of their time limit"
 
 
-def alarms(functions: Iterable[str]) -> Template:
+def make_alarms(functions: Iterable[str]) -> Template:
     """Make alarms for functions and queues, and the dashboard of these functions, by their names in the template.
 
     The service counts failures itself: the dialects answer most with HTTP 200. A queue's message comes again after up
     to half an hour, so failed runs are counted for an hour.
     """
-    made = [
-        _alarm("ApiErrors", _GATEWAY, "5XXError", _5_MIN, 1, _MOST_ERRORS),
-        _alarm("UrlErrors", _API, "Url5xxCount", _5_MIN, 1, _MOST_ERRORS),
-        _alarm("Throttles", _API, "Throttles", _5_MIN, 3),
-        _alarm("JournalTailIsLong", NAMESPACE, JOURNAL_TAIL, _HOUR, 2, _MAX_TAIL),
-        _alarm("StorageFails", NAMESPACE, FAILURES_UNAVAILABLE, _5_MIN, 2),
-        _alarm("Unexpected", NAMESPACE, FAILURES_UNEXPECTED, _5_MIN, 1),
-        _alarm("Busy", NAMESPACE, FAILURES_BUSY, _5_MIN, 3, _MAX_BUSY),
-        _alarm("BuildIndexLoops", "BuildIndex", "Invocations", _HOUR, 1, _MOST_RUNS),
-        _alarm("CanaryFails", "Canary", "Errors", _5_MIN, 2),
-        _alarm("WatchErrors", "Watch", "Errors", _HOUR, 2),
-        _alarm("SweepIsLate", NAMESPACE, SWEEP_AGE, _5_MIN, 3, _MAX_SWEEP_AGE_S),
+    named_alarms = [
+        _make_alarm("ApiErrors", _GATEWAY, "5XXError", _5_MIN, 1, _MOST_ERRORS),
+        _make_alarm("UrlErrors", _API, "Url5xxCount", _5_MIN, 1, _MOST_ERRORS),
+        _make_alarm("Throttles", _API, "Throttles", _5_MIN, 3),
+        _make_alarm("JournalTailIsLong", NAMESPACE, JOURNAL_TAIL, _HOUR, 2, _MAX_TAIL),
+        _make_alarm("StorageFails", NAMESPACE, FAILURES_UNAVAILABLE, _5_MIN, 2),
+        _make_alarm("Unexpected", NAMESPACE, FAILURES_UNEXPECTED, _5_MIN, 1),
+        _make_alarm("Busy", NAMESPACE, FAILURES_BUSY, _5_MIN, 3, _MAX_BUSY),
+        _make_alarm("BuildIndexLoops", "BuildIndex", "Invocations", _HOUR, 1, _MOST_RUNS),
+        _make_alarm("CanaryFails", "Canary", "Errors", _5_MIN, 2),
+        _make_alarm("WatchErrors", "Watch", "Errors", _HOUR, 2),
+        _make_alarm("SweepIsLate", NAMESPACE, SWEEP_AGE, _5_MIN, 3, _MAX_SWEEP_AGE_S),
     ]
     for name in QUEUES:
         if name != _SEEN_BY_ERRORS:
             queue, parked = f"{name}Queue", f"{name}DeadLetters"
-            made.append(_alarm(f"{parked}Arrive", parked, _WAITING, _5_MIN, 1, 1, _PARKED.format(queue)))
-            made.append(_alarm(f"{queue}IsLate", queue, _AGE, _5_MIN, 3, _MAX_AGE_S, _LATE.format(queue)))
-    for one in (*_SLOW_MS, "BuildIndex"):
-        made.append(_alarm(f"{one}Errors", one, "Errors", _HOUR, 1, 2, _FAILED.format(one)))
-    for one, ms in _SLOW_MS.items():
-        made.append(_alarm(f"{one}IsSlow", one, "Duration", _HOUR, 2, ms, _SLOW.format(one, ms // 1000)))
-    return {"Resources": {**dict(made), "Dashboard": _dashboard(functions)}}
+            named_alarms.append(_make_alarm(f"{parked}Arrive", parked, _WAITING, _5_MIN, 1, 1, _PARKED.format(queue)))
+            named_alarms.append(_make_alarm(f"{queue}IsLate", queue, _AGE, _5_MIN, 3, _MAX_AGE_S, _LATE.format(queue)))
+    for function in (*_SLOW_MS, "BuildIndex"):
+        named_alarms.append(_make_alarm(f"{function}Errors", function, "Errors", _HOUR, 1, 2, _FAILED.format(function)))
+    for function, ms in _SLOW_MS.items():
+        named_alarms.append(
+            _make_alarm(f"{function}IsSlow", function, "Duration", _HOUR, 2, ms, _SLOW.format(function, ms // 1000))
+        )
+    return {"Resources": {**dict(named_alarms), "Dashboard": _make_dashboard(functions)}}
 
 
-def _alarm(
-    name: str, of: str, metric: str, seconds: int, count: int, limit: float = 1, says: str = ""
+def _make_alarm(
+    name: str, source: str, metric: str, seconds: int, count: int, threshold: float = 1, description: str = ""
 ) -> tuple[str, Template]:
     """Make an alarm, with its name, that goes off if a metric reaches the limit in each of `count` periods.
 
-    `of`: a namespace, or the function or the queue that is watched. `says`: its description; "": that of _SAYS.
+    `source`: a namespace, or the function or the queue that is watched. `description`: "": that of _SAYS.
     """
     properties = {
-        "AlarmDescription": says or _SAYS[name],
-        **_metric_source_of(of),
+        "AlarmDescription": description or _SAYS[name],
+        **_make_metric_source(source),
         "MetricName": metric,
         "Statistic": "Maximum" if metric in _GAUGES else "Sum",
         "Period": seconds,
         "EvaluationPeriods": count,
-        "Threshold": limit,
+        "Threshold": threshold,
         "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-        "TreatMissingData": "breaching" if of in _SCHEDULED else "notBreaching",
+        "TreatMissingData": "breaching" if source in _SCHEDULED else "notBreaching",
         "AlarmActions": [{"Ref": "AlarmTopic"}],
     }
     condition: Template = {"Condition": TOLD}
     if name in ROLLING_BACK:
         properties["AlarmActions"] = {"Fn::If": [TOLD, properties["AlarmActions"], {"Ref": "AWS::NoValue"}]}
-        condition = {"Condition": "HasCanary"} if of == "Canary" else {}
+        condition = {"Condition": "HasCanary"} if source == "Canary" else {}
     return name, {"Type": "AWS::CloudWatch::Alarm", **condition, "Properties": properties}
 
 
-def _metric_source_of(of: str) -> Template:
-    dimensions: Template = {"FunctionName": {"Ref": of}}
+def _make_metric_source(source: str) -> Template:
+    dimensions: Template = {"FunctionName": {"Ref": source}}
     namespace = _LAMBDA
-    if of in (_GATEWAY, NAMESPACE):
-        namespace, dimensions = of, {"ApiName": _STACK, "Stage": "api"} if of == _GATEWAY else {"Stack": _STACK}
-    elif of.endswith(("Queue", "DeadLetters")):
-        namespace, dimensions = "AWS/SQS", {"QueueName": {"Fn::GetAtt": [of, "QueueName"]}}
+    if source in (_GATEWAY, NAMESPACE):
+        namespace, dimensions = source, {"ApiName": _STACK, "Stage": "api"} if source == _GATEWAY else {"Stack": _STACK}
+    elif source.endswith(("Queue", "DeadLetters")):
+        namespace, dimensions = "AWS/SQS", {"QueueName": {"Fn::GetAtt": [source, "QueueName"]}}
     pairs = [{"Name": name, "Value": value} for name, value in dimensions.items()]
     return {"Namespace": namespace, "Dimensions": pairs}
 
 
-def _dashboard(functions: Iterable[str]) -> Template:
+def _make_dashboard(functions: Iterable[str]) -> Template:
     """Five charts: requests, functions' times and errors, failures, queues. CloudFormation fills in its `${...}`."""
 
-    def lines(namespace: str, metrics: Iterable[str], dimension: str, names: Iterable[str], **more: str) -> list[Any]:
-        of = [(metric, name) for metric in metrics for name in names]
-        return [[namespace, metric, dimension, f"${{{name}}}", *([more] if more else [])] for metric, name in of]
+    def make_lines(
+        namespace: str, metrics: Iterable[str], dimension: str, names: Iterable[str], **options: str
+    ) -> list[Any]:
+        metrics_and_names = [(metric, name) for metric in metrics for name in names]
+        return [
+            [namespace, metric, dimension, f"${{{name}}}", *([options] if options else [])]
+            for metric, name in metrics_and_names
+        ]
 
     stack, queues = ["AWS::StackName"], [f"{name}Queue.QueueName" for name in QUEUES]
     failures = (FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, FAILURES_BUSY)
     charts = {
-        "Requests": lines(_GATEWAY, ("Count", "4XXError", "5XXError"), "ApiName", stack),
-        "Milliseconds a run, 95 of 100": lines(_LAMBDA, ["Duration"], "FunctionName", functions, stat="p95"),
-        "Runs that failed": lines(_LAMBDA, ["Errors"], "FunctionName", functions),
-        "Failures": lines(NAMESPACE, failures, "Stack", stack),
-        "Age of the oldest message, seconds": lines("AWS/SQS", [_AGE], "QueueName", queues, stat="Maximum"),
+        "Requests": make_lines(_GATEWAY, ("Count", "4XXError", "5XXError"), "ApiName", stack),
+        "Milliseconds a run, 95 of 100": make_lines(_LAMBDA, ["Duration"], "FunctionName", functions, stat="p95"),
+        "Runs that failed": make_lines(_LAMBDA, ["Errors"], "FunctionName", functions),
+        "Failures": make_lines(NAMESPACE, failures, "Stack", stack),
+        "Age of the oldest message, seconds": make_lines("AWS/SQS", [_AGE], "QueueName", queues, stat="Maximum"),
     }
-    shown = {"region": "${AWS::Region}", "stat": "Sum", "period": 300}
+    shared = {"region": "${AWS::Region}", "stat": "Sum", "period": 300}
     widgets = [
         {"type": "metric", "x": 12 * (number % 2), "y": 6 * (number // 2), "width": 12, "height": 6}
-        | {"properties": {"title": title, **shown, "metrics": metrics}}
+        | {"properties": {"title": title, **shared, "metrics": metrics}}
         for number, (title, metrics) in enumerate(charts.items())
     ]
     body = {"Fn::Sub": json.dumps({"widgets": widgets})}

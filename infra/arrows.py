@@ -28,47 +28,51 @@ class Arrow(NamedTuple):
     at: str
 
 
-def modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
+def read_modules(root: Path) -> Iterator[tuple[str, Path, ast.Module]]:
     """Yield the modules of the package: name, file, and content."""
     for file in sorted((root / PACKAGE).rglob("*.py")):
         parts = file.relative_to(root).with_suffix("").parts
         yield ".".join(parts).removesuffix(".__init__"), file, ast.parse(file.read_text(encoding="utf-8"))
 
 
-def rooms_of(content: ast.Module, name: str) -> Mapping[str, str]:
+def read_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
     """Return the rooms that a class of all rooms has in a module: the module of each, by its attribute.
 
     Such an attribute is a `Made("place.Class")`, or a method that imports what it makes.
     """
-    found: dict[str, str] = {}
-    for owner in (one for one in content.body if isinstance(one, ast.ClassDef) and one.name == name):
-        for one in owner.body:
-            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(one.value, ast.Call):
-                [place] = one.value.args
+    rooms: dict[str, str] = {}
+    for owner in (node for node in content.body if isinstance(node, ast.ClassDef) and node.name == name):
+        for node in owner.body:
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(node.target, ast.Name)
+                and isinstance(node.value, ast.Call)
+            ):
+                [place] = node.value.args
                 if isinstance(place, ast.Constant):
-                    found[one.target.id] = f"{PACKAGE}.{str(place.value).rpartition('.')[0]}"
-            elif isinstance(one, ast.FunctionDef):
-                made = [line.module for line in one.body if isinstance(line, ast.ImportFrom) and line.module]
-                found |= {one.name: made[0]} if made and not one.name.startswith("_") else {}
-    return found
+                    rooms[node.target.id] = f"{PACKAGE}.{str(place.value).rpartition('.')[0]}"
+            elif isinstance(node, ast.FunctionDef):
+                imported = [line.module for line in node.body if isinstance(line, ast.ImportFrom) and line.module]
+                rooms |= {node.name: imported[0]} if imported and not node.name.startswith("_") else {}
+    return rooms
 
 
-def all_rooms(root: Path = ROOT) -> Mapping[str, str]:
+def read_all_rooms(root: Path = ROOT) -> Mapping[str, str]:
     """Return all rooms: the module of each, by its attribute."""
-    contents = [content for _, _, content in modules(root)]
-    found: dict[str, str] = {}
+    contents = [content for _, _, content in read_modules(root)]
+    rooms: dict[str, str] = {}
     for owner in _OF_ALL:
         for content in contents:
-            found |= rooms_of(content, owner)
-    return found
+            rooms |= read_rooms(content, owner)
+    return rooms
 
 
-def arrows(root: Path = ROOT) -> list[Arrow]:
+def list_arrows(root: Path = ROOT) -> list[Arrow]:
     """Return the calls of rooms through the book."""
-    rooms = all_rooms(root)
+    rooms = read_all_rooms(root)
     return [
         Arrow(name, rooms[node.attr], f"{file.relative_to(root)}:{node.lineno}")
-        for name, file, content in modules(root)
+        for name, file, content in read_modules(root)
         for node in ast.walk(content)
         if isinstance(node, ast.Attribute) and node.attr in rooms and _is_book(node.value)
     ]
@@ -81,26 +85,26 @@ def _is_book(node: ast.expr) -> bool:
     )
 
 
-def orders(root: Path = ROOT) -> list[list[tuple[str, ...]]]:
+def read_orders(root: Path = ROOT) -> list[list[tuple[str, ...]]]:
     """Return the contracts of layers: for each the modules of its layers, the highest layer first."""
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    found = []
+    orders = []
     for contract in settings["tool"]["importlinter"]["contracts"]:
         if contract["type"] == "layers":
             for container in contract.get("containers", [""]):
                 begin = f"{container}." if container else ""
                 layers = [[name.strip(" ()") for name in layer.split("|")] for layer in contract["layers"]]
-                found.append([tuple(begin + name for name in layer) for layer in layers])
-    return found
+                orders.append([tuple(begin + name for name in layer) for layer in layers])
+    return orders
 
 
 def is_against(order: Sequence[Sequence[str]], arrow: Arrow) -> bool:
     """Tell whether an arrow goes up, or aside, in an order of layers."""
-    source, target = (_place(order, module) for module in (arrow.source, arrow.target))
+    source, target = (_find_layer(order, module) for module in (arrow.source, arrow.target))
     return bool(source and target and source[1] != target[1] and target[0] <= source[0])
 
 
-def _place(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | None:
+def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | None:
     """Return which layer a module is in, and what of it."""
     for number, layer in enumerate(order):
         for name in layer:
@@ -111,12 +115,12 @@ def _place(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | Non
 
 def main() -> int:
     """Print the arrows against the order. Return 1 if there are some, or if none at all was found."""
-    found, all_orders = arrows(), orders()
-    wrong = [arrow for arrow in found if any(is_against(order, arrow) for order in all_orders)]
-    for arrow in wrong:
+    calls, all_orders = list_arrows(), read_orders()
+    upward = [arrow for arrow in calls if any(is_against(order, arrow) for order in all_orders)]
+    for arrow in upward:
         sys.stderr.write(f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it (pyproject.toml)\n")
-    sys.stdout.write(f"{len(found)} calls of rooms through the book, {len(wrong)} against the order\n")
-    return int(bool(wrong) or not found)
+    sys.stdout.write(f"{len(calls)} calls of rooms through the book, {len(upward)} against the order\n")
+    return int(bool(upward) or not calls)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ _THEN = (1980, 1, 1, 0, 0, 0)
 _READABLE_BY_ALL = 0o100644 << 16  # Lambda runs a function as a user of its own
 
 
-def write(archive: Path, files: Mapping[str, Path]) -> None:
+def write_archive(archive: Path, files: Mapping[str, Path]) -> None:
     """Write an archive of `files` (name in it -> file). It gets its name when it is complete."""
     partial = archive.with_suffix(".part")
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def write(archive: Path, files: Mapping[str, Path]) -> None:
     partial.replace(archive)
 
 
-def files_below(folder: Path) -> dict[str, Path]:
+def list_files_below(folder: Path) -> dict[str, Path]:
     """Every file below a folder, by its name in an archive of the folder."""
     return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
@@ -55,15 +55,17 @@ class NoLibraries(Failed):
     """Error: the libraries were not fetched."""
 
 
-def console_files() -> dict[str, Path]:
+def list_console_files() -> dict[str, Path]:
     """Return the files by their names in the package. Raises NoLibraries."""
-    ours, modules = folder(), libraries.modules()
+    console, modules = folder(), libraries.modules()
     if not modules:
         raise NoLibraries(f"the console's libraries are not here: `{libraries.COMMAND}` fetches them")
-    own = {path.relative_to(ours).as_posix(): path for path in (ours / "index.html", *own_files(ours))}
-    used = {packaged_name(name, path): path for name, path in modules.items()}
-    licences = {f"{LIBRARIES}/{one.package.name}/{LICENCE}": one.path(LICENCE) for one in libraries.of_console()}
-    return {f"{ours.name}/{name}": path for name, path in {**own, **used, **licences}.items()}
+    pages = {path.relative_to(console).as_posix(): path for path in (console / "index.html", *own_files(console))}
+    modules_in_package = {packaged_name(name, path): path for name, path in modules.items()}
+    licences = {
+        f"{LIBRARIES}/{library.package.name}/{LICENCE}": library.path(LICENCE) for library in libraries.of_console()
+    }
+    return {f"{console.name}/{name}": path for name, path in {**pages, **modules_in_package, **licences}.items()}
 
 
 MAX_UNZIPPED_BYTES = 165_000_000
@@ -86,8 +88,11 @@ def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
         if missing := {*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names:
             raise Failed(f"{bundle.name} lacks {', '.join(sorted(missing))}")
         unzipped, zipped = sum(entry.file_size for entry in archive.infolist()), bundle.stat().st_size
-    more = sum(pack.folder.parent != OURS for pack in packs) * ANOTHER_PACK_BYTES
-    sizes = {"zipped": (zipped, MAX_ZIPPED_BYTES + more), "unzipped": (unzipped, MAX_UNZIPPED_BYTES + more)}
+    extra_bytes = sum(pack.folder.parent != OURS for pack in packs) * ANOTHER_PACK_BYTES
+    sizes = {
+        "zipped": (zipped, MAX_ZIPPED_BYTES + extra_bytes),
+        "unzipped": (unzipped, MAX_UNZIPPED_BYTES + extra_bytes),
+    }
     for what, (size, most) in sizes.items():
         if size > most:
             raise Failed(f"{bundle.name} has {size:,} bytes {what}; the limit is {most:,}")

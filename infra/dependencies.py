@@ -43,7 +43,7 @@ def install_libraries(target: Target, python: Path) -> Path:
     """Return the folder of the target's dependencies, made if needed. `python` is of the target's version."""
     folder = FOLDER / target.name
     stamp = FOLDER / f"{target.name}.inputs"
-    inputs = _digest(target, python)
+    inputs = _digest_inputs(target, python)
     if stamp.is_file() and stamp.read_text() == inputs:
         return folder
     stamp.unlink(missing_ok=True)
@@ -51,25 +51,27 @@ def install_libraries(target: Target, python: Path) -> Path:
     platforms = [option for name in target.wheel_platforms for option in ("--platform", name)]
     wanted = ["--implementation", "cp", "--python-version", target.python, "--only-binary=:all:"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-    run([python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *options_of_lock(FUNCTIONS)])
-    prune(folder)
+    run_command(
+        [python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *make_lock_options(FUNCTIONS)]
+    )
+    prune_folder(folder)
     compile_modules(folder, python)
     stamp.write_text(inputs)
     return folder
 
 
-def options_of_lock(lock: Path) -> list[str | Path]:
+def make_lock_options(lock: Path) -> list[str | Path]:
     """Return pip's options that install a lock's versions, and no file of which it has not the hash."""
     return ["--require-hashes", "-r", lock]
 
 
-def versions(lock: Path) -> list[tuple[str, str]]:
+def read_versions(lock: Path) -> list[tuple[str, str]]:
     """Return name and version of each distribution that a lock names for Linux."""
     lines = (line.rstrip(" \\") for line in lock.read_text(encoding="ascii").splitlines() if line[:1].isalnum())
     return [
-        (one.name, next(iter(one.specifier)).version)
-        for one in map(Requirement, lines)
-        if one.marker is None or one.marker.evaluate({"sys_platform": "linux"})
+        (requirement.name, next(iter(requirement.specifier)).version)
+        for requirement in map(Requirement, lines)
+        if requirement.marker is None or requirement.marker.evaluate({"sys_platform": "linux"})
     ]
 
 
@@ -78,16 +80,16 @@ def compile_modules(folder: Path, python: Path) -> None:
     changed, and without them each cold start compiles anew (two to three times as long).
     """
     where: list[str | Path] = ["-s", folder, "-p", FUNCTION_ROOT]
-    run([python, "-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash", *where, folder])
+    run_command([python, "-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash", *where, folder])
 
 
-def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str] | None = None) -> str:
-    """Run a command and return what it prints. Raises Failed.
+def run_command(command: Sequence[str | Path], *, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> str:
+    """Run a command and return what it prints. `variables`: of its environment, beside ours. Raises Failed.
 
     Hashes are fixed, so compiled sets keep order; so is who may read the files that it makes.
     """
-    environment = {**os.environ, "PYTHONHASHSEED": "0", **(more or {})}
-    done = subprocess.run(  # noqa: S603 - our own commands
+    environment = {**os.environ, "PYTHONHASHSEED": "0", **(variables or {})}
+    result = subprocess.run(  # noqa: S603 - our own commands
         command,
         cwd=cwd,
         env=environment,
@@ -97,12 +99,12 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str]
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise Failed(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+    if result.returncode:
+        raise Failed(f"{command[0]} ended with {result.returncode}:\n{result.stdout}")
+    return result.stdout
 
 
-def _digest(target: Target, python: Path) -> str:
+def _digest_inputs(target: Target, python: Path) -> str:
     digest = hashlib.sha256(f"{target} {python} {SERVICES} {OPERATIONS}".encode())
     for path in (FUNCTIONS, Path(__file__)):
         digest.update(path.read_bytes())
@@ -148,14 +150,14 @@ OPERATIONS = sorted(
 """Operations that our adapters ask for. The models of services keep these."""
 
 
-def prune(folder: Path) -> None:
+def prune_folder(folder: Path) -> None:
     """Delete, below a folder that packages were installed into, what no function uses. Change no module."""
     _prune_services(folder / "botocore" / "data")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in NEVER_OPENED):
             path.unlink()
-    for library in _unlinked_libraries(folder):
+    for library in _find_unlinked_libraries(folder):
         library.unlink()
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
@@ -173,37 +175,37 @@ def _prune_services(data: Path) -> None:
         if service.name not in SERVICES:
             shutil.rmtree(service)
     for model in data.glob("*/*/service-2.json.gz"):
-        whole = _of_operations(json.loads(gzip.decompress(model.read_bytes())))
-        model.write_bytes(gzip.compress(json.dumps(whole, separators=(",", ":")).encode(), mtime=0))
+        content = _keep_operations(json.loads(gzip.decompress(model.read_bytes())))
+        model.write_bytes(gzip.compress(json.dumps(content, separators=(",", ":")).encode(), mtime=0))
     endpoints = data / "endpoints.json"
     if endpoints.is_file():
-        whole = json.loads(endpoints.read_text(encoding="utf-8"))
-        for partition in whole["partitions"]:
+        content = json.loads(endpoints.read_text(encoding="utf-8"))
+        for partition in content["partitions"]:
             partition["services"] = {name: of for name, of in partition["services"].items() if name in SERVICES}
-        endpoints.write_text(json.dumps(whole, separators=(",", ":")), encoding="utf-8")
+        endpoints.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
-def _of_operations(model: dict[str, Any]) -> dict[str, Any]:
+def _keep_operations(model: dict[str, Any]) -> dict[str, Any]:
     """Leave OPERATIONS of a service's model, and the shapes that they name or that shapes of theirs name."""
     operations = {name: of for name, of in model["operations"].items() if xform_name(name) in OPERATIONS}
     names: set[str] = set()
-    more = _named_shapes(operations)
+    more = _find_named_shapes(operations)
     while more:
         names |= more
-        more = _named_shapes([model["shapes"][name] for name in more]) - names
+        more = _find_named_shapes([model["shapes"][name] for name in more]) - names
     return {**model, "operations": operations, "shapes": {name: model["shapes"][name] for name in sorted(names)}}
 
 
-def _named_shapes(part: Any) -> set[str]:
+def _find_named_shapes(part: Any) -> set[str]:
     return set(re.findall(r'"shape": "(\w+)"', json.dumps(part)))
 
 
-def _unlinked_libraries(folder: Path) -> set[Path]:
+def _find_unlinked_libraries(folder: Path) -> set[Path]:
     """Return libraries that wheels bring along (in `<package>.libs`), but for those that what stays links to."""
     binaries = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and ".so" in path.name}
     unlinked = {path for path in binaries if path.parent.name.endswith(".libs")}
     reached = binaries.keys() - unlinked
     while reached:
-        reached = {path for path in unlinked if any(path.name.encode() in binaries[one] for one in reached)}
+        reached = {path for path in unlinked if any(path.name.encode() in binaries[binary] for binary in reached)}
         unlinked -= reached
     return unlinked

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import wheels
-from infra.dependencies import ROOT, Failed, run
+from infra.dependencies import ROOT, Failed, run_command
 
 WORK = ROOT / "build" / "images"
 RELEASE = "trixie"
@@ -41,77 +41,81 @@ SOURCES = "etc/apt/sources.list"
 EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 
 
-def lacking() -> str:
+def explain_lack() -> str:
     """Say why this machine cannot build images; nothing if it can."""
     if os.geteuid() != 0 or not (shutil.which("debootstrap") and shutil.which("buildah") and _may_mount()):
         return "images need buildah and debootstrap (Debian's packages), and root who may mount"
     return ""
 
 
-def processors() -> list[str]:
+def list_processors() -> list[str]:
     """Return the processors that this machine can build for: its own, and those whose programs it emulates."""
     emulated = " ".join(path.name for path in EMULATORS.glob("*"))
     return [name for word, name in PROCESSORS.items() if word == platform.machine() or word in emulated]
 
 
-def build(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
-    """Build each image for `only` these processors, or for `processors()`, of the wheels in `out`.
+def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
+    """Build each image for `only` these processors, or for `list_processors()`, of the wheels in `out`.
 
     Archives go into `out` and their sums behind the others. Returns their paths. Raises Failed.
     """
-    for stale in out.glob(archive("*", "*")):
+    for stale in out.glob(archive_name("*", "*")):
         stale.unlink()
     try:
-        archives = [_build_archive(out, target, one) for one in only or processors() for target in NAMES]
+        archives = [
+            _build_archive(out, target, processor) for processor in only or list_processors() for target in NAMES
+        ]
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
     wheels.add_sums(out, archives)
     return archives
 
 
-def archive(target: str, processor: str) -> str:
+def archive_name(target: str, processor: str) -> str:
     """Return the file of an image."""
     return f"{NAMES.get(target, target)}-{processor}.oci.tar"
 
 
-def sources(archives: str) -> str:
+def make_sources_list(archives: str) -> str:
     """Return apt's list of the packages below a URL with {} for the archive.
 
     Debian says how long its lists hold, so that nobody withholds updates. Those of another day have run out.
     """
-    how = "" if archives == TODAYS else "[check-valid-until=no] "
+    option = "" if archives == TODAYS else "[check-valid-until=no] "
     places = (("debian", RELEASE), ("debian", f"{RELEASE}-updates"), ("debian-security", f"{RELEASE}-security"))
-    return "".join(f"deb {how}{archives.format(archive)} {suite} main\n" for archive, suite in places)
+    return "".join(f"deb {option}{archives.format(archive)} {suite} main\n" for archive, suite in places)
 
 
-def _sources_of_build() -> Path:
+def _write_build_sources() -> Path:
     """Write the list by which packages are installed into the images, which themselves have today's."""
     WORK.mkdir(parents=True, exist_ok=True)
     file = WORK / "sources.list"
-    file.write_text(sources(ARCHIVES))
+    file.write_text(make_sources_list(ARCHIVES))
     return file
 
 
 def _may_mount() -> bool:
-    tried = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return subprocess.run(tried, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603 -- fixed words
+    command = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0  # noqa: S603 -- fixed words
 
 
 def _build_archive(out: Path, target: str, processor: str) -> Path:
     began, name = time.monotonic(), f"localhost/{NAMES[target]}"
     options = ["--isolation", "chroot", "--layers", "--pull-never", "--arch", processor, "--target", target]
-    seen = ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"] if AUTHORITIES.is_file() else []
-    seen += ["--volume", f"{_sources_of_build()}:/{SOURCES}:ro"]
-    base = ["--build-arg", f"BASE={_base(processor)}"]
-    run([*BUILDAH, "build", *options, *seen, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out])
-    file = out / archive(target, processor)
-    run([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
-    add_for_docker(file, f"{name}:latest")
+    volumes = ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"] if AUTHORITIES.is_file() else []
+    volumes += ["--volume", f"{_write_build_sources()}:/{SOURCES}:ro"]
+    base = ["--build-arg", f"BASE={_build_base_image(processor)}"]
+    run_command(
+        [*BUILDAH, "build", *options, *volumes, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out]
+    )
+    file = out / archive_name(target, processor)
+    run_command([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
+    add_docker_manifest(file, f"{name}:latest")
     print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 -- a command
     return file
 
 
-def add_for_docker(file: Path, name: str) -> None:
+def add_docker_manifest(file: Path, name: str) -> None:
     """Add manifest.json to an OCI archive, as `docker save` does: `docker load` reads nothing else."""
     with tarfile.open(file) as tar:
 
@@ -122,20 +126,20 @@ def add_for_docker(file: Path, name: str) -> None:
             return f"blobs/{blob['digest'].replace(':', '/')}"
 
         image = read_json(place(read_json("index.json")["manifests"][0]))
-        said = {"Config": place(image["config"]), "RepoTags": [name], "Layers": [*map(place, image["layers"])]}
+        manifest = {"Config": place(image["config"]), "RepoTags": [name], "Layers": [*map(place, image["layers"])]}
     with tarfile.open(file, "a") as tar:
         member = tarfile.TarInfo("manifest.json")
-        member.size = len(data := json.dumps([said]).encode())
+        member.size = len(data := json.dumps([manifest]).encode())
         tar.addfile(member, io.BytesIO(data))
 
 
-def _base(processor: str) -> str:
-    """Make Debian as an image, and return its name."""
+def _build_base_image(processor: str) -> str:
+    """Build an image of Debian for a processor, unless it is there, and return its name."""
     root, name = WORK / processor, f"localhost/base-{processor}"
-    if name in run([*BUILDAH, "images", "--format", "{{.Name}}"]).split():
+    if name in run_command([*BUILDAH, "images", "--format", "{{.Name}}"]).split():
         return name
     shutil.rmtree(root, ignore_errors=True)
-    run(
+    run_command(
         [
             "debootstrap",
             "--variant=minbase",
@@ -146,25 +150,25 @@ def _base(processor: str) -> str:
             ARCHIVES.format("debian"),
         ]
     )
-    (root / SOURCES).write_text(sources(ARCHIVES))
-    run(["chroot", root, "apt-get", "update", "--quiet=2"])
-    run(["chroot", root, "apt-get", "upgrade", "--yes", "--quiet=2"])
-    (root / SOURCES).write_text(sources(TODAYS))
-    for made in ("etc/hostname", "etc/resolv.conf"):  # this machine's
-        (root / made).unlink(missing_ok=True)
-    for made in ("var/cache/apt", "var/lib/apt/lists"):  # apt makes them anew
-        shutil.rmtree(root / made)
-    container = run([*BUILDAH, "from", "--arch", processor, "scratch"]).strip()
-    run([*BUILDAH, "add", "--quiet", container, root, "/"])
-    run([*BUILDAH, "commit", "--quiet", "--rm", container, name])
+    (root / SOURCES).write_text(make_sources_list(ARCHIVES))
+    run_command(["chroot", root, "apt-get", "update", "--quiet=2"])
+    run_command(["chroot", root, "apt-get", "upgrade", "--yes", "--quiet=2"])
+    (root / SOURCES).write_text(make_sources_list(TODAYS))
+    for path in ("etc/hostname", "etc/resolv.conf"):  # this machine's
+        (root / path).unlink(missing_ok=True)
+    for path in ("var/cache/apt", "var/lib/apt/lists"):  # apt makes them anew
+        shutil.rmtree(root / path)
+    container = run_command([*BUILDAH, "from", "--arch", processor, "scratch"]).strip()
+    run_command([*BUILDAH, "add", "--quiet", container, root, "/"])
+    run_command([*BUILDAH, "commit", "--quiet", "--rm", container, name])
     shutil.rmtree(root)
     return name
 
 
 if __name__ == "__main__":
     try:
-        if why := lacking():
+        if why := explain_lack():
             sys.exit(f"no images: {why}")
-        build(Path(sys.argv[1]) if len(sys.argv) > 1 else wheels.OUT, sys.argv[2:])
+        build_images(Path(sys.argv[1]) if len(sys.argv) > 1 else wheels.OUT, sys.argv[2:])
     except Failed as error:
         sys.exit(f"no images: {error}")

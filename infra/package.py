@@ -39,6 +39,7 @@ class NoInterpreter(Failed):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Package by the arguments of the command line. Return 1 if that failed, or was `--required` and skipped."""
     parser = argparse.ArgumentParser("python -m infra.package", description="package the application for Lambda")
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=ARCHITECTURES[0])
     parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0])
@@ -46,20 +47,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, help="folder of packs of one's own (default: $REGULARS_MODELS)")
     parser.add_argument("--pack", action="append", default=[], metavar="NAME", help="pack to ship, too; repeat it")
     parser.add_argument("--required", action="store_true", help="fail if there is no Python of that version")
-    wanted = parser.parse_args(arguments)
-    target = Target(wanted.architecture, wanted.python)
+    options = parser.parse_args(arguments)
+    target = Target(options.architecture, options.python)
     try:
-        make(target, wanted.out, wanted.models, wanted.pack)
+        make_package(target, options.out, options.models, options.pack)
     except NoInterpreter as error:
-        _say(f"package: {'FAILED' if wanted.required else 'skipped'}: {error}")
-        return int(wanted.required)
+        _print_line(f"package: {'FAILED' if options.required else 'skipped'}: {error}")
+        return int(options.required)
     except (Failed, packs.MissingModel) as error:
-        _say(f"package: FAILED: {error}")
+        _print_line(f"package: FAILED: {error}")
         return 1
     return 0
 
 
-def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Path:
+def make_package(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Path:
     """Make the package of this checkout; return the archive, beside its template. Raises Failed, MissingModel.
 
     `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
@@ -70,70 +71,76 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
     shipped = shipped_packs(models, names, os.environ)
     _require_kernel(target)
-    _assemble(target, python, out, shipped)
+    _assemble_package(target, python, out, shipped)
     sizes = bundle.check_bundle(out / ARCHIVE, target, shipped)
     packs_in_it = ", ".join(pack.manifest.name for pack in shipped)
-    _say(f"package: made, {out / ARCHIVE} for {target.name} with {packs_in_it}: {sizes}")
+    _print_line(f"package: made, {out / ARCHIVE} for {target.name} with {packs_in_it}: {sizes}")
     return out / ARCHIVE
 
 
-def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
+def _assemble_package(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
+    """Write the archive and the template into `out`. `python`: of the target's version; `shipped`: packs to ship."""
     libraries = dependencies.install_libraries(target, python)
-    chalice = _chalice(target, python)
-    application = _packaged_by_chalice(target, chalice, libraries)
+    chalice = _install_chalice(target, python)
+    application = _package_by_chalice(target, chalice, libraries)
     dependencies.compile_modules(application, python)
-    sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped, of_console())
-    models = {name: path for pack in shipped for name, path in _models(pack).items()}
-    files = {**bundle.files_below(libraries), **bundle.files_below(application), **models, **bundle.console_files()}
-    bundle.write(out / ARCHIVE, files)
+    sbom.write_package_bill(application / sbom.NAME, libraries, _find_site_packages(chalice), shipped, of_console())
+    models = {name: path for pack in shipped for name, path in _list_pack_files(pack).items()}
+    files = {
+        **bundle.list_files_below(libraries),
+        **bundle.list_files_below(application),
+        **models,
+        **bundle.list_console_files(),
+    }
+    bundle.write_archive(out / ARCHIVE, files)
     template.write_shipped(STAGE / "out" / TEMPLATE, out / TEMPLATE)
 
 
-def _packaged_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path:
+def _package_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path:
     """Make a folder of our code and Chalice's own as Chalice ships it; the template lies beside."""
-    _stage(target)
+    _stage_checkout(target)
     template.write_merged(MERGE)
     options: list[str | Path] = ["--pkg-format", "cloudformation", "--merge-template", MERGE, STAGE / "out"]
     # Chalice imports the application to know its functions. Libraries of another processor do for that, since nothing
     # compiled is imported before it is used; they come after Chalice's own, some of which are pruned there.
-    (_packages_beside(chalice) / "libraries.pth").write_text(f"{libraries}\n")
+    (_find_site_packages(chalice) / "libraries.pth").write_text(f"{libraries}\n")
     # It asks for a region to name the service principal, the same in all.
-    around = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
-    dependencies.run([chalice, "package", *options], cwd=STAGE, more=around)
+    variables = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
+    dependencies.run_command([chalice, "package", *options], cwd=STAGE, variables=variables)
     application = STAGE / "application"
     shutil.unpack_archive(STAGE / "out" / ARCHIVE, application)
     return application
 
 
-def _chalice(target: Target, python: Path) -> Path:
+def _install_chalice(target: Target, python: Path) -> Path:
     """Return Chalice's command installed for the target's Python, since it packages for the Python that runs it."""
     venv = VENVS / f"python{target.python}"
     stamp, inputs = venv / "inputs", f"{python}\n{dependencies.CHALICE.read_text(encoding='utf-8')}"
     if not (stamp.is_file() and stamp.read_text() == inputs):
         shutil.rmtree(venv, ignore_errors=True)
-        dependencies.run([python, "-m", "venv", venv])
+        dependencies.run_command([python, "-m", "venv", venv])
         quiet = ["--quiet", "--disable-pip-version-check"]
-        dependencies.run(
+        dependencies.run_command(
             [
                 venv / "bin" / "python",
                 "-m",
                 "pip",
                 "install",
                 *quiet,
-                *dependencies.options_of_lock(dependencies.CHALICE),
+                *dependencies.make_lock_options(dependencies.CHALICE),
             ]
         )
         stamp.write_text(inputs)
     return venv / "bin" / "chalice"
 
 
-def _packages_beside(command: Path) -> Path:
+def _find_site_packages(command: Path) -> Path:
     """Return the site-packages of the virtual environment that a command is in."""
     (packages,) = command.parent.parent.glob("lib/python*/site-packages")
     return packages
 
 
-def _stage(target: Target) -> None:
+def _stage_checkout(target: Target) -> None:
     """Copy what is shipped and nothing else, for the target's processor. Requirements and packs come beside it."""
     shutil.rmtree(STAGE, ignore_errors=True)
     kernels = {library_path(Target(name).machine).name for name in ARCHITECTURES} - {library_path(target.machine).name}
@@ -146,15 +153,15 @@ def _stage(target: Target) -> None:
     (STAGE / "requirements.txt").touch()
 
 
-def _models(pack: Pack) -> dict[str, Path]:
+def _list_pack_files(pack: Pack) -> dict[str, Path]:
     """Return the pack's files by their names in the zip. Raises MissingModel if one is not what the manifest names.
 
     A curve that was measured here goes in the place of the pack's own.
     """
     curve = manifests.table(pack.folder)["calibration"]
     licences = [file.name for file in pack.folder.glob("LICENSE*")]
-    own = [file.name for file in pack.files if pack.path(file.name).parent == pack.folder]
-    files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own)}
+    own_files = [file.name for file in pack.files if pack.path(file.name).parent == pack.folder]
+    files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own_files)}
     for file in pack.files:
         pack.content(file.name)
     files[curve] = pack.measured or files[curve]
@@ -171,7 +178,7 @@ def _require_kernel(target: Target) -> None:
         raise Failed(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra import images, wheels
-from infra.dependencies import ROOT, Failed, run
+from infra.dependencies import ROOT, Failed, run_command
 
 BRANCH = "main"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -32,22 +32,27 @@ SAYING = (
 Build = Callable[[], object]
 
 
-def complete() -> str:
+def add_libraries_and_images() -> str:
     """Add what is built once: the libraries of a box's update, and the images. Returns how it went with these."""
     wheels.fetch_libraries()
-    return f"without images: {why}" if (why := images.lacking()) else f"{len(images.build())} images"
+    return f"without images: {why}" if (why := images.explain_lack()) else f"{len(images.build_images())} images"
 
 
-def release(
-    version: str, root: Path = ROOT, build: Build = wheels.build, complete: Callable[[], str] = complete
+def make_release(
+    version: str,
+    root: Path = ROOT,
+    build: Build = wheels.build_wheels,
+    complete: Callable[[], str] = add_libraries_and_images,
 ) -> list[str]:
     """Make a release of the checkout at `root`, and return what the person does next. Raises Failed."""
 
     def git(*words: str) -> str:
-        return run(["git", *words], cwd=root).strip()
+        return run_command(["git", *words], cwd=root).strip()
 
     before, out = git("rev-parse", "HEAD"), root / wheels.OUT.name
-    now = refusal(version, git("status", "--porcelain"), git("branch", "--show-current"), git("tag", "--list"), root)
+    now = require_releasable(
+        version, git("status", "--porcelain"), git("branch", "--show-current"), git("tag", "--list"), root
+    )
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     try:
         for file in map(root.joinpath, git("ls-files", *SAYING).splitlines()):
@@ -56,23 +61,28 @@ def release(
         first, second = (build_sums(build, out) for _ in range(2))
         if first != second:
             raise Failed(f"two builds differ:\n{first}\n{second}")
-        added = complete()
+        libraries_and_images = complete()
         key = git("config", "--default", "", "--get", "user.signingkey")
         git("tag", "--sign" if key else "--annotate", f"v{version}", "--message", f"Regulars {version}")
-        signed = (
+        signature = (
             sign(out / wheels.SUMS, git("config", "--default", "openpgp", "--get", "gpg.format"), key) if key else None
         )
     except BaseException:
         git("reset", "--quiet", "--hard", before)
-        run(["git", "tag", "--delete", f"v{version}"], cwd=root) if git("tag", "--list", f"v{version}") else None
+        run_command(["git", "tag", "--delete", f"v{version}"], cwd=root) if git(
+            "tag", "--list", f"v{version}"
+        ) else None
         raise
-    how = f"signed: {signed}" if signed else "not signed: git has no user.signingkey"
-    return [f"{version} is tagged and built; {added}; {how}", "look at it: git show",
+    signing = f"signed: {signature}" if signature else "not signed: git has no user.signingkey"
+    return [f"{version} is tagged and built; {libraries_and_images}; {signing}", "look at it: git show",
             f"git push origin {BRANCH} v{version}", f"then upload {out}, as docs/publish.md says"]  # fmt: skip
 
 
-def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> str:
-    """Return the version that the checkout has now. Raises Failed if no release may be made of it."""
+def require_releasable(version: str, changes: str, branch: str, tags: str, root: Path) -> str:
+    """Return the version that the checkout has now. Raises Failed if no release may be made of it.
+
+    `changes`: what `git status` lists; `branch`: the present one; `tags`: all of them, in words.
+    """
     if not VERSION.fullmatch(version):
         raise Failed(f"{version!r} is no version: say make release VERSION=1.2.3")
     if changes:
@@ -83,10 +93,10 @@ def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> s
         raise Failed(f"v{version} is there already: take a higher version")
     if not (root / DATA.format(version)).is_file():
         raise Failed(f"{DATA.format(version)} is not there: python -m tests.releases.make {version}, and commit it")
-    found = UNRELEASED.search((root / CHANGES).read_text(encoding="utf-8"))
-    if not found:
+    section = UNRELEASED.search((root / CHANGES).read_text(encoding="utf-8"))
+    if not section:
         raise Failed(f"{CHANGES} has no section '## ... (unreleased)': say there what is new")
-    return found[1]
+    return section[1]
 
 
 def replace_version(text: str, now: str, version: str, day: str) -> str:
@@ -105,14 +115,14 @@ def build_sums(build: Build, out: Path) -> str:
 def sign(sums: Path, form: str, key: str) -> Path:
     """Sign as git does, by an SSH or an OpenPGP key; return the signature's file. Raises Failed."""
     if form == "ssh":
-        run(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", Path(key).expanduser(), sums])
+        run_command(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", Path(key).expanduser(), sums])
         return sums.with_name(f"{sums.name}.sig")
-    run(["gpg", "--yes", "--armor", "--detach-sign", "--local-user", key, sums])
+    run_command(["gpg", "--yes", "--armor", "--detach-sign", "--local-user", key, sums])
     return sums.with_name(f"{sums.name}.asc")
 
 
 if __name__ == "__main__":
     try:
-        print("\n".join(release(" ".join(sys.argv[1:]))))  # noqa: T201 -- a command of its own
+        print("\n".join(make_release(" ".join(sys.argv[1:]))))  # noqa: T201 -- a command of its own
     except Failed as error:
         sys.exit(f"no release: {error}")

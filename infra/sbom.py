@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from chalicelib.book.vision.packs.packs import Pack
-from infra.dependencies import versions
+from infra.dependencies import read_versions
 from regulars.libraries import Library
 
 NAME = "sbom.cdx.json"
@@ -29,31 +29,49 @@ WHOLE = {"av": "BSD-3-Clause AND GPL-3.0-or-later"}
 """Licences of wheels of which their metadata do not say all (infra/licences)."""
 
 
-def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pages: Sequence[Library]) -> None:
+def write_package_bill(
+    file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pages: Sequence[Library]
+) -> None:
     """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, of packs and pages.
 
     The same input gives the same bytes: the time is a fixed one, and the serial number comes from the content.
     """
     installed = [*distributions(path=[str(libraries)]), *distributions(name="chalice", path=[str(chalice)])]
-    _write(file, [*map(_distribution, installed), *_models(packs), *map(_library, pages)])
+    _write_bill(
+        file,
+        [
+            *map(_make_distribution_component, installed),
+            *_make_model_components(packs),
+            *map(_make_library_component, pages),
+        ],
+    )
 
 
-def write_of_wheels(
+def write_wheels_bill(
     file: Path, wheels: Sequence[Path], locks: Sequence[Path], packs: Sequence[Pack], pages: Sequence[Library]
 ) -> None:
-    """Write the bill of wheels: packs and pages, which are inside, and what pip installs beside them: of locks the
-    versions, and of additions that have no lock the range.
+    """Write the bill of wheels: of packs and pages, which are inside, and of what pip installs beside them.
+
+    The bill has the versions that `locks` name. A requirement that is in no lock stands with its range.
     """
-    locked = sorted({one for lock in locks for one in versions(lock)})
+    locked = sorted({locked_version for lock in locks for locked_version in read_versions(lock)})
     names = {canonicalize_name(name) for name, _ in locked}
-    ours = [one for wheel in wheels for one in distributions(path=[str(wheel)])]
-    asked = {text for one in ours for text in one.requires or () if not text.startswith("regulars")}
-    others = [text for text in sorted(asked) if canonicalize_name(Requirement(text).name) not in names]
-    parts = [*(_locked_component(*one) for one in locked), *map(_requirement, others)]
-    _write(file, [*parts, *_models(packs), *map(_library, pages)])
+    our_distributions = [distribution for wheel in wheels for distribution in distributions(path=[str(wheel)])]
+    requirements = {
+        text
+        for distribution in our_distributions
+        for text in distribution.requires or ()
+        if not text.startswith("regulars")
+    }
+    unlocked = [text for text in sorted(requirements) if canonicalize_name(Requirement(text).name) not in names]
+    parts = [
+        *(_make_locked_component(*name_and_version) for name_and_version in locked),
+        *map(_make_requirement_component, unlocked),
+    ]
+    _write_bill(file, [*parts, *_make_model_components(packs), *map(_make_library_component, pages)])
 
 
-def _write(file: Path, parts: Sequence[Component]) -> None:
+def _write_bill(file: Path, parts: Sequence[Component]) -> None:
     ours = Component(name="regulars", version=version("regulars"), type=ComponentType.APPLICATION, bom_ref="regulars")
     content = "\n".join(sorted(str(part.bom_ref.value) for part in (ours, *parts)))
     bill = Bom(
@@ -65,32 +83,38 @@ def _write(file: Path, parts: Sequence[Component]) -> None:
     file.write_text(JsonV1Dot6(bill).output_as_string(indent=1), encoding="utf-8")
 
 
-def _distribution(one: Distribution) -> Component:
-    purl = PackageURL("pypi", name=canonicalize_name(one.name), version=one.version)
-    said = one.metadata.json
-    licence = said.get("license_expression") or said.get("license")
-    return Component(name=one.name, version=one.version, purl=purl, licenses=_licences(licence), bom_ref=str(purl))
+def _make_distribution_component(distribution: Distribution) -> Component:
+    purl = PackageURL("pypi", name=canonicalize_name(distribution.name), version=distribution.version)
+    metadata = distribution.metadata.json
+    licence = metadata.get("license_expression") or metadata.get("license")
+    return Component(
+        name=distribution.name,
+        version=distribution.version,
+        purl=purl,
+        licenses=_read_licences(licence),
+        bom_ref=str(purl),
+    )
 
 
-def _locked_component(name: str, version: str) -> Component:
+def _make_locked_component(name: str, version: str) -> Component:
     purl = PackageURL("pypi", name=canonicalize_name(name), version=version)
-    return Component(name=name, version=version, purl=purl, licenses=_licences(WHOLE.get(name)), bom_ref=str(purl))
+    return Component(name=name, version=version, purl=purl, licenses=_read_licences(WHOLE.get(name)), bom_ref=str(purl))
 
 
-def _requirement(text: str) -> Component:
+def _make_requirement_component(text: str) -> Component:
     """Make a component of what a wheel requires. Which version is installed, the user's pip decides."""
     name = Requirement(text).name
     purl = PackageURL("pypi", name=canonicalize_name(name))
     return Component(name=name, purl=purl, description=f"required: {text}", bom_ref=text)
 
 
-def _library(one: Library) -> Component:
-    name, version = one.package.name, one.package.version
+def _make_library_component(library: Library) -> Component:
+    name, version = library.package.name, library.package.version
     purl = PackageURL("npm", name=name, version=version)
-    return Component(name=name, version=version, purl=purl, licenses=_licences(one.licence), bom_ref=str(purl))
+    return Component(name=name, version=version, purl=purl, licenses=_read_licences(library.licence), bom_ref=str(purl))
 
 
-def _models(packs: Sequence[Pack]) -> Iterator[Component]:
+def _make_model_components(packs: Sequence[Pack]) -> Iterator[Component]:
     for pack in packs:
         for file in pack.files:
             yield Component(
@@ -100,12 +124,12 @@ def _models(packs: Sequence[Pack]) -> Iterator[Component]:
                 type=ComponentType.MACHINE_LEARNING_MODEL,
                 description=file.upstream,
                 hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file.sha256)],
-                licenses=_licences(file.licence),
+                licenses=_read_licences(file.licence),
                 bom_ref=f"{pack.manifest.name}/{file.name}@{file.sha256}",
             )
 
 
-def _licences(text: Any) -> list[LicenseExpression | DisjunctiveLicense]:
+def _read_licences(text: Any) -> list[LicenseExpression | DisjunctiveLicense]:
     """Return the licence as an SPDX expression if it is one, else as its maker wrote it, first line only."""
     lines = (text or "").strip().splitlines()
     return [LicenseFactory().make_from_string(lines[0])] if lines else []

@@ -43,19 +43,21 @@ HAS_KEY = "HasCustomerKey"
 """The condition that a customer's key is given."""
 
 
-def storage() -> Template:
+def make_storage() -> Template:
     """Make the template of all that holds state."""
-    resources = {f"{table.name.capitalize()}Table": _table(table) for table in keys.TABLES}
+    resources = {f"{table.name.capitalize()}Table": _make_table(table) for table in keys.TABLES}
     # Pictures of faces, snapshots of galleries, columns of sealed days. Not versioned, so not replicated: an erased
     # picture is gone at once and a template within three hours, while S3 expires old versions in whole days.
-    resources |= _bucket("DataBucket", [])
+    resources |= _make_bucket("DataBucket", [])
     # Pictures from cameras, put by signed URLs. Each makes an event, so it is a bucket of its own.
-    told = {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["CapturesQueue", "Arn"]}}
-    dropped = {"Id": "drop-captures", "Status": "Enabled", "ExpirationInDays": {"Ref": "CaptureDays"}}
-    captures = _bucket("CapturesBucket", [dropped], NotificationConfiguration={"QueueConfigurations": [told]})
+    notification = {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["CapturesQueue", "Arn"]}}
+    expiry = {"Id": "drop-captures", "Status": "Enabled", "ExpirationInDays": {"Ref": "CaptureDays"}}
+    captures = _make_bucket(
+        "CapturesBucket", [expiry], NotificationConfiguration={"QueueConfigurations": [notification]}
+    )
     captures["CapturesBucket"]["DependsOn"] = "CapturesQueuePolicy"  # S3 tries whether it may send at once
     for name, (hidden_s, receives) in QUEUES.items():
-        resources |= _queue(name, hidden_s, receives)
+        resources |= _make_queue(name, hidden_s, receives)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Regulars: a visitor book from cameras",
@@ -69,35 +71,36 @@ def _make_kept_resource(kind: str, properties: Template, policy: str = "Retain")
     return {"Type": kind, "DeletionPolicy": policy, "UpdateReplacePolicy": policy, "Properties": properties}
 
 
-def _table(table: Table) -> Template:
+def _make_table(table: Table) -> Template:
+    """Make a DynamoDB table with its indexes, encrypted by the customer's key if one is given."""
     attributes = dict.fromkeys([table.partition, table.sort, *table.indexes.values()])
     indexes = [
         {
             "IndexName": name,
-            "KeySchema": _key(table.partition, attribute),
+            "KeySchema": _make_key(table.partition, attribute),
             "Projection": _make_projection(table.projections.get(name, ())),
         }
         for name, attribute in table.indexes.items()
     ]
-    own = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "CustomerKey"}}
+    customer_encryption = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "CustomerKey"}}
     expires = {"TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True}}
     return _make_kept_resource(
         "AWS::DynamoDB::Table",
         {
             "TableName": {"Fn::Sub": f"${{AWS::StackName}}-{table.name}"},
             "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in attributes],
-            "KeySchema": _key(table.partition, table.sort),
+            "KeySchema": _make_key(table.partition, table.sort),
             **({"LocalSecondaryIndexes": indexes} if indexes else {}),
             **(expires if table in _EXPIRING else {}),
             "BillingMode": "PAY_PER_REQUEST",
             # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges requests.
-            "SSESpecification": {"Fn::If": [HAS_KEY, own, {"Ref": "AWS::NoValue"}]},
+            "SSESpecification": {"Fn::If": [HAS_KEY, customer_encryption, {"Ref": "AWS::NoValue"}]},
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         },
     )
 
 
-def _key(partition: str, sort: str) -> list[dict[str, str]]:
+def _make_key(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
@@ -108,7 +111,7 @@ def _make_projection(attributes: tuple[str, ...]) -> Template:
     return {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*attributes]}
 
 
-def _bucket(name: str, rules: list[Template], **more: Template) -> Template:
+def _make_bucket(name: str, rules: list[Template], **more: Template) -> Template:
     """Make a private bucket, and the policy that refuses calls without TLS."""
     unfinished = {
         "Id": "drop-unfinished-uploads",
@@ -117,13 +120,15 @@ def _bucket(name: str, rules: list[Template], **more: Template) -> Template:
     }
     by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Ref": "CustomerKey"}}
     # With a key of the bucket's own, made from the customer's: KMS is asked once for many objects.
-    own = {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": by_key}
-    managed = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+    customer_encryption = {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": by_key}
+    default_encryption = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    blocks = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     properties = {
-        "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"Fn::If": [HAS_KEY, own, managed]}]},
+        "BucketEncryption": {
+            "ServerSideEncryptionConfiguration": [{"Fn::If": [HAS_KEY, customer_encryption, default_encryption]}]
+        },
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
-        "PublicAccessBlockConfiguration": dict.fromkeys(closed, True),
+        "PublicAccessBlockConfiguration": dict.fromkeys(blocks, True),
         "LifecycleConfiguration": {"Rules": [*rules, unfinished]},
         **more,
     }
@@ -142,7 +147,7 @@ def _bucket(name: str, rules: list[Template], **more: Template) -> Template:
     }
 
 
-def _queue(name: str, hidden_s: int, receives: int) -> Template:
+def _make_queue(name: str, hidden_s: int, receives: int) -> Template:
     """Make a queue, and that of its dead letters, which are kept for 14 days."""
     dead_letters = f"{name}DeadLetters"
     redrive = {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": receives}
@@ -154,8 +159,8 @@ def _queue(name: str, hidden_s: int, receives: int) -> Template:
     }
 
 
-def _statement(sid: str, **said: Any) -> Template:
-    return {"Version": "2012-10-17", "Statement": [{"Sid": sid, "Effect": "Allow", **said}]}
+def _make_policy(sid: str, **statement: Any) -> Template:
+    return {"Version": "2012-10-17", "Statement": [{"Sid": sid, "Effect": "Allow", **statement}]}
 
 
 # The bucket's name is not known before the bucket, which wants this first: so any bucket of this account.
@@ -163,7 +168,7 @@ _TELLING: Template = {
     "Type": "AWS::SQS::QueuePolicy",
     "Properties": {
         "Queues": [{"Ref": "CapturesQueue"}],
-        "PolicyDocument": _statement(
+        "PolicyDocument": _make_policy(
             "LetS3Tell",
             Principal={"Service": "s3.amazonaws.com"},
             Action="sqs:SendMessage",
@@ -184,7 +189,7 @@ _KEY = _make_kept_resource(
         # The longest that KMS takes: each of the first two rotations makes the key dearer for ever (decision 0018).
         "RotationPeriodInDays": 2560,
         "PendingWindowInDays": 30,
-        "KeyPolicy": _statement(
+        "KeyPolicy": _make_policy(
             "AccountDecides",
             Principal={"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}},
             Action="kms:*",

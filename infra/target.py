@@ -37,26 +37,26 @@ class Target:
 
 def find_python(version: str) -> Path | None:
     """Find the first Python of that version on PATH or in pyenv that runs; None if there is none."""
-    return next((path for path in _candidates(version) if _runs(path, version)), None)
+    return next((path for path in _list_pythons(version) if _is_running(path, version)), None)
 
 
-def output_of(command: list[str]) -> str | None:
+def run_for_output(command: list[str]) -> str | None:
     """Run a command and return what it prints; None if it fails or does not exist."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
-def _candidates(version: str) -> Iterator[Path]:
+def _list_pythons(version: str) -> Iterator[Path]:
     if on_path := shutil.which(f"python{version}"):
         yield Path(on_path)
     if pyenv := shutil.which("pyenv"):
-        installed = output_of([pyenv, "whence", "--path", f"python{version}"]) or ""
+        installed = run_for_output([pyenv, "whence", "--path", f"python{version}"]) or ""
         yield from map(Path, reversed(installed.split()))
 
 
-def _runs(path: Path, version: str) -> bool:
+def _is_running(path: Path, version: str) -> bool:
     """Check that it runs: a name on PATH may be a shim of a version that is not switched on."""
-    return output_of([str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]) == version
+    return run_for_output([str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]) == version

@@ -18,44 +18,44 @@ from chalicelib.book.words.errors import Busy, InvalidInput, NotFound, RegularsE
 from chalicelib.doors.dialects import DIALECTS
 from chalicelib.doors.http import JSON
 from chalicelib.doors.v1 import errors as v1
-from infra.alarms import alarms
-from infra.storage import storage
+from infra.alarms import make_alarms
+from infra.storage import make_storage
 
 FOLDER = Path(__file__).resolve().parent
 FUNCTIONS = FOLDER / "functions.yaml"
 
 
-def load(path: Path) -> dict[str, Any]:
+def load_template(path: Path) -> dict[str, Any]:
     """Read a template that uses the long forms of CloudFormation's functions, so that it is plain YAML."""
     template: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return template
 
 
-def whole() -> dict[str, Any]:
+def join_parts() -> dict[str, Any]:
     """Join all parts into one template. Raises ValueError if two parts define one entry."""
-    overlay = load(FUNCTIONS)
-    derived = (operations(overlay), alarms(functions().values()), gateway_answers())
-    return reduce(join_templates, (storage(), overlay, *derived))
+    overlay = load_template(FUNCTIONS)
+    derived = (derive_from_functions(overlay), make_alarms(list_functions().values()), make_gateway_answers())
+    return reduce(join_templates, (make_storage(), overlay, *derived))
 
 
 def write_merged(path: Path) -> None:
-    path.write_text(json.dumps(whole(), indent=2), encoding="utf-8")
+    path.write_text(json.dumps(join_parts(), indent=2), encoding="utf-8")
 
 
-def write_shipped(made: Path, path: Path) -> None:
+def write_shipped(packaged: Path, shipped: Path) -> None:
     """Write what `chalice package` made as CloudFormation gets it: each path's methods as one, and no spaces.
 
     All methods of a path invoke one function, which answers 405 itself. As one they are a seventh of the template,
     which may have a million bytes, and of the API's 300 resources.
     """
-    whole = json.loads(made.read_text(encoding="utf-8"))
-    paths = whole["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    template = json.loads(packaged.read_text(encoding="utf-8"))
+    paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     for name, methods in paths.items():
         first, *others = methods.values()
-        if any(one != first for one in others):
+        if any(method != first for method in others):
             raise ValueError(f"the methods of {name} are not the same, so they cannot be one")
         paths[name] = {"x-amazon-apigateway-any-method": first}
-    path.write_text(json.dumps(whole, separators=(",", ":")), encoding="utf-8")
+    shipped.write_text(json.dumps(template, separators=(",", ":")), encoding="utf-8")
 
 
 Template = dict[str, Any]
@@ -69,43 +69,46 @@ _RUNS = {"Ingest": 10, "Deliver": 5, "BuildIndex": 5}
 """Most runs at first of functions that queues feed. Their pollers have the limit: turned away, they use up receives."""
 
 
-def functions() -> dict[str, str]:
+def list_functions() -> dict[str, str]:
     """Return the functions' names in the template, by those of .chalice/config.json."""
     stages = json.loads(_CONFIG.read_text(encoding="utf-8"))["stages"].values()
     names = [name for stage in stages for name in stage["lambda_functions"]]
-    return {name: _API if name == "api_handler" else _camel(name) for name in names}
+    return {name: _API if name == "api_handler" else _to_camel_case(name) for name in names}
 
 
-def role(name: str) -> str:
+def role_name(name: str) -> str:
     """Return the name of a function's role in the template."""
-    return _API_ROLE if name == "api_handler" else f"{_camel(name)}Role"
+    return _API_ROLE if name == "api_handler" else f"{_to_camel_case(name)}Role"
 
 
-def operations(overlay: Template) -> Template:
+def derive_from_functions(overlay: Template) -> Template:
     """Make a template of all that this module derives; `overlay` is functions.yaml."""
-    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role(name)} for name in functions()]}}}
-    return reduce(join_templates, (_logs(), _concurrency(), _outputs(overlay), {"Resources": key_roles}))
+    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role_name(name)} for name in list_functions()]}}}
+    return reduce(
+        join_templates,
+        (_make_log_groups(), _make_concurrency_limits(), _make_outputs(overlay), {"Resources": key_roles}),
+    )
 
 
-def join_templates(one: Template, other: Template, path: str = "") -> Template:
+def join_templates(template: Template, other: Template, path: str = "") -> Template:
     """Join two templates. Raises ValueError if both define one entry."""
-    whole = dict(one)
+    joined = dict(template)
     for name, entry in other.items():
         here = f"{path}.{name}" if path else name
-        if name not in whole:
-            whole[name] = entry
-        elif _may_be_joined(whole[name]) and _may_be_joined(entry):
-            whole[name] = join_templates(whole[name], entry, here)
+        if name not in joined:
+            joined[name] = entry
+        elif _may_be_joined(joined[name]) and _may_be_joined(entry):
+            joined[name] = join_templates(joined[name], entry, here)
         else:
             raise ValueError(f"two templates say what {here} is")
-    return whole
+    return joined
 
 
 def _may_be_joined(entry: Any) -> bool:
     return isinstance(entry, dict) and not any(key == "Ref" or key.startswith("Fn::") for key in entry)
 
 
-def _logs() -> Template:
+def _make_log_groups() -> Template:
     """Make a log group for each function; Lambda itself would make one that keeps logs for ever.
 
     Of Lambda's own lines, those are kept that tell of a failure: START, END and REPORT of each run cost more than our
@@ -121,31 +124,32 @@ def _logs() -> Template:
                 "RetentionInDays": {"Ref": "LogDays"},
             },
         }
-        for name, function in functions().items()
+        for name, function in list_functions().items()
     }
     levels = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
-    pointed = {
+    functions_with_logs = {
         function: {"Properties": {"LoggingConfig": {"LogGroup": {"Ref": f"{function}Logs"}, **levels}}}
-        for function in functions().values()
+        for function in list_functions().values()
     }
-    return {"Resources": {**groups, **pointed}}
+    return {"Resources": {**groups, **functions_with_logs}}
 
 
-def _outputs(overlay: Template) -> Template:
+def _make_outputs(overlay: Template) -> Template:
     """Output the settings that all functions have, for commands with --stage (regulars/deploy/stage.py)."""
     variables: Template = overlay["Globals"]["Function"]["Environment"]["Variables"]
-    made = {
-        _camel(name.removeprefix(_SETTING).lower()): {"Value": value}
+    outputs = {
+        _to_camel_case(name.removeprefix(_SETTING).lower()): {"Value": value}
         for name, value in variables.items()
         if name.startswith(_SETTING) and "Fn::If" not in value
     }
-    return {"Outputs": made}
+    return {"Outputs": outputs}
 
 
-def _concurrency() -> Template:
+def _make_concurrency_limits() -> Template:
+    """Make a parameter for the concurrent runs of each function: a limit if a queue feeds it, else a reservation."""
     parameters: Template = {}
     conditions, resources = {}, {}
-    for function in functions().values():
+    for function in list_functions().values():
         parameter, reserved = f"{function}Concurrency", f"{function}IsReserved"
         if function in _RUNS:
             parameters[parameter] = {
@@ -165,12 +169,12 @@ def _concurrency() -> Template:
             "Description": f"Concurrent runs reserved for {function}, its most, too; 0 stops it, -1 shares all",
         }
         conditions[reserved] = {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, -1]}]}
-        runs = {"Fn::If": [reserved, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
-        resources[function] = {"Properties": {"ReservedConcurrentExecutions": runs}}
+        reserved_runs = {"Fn::If": [reserved, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
+        resources[function] = {"Properties": {"ReservedConcurrentExecutions": reserved_runs}}
     return {"Parameters": parameters, "Conditions": conditions, "Resources": resources}
 
 
-def _camel(name: str) -> str:
+def _to_camel_case(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
@@ -198,27 +202,28 @@ _ANSWERS = {
 the sentence (None: the gateway's own). Without authorizers and usage plans nothing else comes to be."""
 
 
-def gateway_answers() -> dict[str, Any]:
+def make_gateway_answers() -> dict[str, Any]:
     """Make answers of the gateway itself, before or in place of a function, that callers of each dialect can read.
 
     A gateway's answer knows no path, so one body has the fields of all: v1's problem details, those of each dialect
     that has some, and the `message` that the gateway itself would send. A dialect's `code` goes before v1's.
     """
-    answers = {name: _answer(*answer) for name, answer in _ANSWERS.items()}
+    answers = {name: _make_gateway_answer(*answer) for name, answer in _ANSWERS.items()}
     definition = {"x-amazon-apigateway-gateway-responses": answers}
     return {"Resources": {"RestAPI": {"Properties": {"DefinitionBody": definition}}}}
 
 
-def _answer(status: int | None, error: type[RegularsError], sentence: str | None) -> dict[str, Any]:
-    name = v1.code_of(status) if status else "Refused"
-    problem = v1.problem(status or 0, name, "")
+def _make_gateway_answer(status: int | None, error: type[RegularsError], sentence: str | None) -> dict[str, Any]:
+    """Make one answer of the gateway, from a line of _ANSWERS."""
+    code = v1.code_of(status) if status else "Refused"
+    problem = v1.problem(status or 0, code, "")
     fields = {
         "type": problem["type"],
         "title": problem["title"],
         **({"status": status} if status else {}),
         "detail": _TEXT,
-        "code": name,
-        **{field: value for one in DIALECTS for field, value in one.views.gateway_fields(error, _TEXT).items()},
+        "code": code,
+        **{field: value for dialect in DIALECTS for field, value in dialect.views.gateway_fields(error, _TEXT).items()},
         "message": _TEXT,
     }
     message = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes
@@ -226,7 +231,7 @@ def _answer(status: int | None, error: type[RegularsError], sentence: str | None
     return {
         **({"statusCode": str(status)} if status else {}),
         "responseParameters": {
-            "gatewayresponse.header.Content-Type": f"'{v1.PROBLEM if fields['code'] == name else JSON}; charset=utf-8'",
+            "gatewayresponse.header.Content-Type": f"'{v1.PROBLEM if fields['code'] == code else JSON}; charset=utf-8'",
             **({"gatewayresponse.header.Retry-After": "'1'"} if status == 429 else {}),
         },
         "responseTemplates": {"application/json": body},

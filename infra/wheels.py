@@ -20,8 +20,8 @@ from regulars_edge.update import LEAST
 
 from chalicelib.book.vision.packs import packs
 from infra import sbom
-from infra.bundle import NoLibraries, copy_parts, files_below
-from infra.dependencies import EDGE, ROOT, SERVICE, Failed, run
+from infra.bundle import NoLibraries, copy_parts, list_files_below
+from infra.dependencies import EDGE, ROOT, SERVICE, Failed, run_command
 from regulars.libraries import COMMAND, libraries
 
 OUT = ROOT / "dist"
@@ -50,7 +50,7 @@ _ONLY_THESE = """\
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", "*.part")
 
 
-def build(out: Path = OUT) -> list[Path]:
+def build_wheels(out: Path = OUT) -> list[Path]:
     """Build the wheels into `out`, with what runs them, their bill and sums; return their paths. Older ones go.
 
     Raises NoLibraries if the pages' libraries were not fetched, Failed if pip fails.
@@ -63,14 +63,14 @@ def build(out: Path = OUT) -> list[Path]:
             old.unlink()
         # By this environment's setuptools: an isolated one is fetched and installed for each of them.
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        run([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), more=commit_time())
+        run_command([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), variables=read_commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
-    sbom.write_of_wheels(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.at()], list(libraries().values()))
+    sbom.write_wheels_bill(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.at()], list(libraries().values()))
     files = [file for folder in BESIDE for file in sorted((ROOT / folder).iterdir())]
-    beside = [Path(shutil.copyfile(file, out / file.name)) for file in files]
-    beside += [_write_lock(out, name, *LOCKED[name]) for name in LOCKED]
+    copies = [Path(shutil.copyfile(file, out / file.name)) for file in files]
+    copies += [_write_lock(out, name, *LOCKED[name]) for name in LOCKED]
     (out / SUMS).write_text(f"# regulars-edge least {LEAST}\n", encoding="ascii")
-    add_sums(out, [*wheels, out / sbom.NAME, *beside])
+    add_sums(out, [*wheels, out / sbom.NAME, *copies])
     return wheels
 
 
@@ -85,7 +85,7 @@ def fetch_libraries(out: Path = OUT) -> None:
             platforms = [f"--platform=manylinux{tag}_{processor}" for tag in ("_2_28", "2014")]
             for python in PYTHONS:
                 command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", *platforms]
-                run([*command, "--python-version", python, "--dest", scratch, "--requirement", lock])
+                run_command([*command, "--python-version", python, "--dest", scratch, "--requirement", lock])
         fetched = [file for file in sorted(Path(scratch).iterdir()) if not file.name.startswith("regulars")]
         add_sums(out, [Path(shutil.copyfile(file, out / file.name)) for file in fetched])
 
@@ -93,10 +93,10 @@ def fetch_libraries(out: Path = OUT) -> None:
 def _write_lock(out: Path, name: str, needs: Path, ours: Sequence[str]) -> Path:
     """Write the lock of some of the wheels in `out`, and return its path. pip reads it from any folder."""
     lines = []
-    for one in ours:
-        [wheel] = out.glob(f"{one}-*.whl")
+    for project in ours:
+        [wheel] = out.glob(f"{project}-*.whl")
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        lines.append(f"{one}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:{digest}\n")
+        lines.append(f"{project}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:{digest}\n")
     lock = out / name
     lock.write_text(_ONLY_THESE.format(name) + "".join(lines) + needs.read_text(encoding="ascii"), encoding="ascii")
     return lock
@@ -108,10 +108,10 @@ def add_sums(out: Path, files: Sequence[Path]) -> None:
         sums.writelines(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
 
 
-def commit_time() -> dict[str, str]:
+def read_commit_time() -> dict[str, str]:
     """Return the variable by which builds date files, with the time of the commit; none if this is no clone."""
     with suppress(Failed, FileNotFoundError):
-        return {"SOURCE_DATE_EPOCH": run(["git", "log", "-1", "--format=%ct"]).strip()}
+        return {"SOURCE_DATE_EPOCH": run_command(["git", "log", "-1", "--format=%ct"]).strip()}
     return {}
 
 
@@ -121,14 +121,14 @@ def _copy_project(names: tuple[str, ...], folder: Path) -> Path:
     copy_parts(names, folder, _LEFT_OUT)
     for name in LICENCES:
         shutil.copy2(ROOT / name, project / name)
-    for file in files_below(folder).values():
+    for file in list_files_below(folder).values():
         file.chmod(0o644)
     return project
 
 
 if __name__ == "__main__":
     try:
-        for wheel in build():
+        for wheel in build_wheels():
             print(wheel)  # noqa: T201 -- a command of its own
     except Failed as error:
         sys.exit(f"no wheels: {error}")

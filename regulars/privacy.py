@@ -79,7 +79,7 @@ def about(
             f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and the photo is not kept"
         )
         return 1
-    person = services.faces.of_person(tenant, found)
+    person = services.faces.find_person(tenant, found)
     for one in person.faces:
         file = out if one == found else out.with_stem(f"{out.stem}-{one}")
         services.audit.reads.write_export_entry(tenant.name, one)
@@ -110,7 +110,7 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
 
     A restricted face comes first: the person's later face is another one, which is told.
     """
-    faces = services.recognition.face_analysis.identify(tenant, photo.read_bytes(), RULES).faces
+    faces = services.recognition.face_analysis.identify_faces(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
     [seen] = faces
@@ -222,7 +222,7 @@ def erase_one(
     _require_place(receipt)
     found = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
     if found:
-        _erase_faces(services, tenant, services.faces.of_person(tenant, faceid).faces, receipt, may)
+        _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, may)
         return
     now = "somebody else's now, who stays" if is_former else "in no group"
     print(f"{faceid!r} is {now}", flush=True)
@@ -315,7 +315,7 @@ def _find_erased_faces(
         except InvalidInput as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
         statements.append((path, statement))
-    ids = [*services.faces.lists.every_id(tenant)]
+    ids = [*services.faces.lists.list_every_id(tenant)]
     key = services.audit.signing.face_key(tenant.name)
     found: list[str] = []
     for path, statement in statements:
@@ -510,7 +510,7 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
       regulars consent withdraw --tenant shop-12 --face 21
       regulars consent withdraw --tenant shop-12 --face 21 --erase
     """
-    person = services.faces.of_person(tenant, face)
+    person = services.faces.find_person(tenant, face)
     services.consents.withdraw(tenant, face)
     print(f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing", flush=True)
     if erases is None:
@@ -528,7 +528,7 @@ def mark_person(
     services: Services, tenant: Tenant, face: str, marks: Holds | Restrictions, why: str, called: str, *, is_set: bool
 ) -> None:
     """Set or lift the mark of all faces of a person, or of none, and say which they are."""
-    person = services.faces.of_person(tenant, face)
+    person = services.faces.find_person(tenant, face)
     if is_set:
         marks.require_room(tenant, person.faces)
     for one in person.faces:

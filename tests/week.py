@@ -21,7 +21,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.book.records.observations import visits_of
+from chalicelib.book.records.observations import read_visits
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture
 from chalicelib.book.words.items import every
@@ -60,7 +60,7 @@ class Week(Book):
         self.answers: list[Any] = []
         self.receiver = receiver
         super().__init__(folder, wrap=self._metered, cameras=("door", "till"))
-        own = self.services.tenants.rotate("shop")
+        own = self.services.tenants.rotate_keys("shop")
         app = make_stage(self.services).app
         self.sunmi = CameraClient(app, own.app_id, own.app_key, self.clock)
         self.icredit = MarketClient(app, own.appcode)
@@ -123,7 +123,7 @@ class Week(Book):
 
     def visits(self) -> Iterator[Any]:
         for item in every(self.storage.items, keys.FACES, "shop"):
-            yield item["faceid"], item["group"], repr(visits_of(self.storage.items, "shop", item["faceid"]).arrivals)
+            yield item["faceid"], item["group"], repr(read_visits(self.storage.items, "shop", item["faceid"]).arrivals)
         yield sorted(self.group_counts().items())
         for day in range(-1, 9):
             partition = keys.observations("shop", int((MONDAY + timedelta(days=day)).timestamp()) // 86_400)

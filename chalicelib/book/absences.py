@@ -26,12 +26,14 @@ LEAST_VISITS = 6
 TIMES_USUAL = 2.0
 """Somebody is overdue after so many times the usual pause, and only after the longest one."""
 
-_RECENT = 20
-_PAUSES = timedelta(days=1), timedelta(days=60)
-"""The shortest and the longest absence that is told."""
+_RECENT_VISITS = 20
+"""Visits that are looked at, the newest: how often somebody came long ago says little."""
 
-_SWEPT = timedelta(hours=1)
-_AT_ONCE = 25
+_SHORTEST_ABSENCE, _LONGEST_ABSENCE = timedelta(days=1), timedelta(days=60)
+"""The absences that are told: who stays away for longer than two months has gone for good."""
+
+_SWEEP_EVERY = timedelta(hours=1)
+_FACES_AT_ONCE = 25
 
 
 def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
@@ -39,44 +41,45 @@ def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
 
     `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week.
     """
-    recent = arrivals[-_RECENT:]
+    recent = arrivals[-_RECENT_VISITS:]
     if len(recent) < LEAST_VISITS:
         return None
     pauses = [after.first_ms - before.first_ms for before, after in pairwise(recent)]
     wait = timedelta(milliseconds=max(TIMES_USUAL * median(pauses), *pauses))
-    return moment(recent[-1].first_ms) + wait if _PAUSES[0] <= wait <= _PAUSES[1] else None
+    return moment(recent[-1].first_ms) + wait if _SHORTEST_ABSENCE <= wait <= _LONGEST_ABSENCE else None
 
 
 class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
-        """Tell of people who are overdue since the hour before; return of how many.
+        """Send hooks an event of each person who became overdue in the hour before `now`; return how many these are.
 
-        It looks if a hook names this kind of event: one that takes all of them need not pay for it. A disabled tenant
-        is told nothing.
+        Nothing is read of faces unless a hook names this kind of event: one that takes every kind need not pay for
+        it. A disabled tenant gets no events.
         """
         if tenant.disabled:
             return 0
         hooks = self.book.webhooks.hooks.all(tenant.name)
-        if not any(one.enabled and EventKind.FACE_OVERDUE in (one.kinds or ()) for one in hooks):
+        if not any(hook.enabled and EventKind.FACE_OVERDUE in (hook.kinds or ()) for hook in hooks):
             return 0
-        known = (one for one in self.book.groups.all(tenant) if one.id != STRANGER and not one.staff)
+        known = (group for group in self.book.groups.all(tenant) if group.id != STRANGER and not group.staff)
         events = [event for group in known for event in self._list_overdue(tenant, group, now)]
         for event in events:
-            actions = self.book.webhooks.outbox.actions(tenant.name, [event])
+            actions = self.book.webhooks.outbox.make_delivery_puts(tenant.name, [event])
             if actions:
                 write(self.book.items, actions)
                 self.book.webhooks.outbox.announce(tenant.name, actions)
         return len(events)
 
     def _list_overdue(self, tenant: Tenant, group: Group, now: datetime) -> list[Event]:
-        since, until = now - _PAUSES[1] - _SWEPT, now - _PAUSES[0]
-        faces = self.book.faces.by_arrival(tenant, group, until, _AT_ONCE, since)
-        return [event for face in faces if (event := self._event(tenant, group, face, now))]
+        since, until = now - _LONGEST_ABSENCE - _SWEEP_EVERY, now - _SHORTEST_ABSENCE
+        faces = self.book.faces.list_by_arrival(tenant, group, until, _FACES_AT_ONCE, since)
+        return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now))]
 
-    def _event(self, tenant: Tenant, group: Group, face: Face, now: datetime) -> Event | None:
+    def _make_overdue_event(self, tenant: Tenant, group: Group, face: Face, now: datetime) -> Event | None:
+        """Make the event of a face; None: it is not overdue, or was so at the sweep before."""
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
-        at = overdue_at(visits.arrivals.recent)
-        if at is None or not now - _SWEPT < at <= now:
+        overdue_since = overdue_at(visits.arrivals.recent)
+        if overdue_since is None or not now - _SWEEP_EVERY < overdue_since <= now:
             return None
         last = moment(visits.arrivals.recent[-1].first_ms)
         data: dict[str, Any] = {
@@ -87,4 +90,4 @@ class Absences(UseCase):
             "days": (now - last).days,
         }
         id_ = f"{EventKind.FACE_OVERDUE}-{face.faceid}-{milliseconds(last)}"
-        return Event(id_, EventKind.FACE_OVERDUE, at, group.name, data=data)
+        return Event(id_, EventKind.FACE_OVERDUE, overdue_since, group.name, data=data)

@@ -74,11 +74,14 @@ from chalicelib.book.words.setting import require
 from chalicelib.book.words.values import milliseconds, moment, number, optional, time_text
 
 MAX_CAMERAS = 1_000
+"""Cameras of a tenant."""
 CODE_GOOD_FOR = timedelta(minutes=15)
-_LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
+"""So long may a code claim its camera: somebody types it into the box beside the camera."""
+_CODE_LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
 """Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base 32)."""
-_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
+_MISREAD_LETTERS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 SEEN_EVERY = timedelta(minutes=1)
+"""So often is it written at most that a camera without heartbeats was seen."""
 BEAT_EVERY = timedelta(minutes=7)
 """So often is it written that a heartbeat came in which only numbers have changed: boxes beat every two minutes."""
 NUMBERS_EVERY_MS = 900_000
@@ -86,6 +89,7 @@ NUMBERS_EVERY_MS = 900_000
 
 _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
+"""Names of conditions, by which a refused transaction says what was wrong."""
 NAME_LENGTH = 100
 _MUTED_AT_ONCE = 50
 MUTED_FOR = timedelta(days=31)
@@ -137,17 +141,19 @@ class Box(Struct, frozen=True):
 
 def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
     """Return the boxes that cameras' last heartbeats name, by id."""
-    beside: dict[str, list[Camera]] = {}
+    cameras_by_box: dict[str, list[Camera]] = {}
     for camera in cameras:
-        id_ = camera.status.get("box")
-        if isinstance(id_, str) and id_:
-            beside.setdefault(id_, []).append(camera)
-    found = []
-    for id_, group in sorted(beside.items()):
-        heard = [(at, one) for one in group for at in (one.last_seen_at, one.failing_at) if at is not None]
-        last, newest = max(heard, key=lambda pair: pair[0], default=(None, group[0]))
-        found.append(Box(id_, newest.status, last, tuple(one.id for one in group)))
-    return found
+        box_id = camera.status.get("box")
+        if isinstance(box_id, str) and box_id:
+            cameras_by_box.setdefault(box_id, []).append(camera)
+    boxes = []
+    for box_id, box_cameras in sorted(cameras_by_box.items()):
+        heartbeats = [
+            (at, camera) for camera in box_cameras for at in (camera.last_seen_at, camera.failing_at) if at is not None
+        ]
+        last_at, newest = max(heartbeats, key=lambda pair: pair[0], default=(None, box_cameras[0]))
+        boxes.append(Box(box_id, newest.status, last_at, tuple(camera.id for camera in box_cameras)))
+    return boxes
 
 
 class Cameras(UseCase):
@@ -168,19 +174,21 @@ class Cameras(UseCase):
         AnsweredAlready with the `id` of the camera.
         """
         name = legal_camera_name(name)
-        group_ids = self._group_ids(tenant, settings.groups)
+        group_ids = self._read_group_ids(tenant, settings.groups)
         if id_ is not None:
             require_camera_id(id_)
         key = api_keys.new_key(api_keys.OF_CAMERA)
         camera = Camera(
-            id=id_ or self._free_id(tenant, id_of_name(name)),
+            id=id_ or self._choose_free_id(tenant, id_of_name(name)),
             name=name,
             created_at=self.book.clock.now(),
             group_ids=group_ids,
             **{field: getattr(settings, field) for field in settings.__struct_fields__ if field != "groups"},
         )
         try:
-            self.book.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
+            self.book.requests.write_with_answer(
+                tenant.name, self._make_addition_actions(tenant, camera, key), request, {"id": camera.id}
+            )
         except ConditionFailed as error:
             self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
             raise
@@ -197,7 +205,7 @@ class Cameras(UseCase):
 
     def get(self, tenant: Tenant, id_: str) -> Camera:
         """Return the camera of that id. Raises CameraNotFound."""
-        return camera_from(self._item(tenant, id_))
+        return camera_from(self._read_item(tenant, id_))
 
     def get_by_any_name(self, tenant: Tenant, id_or_name: str) -> Camera:
         """Return the camera of that id, else of that name. Raises CameraNotFound."""
@@ -216,17 +224,17 @@ class Cameras(UseCase):
         except CameraNotFound:
             return id_or_name
 
-    def by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
+    def find_by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
         """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's key."""
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
-        owner = self.book.tenants.owner(keys.api_key_item(hashed))
+        owner = self.book.tenants.read_owner(keys.api_key_item(hashed))
         if owner is None:
             return None
-        awaited = self.book.storage.begin_call(lambda: self.book.tenants.find(owner["tenant"]))
+        wait_for_tenant = self.book.storage.begin_call(lambda: self.book.tenants.find(owner["tenant"]))
         item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
-        tenant = awaited()
+        tenant = wait_for_tenant()
         if tenant is None or item is None or item["key_digest"] != hashed:
             return None
         return tenant, camera_from(item)
@@ -240,7 +248,7 @@ class Cameras(UseCase):
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Camera:
-        """Set the fields in `changes`: `name` and those of CameraSettings. Of its labels only the letters sent are set.
+        """Set the fields in `changes`: `name` and those of CameraSettings. Labels that are not sent stay.
 
         Captures that wait to be resolved are resolved by the new settings. `revision`: the one that the caller read.
         Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.
@@ -249,11 +257,13 @@ class Cameras(UseCase):
         require_revision("the camera", camera.version, revision)
         changed = self._apply_changes(tenant, camera, changes)
         if changed == camera:
-            self.book.requests.write(tenant.name, [], request)
+            self.book.requests.write_with_answer(tenant.name, [], request)
             return camera
         changed = replace(changed, version=camera.version + 1)
         try:
-            self.book.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
+            self.book.requests.write_with_answer(
+                tenant.name, _make_change_actions(tenant.name, camera, changed), request
+            )
         except ConditionFailed as error:
             if _NAME_FREE in error.names:
                 raise _name_taken_error(changed.name) from error
@@ -266,45 +276,45 @@ class Cameras(UseCase):
 
         Raises CameraNotFound, Busy, AnsweredAlready.
         """
-        item = self._item(tenant, id_)
+        item = self._read_item(tenant, id_)
         when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
         actions: list[Action] = [
             Delete(keys.CAMERAS, (tenant.name, id_), when),
-            *(Delete(keys.CAMERAS, (tenant.name, claim)) for claim in sorted(_claims(id_, item["name"]))),
+            *(Delete(keys.CAMERAS, (tenant.name, name_key)) for name_key in sorted(_list_name_keys(id_, item["name"]))),
             Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
             api_keys.shut_out(item["key_digest"]),
             Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
         ]
-        self.book.requests.write(tenant.name, actions, request)
+        self.book.requests.write_with_answer(tenant.name, actions, request)
 
     @retry_if_changed(_BUSY)
-    def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
+    def replace_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
-        key, actions = _make_replacement_key(tenant, id_, self._item(tenant, id_)["key_digest"])
-        self.book.requests.write(tenant.name, actions, request, {"id": id_})
+        key, actions = _make_replacement_key(tenant, id_, self._read_item(tenant, id_)["key_digest"])
+        self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
         return key
 
-    def claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
+    def make_claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
         """Make a code by which a box gets the camera's key, once, and return until when. Raises CameraNotFound.
 
         Another key of the camera ends it.
         """
-        digest, until = self._item(tenant, id_)["key_digest"], self.book.clock.now() + CODE_GOOD_FOR
-        code = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
+        digest, until = self._read_item(tenant, id_)["key_digest"], self.book.clock.now() + CODE_GOOD_FOR
+        code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
         kind, hashed = keys.code_item(api_keys.digest(code))
         item = {"kind": kind, "id": hashed, "tenant": tenant.name, "camera": id_, "digest": digest}
-        free = (absent("code-free"),)
-        write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, free)])
+        if_free = (absent("code-free"),)
+        write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, if_free)])
         return "-".join(code[at : at + 4] for at in range(0, _CODE_LENGTH, 4)), until
 
     def redeem_code(self, code: str) -> tuple[Camera, str]:
         """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
-        place = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD)))
+        place = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD_LETTERS)))
         item = self.book.items.get(keys.TENANTS, place)
         if item is None or "camera" not in item or item["expires_at"] <= self.book.clock.now().timestamp():
-            raise _unknown_code()
+            raise _make_code_error()
         if (tenant := self.book.tenants.find(item["tenant"])) is None:
-            raise _unknown_code()
+            raise _make_code_error()
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         id_ = item["camera"]
@@ -314,7 +324,7 @@ class Cameras(UseCase):
             camera = self.get(tenant, id_)
             write(self.book.items, [Delete(keys.TENANTS, place, (exists("code-unused"),)), *actions])
         except (CameraNotFound, ConditionFailed) as error:
-            raise _unknown_code() from error
+            raise _make_code_error() from error
         return camera, key
 
     def note_last_seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
@@ -322,15 +332,16 @@ class Cameras(UseCase):
         every = BEAT_EVERY if camera.status else SEEN_EVERY
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= every:
             fields = {"last_seen_at": milliseconds(now), **_outage_fields(camera, tenant, now)}
-            self._note(tenant, camera.id, fields, no_more=("silent_since",))
+            self._note_fields(tenant, camera.id, fields, no_more=("silent_since",))
 
-    def heartbeat(
+    def note_heartbeat(
         self, tenant: Tenant, camera: Camera, status: Mapping[str, Any] | None, *, is_working: bool = True
     ) -> Camera:
         """Note that the camera, as it was just read, was seen, and its status (None: it sent none).
 
-        `is_working` False: what stands beside the camera says that it gives nothing, so it was not seen.
-        Raises CameraNotFound, InvalidInput.
+        News is written at once: another status, or the end of a silence. Other heartbeats are written every
+        BEAT_EVERY, and a status in which only numbers changed every NUMBERS_EVERY_MS. `is_working` False: the box
+        beside the camera says that it gives no pictures, so it was not seen. Raises CameraNotFound, InvalidInput.
         """
         now = self.book.clock.now()
         fields: dict[str, Any] = {}
@@ -339,7 +350,8 @@ class Cameras(UseCase):
                 raise InvalidInput("the numbers of a status have up to 63 bits")
             fields["status"] = STATUS.write(status)
         written_at = camera.heartbeat_at if is_working else camera.failing_at
-        is_news = is_working and not (camera.failing_at is None and camera.silent_since is None)
+        ends_silence = camera.failing_at is not None or camera.silent_since is not None
+        is_news = is_working and ends_silence
         if "status" in fields:
             is_news = is_news or _without_numbers(status or {}) != _without_numbers(camera.status)
         if written_at and not is_news:
@@ -349,20 +361,20 @@ class Cameras(UseCase):
                 fields.pop("status", None)
         fields |= dict.fromkeys(("last_seen_at", "heartbeat_at") if is_working else ("failing_at",), milliseconds(now))
         fields |= _outage_fields(camera, tenant, now) if is_working else {}
-        self._note(tenant, camera.id, fields, no_more=("silent_since", "failing_at") if is_working else ())
+        self._note_fields(tenant, camera.id, fields, no_more=("silent_since", "failing_at") if is_working else ())
         return self.get(tenant, camera.id)
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""
         now = self.book.clock.now()
         fields = {"faceless_share": optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
-        self._note(tenant, camera.id, fields)
+        self._note_fields(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
 
     def list_silences(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence]]:
         """Return the cameras that are silent or quiet, if that was not reported yet and nobody muted them."""
-        waiting = [one for one in self.all(tenant) if one.silent_since is None and not is_muted(one, now)]
-        return [(one, silence) for one in waiting if (silence := find_silence(one, tenant, now))]
+        waiting = [camera for camera in self.all(tenant) if camera.silent_since is None and not is_muted(camera, now)]
+        return [(camera, silence) for camera in waiting if (silence := find_silence(camera, tenant, now))]
 
     @retry_if_changed(_BUSY)
     def mute(self, tenant: Tenant, until: datetime | None, camera_id: str | None = None) -> None:
@@ -379,73 +391,76 @@ class Cameras(UseCase):
         cameras = self.all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
         acts.says(of=camera_id or "all")
         fields: Item = {} if until is None else {"muted_until": milliseconds(until)}
-        gone = ("muted_until",) if until is None else ()
-        there = (exists("camera-there"),)
+        removed_fields = ("muted_until",) if until is None else ()
+        if_there = (exists("camera-there"),)
         changes = [
-            Update(keys.CAMERAS, (tenant.name, one.id), there, set=fields, remove=gone, twice=True) for one in cameras
+            Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=fields, remove=removed_fields, twice=True)
+            for camera in cameras
         ]
-        for some in parts(changes, _MUTED_AT_ONCE):
-            write(self.book.items, some)
+        for batch in parts(changes, _MUTED_AT_ONCE):
+            write(self.book.items, batch)
 
     def learn_usual(self, tenant: Tenant) -> None:
         """Note what is usual for each camera that sends no heartbeats, by the visits of the last weeks."""
-        bare = [one for one in self.all(tenant) if one.last_seen_at is not None and not one.beats]
-        if not bare:
+        without_heartbeats = [
+            camera for camera in self.all(tenant) if camera.last_seen_at is not None and not camera.beats
+        ]
+        if not without_heartbeats:
             return
-        found = self.book.statistics.find_usual_of_cameras(tenant)
-        for camera in bare:
-            usual = found.get(camera.id)
-            hundredths = () if usual is None else tuple(round(100 * one) for one in usual.hours)
+        usual_by_camera = self.book.statistics.find_usual_of_cameras(tenant)
+        for camera in without_heartbeats:
+            usual = usual_by_camera.get(camera.id)
+            hundredths = () if usual is None else tuple(round(100 * people_of_hour) for people_of_hour in usual.hours)
             if hundredths != camera.usual:
                 fields = {"usual": USUAL.write(hundredths)} if hundredths else {}
-                self._note(tenant, camera.id, fields, no_more=() if hundredths else ("usual",))
+                self._note_fields(tenant, camera.id, fields, no_more=() if hundredths else ("usual",))
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("usual", lambda one: self.learn_usual(one.tenant), nightly=True),)
+        return (Chore("usual", lambda turn: self.learn_usual(turn.tenant), nightly=True),)
 
-    def ask_still(self, tenant: Tenant, camera_id: str) -> Still:
+    def ask_for_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
         if not tenant.keeps_pictures:
             raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
-        camera, now, last = self.get(tenant, camera_id), self.book.clock.now(), self.still(tenant, camera_id)
-        there = (exists("camera-there"),)
+        camera, now, last_still = self.get(tenant, camera_id), self.book.clock.now(), self.read_still(tenant, camera_id)
+        if_there = (exists("camera-there"),)
         acts.says(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
-        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
-        return replace(last, asked_at=now)
+        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, twice=True)])
+        return replace(last_still, asked_at=now)
 
-    def give_still(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
+    def store_still(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
         """Keep the picture that was asked for, for an hour.
 
         Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
         """
         camera, now = self.get(tenant, camera_id), self.book.clock.now()
-        asked_at = _open(camera, now)
+        asked_at = _read_open_request(camera, now)
         if asked_at is None or not tenant.keeps_pictures:
             raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
         if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
             raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
         kind, id_ = keys.still_item(tenant.name, camera.id)
-        shown = {"picture": picture, "taken_at": milliseconds(now), "expires_at": int((now + KEPT).timestamp())}
-        same = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
-        answered = Update(keys.CAMERAS, (tenant.name, camera.id), same, remove=("still_asked_at",))
+        fields = {"picture": picture, "taken_at": milliseconds(now), "expires_at": int((now + KEPT).timestamp())}
+        if_same_request = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
+        request_end = Update(keys.CAMERAS, (tenant.name, camera.id), if_same_request, remove=("still_asked_at",))
         try:
-            still = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown})
-            self.book.requests.write(tenant.name, [still, answered], request)
+            still_put = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **fields})
+            self.book.requests.write_with_answer(tenant.name, [still_put, request_end], request)
         except ConditionFailed as error:
             raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
 
-    def still(self, tenant: Tenant, camera_id: str) -> Still:
+    def read_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
         camera, now = self.get(tenant, camera_id), self.book.clock.now()
         item = self.book.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
         if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
-            return Still(_open(camera, now))
+            return Still(_read_open_request(camera, now))
         taken_at = moment(item["taken_at"])
         acts.shows(f"still {camera.id} {time_text(taken_at)}")
-        return Still(_open(camera, now), taken_at, bytes(item["picture"]))
+        return Still(_read_open_request(camera, now), taken_at, bytes(item["picture"]))
 
-    def wave(self, tenant: Tenant) -> Wave:
+    def read_wave(self, tenant: Tenant) -> Wave:
         """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
         item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
@@ -453,18 +468,18 @@ class Cameras(UseCase):
             return wave
         return replace(wave, reached=tuple(box.id for box in boxes_of(self.all(tenant))))
 
-    def edge_of(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    def compose_edge_settings(self, tenant: Tenant, camera: Camera, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
         item = self.book.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         return edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted) if item else wanted
 
     def begin_wave(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
         """Begin a wave, in place of the one before, or let that go on. Raises Busy, AnsweredAlready."""
-        wave = begin_wave(self.wave(tenant), settings, self.book.clock.now())
-        self.book.requests.write(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
+        wave = begin_wave(self.read_wave(tenant), settings, self.book.clock.now())
+        self.book.requests.write_with_answer(tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request)
         return wave
 
-    def advance(self, tenant: Tenant) -> None:
+    def advance_wave(self, tenant: Tenant) -> None:
         """Let the wave go on, and give each box that it has reached the settings, by its cameras. Raises Busy.
 
         A setting of boxes or a camera that somebody changes meanwhile is kept: the next call goes on from there.
@@ -474,10 +489,10 @@ class Cameras(UseCase):
             return
         before = wave_from(item)
         now, cameras = self.book.clock.now(), self.all(tenant)
-        told = {box.id: LastSign(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
-        wave = advance_wave(before, told, now)
-        unmoved = (equals("at", milliseconds(before.at), "the-same-wave"),)
-        put = Put(keys.CAMERAS, wave_item(tenant.name, wave), unmoved)
+        reports = {box.id: LastSign(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
+        wave = advance_wave(before, reports, now)
+        if_same_wave = (equals("at", milliseconds(before.at), "the-same-wave"),)
+        put = Put(keys.CAMERAS, wave_item(tenant.name, wave), if_same_wave)
         if wave != before and not write_unless_changed(self.book.items, [put]):
             return
         for camera in cameras:
@@ -487,57 +502,58 @@ class Cameras(UseCase):
                     with suppress(Changed, CameraNotFound):
                         self.change(tenant, camera.id, {"edge": edge}, revision=camera.version)
 
-    def _item(self, tenant: Tenant, id_: str) -> Item:
+    def _read_item(self, tenant: Tenant, id_: str) -> Item:
         item = self.book.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
         if item is None:
             raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
         return item
 
-    def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
-        there, key = (exists("camera-there"),), (tenant.name, id_)
-        change = Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True, lasts=False)
+    def _note_fields(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
+        if_there, key = (exists("camera-there"),), (tenant.name, id_)
+        change = Update(keys.CAMERAS, key, if_there, set=fields, remove=tuple(no_more), twice=True, lasts=False)
         write_unless_changed(self.book.items, [change])  # or it was deleted meanwhile
 
-    def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
+    def _read_group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
             return None
         return tuple(dict.fromkeys(self.book.groups.get_by_name(tenant, name).id for name in names))
 
     def _apply_changes(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
+        """Return the camera with the changes. Raises InvalidInput, GroupNotFound."""
         fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
         if "edge" in changes:
-            fields["edge"] = self.edge_of(tenant, camera, changes["edge"])
+            fields["edge"] = self.compose_edge_settings(tenant, camera, changes["edge"])
         if "labels" in changes:
             fields["labels"] = camera.labels._replace(**changes["labels"])
         groups = changes.get("groups")
         checked = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
         fields = {name: getattr(checked, name) for name in fields}
         if "groups" in changes:
-            fields["group_ids"] = self._group_ids(tenant, checked.groups)
+            fields["group_ids"] = self._read_group_ids(tenant, checked.groups)
         if "name" in changes:
             fields["name"] = legal_camera_name(changes["name"])
         return replace(camera, **fields)
 
-    def _free_id(self, tenant: Tenant, wanted: str) -> str:
+    def _choose_free_id(self, tenant: Tenant, wanted: str) -> str:
         ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
-        for some in parts(ids, 100):
-            claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
-            free = [id_ for id_, claim in zip(some, claims, strict=True) if claim is None]
+        for batch in parts(ids, 100):
+            claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch])
+            free = [id_ for id_, claim in zip(batch, claims, strict=True) if claim is None]
             if free:
                 return free[0]
         return wanted
 
-    def _addition(self, tenant: Tenant, camera: Camera, key: str) -> list[Action]:
+    def _make_addition_actions(self, tenant: Tenant, camera: Camera, key: str) -> list[Action]:
         item = camera_item(tenant.name, camera, api_keys.digest(key))
         names = {camera.id: _ID_FREE, camera.name: _NAME_FREE}
         return [
             Put(keys.CAMERAS, item, (absent(_ID_FREE),)),
-            *(_claim(tenant.name, name, camera.id, condition) for name, condition in names.items()),
-            self._one_less(tenant),
-            _let_in(tenant, camera.id, key),
+            *(_make_name_put(tenant.name, name, camera.id, condition) for name, condition in names.items()),
+            self._make_room_action(tenant),
+            _make_key_put(tenant, camera.id, key),
         ]
 
-    def _one_less(self, tenant: Tenant) -> Action:
+    def _make_room_action(self, tenant: Tenant) -> Action:
         """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
         if self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
             first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
@@ -600,49 +616,52 @@ def silent_at(camera: Camera) -> datetime:
 
 
 def _outage_fields(camera: Camera, tenant: Tenant, now: datetime) -> Item:
-    """Return the fields that note the end of a silence, if the camera was silent: reported, or muted when it began."""
+    """Return the fields that note the end of a silence; none if the camera was not silent.
+
+    A silence was reported (`silent_since`), or nobody was told of it, since the camera was muted when it began.
+    """
     since = camera.last_seen_at or camera.created_at
     was_muted = is_muted(camera, since) and find_silence(camera, tenant, now)
     if camera.silent_since is None and not was_muted:
         return {}
-    last = Outage(since, now)
-    return {"outages": OUTAGES.write((*camera.outages, last)[-MOST_OUTAGES:])}
+    outage = Outage(since, now)
+    return {"outages": OUTAGES.write((*camera.outages, outage)[-MOST_OUTAGES:])}
 
 
 def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the names of a status, and its members that are no numbers: these always change."""
+    """Return a status with None in place of its numbers, which change with each heartbeat."""
     return {name: None if type(value) in (int, float) else value for name, value in status.items()}
 
 
-def _unknown_code() -> WrongCredentials:
+def _make_code_error() -> WrongCredentials:
     return WrongCredentials("this code is not good any more: it claims a camera once, within 15 minutes; make another")
 
 
 def _make_replacement_key(tenant: Tenant, id_: str, old: str) -> tuple[str, list[Action]]:
     """Make another key of a camera, and the actions that put it in the place of the one with this digest."""
-    key, same = api_keys.new_key(api_keys.OF_CAMERA), (equals("key_digest", old, _KEY_SAME),)
-    change = Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)})
-    return key, [change, api_keys.shut_out(old), _let_in(tenant, id_, key)]
+    key, if_same_key = api_keys.new_key(api_keys.OF_CAMERA), (equals("key_digest", old, _KEY_SAME),)
+    change = Update(keys.CAMERAS, (tenant.name, id_), if_same_key, set={"key_digest": api_keys.digest(key)})
+    return key, [change, api_keys.shut_out(old), _make_key_put(tenant, id_, key)]
 
 
-def _let_in(tenant: Tenant, id_: str, key: str) -> Put:
+def _make_key_put(tenant: Tenant, id_: str, key: str) -> Put:
     return api_keys.let_in(keys.api_key_item(api_keys.digest(key)), tenant.name, camera=id_)
 
 
-def _change(tenant: str, before: Camera, after: Camera) -> list[Action]:
+def _make_change_actions(tenant: str, before: Camera, after: Camera) -> list[Action]:
     when = (equals("version", before.version, _SAME),)
     fields = {**setting_fields(after), "version": after.version}
     actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), when, set=fields)]
-    old, new = _claims(before.id, before.name), _claims(after.id, after.name)
+    old, new = _list_name_keys(before.id, before.name), _list_name_keys(after.id, after.name)
     actions += [Delete(keys.CAMERAS, (tenant, claim)) for claim in sorted(old - new)]
-    return actions + [_claim(tenant, after.name, after.id, _NAME_FREE) for _ in new - old]
+    return actions + [_make_name_put(tenant, after.name, after.id, _NAME_FREE) for _ in new - old]
 
 
-def _claims(id_: str, name: str) -> set[str]:
+def _list_name_keys(id_: str, name: str) -> set[str]:
     return {keys.camera_name(id_), keys.camera_name(name)}
 
 
-def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
+def _make_name_put(tenant: str, name: str, id_: str, condition: str) -> Put:
     return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
 
 
@@ -651,10 +670,11 @@ def _name_taken_error(name: str) -> CameraExists:
 
 
 ASKED_FOR = timedelta(minutes=10)
-"""So long may the box answer."""
+"""So long may the box answer that was asked for a still."""
 KEPT = timedelta(hours=1)
+"""So long is a still shown."""
 MAX_BYTES = 256 * 1024
-"""One item holds it, which may have 400 KB on DynamoDB."""
+"""Bytes of a still at most: one item holds it, which may have 400 KB on DynamoDB."""
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -666,7 +686,7 @@ class Still(Struct, frozen=True):
     picture: bytes | None = None
 
 
-def _open(camera: Camera, now: datetime) -> datetime | None:
+def _read_open_request(camera: Camera, now: datetime) -> datetime | None:
     """Return when a still was asked for, if that may still be answered."""
     at = camera.still_asked_at
     return at if at is not None and now - at < ASKED_FOR else None

@@ -62,7 +62,7 @@ class GalleryMoved(Changed):
     """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
 
 
-settled = retry_if_changed(
+retry_if_gallery_moved = retry_if_changed(
     "the faces that are found are deleted or moved all the time: send the request again in a moment", 5
 )
 """Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved). Raises Busy."""
@@ -105,21 +105,21 @@ class Change(Struct, frozen=True):
         return sum(self.counts.values()) + (int(self.new_group["count"]) if self.new_group else 0)
 
 
-def face_change(
+def make_face_change(
     before: Face, after: Face, actions: Sequence[Action] = (), limited_groups: frozenset[str] = frozenset()
 ) -> Change:
     """Return the change of the gallery that a changed face asks for: none if neither its group nor its templates are.
 
     A picture that is added needs a template of the model of searches; those that are left may be of an older one.
     """
-    moved = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
-    had = [picture.templates for picture in before.pictures]
-    added = next((picture for picture in after.pictures if picture.templates not in had), None)
+    counts = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
+    old_templates = [picture.templates for picture in before.pictures]
+    added = next((picture for picture in after.pictures if picture.templates not in old_templates), None)
     is_learnt = added is not None and added.learnt is not None
     return Change(
         tuple(actions),
         tuple(replace(entry, learnt=is_learnt) for entry in make_change_entries(before, after)),
-        moved,
+        counts,
         limited_groups,
         model=added.templates[0].model if added else None,
         skips_model_check=added is None,
@@ -160,9 +160,9 @@ class GalleryWriter:
         GalleryMoved if the gallery has left `based_on`, WrongModel if a face would have no template of the model that
         searches use, Busy, StorageUnavailable, TenantNotFound.
         """
-        gallery = self._gallery(tenant)
+        gallery = self._get_gallery(tenant)
         with stage("commit"), gallery.lock:
-            return self._transact(tenant, gallery, change)
+            return self._commit_with_retries(tenant, gallery, change)
 
     def save(self, tenant: str, change: Change) -> None:
         """Commit a change, as `commit` does; if the gallery stays as it is, do its actions alone."""
@@ -174,37 +174,38 @@ class GalleryWriter:
     @contextmanager
     def exclusive(self, tenant: str) -> Iterator[None]:
         """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
-        with self._gallery(tenant).lock:
+        with self._get_gallery(tenant).lock:
             yield
 
     def seq(self, tenant: str) -> int:
         """Return the gallery's seq. Raises TenantNotFound."""
         return int(directory_of(self._items, tenant)["seq"])
 
-    def _gallery(self, tenant: str) -> _Gallery:
+    def _get_gallery(self, tenant: str) -> _Gallery:
         with self._lanes_lock:
             return self._galleries.setdefault(tenant, _Gallery())
 
-    def _transact(self, tenant: str, gallery: _Gallery, change: Change) -> int:
+    def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:
+        """Commit a change, again if another process was first. The caller has the lock. Raises as `commit`."""
         for _ in attempts(first_s=A_COMMIT_S):
-            held = self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
-            if not _is_of_model(change, gallery.model):
-                held = self._read_gallery(
-                    tenant, gallery
-                )  # the caller may know of a new model before this process does
-            based_on = held if change.based_on is None else change.based_on
-            if based_on != held and based_on != self._read_gallery(tenant, gallery):
+            present_seq = self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
+            if not _has_model_everywhere(change, gallery.model):
+                # The caller may know of a new model before this process does.
+                present_seq = self._read_gallery(tenant, gallery)
+            based_on = present_seq if change.based_on is None else change.based_on
+            if based_on != present_seq and based_on != self._read_gallery(tenant, gallery):
                 raise GalleryMoved
-            if not _is_of_model(change, gallery.model):
+            if not _has_model_everywhere(change, gallery.model):
                 raise WrongModel(
                     f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed the picture with it"
                 )
-            if deleted := _list_needed_groups(change) & gallery.gone:
-                raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted))
-            seq, gone = based_on + 1, (gallery.gone | change.dropped) - change.erased
-            named = _tenant_fields(change, gone)
+            if deleted_groups := _list_needed_groups(change) & gallery.gone:
+                raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups))
+            seq, groups_being_erased = based_on + 1, (gallery.gone | change.dropped) - change.erased
+            fields = _list_tenant_fields(change, groups_being_erased)
             try:
-                self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), named, self._clock.now()))
+                whole_change = self._add_user_changes(tenant, change)
+                self._items.transact(_make_actions(tenant, seq, whole_change, fields, self._clock.now()))
             except ConditionFailed as error:
                 gallery.seq = None
                 if _SEQ not in error.names:
@@ -217,13 +218,13 @@ class GalleryWriter:
             else:
                 gallery.seq = seq
                 gallery.model = change.switch_to or gallery.model
-                gallery.gone = gone
+                gallery.gone = groups_being_erased
                 if seq % INDEX_EVERY == 0:
                     self._build_index(tenant)
                 return seq
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 
-    def _with_users(self, tenant: str, change: Change) -> Change:
+    def _add_user_changes(self, tenant: str, change: Change) -> Change:
         actions, entries, users = follow_face_changes(
             self._items, tenant, change.journal, keeps_users=change.keeps_users
         )
@@ -237,7 +238,7 @@ class GalleryWriter:
         return gallery.seq
 
 
-def _is_of_model(change: Change, model: str) -> bool:
+def _has_model_everywhere(change: Change, model: str) -> bool:
     """Return whether every face that is put, and every picture that is added, has a template of this model.
 
     A search would not find a face without one, nor find it by that picture.
@@ -255,28 +256,33 @@ def _is_of_model(change: Change, model: str) -> bool:
 
 def _list_needed_groups(change: Change) -> frozenset[str]:
     """Return the groups that must still exist: else a search would find a face of a deleted one."""
-    return change.within.union(one.group_id for one in change.journal if one.edit not in (Edit.DELETE, Edit.DROP))
+    return change.within.union(entry.group_id for entry in change.journal if entry.edit not in (Edit.DELETE, Edit.DROP))
 
 
-def _tenant_fields(change: Change, gone: frozenset[str]) -> dict[str, Any]:
+def _list_tenant_fields(change: Change, deleted_groups: frozenset[str]) -> dict[str, Any]:
     """Return what changes in the tenant's record, which each request reads, and in the directory alike."""
     model = {"model": change.switch_to} if change.switch_to else {}
-    return {**model, "gone": sorted(gone)} if change.dropped or change.erased else model
+    return {**model, "gone": sorted(deleted_groups)} if change.dropped or change.erased else model
 
 
-def _actions(tenant: str, seq: int, change: Change, named: Item, now: datetime) -> list[Action]:
+def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: datetime) -> list[Action]:
+    """Return the actions of a commit. `fields`: what changes in the tenant's record and in the directory alike."""
     gained, switch_to = change.gained, change.switch_to
-    room: tuple[Condition, ...] = (at_least("free", gained, TENANT_ROOM),) if gained > 0 else ()
-    room += tuple(at_least(name, -n, name) for name, n in change.tenant.items() if n < 0)
+    when: list[Condition] = [equals("seq", seq - 1, _SEQ)]
+    if gained > 0:
+        when.append(at_least("free", gained, TENANT_ROOM))
+    when += [at_least(name, -number, name) for name, number in change.tenant.items() if number < 0]
+    if switch_to:
+        when.append(equals("next_model", switch_to, NEXT))
     return [
         *change.actions,
-        *_group_actions(tenant, change),
-        *([Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=named)] if named else []),
+        *_make_group_actions(tenant, change),
+        *([Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=fields)] if fields else []),
         Update(
             keys.DIRECTORY,
             (tenant, keys.TENANT_ITEM),
-            when=(equals("seq", seq - 1, _SEQ), *room, *([equals("next_model", switch_to, NEXT)] if switch_to else [])),
-            set={"seq": seq, **named},
+            when=tuple(when),
+            set={"seq": seq, **fields},
             add={"free": -gained, **change.tenant},
             remove=("next_model",) if switch_to else (),
         ),
@@ -284,7 +290,8 @@ def _actions(tenant: str, seq: int, change: Change, named: Item, now: datetime) 
     ]
 
 
-def _group_actions(tenant: str, change: Change) -> list[Action]:
+def _make_group_actions(tenant: str, change: Change) -> list[Action]:
+    """Return the actions that make the new group, and count faces and users of the groups that gain or lose some."""
     actions: list[Action] = []
     if change.new_group:
         actions.append(Put(keys.DIRECTORY, change.new_group, (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),)))
@@ -297,7 +304,7 @@ def _group_actions(tenant: str, change: Change) -> list[Action]:
         if group_id in change.limited_groups:
             added["free"] = -gained
             when.append(at_least("free", max(gained, 0), f"{GROUP_ROOM}:{group_id}"))
-        else:
+        else:  # only a group with a capacity has `free`: it has got none meanwhile
             when.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
         actions.append(Update(keys.DIRECTORY, (tenant, keys.group_item(group_id)), tuple(when), add=added))
     return actions
@@ -306,7 +313,7 @@ def _group_actions(tenant: str, change: Change) -> list[Action]:
 Edited = tuple[list[Action], list[JournalEntry]]
 
 
-def having(
+def replace_user_faces(
     items: ItemStore,
     tenant: str,
     user: User,
@@ -318,12 +325,12 @@ def having(
     `changed`: those of them whose templates the commit changes.
     """
     stored = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
-    own = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored))}
+    templates = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored))}
     for faceid, entry in changed.items():
-        kept = own.get(faceid, ()) if entry.edit is Edit.EMBED else ()
-        by_model = {one.model: one for one in (*kept, *entry.templates)}
-        own[faceid] = tuple(by_model.values())
-    return replace(user, faceids=tuple(own), templates=() if user.name else mean_of(own.values()))
+        old_templates = templates.get(faceid, ()) if entry.edit is Edit.EMBED else ()  # it adds those of another model
+        by_model = {template.model: template for template in (*old_templates, *entry.templates)}
+        templates[faceid] = tuple(by_model.values())
+    return replace(user, faceids=tuple(templates), templates=() if user.name else mean_of(templates.values()))
 
 
 def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
@@ -340,26 +347,31 @@ def follow_face_changes(
 ) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
     """Return the actions and entries for users that changes of faces cause, and the users that groups lose, negative.
 
-    A face that is deleted or moved leaves its user, which goes with the last one, unless `keeps_users`.
+    A face that is deleted or moved leaves its user, which goes with the last one, unless `keeps_users`. For example
+    (actions, entries, {"staff": -1}): a user of the group `staff` is gone.
     """
-    by_user: dict[str, dict[str, JournalEntry]] = {}
+    changes_by_user: dict[str, dict[str, JournalEntry]] = {}
     for entry in journal:
         if entry.user:
-            by_user.setdefault(entry.user, {})[entry.faceid] = entry
+            changes_by_user.setdefault(entry.user, {})[entry.faceid] = entry
     actions: list[Action] = []
     entries: list[JournalEntry] = []
-    lost: Counter[str] = Counter()
-    stored = items.get_many(keys.DIRECTORY, [(tenant, keys.user_item(one)) for one in by_user]) if by_user else []
+    lost_users: Counter[str] = Counter()
+    places = [(tenant, keys.user_item(user_entry)) for user_entry in changes_by_user]
+    stored = items.get_many(keys.DIRECTORY, places) if places else []
     for user in map(user_from, filter(None, stored)):
-        changes = by_user[user.entry]
-        left = {one for one, entry in changes.items() if entry.edit is Edit.DELETE or entry.group_id != user.group_id}
-        changed = {one: entry for one, entry in changes.items() if one not in left}
-        kept = [one for one in user.faceids if one not in left]
-        learnt = not left and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
-        made = make_user_edit(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
-        if not (kept or changed or keeps_users):
-            made = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))], made[1]
-            lost[user.group_id] -= 1
-        actions += made[0]
-        entries += made[1]
-    return actions, entries, lost
+        changes = changes_by_user[user.entry]
+        leaving = {
+            faceid for faceid, entry in changes.items() if entry.edit is Edit.DELETE or entry.group_id != user.group_id
+        }
+        changed = {faceid: entry for faceid, entry in changes.items() if faceid not in leaving}
+        staying = [faceid for faceid in user.faceids if faceid not in leaving]
+        learnt = not leaving and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
+        after = replace_user_faces(items, tenant, user, staying, changed)
+        user_actions, user_entries = make_user_edit(tenant, user, after, learnt=learnt)
+        if not (staying or changed or keeps_users):
+            user_actions = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))]
+            lost_users[user.group_id] -= 1
+        actions += user_actions
+        entries += user_entries
+    return actions, entries, lost_users

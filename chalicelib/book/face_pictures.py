@@ -25,14 +25,14 @@ NO_JPEG = FaceJpeg(b"")
 """Of a picture of which the template alone is kept."""
 
 
-def apply_pictures_off(tenant: Tenant, face: Face) -> Face:
+def drop_unwanted_pictures(tenant: Tenant, face: Face) -> Face:
     """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of each alone.
 
     A face under legal hold, or restricted, stays as it is.
     """
     if tenant.keeps_pictures_of(face.group_id) or face.hold is not None or face.restriction is not None:
         return face
-    return replace(face, pictures=tuple(replace(one, key="", sides=None, meant=None) for one in face.pictures))
+    return replace(face, pictures=tuple(replace(picture, key="", sides=None, meant=None) for picture in face.pictures))
 
 
 class FacePictures(UseCase):
@@ -40,7 +40,7 @@ class FacePictures(UseCase):
 
     def copy_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
         """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
-        jpeg = self.load(picture)
+        jpeg = self.load_picture(picture)
         return self.write_picture(tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG)
 
     def write_picture(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
@@ -52,19 +52,21 @@ class FacePictures(UseCase):
         if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
             return picture
         with stage("store"):
-            while True:
+            while True:  # until a random key is free: nearly always the first
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
-                awaited = self.book.storage.begin_call(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
-                if self._is_put(key, jpeg.data):
+                wait_for_thumbnail = self.book.storage.begin_call(
+                    partial(self._put_if_free, keys.thumbnail(key), jpeg.thumbnail)
+                )
+                if self._put_if_free(key, jpeg.data):
                     break
-            awaited()
+            wait_for_thumbnail()
             return replace(picture, key=key, sides=jpeg.sides, meant=jpeg.meant)
 
-    def _is_put(self, key: str, jpeg: bytes) -> bool:
+    def _put_if_free(self, key: str, jpeg: bytes) -> bool:
         """Store a JPEG if there is one. Return False if the key is taken."""
         return not jpeg or self.book.storage.blobs.put_if_absent(key, jpeg, "image/jpeg")
 
-    def load(self, picture: Picture) -> FaceJpeg | None:
+    def load_picture(self, picture: Picture) -> FaceJpeg | None:
         """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""
         data = self.book.storage.blobs.get(picture.key) if picture.key else None
         if data is None or picture.sides is None:
@@ -87,11 +89,11 @@ class FacePictures(UseCase):
         except StorageUnavailable:
             raise
         except (RegularsError, Changed):
-            self.discard([key for key in after if key not in before])
+            self.discard_pictures([key for key in after if key not in before])
             raise
-        self.discard([key for key in before if key not in after])
+        self.discard_pictures([key for key in before if key not in after])
 
-    def discard(self, picture_keys: Sequence[str]) -> None:
+    def discard_pictures(self, picture_keys: Sequence[str]) -> None:
         """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""
         for key in filter(None, picture_keys):
             for stored in (keys.thumbnail(key), key):

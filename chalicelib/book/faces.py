@@ -92,14 +92,14 @@ class Faces(UseCase):
         """Return the face of that id; with `restricted`, one that is restricted, too. Raises FaceNotFound."""
         face = self.find(tenant, faceid, restricted=restricted)
         if face is None:
-            raise self.missing(tenant, faceid, restricted=restricted)
+            raise self.make_missing_error(tenant, faceid, restricted=restricted)
         return face
 
-    def missing(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> FaceNotFound:
+    def make_missing_error(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> FaceNotFound:
         """Make the error about a face that is not there: it says if that was merged into one that is."""
-        into, known = faceid, set[str]()
-        while is_faceid(into) and into not in known:
-            known.add(into)
+        into, looked_up = faceid, set[str]()
+        while is_faceid(into) and into not in looked_up:
+            looked_up.add(into)
             if item := self.book.items.get(keys.DIRECTORY, (tenant.name, keys.merged_item(into))):
                 into = str(item["into"])
                 if self.find(tenant, into, restricted=restricted):
@@ -111,31 +111,32 @@ class Faces(UseCase):
             return None
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))
         hidden = tenant.gone if restricted else tenant.hidden
-        return visible(tenant, item) if item and item["group"] not in hidden else None
+        return read_visible_face(tenant, item) if item and item["group"] not in hidden else None
 
-    def of_person(self, tenant: Tenant, faceid: str) -> Person:
+    def find_person(self, tenant: Tenant, faceid: str) -> Person:
         """Find the other faces of somebody, restricted ones, too. Raises FaceNotFound."""
         face = self.get(tenant, faceid, restricted=True)
         entry = _user_entry(face)
-        user = self.user_of_entry(tenant, entry)
-        away = [one for one in self.list_restricted(tenant) if _user_entry(one) == entry] if entry else []
-        there = dict.fromkeys([*(user.faceids if user else ()), *(one.faceid for one in away)])
-        others = tuple(one for one in there if one != faceid)
-        is_subject = any(one.restriction and one.restriction.subject for one in away) or bool(user and user.name)
+        user = self.read_user(tenant, entry)
+        restricted = [other for other in self.list_restricted(tenant) if _user_entry(other) == entry] if entry else []
+        faceids = dict.fromkeys([*(user.faceids if user else ()), *(other.faceid for other in restricted)])
+        others = tuple(other_id for other_id in faceids if other_id != faceid)
+        was_subject = any(other.restriction and other.restriction.subject for other in restricted)
+        is_subject = was_subject or bool(user and user.name)
         return Person((faceid, *others), ()) if is_subject else Person((faceid,), others)
 
     def list_restricted(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
         return list(self.by_id(tenant, restricted_faces(self.book.items, tenant.name), restricted=True).values())
 
-    def user_of_entry(self, tenant: Tenant, entry: str) -> User | None:
+    def read_user(self, tenant: Tenant, entry: str) -> User | None:
         """Read a user by its entry in the gallery; None: there is none."""
         place = tenant.name, keys.user_item(entry)
         return optional(user_from, self.book.items.get(keys.DIRECTORY, place)) if entry else None
 
-    def visitor(self, tenant: Tenant, face: Face) -> str:
+    def find_visitor_id(self, tenant: Tenant, face: Face) -> str:
         """Return the id of the face that has the visits of the face's user: the first one of the user."""
-        user = self.user_of_entry(tenant, user_of(face))
+        user = self.read_user(tenant, user_of(face))
         return user.faceids[0] if user and user.faceids else face.faceid
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
@@ -147,18 +148,18 @@ class Faces(UseCase):
         skipped = (page_num - 1) * page_size
         if skipped >= group.count:
             return FacePage(group, [])
-        faceids = self._list_ids(tenant, group, skipped, page_size)
+        faceids = self._list_ids_of_page(tenant, group, skipped, page_size)
         return FacePage(group, list(self.by_id(tenant, faceids).values()))
 
-    def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
+    def list_longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
         """Return the `num` (1..10) faces of a group whose last arrival is longest ago, longest first.
 
         A face that never arrived counts from its enrolment. Raises GroupNotFound.
         """
         group = self.book.groups.get_by_name(tenant, group_name)
-        return FacePage(group, list(islice(self.by_arrival(tenant, group, at_once=num), num)))
+        return FacePage(group, list(islice(self.list_by_arrival(tenant, group, at_once=num), num)))
 
-    def by_arrival(
+    def list_by_arrival(
         self,
         tenant: Tenant,
         group: Group,
@@ -173,25 +174,27 @@ class Faces(UseCase):
         """
         low, high = keys.group_range(group.id)
         low = low if since is None else keys.arrival_key(group.id, since, "")
-        between = low, high if until is None else keys.arrival_key(group.id, until, "~")  # behind all faceids
-        found = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=between, page_size=at_once)
-        for some in parts((item["faceid"] for item in found), at_once):
-            yield from self.by_id(tenant, some).values()
+        high = high if until is None else keys.arrival_key(group.id, until, "~")  # "~" is behind all faceids
+        items = faces_in(self.book.items, tenant.name, group.id, "by_arrival", between=(low, high), page_size=at_once)
+        for batch in parts((item["faceid"] for item in items), at_once):
+            yield from self.by_id(tenant, batch).values()
 
     def by_id(self, tenant: Tenant, faceids: Iterable[str], *, restricted: bool = False) -> dict[str, Face]:
         """Return those of these faces that exist, by id, in the ids' order; with `restricted`, restricted ones, too."""
         hidden = tenant.gone if restricted else tenant.hidden
-        legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal])
-        return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
+        legal_ids = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal_ids])
+        return {
+            item["faceid"]: read_visible_face(tenant, item) for item in items if item and item["group"] not in hidden
+        }
 
-    def of_candidates(self, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:
+    def read_candidate_faces(self, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:
         """Read the candidates' faces, by id. Raises GalleryMoved if one is gone, or in another group."""
-        groups = {one.faceid: one.group_id for one in candidates}
-        found = self.by_id(tenant, groups)
-        if any(faceid not in found or found[faceid].group_id != group_id for faceid, group_id in groups.items()):
+        group_ids = {candidate.faceid: candidate.group_id for candidate in candidates}
+        faces = self.by_id(tenant, group_ids)
+        if any(faceid not in faces or faces[faceid].group_id != group_id for faceid, group_id in group_ids.items()):
             raise GalleryMoved
-        return found
+        return faces
 
     def find_by_sightings(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
         """Return the faces that sightings show now, by the sightings' ids.
@@ -199,16 +202,19 @@ class Faces(UseCase):
         `sightings`: the face of each, by time in ms and id. A face that is not there any more may have been merged
         into another: then the observation says which.
         """
-        known = self.by_id(tenant, sightings.values())
-        now = {id_: faceid for (_, id_), faceid in sightings.items()}
-        lost = [at for at, faceid in sightings.items() if faceid not in known]
-        if lost:
-            found = self.book.items.get_many(keys.OBSERVATIONS, [keys.observation(tenant.name, *at) for at in lost])
-            moved = {id_: str(item["faceid"]) for (_, id_), item in zip(lost, found, strict=True) if item}
-            now, known = now | moved, known | self.by_id(tenant, moved.values())
-        return {id_: known[faceid] for id_, faceid in now.items() if faceid in known}
+        faces = self.by_id(tenant, sightings.values())
+        faceids = {id_: faceid for (_, id_), faceid in sightings.items()}
+        without_face = [sighting for sighting, faceid in sightings.items() if faceid not in faces]
+        if without_face:
+            places = [keys.observation(tenant.name, *sighting) for sighting in without_face]
+            observations = self.book.items.get_many(keys.OBSERVATIONS, places)
+            moved = {
+                id_: str(item["faceid"]) for (_, id_), item in zip(without_face, observations, strict=True) if item
+            }
+            faceids, faces = faceids | moved, faces | self.by_id(tenant, moved.values())
+        return {id_: faces[faceid] for id_, faceid in faceids.items() if faceid in faces}
 
-    def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
+    def read_faces_in_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Return those of these faces that are in the group, by id, in the ids' order."""
         return {id_: face for id_, face in self.by_id(tenant, faceids).items() if face.group_id == group.id}
 
@@ -222,18 +228,19 @@ class Faces(UseCase):
         *,
         restricted: bool = False,
     ) -> Face:
-        """Store what `change` makes of a face, and what goes with it; None: it is so already. Return it as it is then.
+        """Change a stored face, again if others were first, and return it as it is then.
 
-        `restricted`: it may be restricted. Raises FaceNotFound, and as `put`; Busy.
+        `change`: returns the changed face with the Change of the gallery that it needs; None: the face is so already.
+        `restricted`: the face may be restricted. Raises FaceNotFound, Busy, and as `store_changed_face`.
         """
         face = self.get(tenant, faceid, restricted=restricted)
-        made = change(face)
-        if made is None:
-            self.book.requests.write(tenant.name, [], request)
+        changed_face = change(face)
+        if changed_face is None:
+            self.book.requests.write_with_answer(tenant.name, [], request)
             return face
-        return self.put(tenant, face, *made, request)
+        return self.store_changed_face(tenant, face, *changed_face, request)
 
-    def put(
+    def store_changed_face(
         self,
         tenant: Tenant,
         before: Face,
@@ -247,73 +254,74 @@ class Faces(UseCase):
         `body`: the answer to the request. Raises ConditionFailed if others changed it meanwhile, GroupFull, FaceHeld,
         WrongModel, AnsweredAlready.
         """
-        told = self.book.requests.make_answer_actions(tenant.name, request, body)
-        pictures = self.book.face_pictures.replace_pictures(before.picture_keys, after.picture_keys)
+        answer_actions = self.book.requests.make_answer_actions(tenant.name, request, body)
+        picture_cleanup = self.book.face_pictures.replace_pictures(before.picture_keys, after.picture_keys)
         try:
-            with self.book.requests.answering(tenant.name, request), pictures:
+            with self.book.requests.raise_if_answered(tenant.name, request), picture_cleanup:
                 put = face_put(tenant, before, after)
-                actions = (put, *rename_actions(tenant.name, before, after), *change.actions, *told)
+                actions = (put, *rename_actions(tenant.name, before, after), *change.actions, *answer_actions)
                 self.book.writer.save(tenant.name, replace(change, actions=actions))
         except ConditionFailed as error:
             if f"{GROUP_ROOM}:{after.group_id}" in error.names:
-                require_room(self.book.groups.of_id(tenant, after.group_id))
+                require_room(self.book.groups.find_by_id(tenant, after.group_id))
             if TENANT_ROOM in error.names:
                 raise GroupFull("there is no room for this face, since the tenant is full: delete some first") from None
             raise
         return face_from(put.item)
 
-    def by_name(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
-        """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
-        Chinese, Japanese or Korean; a face's number is found as a word of its name.
+    def search_by_name(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
+        """Return a page of the faces whose names have words that begin with each word of `name`.
 
-        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
-        InvalidInput if `name` has no letter and no digit, or the token is damaged.
+        `an smi` finds `Anna Smith`. A word of Chinese, Japanese or Korean is found within a run of these, too, and a
+        face's number as a word of its name. The faces come in the order of the term that the longest word finds. A page
+        reads a thousand terms at most. Raises InvalidInput if `name` has no letter and no digit, or the token is
+        damaged.
         """
         wanted = wanted_words(name)
         if not wanted:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
         pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
-        begin = prefix(max(wanted, key=len))
-        between, behind = (
-            keys.name_terms_range(begin),
-            pages.read_place(token, lambda place: bytes.fromhex(place).decode()),
-        )
+        longest_prefix = prefix(max(wanted, key=len))
+        between = keys.name_terms_range(longest_prefix)
+        behind = pages.read_place(token, lambda place: bytes.fromhex(place).decode())
         stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
 
-        def find_faces(some: list[str]) -> list[tuple[str, Face]]:
+        def find_faces(places: list[str]) -> list[tuple[str, Face]]:
             """Return the faces that all words find, each with the first of its terms that the longest word finds."""
-            leads = [(place, *keys.parts_of_name_term(place)) for place in some]
-            faces = self.by_id(tenant, [faceid for _, _, faceid in leads])
-            named = [(place, term, faces[faceid]) for place, term, faceid in leads if faceid in faces]
-            return [
-                (place, face)
-                for place, term, face in named  # of another name, if it was changed just now
-                if is_found(own := _terms(face), wanted)
-                and term == min((one for one in own if one.startswith(begin)), default=None)
-            ]
+            parts_of_places = [(place, *keys.parts_of_name_term(place)) for place in places]
+            faces = self.by_id(tenant, [faceid for _, _, faceid in parts_of_places])
+            found_faces: list[tuple[str, Face]] = []
+            for place, term, faceid in parts_of_places:
+                face_terms = _terms(faces[faceid]) if faceid in faces else ()  # others, if it was renamed just now
+                first_term = min((each for each in face_terms if each.startswith(longest_prefix)), default=None)
+                if term == first_term and is_found(face_terms, wanted):
+                    found_faces.append((place, faces[faceid]))
+            return found_faces
 
         page = pages.make_filtered_page(
-            (str(one["term"]) for one in stored), _hex, limit, find_faces, lambda row: _hex(row[0])
+            (str(item["term"]) for item in stored), _to_hex, limit, find_faces, lambda row: _to_hex(row[0])
         )
         return ListPage([face for _, face in page.rows], page.next_token)
 
-    def _list_ids(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+    def _list_ids_of_page(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
         """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
-        behind = max(group.count - skipped - wanted, 0)
-        from_end = skipped > behind
+        count_behind = max(group.count - skipped - wanted, 0)
+        from_end = skipped > count_behind
         count = group.count - skipped if from_end else skipped + wanted
         at_once = min(count, _KEYS_A_READ)
-        found = faces_in(self.book.items, tenant.name, group.id, reverse=from_end, page_size=at_once)
-        faceids = [item["faceid"] for item in islice(found, count)]
-        return faceids[behind:][::-1] if from_end else faceids[skipped:]
+        items = faces_in(self.book.items, tenant.name, group.id, reverse=from_end, page_size=at_once)
+        faceids = [item["faceid"] for item in islice(items, count)]
+        return faceids[count_behind:][::-1] if from_end else faceids[skipped:]
 
 
-def visible(tenant: Tenant, item: Item) -> Face:
+def read_visible_face(tenant: Tenant, item: Item) -> Face:
     """Return the stored face without estimates that were switched off since."""
     face = face_from(item)
     if not tenant.attributes_off:
         return face
-    return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))
+    return replace(
+        face, pictures=tuple(replace(picture, estimates=tenant.visible(picture.estimates)) for picture in face.pictures)
+    )
 
 
 def make_listed_face(tenant: Tenant, item: Item) -> ListedFace:
@@ -368,8 +376,10 @@ class Person(NamedTuple):
 
 def _user_entry(face: Face) -> str:
     """Return the entry of a face's user, or of that which it had before it was restricted; "" if none."""
-    mark = face.restriction
-    return (entry_of(mark.group_id, mark.user) if mark.user else "") if mark else user_of(face)
+    restriction = face.restriction
+    if restriction is None:
+        return user_of(face)
+    return entry_of(restriction.group_id, restriction.user) if restriction.user else ""
 
 
 class Holds(UseCase):
@@ -385,22 +395,24 @@ class Holds(UseCase):
 
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
-        reason = take_reason(reason, "hold", is_set=True)
+        reason = check_reason(reason, "hold", is_set=True)
         self.require_room(tenant, [faceid])
         return self._change(tenant, faceid, reason, request)
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Raise TooMany if these faces cannot all be held."""
-        held = {one.faceid for one in self.all(tenant.name)}
-        if len(held.union(faceids)) > max(self.most, len(held)):
-            raise TooMany(f"a tenant holds {self.most} faces at most, {len(held)} now: lift the holds that are over")
+        held_ids = {held_face.faceid for held_face in self.all(tenant.name)}
+        if len(held_ids.union(faceids)) > max(self.most, len(held_ids)):
+            raise TooMany(
+                f"a tenant holds {self.most} faces at most, {len(held_ids)} now: lift the holds that are over"
+            )
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """End a face's hold, if it has one, for this reason, which the audit has. Return the face.
 
         Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
         """
-        take_reason(reason, "hold", is_set=False)
+        check_reason(reason, "hold", is_set=False)
         return self._change(tenant, faceid, None, request)
 
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
@@ -409,15 +421,15 @@ class Holds(UseCase):
             after = replace(face, hold=None if reason is None else Hold(reason, since))
             if after == face:
                 return None
-            listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
+            list_action = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
             # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
-            change = Change((listed,), (), within=frozenset({face.group_id}))
+            change = Change((list_action,), (), within=frozenset({face.group_id}))
             return replace(after, changed_at=self.book.clock.now()), change
 
         return self.book.faces.change_face(tenant, faceid, change_hold, request, restricted=True)
 
 
-def take_reason(reason: str, of: str, *, is_set: bool) -> str:
+def check_reason(reason: str, of: str, *, is_set: bool) -> str:
     """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
     reason = normalise_name(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
@@ -430,11 +442,11 @@ _AT_ONCE = 100
 """Terms that are read at once, with their faces."""
 
 
-def new_faces(tenant: Tenant, group: Group, faces: Sequence[Face], actions: Iterable[Action]) -> Change:
+def make_enrolment_change(tenant: Tenant, group: Group, faces: Sequence[Face], actions: Iterable[Action]) -> Change:
     """Return the change that enrols faces in a group. `actions`: more of its transaction. Raises ConsentMissing."""
     return Change(
-        (*(one for face in faces for one in face_puts(tenant, face)), *actions),
-        tuple(JournalEntry(Edit.PUT, one.faceid, one.group_id, reduce_templates(one.templates)) for one in faces),
+        (*(put for face in faces for put in face_puts(tenant, face)), *actions),
+        tuple(JournalEntry(Edit.PUT, face.faceid, face.group_id, reduce_templates(face.templates)) for face in faces),
         {group.id: len(faces)},
         limited_groups(group),
     )
@@ -446,14 +458,14 @@ def rename_actions(tenant: str, before: Face, after: Face) -> list[Action]:
         return []
     old, new = _terms(before), _terms(after)
     return [
-        *(Delete(keys.NAMES, _key(tenant, before.faceid, term)) for term in old if term not in new),
+        *(Delete(keys.NAMES, _term_key(tenant, before.faceid, term)) for term in old if term not in new),
         *(Put(keys.NAMES, name_item(tenant, after.faceid, term)) for term in new if term not in old),
     ]
 
 
 def name_deletes(tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face's terms, for the transaction that deletes the face."""
-    return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in _terms(face)]
+    return [Delete(keys.NAMES, _term_key(tenant, face.faceid, term)) for term in _terms(face)]
 
 
 def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
@@ -462,10 +474,10 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     Raises FaceHeld.
     """
     require_kept(face)
-    same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
+    if_same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
     stored = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > IN_HEAD else None
     return [
-        Delete(keys.FACES, (tenant, face.faceid), same),
+        Delete(keys.FACES, (tenant, face.faceid), if_same),
         # The face's version is another if its pages are: both change with the number of arrivals.
         *visits_deletes(tenant, face.faceid, visits_from(stored)),
         *name_deletes(tenant, face),
@@ -476,11 +488,11 @@ def _terms(face: Face) -> tuple[str, ...]:
     return make_terms(face.name, face.number)
 
 
-def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
+def _term_key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
     return tenant, keys.name_term(term, faceid)
 
 
-def _hex(place: str) -> str:
+def _to_hex(place: str) -> str:
     return place.encode().hex()
 
 
@@ -488,7 +500,7 @@ MAX_MERGED = 100
 """Most groups whose lists are merged: each page reads each of them."""
 
 _LEAST_OF_A_GROUP = 10
-"""Faces of each group that are read at once, of which most may stand behind the page's last."""
+"""Least faces of each group that are read at once. With many groups, most of them stand behind the page's last."""
 
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
 
@@ -522,14 +534,16 @@ class FaceLists(UseCase):
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         behind = pages.read_place(token, str)
         if order is FaceOrder.ID:
-            stored = self._by_id(tenant, group_name, behind, limit, descending=descending)
+            stored = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
         else:
-            groups = self._groups_of(tenant, group_name)
-            stored = self._merge_places(tenant, groups, order, behind, limit, descending=descending)
+            groups = self._read_groups(tenant, group_name)
+            stored = self._merge_group_lists(tenant, groups, order, behind, limit, descending=descending)
         page = pages.make_first_page(stored, limit, itemgetter(0))
         rows: list[Item | None] = [row for _, row in page.rows]
         if order is FaceOrder.ENROLLED and rows:  # its index carries keys alone
-            rows = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place, _ in page.rows])
+            rows = self.book.items.get_many(
+                keys.FACES, [(tenant.name, _faceid_of_place(place)) for place, _ in page.rows]
+            )
         return ListPage([make_listed_face(tenant, row) for row in rows if row], page.next_token)
 
     def list_by_enrolment(
@@ -541,18 +555,18 @@ class FaceLists(UseCase):
         `wanted`: only faces of these ids.
         """
         if wanted is None:
-            merged = self._merge_places(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
+            merged = self._merge_group_lists(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
             places = [place for place, _ in islice(merged, limit + 1)]
         else:
-            some = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
-            mine = [_place(item, "by_enrolment") for item in some if item and item["group"] == group.id]
-            places = sorted(place for place in mine if behind is None or place > behind)[: limit + 1]
+            stored = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
+            in_group = [_place_in_list(item, "by_enrolment") for item in stored if item and item["group"] == group.id]
+            places = sorted(place for place in in_group if behind is None or place > behind)[: limit + 1]
         page = places[:limit]
-        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page])
-        faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid_of_place(place)) for place in page])
+        faces = [read_visible_face(tenant, item) for item in items if item and item["group"] == group.id]
         return faces, page[-1] if len(places) > limit else None
 
-    def ids(
+    def list_ids(
         self,
         tenant: Tenant,
         group_name: str | None,
@@ -561,36 +575,38 @@ class FaceLists(UseCase):
         descending: bool = False,
         known: bool = False,
     ) -> FaceIds:
-        """Return the ids of all faces of a group, or of all groups; with `known`, of all but the strangers'.
+        """Return the ids of all faces of a group, or of all groups (None), in the order that is asked for.
 
-        Raises GroupNotFound, TooMany if over 100,000.
+        `known`: of all groups but the strangers'. Raises GroupNotFound, TooMany if over 100,000.
         """
         groups = (
             self.book.groups.all(tenant) if group_name is None else [self.book.groups.get_by_name(tenant, group_name)]
         )
         hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
-        if (number := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
-            raise TooMany(f"these are {number} faces, and {self.max_ids} ids are answered at once: list them by pages")
+        if (count := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
+            raise TooMany(f"these are {count} faces, and {self.max_ids} ids are answered at once: list them by pages")
         seq = self.book.writer.seq(tenant.name)
         index = _INDEXES.get(order, "by_enrolment")
-        found = every(
+        items = every(
             self.book.items,
             keys.FACES,
             tenant.name,
             index=index,
             between=(None, None) if group_name is None else keys.group_range(groups[0].id),
         )
-        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
+        # A key of the index is `group#instant#id`.
+        shown = (item for item in items if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
         places = sorted(
-            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
+            (item["faceid"] if order is FaceOrder.ID else _place_in_list(item, index) for item in shown),
+            reverse=descending,
         )
-        return FaceIds([_faceid(place) for place in places], seq)
+        return FaceIds([_faceid_of_place(place) for place in places], seq)
 
-    def every_id(self, tenant: Tenant) -> Iterator[str]:
+    def list_every_id(self, tenant: Tenant) -> Iterator[str]:
         """Yield the ids of all faces, however many, restricted ones too."""
         return (item["faceid"] for item in every(self.book.items, keys.FACES, tenant.name, index="by_enrolment"))
 
-    def _by_id(
+    def _list_by_id(
         self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool
     ) -> Iterator[tuple[str, Item]]:
         """Yield the ids of all groups' faces behind one, each with its item."""
@@ -599,7 +615,7 @@ class FaceLists(UseCase):
         stored = every(self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2)
         return ((item["faceid"], item) for item in stored if item["group"] not in tenant.hidden)
 
-    def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
+    def _read_groups(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:
             return [self.book.groups.get_by_name(tenant, group_name)]
         groups = self.book.groups.all(tenant)
@@ -610,7 +626,7 @@ class FaceLists(UseCase):
             )
         return groups
 
-    def _merge_places(
+    def _merge_group_lists(
         self,
         tenant: Tenant,
         groups: Sequence[Group],
@@ -620,24 +636,29 @@ class FaceLists(UseCase):
         *,
         descending: bool,
     ) -> Iterator[tuple[str, Item]]:
-        """Yield the places of the groups' faces behind a place, in one order, each with what the index has of it."""
+        """Merge the lists of several groups into one list in this order, from behind a place on.
+
+        Yield (place, item) of each face. The item is what the index has of the face: a list's row, or its keys alone.
+        """
         items, index = self.book.items, _INDEXES[order]
-        with_projection = index in keys.FACES.projections
+        has_rows = index in keys.FACES.projections
         groups = [group for group in groups if group.count]
-        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if with_projection else limit
+        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if has_rows else limit
 
-        def of_group(group: Group) -> Iterator[tuple[str, Item]]:
+        def list_group(group: Group) -> Iterator[tuple[str, Item]]:
             after = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
-            how = {"with_projection": with_projection, "behind": after, "reverse": descending, "page_size": at_once + 2}
-            return ((_place(one, index), one) for one in faces_in(items, tenant.name, group.id, index, **how))
+            how = {"with_projection": has_rows, "behind": after, "reverse": descending, "page_size": at_once + 2}
+            return (
+                (_place_in_list(item, index), item) for item in faces_in(items, tenant.name, group.id, index, **how)
+            )
 
-        return heapq.merge(*map(of_group, groups), key=itemgetter(0), reverse=descending)
+        return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=descending)
 
 
-def _place(item: Item, index: str) -> str:
+def _place_in_list(item: Item, index: str) -> str:
     """Return the place of a face in its group's list: the instant, and its id."""
     return str(item[keys.FACES.indexes[index]]).partition("#")[2]
 
 
-def _faceid(place: str) -> str:
+def _faceid_of_place(place: str) -> str:
     return place.rpartition("#")[2]

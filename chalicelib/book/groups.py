@@ -79,17 +79,21 @@ class Groups(UseCase):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
         item = group_item(tenant.name, group, now)
-        actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
+        actions = [*group_puts(tenant.name, group, item), _make_limits_update(tenant.name, -1, -(capacity or 0))]
         try:
-            self.book.requests.write(tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY)
+            self.book.requests.write_with_answer(
+                tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY
+            )
         except ConditionFailed as error:
             raise self._refusal_error(tenant, name, error) from error
         return group
 
-    def update(self, tenant: Tenant, name: str, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
+    def change_by_name(
+        self, tenant: Tenant, name: str, changes: Mapping[str, Any], request: RequestId | None = None
+    ) -> None:
         """Change the group of a name, as `change` does. Raises GroupNotFound, and as that."""
         _require_description(changes.get("description", ""))
-        self.apply(
+        self.change_group(
             tenant, lambda: self.get_by_name(tenant, name), lambda group: _apply_changes(group, changes), request
         )
 
@@ -101,16 +105,14 @@ class Groups(UseCase):
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Group:
-        """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names), `learns`,
-        `staff`, `unseen_days`.
+        """Set the fields in `changes`, and return the group. Its faces and observations are not rewritten.
 
-        Return the group.
-
-        Its faces and observations are not rewritten. `revision`: the one that the caller read. Raises GroupNotFound,
-        Changed, IllegalGroupName, DefaultGroup (its name may not change, it has no attributes, and settings say how
-        long its faces are kept), InvalidInput, GroupExists, IllegalCapacity (not positive, below the group's count, or
-        the sum of all groups would exceed the tenant's), WrongAttributeCount, IllegalAttribute, FaceHeld (a held face
-        has a value of an attribute that goes), Busy, AnsweredAlready.
+        `changes`: any of `name`, `capacity`, `description`, `attributes` (names), `learns`, `staff`, `unseen_days`;
+        `revision`: the one that the caller read. Raises GroupNotFound, Changed, IllegalGroupName, InvalidInput,
+        GroupExists, WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready; DefaultGroup: its name may not
+        change, it has no attributes, and settings say how long its faces are kept; IllegalCapacity: not positive, below
+        the group's count, or the sum of all groups would exceed the tenant's; FaceHeld: a held face has a value of an
+        attribute that goes.
         """
         _require_description(changes.get("description", ""))
 
@@ -119,13 +121,16 @@ class Groups(UseCase):
             require_revision("the group", group.version, revision)
             return group
 
-        return self.apply(tenant, read_group, lambda group: _apply_changes(group, changes), request)
+        return self.change_group(tenant, read_group, lambda group: _apply_changes(group, changes), request)
 
     @retry_if_changed(CHANGED_ALL_THE_TIME)
-    def apply(
+    def change_group(
         self, tenant: Tenant, read: Callable[[], Group], change: Callable[[Group], Group], request: RequestId | None
     ) -> Group:
-        """Store what `change` makes of the group that `read` gives, again if somebody else was first; return it."""
+        """Change a stored group, again if somebody else was first; return it as it is then.
+
+        `read`: reads the group; `change`: returns the changed one. Raises as `change` of this class does.
+        """
         group = read()
         changed = change(group)
         self._require_values_kept(tenant, group, {*group.attributes} - {*changed.attributes})
@@ -135,7 +140,9 @@ class Groups(UseCase):
             self._require_capacity(tenant, changed.capacity, group.count)
         changed = replace(changed, version=group.version + 1)
         try:
-            self.book.requests.write(tenant.name, _update(tenant.name, group, changed), request)
+            self.book.requests.write_with_answer(
+                tenant.name, _make_update_actions(tenant.name, group, changed), request
+            )
         except ConditionFailed as error:
             if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
                 raise self._refusal_error(tenant, changed.name, error) from error
@@ -154,7 +161,7 @@ class Groups(UseCase):
                 raise TooManyTags(f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most")
             return replace(group, tags=merged)
 
-        return self.apply(tenant, lambda: self.get_by_name(tenant, name), add_tags, request)
+        return self.change_group(tenant, lambda: self.get_by_name(tenant, name), add_tags, request)
 
     def untag(self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None) -> Group:
         """Remove the tags of these keys from a group, if it has them. Raises GroupNotFound, Busy, AnsweredAlready."""
@@ -162,13 +169,13 @@ class Groups(UseCase):
         def remove_tags(group: Group) -> Group:
             return replace(group, tags={key: text for key, text in group.tags.items() if key not in tags})
 
-        return self.apply(tenant, lambda: self.get_by_name(tenant, name), remove_tags, request)
+        return self.change_group(tenant, lambda: self.get_by_name(tenant, name), remove_tags, request)
 
     def add_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
         """Add all attributes to a group, in their order, or none. Raises GroupNotFound, and as `append_attributes`."""
-        self.apply(
+        self.change_group(
             tenant, lambda: self.get_by_name(tenant, name), lambda group: append_attributes(group, attributes), request
         )
 
@@ -176,25 +183,25 @@ class Groups(UseCase):
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
         """Remove all attributes from a group, or none. Raises GroupNotFound, and as `drop_attributes`."""
-        self.apply(
+        self.change_group(
             tenant, lambda: self.get_by_name(tenant, name), lambda group: drop_attributes(group, attributes), request
         )
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
-        self.book.requests.write(tenant.name, [migration_update(tenant.name, asdict(migration))], request)
+        self.book.requests.write_with_answer(tenant.name, [migration_update(tenant.name, asdict(migration))], request)
 
     def all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
         items = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
-        return [group_from(item) for item in sorted(items, key=_place)]
+        return [group_from(item) for item in sorted(items, key=_order_by_creation)]
 
-    def migration(self, tenant: Tenant) -> Migration:
+    def read_migration(self, tenant: Tenant) -> Migration:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
         directory = directory_of(self.book.items, tenant.name)
         return Migration(int(directory["arrive_times"]), int(directory["period_days"]))
 
-    def implicit_capacity(self, tenant: Tenant) -> int | None:
+    def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
         """Return the capacity of a group that is made by its name alone; None: it has none of its own.
 
         Raises TenantFull.
@@ -202,12 +209,12 @@ class Groups(UseCase):
         most = tenant.limits.implicit_group_capacity
         if most is None:
             return None
-        capacity = min(most, self.capacity_left(tenant))
+        capacity = min(most, self.read_capacity_left(tenant))
         if capacity < 1:
             raise TenantFull("the groups' capacities leave nothing for a new one: delete one, or name another")
         return capacity
 
-    def capacity_left(self, tenant: Tenant) -> int:
+    def read_capacity_left(self, tenant: Tenant) -> int:
         """Return how much capacity the tenant may still give to groups. Raises TenantNotFound."""
         return int(directory_of(self.book.items, tenant.name)[CAPACITY_LEFT])
 
@@ -217,49 +224,49 @@ class Groups(UseCase):
         if not 0 < len(normal) <= LONGEST_GROUP_NAME:
             return None
         pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
-        return self.of_id(tenant, pointer["group"]) if pointer else None
+        return self.find_by_id(tenant, pointer["group"]) if pointer else None
 
-    def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
+    def find_by_id(self, tenant: Tenant, group_id: str) -> Group | None:
         return optional(group_from, self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))))
 
     def list_limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
-        found = (self.of_id(tenant, id_) for id_ in group_ids)
-        return frozenset(one.id for one in found if one is not None and one.capacity is not None)
+        groups = (self.find_by_id(tenant, id_) for id_ in group_ids)
+        return frozenset(group.id for group in groups if group is not None and group.capacity is not None)
 
     def get_by_name(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""
         group = self.find(tenant, name)
         if group is None:
-            said = name[:LONGEST_GROUP_NAME]
-            raise GroupNotFound(f"there is no group {said!r}: create it first, or see the list of groups")
+            short_name = name[:LONGEST_GROUP_NAME]
+            raise GroupNotFound(f"there is no group {short_name!r}: create it first, or see the list of groups")
         return group
 
     def get(self, tenant: Tenant, group_id: str) -> Group:
         """Return the group of that id. Raises GroupNotFound."""
-        group = self.of_id(tenant, group_id) if 0 < len(group_id) <= _LONGEST_ID else None
+        group = self.find_by_id(tenant, group_id) if 0 < len(group_id) <= _LONGEST_ID else None
         if group is None:
             raise GroupNotFound(f"there is no group of the id {group_id[:_LONGEST_ID]!r}: see the list of groups")
         return group
 
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
         """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty."""
-        self._delete(tenant, lambda: self.get_by_name(tenant, name), request)
+        self._delete_group(tenant, lambda: self.get_by_name(tenant, name), request)
 
     def delete_id(self, tenant: Tenant, group_id: str, request: RequestId | None = None) -> None:
         """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready."""
-        self._delete(tenant, lambda: self.get(tenant, group_id), request)
+        self._delete_group(tenant, lambda: self.get(tenant, group_id), request)
 
     @retry_if_changed(CHANGED_ALL_THE_TIME)
-    def _delete(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
+    def _delete_group(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
         group = read()
-        require_own(group)
+        require_deletable(group)
         if group.count:
             raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
         if group.users:
             raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
-        deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
-        self.book.requests.write(tenant.name, deletion, request)
+        deletion = [*group_deletes(tenant.name, group), _make_limits_update(tenant.name, 1, group.capacity or 0)]
+        self.book.requests.write_with_answer(tenant.name, deletion, request)
         self.forget_users(tenant, group.id)  # one that was made since the group was read
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
@@ -270,13 +277,13 @@ class Groups(UseCase):
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
         return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
 
-    def _require_values_kept(self, tenant: Tenant, group: Group, gone: Set[Attribute]) -> None:
+    def _require_values_kept(self, tenant: Tenant, group: Group, removed: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        held = spared_faces(self.book.items, tenant.name) if gone else ()
-        places = [(tenant.name, faceid) for faceid in held]
+        spared_ids = spared_faces(self.book.items, tenant.name) if removed else ()
+        places = [(tenant.name, faceid) for faceid in spared_ids]
         for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places))):
             if face.own_group_id == group.id:
-                ids = face.attributes.keys() - {one.id for one in gone}
+                ids = face.attributes.keys() - {attribute.id for attribute in removed}
                 require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
 
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
@@ -285,8 +292,8 @@ class Groups(UseCase):
             if limits.group_capacity_required:
                 raise IllegalCapacity("this tenant's groups need a capacity, a whole number above 0")
         elif not max(count, 1) <= capacity <= limits.faces:
-            held = f" and not below the {count} faces of the group" if count > 1 else ""
-            raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}{held}, not {capacity}")
+            also_not = f" and not below the {count} faces of the group" if count > 1 else ""
+            raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}{also_not}, not {capacity}")
 
     def _refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
         if NAME_FREE in error.names:
@@ -317,7 +324,7 @@ def _require_description(description: str) -> None:
         raise InvalidInput(f"a description has up to {DESCRIPTION_LENGTH} characters, not {len(description)}")
 
 
-def _place(item: Item) -> tuple[int, int, str]:
+def _order_by_creation(item: Item) -> tuple[int, int, str]:
     is_default = item["id"] in DEFAULT_GROUPS
     return DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS), item["created_at"], item["id"]
 
@@ -334,7 +341,7 @@ def require_room(group: Group | None, number: int = 1) -> None:
         )
 
 
-def require_own(group: Group) -> None:
+def require_deletable(group: Group) -> None:
     """Raise DefaultGroup if it is a group that each tenant has and none deletes."""
     if group.is_default:
         raise DefaultGroup(f"the default group {group.name!r} cannot be deleted")
@@ -365,12 +372,13 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
     return replace(group, name=name, **{field: changes[field] for field in fields if field in changes})
 
 
-def _update(tenant: str, group: Group, after: Group) -> list[Action]:
+def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action]:
     """Return the actions that store a group's new fields, if it is as it was read.
 
     Faces may come and go meanwhile, unless a group without a capacity gets one.
     """
     when = [equals("version", group.version, GROUP_SAME)]
+    # `free` is the capacity less the count: it changes by as much as the capacity, whoever comes and goes meanwhile.
     fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
     if after.attributes != group.attributes:
         fields |= {"attributes": attribute_items(after), "next_attribute_id": after.next_attribute_id}
@@ -394,15 +402,15 @@ def _update(tenant: str, group: Group, after: Group) -> list[Action]:
         Update(keys.DIRECTORY, place, tuple(when), set=fields, add=added, remove=removed),
     ]
     if gained := (after.capacity or 0) - (group.capacity or 0):
-        left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
-        actions.append(Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), left, add={CAPACITY_LEFT: -gained}))
+        if_left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained, CAPACITY_LEFT))
+        actions.append(Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_left, add={CAPACITY_LEFT: -gained}))
     if after.name != group.name:
-        old = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))
-        actions += [old, name_put(tenant, after)]
+        old_name_delete = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))
+        actions += [old_name_delete, name_put(tenant, after)]
     return actions
 
 
-def _tenant_update(tenant: str, groups: int, capacity: int) -> Update:
+def _make_limits_update(tenant: str, groups: int, capacity: int) -> Update:
     """Return the update that adds to the groups and the capacity that the tenant has left; negative: takes."""
     when = [exists("tenant-exists")]
     if groups < 0:

@@ -92,11 +92,13 @@ class Requests:
             raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
 
-    def once(
+    def do_once(
         self, tenant: str, request: RequestId | None, do: Callable[[], _Done]
     ) -> tuple[_Done | None, Answer | None]:
-        """Do what a request asks for, and return it; or the answer that is stored: of an earlier attempt, or of one
-        beside it, because of which this one failed. None: it is done each time.
+        """Do what a request asks for, once: return (result, None), or (None, the answer of an earlier attempt).
+
+        The other attempt may also run at the same time, so that this one fails because of it. `request` None: it is
+        done each time.
         """
         if request is None:
             return do(), None
@@ -114,7 +116,7 @@ class Requests:
     def remember_read(self, key: str) -> None:
         """Remember, if signatures are, that a read came under this RequestId.key."""
         if self._signatures is not None:
-            self._signatures.came(key)
+            self._signatures.remember(key)
 
     def is_repeat(self, tenant: str, signature: str, call: str) -> bool:
         """Store, if signatures are remembered, one of a whole change; return whether another `call` came under it.
@@ -124,10 +126,10 @@ class Requests:
         """
         if self._signatures is None:
             return False
-        first = self.store(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"call": call}))
+        first = self.store_answer(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"call": call}))
         return first.body.get("call") != call
 
-    def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
+    def read_progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
         """Return the finished work of a request that was cut off between its transactions; None if it was not.
 
         Raises RequestReused if the request had other content, AnsweredAlready if it was answered meanwhile.
@@ -139,11 +141,13 @@ class Requests:
 
     def begin_progress(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
         """Store the progress of a request, unless an attempt of it did; return what stands."""
-        is_first = write_unless_changed(self._items, [self.record(tenant, request, Answer(PARTIAL, progress))])
+        is_first = write_unless_changed(self._items, [self.make_answer_put(tenant, request, Answer(PARTIAL, progress))])
         stands = None if is_first else self._read_answer(tenant, request)
         return progress if stands is None else stands.body
 
-    def record(self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None) -> Put:
+    def make_answer_put(
+        self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None
+    ) -> Put:
         """Return the action that stores an answer, for the transaction of the change that it answers.
 
         Its condition is RECORDED: there is no record yet or, with `after`, a PARTIAL one that has this body.
@@ -165,24 +169,24 @@ class Requests:
             keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED), equals("body", _format_body(after), RECORDED))
         )
 
-    def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
+    def store_answer(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
         """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
-        is_first = write_unless_changed(self._items, [self.record(tenant, request, answer)])
+        is_first = write_unless_changed(self._items, [self.make_answer_put(tenant, request, answer)])
         return answer if is_first else self.find(tenant, request) or answer
 
-    def write(
+    def write_with_answer(
         self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
     ) -> None:
         """Do all actions and store the answer with them, or do nothing. No actions: all is as the request asks for.
 
         Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
         """
-        with self.answering(tenant, request):
-            if told := [*actions, *self.make_answer_actions(tenant, request, body)]:
-                write(self._items, told)
+        with self.raise_if_answered(tenant, request):
+            if with_answer := [*actions, *self.make_answer_actions(tenant, request, body)]:
+                write(self._items, with_answer)
 
     @contextmanager
-    def answering(self, tenant: str, request: RequestId | None) -> Iterator[None]:
+    def raise_if_answered(self, tenant: str, request: RequestId | None) -> Iterator[None]:
         """Raise AnsweredAlready if a transaction in the block fails, or may have, and an answer is stored."""
         try:
             yield
@@ -202,13 +206,13 @@ class Requests:
     ) -> list[Action]:
         """Return the action that stores the answer OK, for the transaction of the change; none without a request.
 
-        Not `is_last`: the request takes more transactions, and `body` says what is done. `before`: the progress that
-        was read. If it says of nothing that it is done, none is recorded so far.
+        `is_last` False: the request takes more transactions, and `body` lists what is done so far. `before`: the
+        progress that was read; with an empty list of what is done, no progress is stored yet.
         """
         if request is None:
             return []
         after = before if any(before.values()) else None
-        return [self.record(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
+        return [self.make_answer_put(tenant, request, Answer(OK if is_last else PARTIAL, body), after=after)]
 
     def _read_answer(self, tenant: str, request: RequestId) -> Answer | None:
         item = self._items.get(keys.REQUESTS, (tenant, request.key))
@@ -220,11 +224,11 @@ class Requests:
 
     def forget_expired(self, tenant: str) -> int:
         """Delete expired answers, on storage that does not do so itself; return how many."""
-        kept = every(self._items, keys.REQUESTS, tenant)
-        return delete_in_parts(self._items, keys.REQUESTS, kept, self._clock.now())
+        answers = every(self._items, keys.REQUESTS, tenant)
+        return delete_in_parts(self._items, keys.REQUESTS, answers, self._clock.now())
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("requests", lambda one: self.forget_expired(one.tenant.name), of_expired=True),)
+        return (Chore("requests", lambda turn: self.forget_expired(turn.tenant.name), of_expired=True),)
 
 
 def _format_body(body: Mapping[str, Any]) -> str:
@@ -249,7 +253,7 @@ class Signatures:
         self._first: OrderedDict[str, datetime] = OrderedDict()
         self._lock = threading.Lock()
 
-    def came(self, key: str) -> None:
+    def remember(self, key: str) -> None:
         """Remember when the key came first."""
         now = self._clock.now()
         with self._lock:

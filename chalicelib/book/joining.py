@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.records.captures import camera_of
 from chalicelib.book.records.faces import face_from
-from chalicelib.book.records.merges import MAX_MERGES, Merge, are_one, survivor_first
+from chalicelib.book.records.merges import MAX_MERGES, Merge, are_surely_one, put_survivor_first
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import (
@@ -74,9 +74,9 @@ _Nearest = Mapping[str, Sequence[tuple[Candidate, Verdict]]]
 """The faces nearest to each of some, by faceid."""
 
 
-def _quality(face: Face) -> float:
+def _best_quality(face: Face) -> float:
     """Return the quality of the face's best picture; one that was not measured counts as perfect."""
-    return max(100.0 if one.estimates.quality is None else one.estimates.quality for one in face.pictures)
+    return max(100.0 if picture.estimates.quality is None else picture.estimates.quality for picture in face.pictures)
 
 
 _FREE = frozenset({STRANGER, REGULAR})
@@ -85,9 +85,9 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 class Joining(UseCase):
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("joining", lambda one: unless(self.tenant(one.tenant, one.left_s))),)
+        return (Chore("joining", lambda turn: unless(self.join_tenant(turn.tenant, turn.left_s))),)
 
-    def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
+    def join_face(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
 
         Nothing is suggested: that is left to the chore, which looks at each face that changed. The face may be one that
@@ -95,70 +95,76 @@ class Joining(UseCase):
         WrongModel if the tenant's model was changed, StorageUnavailable.
         """
         merges: list[Merge] = []
-        while len(merges) < MAX_MERGES and (merge := self._first(tenant, faceid)) is not None:
+        while len(merges) < MAX_MERGES and (merge := self._join_once(tenant, faceid)) is not None:
             merges.append(merge)
             faceid = merge.survivor
         return tuple(merges)
 
-    def _first(self, tenant: Tenant, faceid: str) -> Merge | None:
+    def _join_once(self, tenant: Tenant, faceid: str) -> Merge | None:
         """Join the face with the first one that it can be joined with; None: there is none."""
         face = self.book.faces.find(tenant, faceid)
-        pairs = self.pairs(tenant, [face]) if face else []
+        pairs = self.find_pairs(tenant, [face]) if face else []
         free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
-        return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
+        return next((merge for pair in free if (merge := self.decide_pair(tenant, pair, suggests=False))), None)
 
     @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
-    def decide(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
+    def decide_pair(self, tenant: Tenant, pair: Pair, *, suggests: bool = True) -> Merge | None:
         """Join a pair if it is surely one person, suggest it if it may be, unless something speaks against it.
 
         `suggests`: if False, what is not surely one person is left alone. A face that has other pictures by now is left
         alone, too: it is looked at again because of them. Raises Busy.
         """
-        held = [self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other)]
-        one, other = held
-        if one is None or other is None:
+        first, second = (self.book.face_visits.read_face(tenant, face.faceid) for face in (pair.face, pair.other))
+        if first is None or second is None:
             return None
-        if self.book.merges.mover.settle(tenant, one.face, other.face):
+        if self.book.merges.mover.settle_faces(tenant, first.face, second.face):
             raise Changed
-        if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
+        if (first.face.templates, second.face.templates) != (pair.face.templates, pair.other.templates):
             return None
-        both = survivor_first(one, other)
-        sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
-        if not (sure or suggests):
+        survivor_and_other = put_survivor_first(first, second)
+        is_sure = survivor_and_other is not None and are_surely_one(pair.decision, survivor_and_other, leads=pair.leads)
+        if not (is_sure or suggests):
             return None
-        known = self.book.merges.duplicates.between(tenant, one.face, other.face)
+        suggestions = self.book.merges.duplicates.read_between(tenant, first.face, second.face)
+        if any(suggestion.are_two for suggestion in suggestions):
+            return None
         # What is suggested already was looked at; to look at all captures again would find nothing new.
-        if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
+        if (is_sure or not suggestions) and self._are_two(tenant, (first, second)):
             return None
-        if both is not None and sure:
+        if survivor_and_other is not None and is_sure:
             try:
-                still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
-                return self.book.merges.merging.join(tenant, *both, also=[still_one])
+                end = self.book.merges.duplicates.make_end_action(tenant.name, first.face, second.face, suggestions)
+                return self.book.merges.merging.merge_read_faces(tenant, *survivor_and_other, also=[end])
             except (LimitReached, ConsentMissing):
                 pass  # it comes from too many faces already, or has no record: somebody has to look
         if suggests:
-            self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+            self.book.merges.duplicates.suggest(tenant, first.face, second.face, pair.decision)
         return None
 
-    def pairs(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
+    def find_pairs(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
         """Return the pairs of each face with the others that reach the threshold of SUGGEST_FPIR, the likeliest first.
 
         Raises WrongModel if the tenant's model was changed, and the errors of a search.
         """
-        near = self._near(tenant, faces)
+        nearest = self._find_nearest(tenant, faces)
         known = {face.faceid: face for face in faces}
-        found = [(known[id_], one, verdict) for id_, others in near.items() for one, verdict in others if verdict.match]
-        others = self.book.faces.by_id(tenant, {one.faceid for _, one, _ in found} - known.keys())
-        near = {**self._near(tenant, list(others.values())), **near}
+        matches = [
+            (known[faceid], candidate, verdict)
+            for faceid, neighbours in nearest.items()
+            for candidate, verdict in neighbours
+            if verdict.match
+        ]
+        others = self.book.faces.by_id(tenant, {candidate.faceid for _, candidate, _ in matches} - known.keys())
+        nearest = {**self._find_nearest(tenant, list(others.values())), **nearest}
         known |= others
         pairs = [
-            self._judge_pair(tenant, (face, known[one.faceid]), one, verdict, near)
-            for face, one, verdict in found
-            if one.faceid in known
+            self._judge_pair(tenant, (face, known[candidate.faceid]), candidate, verdict, nearest)
+            for face, candidate, verdict in matches
+            if candidate.faceid in known
         ]
         return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
 
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+    def join_tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
 
         `left_s`: how long this may still take. May be cut off anywhere and repeated. If others change a face all the
@@ -166,128 +172,146 @@ class Joining(UseCase):
         """
         if not tenant.learns:
             return True
-        place = _PLACE.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
-        if place.again and left_s() >= STOPS_AT_S:
-            faces = list(self.book.faces.by_id(tenant, place.again).values())
-            place = replace(place, again=self._look(tenant, faces))
-            self._note(tenant, place)
-        while place.until is not None or place.seq < self.book.writer.seq(tenant.name):
+        progress = _PROGRESS.read(self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM)) or {})
+        if progress.again and left_s() >= STOPS_AT_S:
+            faces = list(self.book.faces.by_id(tenant, progress.again).values())
+            progress = replace(progress, again=self._decide_faces(tenant, faces))
+            self._store_progress(tenant, progress)
+        while progress.until is not None or progress.seq < self.book.writer.seq(tenant.name):
             if left_s() < STOPS_AT_S:
                 return False
-            place = self._next(tenant, place)
-            self._note(tenant, place)
+            progress = self._decide_next_faces(tenant, progress)
+            self._store_progress(tenant, progress)
         return True
 
     def _are_two(self, tenant: Tenant, both: Sequence[FaceVisits]) -> bool:
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
-        if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
+        if any(self._is_turned_down(tenant, first.face, second.face) for first, second in permutations(both)):
             return True
-        seen, seen_too = (self.book.merges.mover.captures(tenant, held.face.faceid) for held in both)
-        return not seen.isdisjoint(seen_too)
+        captures, other_captures = (self.book.merges.mover.list_capture_ids(tenant, each.face.faceid) for each in both)
+        return not captures.isdisjoint(other_captures)
 
-    def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
+    def _is_turned_down(self, tenant: Tenant, face: Face, other: Face) -> bool:
         """Return whether the other's mean, or one of its pictures, is nearer to a negative of the face than to it."""
-        own = of_model(held.face.templates, tenant.model)
-        if not held.face.negatives or own is None:
+        template_of_face = of_model(face.templates, tenant.model)
+        if not face.negatives or template_of_face is None:
             return False
-        probes = (*reduce_templates(other.face.templates), *other.face.templates)
-        rows = [vector(template) for template in probes if template.model == tenant.model]
-        negatives = self.book.recognition.negatives
+        templates = (*reduce_templates(other.templates), *other.templates)
+        probes = [vector(template) for template in templates if template.model == tenant.model]
+        scores = [float(vector(template_of_face) @ probe) for probe in probes]
         return any(
-            negatives.turn_down(tenant.name, held.face, row, tenant.model, float(vector(own) @ row)) for row in rows
+            self.book.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
+            for probe, score in zip(probes, scores, strict=True)
         )
 
     def _judge_pair(
         self, tenant: Tenant, both: tuple[Face, Face], second: Candidate, verdict: Verdict, near: _Nearest
     ) -> Pair | None:
-        """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
-        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
+        """Judge two faces as a pair; None if they are too poor to be compared.
+
+        `second`, `verdict`: the candidate that a search with the first face found, and how it was judged; `near`: what
+        is nearest to each of the two.
+        """
+        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_best_quality, both))
         if not comparable(quality):
             return None
         joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
-        size, ids = verdict.decision.gallery_size, [one.faceid for one in both]
-        decision = joins.judge_candidate(second, size, verdict.demand).decision
-        third = [one.score - its.demand for id_ in ids for one, its in near.get(id_, ()) if one.faceid not in ids]
-        return Pair(*both, decision, leads=searches.leads(second.score - verdict.demand, third, size))
+        gallery_size, faceids = verdict.decision.gallery_size, [face.faceid for face in both]
+        decision = joins.judge_candidate(second, gallery_size, verdict.demand).decision
+        neighbours = [neighbour for faceid in faceids for neighbour in near.get(faceid, ())]
+        third_scores = [
+            candidate.score - judged.demand for candidate, judged in neighbours if candidate.faceid not in faceids
+        ]
+        leads = searches.leads(second.score - verdict.demand, third_scores, gallery_size)
+        return Pair(*both, decision, leads=leads)
 
-    def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
+    def _find_nearest(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
         """Return the faces most like each face, itself left out, as SUGGEST_FPIR judges them."""
         import numpy as np
 
-        owns = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
-        means = {faceid: vector(own) for faceid, own in owns.items() if own is not None}
+        templates = {face.faceid: of_model(face.templates, tenant.model) for face in faces}
+        means = {faceid: vector(template) for faceid, template in templates.items() if template is not None}
         if not means:
             return {}
         suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
         request = SearchRequest(tenant.model, np.stack(list(means.values())), limit=_CANDIDATES + 1)
         _, judged = self.book.recognition.search_and_judge(tenant, request, suggests)
         return {
-            faceid: [(one, verdict) for verdict in theirs if (one := verdict.candidate) and one.faceid != faceid]
-            for faceid, theirs in zip(means, judged, strict=True)
+            faceid: [
+                (candidate, verdict)
+                for verdict in verdicts
+                if (candidate := verdict.candidate) and candidate.faceid != faceid
+            ]
+            for faceid, verdicts in zip(means, judged, strict=True)
         }
 
-    def _next(self, tenant: Tenant, place: _Place) -> _Place:
-        """Look at some more faces, and return the place after them."""
-        seq = self.book.writer.seq(tenant.name)
-        if place.until is None:
-            wanted = min(place.seq + _CHANGES, seq)
-            entries = self.book.ports.journal(tenant.name, place.seq, wanted)
-            if entries is not None:
-                changed = {one.faceid: one.edit for one in entries if one.edit in (Edit.PUT, Edit.REPLACE)}
-                failed = self._look(tenant, list(self.book.faces.by_id(tenant, changed).values()))
-                return _Place(wanted, again=_with(place.again, failed))
-            place = replace(place, until=seq, after="")
-        faces = list(islice(self._faces(tenant, place.after), _CHANGES))
-        if not faces:
-            return _Place(place.until or seq, again=place.again)
-        failed = self._look(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
-        return replace(place, after=faces[-1].faceid, again=_with(place.again, failed))
+    def _decide_next_faces(self, tenant: Tenant, progress: _Progress) -> _Progress:
+        """Decide on some more faces, and return how far the chore has come then.
 
-    def _look(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
+        These are the faces that changed, by the journal, or the next of all faces if it does not reach back so far.
+        """
+        seq = self.book.writer.seq(tenant.name)
+        if progress.until is None:
+            wanted = min(progress.seq + _CHANGES, seq)
+            entries = self.book.ports.journal(tenant.name, progress.seq, wanted)
+            if entries is not None:
+                changed = {entry.faceid: entry.edit for entry in entries if entry.edit in (Edit.PUT, Edit.REPLACE)}
+                failed = self._decide_faces(tenant, list(self.book.faces.by_id(tenant, changed).values()))
+                return _Progress(wanted, again=_append_failed(progress.again, failed))
+            progress = replace(progress, until=seq, after="")
+        faces = list(islice(self._list_faces(tenant, progress.after), _CHANGES))
+        if not faces:
+            return _Progress(progress.until or seq, again=progress.again)
+        failed = self._decide_faces(tenant, [face for face in faces if len(face.pictures) >= JOIN_PICTURES])
+        return replace(progress, after=faces[-1].faceid, again=_append_failed(progress.again, failed))
+
+    def _decide_faces(self, tenant: Tenant, faces: Sequence[Face]) -> tuple[str, ...]:
         """Decide on each pair of these faces and others, once. Return the faces that could not be decided on now."""
         failed: list[str] = []
         for face in faces:
             with _report_busy(face, failed):
-                self._of_visit(tenant, face)
+                self._join_by_visit(tenant, face)
         decided: set[str] = set()
-        for some in parts(faces, _AT_ONCE):
-            for pair in self.pairs(tenant, some):
+        for batch in parts(faces, _AT_ONCE):
+            for pair in self.find_pairs(tenant, batch):
                 id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
                 if id_ not in decided:
                     decided.add(id_)
                     with _report_busy(pair.face, failed):
-                        self.decide(tenant, pair)
+                        self.decide_pair(tenant, pair)
         return tuple(failed)
 
-    def _of_visit(self, tenant: Tenant, face: Face) -> Merge | None:
+    def _join_by_visit(self, tenant: Tenant, face: Face) -> Merge | None:
         """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
         if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
             return None
         at_ms = milliseconds(face.last_arrival_at)
         observed = map(observation_from, observed_on(self.book.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms))
         kind = ObservationKind.SIGHTING
-        sightings = [one for one in observed if one.faceid == face.faceid and one.kind is kind]
+        sightings = [
+            observation for observation in observed if observation.faceid == face.faceid and observation.kind is kind
+        ]
         if len(sightings) != 1:
             return None
         capture_id, _ = parts_of_sighting(sightings[0].id)
         capture = self.book.captures.find(tenant, sightings[0].camera, capture_id)
-        template = next((one for one in face.templates if one.model == tenant.model), None)
+        template = next((template for template in face.templates if template.model == tenant.model), None)
         if capture is None or template is None:
             return None
-        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
-        seen = SeenFace(nowhere, template, face.estimates, "")
+        no_place = DetectedFace(Box(0, 0, 0, 0), (), 0.0)  # the search by visit compares the template alone
+        seen = SeenFace(no_place, template, face.estimates, "")
         camera = camera_of(capture, self.book.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
-        found = self.book.recognition.of_visit(tenant, camera, capture, seen, others=(), found=_NOBODY)
-        if found.face is None:
+        recognised = self.book.recognition.recognise_by_visit(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        if recognised.face is None:
             return None
-        return self.decide(tenant, Pair(face, found.face, found.decision))
+        return self.decide_pair(tenant, Pair(face, recognised.face, recognised.decision))
 
-    def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
+    def _list_faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
         items = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_CHANGES)
         return (face_from(item) for item in items if item["group"] not in tenant.hidden)
 
-    def _note(self, tenant: Tenant, place: _Place) -> None:
-        item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PLACE.write(place)}
+    def _store_progress(self, tenant: Tenant, progress: _Progress) -> None:
+        item = {"tenant": tenant.name, "item": keys.JOINED_ITEM, **_PROGRESS.write(progress)}
         write(self.book.items, [Put(keys.DIRECTORY, item)])
 
 
@@ -303,7 +327,7 @@ _CHANGES = 256
 """Changes of the gallery between two notes of how far it has come."""
 
 
-class _Place(Struct, frozen=True):
+class _Progress(Struct, frozen=True):
     """The chore's progress: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
 
     If all faces are looked at since the journal did not reach back so far: `until` is the seq when that began, and
@@ -316,7 +340,7 @@ class _Place(Struct, frozen=True):
     again: tuple[str, ...] = ()
 
 
-_PLACE = Codec(_Place, rare="after again")
+_PROGRESS = Codec(_Progress, rare="after again")
 
 
 @contextmanager
@@ -329,6 +353,6 @@ def _report_busy(face: Face, failed: list[str]) -> Iterator[None]:
         failed.append(face.faceid)
 
 
-def _with(again: Sequence[str], failed: Sequence[str]) -> tuple[str, ...]:
+def _append_failed(again: Sequence[str], failed: Sequence[str]) -> tuple[str, ...]:
     """Return both; of more than the chore keeps, the last ones."""
     return tuple(dict.fromkeys([*again, *failed]))[-_CHANGES:]

@@ -44,12 +44,13 @@ from chalicelib.book.words.webhooks import Delivery, EventKind, Hook, Way, hook_
 
 _NO_SUBJECT = "https://regulars.invalid"
 _SENT, _GONE = 200, 410
+"""Statuses that stand for a mail that was sent, and for a browser that is gone."""
 _NO_LONGER_THERE = (404, 410)
 """Answers of a push service about a browser that wants nothing any more (RFC 8030, 7.3)."""
 
 
 class Messages(UseCase):
-    def check(self, hook: Hook, channel: Channel) -> tuple[Hook, Channel]:
+    def check_hook(self, hook: Hook, channel: Channel) -> tuple[Hook, Channel]:
         """Return a hook that tells people, and its channel, as they are stored. Raises InvalidInput."""
         channel = check_channel(channel)
         if channel.way is Way.MAIL and self.book.ports.mailer is None:
@@ -62,37 +63,37 @@ class Messages(UseCase):
             raise InvalidInput(f"{channel.way} takes no picture: {', '.join(sorted(WITH_PICTURE))} do")
         template = hook.template or DEFAULT_TEMPLATE
         check_template(template, hook.kinds, channel)
-        told = replace(hook, way=channel.way, address=channel.address, template=template, hours=check_hours(hook.hours))
-        return told, channel
+        hours = check_hours(hook.hours)
+        return replace(hook, way=channel.way, address=channel.address, template=template, hours=hours), channel
 
-    def seal(self, tenant: str, hook: Hook, channel: Channel) -> bytes:
+    def seal_channel(self, tenant: str, hook: Hook, channel: Channel) -> bytes:
         """Seal a channel. The sender of pushes is made here, for who sends them writes no keys."""
         if channel.way is Way.PUSH:
-            self._private_key(tenant)
+            self._read_private_key(tenant)
         return self.book.storage.vault.seal(channel_text(channel), keys.hook_secret(tenant, hook.id))
 
-    def channel_of(self, tenant: str, hook: Hook) -> Channel:
+    def read_channel(self, tenant: str, hook: Hook) -> Channel:
         """Return a hook's channel, in the clear."""
         return channel_from(self.book.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id)))
 
-    def push_key(self, tenant: str) -> str:
+    def read_push_key(self, tenant: str) -> str:
         """Return what browsers know this tenant's sender by; the first call makes it. Raises Busy."""
-        return public_key(self._private_key(tenant))
+        return public_key(self._read_private_key(tenant))
 
-    def _private_key(self, tenant: str) -> str:
+    def _read_private_key(self, tenant: str) -> str:
         place, context = keys.push_key(tenant), keys.hook_secret(tenant, keys.PUSH_KEY)
         if item := self.book.items.get(keys.HOOKS, place):
             return self.book.storage.vault.unseal(bytes(item["secret"]), context)
-        made = {"tenant": tenant, "id": keys.PUSH_KEY, "secret": self.book.storage.vault.seal(new_key(), context)}
-        write_unless_changed(self.book.items, [Put(keys.HOOKS, made, (absent("key-free"),))])
-        return self._private_key(tenant)
+        item_made = {"tenant": tenant, "id": keys.PUSH_KEY, "secret": self.book.storage.vault.seal(new_key(), context)}
+        write_unless_changed(self.book.items, [Put(keys.HOOKS, item_made, (absent("key-free"),))])
+        return self._read_private_key(tenant)
 
     def forget_push_key(self, tenant: str) -> None:
         """Delete the sender of pushes, which a lost key sealed: the next browser that asks makes another."""
         write(self.book.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
 
-    def tell(self, hook: Hook, delivery: Delivery) -> int | None:
-        """Send a delivery's message; return the status of the answer, or None if nobody is to be told.
+    def send_message(self, hook: Hook, delivery: Delivery) -> int | None:
+        """Send a delivery's message; return the status of the answer, or None if people are not to be told now.
 
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """
@@ -100,16 +101,16 @@ class Messages(UseCase):
         event: Mapping[str, Any] = json.loads(delivery.payload)
         zone = ZoneInfo(tenant.time_zone)
         at = moment_of_text(event["at"]).astimezone(zone)
-        face = self._face_of(delivery.tenant, event)
+        face = self._find_face(delivery.tenant, event)
         if delivery.kind is not EventKind.TEST and not self._is_wanted(hook, delivery, tenant, at, face):
             return None
         if not self.claim_pause(hook, delivery):
             return None
-        values = event_values(event, zone, tenant.shown_name, self._camera_name(delivery.tenant, event))
+        values = event_values(event, zone, tenant.shown_name, self._read_camera_name(delivery.tenant, event))
         status = 0
         try:
-            picture = self._picture_of(tenant, face) if hook.picture and face else None
-            status = self._send(hook, delivery.tenant, tenant.shown_name, values, picture)
+            picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
+            status = self._send_by_channel(hook, delivery.tenant, tenant.shown_name, values, picture)
         finally:
             if not 200 <= status < 300:
                 self._release_pause(hook, delivery)
@@ -131,13 +132,20 @@ class Messages(UseCase):
         return not tenant.consent_required or has_ground(consent)
 
     def claim_pause(self, hook: Hook, delivery: Delivery) -> bool:
-        """Be the one message of a pause, also at a repeat. Raises Busy if another one is told just now."""
+        """Claim that this message is the one of its hook's pause, also at a repeat; return False if another one is.
+
+        With a pause of ten minutes, one message of each kind of event is sent in these. Raises Busy if another message
+        of the hook is sent just now.
+        """
         if not (name := hook.name_pause(delivery)):
             return True
-        claims, mark, at = _read_claims(hook), _mark(delivery), milliseconds(delivery.created_at)
-        running = {one: claim for one, claim in claims.items() if abs(at - claim[0]) < hook.pause_s * 1000}
+        claims, mark, at = _read_claims(hook), _make_mark(delivery), milliseconds(delivery.created_at)
+        running = {
+            claimed_name: claim for claimed_name, claim in claims.items() if abs(at - claim[0]) < hook.pause_s * 1000
+        }
         if name in running:
-            return bool(running[name][1] == mark)
+            _, mark_of_claim = running[name]
+            return bool(mark_of_claim == mark)
         if not self._write_claims(hook, delivery, {**running, name: [at, mark]}):
             raise Busy("another message of this hook is sent just now")
         return True
@@ -149,36 +157,43 @@ class Messages(UseCase):
         if item := self.book.items.get(keys.HOOKS, (delivery.tenant, hook.id)):
             now = hook_from(item)
             claims = _read_claims(now)
-            if claims.get(name, [0, ""])[1] == _mark(delivery):
-                self._write_claims(now, delivery, {one: claim for one, claim in claims.items() if one != name})
+            if claims.get(name, [0, ""])[1] == _make_mark(delivery):
+                self._write_claims(
+                    now,
+                    delivery,
+                    {claimed_name: claim for claimed_name, claim in claims.items() if claimed_name != name},
+                )
 
     def _write_claims(self, hook: Hook, delivery: Delivery, claims: Mapping[str, Any]) -> bool:
         only = (equals("claims", hook.claims or None, "nobody-else-tells"),)
         update = Update(keys.HOOKS, (delivery.tenant, hook.id), only, set={"claims": json.dumps(claims)})
         return write_unless_changed(self.book.items, [update])
 
-    def _face_of(self, tenant: str, event: Mapping[str, Any]) -> Face | None:
+    def _find_face(self, tenant: str, event: Mapping[str, Any]) -> Face | None:
         faceid = event["data"].get("faceid")
         item = self.book.items.get(keys.FACES, (tenant, faceid)) if faceid else None
         return face_from(item) if item else None
 
-    def _camera_name(self, tenant: str, event: Mapping[str, Any]) -> str:
+    def _read_camera_name(self, tenant: str, event: Mapping[str, Any]) -> str:
         """Return what people call the event's camera; "": it has none."""
         if event["camera"] is None:
             return ""
         item = self.book.items.get(keys.CAMERAS, (tenant, event["camera"]))
         return camera_from(item).name if item else str(event["camera"])
 
-    def _picture_of(self, tenant: Tenant, face: Face) -> bytes | None:
+    def _load_thumbnail(self, tenant: Tenant, face: Face) -> bytes | None:
         """Return the face's first picture that is kept, small; None: there is none."""
         if not tenant.keeps_pictures_of(face.group_id):
             return None
-        first = next((one.key for one in face.pictures if one.key), None)
+        first = next((picture.key for picture in face.pictures if picture.key), None)
         blobs = self.book.storage.blobs
         return (blobs.get(keys.thumbnail(first)) or blobs.get(first)) if first else None
 
-    def _send(self, hook: Hook, tenant: str, shop: str, values: Mapping[str, str], picture: bytes | None) -> int:
-        channel = self.channel_of(tenant, hook)
+    def _send_by_channel(
+        self, hook: Hook, tenant: str, shop: str, values: Mapping[str, str], picture: bytes | None
+    ) -> int:
+        """Send a message by its hook's channel; return the status of the answer. `shop`: what the tenant is called."""
+        channel = self.read_channel(tenant, hook)
         if channel.way is Way.MAIL:
             if (mailer := self.book.ports.mailer) is None:
                 raise InvalidInput("no mail is sent from here any more: the operator sets smtp_host and smtp_from")
@@ -187,9 +202,9 @@ class Messages(UseCase):
             return _SENT
         if channel.way is Way.PUSH:
             message = {"title": shop, "text": message_text(hook.template, values)}
-            own = self.book.settings.public_url
-            subject = own if own and own.startswith("https:") else _NO_SUBJECT
-            post = write_push(channel, message, self._private_key(tenant), subject, self.book.clock.now())
+            public_url = self.book.settings.public_url
+            subject = public_url if public_url and public_url.startswith("https:") else _NO_SUBJECT
+            post = write_push(channel, message, self._read_private_key(tenant), subject, self.book.clock.now())
         else:
             post = write_message(channel, hook.template, values, picture)
         status = self.book.ports.postman.post(post.url, post.body, post.headers, post.method)
@@ -197,10 +212,11 @@ class Messages(UseCase):
 
 
 def _read_claims(hook: Hook) -> dict[str, Any]:
+    """Return the pauses of a hook by name (`Hook.name_pause`), each as [ms at which it began, mark of its event]."""
     return dict(json.loads(hook.claims or "{}"))
 
 
-def _mark(delivery: Delivery) -> str:
+def _make_mark(delivery: Delivery) -> str:
     """Make an event's mark, by which a repeat knows its claim. Its id may have a face's, so it is not stored."""
     return sha256(delivery.event_id.encode()).hexdigest()[:16]
 

@@ -23,7 +23,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, GalleryMoved
-from chalicelib.book.models import Embedder, known_of
+from chalicelib.book.models import Embedder, list_known_templates
 from chalicelib.book.records.faces import face_from, picture_fields, tenant_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.templates import is_users, reduce_templates, user_of
@@ -34,7 +34,7 @@ from chalicelib.book.words.items import directory_of, every, every_face, gone_of
 from chalicelib.book.words.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
 from chalicelib.book.words.ports import Update, Vision, equals, exists
 
-CHUNK = 16
+CHUNK_FACES = 16
 """Faces in one transaction, and so the most work that a kill loses."""
 
 GONE = "its picture is gone"
@@ -42,8 +42,9 @@ GONE = "its picture is gone"
 PictureTemplates = Mapping[tuple[str, str], Template]
 """New templates of one face, by the id and key of their pictures."""
 
-_PAGE = 100
-_ROUNDS = 1_000
+_FACES_A_PAGE = 100
+_MOST_ROUNDS = 1_000
+"""Rounds in which a run catches up with faces that change meanwhile, before it gives up."""
 
 
 class ReembeddedNegatives(Struct, frozen=True):
@@ -79,29 +80,29 @@ class Outcome(Struct, frozen=True):
 class Reembedding(UseCase):
     """Runs that change a tenant's model."""
 
-    def current(self, tenant: str) -> str:
+    def read_model(self, tenant: str) -> str:
         """Return the model that searches use now. Raises TenantNotFound."""
         return str(directory_of(self.book.items, tenant)["model"])
 
-    def faces(self, tenant: str) -> int:
+    def count_faces(self, tenant: str) -> int:
         """Return how many faces the tenant has, by the counts of its groups."""
         return sum(int(group["count"]) for group in every(self.book.items, keys.DIRECTORY, tenant, between=keys.GROUPS))
 
-    def remaining(self, tenant: str, model: str) -> Remaining:
+    def count_remaining(self, tenant: str, model: str) -> Remaining:
         """Count the pictures that a change to this model still has to embed. Reads all faces."""
-        pictures = [len(lacking) for _, lacking in self._lacking(tenant, model)]
+        pictures = [len(lacking) for _, lacking in self._list_lacking_faces(tenant, model)]
         return Remaining(len(pictures), sum(pictures))
 
-    def sample(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> float | None:
+    def measure_embedding(self, tenant: str, old: Vision, new: Vision, faces: int = 8) -> float | None:
         """Return the mean seconds that embedding the first few faces takes that need it; None: none can be measured."""
         embedder = Embedder(old, new)
-        seconds: list[float] = []
-        for face, lacking in self._lacking(tenant, new.model):
+        seconds: list[float] = []  # of each face
+        for face, lacking in self._list_lacking_faces(tenant, new.model):
             begin, embedded = time.perf_counter(), 0
             for picture in lacking:
                 if (jpeg := self.book.storage.blobs.get(picture.key)) is not None:
                     with suppress(Unusable):
-                        embedder.template(known_of(face, picture), jpeg)
+                        embedder.make_template(list_known_templates(face, picture), jpeg)
                         embedded += 1
             if embedded:
                 seconds.append(time.perf_counter() - begin)
@@ -109,14 +110,14 @@ class Reembedding(UseCase):
                 break
         return fmean(seconds) if seconds else None
 
-    def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
+    def _list_lacking_faces(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""
-        for face in map(face_from, every_face(self.book.items, tenant, page_size=_PAGE)):
-            lacking = [one for one in face.pictures if one.key and not one.has(model)]
+        for face in map(face_from, every_face(self.book.items, tenant, page_size=_FACES_A_PAGE)):
+            lacking = [picture for picture in face.pictures if picture.key and not picture.has(model)]
             if lacking:
                 yield face, lacking
 
-    def run(
+    def change_model(
         self,
         tenant: str,
         old: Vision,
@@ -133,26 +134,26 @@ class Reembedding(UseCase):
         StorageUnavailable; the work done until then is kept.
         """
         self._require_pictures(tenant, new.model)
-        work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.faces(tenant), threads=threads)
-        self._announce(tenant, new.model)
+        work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.count_faces(tenant), threads=threads)
+        self._announce_model(tenant, new.model)
         seq = self.book.writer.seq(tenant)
-        work.all_faces()
-        rejected = self._negatives(tenant, Embedder(old, new))
-        if self.current(tenant) == new.model:
-            return replace(work.outcome(switched=False), rejected=rejected)
+        work.embed_all_faces()
+        rejected = self._embed_negatives(tenant, Embedder(old, new))
+        if self.read_model(tenant) == new.model:
+            return replace(work.make_outcome(switched=False), rejected=rejected)
         self.book.index.build(tenant)
-        for _ in range(_ROUNDS):
-            seq = self._caught_up(work, seq)
+        for _ in range(_MOST_ROUNDS):
+            seq = self._catch_up(work, seq)
             try:
                 self.book.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
-                if self.current(tenant) != new.model:  # else a second run to the same model was first
+                if self.read_model(tenant) != new.model:  # else a second run to the same model was first
                     raise Busy(f"tenant {tenant!r} is being changed to another model: let one run end") from error
-            meanwhile = self._negatives(tenant, Embedder(old, new))  # pictures rejected since, until the switch
+            meanwhile = self._embed_negatives(tenant, Embedder(old, new))  # pictures rejected since, until the switch
             rejected = ReembeddedNegatives(rejected.embedded + meanwhile.embedded, meanwhile.left)
-            return replace(work.outcome(switched=True), rejected=rejected)
+            return replace(work.make_outcome(switched=True), rejected=rejected)
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
 
     def _require_pictures(self, tenant: str, model: str) -> None:
@@ -160,7 +161,7 @@ class Reembedding(UseCase):
         item = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant))
         if item is None or tenant_from(item).keeps_pictures:
             return
-        faces = map(face_from, every_face(self.book.items, tenant, page_size=_PAGE))
+        faces = map(face_from, every_face(self.book.items, tenant, page_size=_FACES_A_PAGE))
         lost = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
         if lost:
             raise Conflict(
@@ -169,40 +170,40 @@ class Reembedding(UseCase):
                 "which begins with the new model"
             )
 
-    def _announce(self, tenant: str, model: str) -> None:
+    def _announce_model(self, tenant: str, model: str) -> None:
         """Name the next model in the tenant's directory item, so that its gallery is kept too from now on."""
-        if self.current(tenant) == model:
+        if self.read_model(tenant) == model:
             return
-        known = exists("tenant-exists")
+        if_there = (exists("tenant-exists"),)
         write(
-            self.book.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})]
+            self.book.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_there, set={"next_model": model})]
         )
 
-    def _caught_up(self, work: _Run, covered: int) -> int:
+    def _catch_up(self, work: _Run, covered: int) -> int:
         """Embed the faces that came or changed since seq `covered`. Return the seq that is covered then."""
         wanted = self.book.writer.seq(work.tenant)
         entries = self.book.ports.journal(work.tenant, covered, wanted)
         if entries is None:
-            work.all_faces()
+            work.embed_all_faces()
         else:
             changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)]
-            work.some_faces(list(dict.fromkeys(changed)))
+            work.embed_some_faces(list(dict.fromkeys(changed)))
         return wanted
 
-    def _negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
+    def _embed_negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
         """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
         embedded = left = 0
-        for faceid, negative in self.book.recognition.negatives.every(tenant):
+        for faceid, negative in self.book.recognition.negatives.list_all(tenant):
             if any(template.model == embedder.model for template in negative.templates):
                 continue
-            template = self._of_negative(tenant, negative, embedder)
+            template = self._embed_negative(tenant, negative, embedder)
             if template is None:
                 left += 1
             elif self.book.recognition.negatives.add_template(tenant, faceid, negative, template):
                 embedded += 1
         return ReembeddedNegatives(embedded, left)
 
-    def _of_negative(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
+    def _embed_negative(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
         try:
             capture_id, _ = parts_of_sighting(negative.sighting_id)
         except ValueError:
@@ -211,7 +212,7 @@ class Reembedding(UseCase):
         if picture is None:
             return None
         try:
-            return embedder.template(negative.templates, picture, RULES)
+            return embedder.make_template(negative.templates, picture, RULES)
         except (Unusable, InvalidInput):
             return None
 
@@ -229,96 +230,100 @@ class _Run(Struct):
     embedded: int = 0
     left: dict[str, str] = field(default_factory=dict)
 
-    def all_faces(self) -> None:
+    def embed_all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.seen = 0
-        faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_PAGE))
-        for chunk in parts(faces, CHUNK):
-            self._embed(chunk)
+        faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_FACES_A_PAGE))
+        for chunk in parts(faces, CHUNK_FACES):
+            self._commit_templates(chunk)
             self.seen += len(chunk)
             self.on_progress(self.seen, max(self.faces, self.seen))
 
-    def some_faces(self, faceids: Sequence[str]) -> None:
+    def embed_some_faces(self, faceids: Sequence[str]) -> None:
         """Embed likewise the pictures of those of the faces that still exist."""
-        for chunk in parts(faceids, CHUNK):
-            self._embed([face for faceid in chunk if (face := self._face(faceid))])
+        for chunk in parts(faceids, CHUNK_FACES):
+            self._commit_templates([face for faceid in chunk if (face := self._read_face(faceid))])
 
-    def _embed(self, faces: Sequence[Face], known: PictureTemplates = MappingProxyType({})) -> None:
+    def _commit_templates(self, faces: Sequence[Face], known: PictureTemplates = MappingProxyType({})) -> None:
         """Commit the templates that the faces lack, all in one transaction. `known`: those that were made before.
 
         If one face was changed meanwhile, each is read and committed by itself.
         """
-        lacking = [face for face in faces if self._lacks(face)]
+        lacking = [face for face in faces if self._lacks_templates(face)]
         with ThreadPoolExecutor(self.threads) as threads:
-            made = list(threads.map(lambda face: self._templates(face, known), lacking))
-        ready = [(face, templates) for face, templates in zip(lacking, made, strict=True) if templates]
-        if not ready:
+            templates_of_faces = list(threads.map(lambda face: self._make_templates(face, known), lacking))
+        embedded = [(face, templates) for face, templates in zip(lacking, templates_of_faces, strict=True) if templates]
+        if not embedded:
             return
         try:
-            self.change.book.writer.commit(self.tenant, _change(self.tenant, ready))
+            self.change.book.writer.commit(self.tenant, _make_change(self.tenant, embedded))
         except ConditionFailed:
-            for old, templates in ready:
-                if face := self._face(old.faceid):
-                    self._embed([face], templates)
+            for old_face, templates in embedded:
+                if face := self._read_face(old_face.faceid):
+                    self._commit_templates([face], templates)
         else:
-            self.embedded += len(ready)
+            self.embedded += len(embedded)
 
-    def _templates(self, face: Face, known: PictureTemplates) -> PictureTemplates:
+    def _make_templates(self, face: Face, known: PictureTemplates) -> PictureTemplates:
         """Make the templates that the face's pictures lack. If one cannot be made, note why."""
-        made: dict[tuple[str, str], Template] = {}
+        templates: dict[tuple[str, str], Template] = {}
         for picture in face.pictures:
             if picture.has(self.embedder.model):
                 continue
-            place = (picture.id, picture.key)
+            id_and_key = (picture.id, picture.key)
             try:
-                template = known.get(place) or self._template(face, picture)
+                template = known.get(id_and_key) or self._make_template(face, picture)
             except Unusable as error:
                 self.left[face.faceid] = str(error)
             else:
                 if template is not None:
-                    made[place] = template
-        return made
+                    templates[id_and_key] = template
+        return templates
 
-    def _template(self, face: Face, picture: Picture) -> Template | None:
+    def _make_template(self, face: Face, picture: Picture) -> Template | None:
         jpeg = self.change.book.storage.blobs.get(picture.key) if picture.key else None
         if jpeg is not None:
-            return self.embedder.template(known_of(face, picture), jpeg)
-        now = self._face(face.faceid)
+            return self.embedder.make_template(list_known_templates(face, picture), jpeg)
+        now = self._read_face(face.faceid)
         if now is None or picture not in now.pictures:
             return None  # deleted, or given other pictures: the journal has an entry of it
         raise Unusable(GONE)
 
-    def _face(self, faceid: str) -> Face | None:
+    def _read_face(self, faceid: str) -> Face | None:
         item = self.change.book.items.get(keys.FACES, (self.tenant, faceid))
-        gone = {*gone_of(directory_of(self.change.book.items, self.tenant)), RESTRICTED}
-        return face_from(item) if item and item["group"] not in gone else None
+        hidden_groups = {*gone_of(directory_of(self.change.book.items, self.tenant)), RESTRICTED}
+        return face_from(item) if item and item["group"] not in hidden_groups else None
 
-    def outcome(self, *, switched: bool) -> Outcome:
+    def make_outcome(self, *, switched: bool) -> Outcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
-        model, left, lost = self.embedder.model, {}, set()
+        model, reasons, lost = self.embedder.model, {}, set()
         for faceid, reason in sorted(self.left.items()):
-            face = self._face(faceid)
-            if face is None or not self._lacks(face):
+            face = self._read_face(faceid)
+            if face is None or not self._lacks_templates(face):
                 continue
-            left[faceid] = reason
+            reasons[faceid] = reason
             if not any(picture.has(model) for picture in face.compared):
                 lost.add(faceid)
-        return Outcome(model, switched, self.embedded, left, frozenset(lost))
+        return Outcome(model, switched, self.embedded, reasons, frozenset(lost))
 
-    def _lacks(self, face: Face) -> bool:
+    def _lacks_templates(self, face: Face) -> bool:
         return not all(picture.has(self.embedder.model) for picture in face.pictures)
 
 
-def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Change:
+def _make_change(tenant: str, embedded: Sequence[tuple[Face, PictureTemplates]]) -> Change:
+    """Return the change that stores the new templates of these faces, each if nobody changed it since it was read."""
     actions, journal = [], []
-    for face, templates in made:
-        found = ((one, templates.get((one.id, one.key))) for one in face.pictures)
-        pictures = tuple(replace(one, templates=(*one.templates, new)) if new else one for one, new in found)
-        embedded_by = {template.model for template in templates.values()}
-        after = replace(face, pictures=pictures)
-        compares = reduce_templates([one for one in after.templates if one.model in embedded_by])
-        unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        changed = {**picture_fields(after), "version": face.version + 1}
-        actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
-        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares, user=user_of(face)))
+    for face, templates in embedded:
+        pictures = []
+        for picture in face.pictures:
+            new_template = templates.get((picture.id, picture.key))
+            added = () if new_template is None else (new_template,)
+            pictures.append(replace(picture, templates=(*picture.templates, *added)))
+        after = replace(face, pictures=tuple(pictures))
+        new_models = {template.model for template in templates.values()}
+        compared = reduce_templates([template for template in after.templates if template.model in new_models])
+        if_unchanged = equals("version", face.version, f"face-same:{face.faceid}")
+        fields = {**picture_fields(after), "version": face.version + 1}
+        actions.append(Update(keys.FACES, (tenant, face.faceid), (if_unchanged,), set=fields))
+        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared, user=user_of(face)))
     return Change(tuple(actions), tuple(journal))

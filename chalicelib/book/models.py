@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.records.faces import as_stored
+from chalicelib.book.records.faces import round_estimates
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.choice import Chooser
 from chalicelib.book.rules.decision import OperatingPoint
@@ -62,7 +62,9 @@ def estimate_faces(
     What the tenant switched off is not computed, unless liveness or an age is required.
     """
     described = vision.describe(image, faces, choose_attributes(tenant, ATTRIBUTES))
-    return [judge_estimates(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in described]
+    return [
+        judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender))) for estimates in described
+    ]
 
 
 def examine_faces(
@@ -78,8 +80,11 @@ def examine_faces(
 
     `beside`: the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
     """
-    found = vision.examine(image, faces, choose_attributes(tenant, wanted), beside=beside)
-    return found, [judge_estimates(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in found.estimates]
+    examined = vision.examine(image, faces, choose_attributes(tenant, wanted), beside=beside)
+    return examined, [
+        judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender)))
+        for estimates in examined.estimates
+    ]
 
 
 def embed_faces(
@@ -89,8 +94,8 @@ def embed_faces(
     names = choose_attributes(tenant, ())
     if not names:
         return vision.embed(image, faces), [None] * len(faces)
-    found = vision.examine(image, faces, names)
-    return found.embeddings, [find_refusal(tenant, as_stored(one)) for one in found.estimates]
+    examined = vision.examine(image, faces, names)
+    return examined.embeddings, [find_refusal(tenant, round_estimates(estimates)) for estimates in examined.estimates]
 
 
 def choose_attributes(tenant: Tenant, wanted: Collection[str]) -> set[str]:
@@ -103,8 +108,12 @@ def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
     return Estimated(tenant.visible(estimates), find_refusal(tenant, estimates), _is_too_young(tenant, estimates))
 
 
-def whole(quality: Quality, estimates: Estimates) -> Quality:
-    """Return a face's quality with its pose. Only the estimates include the pose, in their product of all factors."""
+def include_pose(quality: Quality, estimates: Estimates) -> Quality:
+    """Return a face's quality with its pose, which only the quality of the estimates includes.
+
+    Both are products of factors, 0..100. So the factor of the pose is their quotient: 80 without it and 40 with it is a
+    frontality of 50. If that is the worst factor, the flaw is the pose.
+    """
     if estimates.quality is None:
         return quality
     frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
@@ -115,7 +124,7 @@ def whole(quality: Quality, estimates: Estimates) -> Quality:
     return replace(quality, total=estimates.quality)
 
 
-def of_any_age(tenant: Tenant) -> Tenant:
+def without_min_age(tenant: Tenant) -> Tenant:
     """Return the tenant as an enrolment by a person sees it: `min_age` is for cameras and searches alone."""
     return replace(tenant, min_age=None)
 
@@ -168,16 +177,16 @@ class Reading:
         self._picture = picture
         self._attempt = attempt
         self._image: NDArray[np.uint8] | None = None
-        self.faces: Sequence[SeenFace] = self._find_faces() if faces is None else self._of_model(faces)
+        self.faces: Sequence[SeenFace] = self._find_faces() if faces is None else self._embed_again(faces)
 
     @property
     def sides(self) -> Sides | None:
         """Those of the picture; None if it was not decoded, since its faces were known."""
         return None if self._image is None else Sides(*self._image.shape[1::-1])
 
-    def crop(self, seen: SeenFace) -> FaceJpeg:
+    def crop_face(self, seen: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
-        others = [one.detected.box for one in self.faces if one.detected != seen.detected]
+        others = [face.detected.box for face in self.faces if face.detected != seen.detected]
         with self._open_picture() as image:
             return self._vision.crop(image, seen.detected, others)
 
@@ -191,7 +200,7 @@ class Reading:
             self._image = self._vision.read_picture(self._picture, RULES)
             yield self._image
 
-    def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
+    def _embed_again(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
         """Embed faces again, at their places in the picture, if they were found before the model was changed."""
         vision = self._vision
         if all(face.template.model == vision.model for face in faces):
@@ -205,21 +214,22 @@ class Reading:
             return self._describe_faces(image)
 
     def _describe_faces(self, image: NDArray[np.uint8]) -> list[SeenFace]:
+        """Find the faces of the picture, with template, estimates, flaw, and why each is refused ("": it is not)."""
         vision = self._vision
         found = vision.detect(image)[:MAX_FACES]
         if not found:
             return []
-        seen, estimated = examine_faces(vision, self._tenant, image, found)
+        examined, estimated = examine_faces(vision, self._tenant, image, found)
         qualities = vision.qualities(image, found)
         return [
             SeenFace(
                 face,
-                canonical(vision.model, seen.embeddings[i]),
-                one.estimates,
-                whole(qualities[i], one.estimates).flaw,
-                one.spoof or "",
+                canonical(vision.model, examined.embeddings[i]),
+                estimated_face.estimates,
+                include_pose(qualities[i], estimated_face.estimates).flaw,
+                estimated_face.spoof or "",
             )
-            for i, (face, one) in enumerate(zip(found, estimated, strict=True))
+            for i, (face, estimated_face) in enumerate(zip(found, estimated, strict=True))
         ]
 
 
@@ -243,7 +253,7 @@ class Embedder:
     def model(self) -> str:
         return self._new.model
 
-    def template(self, known: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE) -> Template:
+    def make_template(self, known: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE) -> Template:
         """Return the new model's template of the face whose templates are `known`.
 
         The present model decides which face of the picture it is. If the new model's detector finds no face, the
@@ -253,12 +263,13 @@ class Embedder:
         found = self._new.detect(image) or self._old.detect(image)
         if not found:
             raise Unusable("no face is found in its picture any more")
-        same = self._whose(known, image, found)
-        return canonical(self.model, self._new.embed(image, [same])[0])
+        face = self._find_known_face(known, image, found)
+        return canonical(self.model, self._new.embed(image, [face])[0])
 
-    def _whose(
+    def _find_known_face(
         self, templates: Sequence[Template], image: NDArray[np.uint8], found: Sequence[DetectedFace]
     ) -> DetectedFace:
+        """Find the face that the templates are of among those that were found. Raises Unusable if none surely is it."""
         import numpy as np
 
         known = [vector(template) for template in templates if template.model == self._old.model]
@@ -266,14 +277,14 @@ class Embedder:
             if len(found) > 1:
                 raise Unusable("its picture shows several faces, and it has no template that tells which it is")
             return found[0]
-        likeness = (self._old.embed(image, found) @ np.stack(known).T).max(axis=1)
-        best = int(np.argmax(likeness))
-        if likeness[best] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
+        scores = (self._old.embed(image, found) @ np.stack(known).T).max(axis=1)
+        best = int(np.argmax(scores))
+        if scores[best] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
             raise Unusable("the face in its picture is not the one that was enrolled")
         return found[best]
 
 
-def known_of(face: Face, picture: Picture) -> tuple[Template, ...]:
+def list_known_templates(face: Face, picture: Picture) -> tuple[Template, ...]:
     """Return the templates that tell which face of its picture is meant: a spare one may show somebody else."""
     return picture.templates if picture.spare else face.templates
 
@@ -294,12 +305,12 @@ class TenantVision(UseCase):
                 self._made[model] = default if default.model == model else self.book.ports.vision_of(model)
             return self._made[model]
 
-    def decides(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
+    def make_operating_point(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
         """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
         fpir = tenant.fpir or self.book.settings.fpir_target
         return OperatingPoint(self.of(model or tenant.model).impostor_curve, fpir)
 
-    def chooser(self, tenant: Tenant) -> Chooser:
+    def make_chooser(self, tenant: Tenant) -> Chooser:
         """Return the rule by which a face's pictures are compared."""
         vision = self.of(tenant.model)
         return Chooser(tenant.model, vision.impostor_curve, vision.population)

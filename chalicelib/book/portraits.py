@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from chalicelib.book.models import examine_faces, of_any_age, whole
+from chalicelib.book.models import examine_faces, include_pose, without_min_age
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import FAR, MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.book.rules.templates import canonical, vector
@@ -52,51 +52,53 @@ class Portrait(Struct, frozen=True):
     """The place of the face in that photo."""
 
 
-def id_of(photo: bytes) -> str:
+def photo_id_of(photo: bytes) -> str:
     return photo_id(sha256(photo).hexdigest())
 
 
 class Portraits(UseCase):
     """The maker of portraits."""
 
-    def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+    def portray_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """Return the portrait of the clearly largest face.
 
         Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
         poor or not alive.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        seen = _Seen.of(tenant, vision, picture, rules, vision.largest)
+        seen = _Seen.decode(tenant, vision, picture, rules, vision.largest)
         first, *others = seen.faces
         if others and first.box.area < CLEARLY_LARGEST * others[0].box.area:
             raise Unusable(
                 f"{len(seen.faces)} faces were found and none is clearly the largest (at least twice the next one's "
                 "area): crop the picture to the one that is meant"
             )
-        return seen.enrollable(first)
+        return seen.portray_good_face(first)
 
-    def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
+    def portray_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
 
-        `least_score`: the detector's, of a face that counts; a passer-by far behind (FAR) does not beside a nearer one.
-        Raises Unusable if there is no picture or face, several could be enrolled, or the face is too small, too poor or
-        not alive.
+        A face of a lower detector score than `least_score` does not count. Nor does a passer-by far behind: a face with
+        a side shorter than FAR times the picture's longer side. Raises Unusable if there is no picture or face, several
+        could be enrolled, or the face is too small, too poor or not alive.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        seen = _Seen.of(tenant, vision, picture, rules, vision.detect, least_score)
+        seen = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
         least_px = max(MIN_SIDE_PX, FAR * max(seen.image.shape[:2]))
-        large = [face for face in seen.faces if _side(face) >= least_px]
+        large = [face for face in seen.faces if _shorter_side(face) >= least_px]
         qualities = vision.qualities(seen.image, large) if len(large) > 1 else []
-        good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
+        good = [
+            face for face, quality in zip(large, qualities, strict=False) if quality.total >= _least_quality(tenant)
+        ]
         if len(good) > 1:
             raise Unusable(
                 f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
                 "the one that is meant",
                 "several faces",
             )
-        return seen.enrollable((good or seen.faces)[0])
+        return seen.portray_good_face((good or seen.faces)[0])
 
-    def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
+    def portray_sighted(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
         seen = sighted.seen
         _require_size(seen.detected)
@@ -104,22 +106,22 @@ class Portraits(UseCase):
             raise Unusable(seen.spoof)
         quality = seen.estimates.quality or 0.0
         _require_quality(Quality(quality, seen.flaw, quality), _least_quality(tenant))
-        jpeg = sighted.reading.crop(seen)
+        jpeg = sighted.reading.crop_face(seen)
         return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
 
-    def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
+    def portray_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a quality.
 
         Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
         tenant.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        seen = _Seen.of(tenant, vision, picture, rules, vision.detect)
+        seen = _Seen.decode(tenant, vision, picture, rules, vision.detect)
         if len(seen.faces) > MAX_FACES:
             raise Unusable(
                 f"{len(seen.faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
             )
-        portraits = seen.portraits(seen.faces)
+        portraits = seen.portray_faces(seen.faces)
         if tenant.enrol_quality is not None:
             _require_all_good(tenant.enrol_quality, vision.qualities(seen.image, seen.faces), portraits)
         return portraits
@@ -140,7 +142,7 @@ class _Seen(Struct, frozen=True):
     photo_id: str
 
     @classmethod
-    def of(
+    def decode(
         cls, tenant: Tenant, vision: Vision, picture: bytes, rules: PictureRules, look: Look, least_score: float = 0.0
     ) -> _Seen:
         """Decode a picture and find its faces by `look`. Raises Unusable if there are none."""
@@ -148,31 +150,32 @@ class _Seen(Struct, frozen=True):
         faces = [face for face in look(image) if face.score >= least_score]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus", "no face")
-        return cls(tenant, vision, image, faces, id_of(picture))
+        return cls(tenant, vision, image, faces, photo_id_of(picture))
 
-    def enrollable(self, face: DetectedFace) -> Portrait:
+    def portray_good_face(self, face: DetectedFace) -> Portrait:
         """Return the portrait of one of the faces. Raises Unusable if it is too small, too poor or not alive."""
         _require_size(face)
         least = _least_quality(self.tenant)
         quality = self.vision.qualities(self.image, [face])[0]
         _require_quality(quality, least)
-        portrait = self.portraits([face])[0]
-        _require_quality(whole(quality, portrait.estimates), least)
+        portrait = self.portray_faces([face])[0]
+        _require_quality(include_pose(quality, portrait.estimates), least)
         return portrait
 
-    def portraits(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
-        boxes = [one.box for one in self.faces]
-        found, seen = examine_faces(self.vision, of_any_age(self.tenant), self.image, faces, beside=boxes)
-        for one in seen:
-            if one.spoof:
-                raise Unusable(one.spoof)
+    def portray_faces(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
+        """Return the portraits of some of the faces. Raises Unusable if one of them is not alive."""
+        boxes = [face.box for face in self.faces]
+        examined, estimated = examine_faces(self.vision, without_min_age(self.tenant), self.image, faces, beside=boxes)
+        for estimates in estimated:
+            if estimates.spoof:
+                raise Unusable(estimates.spoof)
         return [
             Portrait(
                 face.box,
-                found.embeddings[i],
-                canonical(self.vision.model, found.embeddings[i]),
-                seen[i].estimates,
-                found.jpegs[i],
+                examined.embeddings[i],
+                canonical(self.vision.model, examined.embeddings[i]),
+                estimated[i].estimates,
+                examined.jpegs[i],
                 self.photo_id,
                 Found.of(face, Sides(*self.image.shape[1::-1])),
             )
@@ -185,14 +188,14 @@ def _least_quality(tenant: Tenant) -> float:
     return MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
 
 
-def _side(face: DetectedFace) -> float:
+def _shorter_side(face: DetectedFace) -> float:
     return min(face.box.width, face.box.height)
 
 
 def _require_size(face: DetectedFace) -> None:
-    if _side(face) < MIN_SIDE_PX:
+    if _shorter_side(face) < MIN_SIDE_PX:
         raise Unusable(
-            f"the face is too small to enrol: {_side(face):.0f} pixels, at least {MIN_SIDE_PX} are needed; "
+            f"the face is too small to enrol: {_shorter_side(face):.0f} pixels, at least {MIN_SIDE_PX} are needed; "
             "send a closer picture"
         )
 
@@ -201,7 +204,7 @@ def _require_all_good(least: float, qualities: Sequence[Quality], portraits: Seq
     """Raise Unusable if a portrait is too poor. `qualities`: one for each portrait, without the pose."""
     for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
         which = "the face" if len(portraits) == 1 else f"face {number} of {len(portraits)}, the largest first,"
-        _require_quality(whole(quality, portrait.estimates), least, which)
+        _require_quality(include_pose(quality, portrait.estimates), least, which)
 
 
 def _require_quality(quality: Quality, least: float, which: str = "the face") -> None:

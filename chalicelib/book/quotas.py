@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 
 MB = 1_000_000
+"""Bytes in the MB of a tenant's settings."""
 
 
 PARTS = 1_000
@@ -62,57 +63,60 @@ class Quotas(UseCase):
         self._ahead: dict[tuple[str, str], tuple[tuple[str, int], int]] = {}
         "By tenant and count: the day and the limit for which bytes were counted ahead, and how many are left."
 
-    def take(self, tenant: Tenant) -> bool:
+    def take_request(self, tenant: Tenant) -> bool:
         """Count one request for today, in the tenant's time zone. If today's quota is used up, return False.
 
         Raises Busy, StorageUnavailable. The request may be counted then, so a tenant never gets more than its quota.
         """
-        return self._take(tenant, keys.QUOTA_ITEM, 1, tenant.requests_a_day)
+        return self._take_amount(tenant, keys.QUOTA_ITEM, 1, tenant.requests_a_day)
 
     def read_requests_today(self, tenant: Tenant) -> int | None:
         """Return how many requests of today were counted; None if they are not, since there is no quota."""
         if tenant.requests_a_day is None:
             return None
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
-        is_of_today = item is not None and item["day"] in self._days(tenant)
+        is_of_today = item is not None and item["day"] in self._list_days(tenant)
         return -int(item["balance"]) if item is not None and is_of_today else 0
 
-    def take_captures(self, tenant: Tenant, camera_id: str, size: int) -> bool:
+    def take_capture_bytes(self, tenant: Tenant, camera_id: str, size: int) -> bool:
         """Count `size` bytes of captures that a camera offers today. If they are more than is left, return False.
 
-        Raises as `take` does.
+        Raises as `take_request` does.
         """
         if tenant.capture_mb_a_day is None:
             return True
-        most, count = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
-        place, of = (tenant.name, count), (_day(tenant, self.book.clock.now()), most)
-        if self._take_ahead(place, of, size):
+        quota, count = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
+        place, day_and_quota = (tenant.name, count), (_day_of(tenant, self.book.clock.now()), quota)
+        if self._take_ahead(place, day_and_quota, size):
             return True
-        part = most // PARTS
-        if part > size and self._take(tenant, count, part, most, twice=True):
-            return self._take_ahead(place, of, size - part)
-        return self._take(tenant, count, size, most, twice=True)
+        part = quota // PARTS
+        if part > size and self._take_amount(tenant, count, part, quota, twice=True):
+            return self._take_ahead(place, day_and_quota, size - part)  # keeps what this capture leaves of the part
+        return self._take_amount(tenant, count, size, quota, twice=True)
 
-    def _take_ahead(self, place: tuple[str, str], of: tuple[str, int], size: int) -> bool:
-        """Take `size` bytes from those that were counted ahead (below 0: add them); return whether there are enough."""
+    def _take_ahead(self, place: tuple[str, str], day_and_quota: tuple[str, int], size: int) -> bool:
+        """Take `size` bytes from those that were counted ahead (below 0: add them); return whether there are enough.
+
+        What was counted ahead on another day, or for another quota, is lost.
+        """
         with self._lock:
-            held_of, left = self._ahead.get(place, (of, 0))
-            left = left - size if held_of == of else -size
+            counted_for, left = self._ahead.get(place, (day_and_quota, 0))
+            left = left - size if counted_for == day_and_quota else -size
             if left >= 0:
-                self._ahead[place] = of, left
+                self._ahead[place] = day_and_quota, left
             return left >= 0
 
-    def day_ends_in_s(self, tenant: Tenant) -> int:
+    def seconds_until_day_ends(self, tenant: Tenant) -> int:
         """Return in how many seconds the tenant's next day begins."""
         now, zone = self.book.clock.now(), ZoneInfo(tenant.time_zone)
         midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), clock_time.min, zone)
         return math.ceil(midnight.timestamp() - now.timestamp())
 
-    def _take(self, tenant: Tenant, count: str, amount: int, quota: int | None, *, twice: bool = False) -> bool:
+    def _take_amount(self, tenant: Tenant, count: str, amount: int, quota: int | None, *, twice: bool = False) -> bool:
         """Count an amount for today in the item `count`. If it would be more than the quota, return False."""
         if quota is None:
             return True
-        day = _day(tenant, self.book.clock.now())
+        day = _day_of(tenant, self.book.clock.now())
         for _ in attempts():
             try:
                 write(self.book.items, [_count_update(tenant, count, day, amount, quota=quota, twice=twice)])
@@ -120,25 +124,25 @@ class Quotas(UseCase):
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
                     return False
-            day = self._began(tenant, count)
+            day = self._begin_day(tenant, count)
         raise Busy("many requests of this tenant arrive as its day begins: send this one again in a moment")
 
-    def _began(self, tenant: Tenant, count: str) -> str:
+    def _begin_day(self, tenant: Tenant, count: str) -> str:
         """Begin today's count and return the day: today, or a later one if a fast clock or another zone began that."""
-        item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, count)), self._days(tenant)
+        item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, count)), self._list_days(tenant)
         if item is not None and item["day"] in days:
             return str(item["day"])
         # another request began it: the next try sees which day
-        write_unless_changed(self.book.items, [_fresh(tenant, count, days[0], item)])
+        write_unless_changed(self.book.items, [_make_first_count(tenant, count, days[0], item)])
         return days[0]
 
-    def _days(self, tenant: Tenant) -> list[str]:
+    def _list_days(self, tenant: Tenant) -> list[str]:
         """Return today and the days that a count may be ahead of it."""
         now = self.book.clock.now()
-        return [_day(tenant, now + timedelta(days=ahead)) for ahead in range(_DAYS_AHEAD + 1)]
+        return [_day_of(tenant, now + timedelta(days=ahead)) for ahead in range(_DAYS_AHEAD + 1)]
 
 
-def _day(tenant: Tenant, at: datetime) -> str:
+def _day_of(tenant: Tenant, at: datetime) -> str:
     return f"{at.astimezone(ZoneInfo(tenant.time_zone)):%Y%m%d}"
 
 
@@ -150,7 +154,7 @@ def _count_update(tenant: Tenant, count: str, day: str, amount: int, *, quota: i
     return Update(keys.DIRECTORY, (tenant.name, count), conditions, add={"balance": -amount}, twice=twice)
 
 
-def _fresh(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:
+def _make_first_count(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:
     """Return the write that begins a day's count, on condition that `old` is still stored (None: nothing is)."""
     item: Item = {
         "tenant": tenant.name,

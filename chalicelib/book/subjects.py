@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from chalicelib.book.commit import Change, GalleryMoved, settled
-from chalicelib.book.faces import new_faces, rename_actions
+from chalicelib.book.commit import Change, GalleryMoved, retry_if_gallery_moved
+from chalicelib.book.faces import make_enrolment_change, rename_actions
 from chalicelib.book.groups import require_room
-from chalicelib.book.portraits import Portrait, id_of
+from chalicelib.book.portraits import Portrait, photo_id_of
 from chalicelib.book.records.faces import user_from, user_item
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import (
@@ -80,8 +80,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 100
 """Faces that are read at once."""
-_CANDIDATES, _MOST_CANDIDATES = 16, 4_096
+_LEAST_CANDIDATES, _MOST_CANDIDATES = 16, 4_096
+"""Faces that a search asks for, at first and at last: several faces may be of one subject."""
 _PHOTO_BITS, _FACE_BITS = 59, 63
+"""Bits of an example's id (`_example_id`), which a UUID leaves: 122 of 128."""
 
 STOPS_AT_S = 20.0
 """Time that must be left to unite one more subject."""
@@ -119,24 +121,26 @@ class Near(NamedTuple):
 class Subjects(UseCase):
     def all(self, tenant: Tenant, group: Group) -> list[User]:
         """Return the subjects, oldest first."""
-        found = map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id)))
-        return sorted((one for one in found if one.created_at), key=lambda one: (one.created_at, one.name))
+        users = map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id)))
+        return sorted((user for user in users if user.created_at), key=lambda user: (user.created_at, user.name))
 
     def get(self, tenant: Tenant, group: Group, name: str) -> User:
         """Return the subject of a name, in whatever case. Raises UserNotFound."""
-        if (found := self.find(tenant, group, name)) is None:
+        if (subject := self.find(tenant, group, name)) is None:
             raise UserNotFound(f"there is no subject {name[:LONGEST_NAME]!r}: see the list of them")
-        return found
+        return subject
 
     def find(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User | None:
         """Return the subject that a name means: the one that is spelled so, else the oldest."""
-        found = [
-            one
-            for one in self._alike(tenant, group, name)
-            if one.created_at and is_same_name(one.name, name, matches_case=matches_case)
+        subjects = [
+            subject
+            for subject in self._list_alike(tenant, group, name)
+            if subject.created_at and is_same_name(subject.name, name, matches_case=matches_case)
         ]
         return min(
-            found, key=lambda one: (not is_same_name(one.name, name, matches_case=True), one.created_at), default=None
+            subjects,
+            key=lambda subject: (not is_same_name(subject.name, name, matches_case=True), subject.created_at),
+            default=None,
         )
 
     def add(self, tenant: Tenant, group: Group, name: str) -> User:
@@ -145,7 +149,7 @@ class Subjects(UseCase):
             if self.find(tenant, group, name) is not None:
                 break
             with suppress(UserExists):  # somebody has made one of a like name meanwhile
-                subject = self._new(tenant, group, name)
+                subject = self._make_subject(tenant, group, name)
                 self.book.users.add(tenant, group, subject)
                 return subject
         raise UserExists(f"there is a subject {name!r} already: choose another name")
@@ -158,24 +162,24 @@ class Subjects(UseCase):
         """
         for _ in attempts():
             with suppress(UserExists):
-                return self._rename(tenant, group, name, new)
+                return self._rename_once(tenant, group, name, new)
         raise Busy(_BUSY)
 
-    def _rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
-        """Do it once. Raises UserExists if one of that name, or of one that folds alike, is another than was read."""
-        source, held = self.get(tenant, group, name), self.find(tenant, group, new)
-        target = replace(held, name=_normal(new)) if held else self._new(tenant, group, new)
+    def _rename_once(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
+        """Rename without a retry. Raises UserExists if the subject of the new name is another than was read."""
+        source, named_so = self.get(tenant, group, name), self.find(tenant, group, new)
+        target = replace(named_so, name=_normalise_name(new)) if named_so else self._make_subject(tenant, group, new)
         if source.id == target.id:
             return self._respell(tenant, group, target)
-        if held is not None and held.faceids:
+        if named_so is not None and named_so.faceids:
             for faceid in source.faceids:
-                self._merge(tenant, held.faceids[0], faceid)
-        while (left := self._read_again(tenant, group, source)) is not None:
-            target = self._move_one(tenant, group, left, target)
+                self._merge_faces(tenant, named_so.faceids[0], faceid)
+        while (source_now := self._read_again(tenant, group, source)) is not None:
+            target = self._move_face(tenant, group, source_now, target)
         return None
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("subjects", lambda one: unless(self.unite_all(one.tenant, one.left_s)), nightly=True),)
+        return (Chore("subjects", lambda turn: unless(self.unite_all(turn.tenant, turn.left_s)), nightly=True),)
 
     def unite_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Make the faces of each subject one. Return False if the time ran out first.
@@ -186,7 +190,7 @@ class Subjects(UseCase):
             for subject in self.all(tenant, group) if group.users else ():
                 if left_s() < STOPS_AT_S:
                     return False
-                self._unite(tenant, group, subject)
+                self._unite_faces(tenant, group, subject)
         return True
 
     def delete(self, tenant: Tenant, group: Group, subjects: Sequence[User], by: str) -> int:
@@ -194,45 +198,45 @@ class Subjects(UseCase):
 
         Raises FaceHeld before it deletes anything, StorageUnavailable.
         """
-        examples = list(self.examples_of(tenant, group, subjects))
-        require_free(one.face for one in examples)
+        examples = list(self.list_examples(tenant, group, subjects))
+        require_free(example.face for example in examples)
         for subject in subjects:
             self._delete_faces(tenant, subject.faceids, by)
             with suppress(UserNotFound):
                 self.book.users.delete(tenant, group, subject.id)
         return len(examples)
 
-    def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
+    def list_examples(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
         """Yield the examples of these subjects, of each in the order in which the photos were given."""
-        names = {faceid: one.name for one in subjects for faceid in one.faceids}
-        for some in parts(names, _AT_ONCE):
-            for face in self.book.faces.of_group(tenant, group, some).values():
+        names = {faceid: subject.name for subject in subjects for faceid in subject.faceids}
+        for batch in parts(names, _AT_ONCE):
+            for face in self.book.faces.read_faces_in_group(tenant, group, batch).values():
                 for picture in list_given_pictures(face.pictures):
                     if (id_ := _example_id(face, picture)) is not None:
                         yield Example(id_, names[face.faceid], face, picture)
 
-    def example(self, tenant: Tenant, group: Group, id_: str) -> Example:
+    def get_example(self, tenant: Tenant, group: Group, id_: str) -> Example:
         """Return an example, also by the id that it had before its face was merged into another.
 
         Raises PictureNotFound.
         """
-        faceid, photo = _parts(id_)
+        faceid, photo = _parts_of_example_id(id_)
         with suppress(FaceNotFound):
-            face = self._now(tenant, faceid)
+            face = self._read_face_now(tenant, faceid)
             name = self._read_names(tenant, [face]).get(user_of(face), "") if face.group_id == group.id else ""
             for picture in list_given_pictures(face.pictures):
                 if name and _photo_bits(picture) == photo:
                     return Example(_example_id(face, picture) or id_, name, face, picture)
         raise PictureNotFound(f"there is no example {id_[:40]!r}")
 
-    def _now(self, tenant: Tenant, faceid: str) -> Face:
+    def _read_face_now(self, tenant: Tenant, faceid: str) -> Face:
         """Return the face, or that which it was merged into. Raises FaceNotFound."""
         try:
             return self.book.faces.get(tenant, faceid)
         except FaceMerged as merged:
             return self.book.faces.get(tenant, str(merged.details["into"]))
 
-    def remove(self, tenant: Tenant, example: Example, by: str) -> None:
+    def remove_example(self, tenant: Tenant, example: Example, by: str) -> None:
         """Delete an example; a face without examples goes.
 
         Raises PictureNotFound, FaceHeld, Busy, StorageUnavailable.
@@ -240,14 +244,14 @@ class Subjects(UseCase):
         faceid = example.face.faceid
 
         def keep_others(face: Face) -> tuple[Picture, ...]:
-            others = tuple(one for one in face.pictures if one.id != example.picture.id)
+            others = tuple(picture for picture in face.pictures if picture.id != example.picture.id)
             if others == face.pictures:
                 raise PictureNotFound(f"there is no example {example.id[:40]!r}")
-            return others if list_given_pictures(others) else ()
+            return others if list_given_pictures(others) else ()  # what the face learnt by itself goes with it
 
         for _ in attempts():
             try:
-                return self.book.enrolment.pictures.keep(tenant, faceid, keep_others)
+                return self.book.enrolment.pictures.keep_pictures(tenant, faceid, keep_others)
             except LastPicture:
                 deletion = self.book.deletion
                 if deletion.delete_faces(
@@ -258,7 +262,7 @@ class Subjects(UseCase):
                 raise PictureNotFound(f"there is no example {example.id[:40]!r}") from error
         raise Busy(_BUSY)
 
-    def enrol(
+    def enrol_photo(
         self,
         tenant: Tenant,
         group: Group,
@@ -269,47 +273,51 @@ class Subjects(UseCase):
         *,
         matches_case: bool = False,
     ) -> Example:
-        """Make a photo an example of a subject, which is made if there is none; the same photo again is the same one.
+        """Make a photo an example of a subject, which is made if there is none. The same photo again adds nothing.
 
-        `least_score`: the detector's, of a face that counts. Raises InvalidInput, ConsentMissing, Unusable, GroupFull,
-        TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
+        A face of a lower detector score than `least_score` does not count. Raises InvalidInput, ConsentMissing,
+        Unusable, GroupFull, TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
         """
-        photo_id, portrait, like = id_of(photo), None, ""
+        photo_id, portrait, like = photo_id_of(photo), None, ""
         for _ in attempts():
             seq = self.book.writer.seq(tenant.name) if portrait else 0
-            subject = self.find(tenant, group, _normal(name), matches_case=matches_case)
-            faces = [*self.book.faces.of_group(tenant, group, subject.faceids).values()] if subject else []
-            if subject and (held := _example_of(subject, faces, photo_id)):
-                return held
+            subject = self.find(tenant, group, _normalise_name(name), matches_case=matches_case)
+            faces = [*self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values()] if subject else []
+            if subject and (example := _find_example(subject, faces, photo_id)):
+                return example
             require_record(tenant, faces[0].consent if faces else None)
             if portrait is None:
-                portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
+                portrait = self.book.portraits.portray_only(tenant, photo, rules, least_score)
                 require_room(group)
-                like = "" if subject else self._like(tenant, group, portrait)
+                like = "" if subject else self._name_like_person(tenant, group, portrait)
                 continue  # embedding took a while: read all again
             with suppress(ConditionFailed, GalleryMoved, UserExists):
                 if subject is None:
-                    subject = self._new(tenant, group, name, matches_case=matches_case)
+                    subject = self._make_subject(tenant, group, name, matches_case=matches_case)
                     self.book.users.add(tenant, group, subject)
                 face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
                 return Example(_example_id(face, picture) or "", subject.name, face, picture, like)
         raise Busy(_BUSY)
 
-    @settled
-    def _like(self, tenant: Tenant, group: Group, portrait: Portrait) -> str:
+    @retry_if_gallery_moved
+    def _name_like_person(self, tenant: Tenant, group: Group, portrait: Portrait) -> str:
         """Return who in the group a portrait surely shows: the subject, else the face's name or id; "" if nobody.
 
         Cameras' strangers are nobody: the sweep joins them.
         """
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (found,) = self.book.recognition.of(tenant, probes, group_ids=[group.id], surely=True)
-        if found.face is None or found.face.group_id == STRANGER:
+        (recognised,) = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], surely=True)
+        if recognised.face is None or recognised.face.group_id == STRANGER:
             return ""
-        acts.reads([found.face.faceid])
-        return self._read_names(tenant, [found.face]).get(user_of(found.face)) or found.face.name or found.face.faceid
+        acts.reads([recognised.face.faceid])
+        return (
+            self._read_names(tenant, [recognised.face]).get(user_of(recognised.face))
+            or recognised.face.name
+            or recognised.face.faceid
+        )
 
-    @settled
-    def nearest(
+    @retry_if_gallery_moved
+    def find_nearest(
         self, tenant: Tenant, group: Group, probes: Templates, seen: Sequence[DescribedFace | None], most: int
     ) -> Nearest:
         """Return the `most` subjects that each probe is closest to, closest first; none in an empty group.
@@ -317,48 +325,54 @@ class Subjects(UseCase):
         `probes`: (n, dimensions) float32 unit rows of the tenant's model; `seen`: their faces, None for a vector that
         was sent. A face that is refused is close to nobody, and if that is for its age, none are named. Raises Busy.
         """
-        vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
-        answer, faces, called = self._candidates(tenant, group, probes, most)
-        judgements = judge_candidates(answer, decides, vision.population, probes)
+        vision, point = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.make_operating_point(tenant)
+        answer, faces, names = self._search_candidates(tenant, group, probes, most)
+        judgements = judge_candidates(answer, point, vision.population, probes)
+        gallery_size = max(answer.gallery_size, SMALLEST_GALLERY)
         near: list[list[Near]] = []
         decisions: list[Decision] = []
-        for number, (shown, found) in enumerate(zip(seen, answer.candidates, strict=True)):
-            refused, quality = (shown.spoof, shown.quality.total) if shown else (None, None)
-            best: dict[str, tuple[float, float]] = {}
-            for one, verdict in zip(found, judgements[number], strict=False):
-                face = faces[one.faceid]
-                fit = is_match(
-                    one.score, one.score, quality, face.estimates.quality
-                ) and not self.book.recognition.negatives.turn_down(
-                    tenant.name, face, probes[number], tenant.model, one.score
-                )
+        for shown, probe, candidates, judged in zip(seen, probes, answer.candidates, judgements, strict=True):
+            is_refused, quality = (bool(shown.spoof), shown.quality.total) if shown else (False, None)
+            best: dict[str, tuple[float, float]] = {}  # closeness and score, by name
+            for candidate, verdict in zip(candidates, judged, strict=False):
+                name, score = names[candidate.faceid], candidate.score
+                fit = self._is_fit(tenant, faces[candidate.faceid], probe, quality, score=score)
                 close = rate_closeness(
-                    subtract_demand(one.score, verdict.demand),
-                    decides.curve,
-                    max(answer.gallery_size, SMALLEST_GALLERY),
-                    decides.fpir_target,
+                    subtract_demand(score, verdict.demand),
+                    point.curve,
+                    gallery_size,
+                    point.fpir_target,
                     match=verdict.match and fit,
                     fit=fit,
                 )
-                best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
-            ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
-            told = [] if shown and shown.young else ranked
-            own = defaultdict[str, list[str]](list)
-            for one in found:
-                own[called[one.faceid]].append(one.faceid)
-            near.append([Near(name, 0.0 if refused else close, tuple(own[name])) for name, (close, _) in told])
-            decision = replace(judgements[number][0].decision, seq=answer.seq)
-            decisions.append(decision.without_score() if refused else decision)
-        acts.report_decisions([{"model": tenant.model, **decision_said(one)} for one in decisions])
+                best[name] = max(best.get(name, (0.0, -1.0)), (close, score))
+            ranked = sorted(best.items(), key=lambda entry: (-entry[1][0], -entry[1][1], entry[0]))[:most]
+            answered = [] if shown and shown.young else ranked
+            faceids = defaultdict[str, list[str]](list)
+            for candidate in candidates:
+                faceids[names[candidate.faceid]].append(candidate.faceid)
+            near.append([Near(name, 0.0 if is_refused else close, (*faceids[name],)) for name, (close, _) in answered])
+            decision = replace(judged[0].decision, seq=answer.seq)
+            decisions.append(decision.without_score() if is_refused else decision)
+        acts.report_decisions([{"model": tenant.model, **decision_said(decision)} for decision in decisions])
         return Nearest(near, decisions)
+
+    def _is_fit(self, tenant: Tenant, face: Face, probe: Templates, quality: float | None, *, score: float) -> bool:
+        """Return whether a probe can be compared with a face, and no negative of the face turns it down.
+
+        `quality`: of the probe's picture; None: unknown. `score`: of the probe with the face.
+        """
+        if not is_match(score, score, quality, face.estimates.quality):
+            return False
+        return not self.book.recognition.negatives.turns_down(tenant.name, face, probe, tenant.model, score)
 
     def compare_pictures(self, tenant: Tenant, one: SeenPicture, other: SeenPicture) -> list[float]:
         """Return how close a picture's only face is to each of another one's."""
-        (own,) = one.described.faces
-        seen = [replace(face, spoof=face.spoof or own.spoof) for face in other.described.faces]
-        return self.close_to(tenant, one.embeddings[0], other.embeddings, seen, own.quality.total)
+        (only_face,) = one.described.faces
+        seen = [replace(face, spoof=face.spoof or only_face.spoof) for face in other.described.faces]
+        return self.rate_closeness(tenant, one.embeddings[0], other.embeddings, seen, only_face.quality.total)
 
-    def close_to(
+    def rate_closeness(
         self,
         tenant: Tenant,
         one: Templates,
@@ -373,50 +387,48 @@ class Subjects(UseCase):
         """
         import numpy as np
 
-        curve = self.book.tenant_vision.decides(tenant).curve
+        curve = self.book.tenant_vision.make_operating_point(tenant).curve
         scores = (others.astype(np.float64) @ one.astype(np.float64)).tolist()
-        close = [
-            0.0
-            if shown and shown.spoof
-            else rate_closeness(
-                score, curve, fit=is_match(score, score, shown.quality.total if shown else None, quality)
-            )
-            for score, shown in zip(scores, seen, strict=True)
-        ]
-        acts.report_decisions([{"model": tenant.model, "closeness": value} for value in close])
-        return close
+        rated: list[float] = []
+        for score, shown in zip(scores, seen, strict=True):
+            fit = is_match(score, score, shown.quality.total if shown else None, quality)
+            is_refused = shown is not None and bool(shown.spoof)
+            rated.append(0.0 if is_refused else rate_closeness(score, curve, fit=fit))
+        acts.report_decisions([{"model": tenant.model, "closeness": value} for value in rated])
+        return rated
 
     def template_of(self, tenant: Tenant, picture: Picture) -> Templates:
         """Return the unit vector of an example. Raises PictureNotFound if it has none of the tenant's model yet."""
-        own = of_model(picture.templates, tenant.model)
-        if own is None:
+        template = of_model(picture.templates, tenant.model)
+        if template is None:
             raise PictureNotFound("the example has no template of the tenant's model yet: try again in a while")
-        return vector(own)
+        return vector(template)
 
-    def _new(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User:
+    def _make_subject(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User:
         """Make a subject of a name that none has, with an id that none has. Raises UserExists if somebody was first.
 
-        Faces that are restricted come back by the ids of their subjects, which are gone. So these keep their ids, and
-        a subject of the same name gets the same.
+        A restricted face comes back to its subject by the subject's id, even if the subject is gone meanwhile. So that
+        id is kept for a subject of the same name.
         """
-        normal, first, alike = _normal(name), subject_id(name), list(self._alike(tenant, group, name))
-        if any(one.created_at and is_same_name(one.name, name, matches_case=matches_case) for one in alike):
+        normal, first_id, alike = _normalise_name(name), subject_id(name), list(self._list_alike(tenant, group, name))
+        if any(subject.created_at and is_same_name(subject.name, name, matches_case=matches_case) for subject in alike):
             raise UserExists(f"there is a subject {name!r} already: choose another name")
-        away = {
-            mark.user: mark.subject
-            for face in self.book.faces.list_restricted(tenant)
-            if (mark := face.restriction) and mark.group_id == group.id and mark.user.startswith(first)
+        restrictions = [face.restriction for face in self.book.faces.list_restricted(tenant) if face.restriction]
+        restricted_names = {
+            restriction.user: restriction.subject
+            for restriction in restrictions
+            if restriction.group_id == group.id and restriction.user.startswith(first_id)
         }
-        taken = {one.id for one in alike}
-        own = (
+        taken = {subject.id for subject in alike}
+        ids_of_same_name = (
             id_
-            for id_, subject in away.items()
-            if id_ not in taken and is_same_name(subject, name, matches_case=matches_case)
+            for id_, restricted_name in restricted_names.items()
+            if id_ not in taken and is_same_name(restricted_name, name, matches_case=matches_case)
         )
-        id_ = next(own, None) or free_subject_id(name, taken | away.keys())
+        id_ = next(ids_of_same_name, None) or free_subject_id(name, taken | restricted_names.keys())
         return User(group.id, id_, name=normal, created_at=self.book.clock.now())
 
-    def _alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
+    def _list_alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
         """Yield the subjects whose names fold to the same as this one."""
         between = keys.numbered_users_range(entry_of(group.id, subject_id(name)))
         return map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, between=between))
@@ -435,11 +447,11 @@ class Subjects(UseCase):
         if faces:
             return faces[0], self.book.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
         now = self.book.clock.now()
-        face = _of(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
+        face = _assign_to_subject(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
         picture = self.book.portraits.write_portrait(tenant, face, portrait, now)
         face = replace(face, pictures=(picture,))
         put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
-        change = replace(new_faces(tenant, group, [face], [put]), based_on=seq)
+        change = replace(make_enrolment_change(tenant, group, [face], [put]), based_on=seq)
         with self.book.face_pictures.replace_pictures((), [picture.key]):
             try:
                 self.book.writer.commit(tenant.name, change)
@@ -448,53 +460,54 @@ class Subjects(UseCase):
                 raise
         return face, picture
 
-    def _unite(self, tenant: Tenant, group: Group, subject: User) -> None:
+    def _unite_faces(self, tenant: Tenant, group: Group, subject: User) -> None:
         """Merge the subject's faces into that which was seen most; one that cannot be merged stays. Raises Busy."""
         if len(subject.faceids) < 2:
             return
-        faces = self.book.faces.of_group(tenant, group, subject.faceids).values()
-        by_visits = sorted(faces, key=lambda one: -one.arrive_count)
+        faces = self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values()
+        by_visits = sorted(faces, key=lambda face: -face.arrive_count)
         for other in by_visits[1:]:
             with suppress(FaceHeld, LimitReached, ConsentMissing):
-                self._merge(tenant, by_visits[0].faceid, other.faceid)
+                self._merge_faces(tenant, by_visits[0].faceid, other.faceid)
 
-    def _merge(self, tenant: Tenant, survivor: str, other: str) -> None:
+    def _merge_faces(self, tenant: Tenant, survivor: str, other: str) -> None:
         """Merge two faces, if both are there: photos that look unlike the survivor's are spare then."""
         with suppress(FaceNotFound):
             self.book.merges.merging.merge(tenant, survivor, other, is_sure=False)
 
     @retry_if_changed(_BUSY)
-    def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> User:
-        """Move a face from one subject to another, and delete the subject that has none left, in one transaction.
+    def _move_face(self, tenant: Tenant, group: Group, source: User, target: User) -> User:
+        """Move one face of `source` to `target`, and delete the source if it has none left, in one transaction.
 
-        Return the other subject as it is then. Raises UserExists if it has other faces than were read, or its id is
-        another one's.
+        `target`: a stored subject, or a new one, which is then made. Return the target as it is then. Raises UserExists
+        if the target has other faces than were read, or its id is another one's.
         """
-        changed = f"others have changed or made the subject {target.name!r}: send the request again"
-        seq, now = self.book.writer.seq(tenant.name), self._read_again(tenant, group, source)
-        if now is None:
+        why = f"others have changed or made the subject {target.name!r}: send the request again"
+        seq, source_now = self.book.writer.seq(tenant.name), self._read_again(tenant, group, source)
+        if source_now is None:
             return target  # somebody has deleted it
-        source, held = now, self._read_again(tenant, group, target)
-        if (held.faceids if held else ()) != target.faceids:
-            raise UserExists(changed)
-        after = held or replace(target, created_at=source.created_at)
-        faces = list(self.book.faces.of_group(tenant, group, source.faceids).values())
-        after = replace(after, faceids=(*after.faceids, *(one.faceid for one in faces[:1])))
-        left = tuple(one.faceid for one in faces[1:])
-        old = replace(source, faceids=left)
+        target_now = self._read_again(tenant, group, target)
+        if (target_now.faceids if target_now else ()) != target.faceids:
+            raise UserExists(why)
+        after = target_now or replace(target, created_at=source_now.created_at)
+        faces = list(self.book.faces.read_faces_in_group(tenant, group, source_now.faceids).values())
+        moving, staying = faces[:1], faces[1:]
+        after = replace(after, faceids=(*after.faceids, *(face.faceid for face in moving)))
+        source_after = replace(source_now, faceids=tuple(face.faceid for face in staying))
         actions = [
-            *self._naming_actions(tenant, faces[:1], after),
-            Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent(_USER_FREE),)),
-            Put(keys.DIRECTORY, user_item(tenant.name, old))
-            if left
-            else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(old.entry))),
-            *([user_count_update(tenant, group, more)] if (more := (held is None) - (not left)) else []),
+            *self._make_naming_actions(tenant, moving, after),
+            Put(keys.DIRECTORY, user_item(tenant.name, after), () if target_now else (absent(_USER_FREE),)),
+            Put(keys.DIRECTORY, user_item(tenant.name, source_after))
+            if staying
+            else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(source_after.entry))),
         ]
+        if users_gained := (target_now is None) - (not staying):
+            actions.append(user_count_update(tenant, group, users_gained))
         try:
-            self._write(tenant, actions, seq)
+            self._commit_actions(tenant, actions, seq)
         except ConditionFailed as error:
             if _USER_FREE in error.names:
-                raise UserExists(changed) from error
+                raise UserExists(why) from error
             raise
         return after
 
@@ -504,20 +517,22 @@ class Subjects(UseCase):
         seq, subject = self.book.writer.seq(tenant.name), self._read_again(tenant, group, target)
         if subject is None:
             return  # somebody has deleted it
-        for face in self.book.faces.of_group(tenant, group, subject.faceids).values():
-            if _of(target, face) != face:
-                seq = self._write(tenant, self._naming_actions(tenant, [face], target), seq)
-        self._write(tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq)
+        for face in self.book.faces.read_faces_in_group(tenant, group, subject.faceids).values():
+            if _assign_to_subject(target, face) != face:
+                seq = self._commit_actions(tenant, self._make_naming_actions(tenant, [face], target), seq)
+        self._commit_actions(
+            tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq
+        )
 
-    def _naming_actions(self, tenant: Tenant, faces: Iterable[Face], subject: User) -> list[Action]:
+    def _make_naming_actions(self, tenant: Tenant, faces: Iterable[Face], subject: User) -> list[Action]:
         """Return the actions that make these faces the subject's."""
         actions: list[Action] = []
         for face in faces:
-            after = _of(subject, face)
+            after = _assign_to_subject(subject, face)
             actions += [face_put(tenant, face, after), *rename_actions(tenant.name, face, after)]
         return actions
 
-    def _write(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:
+    def _commit_actions(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:
         """Commit these actions; return the seq after it. Raises GalleryMoved if the gallery has left `seq`."""
         return self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
 
@@ -529,29 +544,36 @@ class Subjects(UseCase):
     def _read_names(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
-        places = [(tenant.name, keys.user_item(one)) for one in entries]
+        places = [(tenant.name, keys.user_item(entry)) for entry in entries]
         stored = self.book.items.get_many(keys.DIRECTORY, places)
         return {user.entry: user.name for user in map(user_from, filter(None, stored)) if user.name}
 
-    def _candidates(
+    def _search_candidates(
         self, tenant: Tenant, group: Group, probes: Templates, most: int
     ) -> tuple[SearchAnswer, dict[str, Face], dict[str, str]]:
-        """Search for more and more faces until they are of `most` subjects; return them, and what each is called."""
-        limit = max(_CANDIDATES, 2 * most)
+        """Search for more and more faces until they are of `most` subjects.
+
+        Return the search's answer, the faces that it found by id, and the name of each: its subject's, else its id.
+        """
+        limit = max(_LEAST_CANDIDATES, 2 * most)
         while True:
             request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
             answer = self.book.ports.search.search(tenant.name, request)
-            faces = self.book.faces.of_candidates(tenant, (one for found in answer.candidates for one in found))
+            faces = self.book.faces.read_candidate_faces(
+                tenant, (candidate for found in answer.candidates for candidate in found)
+            )
             names = self._read_names(tenant, faces.values())
-            called = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
-            if limit == _MOST_CANDIDATES or all(
-                len(found) < limit or len({called[one.faceid] for one in found}) >= most for found in answer.candidates
-            ):
-                return answer, faces, called
+            name_by_face = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
+            is_enough = all(
+                len(found) < limit or len({name_by_face[candidate.faceid] for candidate in found}) >= most
+                for found in answer.candidates
+            )
+            if limit == _MOST_CANDIDATES or is_enough:
+                return answer, faces, name_by_face
             limit = min(4 * limit, _MOST_CANDIDATES)
 
 
-def _example_of(subject: User, faces: Iterable[Face], photo_id: str) -> Example | None:
+def _find_example(subject: User, faces: Iterable[Face], photo_id: str) -> Example | None:
     """Find the example of a subject, of these faces, that is this very photo."""
     for face in faces:
         for picture in list_given_pictures(face.pictures):
@@ -560,7 +582,7 @@ def _example_of(subject: User, faces: Iterable[Face], photo_id: str) -> Example 
     return None
 
 
-def _normal(name: str) -> str:
+def _normalise_name(name: str) -> str:
     """Return a subject's name as it is stored: in NFC. Raises InvalidInput."""
     normal = normalise_name(name, LONGEST_NAME)
     if not 1 <= len(normal) <= LONGEST_NAME:
@@ -568,7 +590,7 @@ def _normal(name: str) -> str:
     return normal
 
 
-def _of(subject: User, face: Face) -> Face:
+def _assign_to_subject(subject: User, face: Face) -> Face:
     """Return the face as it is as the subject's: with its name, as far as a face's name can be that."""
     name = ""
     with suppress(InvalidInput):
@@ -577,7 +599,10 @@ def _of(subject: User, face: Face) -> Face:
 
 
 def _example_id(face: Face, picture: Picture) -> str | None:
-    """Return the id of a photo of a face: a UUID of version 8 (RFC 9562). None: the face was named by somebody else."""
+    """Return the id of a photo of a face: a UUID of version 8 (RFC 9562). None: somebody else chose the face's id.
+
+    Its bits, less those of version and variant: 63 of the face's id, which is a number, then 59 of the photo's hash.
+    """
     if not (face.faceid.isdecimal() and int(face.faceid) < 1 << _FACE_BITS and str(int(face.faceid)) == face.faceid):
         return None
     number = int(face.faceid) << _PHOTO_BITS | _photo_bits(picture)
@@ -589,7 +614,7 @@ def _photo_bits(picture: Picture) -> int:
     return int(picture.id, 16) >> (len(picture.id) * 4 - _PHOTO_BITS)
 
 
-def _parts(id_: str) -> tuple[str, int]:
+def _parts_of_example_id(id_: str) -> tuple[str, int]:
     """Return the id of the face of an example, and the bits of its photo."""
     number = uuid.UUID(id_).int
     packed = (number >> 80) << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1

@@ -93,17 +93,17 @@ class Tenants(UseCase):
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
             )
-        others = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
-        for other in others:
+        existing = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        for other in existing:
             require_format(other)  # no tenant beside data that this version cannot read
         settings = settings or TenantSettings()
-        credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
+        credentials = _make_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
         tenant = Tenant(name, profile, credentials.app_id, self.book.clock.now(), self.book.ports.model())
-        tenant = self._with(tenant, asdict(settings))
+        tenant = self._apply_settings(tenant, asdict(settings))
         item = {
             "kind": "tenant",
             "id": name,
-            "format": others[0]["format"] if others else FORMAT,  # the version before may come back
+            "format": existing[0]["format"] if existing else FORMAT,  # the version before may come back
             "profile": profile,
             "app_id": tenant.app_id,
             "created_at": milliseconds(tenant.created_at),
@@ -116,7 +116,7 @@ class Tenants(UseCase):
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
             Check(keys.TENANTS, keys.erased_item(name), (absent(_NEVER_ERASED),)),
             *(api_keys.let_in(pointer(item[field]), name) for field, pointer in CREDENTIALS.items()),
-            *self._first_day(tenant),
+            *self._make_directory_actions(tenant),
         ]
         try:
             write(self.book.items, actions)
@@ -140,7 +140,7 @@ class Tenants(UseCase):
         Raises Busy, StorageUnavailable.
         """
         tenant = tenant_from(item)
-        if self.has_expired(tenant):  # else a cold start loads nothing of faces
+        if self.has_expired_consent(tenant):  # else a cold start loads nothing of faces
             self.book.duties.consents_expire(tenant)
         return tenant
 
@@ -150,31 +150,34 @@ class Tenants(UseCase):
         If somebody's record of consent has expired, have that person restricted elsewhere. Raises Busy then.
         """
         tenant = tenant_from(item)
-        if self.has_expired(tenant):
+        if self.has_expired_consent(tenant):
             self.book.duties.consents_await(tenant)
         return tenant
 
-    def has_expired(self, tenant: Tenant) -> bool:
+    def has_expired_consent(self, tenant: Tenant) -> bool:
         """Tell whether somebody's record of consent has expired whom nobody has restricted since."""
         return tenant.consents_end_at is not None and tenant.consents_end_at <= self.book.clock.now()
 
-    def announce_end(self, tenant: Tenant, consent: Consent | None) -> None:
-        """Note in the tenant's record when this record of consent expires: before a face has it. Raises Busy."""
+    def announce_consent_end(self, tenant: Tenant, consent: Consent | None) -> None:
+        """Note in the tenant's record when a record of consent expires, before a face gets it. Raises Busy.
+
+        The tenant's record has the earliest end of all (`consents_end_at`), at which the next people are restricted.
+        """
         end = consent.expires_at if consent else None
         if end is None:
             return
         for _ in attempts():
-            if self.has_expired(tenant):  # whoever restricts those people just now has not read this record
+            if self.has_expired_consent(tenant):  # whoever restricts those people just now has not read this record
                 self.book.duties.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
             if tenant.consents_end_at is not None and tenant.consents_end_at <= end:
                 return
-            if self.note_end(tenant, end):
+            if self.note_consent_end(tenant, end):
                 return
             tenant = self.read_stored(tenant.name)
         raise Busy("many records of consent are written at once: send the request again in a moment")
 
-    def note_end(self, tenant: Tenant, end: datetime | None) -> bool:
+    def note_consent_end(self, tenant: Tenant, end: datetime | None) -> bool:
         """Store when the next record expires; return False if others have changed that since the tenant was read."""
         before = optional(milliseconds, tenant.consents_end_at)
         when = (equals("consents_end_at", before, "end-same"), exists("tenant-exists"))
@@ -185,36 +188,36 @@ class Tenants(UseCase):
             self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), when, **noted)]
         )
 
-    def is_new(self) -> bool:
+    def is_unused(self) -> bool:
         """Tell whether there never was a tenant: none is there, and none was erased."""
         kinds = (keys.tenant_item("")[0], keys.ERASED)
         return not any(self.book.items.query(keys.TENANTS, kind, limit=1).items for kind in kinds)
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("format", lambda this: self._raise_format(this.tenant)),
-            Chore("old keys", lambda this: self._forget_old_keys(this.tenant)),
+            Chore("format", lambda turn: self._upgrade_format(turn.tenant)),
+            Chore("old keys", lambda turn: self._forget_old_keys(turn.tenant)),
         )
 
     @retry_if_changed(_KEYS_CHANGE)
-    def rotate(self, name: str) -> Credentials:
+    def rotate_keys(self, name: str) -> Credentials:
         """Replace all secrets, and the id of the access key; the old ones stop at once.
 
         Raises TenantNotFound, Busy.
         """
-        item = self._item(name)
+        item = self._read_item(name)
         tenant = tenant_from(item)
-        credentials = _new_credentials(name, tenant.profile, tenant.app_id)
-        renewed = tuple(field for field in item if field.endswith(RENEWED) or field in (_OLD_APP_KEY, OLD_APPCODE))
-        actions = _rotation_actions(
-            item, self._seal_credentials(credentials), *_SHARED, "api_key_digest", unused=renewed
+        credentials = _make_credentials(name, tenant.profile, tenant.app_id)
+        old_fields = tuple(field for field in item if field.endswith(RENEWED) or field in (_OLD_APP_KEY, OLD_APPCODE))
+        actions = _make_rotation_actions(
+            item, self._seal_credentials(credentials), *_SHARED, "api_key_digest", unused=old_fields
         )
-        actions += _old_pointer(item)
+        actions += _make_old_appcode_deletes(item)
         write(self.book.items, actions)
         return credentials
 
     @retry_if_changed(_KEYS_CHANGE)
-    def renew(
+    def renew_key(
         self,
         tenant: Tenant,
         dialect: str,
@@ -226,39 +229,39 @@ class Tenants(UseCase):
     ) -> str:
         """Make another key that the clients of a dialect share, and return it. The old one holds for a day more.
 
-        The clients that have it would stop else, before anybody could give them the new one. A key before that stops
-        at once. `at_once`: so does the old one, which leaked perhaps. `name`: what the new one is for. Raises Busy,
+        So its clients go on until somebody gives them the new one. A key that is older still stops at once. `at_once`:
+        the old one stops at once, too, as it may have leaked; `name`: what the new one is for. Raises Busy,
         AnsweredAlready.
         """
-        item, secret = self._item(tenant.name), api_keys.new_secret()
-        until = self.book.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
+        item, secret = self._read_item(tenant.name), api_keys.new_secret()
+        old_key_ends_at = self.book.clock.now() + (timedelta() if at_once else OLD_KEY_HOLDS)
         actions: list[Action] = []
         if key is SharedKey.APP_KEY:
             field, old_field = "app_key", _OLD_APP_KEY
-            newest: Any = self.book.storage.vault.seal(secret, tenant.name)
+            stored_key: Any = self.book.storage.vault.seal(secret, tenant.name)
         else:
-            field, old_field, newest = "appcode_digest", OLD_APPCODE, api_keys.digest(secret)
-            actions = [api_keys.let_in(keys.appcode_item(newest), tenant.name), *_old_pointer(item)]
+            field, old_field, stored_key = "appcode_digest", OLD_APPCODE, api_keys.digest(secret)
+            actions = [api_keys.let_in(keys.appcode_item(stored_key), tenant.name), *_make_old_appcode_deletes(item)]
             actions += [Delete(keys.TENANTS, keys.appcode_item(item[field]))] if at_once else []
-        old = {} if at_once else {old_field: item[field]}
-        fields = {f"{dialect}{RENEWED}": [milliseconds(until), name], field: newest, **old}
-        unused = (f"{dialect}{USED_AT}", *((old_field,) if at_once else ()))
-        when = tuple(equals(one, item[one], "not-rotated-meanwhile") for one in _SHARED)
-        actions.insert(0, Update(keys.TENANTS, keys.tenant_item(tenant.name), when, set=fields, remove=unused))
-        self.book.requests.write(tenant.name, actions, request, {"id": dialect})
+        old_key = {} if at_once else {old_field: item[field]}
+        fields = {f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name], field: stored_key, **old_key}
+        removed = (f"{dialect}{USED_AT}", *((old_field,) if at_once else ()))
+        when = tuple(equals(shared_field, item[shared_field], "not-rotated-meanwhile") for shared_field in _SHARED)
+        actions.insert(0, Update(keys.TENANTS, keys.tenant_item(tenant.name), when, set=fields, remove=removed))
+        self.book.requests.write_with_answer(tenant.name, actions, request, {"id": dialect})
         return secret
 
-    def old_app_key(self, tenant: Tenant, dialect: str) -> str | None:
+    def read_old_app_key(self, tenant: Tenant, dialect: str) -> str | None:
         """Return the app_key before the newest, while it holds."""
         if not self._old_key_holds(tenant, dialect):
             return None
-        sealed = self._item(tenant.name).get(_OLD_APP_KEY)
+        sealed = self._read_item(tenant.name).get(_OLD_APP_KEY)
         return None if sealed is None else self.book.storage.vault.unseal(bytes(sealed), tenant.name)
 
-    def by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
+    def find_by_old_appcode(self, appcode: str, dialect: str) -> Tenant | None:
         """Return the tenant whose appcode this was before the newest, while it holds."""
         place = keys.appcode_item(api_keys.digest(appcode))
-        item = self._item_of_credential(place)
+        item = self._read_item_of_credential(place)
         if item is None or item.get(OLD_APPCODE) != place[1]:
             return None
         tenant = self.open_tenant(item)
@@ -272,16 +275,17 @@ class Tenants(UseCase):
         """Delete what is left of keys that hold no more."""
         if not tenant.renewals:
             return
-        item = self._item(tenant.name)
+        item = self._read_item(tenant.name)
         if item.keys().isdisjoint({_OLD_APP_KEY, OLD_APPCODE}) or any(
             self._old_key_holds(tenant, dialect) for dialect in tenant.renewals
         ):
             return
-        same = tuple(equals(field, item.get(field), "not-renewed-meanwhile") for field in (_OLD_APP_KEY, OLD_APPCODE))
-        called = tuple(f"{dialect}{RENEWED}" for dialect in tenant.renewals if dialect in tenant.dialects_used_at)
-        gone = (_OLD_APP_KEY, OLD_APPCODE, *called)
-        forgotten = Update(keys.TENANTS, keys.tenant_item(tenant.name), same, remove=gone)
-        write_unless_changed(self.book.items, [forgotten, *_old_pointer(item)])
+        when = tuple(equals(field, item.get(field), "not-renewed-meanwhile") for field in (_OLD_APP_KEY, OLD_APPCODE))
+        # Once clients use the new key, nobody needs to see any more that it was renewed.
+        renewals = tuple(f"{dialect}{RENEWED}" for dialect in tenant.renewals if dialect in tenant.dialects_used_at)
+        removed = (_OLD_APP_KEY, OLD_APPCODE, *renewals)
+        update = Update(keys.TENANTS, keys.tenant_item(tenant.name), when, remove=removed)
+        write_unless_changed(self.book.items, [update, *_make_old_appcode_deletes(item)])
 
     def note_use(self, tenant: Tenant, dialect: str) -> None:
         """Note the hour in which a dialect's key is used: one write an hour and key."""
@@ -290,15 +294,15 @@ class Tenants(UseCase):
             return
         noted = {f"{dialect}{USED_AT}": milliseconds(hour)}
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a call is answered without this note, too
-            there = exists("tenant-exists")
-            self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (there,), set=noted)])
+            if_there = exists("tenant-exists")
+            self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_there,), set=noted)])
 
     def disable(self, name: str) -> None:
         """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
-        self._set(name, disabled=True)
+        self._set_fields(name, disabled=True)
 
     def enable(self, name: str) -> None:
-        self._set(name, disabled=False)
+        self._set_fields(name, disabled=False)
 
     def change(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set the fields in `changes`, of TenantSettings. They hold from the tenant's next request on.
@@ -307,51 +311,55 @@ class Tenants(UseCase):
         its limits came between.
         """
         tenant = self.get_by_name(name)
-        changed = self._with(tenant, changes)
-        actions: list[Action] = [self.settings_update(tenant, changes)]
-        if room := _room_gained(tenant, changed):
-            enough = (at_least(left, -gained, left) for left, gained in room.items() if gained < 0)
-            when = (exists("tenant-exists"), *enough)
-            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, add=room))
+        changed = self._apply_settings(tenant, changes)
+        actions: list[Action] = [self.make_settings_update(tenant, changes)]
+        if room_gained := _count_room_gained(tenant, changed):
+            if_enough = (at_least(limit, -gained, limit) for limit, gained in room_gained.items() if gained < 0)
+            when = (exists("tenant-exists"), *if_enough)
+            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, add=room_gained))
         try:
             write(self.book.items, actions)
         except ConditionFailed as error:
-            raise self._refusal_error(tenant, changed, error) from error
-        self.announce(name, changes)
+            raise self._make_refusal_error(tenant, changed, error) from error
+        self.begin_consequences(name, changes)
 
-    def announce(self, name: str, changes: Mapping[str, Any]) -> None:
+    def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
         """Begin what a change of settings asks for, after it was stored: strangers that are forgotten go now."""
         if changes.get("strangers") == FORGET:
             self.book.duties.strangers_go(name)
 
-    def settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
+    def make_settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
         """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.
 
         Raises InvalidInput.
         """
-        stored = tenant_setting_fields(self._with(tenant, changes))
-        same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
+        stored = tenant_setting_fields(self._apply_settings(tenant, changes))
+        if_same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
         fields = {field: stored[field] for field in changes}
-        return Update(keys.TENANTS, keys.tenant_item(tenant.name), same, set=fields)
+        return Update(keys.TENANTS, keys.tenant_item(tenant.name), if_same, set=fields)
 
-    def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
+    def find_by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
-        return optional(self._with_secret, self._item_of_credential(keys.app_id_item(app_id)))
+        return optional(self._open_with_secret, self._read_item_of_credential(keys.app_id_item(app_id)))
 
-    def by_appcode(self, appcode: str) -> Tenant | None:
+    def find_by_appcode(self, appcode: str) -> Tenant | None:
         """Return the tenant of an appcode, even a disabled one."""
-        return optional(self.open_tenant, self._holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest"))
+        return optional(
+            self.open_tenant, self._read_holder(keys.appcode_item(api_keys.digest(appcode)), "appcode_digest")
+        )
 
-    def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
+    def find_by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
-        item = self._holder(keys.access_key_item(access_key_id), "access_key_id")
-        return None if item is None else self._with_secret(item, "secret_access_key")
+        item = self._read_holder(keys.access_key_item(access_key_id), "access_key_id")
+        return None if item is None else self._open_with_secret(item, "secret_access_key")
 
-    def by_api_key(self, api_key: str) -> Tenant | None:
+    def find_by_api_key(self, api_key: str) -> Tenant | None:
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
         if not api_keys.is_key(api_key, api_keys.OF_TENANT):
             return None
-        return optional(self.open_tenant, self._holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest"))
+        return optional(
+            self.open_tenant, self._read_holder(keys.api_key_item(api_keys.digest(api_key)), "api_key_digest")
+        )
 
     def find(self, name: str) -> Tenant | None:
         """Return the tenant of that name; None if there is none, or none any more. Raises Busy."""
@@ -359,60 +367,62 @@ class Tenants(UseCase):
 
     def get_by_name(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one, for work on its faces. Raises TenantNotFound, Busy."""
-        return self.open_tenant(self._item(name))
+        return self.open_tenant(self._read_item(name))
 
     def read_stored(self, name: str) -> Tenant:
         """Return the tenant of that name as it is stored, for what concerns no face. Raises TenantNotFound."""
-        return tenant_from(self._item(name))
+        return tenant_from(self._read_item(name))
 
-    def signing_as(self, name: str) -> tuple[str, str]:
+    def read_signing_key(self, name: str) -> tuple[str, str]:
         """Return the app_id and app_key of the tenant of that name, even a disabled one. Raises TenantNotFound."""
-        item = self._item(name)
+        item = self._read_item(name)
         return item["app_id"], self._unseal(item)
 
-    def owner(self, credential: tuple[str, str]) -> Item | None:
+    def read_owner(self, credential: tuple[str, str]) -> Item | None:
         """Return the item that says the owner of a credential, a camera's, too: read once, since that never changes."""
         owner = self._owners.get(credential) or self.book.items.get(keys.TENANTS, credential)
         if owner is not None:
             self._owners[credential] = owner
         return owner
 
-    def _with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
+    def _open_with_secret(self, item: Item, field: str = "app_key") -> tuple[Tenant, str]:
         return self.open_tenant(item), self._unseal(item, field)
 
     def _unseal(self, item: Item, field: str = "app_key") -> str:
         return self.book.storage.vault.unseal(bytes(item[field]), item["id"])
 
-    def _item(self, name: str) -> Item:
+    def _read_item(self, name: str) -> Item:
         item = self.book.items.get(keys.TENANTS, keys.tenant_item(name)) if _NAME.fullmatch(name) else None
         if item is None:
             raise TenantNotFound(f"there is no tenant {name[:70]!r}; `regulars tenants list` shows all")
         return item
 
-    def _refusal_error(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
+    def _make_refusal_error(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
+        """Make the error about limits that were refused: the tenant holds more than the new ones allow."""
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
         directory = directory_of(self.book.items, tenant.name)
-        now, wanted = tenant.limits, changed.limits
+        limits, wanted = tenant.limits, changed.limits
         if FACES_LEFT in error.names:
-            held = now.faces - int(directory[FACES_LEFT])
-            return InvalidInput(f"{tenant.name} holds {held} faces, more than {wanted.faces}: delete some first")
+            faces = limits.faces - int(directory[FACES_LEFT])
+            return InvalidInput(f"{tenant.name} holds {faces} faces, more than {wanted.faces}: delete some first")
         if CAPACITY_LEFT in error.names:
-            given = now.faces - int(directory[CAPACITY_LEFT])
+            capacities = limits.faces - int(directory[CAPACITY_LEFT])
             return InvalidInput(
-                f"the capacities of {tenant.name}'s groups sum to {given}, more than {wanted.faces}: lower some first"
+                f"the capacities of {tenant.name}'s groups sum to {capacities}, more than {wanted.faces}: lower some "
+                "first"
             )
-        there = now.groups - int(directory[GROUPS_LEFT])
-        return InvalidInput(f"{tenant.name} has {there} groups, more than {wanted.groups}: delete some first")
+        groups = limits.groups - int(directory[GROUPS_LEFT])
+        return InvalidInput(f"{tenant.name} has {groups} groups, more than {wanted.groups}: delete some first")
 
-    def _holder(self, key: tuple[str, str], field: str) -> Item | None:
+    def _read_holder(self, key: tuple[str, str], field: str) -> Item | None:
         """Read the tenant that has this credential, or its hash, in the field now."""
-        item = self._item_of_credential(key)
+        item = self._read_item_of_credential(key)
         return item if item is not None and item[field] == key[1] else None
 
-    def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
+    def _read_item_of_credential(self, key: tuple[str, str]) -> Item | None:
         """Read the tenant of a credential."""
-        owner = self.owner(key) if 0 < len(key[1]) <= 200 else None
+        owner = self.read_owner(key) if 0 < len(key[1]) <= 200 else None
         return None if owner is None else self.book.items.get(keys.TENANTS, keys.tenant_item(owner["tenant"]))
 
     def _seal_credentials(self, credentials: Credentials) -> dict[str, Any]:
@@ -424,7 +434,7 @@ class Tenants(UseCase):
             "secret_access_key": self.book.storage.vault.seal(credentials.secret_access_key, credentials.tenant),
         }
 
-    def _with(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
+    def _apply_settings(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
         """Return the tenant with these fields of TenantSettings. Raises InvalidInput."""
         settings = TenantSettings(**changes)
         after = replace(tenant, **{name: getattr(settings, name) for name in changes})
@@ -432,21 +442,22 @@ class Tenants(UseCase):
             require_retention(after, self.book.settings.capture_days)
         return after
 
-    def _raise_format(self, tenant: Tenant) -> None:
+    def _upgrade_format(self, tenant: Tenant) -> None:
         """Note when the tenant's data get this version's format, or do so, if that is due (decision 0026)."""
         before = (tenant.format, tenant.format_due)
         after = upgrade_format(*before, milliseconds(self.book.clock.now()))
         if after != before:
             fields = {"format": after[0], "format_due": after[1] and [*after[1]]}
-            same = equals("format", tenant.format, "format-same")
-            write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (same,), set=fields)])
+            if_same = equals("format", tenant.format, "format-same")
+            write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_same,), set=fields)])
 
-    def _set(self, name: str, **fields: Any) -> None:
+    def _set_fields(self, name: str, **fields: Any) -> None:
         self.get_by_name(name)
-        there = exists("tenant-exists")
-        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
+        if_there = exists("tenant-exists")
+        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (if_there,), set=fields)])
 
-    def _first_day(self, tenant: Tenant) -> list[Action]:
+    def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
+        """Return the actions that make a new tenant's directory: its counts, the default groups and their names."""
         name, limits, migration = tenant.name, tenant.limits, Migration()
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
         directory: Item = {
@@ -480,14 +491,14 @@ def name_put(tenant: str, group: Group) -> Put:
     return Put(keys.DIRECTORY, item, (absent(NAME_FREE),))
 
 
-def _room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
-    """Return how much a change of limits adds to the rest of each that the directory holds."""
+def _count_room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
+    """Return how much a change of limits adds to what is left of each, by the directory's field; negative: takes."""
     faces, groups = after.limits.faces - before.limits.faces, after.limits.groups - before.limits.groups
     gained = {FACES_LEFT: faces, CAPACITY_LEFT: faces, GROUPS_LEFT: groups}
-    return {left: more for left, more in gained.items() if more}
+    return {limit: more for limit, more in gained.items() if more}
 
 
-def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
+def _make_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
     access_key_id, secret_access_key = api_keys.new_access_key()
     return Credentials(
         name,
@@ -501,9 +512,9 @@ def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
     )
 
 
-def _rotation_actions(item: Item, fields: Item, *same: str, unused: tuple[str, ...] = ()) -> list[Action]:
-    """Return the actions that give a tenant other secrets, while the fields `same` are as they were read."""
-    when = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same)
+def _make_rotation_actions(item: Item, fields: Item, *same_fields: str, unused: tuple[str, ...] = ()) -> list[Action]:
+    """Return the actions that give a tenant other secrets, while the fields `same_fields` are as they were read."""
+    when = tuple(equals(field, item[field], "not-rotated-meanwhile") for field in same_fields)
     actions: list[Action] = [Update(keys.TENANTS, keys.tenant_item(item["id"]), when, set=fields, remove=unused)]
     for field in CREDENTIALS.keys() & fields:
         pointer = CREDENTIALS[field]
@@ -511,7 +522,7 @@ def _rotation_actions(item: Item, fields: Item, *same: str, unused: tuple[str, .
     return actions
 
 
-def _old_pointer(item: Item) -> list[Action]:
+def _make_old_appcode_deletes(item: Item) -> list[Action]:
     """Return the action that makes the appcode before a tenant's newest invalid."""
     old = item.get(OLD_APPCODE)
     return [Delete(keys.TENANTS, keys.appcode_item(old))] if old else []

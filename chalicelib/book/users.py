@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from chalicelib.book.commit import GROUP_EXISTS, Change, having, make_user_edit
+from chalicelib.book.commit import GROUP_EXISTS, Change, make_user_edit, replace_user_faces
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.records.faces import user_from, user_item
 from chalicelib.book.rooms import UseCase
@@ -62,12 +62,14 @@ class Outcome(Struct, frozen=True):
     held: int = 0
 
     @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Outcome:
-        return cls(body["done"], [Refusal(*one) for one in body["refused"]], body["left"], body["held"])
+    def read_progress(cls, body: Mapping[str, Any]) -> Outcome:
+        return cls(body["done"], [Refusal(*refusal) for refusal in body["refused"]], body["left"], body["held"])
 
 
 _Judged = tuple[list[str], list[Refusal]]
+"""The ids of the faces that are given or taken, and the refusals."""
 _Plan = tuple[Sequence[Action], Sequence[JournalEntry]]
+"""The actions of a transaction, and its entries in the journal."""
 
 
 class Users(UseCase):
@@ -79,7 +81,7 @@ class Users(UseCase):
         """Store a new user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         free = (absent(_USER_FREE),)
         try:
-            self.book.requests.write(
+            self.book.requests.write_with_answer(
                 tenant.name,
                 [Put(keys.DIRECTORY, user_item(tenant.name, user), free), user_count_update(tenant, group, 1)],
                 request,
@@ -98,7 +100,7 @@ class Users(UseCase):
 
     def page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
         """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""
-        found = every(
+        items = every(
             self.book.items,
             keys.DIRECTORY,
             tenant.name,
@@ -106,29 +108,31 @@ class Users(UseCase):
             behind=None if behind is None else keys.user_item(User(group.id, behind).entry),
             page_size=limit + 2,
         )
-        users = list(islice(map(user_from, found), limit + 1))
+        users = list(islice(map(user_from, items), limit + 1))
         return users[:limit], users[limit - 1].id if len(users) > limit else None
 
     def delete(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
         """Delete a user; its faces stay. Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready."""
 
-        def part(user: User) -> tuple[_Plan, bool]:
-            some, rest = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
-            faces = self.book.faces.of_group(tenant, group, user.faceids)
+        def plan_part(user: User) -> tuple[_Plan, bool]:
+            """Return the plan of one transaction, and whether it is the last one, which deletes the user, too."""
+            freed, rest = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
+            faces = self.book.faces.read_faces_in_group(tenant, group, user.faceids)
             require_free(faces.values())
-            freed = self._make_face_updates(tenant, {one: faces[one] for one in some if one in faces}, "")
+            updates = self._make_face_updates(
+                tenant, {faceid: faces[faceid] for faceid in freed if faceid in faces}, ""
+            )
             if rest:
-                actions, journal = make_user_edit(tenant.name, user, having(self.book.items, tenant.name, user, rest))
-                return ([*freed, *actions], journal), False
-            gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
+                user_after = replace_user_faces(self.book.items, tenant.name, user, rest)
+                actions, journal = make_user_edit(tenant.name, user, user_after)
+                return ([*updates, *actions], journal), False
+            user_delete = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
             entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(group.id))
-            record = self.book.requests.make_answer_actions(tenant.name, request)
-            return (
-                [*freed, gone, user_count_update(tenant, group, -1), *record],
-                [entry] if user.templates else [],
-            ), True
+            answer = self.book.requests.make_answer_actions(tenant.name, request)
+            actions = [*updates, user_delete, user_count_update(tenant, group, -1), *answer]
+            return (actions, [entry] if user.templates else []), True
 
-        while not self._commit_plan(tenant, group, id_, request, part):
+        while not self._commit_plan(tenant, group, id_, request, plan_part):
             pass
 
     def associate(
@@ -146,15 +150,20 @@ class Users(UseCase):
         TooManyFaces, GroupNotFound, Busy, AnsweredAlready.
         """
 
-        def judge(user: User, before: Outcome, faces: Mapping[str, Face]) -> _Judged:
+        def judge_faces(user: User, before: Outcome, faces: Mapping[str, Face]) -> _Judged:
+            """Take the faces that nobody has. A user that had none before this request is compared with none."""
             free = [faceid for faceid, face in faces.items() if not face.user]
             compares = bool(user.faceids) and not before.done
-            similar = {one: self._similarity(tenant, user, faces[one]) for one in free} if compares else {}
+            similarities = (
+                {faceid: self._rate_similarity(tenant, user, faces[faceid]) for faceid in free} if compares else {}
+            )
             refused = [
-                Refusal(one, LOW_MATCH_CONFIDENCE, similarity=similar[one]) for one in similar if similar[one] < least
+                Refusal(faceid, LOW_MATCH_CONFIDENCE, similarity=similarity)
+                for faceid, similarity in similarities.items()
+                if similarity < least
             ]
-            taken = [one for one in free if similar.get(one, least) >= least]
-            taken.sort(key=lambda one: -faces[one].arrive_count)  # the first one of the user has its visits
+            taken = [faceid for faceid in free if similarities.get(faceid, least) >= least]
+            taken.sort(key=lambda faceid: -faces[faceid].arrive_count)  # the first one of the user has its visits
             if len(user.faceids) + len(taken) > MAX_FACES:
                 raise TooManyFaces(
                     f"user {id_!r} has {len(user.faceids)} faces, and {len(taken)} more would pass {MAX_FACES}, the "
@@ -162,7 +171,7 @@ class Users(UseCase):
                 )
             return taken, refused
 
-        return self._all(tenant, group, id_, faceids, request, judge, joins=True)
+        return self._change_faces(tenant, group, id_, faceids, request, judge_faces, joins=True)
 
     def disassociate(
         self, tenant: Tenant, group: Group, id_: str, faceids: Sequence[str], request: RequestId | None = None
@@ -172,14 +181,14 @@ class Users(UseCase):
         Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready.
         """
 
-        def judge(user: User, _before: Outcome, faces: Mapping[str, Face]) -> _Judged:
-            own = {faceid: face for faceid, face in faces.items() if face.user == user.id}
-            require_free(own.values())
-            return list(own), []
+        def judge_faces(user: User, _before: Outcome, faces: Mapping[str, Face]) -> _Judged:
+            faces_of_user = {faceid: face for faceid, face in faces.items() if face.user == user.id}
+            require_free(faces_of_user.values())
+            return list(faces_of_user), []
 
-        return self._all(tenant, group, id_, faceids, request, judge, joins=False)
+        return self._change_faces(tenant, group, id_, faceids, request, judge_faces, joins=False)
 
-    def _all(
+    def _change_faces(
         self,
         tenant: Tenant,
         group: Group,
@@ -190,23 +199,31 @@ class Users(UseCase):
         *,
         joins: bool,
     ) -> Outcome:
-        """Give or take the faces that are judged fit, in one transaction or, beyond A_TRANSACTION, in two."""
+        """Give or take the faces that are judged fit, in one transaction or, beyond A_TRANSACTION, in two.
+
+        `judge`: returns which of the faces are given or taken, and which are refused; `joins`: they are given.
+        """
         outcome = Outcome(left=[*dict.fromkeys(faceids)])
 
-        def part(user: User) -> tuple[_Plan, Outcome]:
-            body = self.book.requests.progress(tenant.name, request) or {}
-            before = Outcome.of(body) if body else outcome
-            faces = self.book.faces.of_group(tenant, group, before.left)
+        def plan_part(user: User) -> tuple[_Plan, Outcome]:
+            """Plan what one transaction does, and return the outcome so far with it."""
+            body = self.book.requests.read_progress(tenant.name, request) or {}
+            before = Outcome.read_progress(body) if body else outcome
+            faces = self.book.faces.read_faces_in_group(tenant, group, before.left)
             fit, unfit = judge(user, before, faces)
-            some, rest = fit[:A_TRANSACTION], fit[A_TRANSACTION:]
-            kept = [*user.faceids, *some] if joins else [one for one in user.faceids if one not in {*some}]
-            new = sorted([*_not_free(user, before.left, faces), *unfit], key=lambda one: before.left.index(one.faceid))
-            refused = [*before.refused, *new]
-            after = Outcome([*before.done, *some], refused, rest, len(kept))
-            actions = self._make_face_updates(tenant, {one: faces[one] for one in some}, id_ if joins else "")
+            now, rest = fit[:A_TRANSACTION], fit[A_TRANSACTION:]
+            if joins:
+                user_faceids = [*user.faceids, *now]
+            else:
+                user_faceids = [faceid for faceid in user.faceids if faceid not in {*now}]
+            refusals = [*_list_refusals(user, before.left, faces), *unfit]
+            refusals.sort(key=lambda refusal: before.left.index(refusal.faceid))
+            after = Outcome([*before.done, *now], [*before.refused, *refusals], rest, len(user_faceids))
+            actions = self._make_face_updates(tenant, {faceid: faces[faceid] for faceid in now}, id_ if joins else "")
             journal: list[JournalEntry] = []
-            if some:
-                puts, journal = make_user_edit(tenant.name, user, having(self.book.items, tenant.name, user, kept))
+            if now:
+                user_after = replace_user_faces(self.book.items, tenant.name, user, user_faceids)
+                puts, journal = make_user_edit(tenant.name, user, user_after)
                 actions += puts
             actions += self.book.requests.make_answer_actions(
                 tenant.name, request, asdict(after), before=body, is_last=not rest
@@ -214,7 +231,7 @@ class Users(UseCase):
             return (actions, journal), after
 
         while outcome.left:
-            outcome = self._commit_plan(tenant, group, id_, request, part)
+            outcome = self._commit_plan(tenant, group, id_, request, plan_part)
         return outcome
 
     @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
@@ -231,9 +248,9 @@ class Users(UseCase):
             seq = self.book.writer.seq(tenant.name)
             (actions, journal), result = plan(self.get(tenant, group, id_))
             try:
-                with self.book.requests.answering(tenant.name, request):
+                with self.book.requests.raise_if_answered(tenant.name, request):
                     if actions:
-                        self.book.writer.commit(tenant.name, _change(tenant, group, actions, journal, seq))
+                        self.book.writer.commit(tenant.name, _make_change(tenant, group, actions, journal, seq))
             except ConditionFailed as error:
                 if GROUP_EXISTS in error.names:
                     raise _group_gone_error(group) from error
@@ -241,9 +258,9 @@ class Users(UseCase):
             return result
 
     def _make_face_updates(self, tenant: Tenant, faces: Mapping[str, Face], user: str) -> list[Action]:
-        """Return the actions that name the user in faces, "" for none, if nobody changed these.
+        """Return the actions that make the faces the user's, if nobody changed them since they were read.
 
-        Raises ConsentMissing.
+        `user`: its id; "": the faces are nobody's then. Raises ConsentMissing.
         """
         for face in faces.values():
             require_ground(tenant, face, replace(face, user=user))
@@ -259,29 +276,33 @@ class Users(UseCase):
             for faceid, face in faces.items()
         ]
 
-    def _similarity(self, tenant: Tenant, user: User, face: Face) -> float:
+    def _rate_similarity(self, tenant: Tenant, user: User, face: Face) -> float:
         """Return how similar a face is to a user, 0..100, as in a comparison of two pictures."""
-        own, other = (of_model(templates, tenant.model) for templates in (user.templates, face.templates))
-        if own is None or other is None:
+        user_template, face_template = (
+            of_model(templates, tenant.model) for templates in (user.templates, face.templates)
+        )
+        if user_template is None or face_template is None:
             return 0.0
         verification = self.book.recognition.verification
-        return verification.similarity(tenant, vector(own), other, [face.estimates.quality])
+        return verification.rate_similarity(tenant, vector(user_template), face_template, [face.estimates.quality])
 
 
-def _not_free(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:
+def _list_refusals(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:
     """Return the refusals of faces that are not there, and of those that another user has."""
-    missing = [Refusal(one, FACE_NOT_FOUND) for one in faceids if one not in faces]
+    missing = [Refusal(faceid, FACE_NOT_FOUND) for faceid in faceids if faceid not in faces]
     others = [face for face in faces.values() if face.user not in ("", user.id)]
-    return [*missing, *(Refusal(one.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, one.user) for one in others)]
+    return [*missing, *(Refusal(face.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, face.user) for face in others)]
 
 
-def _change(
+def _make_change(
     tenant: Tenant, group: Group, actions: Sequence[Action], journal: Sequence[JournalEntry], seq: int
 ) -> Change:
     """Return the change of a user, on condition that there is the group. If the actions change that, they say so."""
     key = (tenant.name, keys.group_item(group.id))
-    there = [] if any(one.key == key for one in actions) else [Check(keys.DIRECTORY, key, (exists(GROUP_EXISTS),))]
-    return Change((*actions, *there), tuple(journal), based_on=seq, skips_model_check=True)
+    check = (
+        [] if any(action.key == key for action in actions) else [Check(keys.DIRECTORY, key, (exists(GROUP_EXISTS),))]
+    )
+    return Change((*actions, *check), tuple(journal), based_on=seq, skips_model_check=True)
 
 
 def user_count_update(tenant: Tenant, group: Group, more: int) -> Update:

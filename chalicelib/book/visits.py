@@ -11,7 +11,13 @@ from functools import partial
 from msgspec.structs import replace
 
 from chalicelib.book.records.faces import face_from, face_item, group_from, picture_fields
-from chalicelib.book.records.observations import observation_from, page_item, visits_from, visits_item, with_pages
+from chalicelib.book.records.observations import (
+    observation_from,
+    page_item,
+    read_missing_pages,
+    visits_from,
+    visits_item,
+)
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.hold import require_kept
 from chalicelib.book.rules.visits import (
@@ -52,71 +58,75 @@ class FaceVisitsStore(UseCase):
         """
         if not is_faceid(faceid):
             return None
-        awaited = self.book.storage.begin_call(partial(self.defaults, tenant)) if groups is None else lambda: groups
+        wait_for_defaults = (
+            self.book.storage.begin_call(partial(self.read_default_groups, tenant))
+            if groups is None
+            else lambda: groups
+        )
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
-        face, defaults = face_from(item), awaited()
+        face, defaults = face_from(item), wait_for_defaults()
         if has_ground(face.consent):
             defaults = replace(defaults, promotes=True)
-        group = defaults.of_id(face.group_id) or self.book.groups.of_id(tenant, face.group_id)
+        group = defaults.of_id(face.group_id) or self.book.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
         visits = replace(visits_from(stored), in_one_item=tenant.format < PAGED)
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
-            visits = with_pages(self.book.items, tenant.name, faceid, visits)
+            visits = read_missing_pages(self.book.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, defaults, group)
 
-    def defaults(self, tenant: Tenant) -> DefaultGroups:
+    def read_default_groups(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
         names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
         stranger, regular, directory = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
-        left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
+        faces_left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
         both = group_from(stranger), group_from(regular)
         promotes = not tenant.consent_required
-        return DefaultGroups(*both, rule, left, seq, directory["model"], numbered, promotes)
+        return DefaultGroups(*both, rule, faces_left, seq, directory["model"], numbered, promotes)
 
-    def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
+    def list_touched_sightings(self, tenant: str, face_visits: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
-        for arrival in list_touched_arrivals(held.visits, plan.visits):
-            yield from sightings_of_arrival(self.book.items, tenant, held.face, arrival)
+        for arrival in list_touched_arrivals(face_visits.visits, plan.visits):
+            yield from sightings_of_arrival(self.book.items, tenant, face_visits.face, arrival)
 
-    def in_one_item(self, tenant: Tenant, held: FaceVisits) -> FaceVisits:
+    def store_in_one_item(self, tenant: Tenant, face_visits: FaceVisits) -> FaceVisits:
         """Store a face's visits in one item, for a transaction that has no room for pages; return the face then.
 
         The next visit makes pages again. Raises ConditionFailed if the visits changed meanwhile.
         """
-        visits = replace(held.visits, pages=(), in_one_item=True)
-        if held.visits.pages:
-            write(self.book.items, visits_puts(tenant.name, held.face.faceid, held.visits, visits))
+        visits = replace(face_visits.visits, pages=(), in_one_item=True)
+        if face_visits.visits.pages:
+            write(self.book.items, visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, visits))
             visits = replace(visits, version=visits.version + 1)
-        return replace(held, visits=visits)
+        return replace(face_visits, visits=visits)
 
     def write_surplus_changes(
-        self, tenant: str, held: FaceVisits, left: Sequence[ChangedObservation]
+        self, tenant: str, face_visits: FaceVisits, left: Sequence[ChangedObservation]
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
         """Store changes of a face's observations until the rest fit a transaction; return the face and that rest.
 
         Raises ConditionFailed if the face's visits changed meanwhile.
         """
-        faceid = held.face.faceid
+        faceid = face_visits.face.faceid
         while len(left) > _A_TRANSACTION:
-            marked = replace(held.visits, regrouping=True, version=held.visits.version + 1)
-            some, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
+            visits = replace(face_visits.visits, regrouping=True, version=face_visits.visits.version + 1)
+            batch, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
             write(
                 self.book.items,
                 [
-                    *visits_puts(tenant, faceid, held.visits, marked),
-                    *self.book.statistics.actions(tenant, [], some),
+                    *visits_puts(tenant, faceid, face_visits.visits, visits),
+                    *self.book.statistics.actions(tenant, [], batch),
                 ],
             )
-            held = replace(held, visits=marked)
-        return held, left
+            face_visits = replace(face_visits, visits=visits)
+        return face_visits, left
 
 
 def sightings_of_arrival(
@@ -134,26 +144,26 @@ def sightings_of_arrival(
                     yield observation
 
 
-def face_update(tenant: Tenant, before: Face, after: Face) -> Update:
-    """Return the update of a face's arrivals, group and pictures, under condition FACE_SAME.
+def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
+    """Return the update of a face's arrivals, group and pictures, if others have left these alone (FACE_SAME).
 
-    That is: nobody moved it to another group; if it is moved now, nobody holds it, and it has the same user, which it
-    then leaves; and if its pictures change, nobody changed anything. Raises FaceHeld, ConsentMissing.
+    Always: nobody moved it to another group. If it is moved now: nobody holds it, and it has the same user, which it
+    then leaves. If its pictures change: nobody changed anything of it. Raises FaceHeld, ConsentMissing.
     """
     require_kept(before, after)
     require_ground(tenant, before, after)
     item = face_item(tenant.name, after)
-    changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
+    names = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
     when = [equals("group", before.group_id, FACE_SAME)]
-    left: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     if after.group_id != before.group_id:
-        left = ("user",)
+        removed = ("user",)
         when += [equals("user", before.user or None, FACE_SAME), equals("hold", None, FACE_SAME)]
     if after.pictures != before.pictures:
-        changed += picture_fields(after)
+        names += picture_fields(after)
         when.append(equals("version", before.version, FACE_SAME))
-    set_ = {name: item.get(name) for name in changed}
-    return Update(keys.FACES, (tenant.name, after.faceid), tuple(when), set=set_, add={"version": 1}, remove=left)
+    fields = {name: item.get(name) for name in names}
+    return Update(keys.FACES, (tenant.name, after.faceid), tuple(when), set=fields, add={"version": 1}, remove=removed)
 
 
 def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
@@ -170,15 +180,16 @@ def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
 
 
 def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
-    """Return the writes of a face's visits, if they are still `before` (condition VISITS_SAME): the head and, of the
-    pages, those that change.
+    """Return the writes of a face's visits, if they are still `before` (condition VISITS_SAME).
+
+    These are the head, and those of the pages that change or go.
     """
     when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
-    head, pages, gone = replace(after, version=before.version + 1).stored_after(before)
+    head, pages, deleted_pages = replace(after, version=before.version + 1).stored_after(before)
     return [
         Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (when,)),
         *(Put(keys.ARRIVALS, page_item(tenant, faceid, *page)) for page in pages.items()),
-        *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in gone),
+        *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in deleted_pages),
     ]
 
 

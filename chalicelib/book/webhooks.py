@@ -119,22 +119,22 @@ class Hooks(UseCase):
         """
         now = self.book.clock.now()
         id_ = time_ordered_id(now)
-        checked = self._check_fields({"url": url, **given})
-        channel = checked.pop("channel", None)
-        sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
-        hook = self._with_channel(tenant, Hook(id=id_, created_at=now, sealed_secret=sealed, **checked), channel)
+        fields = self._check_fields({"url": url, **given})
+        channel = fields.pop("channel", None)
+        sealed, secret = (b"", None) if url is None else self._make_secret(tenant, id_)
+        hook = self._attach_channel(tenant, Hook(id=id_, created_at=now, sealed_secret=sealed, **fields), channel)
         counter = self.book.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
-        listed = CountedList(self.all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
-        if len(listed.rows) >= MAX_HOOKS:
+        hooks = CountedList(self.all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
+        if len(hooks.rows) >= MAX_HOOKS:
             raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
-        added = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),))
-        self.book.requests.write(tenant, [added, listed.changed], request, {"id": id_})
+        put = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),))
+        self.book.requests.write_with_answer(tenant, [put, hooks.changed], request, {"id": id_})
         return hook, secret
 
     def all(self, tenant: str) -> list[Hook]:
         """Return all hooks, oldest first."""
-        found = map(hook_from, every(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
-        return sorted(found, key=lambda hook: (hook.created_at, hook.id))
+        hooks = map(hook_from, every(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
+        return sorted(hooks, key=lambda hook: (hook.created_at, hook.id))
 
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
@@ -162,22 +162,23 @@ class Hooks(UseCase):
         `check`: raises if the caller may not leave the hook like this. Raises HookNotFound, InvalidInput, Busy,
         AnsweredAlready.
         """
-        checked = self._check_fields(changes)
-        channel = checked.pop("channel", None)
-        now = self.get(tenant, id_)
-        if ("url" in changes and (changes["url"] is None) is not (now.url is None)) or (channel and now.way is None):
+        fields = self._check_fields(changes)
+        channel = fields.pop("channel", None)
+        stored = self.get(tenant, id_)
+        becomes_mailbox_or_none = "url" in changes and (changes["url"] is None) is not (stored.url is None)
+        if becomes_mailbox_or_none or (channel and stored.way is None):
             raise InvalidInput(
                 "a hook has a url for good, a mailbox none, and what tells people a channel: add another hook for that"
             )
 
         def change_fields(hook: Hook) -> Hook:
-            changed = replace(hook, **checked)
+            changed = replace(hook, **fields)
             check(changed)
-            return changed if _OF_NO_CHANNEL.issuperset(changes) else self._with_channel(tenant, changed, channel)
+            return changed if _OF_NO_CHANNEL.issuperset(changes) else self._attach_channel(tenant, changed, channel)
 
         return self._change_hook(tenant, id_, change_fields, request)
 
-    def new_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
+    def replace_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
         """Replace the hook's secret; the old one signs nothing any more.
 
         Raises HookNotFound, Conflict if it is a mailbox, Busy, AnsweredAlready.
@@ -186,11 +187,11 @@ class Hooks(UseCase):
         require_url(hook)
         if hook.way is not None:
             raise Conflict(f"hook {id_} tells people, and signs nothing: change its channel")
-        sealed, secret = self._new_secret(tenant, id_)
+        sealed, secret = self._make_secret(tenant, id_)
         self._change_hook(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
         return secret
 
-    def secret(self, tenant: str, hook: Hook) -> str:
+    def read_secret(self, tenant: str, hook: Hook) -> str:
         """Return the hook's secret in the clear, to sign with."""
         return self.book.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id))
 
@@ -198,7 +199,7 @@ class Hooks(UseCase):
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
-        self.book.requests.write(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,))], request)
+        self.book.requests.write_with_answer(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,))], request)
         for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
             deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix))
             delete_in_parts(self.book.items, keys.OUTBOX, deliveries)
@@ -214,15 +215,15 @@ class Hooks(UseCase):
             set={**hook_fields(changed), "version": changed.version},
             remove=("failures", "paused_until", "claims", *list_absent_fields(changed)),
         )
-        self.book.requests.write(tenant, [update], request, {"id": id_})
+        self.book.requests.write_with_answer(tenant, [update], request, {"id": id_})
         return changed
 
-    def note(self, tenant: str, id_: str, only: Condition = _THERE, **changes: Any) -> bool:
+    def note_fields(self, tenant: str, id_: str, only: Condition = _THERE, **changes: Any) -> bool:
         """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
         return write_unless_changed(self.book.items, [Update(keys.HOOKS, (tenant, id_), (only,), **changes)])
 
     def note_recovery(self, tenant: str, id_: str) -> None:
-        self.note(tenant, id_, set={"failures": 0}, remove=("paused_until",))
+        self.note_fields(tenant, id_, set={"failures": 0}, remove=("paused_until",))
 
     def _check_fields(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given values in the forms that are stored. Raises InvalidInput."""
@@ -230,17 +231,17 @@ class Hooks(UseCase):
         if given.get("url") is not None:
             self.book.ports.postman.require_url(given["url"])
         filters: Mapping[str, Callable[[str], Any]] = {
-            "kinds": _kind,
+            "kinds": _read_kind,
             "groups": legal_group_name,
             "cameras": require_camera_id,
-            "people": _faceid,
+            "people": _check_faceid,
         }
         for name, check in filters.items():
             if given.get(name) is not None:
                 checked[name] = tuple(dict.fromkeys(map(check, given[name])))
         return checked
 
-    def _with_channel(self, tenant: str, hook: Hook, channel: Channel | None) -> Hook:
+    def _attach_channel(self, tenant: str, hook: Hook, channel: Channel | None) -> Hook:
         """Return the hook as it is stored, with its channel if it has one. Raises InvalidInput."""
         if channel is None and hook.way is None:
             if hook.template or hook.hours or hook.pause_s or hook.picture:
@@ -249,10 +250,14 @@ class Hooks(UseCase):
         if hook.url is not None:
             raise InvalidInput("a hook has a url or a channel: send url as null")
         messages = self.book.webhooks.messages
-        told, checked = messages.check(hook, channel or messages.channel_of(tenant, hook))
-        return replace(told, sealed_secret=messages.seal(tenant, told, checked)) if channel else told
+        checked_hook, checked_channel = messages.check_hook(hook, channel or messages.read_channel(tenant, hook))
+        return (
+            replace(checked_hook, sealed_secret=messages.seal_channel(tenant, checked_hook, checked_channel))
+            if channel
+            else checked_hook
+        )
 
-    def _new_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
+    def _make_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
         secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
         return self.book.storage.vault.seal(secret, keys.hook_secret(tenant, id_)), secret
 
@@ -265,14 +270,14 @@ def require_url(hook: Hook) -> None:
         )
 
 
-def _kind(value: str) -> EventKind:
+def _read_kind(value: str) -> EventKind:
     try:
         return FILTERS[value]
     except KeyError:
         raise InvalidInput(f"events are {', '.join(FILTERS)}, not {value[:40]!r}") from None
 
 
-def _faceid(value: str) -> str:
+def _check_faceid(value: str) -> str:
     if not _FACEID.fullmatch(value):
         raise InvalidInput(f"people are ids of faces, such as 456088349737713666, not {value[:40]!r}")
     return value
@@ -301,7 +306,7 @@ _NOTICES = msgspec.json.Decoder(_Notice)
 
 
 class Outbox(UseCase):
-    def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
+    def make_delivery_puts(self, tenant: str, events: Sequence[Event]) -> list[Action]:
         """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
         return event_puts(tenant, self.book.webhooks.hooks.all(tenant), events, self.book.clock.now()) if events else []
 
@@ -315,12 +320,12 @@ class Outbox(UseCase):
                 delivery = delivery_from(action.item)
                 try:
                     if not delivery.in_mailbox:
-                        self.notify(delivery)
+                        self.queue_message(delivery)
                 except RegularsError as error:
                     report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
                     return
 
-    def notify(self, delivery: Delivery) -> None:
+    def queue_message(self, delivery: Delivery) -> None:
         """Queue the delivery's message, to arrive when it is due or after a queue's longest delay.
 
         Raises Busy, StorageUnavailable.
@@ -348,8 +353,10 @@ class Outbox(UseCase):
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
         """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
         now = moment(milliseconds(self.book.clock.now()))
-        late = (one for one in self._all(tenant, keys.PENDING) if one.next_at < now - overdue)
-        announced = (one for one in late if self._hasten_delivery(one, now))
+        late = (
+            delivery for delivery in self._list_deliveries(tenant, keys.PENDING) if delivery.next_at < now - overdue
+        )
+        announced = (delivery for delivery in late if self._hasten_delivery(delivery, now))
         return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
 
     def page(
@@ -374,8 +381,16 @@ class Outbox(UseCase):
         self.book.webhooks.hooks.note_recovery(tenant, hook_id)
         now = moment(milliseconds(self.book.clock.now()))
         prefixes = (keys.PARKED_PREFIX, "")
-        found = (one for prefix in prefixes for one in self._all(tenant, keys.deliveries_range(hook_id, prefix)))
-        sent = (one for one in found if (one.parked or one.next_at > now) and self._hasten_delivery(one, now))
+        deliveries = (
+            delivery
+            for prefix in prefixes
+            for delivery in self._list_deliveries(tenant, keys.deliveries_range(hook_id, prefix))
+        )
+        sent = (
+            delivery
+            for delivery in deliveries
+            if (delivery.parked or delivery.next_at > now) and self._hasten_delivery(delivery, now)
+        )
         return sum(1 for _ in islice(sent, MAX_ANNOUNCED))
 
     def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
@@ -390,10 +405,10 @@ class Outbox(UseCase):
 
     def forget_expired(self, tenant: str) -> int:
         """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
-        kept = every(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
-        return delete_in_parts(self.book.items, keys.OUTBOX, kept, self.book.clock.now())
+        deliveries = every(self.book.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
+        return delete_in_parts(self.book.items, keys.OUTBOX, deliveries, self.book.clock.now())
 
-    def _all(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
+    def _list_deliveries(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
         return map(delivery_from, every(self.book.items, keys.OUTBOX, tenant, between=between))
 
     def _hasten_delivery(self, delivery: Delivery, now: datetime) -> bool:
@@ -413,14 +428,14 @@ class Outbox(UseCase):
         """Store a delivery and queue its message; return False if others changed it."""
         is_stored = write_unless_changed(self.book.items, actions)
         if is_stored:
-            self.notify(delivery)
+            self.queue_message(delivery)
         return is_stored
 
 
 def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
     """Return the actions that move a delivery, unless its time or payload has changed since it was read."""
-    same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
-    return [Delete(keys.OUTBOX, delivery_key(delivery), same), Put(keys.OUTBOX, delivery_item(to))]
+    if_same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
+    return [Delete(keys.OUTBOX, delivery_key(delivery), if_same), Put(keys.OUTBOX, delivery_item(to))]
 
 
 ATTEMPT = timedelta(seconds=30)
@@ -428,10 +443,14 @@ ATTEMPT = timedelta(seconds=30)
 
 _FIRST_DELAY_S = 10
 _LONGEST_DELAY_S = 3_600
+"""Longest wait of one delivery between two attempts: it is parked after a day."""
 _LONGEST_PAUSE_S = 900
+"""Longest pause of a hook that keeps failing: when the receiver is back, it gets its events within 15 minutes."""
 
 _AT_ONCE = 10
+"""Deliveries that one process attempts at once."""
 _SPREAD_S = 30.0
+"""Seconds over which those that waited for a failing hook are spread when it is back."""
 _GONE = 410
 
 
@@ -451,10 +470,10 @@ class DeliverySlots:
     ) -> None:
         self._limits = {"tenant": of_tenant, "hook": of_hook}
         self._waited_s = waited_s
-        self._held: dict[tuple[str, str], threading.BoundedSemaphore] = {}
+        self._slots: dict[tuple[str, str], threading.BoundedSemaphore] = {}
 
     @contextmanager
-    def one(self, tenant: str, hook_id: str) -> Iterator[None]:
+    def take_slot(self, tenant: str, hook_id: str) -> Iterator[None]:
         """Take a slot of the hook, then one of the tenant, for the block. Raises Busy.
 
         In this order, posts that wait for a slow hook take no slots from the tenant's other hooks.
@@ -462,7 +481,7 @@ class DeliverySlots:
         with ExitStack() as both:
             for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
                 limit = self._limits[kind]
-                slot = self._held.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
+                slot = self._slots.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
                 slow = f"the receiver of this {kind} is too slow: {limit} posts to it are under way already"
                 both.enter_context(hold_place(slot, slow, self._waited_s))
             yield
@@ -482,7 +501,7 @@ class Deliveries(UseCase):
         Return the errors of those that failed, by id: they have to be received again.
         """
 
-        def error_of(body: str) -> Exception | None:
+        def try_delivery(body: str) -> Exception | None:
             try:
                 self.deliver(body)
             except Exception as error:
@@ -490,8 +509,8 @@ class Deliveries(UseCase):
             return None
 
         with ThreadPoolExecutor(min(_AT_ONCE, max(len(bodies), 1))) as pool:
-            each = pool.map if len(bodies) > 1 else map  # one box hands over one at a time
-            errors = dict(zip(bodies, each(error_of, bodies.values()), strict=True))
+            map_ = pool.map if len(bodies) > 1 else map  # one box hands over one at a time: it needs no thread
+            errors = dict(zip(bodies, map_(try_delivery, bodies.values()), strict=True))
         return {id_: error for id_, error in errors.items() if error}
 
     def deliver(self, message_body: str) -> None:
@@ -507,7 +526,7 @@ class Deliveries(UseCase):
         now = self.book.clock.now()
         if delivery.next_at > now:
             # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
-            return self.outbox.notify(delivery) if milliseconds(delivery.next_at) == notice.due else None
+            return self.outbox.queue_message(delivery) if milliseconds(delivery.next_at) == notice.due else None
         if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant):
             return self.outbox.postpone(delivery, now + OVERDUE, "the consent of somebody has expired")
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
@@ -517,9 +536,9 @@ class Deliveries(UseCase):
             return self.outbox.park(delivery, "the hook is disabled: enable it, then send its deliveries again")
         if hook.is_failing and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
-        return self._attempt(hook, delivery)
+        return self._attempt_delivery(hook, delivery)
 
-    def test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
+    def send_test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
         """Send the hook an event of kind TEST, and return the event. Called again with the same request, send no other.
 
         Raises HookNotFound, Conflict if the hook is disabled, AnsweredAlready, Busy.
@@ -529,7 +548,7 @@ class Deliveries(UseCase):
             raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
         event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
         put = event_put(tenant, hook, event, now)  # whether the hook takes it or not
-        self.book.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
+        self.book.requests.write_with_answer(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
         self.outbox.announce(tenant, [put])
         return event
 
@@ -540,10 +559,11 @@ class Deliveries(UseCase):
         watch asks for. This one does not: on AWS its function may not write faces.
         """
         with suppress(TenantNotFound):
-            return self.book.tenants.has_expired(self.book.tenants.read_stored(tenant))
+            return self.book.tenants.has_expired_consent(self.book.tenants.read_stored(tenant))
         return False
 
-    def _attempt(self, hook: Hook, delivery: Delivery) -> None:
+    def _attempt_delivery(self, hook: Hook, delivery: Delivery) -> None:
+        """Post a delivery, and delete, postpone or park it by the answer. Raises StorageUnavailable."""
         tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
             status = self._post_delivery(hook, delivery)
@@ -569,30 +589,30 @@ class Deliveries(UseCase):
             return None
         if status == _GONE:
             if hook.way is Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
-                self._switch_off(hook, delivery.tenant)
+                self._switch_off_hook(hook, delivery.tenant)
             return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
     def _post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
         """Return the status of the answer; None: nobody is to be told, so nothing was sent."""
         if hook.url is None:
-            with self.slots.one(delivery.tenant, hook.id):
-                return self.book.webhooks.messages.tell(hook, delivery)
+            with self.slots.take_slot(delivery.tenant, hook.id):
+                return self.book.webhooks.messages.send_message(hook, delivery)
         body = delivery.payload.encode()
-        secret = self.hooks.secret(delivery.tenant, hook)
+        secret = self.hooks.read_secret(delivery.tenant, hook)
         headers = {
             "Content-Type": "application/json",
             "X-Regulars-Event": delivery.kind.value,
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
             "X-Regulars-Signature": signature(secret, self.book.clock.now(), body),
         }
-        with self.slots.one(delivery.tenant, hook.id):
+        with self.slots.take_slot(delivery.tenant, hook.id):
             return self.book.ports.postman.post(hook.url, body, headers)
 
-    def _switch_off(self, hook: Hook, tenant: str) -> None:
+    def _switch_off_hook(self, hook: Hook, tenant: str) -> None:
         """Switch off a hook, unless somebody has changed it meanwhile."""
-        same = equals("version", hook.version, "not-changed-meanwhile")
-        self.hooks.note(tenant, hook.id, same, set={"enabled": False, "version": hook.version + 1})
+        if_same = equals("version", hook.version, "not-changed-meanwhile")
+        self.hooks.note_fields(tenant, hook.id, if_same, set={"enabled": False, "version": hook.version + 1})
 
     def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
         """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
@@ -605,7 +625,7 @@ class Deliveries(UseCase):
         failures = hook.failures + 1
         paused_until = now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
         fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
-        self.hooks.note(delivery.tenant, hook.id, set=fields, add={"failures": 1})
+        self.hooks.note_fields(delivery.tenant, hook.id, set=fields, add={"failures": 1})
 
     def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
         """Claim to be the delivery that tries a failing hook; return whether it is."""
@@ -614,7 +634,7 @@ class Deliveries(UseCase):
         seen = None if hook.paused_until is None else milliseconds(hook.paused_until)
         nobody_else = equals("paused_until", seen, "nobody-else-tries")
         claim = {"paused_until": milliseconds(now + ATTEMPT)}
-        return self.hooks.note(delivery.tenant, hook.id, nobody_else, set=claim)
+        return self.hooks.note_fields(delivery.tenant, hook.id, nobody_else, set=claim)
 
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
         """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""
@@ -643,4 +663,4 @@ class Webhooks(UseCase):
     deliveries: Made[Deliveries] = Made("book.webhooks.Deliveries")
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("events", lambda one: self.outbox.forget_expired(one.tenant.name), of_expired=True),)
+        return (Chore("events", lambda turn: self.outbox.forget_expired(turn.tenant.name), of_expired=True),)

@@ -57,7 +57,7 @@ class Account(Outside):
 
     def settings(self, tenant: Tenant) -> tuple[Tenant, Migration]:
         """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
-        return self.book.tenants.get_by_name(tenant.name), self.book.groups.migration(tenant)
+        return self.book.tenants.get_by_name(tenant.name), self.book.groups.read_migration(tenant)
 
     @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
@@ -69,11 +69,11 @@ class Account(Outside):
         rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
         actions: list[Action] = []
         if own:
-            actions.append(self.book.tenants.settings_update(self.book.tenants.get_by_name(tenant.name), own))
+            actions.append(self.book.tenants.make_settings_update(self.book.tenants.get_by_name(tenant.name), own))
         if rule:
             actions.append(migration_update(tenant.name, rule))
-        self.book.requests.write(tenant.name, actions, request)
-        self.book.tenants.announce(tenant.name, own)
+        self.book.requests.write_with_answer(tenant.name, actions, request)
+        self.book.tenants.begin_consequences(tenant.name, own)
 
     def usage(self, tenant: Tenant) -> Usage:
         """Return the tenant's use of its limits now. Raises TenantNotFound."""

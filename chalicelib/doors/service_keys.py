@@ -60,5 +60,5 @@ def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, a
     limit = services.access.rates.searches if looks else services.access.rates.requests
     limit.take(f"{tenant.name}#{key.id}")
     services.access.keys.note_use(tenant, key)
-    group = services.groups.of_id(tenant, key.group) if key.group else NO_GROUP
+    group = services.groups.find_by_id(tenant, key.group) if key.group else NO_GROUP
     return None if group is None or group.id in tenant.gone else Holder(tenant, key, group)

@@ -42,7 +42,7 @@ class Consents(Outside):
         """
         require_legal(consent, self.book.clock.now())
         restrictions = self.book.restrictions
-        self.book.tenants.announce_end(tenant, consent)
+        self.book.tenants.announce_consent_end(tenant, consent)
 
         def renew_consent(face: Face) -> tuple[Face, Change]:
             after = replace(self._require_known(tenant, face), consent=consent)
@@ -71,7 +71,7 @@ class Consents(Outside):
             return after, replace(change, actions=(*change.actions, *forgotten))
 
         require_record(self.book.faces.get(tenant, faceid, restricted=True))
-        for one in self.book.faces.of_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
+        for one in self.book.faces.find_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
             self.book.faces.change_face(
                 tenant, one, lambda face: restrictions.of_ended(tenant, face, Ending.WITHDRAWN), None, restricted=True
             )
@@ -101,14 +101,14 @@ class Consents(Outside):
     def _require_known(self, tenant: Tenant, face: Face) -> Face:
         """Return the face if it is not restricted, or its record has ended. Raises FaceNotFound."""
         if face.restriction and not face.restriction.ended:
-            raise self.book.faces.missing(tenant, face.faceid)
+            raise self.book.faces.make_missing_error(tenant, face.faceid)
         return face
 
     def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that take the records out of what an undo would restore."""
         return [
             kept_update(tenant, merge, without)
-            for merge in (self.book.merges.records.below(tenant, face.faceid) if face.merges else [])
+            for merge in (self.book.merges.records.list_below(tenant, face.faceid) if face.merges else [])
             if merge.kept is not None
             and (without := replace(merge.kept, face=replace(merge.kept.face, consent=None), consent=None))
             != merge.kept

@@ -14,7 +14,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from chalicelib.book.commit import Change, make_user_edit
-from chalicelib.book.faces import MAX_HOLDS, take_reason
+from chalicelib.book.faces import MAX_HOLDS, check_reason
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.records.faces import user_item
 from chalicelib.book.rules.templates import (
@@ -74,7 +74,7 @@ class Restrictions(Outside):
         A user goes with its last face, and a subject with its name. Of a restricted one, nothing changes.
         Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
         """
-        reason = take_reason(reason, "restriction", is_set=True)
+        reason = check_reason(reason, "restriction", is_set=True)
         self.require_room(tenant, [faceid])
 
         def restrict_face(face: Face) -> tuple[Face, Change] | None:
@@ -92,7 +92,7 @@ class Restrictions(Outside):
 
         Raises Changed if a merge of it went on, Busy.
         """
-        if self.book.merges.mover.settle(tenant, face):
+        if self.book.merges.mover.settle_faces(tenant, face):
             raise Changed
         if face.restriction is None:
             return self._put_away(tenant, face, "", ending)
@@ -100,7 +100,7 @@ class Restrictions(Outside):
 
     def of_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
         """Invert `of_ended` for a face that has a record again. Raises GroupFull, FaceHeld, Changed, Busy."""
-        if self.book.merges.mover.settle(tenant, face):
+        if self.book.merges.mover.settle_faces(tenant, face):
             raise Changed
         if (mark := face.restriction) is None or not mark.ended:
             return face, Change((), ())
@@ -122,7 +122,7 @@ class Restrictions(Outside):
             if first is None or (first.consent and first.consent.expires_at and first.consent.expires_at > now):
                 next_end = first.consent.expires_at if first and first.consent else None
                 if next_end != end:  # if others have noted one meanwhile, the next reader looks again
-                    self.book.tenants.note_end(tenant, next_end)
+                    self.book.tenants.note_consent_end(tenant, next_end)
                 return
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
             with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
@@ -131,7 +131,7 @@ class Restrictions(Outside):
 
     def request_expiry(self, tenant: Tenant) -> None:
         """Have the sweep restrict the faces whose records of consent have expired by now, if there are some."""
-        if self.book.tenants.has_expired(tenant):
+        if self.book.tenants.has_expired_consent(tenant):
             self.book.wake(tenant.name, consents=True)
 
     def _expire_one(self, tenant: Tenant, faceid: str, now: datetime) -> None:
@@ -149,7 +149,7 @@ class Restrictions(Outside):
         return next((face for one in found for face in one.values() if face.consent), None)
 
     def _put_away(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
-        user = self.book.faces.user_of_entry(tenant, user_of(face))
+        user = self.book.faces.read_user(tenant, user_of(face))
         now, lost = self.book.clock.now(), {face.group_id: -1}
         restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "", ended)
         after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
@@ -188,7 +188,7 @@ class Restrictions(Outside):
         again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull, ConsentMissing
         if it is restricted for its record alone, Conflict, Busy, AnsweredAlready.
         """
-        take_reason(reason, "restriction", is_set=False)
+        check_reason(reason, "restriction", is_set=False)
 
         def lift_restriction(face: Face) -> tuple[Face, Change] | None:
             _require_settled(face)
@@ -206,10 +206,10 @@ class Restrictions(Outside):
         return self.book.faces.change_face(tenant, faceid, lift_restriction, request, restricted=True)
 
     def _brought_back(self, tenant: Tenant, face: Face, mark: Restriction) -> tuple[Face, Change]:
-        is_there = self.book.groups.of_id(tenant, mark.group_id) is not None
+        is_there = self.book.groups.find_by_id(tenant, mark.group_id) is not None
         group_id, values = (mark.group_id, face.attributes) if is_there else (REGULAR, {})
         id_ = mark.user if is_there else ""
-        user = self.book.faces.user_of_entry(tenant, entry_of(group_id, id_)) if id_ else None
+        user = self.book.faces.read_user(tenant, entry_of(group_id, id_)) if id_ else None
         has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
         after = replace(face, group_id=group_id, attributes=values, user=id_ if has_room else "")
         after = replace(after, restriction=None, changed_at=self.book.clock.now())

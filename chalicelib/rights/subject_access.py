@@ -33,7 +33,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.records.captures import capture_from
 from chalicelib.book.records.merges import UNDONE_WITHIN, Merge
-from chalicelib.book.records.observations import observation_item, visits_of
+from chalicelib.book.records.observations import observation_item, read_visits
 from chalicelib.book.rules.templates import user_of
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import RULES, Capture, parts_of_sighting
@@ -105,7 +105,7 @@ def _arrivals(subject: Subject) -> Iterator[Item]:
     """Read the visits, as [first, last, sightings] in place of the packed bytes that say the same."""
     item = subject.items.get(keys.ARRIVALS, (subject.tenant.name, subject.faceid))
     if item is not None:
-        recent = visits_of(subject.items, subject.tenant.name, subject.faceid).arrivals.recent
+        recent = read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent
         yield {**item, "recent": [[one.first_ms, one.last_ms, one.sightings] for one in recent]}
 
 
@@ -354,7 +354,7 @@ def _images(files: Iterable[str]) -> str:
 def _visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
     return [
         [_time(moment(one.first_ms), zone), _time(moment(one.last_ms), zone), str(one.sightings)]
-        for one in reversed(visits_of(subject.items, subject.tenant.name, subject.faceid).arrivals.recent)
+        for one in reversed(read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent)
     ]
 
 
@@ -477,7 +477,7 @@ class Archives(Outside):
     def _subject(self, tenant: Tenant, face: Face) -> Subject:
         found, since = own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
         entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
-        merges = self.book.merges.records.below(tenant.name, face.faceid)
+        merges = self.book.merges.records.list_below(tenant.name, face.faceid)
         subject = Subject(self.book.items, tenant, face, found, merges, entries, since)
         said = list_absorbed_faces([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
         merged = {*said, *(one.other for one in subject.merges if one.is_same_person)} - {face.faceid}
@@ -505,7 +505,7 @@ class Archives(Outside):
 
     def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
         tenant, now = subject.tenant, self.book.clock.now()
-        group = self.book.groups.of_id(tenant, subject.face.own_group_id)
+        group = self.book.groups.find_by_id(tenant, subject.face.own_group_id)
         return {
             "format": FORMAT,
             "written_at": time_text(now),

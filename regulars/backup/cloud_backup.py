@@ -110,14 +110,14 @@ def with_new_secrets(services: Services) -> Iterator[dict[str, object]]:
     """
     hooks = services.webhooks.hooks
     for tenant in services.tenants.all():
-        credentials = asdict(services.tenants.rotate(tenant.name))
+        credentials = asdict(services.tenants.rotate_keys(tenant.name))
         posted_to = [one.id for one in hooks.all(tenant.name) if one.url]
         for told in (one for one in hooks.all(tenant.name) if one.way):
             hooks.change(tenant.name, told.id, {"enabled": False})
         services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
             services.audit.signing.renew(tenant.name, is_lost=True)
-        yield {**credentials, "hooks": {id_: hooks.new_secret(tenant.name, id_) for id_ in posted_to}}
+        yield {**credentials, "hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in posted_to}}
 
 
 def _items(prefix: str) -> DynamoItemStore:

@@ -43,10 +43,10 @@ def run(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_on
 
 def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
     """Describe the remaining work in one line, without a time if no picture is left to estimate it by."""
-    left = services.reembedding.remaining(tenant, new.model)
+    left = services.reembedding.count_remaining(tenant, new.model)
     if not left.faces:
         return f"{tenant}: all faces have their templates of {new.model} already"
-    seconds = services.reembedding.sample(tenant, old, new)
+    seconds = services.reembedding.measure_embedding(tenant, old, new)
     duration = "" if seconds is None else f", about {_duration(left.faces * seconds / cores())} here"
     return f"{tenant}: {left.faces} faces{duration}; reads {left.pictures} pictures"
 
@@ -58,7 +58,7 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
         def show(seen: int, faces: int) -> None:
             bar.update(task, completed=seen, total=faces)
 
-        return services.reembedding.run(tenant, old, new, show, threads=cores())
+        return services.reembedding.change_model(tenant, old, new, show, threads=cores())
 
 
 def _print(tenant: str, outcome: Outcome) -> None:

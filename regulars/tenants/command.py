@@ -193,7 +193,7 @@ def change(services: Services, name: str, **given: Any) -> None:
 def rotate(services: Services, tenant: Tenant, may: Callable[[str], bool]) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
     if may(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
-        _print_new(services, lambda book: book.rotate(tenant.name))
+        _print_new(services, lambda book: book.rotate_keys(tenant.name))
 
 
 @tenants.command(short_help="Print a tenant's API key.")
@@ -435,7 +435,7 @@ def _add_services(
         raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
     groups = services.groups
     if groups.find(tenant, group_name) is None:
-        groups.create(tenant, group_name, groups.implicit_capacity(tenant), "")
+        groups.create(tenant, group_name, groups.choose_implicit_capacity(tenant), "")
     group = groups.get_by_name(tenant, group_name)
     for service in names:
         of = group.id if service == names[0] else ""

@@ -66,7 +66,7 @@ class CredentialsFile:
         with folder.hold_lock(self._data / LOCK):
             try:
                 known = _entries(self.path)
-                if self._tenants.is_new():
+                if self._tenants.is_unused():
                     with acts.begin_act(acts.chore("regulars tenants add", FIRST_TENANT[0])):
                         made = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=zone_of_machine()))
                     self._write_down(made, known)
@@ -85,14 +85,14 @@ class CredentialsFile:
             self._tenants.all()  # raises for data of another format
             return self._keep_credentials(self._tenants.add(name, profile, settings), known)
 
-    def rotate(self, name: str) -> Credentials:
+    def rotate_keys(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
 
         Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
         """
         with folder.hold_lock(self._data / LOCK):
             known = _entries(self.path)
-            return self._keep_credentials(self._tenants.rotate(name), known)
+            return self._keep_credentials(self._tenants.rotate_keys(name), known)
 
     def forget(self, name: str) -> None:
         """Take the credentials of an erased tenant out of the file. Raises DamagedFile, OSError."""
@@ -110,8 +110,8 @@ class CredentialsFile:
         """Tell whether one of the entry's credentials is valid in the store: an admin may have renewed others there."""
         if entry is None:
             return False
-        signer, pair = self._tenants.by_app_id(entry.app_id), self._tenants.by_access_key(entry.access_key_id)
-        bearers = self._tenants.by_appcode(entry.appcode), self._tenants.by_api_key(entry.api_key)
+        signer, pair = self._tenants.find_by_app_id(entry.app_id), self._tenants.find_by_access_key(entry.access_key_id)
+        bearers = self._tenants.find_by_appcode(entry.appcode), self._tenants.find_by_api_key(entry.api_key)
         return (
             (signer is not None and signer[1] == entry.app_key)
             or (pair is not None and pair[1] == entry.secret_access_key)

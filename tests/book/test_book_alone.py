@@ -62,7 +62,7 @@ def left_items(shop: Shop) -> list[str]:
 def test_alone_it_recognises_merges_rejects_and_deletes_and_stores_nothing_of_rights(tmp_path: Path) -> None:
     with closing(Shop(tmp_path)) as shop:
         book, tenant = alone(shop), shop.tenant
-        ann = book.enrolment.of_largest_face(tenant, "regular", picture(Person(1, side_px=120.0)), RULES)
+        ann = book.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=120.0)), RULES)
         assert seen_by(book, shop, 0, 1).faceid == ann.faceid
         stranger = seen_by(book, shop, 1, 2).faceid
         assert stranger not in (None, ann.faceid)
@@ -75,7 +75,7 @@ def test_alone_it_recognises_merges_rejects_and_deletes_and_stores_nothing_of_ri
         deleted = book.deletion.delete_faces(tenant, [ann.faceid], erase=True)
         assert (deleted.success, deleted.erasures) == ([ann.faceid], []), "nobody says how far an erasure is"
         book.groups.create(tenant, "staff", None, "")
-        book.enrolment.of_largest_face(tenant, "staff", picture(Person(5)), RULES)
+        book.enrolment.enrol_largest_face(tenant, "staff", picture(Person(5)), RULES)
         book.deletion.groups.delete(tenant, "staff")
         tenant = shop.tenant
         [gone] = tenant.gone
@@ -90,7 +90,7 @@ def test_who_takes_the_hooks_hears_of_each_face_that_leaves_or_changes_and_of_ea
     with closing(Shop(tmp_path)) as shop:
         book, tenant, heard = alone(shop), shop.tenant, Heard()
         book.duties = heard
-        ann = book.enrolment.of_largest_face(tenant, "regular", picture(Person(1, side_px=120.0)), RULES)
+        ann = book.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=120.0)), RULES)
         other = seen_by(book, shop, 0, 2)
         capture = shop.put(shot(2, 1))
         assert book.sightings.ingest.resolve_capture("shop", "door", capture.id).sightings[0].faceid == ann.faceid
@@ -115,7 +115,7 @@ def test_a_stranger_who_makes_room_leaves_as_others_do(tmp_path: Path) -> None:
         book, heard = alone(shop), Heard()
         book.duties = heard
         first = seen_by(book, shop, 0, 1).faceid
-        book.groups.update(shop.tenant, "stranger", {"capacity": 1})
+        book.groups.change_by_name(shop.tenant, "stranger", {"capacity": 1})
         second = seen_by(book, shop, 1, 2).faceid
         assert [one for one in heard.told if one[0] == "leave"][-1] == ("leave", (first,), FULL, False)
         assert left_items(shop) == [first]

@@ -68,7 +68,9 @@ def enrol_drawn(data: Path, tenant: str, people: Mapping[int, tuple[str, str]]) 
     with closing(build(Settings(storage=data), vision=PortraitsOfThePack)) as services:
         for number, (name, group) in people.items():
             picture = portrait(Person(number))
-            services.enrolment.of_largest_face(services.tenants.get_by_name(tenant), group, picture, RULES, name=name)
+            services.enrolment.enrol_largest_face(
+                services.tenants.get_by_name(tenant), group, picture, RULES, name=name
+            )
 
 
 def portrait(person: Person, *, again: bool = False, times: int = 1) -> bytes:
@@ -91,7 +93,7 @@ class Shop:
     def enrol(self, *names: str) -> None:
         for number, name in enumerate(names):
             picture = portrait(Person(number))
-            self.services.enrolment.of_largest_face(self.tenant, "regular", picture, RULES, name=name)
+            self.services.enrolment.enrol_largest_face(self.tenant, "regular", picture, RULES, name=name)
 
     def see(self, number: int, hours_ago: float, *, like: float = _LIKE, times: int = 1) -> None:
         person = Person(number, side_px=300.0 + hours_ago, likeness=like)

@@ -37,7 +37,7 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             client.enrol_face(picture=portrait(Person(0, side_px=90)), group="regular", name=TWIN)
             for face in client.list_faces():
                 client.change_face(face.id, note="Ž is her note")
-        assert shop.services.joining.tenant(shop.tenant)
+        assert shop.services.joining.join_tenant(shop.tenant)
         yield shop
 
 

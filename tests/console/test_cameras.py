@@ -262,7 +262,7 @@ def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Bro
         def beat(camera: str, number: int, *, works: bool = True, **told: object) -> None:
             added, _ = box.services.cameras.add(tenant, camera, camera.title())
             status = {"box": f"b{number:03}", "box_name": f"shop-{number}", "version": "1.0", **told}
-            box.services.cameras.heartbeat(tenant, added, status, is_working=works)
+            box.services.cameras.note_heartbeat(tenant, added, status, is_working=works)
 
         beat("door", 1, disk_free_mib=90_000, temperature_c=51, clock_error_s=0.2)
         visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
@@ -289,8 +289,8 @@ def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Bro
         page.get_by_role("button", name="Set, one box first").click()
         expect(page.get_by_text("0 of 39 boxes have them")).to_be_visible()
         looked_at(page, "settings-of-all-boxes")
-        box.services.cameras.advance(tenant)
-        assert box.services.cameras.wave(tenant).reached == ("b001",)
+        box.services.cameras.advance_wave(tenant)
+        assert box.services.cameras.read_wave(tenant).reached == ("b001",)
         assert box.services.cameras.get(tenant, "door").edge == {"kib_per_s": 200}
         page.keyboard.press("Escape")
         page.get_by_label("Name or id").fill("b039")
@@ -366,13 +366,13 @@ def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(browser: Browser,
         key = box.services.tenants.add("aims", Profile.CAMERA).api_key
         tenant = box.services.tenants.get_by_name("aims")
         door, _ = box.services.cameras.add(tenant, "door", "Door")
-        box.services.cameras.heartbeat(tenant, door, {"box": "b1", "version": "1.0"})
+        box.services.cameras.note_heartbeat(tenant, door, {"box": "b1", "version": "1.0"})
         visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
         page = visitor.open("#/cameras/door")
         page.get_by_role("button", name="Ask for a picture").click()
         expect(page.get_by_text("The box answers after its next heartbeat")).to_be_visible()
         expect(page.get_by_role("button", name="Ask for a picture")).to_be_disabled()
-        box.services.cameras.give_still(tenant, "door", (FOLDER / PORTRAIT).read_bytes())
+        box.services.cameras.store_still(tenant, "door", (FOLDER / PORTRAIT).read_bytes())
         seen = page.get_by_role("img", name=re.compile("^What the camera saw"))
         expect(seen).to_be_visible()
         becomes(page, lambda: seen.evaluate("image => image.naturalWidth") > 0)

@@ -50,7 +50,7 @@ def fill(shop: Shop) -> None:
     services.cameras.add(shop.tenant, "counter", CAMERAS["counter"], CameraSettings())
     for number, name in enumerate(NAMES):
         group = "regular" if number % 4 else "VIP"
-        services.enrolment.of_largest_face(shop.tenant, group, portrait(Person(number)), RULES, name=name)
+        services.enrolment.enrol_largest_face(shop.tenant, group, portrait(Person(number)), RULES, name=name)
     rng, now = random.Random(7), services.clock.now().astimezone(ZoneInfo(shop.tenant.time_zone))
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for day in range(DAYS, 0, -1):

@@ -291,8 +291,8 @@ def look_alikes(shop: Shop, *pairs: str) -> None:
         for side, called in enumerate((name, f"{name} Again")):
             person = Person(60 + number, side_px=100.0 - 10 * side, likeness=0.68 - 0.02 * number)
             picture = portrait(person, again=bool(side))
-            shop.services.enrolment.of_largest_face(shop.tenant, "regular", picture, RULES, name=called)
-    assert shop.services.joining.tenant(shop.tenant)
+            shop.services.enrolment.enrol_largest_face(shop.tenant, "regular", picture, RULES, name=called)
+    assert shop.services.joining.join_tenant(shop.tenant)
 
 
 def test_of_pairs_the_most_alike_comes_first_and_a_key_says_one_or_two_people(browser: Browser, shop: Shop) -> None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
-from chalicelib.book.records.observations import days_counted, observation_item
+from chalicelib.book.records.observations import make_calendar_actions, observation_item
 from chalicelib.book.statistics.calendar import Calendar
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import sighting_id
@@ -79,7 +79,7 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def fill(items: ItemStore, tenant: str, seen: Sequence[Observation]) -> None:
     days = Span(milliseconds(seen[0].at), milliseconds(seen[-1].at)).utc_days
-    write_in_parts(items, days_counted(tenant, days, (), Calendar(items).months(tenant, days)))
+    write_in_parts(items, make_calendar_actions(tenant, days, (), Calendar(items).months(tenant, days)))
     write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(tenant, one)) for one in seen))
 
 

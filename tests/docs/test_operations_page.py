@@ -31,7 +31,7 @@ def rows(heading: str) -> set[str]:
 
 
 def test_there_is_a_line_in_the_runbook_for_every_alarm() -> None:
-    resources = template.whole()["Resources"]
+    resources = template.join_parts()["Resources"]
     alarms = {name for name, resource in resources.items() if resource.get("Type") == "AWS::CloudWatch::Alarm"}
     assert rows("Alarms") == alarms
 
@@ -50,7 +50,7 @@ def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder
         services.tenants.add("shop-12", Profile.CAMERA)
         tenant = services.tenants.get_by_name("shop-12")
         for number, faceid in enumerate(("anna", "bernd")):
-            services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=faceid)
+            services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=faceid)
         services.writer.commit("shop-12", Change((), (JournalEntry(Edit.DELETE, "anna", "regular"),)))
         storage = services.ports.storage
         storage.blobs.delete(services.faces.get(tenant, "bernd").picture_key)

@@ -100,7 +100,7 @@ class Street(Struct, frozen=True):
         disabled, rotated = (services.tenants.add(name, Profile.CAMERA) for name in ("disabled", "rotated"))
         camera_key = V1Client(app, disabled.api_key).add_camera("door")["api_key"]
         services.tenants.disable("disabled")
-        services.tenants.rotate("rotated")
+        services.tenants.rotate_keys("rotated")
         services.close()
         return cls(folder, shops, disabled, camera_key, rotated)
 
@@ -348,7 +348,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         kind: add_service_key(services, customer, kind, kind, family.id if kind in ("recognition", "deepstack") else "")
         for kind in SERVICES
     }
-    kin = services.subjects.enrol(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)
+    kin = services.subjects.enrol_photo(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)
 
     def listed(operation: str, **members: Any) -> str:
         keys_ = own.access_key_id, own.secret_access_key
@@ -454,7 +454,7 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
         Event(f"group.full-{number}", EventKind.GROUP_FULL, services.clock.now(), f"{word}-club", data={"of": word})
         for number in range(2)
     ]
-    services.items.transact(outbox.actions(tenant, events))
+    services.items.transact(outbox.make_delivery_puts(tenant, events))
     for one in services.webhooks.outbox.page(tenant, hook["id"], parked=False, limit=10).rows:
         outbox.park(replace(one, attempts=3), f"{word} answered 500")
     return hook["id"], hook["secret"]

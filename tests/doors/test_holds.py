@@ -44,7 +44,7 @@ class Shop:
 
     def __post_init__(self) -> None:
         book, clock = self.book, self.book.clock
-        credentials = book.services.tenants.rotate("shop")
+        credentials = book.services.tenants.rotate_keys("shop")
         app = make_stage(book.services).app
         self.v1, self.market = V1Client(app, credentials.api_key), MarketClient(app, credentials.appcode)
         self.sunmi = CameraClient(app, credentials.app_id, credentials.app_key, clock)
@@ -81,7 +81,7 @@ class Shop:
         book, items = self.book, self.book.storage.items
         face = book.services.faces.get(book.tenant, self.eva)
         observations = list(book.services.merges.mover.list_observations(book.tenant, self.eva))
-        merges = book.services.merges.records.below(book.tenant.name, self.eva)
+        merges = book.services.merges.records.list_below(book.tenant.name, self.eva)
         about = holdings(Subject(items, book.tenant, face, observations, merges, []))
         told = ("audit", "journal", "outbox", "requests", "reviews", "duplicates")
         stored = {name: found for name, found in about.items() if name not in told and not name.startswith("blobs")}

@@ -66,7 +66,7 @@ class Shop:
 
     def change_elsewhere(self, old: FakeVision = OLD, new: FakeVision = NEW) -> None:
         with closing(self.process()) as operators:
-            outcome = operators.reembedding.run("shop", old, new)
+            outcome = operators.reembedding.change_model("shop", old, new)
             assert (outcome.switched, outcome.left) == (True, {})
 
     def change_during_the_next_request(self) -> None:
@@ -210,7 +210,7 @@ def put_in(shop: Shop, seed: int) -> str:
     """By a process that knows of the change."""
     with closing(shop.process()) as elsewhere:
         tenant = elsewhere.tenants.get_by_name("shop")
-        return elsewhere.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+        return elsewhere.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
 
 
 class TestARefusalByTheOldModel:

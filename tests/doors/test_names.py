@@ -229,7 +229,7 @@ def test_somebody_who_is_restricted_keeps_the_place_from_another_name(
     services.restrictions.set(tenant, faceid, "letter 7")
     deepstack.enrol("Anna Weiss", 2)
     (other,) = services.subjects.get(tenant, group, "Anna Weiss").faceids
-    assert services.faces.of_person(tenant, other).faces == (other,)
+    assert services.faces.find_person(tenant, other).faces == (other,)
     services.restrictions.lift(tenant, faceid, "settled")
     assert sorted(deepstack.names()) == ["Anna Weiss", "Anna Weiß"]
     assert [deepstack.named(seed) for seed in (1, 2)] == ["Anna Weiß", "Anna Weiss"]

@@ -74,9 +74,9 @@ def enrol_photos(
     def import_photos(group: str, number: int) -> None:
         """Do what v1's calls of `regulars import` do."""
         first, *others = map(picture, photos(number))
-        face = services.enrolment.of_largest_face(tenant, group, first, RULES, name="Ann")
+        face = services.enrolment.enrol_largest_face(tenant, group, first, RULES, name="Ann")
         for one in others:
-            services.enrolment.pictures.add(tenant, face.faceid, one, RULES)
+            services.enrolment.pictures.add_photo(tenant, face.faceid, one, RULES)
 
     ways: dict[str, Way] = {
         "compreface": compreface,
@@ -98,7 +98,7 @@ def see(services: Services, tenant: Tenant, at: datetime, person: Person) -> Non
 
 
 def visitors(services: Services, tenant: Tenant) -> list[Face]:
-    found = services.faces.by_id(tenant, services.faces.lists.every_id(tenant)).values()
+    found = services.faces.by_id(tenant, services.faces.lists.list_every_id(tenant)).values()
     return [face for face in found if face.arrive_count]
 
 

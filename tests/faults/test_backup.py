@@ -116,7 +116,7 @@ def ready(shops: dict[str, Shop], tmp_path: Path) -> Place:
     place = Place(tmp_path / "ready")
     shutil.copytree(shops["shop"].folder, place.data)
     with closing(Book(place.data)) as book:
-        CredentialsFile(place.data, book.services.tenants).rotate("shop")
+        CredentialsFile(place.data, book.services.tenants).rotate_keys("shop")
     place.file.parent.mkdir()
     place.again.parent.mkdir()
     place.back_up()

@@ -50,7 +50,9 @@ class Book:
         one = chance.choice(visitors)
         one.changes += 1
         if one.faceid is None:
-            enrolled = self.services.enrolment.of_largest_face(self.tenant, "regular", picture(Person(one.seed)), RULES)
+            enrolled = self.services.enrolment.enrol_largest_face(
+                self.tenant, "regular", picture(Person(one.seed)), RULES
+            )
             one.faceid = enrolled.faceid
         else:
             self.services.deletion.delete_faces_of_group(self.tenant, "regular", [one.faceid])
@@ -73,7 +75,7 @@ def test_search_that_begins_after_an_acknowledged_write_sees_it(
     services: Services, request: pytest.FixtureRequest
 ) -> None:
     made = services.tenants.add("shop", Profile.CAMERA)
-    found = services.tenants.by_app_id(made.app_id)
+    found = services.tenants.find_by_app_id(made.app_id)
     visitors = [Visitor(seed) for seed in range(WRITERS * PEOPLE_A_WRITER)]
     book = Book(services, found[0], visitors, request.config.getoption("--operations"))
 

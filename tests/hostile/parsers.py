@@ -440,7 +440,7 @@ def requests(credential: Callable[[Any], str]) -> Opened:
     def opened(folder: Path) -> Iterator[Read]:
         with shop(folder) as (services, credentials):
             app, rules = make_stage(services).app, PictureRules(frozenset({"JPEG"}), 10**7, 4096, 4096)
-            services.enrolment.of_largest_face(
+            services.enrolment.enrol_largest_face(
                 services.tenants.get_by_name("shop"), "regular", picture(Person(1, side_px=90)), rules, faceid="door"
             )
             yield lambda data: answered(app, credential(credentials), data)
@@ -683,17 +683,20 @@ JOURNAL = [
     item_to_json(journal_item("shop", 7, AT, [JournalEntry(edit, "f", "g", (Template("m", b"\0\x3c" * 8),))])).encode()
     for edit in Edit
 ]
-DAY = columns.Columns.of(
+DAY = columns.Columns.from_rows(
     columns.Row(1_772_366_400_000 + n, f"id{n}", f"face{n % 3}", Dimensions("a", "", "", "", "vip", "door", "sighting"))
     for n in range(9)
 )
-DAYS = [columns.encode(DAY), *columns.encode_counts(columns.LabelCounts.of(DAY, np.arange(9)), 10_000)]
+DAYS = [
+    columns.encode_columns(DAY),
+    *columns.encode_counts(columns.LabelCounts.from_columns(DAY, np.arange(9)), 10_000),
+]
 
 
 def day_of(data: bytes) -> object:
     if data.startswith(DAYS[0][:8]):
-        return columns.decode(data).faceids
-    return columns.decode_counts(data).by_hour(ObservationFilter())
+        return columns.decode_columns(data).faceids
+    return columns.decode_counts(data).count_by_hour(ObservationFilter())
 
 
 def journal_of(data: bytes) -> object:

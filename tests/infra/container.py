@@ -22,7 +22,7 @@ import yaml
 
 from chalicelib.book.vision.packs import packs
 from infra import images, wheels
-from infra.dependencies import ROOT, Failed, run
+from infra.dependencies import ROOT, Failed, run_command
 from regulars.serve import service
 
 WORK = ROOT / "build" / "container"
@@ -37,11 +37,11 @@ EMULATED = "neoverse-n1"
 
 def main(*processors: str) -> int:
     """Return 0 if the images for these processors, else for this machine's, work, or the check is skipped."""
-    if why := images.lacking():
+    if why := images.explain_lack():
         print(f"container: skipped: {why}")
         return 0
     try:
-        images.build(wheels.OUT, processors or [OURS])
+        images.build_images(wheels.OUT, processors or [OURS])
         for one in processors or [OURS]:
             run_from(wheels.OUT, one)
             print(f"container: the service and the edge uploader run as user {USER} on a read-only root, {one}")
@@ -66,7 +66,7 @@ def run_from(folder: Path, processor: str = OURS) -> None:
 def _serves(image: Path, config: dict[str, Any], data: Path, health: str) -> None:
     """Ask for the models; run the service, ask it, and stop it. Raises AssertionError."""
     _require(config["Volumes"].keys() == {"/data"}, f"the volumes are {config['Volumes']}")
-    run(["chown", "--recursive", f"{USER}:{USER}", data])
+    run_command(["chown", "--recursive", f"{USER}:{USER}", data])
     models = _ran(image, config, data, [*config["Entrypoint"], "models"])
     _require(models.startswith("face-pack-3 "), f"the image has no models: {models}")
     command = [*config["Entrypoint"], *config["Cmd"], "--port", str(PORT)]
@@ -97,14 +97,14 @@ def _health(folder: Path) -> str:
 def _image(folder: Path, target: str, processor: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Load an archive; give the folder of its files and its configuration."""
     try:
-        file = folder / images.archive(target, processor)
-        name = run([*BUILDAH, "pull", "--quiet", "--arch", processor, f"oci-archive:{file}"]).split()[-1]
-        said = json.loads(run([*BUILDAH, "inspect", "--type", "image", name]))["OCIv1"]
+        file = folder / images.archive_name(target, processor)
+        name = run_command([*BUILDAH, "pull", "--quiet", "--arch", processor, f"oci-archive:{file}"]).split()[-1]
+        said = json.loads(run_command([*BUILDAH, "inspect", "--type", "image", name]))["OCIv1"]
         _require(said["architecture"] == processor, f"{target} is for {said['architecture']}")
-        container = run([*BUILDAH, "from", "--pull-never", "--arch", processor, name]).strip()
-        yield Path(run([*BUILDAH, "mount", container]).strip()), said["config"]
+        container = run_command([*BUILDAH, "from", "--pull-never", "--arch", processor, name]).strip()
+        yield Path(run_command([*BUILDAH, "mount", container]).strip()), said["config"]
     finally:
-        run([*BUILDAH, "rm", "--all"])
+        run_command([*BUILDAH, "rm", "--all"])
         shutil.rmtree(WORK, ignore_errors=True)
 
 
@@ -122,7 +122,7 @@ def _confined(image: Path, config: dict[str, Any], data: Path, command: list[str
 
 
 def _ran(image: Path, config: dict[str, Any], data: Path, command: list[str]) -> str:
-    return run(_confined(image, config, data, command))
+    return run_command(_confined(image, config, data, command))
 
 
 def _require(holds: bool, otherwise: str) -> None:

@@ -19,7 +19,7 @@ from chalicelib.book.models import KEPT_PICTURE
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
 from infra import package
-from infra.dependencies import Failed, run
+from infra.dependencies import Failed, run_command
 from regulars.demo import run as demo
 from regulars.demo.album import jpeg, open_picture, upright
 from regulars.deploy.package import ARCHIVE
@@ -59,9 +59,9 @@ def _root(architecture: str, packages: str) -> Path:
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
         options = ["--variant=minbase", "--download-only", f"--arch={architecture}", f"--include={packages}"]
-        run(["debootstrap", *options, RELEASE, folder / "fetched"])
+        run_command(["debootstrap", *options, RELEASE, folder / "fetched"])
         for archive in sorted((folder / "fetched").rglob("*.deb")):
-            run(["dpkg-deb", "--extract", archive, folder / "root"])
+            run_command(["dpkg-deb", "--extract", archive, folder / "root"])
         shutil.rmtree(folder / "fetched")
         (folder / "complete").touch()
     return folder / "root"

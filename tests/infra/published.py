@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from chalicelib.book.words.version import VERSION
 from infra import images, wheels
-from infra.dependencies import ROOT, run
+from infra.dependencies import ROOT, run_command
 from infra.release import SAYING, replace_version
 from regulars.demo.registry_photos import folder as photos
 from regulars.serve import service
@@ -182,7 +182,7 @@ class Release(Struct, frozen=True):
             file.write_text(
                 replace_version(file.read_text(encoding="utf-8"), now[1], version, "2026-01-01"), encoding="utf-8"
             )
-        run([sys.executable, "-m", "infra.wheels"], cwd=root, more={"PYTHONPATH": str(root)})
+        run_command([sys.executable, "-m", "infra.wheels"], cwd=root, variables={"PYTHONPATH": str(root)})
         return cls(root / "dist", version)
 
 
@@ -205,9 +205,9 @@ def _come(visitor: Visitor, before: list[str], hours: Sequence[int], got: list[d
 
 def _run_images(out: Path) -> str:
     """Build the images of a folder, and run them from there; return how it went."""
-    if why := images.lacking():
+    if why := images.explain_lack():
         return f"without images: {why}"
-    images.build(out, [container.OURS])
+    images.build_images(out, [container.OURS])
     container.run_from(out)
     return "both images: built, loaded from the folder, run"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.arrows import Arrow, arrows, is_against, main, orders
+from infra.arrows import Arrow, is_against, list_arrows, main, read_orders
 
 PYPROJECT = """
 [[tool.importlinter.contracts]]
@@ -46,8 +46,8 @@ def test_a_call_upwards_or_aside_is_against_the_order_whatever_it_is_written_lik
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     (rooms / "book.py").write_text(BOOK)
     (rooms / "middle" / "other.py").write_text(f"class Other:\n    def do(self, book):\n        {call}\n")
-    [order] = orders(tmp_path)
-    assert any(is_against(order, arrow) for arrow in arrows(tmp_path)) is against
+    [order] = read_orders(tmp_path)
+    assert any(is_against(order, arrow) for arrow in list_arrows(tmp_path)) is against
 
 
 def test_a_room_calls_itself_and_what_is_in_no_order_as_it_likes() -> None:
@@ -60,5 +60,5 @@ def test_a_room_calls_itself_and_what_is_in_no_order_as_it_likes() -> None:
 def test_every_room_is_called_and_none_against_the_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert main() == 0
     assert " 0 against the order" in capsys.readouterr().out
-    called = {arrow.target for arrow in arrows()}
+    called = {arrow.target for arrow in list_arrows()}
     assert len(called) > 25

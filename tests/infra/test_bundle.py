@@ -60,7 +60,7 @@ def test_a_model_that_is_another_file_is_refused(tmp_path: Path) -> None:
     model.unlink()
     model.write_bytes(other)
     with pytest.raises(packs.MissingModel, match=f"{model.name} is damaged"):
-        package._models(packs.find(tmp_path, NAME))
+        package._list_pack_files(packs.find(tmp_path, NAME))
 
 
 def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
@@ -101,7 +101,7 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
     np.save(beside / packs.BESIDE_A_CURVE, product.population().rows[:20])
     for name, people in ((NAME, 0), (packs.DEFAULT_PACK, 20)):
         pack = packs.find(tmp_path / "models", name)
-        folder = unpacked(package._models(pack), tmp_path / "zip") / name
+        folder = unpacked(package._list_pack_files(pack), tmp_path / "zip") / name
         found = manifest.read_manifest(folder)
         assert replace(found, measured=pack.manifest.measured) == pack.manifest
         assert (found.impostor_curve, found.measured.usual) == (
@@ -110,5 +110,5 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
         )
         assert len(found.population().rows) == people
         assert all((folder / file.name).read_bytes() == pack.content(file.name) for file in pack.files)
-    folder = unpacked(package._models(packs.at()), tmp_path / "again") / packs.DEFAULT_PACK
+    folder = unpacked(package._list_pack_files(packs.at()), tmp_path / "again") / packs.DEFAULT_PACK
     assert len(manifest.read_manifest(folder).population().rows) == len(product.population().rows) > 200

@@ -54,7 +54,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     left_out = shutil.ignore_patterns("__pycache__", "model_packs", "*.so")
     shutil.copytree(package.ROOT / "chalicelib", folder / "chalicelib", ignore=left_out)
     shutil.copyfile(package.ROOT / "app.py", folder / "app.py")
-    for name, path in bundle.console_files().items():
+    for name, path in bundle.list_console_files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / name)
     return folder
@@ -107,5 +107,5 @@ def test_the_page_its_files_and_the_way_there_come_from_the_package(unpacked: Pa
 
 
 def test_the_licences_of_the_libraries_go_with_them() -> None:
-    licences = {name for name in bundle.console_files() if name.endswith(bundle.LICENCE)}
+    licences = {name for name in bundle.list_console_files() if name.endswith(bundle.LICENCE)}
     assert licences == {f"console/libraries/{name}/LICENSE" for name in ("preact", "htm")}

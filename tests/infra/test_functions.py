@@ -43,7 +43,7 @@ NOT_CALLED_BY_US = {
     "sqs:GetQueueAttributes": "the poller",
     "s3:ListBucket": "S3 answers 404 for what is not there only to who may list; to others, 403",
 }
-FUNCTIONS = tuple(name.removesuffix("_handler") for name in template.functions())
+FUNCTIONS = tuple(name.removesuffix("_handler") for name in template.list_functions())
 PEOPLE = range(1, 25)
 
 

@@ -3,7 +3,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from infra.images import TODAYS, add_for_docker, sources
+from infra.images import TODAYS, add_docker_manifest, make_sources_list
 
 
 def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: P
             member = tarfile.TarInfo(name)
             member.size = len(data := json.dumps(content).encode())
             tar.addfile(member, io.BytesIO(data))
-    add_for_docker(tmp_path / "image.tar", "localhost/regulars:latest")
+    add_docker_manifest(tmp_path / "image.tar", "localhost/regulars:latest")
     with tarfile.open(tmp_path / "image.tar") as tar:
         assert tar.getnames() == [*files, "manifest.json"]
         assert json.load(tar.extractfile("manifest.json") or io.BytesIO()) == [
@@ -28,11 +28,11 @@ def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: P
 
 
 def test_only_the_lists_of_another_day_may_have_run_out() -> None:
-    assert sources(TODAYS).splitlines() == [
+    assert make_sources_list(TODAYS).splitlines() == [
         "deb http://deb.debian.org/debian trixie main",
         "deb http://deb.debian.org/debian trixie-updates main",
         "deb http://deb.debian.org/debian-security trixie-security main",
     ]
-    for line in sources("http://snapshot.debian.org/archive/{}/20261126T000000Z").splitlines():
+    for line in make_sources_list("http://snapshot.debian.org/archive/{}/20261126T000000Z").splitlines():
         assert line.startswith("deb [check-valid-until=no] http://snapshot.debian.org/archive/debian")
         assert "/20261126T000000Z trixie" in line

@@ -6,10 +6,10 @@ from importlib.metadata import PackageNotFoundError, distribution
 import pytest
 
 from infra import sbom
-from infra.dependencies import EDGE, FUNCTIONS, ROOT, SERVICE, versions
+from infra.dependencies import EDGE, FUNCTIONS, ROOT, SERVICE, read_versions
 
 PAGE = (ROOT / "infra/licences/AV-LICENCES.md").read_text()
-SHIPPED = sorted({name for lock in (SERVICE, EDGE, FUNCTIONS) for name, _ in versions(lock)})
+SHIPPED = sorted({name for lock in (SERVICE, EDGE, FUNCTIONS) for name, _ in read_versions(lock)})
 OF_GPL = re.compile(r"lib(x264|x265|xvidcore|vidstab|postproc|rubberband|fdk-aac|kvazaar)\b")
 """FFmpeg asks for --enable-gpl with these, or more; kvazaar is another encoder of HEIC."""
 
@@ -31,10 +31,10 @@ def test_only_wheels_that_are_named_hold_libraries_under_the_gpl(name: str) -> N
 
 
 def test_the_page_says_what_the_wheel_av_holds_in_the_version_that_is_locked() -> None:
-    assert f"av {dict(versions(EDGE))['av']}, lies in" in PAGE, (
+    assert f"av {dict(read_versions(EDGE))['av']}, lies in" in PAGE, (
         "a new version: look at its libraries, and read the page again"
     )
-    if distribution("av").version != dict(versions(EDGE))["av"]:
+    if distribution("av").version != dict(read_versions(EDGE))["av"]:
         pytest.skip("the page is about the locked version of av, and another one is installed: `make lock UPGRADE=1`")
     assert len(held := libraries("av")) > 20
     assert {library for library in held if not re.search(rf"\b{library}\b", PAGE)} == set()

@@ -53,7 +53,7 @@ def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packa
     functions = resources(packaged, "AWS::Serverless::Function")
     assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {"AccessLogs"}
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
-    roles = {function: template.role(name) for name, function in template.functions().items()}
+    roles = {function: template.role_name(name) for name, function in template.list_functions().items()}
     for name, function in functions.items():
         log = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["LogGroupName"]["Fn::Sub"]
         allowed = [
@@ -232,7 +232,9 @@ def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[s
         assert bucket["LifecycleConfiguration"]["Rules"]
     use = packaged["Resources"]["CustomerKeyUse"]
     assert use["Condition"] == HAS_KEY
-    assert {r["Ref"] for r in use["Properties"]["Roles"]} == {template.role(name) for name in template.functions()}
+    assert {r["Ref"] for r in use["Properties"]["Roles"]} == {
+        template.role_name(name) for name in template.list_functions()
+    }
 
 
 UNKNOWN_PATH = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")

@@ -13,7 +13,7 @@ import werkzeug
 
 from chalicelib.aws.clients import SERVICES
 from infra import bundle, dependencies
-from infra.target import ARCHITECTURES, PYTHONS, Target, output_of
+from infra.target import ARCHITECTURES, PYTHONS, Target, run_for_output
 
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -66,8 +66,8 @@ def test_what_no_function_opens_is_dropped_with_the_folders_it_leaves_empty(tmp_
     dropped = ["numpy/core/tests/test_it.py", "numpy/__init__.pyi", "numpy/f2py/deep/er.py", "numpy/core/x.h"]
     leftovers = ["PIL/_avif.x.so", "onnxruntime/tools/a.py"]
     files(tmp_path, dict.fromkeys([*kept, *dropped, *leftovers], b""))
-    dependencies.prune(tmp_path)
-    assert sorted(bundle.files_below(tmp_path)) == sorted(kept)
+    dependencies.prune_folder(tmp_path)
+    assert sorted(bundle.list_files_below(tmp_path)) == sorted(kept)
     assert not (tmp_path / "numpy" / "f2py").exists()
 
 
@@ -84,9 +84,9 @@ def test_a_library_stays_for_as_long_as_something_that_stays_links_to_it(tmp_pat
         "pillow.libs/libharfbuzz-1.so": b"needs libfreetype-1.so",
     }
     files(tmp_path, contents)
-    dependencies.prune(tmp_path)
+    dependencies.prune_folder(tmp_path)
     gone = {"PIL/_avif.x.so", *(f"pillow.libs/lib{name}-1.so" for name in ("avif", "yuv", "freetype", "harfbuzz"))}
-    assert set(bundle.files_below(tmp_path)) == contents.keys() - gone
+    assert set(bundle.list_files_below(tmp_path)) == contents.keys() - gone
 
 
 def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(
     os.utime(one / "b", (1, 1))
     (two / "b").chmod(0o600)
     for folder in (one, two):
-        bundle.write(tmp_path / f"{folder.name}.zip", bundle.files_below(folder))
+        bundle.write_archive(tmp_path / f"{folder.name}.zip", bundle.list_files_below(folder))
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
@@ -116,8 +116,8 @@ def test_a_name_on_the_path_that_does_not_run_is_no_interpreter(tmp_path: Path) 
     shim = tmp_path / "python3.13"
     shim.write_text("#!/bin/sh\necho 'not switched on' >&2\nexit 127\n")
     shim.chmod(0o755)
-    assert output_of([str(shim), "--version"]) is None
-    assert output_of([str(tmp_path / "missing")]) is None
+    assert run_for_output([str(shim), "--version"]) is None
+    assert run_for_output([str(tmp_path / "missing")]) is None
 
 
 def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: P
         others = {folder.name for folder in (source / "data").glob("*/")} - set(SERVICES)
         shutil.copytree(source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__", *others))
     texts = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
-    dependencies.prune(tmp_path)
+    dependencies.prune_folder(tmp_path)
     left = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
     assert len(left) < len(texts) / 4
     operations = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.dependencies import Failed
-from infra.release import release
+from infra.release import make_release
 from infra.wheels import SUMS
 from tests.support.needs import needed
 
@@ -52,7 +52,7 @@ def build(tmp_path: Path) -> Callable[[], None]:
 def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_nobody(
     tmp_path: Path, git: Callable[..., str], build: Callable[[], None]
 ) -> None:
-    says = release("1.2.3", tmp_path, build, lambda: "4 images")
+    says = make_release("1.2.3", tmp_path, build, lambda: "4 images")
     assert says[0].startswith("1.2.3 is tagged and built; 4 images; not signed")
     assert git("status", "--porcelain") == ""
     assert git("cat-file", "-t", "v1.2.3") == "tag"
@@ -65,7 +65,7 @@ def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_n
     (tmp_path / "CHANGELOG.md").write_text("## 1.2.3 (unreleased)\n")
     git("commit", "--quiet", "--all", "--message", "More")
     with pytest.raises(Failed, match=r"v1\.2\.3 is there already"):
-        release("1.2.3", tmp_path, build, lambda: "4 images")
+        make_release("1.2.3", tmp_path, build, lambda: "4 images")
 
 
 def test_the_sums_are_signed_by_the_key_that_git_signs_with(
@@ -76,7 +76,7 @@ def test_the_sums_are_signed_by_the_key_that_git_signs_with(
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     git("config", "gpg.format", "ssh")
     git("config", "user.signingkey", str(key))
-    assert "SHA256SUMS.sig" in release("1.2.3", tmp_path, build, lambda: "4 images")[0]
+    assert "SHA256SUMS.sig" in make_release("1.2.3", tmp_path, build, lambda: "4 images")[0]
     sums = tmp_path / "dist" / SUMS
     check = ["ssh-keygen", "-Y", "check-novalidate", "-n", "file", "-s", f"{sums}.sig"]
     assert subprocess.run(check, input=sums.read_bytes(), capture_output=True, check=False).returncode == 0
@@ -100,7 +100,7 @@ def test_nothing_is_changed_if_something_is_not_ready(
         git(*change)
     before = git("rev-parse", "HEAD"), git("status", "--porcelain")
     with pytest.raises(Failed, match=why):
-        release(version, tmp_path, build, lambda: "4 images")
+        make_release(version, tmp_path, build, lambda: "4 images")
     assert (git("rev-parse", "HEAD"), git("status", "--porcelain")) == before
     assert git("tag") == ""
 
@@ -111,7 +111,7 @@ def test_a_release_without_a_section_of_what_is_new_is_refused(
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n")
     git("commit", "--quiet", "--all", "--message", "Forget")
     with pytest.raises(Failed, match="say there what is new"):
-        release("1.2.3", tmp_path, build, lambda: "4 images")
+        make_release("1.2.3", tmp_path, build, lambda: "4 images")
 
 
 def test_builds_that_differ_are_no_release_and_leave_nothing(tmp_path: Path, git: Callable[..., str]) -> None:
@@ -122,5 +122,5 @@ def test_builds_that_differ_are_no_release_and_leave_nothing(tmp_path: Path, git
         (tmp_path / "dist" / SUMS).write_text(f"{next(numbers)}\n")
 
     with pytest.raises(Failed, match="two builds differ"):
-        release("1.2.3", tmp_path, build, lambda: "4 images")
+        make_release("1.2.3", tmp_path, build, lambda: "4 images")
     assert (git("rev-parse", "HEAD"), git("tag"), git("status", "--porcelain")) == (before, "", "")

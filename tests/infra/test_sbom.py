@@ -31,9 +31,9 @@ def bill(tmp_path: Path) -> Path:
     file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
     pack = Pack(replace(real.manifest, files=(file,)), model.parent)
     pages = of_console()
-    sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
+    sbom.write_package_bill(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
     again = tmp_path / "again.json"
-    sbom.write(again, libraries, chalice, [pack], pages)
+    sbom.write_package_bill(again, libraries, chalice, [pack], pages)
     assert again.read_bytes() == (tmp_path / sbom.NAME).read_bytes(), "the same content is the same bytes"
     return tmp_path / sbom.NAME
 

@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib.book.words.keys import CAPTURES, OUTBOX, REQUESTS, TABLES, TENANTS
 from chalicelib.book.words.ports import Table
-from infra.storage import storage
+from infra.storage import make_storage
 
-STORAGE = storage()["Resources"]
+STORAGE = make_storage()["Resources"]
 MOST_NON_KEY_ATTRIBUTES = 20
 HOLDS_DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
 
@@ -93,7 +93,7 @@ def test_a_bucket_is_private_encrypted_and_reached_by_tls_only(name: str) -> Non
 def test_pictures_of_captures_go_after_the_days_of_the_parameter() -> None:
     rules = of_type("AWS::S3::Bucket")["CapturesBucket"]["LifecycleConfiguration"]["Rules"]
     assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [{"Ref": "CaptureDays"}]
-    assert storage()["Parameters"]["CaptureDays"]["Default"] == 30
+    assert make_storage()["Parameters"]["CaptureDays"]["Default"] == 30
 
 
 def test_a_picture_that_is_put_is_told_to_the_captures_queue_and_s3_may_do_so() -> None:

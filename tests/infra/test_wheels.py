@@ -33,7 +33,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The commands' folder of a new environment with the wheels in it. The libraries are this environment's."""
     folder = tmp_path_factory.mktemp("installed")
     try:
-        built = wheels.build(folder / "dist")
+        built = wheels.build_wheels(folder / "dist")
     except NoLibraries as error:
         pytest.skip(str(error))
     environment = folder / "environment"
@@ -112,7 +112,7 @@ def test_what_the_wheel_requires_is_what_its_modules_import(installed: Path) -> 
 def test_another_build_gives_the_same_bytes_and_the_sums_are_right(installed: Path, tmp_path: Path) -> None:
     built, mask = installed.parents[1] / "dist", os.umask(0o077)  # files that nobody else may read
     try:
-        wheels.build(tmp_path)
+        wheels.build_wheels(tmp_path)
     finally:
         os.umask(mask)
     assert (tmp_path / wheels.SUMS).read_text() == (built / wheels.SUMS).read_text()

@@ -33,7 +33,7 @@ def week(tmp_path: Path) -> Iterator[Book]:
 
 def named(book: Book, seed_faces: dict[str, str]) -> None:
     for faceid, name in seed_faces.items():
-        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
+        book.services.enrolment.update.change_face(book.tenant, faceid, FaceChanges(name=name))
 
 
 def printed(book: Book, now: datetime = NOW, width: int = 120) -> str:
@@ -105,7 +105,7 @@ def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
     daily, _, _ = ids(week)
     hostile = "VIP\u202e\u200b\ue000"
     week.services.groups.create(week.tenant, hostile, 9, "")
-    week.services.enrolment.update.of_id(week.tenant, daily, FaceChanges(new_group_name=hostile))
+    week.services.enrolment.update.change_face(week.tenant, daily, FaceChanges(new_group_name=hostile))
     week.see(shot(6 * DAYS + 7 * HOURS, 1))
     shown = printed(week)
     assert "VIP" in shown

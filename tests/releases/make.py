@@ -20,7 +20,7 @@ def furnish(shop: Shop) -> None:
     """Do some of all: enrol three, see one of them and two strangers, name, seal, erase, and close the audit."""
     shop.enrol(1, "anna")
     shop.enrol(2, "ben")
-    shop.services.enrolment.update.of_id(shop.tenant, "anna", FaceChanges(name="Anna Lee"))
+    shop.services.enrolment.update.change_face(shop.tenant, "anna", FaceChanges(name="Anna Lee"))
     shop.see(shot(0, 1), shot(40, 1, 3), shot(24 * 60, 1), shot(25 * 60, 4))
     shop.put(shot(49 * 60, 3))  # its event is not told yet
     shop.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")

@@ -42,7 +42,7 @@ def test_faces_visits_and_statistics_are_as_they_were_left(book: Book) -> None:
 
 
 def test_who_was_enrolled_is_recognised_and_visits_go_on(book: Book) -> None:
-    found = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(1)), RULES)
+    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES)
     assert found.match
     book.see(shot(72 * 60, 1, 5))
     assert next(face.arrive_count for face in book.faces() if face.faceid == "anna") == 4
@@ -57,5 +57,5 @@ def test_its_audit_is_verified_and_nothing_disagrees(folder: Path, capsys: pytes
 def test_somebody_is_erased_from_it(book: Book) -> None:
     book.services.deletion.delete_faces(book.tenant, ["anna"], erase=True)
     assert "anna" not in set(book.faceids())
-    assert not book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(1)), RULES).match
+    assert not book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES).match
     assert book.services.audit.verifying.tenant("shop").findings == []

@@ -121,7 +121,7 @@ def test_twenty_photos_of_one_person_are_one_visitor(box: House) -> None:
         client.add("Twenty", photo(1_100, number))
     seen = [box.see(Person(1_100, side_px=150.0 + day), days_ago=12 - day).sightings[0].faceid for day in range(12)]
     assert len(set(seen)) == 1
-    (face,) = box.services.faces.by_name(box.tenant, "twenty", 10).rows
+    (face,) = box.services.faces.search_by_name(box.tenant, "twenty", 10).rows
     assert (face.faceid, face.arrive_count, len(client.examples("size=100"))) == (seen[0], 12, 20)
 
 
@@ -172,7 +172,7 @@ def test_a_stranger_is_far_below_a_match(box: House) -> None:
 
 @replays(17, "immich 12921", "DeepStack 196", "recognize 376", "photoprism 5811")
 def test_one_person_twice_in_a_picture_is_asked_about(box: House) -> None:
-    box.services.enrolment.of_largest_face(box.tenant, "regular", photo(171), RULES)
+    box.services.enrolment.enrol_largest_face(box.tenant, "regular", photo(171), RULES)
     capture = box.see(Person(171, likeness=0.95), Person(171, side_px=90.0, likeness=0.8))
     assert len({one.faceid for one in capture.sightings}) == 1
     reviews = box.services.sightings.reviews.page(box.tenant, None, 100).rows

@@ -33,7 +33,7 @@ def restrictions(book: Book) -> Restrictions:
 
 
 def is_found(book: Book, seed: int = EVA) -> str | None:
-    match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES).match
     return match.face.faceid if match else None
 
 
@@ -211,7 +211,7 @@ def test_its_merges_are_kept_with_it(book: Book) -> None:
     merge = book.services.merges.merging.merge(book.tenant, eva.faceid, finn.faceid)
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.clock.advance(timedelta(days=40))
-    book.services.merges.mover.tenant(book.tenant)
+    book.services.merges.mover.work_off_merges(book.tenant)
     assert book.storage.items.get(keys.MERGES, ("shop", merge.id))
 
 

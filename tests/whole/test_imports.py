@@ -20,7 +20,7 @@ from chalicelib.doors.dialect import Dialect
 from chalicelib.doors.dialects import DIALECTS, NAMES, owner_of
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from infra.arrows import all_rooms
+from infra.arrows import read_all_rooms
 from tests.support.api.gateway import send
 from tests.support.fakes import FakeVision
 
@@ -123,7 +123,7 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     assert "chalicelib.doors.v1.endpoint" not in loaded, "the modules of v1 are loaded by the first request to them"
     # whose types the dialects' requests are made of
     types = {"chalicelib.book.idempotency"}
-    rooms = {*all_rooms().values()}
+    rooms = {*read_all_rooms().values()}
     assert len(rooms) > 25
     assert rooms & loaded <= types
 

@@ -54,12 +54,12 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
 
         mover = book.services.merges.mover
         begun = book.services.merges.merging.merge(book.tenant, first, second)
-        merge = mover.finish(book.tenant, begun.id, None)  # a request moves observations for a while only
+        merge = mover.finish_merge(book.tenant, begun.id, None)  # a request moves observations for a while only
         assert (merge.state, disagreements_of_visits(book)) == (MergeState.DONE, [])
         assert [(face.group_id, face.arrive_count) for face in book.faces()] == [("regular", 4)]
         book.services.statistics.sealing.seal_tenant(book.tenant)
         book.services.merges.merging.undo(book.tenant, merge.id)
-        assert mover.finish(book.tenant, merge.id, None).state is MergeState.UNDONE
+        assert mover.finish_merge(book.tenant, merge.id, None).state is MergeState.UNDONE
         assert (book.entries(), book.observed()) == (entries, observed)
 
         rejected = book.services.sightings.rejection.reject(book.tenant, first, f"{captures[-1].id}-0")
@@ -89,7 +89,7 @@ def test_nothing_of_a_tenant_is_left_but_its_receipt(aws: Aws, tmp_path: Path) -
     with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
         book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
         _, wanted = person.live(book)
-        credentials = book.services.tenants.rotate("shop")
+        credentials = book.services.tenants.rotate_keys("shop")
         book.services.erasure.of_tenants.begin("shop", "operator")
         done = finished(book)
         while messages_left := book.storage.index_queue.receive(10, 1):  # the functions drop them as they come

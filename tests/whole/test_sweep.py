@@ -155,7 +155,7 @@ def test_ten_tenants_of_two_hundred_always_fail_and_the_others_are_swept_each_ho
 def test_a_chore_that_fails_stops_no_other_and_its_message_comes_again(tmp_path: Path) -> None:
     hour = Hour(tmp_path, failing({"shop"}, "merges"))
     tenant = add_tenant(hour.services, "shop", Profile.CAMERA)
-    hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
+    hour.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1)), RULES)
     hour.clock.advance(timedelta(days=2))
     assert hour.tick() == 1
     assert hour.storage.items.get(keys.DIRECTORY, ("shop", keys.index_item("fake"))), "no snapshot"
@@ -199,7 +199,7 @@ def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_k
 
     hour = Hour(tmp_path, lambda storage: replace(storage, expires_items=True))
     tenant = add_tenant(hour.services, "shop", Profile.CLOUD)
-    stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     hour.services.captures.redrive = Hanging()
     hour.clock.advance(timedelta(days=200))
     hour.services.sweep.all(hour.clock.now().replace(hour=3))
@@ -302,7 +302,8 @@ def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_w
     """They may be years old: no listing of young pictures would find them."""
     tenant = hour.services.tenants.get_by_name("shop")
     faces = [
-        hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in range(3)
+        hour.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid
+        for n in range(3)
     ]
     kept = [face.picture_key for face in map(partial(hour.services.faces.get, tenant), faces[1:])]
     hour.services.deletion.delete_faces_of_group(tenant, "regular", faces[:1])
@@ -362,7 +363,7 @@ def of_size(folder: Path, faces: int) -> Meter:
     hour = Hour(folder, wrap)
     hour.services.tenants.add("shop", Profile.CLOUD)
     tenant = hour.services.tenants.get_by_name("shop")
-    first = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(0)), RULES)
+    first = hour.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(0)), RULES)
     item = hour.storage.items.get(keys.FACES, ("shop", first.faceid))
     assert item is not None
     names = [first.faceid, *(f"face-{number:06d}" for number in range(1, faces))]
@@ -400,7 +401,7 @@ def test_a_clock_that_jumped_deletes_nothing_by_it_until_it_has_run_on(
     hour: Hour, caplog: pytest.LogCaptureFixture
 ) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     hour.tick()
     right = hour.clock.now()
     for days in (-1, 0, 100, 100, 0, 400, 3_650, 401, 0, -3_650, 100):
@@ -415,7 +416,7 @@ def test_a_clock_that_jumped_deletes_nothing_by_it_until_it_has_run_on(
 
 def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
-    face = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
+    face = hour.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1)), RULES)
     hour.tick()
     hour.services.deletion.delete_faces(tenant, [face.faceid], by="first", erase=True)
     hour.clock.advance(timedelta(days=400))
@@ -425,7 +426,7 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
 
 def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     hour.services.sweep.all(hour.clock.now())
     hour.clock.advance(timedelta(days=3_650))
     assert hour.work_off() == 1
@@ -439,7 +440,7 @@ def test_a_chore_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour)
 
     hour.services.index = Failing()
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     for _ in range(100 * 2):
         hour.tick()
         hour.clock.advance(timedelta(hours=12))
@@ -448,7 +449,7 @@ def test_a_chore_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour)
 
 def test_a_box_that_is_on_for_an_hour_every_other_day_deletes_what_is_kept_no_longer(hour: Hour) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     for _ in range(50):
         hour.tick()
         hour.clock.advance(timedelta(hours=1))

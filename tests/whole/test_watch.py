@@ -45,7 +45,7 @@ def test_silent_camera_is_told_once(
     hook, _ = services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(timedelta(minutes=5))
-    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None)
+    services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), None)
     clock.advance(QUARTER - timedelta(seconds=1))
     services.watch.run()
     assert pending(services, cloud) == []
@@ -127,7 +127,7 @@ def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, c
         if len(heard) % 2:  # a picture, of a camera that sent a heartbeat within the day
             services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
         else:
-            services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None)
+            services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), None)
         assert services.cameras.get(cloud, "door").silent_since is None
     assert len({told.event_id for told in pending(services, cloud)}) == MOST_OUTAGES + 2
     outages = services.cameras.get(cloud, "door").outages
@@ -161,9 +161,9 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
     clock.advance(QUARTER)
 
     class HeardMeanwhile(Outbox):
-        def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
+        def make_delivery_puts(self, tenant: str, events: Sequence[Event]) -> list[Action]:
             services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
-            return super().actions(tenant, events)
+            return super().make_delivery_puts(tenant, events)
 
     outbox = HeardMeanwhile(services)
     _telling_by(services, outbox).run()
@@ -180,10 +180,10 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
     told_at = clock.now()
 
     class ToldMeanwhile(Outbox):
-        def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
+        def make_delivery_puts(self, tenant: str, events: Sequence[Event]) -> list[Action]:
             services.watch.run()
             clock.advance(timedelta(seconds=1))
-            return super().actions(tenant, events)
+            return super().make_delivery_puts(tenant, events)
 
     outbox = ToldMeanwhile(services)
     _telling_by(services, outbox).run()
@@ -194,7 +194,7 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
 def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
-    services.cameras.heartbeat(
+    services.cameras.note_heartbeat(
         cloud, services.cameras.get(cloud, "door"), {"error": "no route to it"}, is_working=False
     )
     clock.advance(QUARTER)
@@ -215,7 +215,7 @@ def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tena
 def test_what_is_overdue_in_the_outbox_is_announced(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
-    services.items.transact(services.webhooks.outbox.actions(cloud.name, [event]))
+    services.items.transact(services.webhooks.outbox.make_delivery_puts(cloud.name, [event]))
     services.watch.run()
     assert services.ports.storage.deliveries_queue.receive(10, 30) == []
     clock.advance(timedelta(seconds=61))
@@ -230,7 +230,7 @@ def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Servic
         services.webhooks.hooks.add(tenant.name, URL)
         add_camera(services, tenant)
         event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
-        services.items.transact(services.webhooks.outbox.actions(tenant.name, [event]))
+        services.items.transact(services.webhooks.outbox.make_delivery_puts(tenant.name, [event]))
     asked: list[str] = []
 
     class Failing(Redrive):

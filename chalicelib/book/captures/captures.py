@@ -23,7 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.idempotency import OK, Answer, RequestId
-from chalicelib.book.models import Reading, of_any_age
+from chalicelib.book.models import Reading, without_min_age
 from chalicelib.book.records.captures import CAPTURE, capture_from, capture_item
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.rooms import Made, UseCase
@@ -258,7 +258,7 @@ class Captures(UseCase):
             self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
             capture = replace(capture, state=CaptureState.STORED)
         if request is not None and progress is not None:
-            done = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
+            done = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [done])
         return capture
 
@@ -299,7 +299,7 @@ class Captures(UseCase):
         if picture is None:
             raise _picture_gone_error(tenant)
         try:
-            reading = Reading(self.book.tenant_vision.of(tenant.model), of_any_age(tenant), picture)
+            reading = Reading(self.book.tenant_vision.of(tenant.model), without_min_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:
@@ -365,11 +365,11 @@ class Captures(UseCase):
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
-            if not self.book.quotas.take_captures(tenant, camera_id, size):
+            if not self.book.quotas.take_capture_bytes(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of what camera {camera_id!r} may offer: "
                     f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
-                    self.book.quotas.day_ends_in_s(tenant),
+                    self.book.quotas.seconds_until_day_ends(tenant),
                 )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:

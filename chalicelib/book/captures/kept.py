@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from chalicelib.book.records.observations import shown_faces
+from chalicelib.book.records.observations import list_shown_faces
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import ERASED, RULES, Capture, CaptureState, Kept, Sighting, shows_nobody
@@ -63,7 +63,7 @@ class KeptCaptures(UseCase):
         spared = spared_faces(self.book.items, tenant.name)
         if not (tenant.keeps_pictures or spared):
             return done
-        faceids_of = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in done}
+        faceids_of = {one.id: list_shown_faces(self.book.items, tenant.name, one.id) for one in done}
         free = [one for one in done if spared.isdisjoint(faceids_of[one.id])]
         if not tenant.keeps_pictures:
             return free

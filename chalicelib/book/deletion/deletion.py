@@ -24,7 +24,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.book.commit import Change
 from chalicelib.book.faces import face_deletes
-from chalicelib.book.groups import CHANGED_ALL_THE_TIME, group_deletes, require_own
+from chalicelib.book.groups import CHANGED_ALL_THE_TIME, group_deletes, require_deletable
 from chalicelib.book.idempotency import RECORDED, RequestId
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.rooms import Made, UseCase
@@ -139,7 +139,7 @@ class Deletion(UseCase):
         deleted.
         """
         manner = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
-        progress = self.book.requests.progress(tenant.name, request)
+        progress = self.book.requests.read_progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
             require_free(self._find_deletable(tenant, faceids, manner).values())
@@ -177,7 +177,7 @@ class Deletion(UseCase):
         """Delete as many of the faces that are `left` as one transaction takes; return `before` with them added."""
         found = self._find_deletable(tenant, left[:CHUNK], manner)
         require_free(found.values())
-        if self.book.merges.mover.settle(tenant, *found.values()):
+        if self.book.merges.mover.settle_faces(tenant, *found.values()):
             raise Changed
         chunk = fit_transaction(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
         faces = [found[faceid] for faceid in chunk if faceid in found]
@@ -190,14 +190,14 @@ class Deletion(UseCase):
             tenant.name, request, asdict(deleted), before=asdict(before), is_last=len(chunk) == len(left)
         )
         try:
-            with self.book.requests.answering(tenant.name, request):
+            with self.book.requests.raise_if_answered(tenant.name, request):
                 if departure is not None:
                     record = [*record, *departure.actions]
                     self.book.writer.commit(tenant.name, self._change(tenant, faces, record, manner))
                 elif record:
                     write(self.book.items, record)
         except ConditionFailed as error:
-            if RECORDED in error.names and (progress := self.book.requests.progress(tenant.name, request)):
+            if RECORDED in error.names and (progress := self.book.requests.read_progress(tenant.name, request)):
                 return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
             raise
         if departure is not None:
@@ -229,11 +229,11 @@ class Deletion(UseCase):
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             for face in faces:
-                merges, kept = self.book.merges.records.deletes(tenant.name, face)
-                negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+                merges, kept = self.book.merges.records.make_delete_actions(tenant.name, face)
+                negatives = self.book.recognition.negatives.make_delete_actions(tenant.name, face)
                 write_in_parts(self.book.items, [*negatives, *merges])
                 pictures += kept
-        self.book.face_pictures.discard(pictures)
+        self.book.face_pictures.discard_pictures(pictures)
 
 
 def _list_remaining(faceids: Sequence[str], deleted: Deleted) -> list[str]:
@@ -280,11 +280,11 @@ class GroupDeletion(UseCase):
         with self.book.writer.exclusive(tenant.name):
             seq = self.book.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
             group = self.book.groups.get_by_name(tenant, name)
-            require_own(group)
+            require_deletable(group)
             self._require_free(tenant, group)
             if len(tenant.gone) >= _MOST_GONE:
                 raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
-            with self.book.requests.answering(tenant.name, request):
+            with self.book.requests.raise_if_answered(tenant.name, request):
                 self.book.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
         return self.book.wake(tenant.name, group=group.id)
 
@@ -302,7 +302,7 @@ class GroupDeletion(UseCase):
         manner = DeletionOptions(note["by"], note["erases"]) if note else DeletionOptions("", tenant.deletes_erase)
         while faces := self._read_some(tenant, group_id, manner):
             # Merges and undoings leave a mark on the faces of other groups, too.
-            if self.book.merges.mover.settle(replace(tenant, gone=frozenset()), *faces):
+            if self.book.merges.mover.settle_faces(replace(tenant, gone=frozenset()), *faces):
                 continue
             self._erase(tenant, faces, manner)
             if left_s() < STOPS_AT_S:

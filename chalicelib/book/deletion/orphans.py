@@ -1,7 +1,7 @@
 """Pictures of faces that no face names.
 
 A picture is deleted, and its thumbnail with it, if no face, and no merge that can be undone, names it any more: with
-its face (deletion), by its own removal (enrolment/update), when it was stored for a change that was refused
+its face (deletion), by its own removal (enrolment/face_update), when it was stored for a change that was refused
 (face_pictures), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off
 behind its commit, the journal tells. Of one that was cut off before it, only the picture's age tells.
 """

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.book.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change
-from chalicelib.book.faces import new_faces, require_faceid
+from chalicelib.book.faces import make_enrolment_change, require_faceid
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait
@@ -49,8 +49,8 @@ from chalicelib.book.words.ports import Action
 from chalicelib.book.words.values import first_version, time_ordered_id
 
 if TYPE_CHECKING:
-    from chalicelib.book.enrolment.everybody import GroupEnrolment
-    from chalicelib.book.enrolment.update import FacePictures, FaceUpdate
+    from chalicelib.book.enrolment.face_update import FaceUpdate, PictureChanges
+    from chalicelib.book.enrolment.group_enrolment import GroupEnrolment
 
 VALUE_LENGTH = 50
 
@@ -58,11 +58,11 @@ VALUE_LENGTH = 50
 class Enrolment(UseCase):
     """The enrolment of people by hand: of the largest face here, all other ways beside it."""
 
-    everybody: Made[GroupEnrolment] = Made("book.enrolment.everybody.GroupEnrolment")
-    update: Made[FaceUpdate] = Made("book.enrolment.update.FaceUpdate")
-    pictures: Made[FacePictures] = Made("book.enrolment.update.FacePictures")
+    everybody: Made[GroupEnrolment] = Made("book.enrolment.group_enrolment.GroupEnrolment")
+    update: Made[FaceUpdate] = Made("book.enrolment.face_update.FaceUpdate")
+    pictures: Made[PictureChanges] = Made("book.enrolment.face_update.PictureChanges")
 
-    def of_largest_face(
+    def enrol_largest_face(
         self,
         tenant: Tenant,
         group_name: str,
@@ -93,15 +93,15 @@ class Enrolment(UseCase):
         require_record(tenant, consent)
         if consent is not None:
             require_legal(consent, self.book.clock.now())
-            self.book.tenants.announce_end(tenant, consent)
+            self.book.tenants.announce_consent_end(tenant, consent)
         name, note = face_name(name), face_note(note)
         if faceid is not None:
             require_faceid(tenant, faceid)
         group = self.book.groups.get_by_name(tenant, group_name)
-        attributes = attribute_values(group, values)
+        attributes = find_attribute_values(group, values)
         if faceid is not None:
-            self._require_free(tenant, faceid)
-        portrait = self.book.portraits.of_largest(tenant, picture, rules)
+            self._require_free_id(tenant, faceid)
+        portrait = self.book.portraits.portray_largest(tenant, picture, rules)
         if refuses_erased:
             self.book.duties.refuse_erased(tenant, faceid, portrait.template.vector)
         require_room(group)
@@ -120,11 +120,11 @@ class Enrolment(UseCase):
             consent=consent,
             version=first_version(),
         )
-        enrolled = self._store(tenant, face, portrait, request, refuses_known=refuses_known)
-        return self.absorbing(tenant, enrolled)
+        enrolled = self._enrol_portrait(tenant, face, portrait, request, refuses_known=refuses_known)
+        return self.absorb_strangers(tenant, enrolled)
 
-    def absorbing(self, tenant: Tenant, enrolled: Face) -> Face:
-        """Let a face that was just enrolled absorb strangers, and return it as it is then.
+    def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
+        """Let a face that was just enrolled absorb the strangers who surely are that person; return it as it is then.
 
         It is enrolled whatever becomes of this: what cannot be done now is done by the chore that joins faces. Somebody
         enrolled as a stranger is left to that chore, too, since of two strangers the older one keeps its id.
@@ -132,7 +132,7 @@ class Enrolment(UseCase):
         if not tenant.learns or enrolled.group_id == STRANGER:
             return enrolled
         with suppress(Busy, StorageUnavailable, WrongModel):
-            if self.book.joining.look(tenant, enrolled.faceid):
+            if self.book.joining.join_face(tenant, enrolled.faceid):
                 return self.book.faces.find(tenant, enrolled.faceid) or enrolled
         return enrolled
 
@@ -143,62 +143,63 @@ class Enrolment(UseCase):
         merges = self.book.merges.records.all(tenant.name, face.faceid)
         return [merge.other for merge in merges if merge.joined and merge.is_active]
 
-    def _require_free(self, tenant: Tenant, faceid: str) -> None:
+    def _require_free_id(self, tenant: Tenant, faceid: str) -> None:
         if self.book.faces.find(tenant, faceid, restricted=True):
             raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
-    def _store(
+    def _enrol_portrait(
         self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, *, refuses_known: bool
     ) -> Face:
-        """Write the picture, then commit. Delete the picture if the commit was refused.
+        """Store a new face with its picture, which is deleted again if the face is refused.
 
-        `new`: without its picture and, unless the caller chose one, without an id.
+        `new`: without its picture and, unless the caller chose one, without an id. Raises GroupNotFound, GroupFull,
+        TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
         """
         try:
-            with self.book.requests.answering(tenant.name, request):
+            with self.book.requests.raise_if_answered(tenant.name, request):
                 if not refuses_known:
-                    return self._try(tenant, new, portrait, request)
+                    return self._try_enrolment(tenant, new, portrait, request)
                 with self.book.writer.exclusive(tenant.name):
-                    return self._try(tenant, new, portrait, request, self._require_unknown(tenant, portrait))
+                    return self._try_enrolment(tenant, new, portrait, request, self._require_unknown(tenant, portrait))
         except ConditionFailed as error:
             if FACE_FREE in error.names and new.faceid:
-                self._require_free(tenant, new.faceid)
+                self._require_free_id(tenant, new.faceid)
             self.raise_refused(tenant, new.group_id, error)
             raise
 
-    def _try(
+    def _try_enrolment(
         self, tenant: Tenant, new: Face, portrait: Portrait, request: RequestId | None, seq: int | None = None
     ) -> Face:
-        """Try once. `seq`: that of the gallery in which nobody is known as this face."""
-        group = self.book.groups.of_id(tenant, new.group_id)
+        """Enrol without a retry. `seq`: that of the gallery in which nobody is known as this face; None: any."""
+        group = self.book.groups.find_by_id(tenant, new.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
         face = replace(new, faceid=new.faceid or time_ordered_id(self.book.clock.now()))
         face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, face.enrolled_at),))
         with self.book.face_pictures.replace_pictures((), [face.picture_key]):
             enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
-            record = self.book.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})
-            change = self.change(tenant, group, [enrolled], face.enrolled_at, actions=record)
+            answer = self.book.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})
+            change = self.make_change(tenant, group, [enrolled], face.enrolled_at, actions=answer)
             self.book.writer.commit(tenant.name, replace(change, based_on=seq))
         return face
 
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (found,) = self.book.recognition.of(tenant, probes, surely=True)
-        if found.face is not None and (known := found.verdict.candidate) is not None:
-            acts.reads([known.faceid])
+        (recognised,) = self.book.recognition.recognise(tenant, probes, surely=True)
+        if recognised.face is not None and (candidate := recognised.verdict.candidate) is not None:
+            acts.reads([candidate.faceid])
             raise FaceKnown(
-                f"this looks like face {known.faceid!r}, which is enrolled already ({known.score:.4f}): add the "
-                "picture to it, or enrol it without if_known",
-                face=known.faceid,
-                score=known.score,
-                threshold=found.verdict.decision.threshold,
+                f"this looks like face {candidate.faceid!r}, which is enrolled already ({candidate.score:.4f}): add "
+                "the picture to it, or enrol it without if_known",
+                face=candidate.faceid,
+                score=candidate.score,
+                threshold=recognised.verdict.decision.threshold,
             )
-        return found.seq
+        return recognised.seq
 
-    def change(
+    def make_change(
         self,
         tenant: Tenant,
         group: Group,
@@ -211,28 +212,32 @@ class Enrolment(UseCase):
 
         `labels`: those of the observations; None: the faces'. `actions`: more of the same transaction.
         """
-        observed = [one.observation(now, one.face.labels if labels is None else labels) for one in enrolled]
-        recorded = self.book.statistics.actions(tenant.name, observed)
-        return new_faces(tenant, group, [one.face for one in enrolled if not one.known], [*actions, *recorded])
+        observations = [
+            enrolled_face.make_observation(now, enrolled_face.face.labels if labels is None else labels)
+            for enrolled_face in enrolled
+        ]
+        observation_actions = self.book.statistics.actions(tenant.name, observations)
+        new_faces = [enrolled_face.face for enrolled_face in enrolled if not enrolled_face.known]
+        return make_enrolment_change(tenant, group, new_faces, [*actions, *observation_actions])
 
     def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:
         """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""
         if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if f"{GROUP_ROOM}:{group_id}" in error.names:
-            require_room(self.book.groups.of_id(tenant, group_id), number)
+            require_room(self.book.groups.find_by_id(tenant, group_id), number)
         if TENANT_ROOM in error.names:
             most = tenant.limits.faces
             raise TenantFull(f"the tenant may hold {most} faces, and this would pass that: delete some first")
 
 
-def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
+def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
     """Return the values of the group's attributes, by attribute id.
 
     `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes first. Raises
     InvalidInput if a value has over 50 characters.
     """
-    found = {}
+    values_by_id = {}
     for place, attribute in enumerate(group.attributes, start=1):
         value = values.get(attribute.name, values.get(f"item{place}"))
         if value is not None:
@@ -240,8 +245,8 @@ def attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
                 raise InvalidInput(
                     f"the value of {attribute.name!r} has {len(value)} characters, at most {VALUE_LENGTH} are kept"
                 )
-            found[attribute.id] = value
-    return found
+            values_by_id[attribute.id] = value
+    return values_by_id
 
 
 def require_attributes(group: Group, values: Mapping[str, str]) -> None:
@@ -265,7 +270,7 @@ class EnrolledFace(Struct, frozen=True):
     known: bool
     estimates: Estimates
 
-    def observation(self, now: datetime, labels: Labels) -> Observation:
+    def make_observation(self, now: datetime, labels: Labels) -> Observation:
         return Observation(
             at=now,
             id=new_id(),

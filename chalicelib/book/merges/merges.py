@@ -22,7 +22,7 @@ from chalicelib.book.records.merges import (
     duplicate_item,
     merge_deletes,
     merge_from,
-    said_two,
+    two_people_put,
 )
 from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.words import keys
@@ -54,8 +54,8 @@ class Merges(UseCase):
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("merges", lambda one: self.mover.tenant(one.tenant)),
-            Chore("duplicates", lambda one: self.duplicates.tidy(one.tenant), nightly=True),
+            Chore("merges", lambda turn: self.mover.work_off_merges(turn.tenant)),
+            Chore("duplicates", lambda turn: self.duplicates.delete_past_pairs(turn.tenant), nightly=True),
         )
 
 
@@ -77,45 +77,47 @@ class MergeRecords(UseCase):
         pages = PageTokens(
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
-        found = (one for one in self.all(tenant.name, survivor, pages.read_place(token, str)) if not one.is_return)
-        return pages.make_first_page(found, limit, lambda merge: merge.id)
+        merges = (
+            merge for merge in self.all(tenant.name, survivor, pages.read_place(token, str)) if not merge.is_return
+        )
+        return pages.make_first_page(merges, limit, lambda merge: merge.id)
 
     def all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
         """Yield all merges, or those into one face, from behind the merge of that id on."""
         between = (None, None) if survivor is None else keys.merges_range(survivor)
         return map(merge_from, every(self.book.items, keys.MERGES, tenant, between=between, behind=behind))
 
-    def into(self, tenant: str, faceid: str) -> Merge | None:
+    def find_absorbing_merge(self, tenant: str, faceid: str) -> Merge | None:
         """Find the merge that absorbed this face. Reads all merges."""
         return next((merge for merge in self.all(tenant) if merge.other == faceid and merge.is_active), None)
 
-    def below(self, tenant: str, faceid: str) -> list[Merge]:
+    def list_below(self, tenant: str, faceid: str) -> list[Merge]:
         """Read all merges into a face, and into the faces that became a part of it, each once.
 
         Two faces may have been merged into each other, if one was enrolled again under its old id in between.
         """
-        found: list[Merge] = []
-        below = [faceid]
-        for one in below:
-            merges = list(self.all(tenant, one))
-            found += merges
-            below += [merge.other for merge in merges if merge.is_same_person and merge.other not in below]
-        return found
+        all_merges: list[Merge] = []
+        faceids = [faceid]
+        for survivor in faceids:  # it grows meanwhile
+            merges = list(self.all(tenant, survivor))
+            all_merges += merges
+            faceids += [merge.other for merge in merges if merge.is_same_person and merge.other not in faceids]
+        return all_merges
 
-    def active_below(self, tenant: str, faceid: str) -> list[Merge]:
-        """Read those of `below` that can be undone."""
-        return [merge for merge in self.below(tenant, faceid) if merge.is_active]
+    def list_active_below(self, tenant: str, faceid: str) -> list[Merge]:
+        """Read those of `list_below` that can be undone."""
+        return [merge for merge in self.list_below(tenant, faceid) if merge.is_active]
 
-    def deletes(self, tenant: str, face: Face) -> tuple[list[Action], list[str]]:
+    def make_delete_actions(self, tenant: str, face: Face) -> tuple[list[Action], list[str]]:
         """Return the actions that delete a face's merges, for the transaction that deletes it.
 
         Return also the keys of the pictures that only those merges name.
         """
         if not face.merges:
             return [], []
-        merges = self.below(tenant, face.faceid)
+        merges = self.list_below(tenant, face.faceid)
         pictures = [key for merge in merges for key in merge.picture_keys]
-        return [one for merge in merges for one in merge_deletes(tenant, merge)], pictures
+        return [action for merge in merges for action in merge_deletes(tenant, merge)], pictures
 
 
 _AT_ONCE = 100
@@ -123,14 +125,15 @@ _SAME = "duplicate-same"
 
 
 class Duplicates(UseCase):
-    def between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
-        """Read what is known of the two faces, and of those that were merged into them and can come back."""
-        records = self.book.merges.records
-        below = [records.active_below(tenant.name, one.faceid) if one.merges else [] for one in (face, other)]
-        ids = [
-            [one.faceid, *(merge.other for merge in merges)] for one, merges in zip((face, other), below, strict=True)
-        ]
-        places = [(tenant.name, keys.duplicate(first, second)) for first in ids[0] for second in ids[1]]
+    def read_between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
+        """Read the suggestions of two faces, and of those that were merged into them and can come back."""
+
+        def list_faceids(one: Face) -> list[str]:
+            merges = self.book.merges.records.list_active_below(tenant.name, one.faceid) if one.merges else []
+            return [one.faceid, *(merge.other for merge in merges)]
+
+        faceids, other_faceids = list_faceids(face), list_faceids(other)
+        places = [(tenant.name, keys.duplicate(first, second)) for first in faceids for second in other_faceids]
         return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, places) if item]
 
     def suggest(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
@@ -149,81 +152,91 @@ class Duplicates(UseCase):
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = tokens.read_place(token, str)
         stored = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
-        suggested = (one for one in map(duplicate_from, stored) if not one.are_two)
+        suggested = (duplicate for duplicate in map(duplicate_from, stored) if not duplicate.are_two)
         return tokens.make_filtered_page(
-            suggested, _id, limit, partial(self._open, tenant), lambda suggestion: _id(suggestion.duplicate)
+            suggested,
+            _id_of_pair,
+            limit,
+            partial(self._read_suggestions, tenant),
+            lambda suggestion: _id_of_pair(suggestion.duplicate),
         )
 
-    def are_two(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+    def note_two_people(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Note that a suggested pair is two people. Raises DuplicateNotFound, AnsweredAlready."""
-        gone = DuplicateNotFound(
+        not_found = DuplicateNotFound(
             f"there is no duplicate {id_[:140]!r}: one of the faces is gone, or was never suggested"
         )
         first, second = keys.parts_of_duplicate(id_)
         if not (is_faceid(first) and is_faceid(second) and first < second):
-            raise gone
+            raise not_found
         item = self.book.items.get(keys.DUPLICATES, (tenant.name, id_))
         if item is None:
-            raise gone
+            raise not_found
         duplicate = replace(duplicate_from(item), are_two=True)
         put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (equals("are_two", None, _SAME),))
         try:
-            self.book.requests.write(tenant.name, [put], request)
+            self.book.requests.write_with_answer(tenant.name, [put], request)
         except ConditionFailed:
-            raise gone from None
+            raise not_found from None
 
-    def tidy(self, tenant: Tenant) -> int:
-        """Delete those that are over; return how many. May be cut off anywhere and repeated.
+    def delete_past_pairs(self, tenant: Tenant) -> int:
+        """Delete pairs of which a face is gone; return how many. May be cut off anywhere and repeated.
 
-        Two that are said to be two people stay so if one is merged into another face: that face has it then, too.
+        A pair that somebody said to be two people is kept if the face was merged into another one: that may be undone.
+        The survivor of that merge and the pair's other face are then noted as two people, too.
         """
         stored = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant.name))
-        into = {one.other: one.survivor for one in self.book.merges.records.all(tenant.name) if one.is_active}
+        survivors = {
+            merge.other: merge.survivor for merge in self.book.merges.records.all(tenant.name) if merge.is_active
+        }
         deleted = 0
-        for some in parts(stored, _AT_ONCE):
-            there = {*self.book.faces.by_id(tenant, _ids(some))}
-            over = [one for one in some if not {one.first, one.second} <= there]
-            kept = [one for one in over if one.are_two and {one.first, one.second} <= there | into.keys()]
-            for one in kept:
-                self._pass_on(tenant, one, into)
-            gone = [Delete(keys.DUPLICATES, (tenant.name, _id(one))) for one in over if one not in kept]
-            deleted += write_in_parts(self.book.items, gone)
+        for batch in parts(stored, _AT_ONCE):
+            existing = {*self.book.faces.by_id(tenant, _list_faceids(batch))}
+            past = [pair for pair in batch if not {pair.first, pair.second} <= existing]
+            may_come_back = existing | survivors.keys()
+            kept_notes = [pair for pair in past if pair.are_two and {pair.first, pair.second} <= may_come_back]
+            for pair in kept_notes:
+                self._pass_on_note(tenant, pair, survivors)
+            deletes = [
+                Delete(keys.DUPLICATES, (tenant.name, _id_of_pair(pair))) for pair in past if pair not in kept_notes
+            ]
+            deleted += write_in_parts(self.book.items, deletes)
         return deleted
 
-    def _pass_on(self, tenant: Tenant, two: Duplicate, into: Mapping[str, str]) -> None:
-        """Note that those are two into which two faces were merged that are two."""
-        first, second = two.first, two.second
-        while first in into:
-            first = into[first]
-        while second in into:
-            second = into[second]
+    def _pass_on_note(self, tenant: Tenant, pair: Duplicate, survivors: Mapping[str, str]) -> None:
+        """Note that the faces are two people into which the faces of a pair were merged that are two people."""
+        first, second = pair.first, pair.second
+        while first in survivors:
+            first = survivors[first]
+        while second in survivors:
+            second = survivors[second]
         if first != second:
-            write(self.book.items, [said_two(tenant.name, Duplicate.of(first, second, two.at, two.decision))])
+            write(self.book.items, [two_people_put(tenant.name, Duplicate.of(first, second, pair.at, pair.decision))])
 
-    def _open(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
-        faces = self.book.faces.by_id(tenant, _ids(duplicates))
+    def _read_suggestions(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
+        faces = self.book.faces.by_id(tenant, _list_faceids(duplicates))
         return [
-            Suggestion(one, (faces[one.first], faces[one.second]))
-            for one in duplicates
-            if one.first in faces and one.second in faces
+            Suggestion(duplicate, (faces[duplicate.first], faces[duplicate.second]))
+            for duplicate in duplicates
+            if duplicate.first in faces and duplicate.second in faces
         ]
 
     @staticmethod
-    def still_one(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:
+    def make_end_action(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:
         """Return the action that ends a suggestion, for the join of its faces: nobody may say meanwhile they are two.
 
         `known`: what was read of the two.
         """
         place = (tenant, keys.duplicate(face.faceid, other.faceid))
         when: Condition = equals("are_two", None, _SAME)
-        if any(_id(one) == place[1] for one in known):
+        if any(_id_of_pair(duplicate) == place[1] for duplicate in known):
             return Delete(keys.DUPLICATES, place, (when,))
         return Check(keys.DUPLICATES, place, (absent(_SAME),))
 
 
-def _id(duplicate: Duplicate) -> str:
+def _id_of_pair(duplicate: Duplicate) -> str:
     return keys.duplicate(duplicate.first, duplicate.second)
 
 
-def _ids(duplicates: Iterable[Duplicate]) -> list[str]:
-    return list(dict.fromkeys(faceid for one in duplicates for faceid in (one.first, one.second)))
+def _list_faceids(duplicates: Iterable[Duplicate]) -> list[str]:
+    return list(dict.fromkeys(faceid for duplicate in duplicates for faceid in (duplicate.first, duplicate.second)))

@@ -1,7 +1,7 @@
 """Merge of two faces of one person: pictures, arrivals, negatives and observations of one become the other's.
 
 One transaction changes the faces and keeps a record of the other face for as long as the merge can be undone. Then its
-observations follow (observations.py). The plan of it (`plan_merge_survivor` and what follows) reads and
+observations follow (observations.py). The plan of it (`plan_survivor_after_merge` and what follows) reads and
 changes nothing.
 
 By an undo, within UNDONE_WITHIN (book/records/merges), the other face comes back as it was; the survivor keeps its own
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from chalicelib.book.commit import TENANT_ROOM, Change, limited_groups
 from chalicelib.book.faces import name_deletes, rename_actions
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.models import Embedder, known_of
+from chalicelib.book.models import Embedder, list_known_templates
 from chalicelib.book.recognition.recognition import MAX_NEGATIVES
 from chalicelib.book.records.faces import FACE_FREE, face_puts
 from chalicelib.book.records.merges import (
@@ -30,7 +30,7 @@ from chalicelib.book.records.merges import (
     MergeBackup,
     MergeState,
     merge_puts,
-    said_two,
+    two_people_put,
 )
 from chalicelib.book.records.observations import STORABLE, visits_item
 from chalicelib.book.rooms import UseCase
@@ -113,17 +113,17 @@ class Merging(UseCase):
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
-        survivor, other = (self.book.face_visits.read_face(tenant, one) for one in (faceid, other_id))
+        survivor, other = (self.book.face_visits.read_face(tenant, id_) for id_ in (faceid, other_id))
         if survivor is None:
-            raise self.book.faces.missing(tenant, faceid)
+            raise self.book.faces.make_missing_error(tenant, faceid)
         if other is None:
-            return self._merged_before(tenant, faceid, other_id, request)
-        if self.book.merges.mover.settle(tenant, survivor.face, other.face):
+            return self._continue_merge(tenant, faceid, other_id, request)
+        if self.book.merges.mover.settle_faces(tenant, survivor.face, other.face):
             raise Changed
-        with self.book.requests.answering(tenant.name, request):
-            return self.join(tenant, survivor, other, request, also=also, is_joined=False, is_sure=is_sure)
+        with self.book.requests.raise_if_answered(tenant.name, request):
+            return self.merge_read_faces(tenant, survivor, other, request, also=also, is_joined=False, is_sure=is_sure)
 
-    def join(
+    def merge_read_faces(
         self,
         tenant: Tenant,
         survivor: FaceVisits,
@@ -134,24 +134,32 @@ class Merging(UseCase):
         is_joined: bool = True,
         is_sure: bool = True,
     ) -> Merge:
-        """Merge two faces, if they still are as they were read. `is_joined`: no person does; the rest as in `merge`.
+        """Merge two faces, if they still are as they were read.
 
-        Raises ConditionFailed, also if one of `also` was refused, FaceHeld, and LimitReached.
+        `is_joined`: the service joins them by itself, else a person merges them; `also`, `is_sure`: as in `merge`.
+        Raises ConditionFailed, also if one of `also` was refused, FaceHeld, LimitReached, TooManyPictures.
         """
-        chooser = self.book.tenant_vision.chooser(tenant)
-        both = merged_pictures(survivor.face, other.face, chooser, is_sure=is_sure)
-        survivor, other = (self.book.face_visits.in_one_item(tenant, one) for one in (survivor, other))
-        own = survivor.face.pictures
-        pictures = tuple(
-            one if one.is_among(own) else self.book.face_pictures.copy_picture(tenant, survivor.face, one)
-            for one in both
+        chooser = self.book.tenant_vision.make_chooser(tenant)
+        chosen_pictures = choose_merged_pictures(survivor.face, other.face, chooser, is_sure=is_sure)
+        # One transaction has no room for both faces' pages of visits.
+        survivor, other = (
+            self.book.face_visits.store_in_one_item(tenant, face_visits) for face_visits in (survivor, other)
         )
-        with self.book.face_pictures.replace_pictures(survivor.face.picture_keys, [one.key for one in pictures]):
+        own_pictures = survivor.face.pictures
+        pictures = tuple(
+            picture
+            if picture.is_among(own_pictures)
+            else self.book.face_pictures.copy_picture(tenant, survivor.face, picture)
+            for picture in chosen_pictures
+        )
+        with self.book.face_pictures.replace_pictures(
+            survivor.face.picture_keys, [picture.key for picture in pictures]
+        ):
             merge, change = self._plan_merge(tenant, survivor, other, pictures, joined=is_joined)
-            record = self.book.requests.make_answer_actions(tenant.name, request, {"merge": merge.id})
-            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *also)))
+            answer = self.book.requests.make_answer_actions(tenant.name, request, {"merge": merge.id})
+            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer, *also)))
         self.book.webhooks.outbox.announce(tenant.name, change.actions)
-        return self.book.merges.mover.finish(tenant, merge.id)
+        return self.book.merges.mover.finish_merge(tenant, merge.id)
 
     @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
     def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
@@ -164,47 +172,50 @@ class Merging(UseCase):
         """
         merge = self.book.merges.records.get(tenant.name, merge_id)
         if not merge.is_active:
-            self.book.requests.write(tenant.name, [], request)
-            return self.book.merges.mover.finish(tenant, merge.id)
-        kept = self._require_backup(merge)
+            self.book.requests.write_with_answer(tenant.name, [], request)
+            return self.book.merges.mover.finish_merge(tenant, merge.id)
+        backup = self._require_backup(merge)
         survivor = self.book.face_visits.read_face(tenant, merge.survivor)
         if survivor is None:
             raise self._survivor_gone_error(tenant, merge)
         require_kept(survivor.face)
-        if self.book.merges.mover.settle(tenant, survivor.face):
+        if self.book.merges.mover.settle_faces(tenant, survivor.face):
             raise Changed
-        survivor = self.book.face_visits.in_one_item(tenant, survivor)
+        survivor = self.book.face_visits.store_in_one_item(tenant, survivor)
         try:
-            change, left_behind = self._change(tenant, merge, kept, survivor)
-            self.book.tenants.announce_end(tenant, kept.face.consent)
-            with self.book.requests.answering(tenant.name, request):
-                record = self.book.requests.make_answer_actions(tenant.name, request)
-                self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
-            self.book.face_pictures.discard(left_behind)
+            change, unused_pictures = self._make_undo_change(tenant, merge, backup, survivor)
+            self.book.tenants.announce_consent_end(tenant, backup.face.consent)
+            with self.book.requests.raise_if_answered(tenant.name, request):
+                answer = self.book.requests.make_answer_actions(tenant.name, request)
+                self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *answer)))
+            self.book.face_pictures.discard_pictures(unused_pictures)
             self.book.duties.face_changed(tenant, merge.survivor)
         except ConditionFailed as error:
             _raise_refused(error, merge)
             raise
-        return self.book.merges.mover.finish(tenant, merge.id)
+        return self.book.merges.mover.finish_merge(tenant, merge.id)
 
-    def _merged_before(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
+    def _continue_merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
         for merge in reversed([*self.book.merges.records.all(tenant.name, faceid)]):
             if merge.other == other_id and merge.is_active:
-                self.book.requests.write(tenant.name, [], request, {"merge": merge.id})
-                return self.book.merges.mover.finish(tenant, merge.id)
-        raise self.book.faces.missing(tenant, other_id)
+                self.book.requests.write_with_answer(tenant.name, [], request, {"merge": merge.id})
+                return self.book.merges.mover.finish_merge(tenant, merge.id)
+        raise self.book.faces.make_missing_error(tenant, other_id)
 
     def _plan_merge(
         self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
     ) -> tuple[Merge, Change]:
         """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
         now = self.book.clock.now()
-        plan = plan_merge_survivor(survivor, other, survivor.groups.rule, milliseconds(now))
-        own, others = (self.book.recognition.negatives.of_face(tenant.name, one.face) for one in (survivor, other))
-        known = {one.sighting_id for one in own}
-        lacked = [one for one in others if one.sighting_id not in known]  # oldest first
-        taken = lacked[: max(MAX_NEGATIVES - len(own), 0)]
-        number = self._number(tenant, survivor.face, other.face)
+        plan = plan_survivor_after_merge(survivor, other, survivor.groups.rule, milliseconds(now))
+        own_negatives, other_negatives = (
+            self.book.recognition.negatives.read_of_face(tenant.name, face_visits.face)
+            for face_visits in (survivor, other)
+        )
+        own_sightings = {negative.sighting_id for negative in own_negatives}
+        lacked = [negative for negative in other_negatives if negative.sighting_id not in own_sightings]  # oldest first
+        taken = lacked[: max(MAX_NEGATIVES - len(own_negatives), 0)]
+        number = self._count_merges(tenant, survivor.face, other.face)
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
             apply_plan(survivor.face, plan),
@@ -213,7 +224,7 @@ class Merging(UseCase):
             note=survivor.face.note or other.face.note,
             consent=survivor.face.consent or other.face.consent,
             pictures=pictures,
-            negatives=len(own) + len(taken),
+            negatives=len(own_negatives) + len(taken),
             merges=number,
             moving=merge_id,
         )
@@ -224,39 +235,46 @@ class Merging(UseCase):
             other=other.face.faceid,
             at=now,
             state=MergeState.MOVING,
-            renaming=renaming(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
-            kept=_make_backup(survivor, other, pictures, others, taken),
+            renaming=find_renaming_times(before, plan.visits.promotion) if survivor.is_grouped_by_visits else None,
+            kept=_make_backup(survivor, other, pictures, other_negatives, taken),
             joined=joined,
         )
         negatives = [
-            *(self.book.recognition.negatives.forgotten(tenant.name, merge.other, one.sighting_id) for one in others),
-            *(self.book.recognition.negatives.make_put(tenant.name, face.faceid, one) for one in taken),
+            *(
+                self.book.recognition.negatives.make_delete(tenant.name, merge.other, negative.sighting_id)
+                for negative in other_negatives
+            ),
+            *(self.book.recognition.negatives.make_put(tenant.name, face.faceid, negative) for negative in taken),
         ]
         actions = (
             face_put(tenant, survivor.face, face),
             *rename_actions(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.visits),
-            *absorption_actions(tenant.name, other.face, other.visits),
+            *make_absorption_actions(tenant.name, other.face, other.visits),
             *merge_puts(tenant.name, merge, absent("merge-free")),
             *negatives,
-            *self.book.webhooks.outbox.actions(tenant.name, [_event(merge, face, survivor.name_of(face.group_id))]),
+            *self.book.webhooks.outbox.make_delivery_puts(
+                tenant.name, [_make_event(merge, face, survivor.name_of(face.group_id))]
+            ),
         )
         journal = (make_delete_entry(other.face), *make_change_entries(survivor.face, face))
-        changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
+        changed = count_group_gains([face.group_id], [survivor.face.group_id, other.face.group_id])
         limited = survivor.limited_groups | other.limited_groups
         return merge, Change(actions, journal, changed, limited, skips_model_check=True)
 
-    def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
+    def _count_merges(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
         records = self.book.merges.records
-        found = [records.active_below(tenant.name, one.faceid) for one in (survivor, other) if one.merges]
-        before = [merge for merges in found for merge in merges]
-        if len(before) >= MAX_MERGES:
+        merges_of_faces = [
+            records.list_active_below(tenant.name, face.faceid) for face in (survivor, other) if face.merges
+        ]
+        earlier_merges = [merge for merges in merges_of_faces for merge in merges]
+        if len(earlier_merges) >= MAX_MERGES:
             raise LimitReached(
-                f"these faces come from {len(before)} merges that can be undone, and a face has {MAX_MERGES} at most: "
-                "wait until the first are 30 days old, or undo some"
+                f"these faces come from {len(earlier_merges)} merges that can be undone, and a face has {MAX_MERGES} "
+                "at most: wait until the first are 30 days old, or undo some"
             )
-        return len(before) + 1
+        return len(earlier_merges) + 1
 
     def _require_backup(self, merge: Merge) -> MergeBackup:
         if merge.kept is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:
@@ -264,150 +282,174 @@ class Merging(UseCase):
         return merge.kept
 
     def _survivor_gone_error(self, tenant: Tenant, merge: Merge) -> Exception:
-        into = self.book.merges.records.into(tenant.name, merge.survivor)
+        into = self.book.merges.records.find_absorbing_merge(tenant.name, merge.survivor)
         if into is None:
             return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
         return Conflict(
             f"face {merge.survivor!r} was itself merged into {into.survivor!r} since: undo merge {into.id!r} first"
         )
 
-    def _change(
-        self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits
+    def _make_undo_change(
+        self, tenant: Tenant, merge: Merge, backup: MergeBackup, survivor: FaceVisits
     ) -> tuple[Change, list[str]]:
         """Return the change, and the keys of the pictures that neither face has after it."""
-        plan = self._undo_planned(tenant, merge, kept, survivor)
-        face, other = self._faces_after(tenant, merge, kept, survivor, plan)
+        plan = self._plan_undo(tenant, merge, backup, survivor)
+        face, other = self._make_faces_after_undo(tenant, merge, backup, survivor, plan)
         before = survivor.visits.promotion if survivor.is_promoted else None
         undoing = replace(
             merge,
             state=MergeState.UNDOING,
-            renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
+            renaming=find_renaming_times(before, plan.survivor.visits.promotion)
+            if survivor.is_grouped_by_visits
+            else None,
         )
         negatives = {
-            one.sighting_id: one for one in self.book.recognition.negatives.of_face(tenant.name, survivor.face)
+            negative.sighting_id: negative
+            for negative in self.book.recognition.negatives.read_of_face(tenant.name, survivor.face)
         }
-        own = negatives.keys() & kept.given
+        returned_sightings = negatives.keys() & backup.given
         # A new version, so that a writer that read them before the merge fails its condition.
         visits = replace(plan.other.visits, version=plan.other.visits.version + 1)
         actions: list[Action] = [
-            face_put(tenant, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
+            face_put(tenant, survivor.face, replace(face, negatives=survivor.face.negatives - len(returned_sightings))),
             *rename_actions(tenant.name, survivor.face, face),
             *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             *face_puts(tenant, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, visits)),
             *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
-            *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
+            *(
+                self.book.recognition.negatives.make_delete(tenant.name, face.faceid, id_)
+                for id_ in sorted(returned_sightings)
+            ),
             # The survivor's, if it has it: that has a template of the present model, too.
             *(
-                self.book.recognition.negatives.make_put(tenant.name, other.faceid, negatives.get(one.sighting_id, one))
-                for one in kept.negatives
+                self.book.recognition.negatives.make_put(
+                    tenant.name, other.faceid, negatives.get(negative.sighting_id, negative)
+                )
+                for negative in backup.negatives
             ),
-            said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self.book.clock.now())),
+            two_people_put(tenant.name, Duplicate.of(face.faceid, other.faceid, self.book.clock.now())),
         ]
         put = JournalEntry(Edit.PUT, other.faceid, other.group_id, reduce_templates(other.templates))
         change = Change(
             tuple(actions),
             (put, *make_change_entries(survivor.face, face)),
-            counts([face.group_id, other.group_id], [survivor.face.group_id]),
+            count_group_gains([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.limited_groups | limited_groups(plan.group),
             skips_model_check=not (_is_of_model(tenant, other) and _is_of_model(tenant, face)),
         )
-        had = (*survivor.face.picture_keys, *kept.face.picture_keys)
-        return change, [key for key in had if key not in (*face.picture_keys, *other.picture_keys)]
+        old_picture_keys = (*survivor.face.picture_keys, *backup.face.picture_keys)
+        return change, [key for key in old_picture_keys if key not in (*face.picture_keys, *other.picture_keys)]
 
-    def _undo_planned(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
+    def _plan_undo(self, tenant: Tenant, merge: Merge, backup: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
+        """Plan an undo. Raises GroupNotFound, and GroupFull if a group has no room for the face that comes back."""
         merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.book.clock.now()))
-        own, others, rejected = self._returning(tenant, merge, kept, merged_ms)
-        plan = plan_undo_survivor(survivor, kept, own, survivor.groups.rule, now_ms)
-        other = plan_undo_other(kept, others, now_ms)
-        group = self.book.groups.of_id(tenant, other.group_id)
+        own_arrivals, other_arrivals, rejected = self._split_arrivals(tenant, merge, backup, merged_ms)
+        plan = plan_survivor_after_undo(survivor, backup, own_arrivals, survivor.groups.rule, now_ms)
+        other = plan_other_after_undo(backup, other_arrivals, now_ms)
+        group = self.book.groups.find_by_id(tenant, other.group_id)
         if group is None:
             raise GroupNotFound("the group of the face that was merged is gone: this merge cannot be undone any more")
-        gained = counts([plan.group_id, group.id], [survivor.face.group_id])
-        for one in (group, survivor.groups.stranger, survivor.groups.regular):
-            if one.room is not None and gained.get(one.id, 0) > one.room:
+        group_gains = count_group_gains([plan.group_id, group.id], [survivor.face.group_id])
+        for target in (group, survivor.groups.stranger, survivor.groups.regular):
+            if target.room is not None and group_gains.get(target.id, 0) > target.room:
                 raise GroupFull(
-                    f"group {one.name!r} holds {one.count} of {one.capacity} faces, and this one comes back to it: "
-                    "delete or move some first"
+                    f"group {target.name!r} holds {target.count} of {target.capacity} faces, and this one comes back "
+                    "to it: delete or move some first"
                 )
         return _UndoPlan(plan, other, group, rejected)
 
-    def _returning(
-        self, tenant: Tenant, merge: Merge, kept: MergeBackup, merged_ms: int
+    def _split_arrivals(
+        self, tenant: Tenant, merge: Merge, backup: MergeBackup, merged_ms: int
     ) -> tuple[Arrivals, Arrivals, frozenset[str]]:
-        """Return the arrivals of the survivor and of the other, as they would be without the merge.
+        """Return the arrivals of the survivor, and those of the other, as they would be without the merge.
 
-        Return also the sightings that the other had learnt from, and that were rejected since.
+        Return third the ids of the sightings that the other had learnt a picture from, and that were rejected since.
         """
-        own, others = kept.survivor_visits.arrivals, kept.visits.arrivals
-        span = Span(max(min(open_since(one, merged_ms) for one in (own, others)), 0), STORABLE.last_ms)
-        came: list[tuple[int, int]] = []
-        went: list[tuple[int, int]] = []
-        learnt = (one.learnt for one in kept.face.pictures if one.learnt)
-        rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
-        for chunk in self.book.merges.mover.chunks(tenant, {merge.survivor}, span):
-            for one in chunk:
-                if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
-                    goes = bool(one.passages) and one.passages[-1].merge == merge.id
-                    (went if goes else came).append((one.at_ms, one.gap_s * 1000))
-                    rejected -= {one.id} if goes else set()
+        own_arrivals, other_arrivals = backup.survivor_visits.arrivals, backup.visits.arrivals
+        open_since_ms = min(find_open_since(own_arrivals, merged_ms), find_open_since(other_arrivals, merged_ms))
+        span = Span(max(open_since_ms, 0), STORABLE.last_ms)
+        own_sightings: list[tuple[int, int]] = []  # (at_ms, gap_ms) of each
+        other_sightings: list[tuple[int, int]] = []
+        learnt = (picture.learnt for picture in backup.face.pictures if picture.learnt)
+        rejected = {
+            learnt_from.sighting_id for learnt_from in learnt if milliseconds(learnt_from.captured_at) >= span.first_ms
+        }
+        for chunk in self.book.merges.mover.list_in_chunks(tenant, {merge.survivor}, span):
+            for observation in chunk:
+                if observation.kind is ObservationKind.SIGHTING and observation.gap_s is not None:
+                    is_of_other = bool(observation.passages) and observation.passages[-1].merge == merge.id
+                    sightings = other_sightings if is_of_other else own_sightings
+                    sightings.append((observation.at_ms, observation.gap_s * 1000))
+                    if is_of_other:  # it is there yet, so nobody rejected it
+                        rejected.discard(observation.id)
         return (
-            arrivals_since(own, merged_ms, came),
-            arrivals_since(others, merged_ms, went),
+            update_arrivals(own_arrivals, merged_ms, own_sightings),
+            update_arrivals(other_arrivals, merged_ms, other_sightings),
             frozenset(rejected),
         )
 
-    def _faces_after(
-        self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
+    def _make_faces_after_undo(
+        self, tenant: Tenant, merge: Merge, backup: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
+        """Return the survivor and the other face as they are after the undo."""
         now, records = self.book.clock.now(), self.book.merges.records
-        below, all_below = (records.active_below(tenant.name, one) for one in (merge.other, merge.survivor))
+        other_merges, survivor_merges = (
+            records.list_active_below(tenant.name, faceid) for faceid in (merge.other, merge.survivor)
+        )
         face = replace(
             apply_plan(survivor.face, plan.survivor),
-            name=_own(survivor.face.name, kept.name),
-            note=_own(survivor.face.note, kept.note),
-            consent=None if survivor.face.consent == kept.consent else survivor.face.consent,
-            pictures=self._own_pictures(tenant, survivor.face.pictures, kept),
-            merges=len(all_below) - len(below) - 1,
+            name=_drop_given_text(survivor.face.name, backup.name),
+            note=_drop_given_text(survivor.face.note, backup.note),
+            consent=None if survivor.face.consent == backup.consent else survivor.face.consent,
+            pictures=self._choose_own_pictures(tenant, survivor.face.pictures, backup),
+            merges=len(survivor_merges) - len(other_merges) - 1,
             moving=merge.id,
             changed_at=now,
         )
-        left = (one for one in kept.face.pictures if not (one.learnt and one.learnt.sighting_id in plan.rejected))
-        pictures = ensure_given_picture(tuple(left) or kept.face.pictures)
-        other = self._of_today(tenant, apply_plan(replace(kept.face, pictures=pictures), plan.other))
+        not_rejected = (
+            picture
+            for picture in backup.face.pictures
+            if not (picture.learnt and picture.learnt.sighting_id in plan.rejected)
+        )
+        pictures = ensure_given_picture(tuple(not_rejected) or backup.face.pictures)
+        other = self._embed_with_present_model(tenant, apply_plan(replace(backup.face, pictures=pictures), plan.other))
         other = replace(
             other,
             user="",  # it left its user as it was merged
-            merges=len(below),
+            merges=len(other_merges),
             moving=merge.id,
             hold=None,  # held faces were merged once: the survivor took it on, and it was lifted there
             changed_at=now,
-            version=kept.face.version + 1,
+            version=backup.face.version + 1,
         )
         return face, other
 
-    def _own_pictures(self, tenant: Tenant, pictures: tuple[Picture, ...], kept: MergeBackup) -> tuple[Picture, ...]:
+    def _choose_own_pictures(
+        self, tenant: Tenant, pictures: tuple[Picture, ...], backup: MergeBackup
+    ) -> tuple[Picture, ...]:
         """Return the pictures but those that came from the other, or were learnt since.
 
         If that leaves none, since the survivor's own was rejected meanwhile, return the given ones, whosever they are.
         """
-        own = (
-            replace(one, spare=one.id in kept.spare)
-            for one in pictures
-            if one.id not in kept.pictures and (one.learnt is None or one.learnt.sighting_id in kept.learnt)
+        own_pictures = (
+            replace(picture, spare=picture.id in backup.spare)
+            for picture in pictures
+            if picture.id not in backup.pictures
+            and (picture.learnt is None or picture.learnt.sighting_id in backup.learnt)
         )
-        return self.book.tenant_vision.chooser(tenant).choose_pictures(
-            ensure_given_picture(tuple(own) or list_given_pictures(pictures))
+        return self.book.tenant_vision.make_chooser(tenant).choose_pictures(
+            ensure_given_picture(tuple(own_pictures) or list_given_pictures(pictures))
         )
 
-    def _of_today(self, tenant: Tenant, face: Face) -> Face:
+    def _embed_with_present_model(self, tenant: Tenant, face: Face) -> Face:
         """Return the face with templates of the tenant's model, made from its pictures if it has none.
 
         A picture that is gone, or in which the face is not found for certain, stays as it is.
         """
         if _is_of_model(tenant, face):
             return face
-        return replace(face, pictures=tuple(self._embed_picture(tenant, face, one) for one in face.pictures))
+        return replace(face, pictures=tuple(self._embed_picture(tenant, face, picture) for picture in face.pictures))
 
     def _embed_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
         jpeg = self.book.face_pictures.load_jpeg(picture)
@@ -415,13 +457,13 @@ class Merging(UseCase):
             return picture
         vision = self.book.tenant_vision.of(tenant.model)
         try:
-            template = Embedder(vision, vision).template(known_of(face, picture), jpeg)
+            template = Embedder(vision, vision).make_template(list_known_templates(face, picture), jpeg)
         except Unusable:
             return picture
         return replace(picture, templates=(*picture.templates, template))
 
 
-def _event(merge: Merge, face: Face, group_name: str) -> Event:
+def _make_event(merge: Merge, face: Face, group_name: str) -> Event:
     """Return the event of a merge. `face`: the survivor, as it is after it."""
     data = {
         "faceid": face.faceid,
@@ -450,58 +492,69 @@ def _make_backup(
         negatives=tuple(others),
         survivor_group_id=survivor.face.group_id,
         survivor_visits=survivor.visits,
-        pictures=tuple(one.id for one in pictures if not one.is_among(survivor.face.pictures)),
-        spare=tuple(one.id for one in survivor.face.pictures if one.spare),
-        learnt=tuple(one.learnt.sighting_id for one in survivor.face.pictures if one.learnt),
-        given=tuple(one.sighting_id for one in taken),
+        pictures=tuple(picture.id for picture in pictures if not picture.is_among(survivor.face.pictures)),
+        spare=tuple(picture.id for picture in survivor.face.pictures if picture.spare),
+        learnt=tuple(picture.learnt.sighting_id for picture in survivor.face.pictures if picture.learnt),
+        given=tuple(negative.sighting_id for negative in taken),
         name="" if survivor.face.name else other.face.name,
         note="" if survivor.face.note else other.face.note,
         consent=None if survivor.face.consent else other.face.consent,
     )
 
 
-def absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Action]:
+def make_absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Action]:
     """Return the actions that delete a face, its visits and name, if they are as they were read.
 
     Conditions FACE_SAME, VISITS_SAME. Raises FaceHeld: another face may become a part of a held one, not it of another.
     """
     require_kept(face)
-    same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
+    if_same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     return [
         Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),
-        *visits_deletes(tenant, face.faceid, visits, (same,)),
+        *visits_deletes(tenant, face.faceid, visits, (if_same,)),
         *name_deletes(tenant, face),
     ]
 
 
-def merged_pictures(survivor: Face, other: Face, chooser: Chooser, *, is_sure: bool = True) -> tuple[Picture, ...]:
-    """Return the survivor's pictures after a merge. `is_sure`: as in Merging.merge. Raises TooManyPictures.
+def choose_merged_pictures(
+    survivor: Face, other: Face, chooser: Chooser, *, is_sure: bool = True
+) -> tuple[Picture, ...]:
+    """Return the survivor's pictures after a merge. Raises TooManyPictures.
 
-    First its given ones and those of the other that it lacks, but for strangers' pictures without room to be compared;
-    then the learnt ones of both that are kept. A held face has all its own first.
+    First come the pictures that people gave: its own, and those of the other that it lacks. A stranger's pictures are
+    left out if there is no room to compare them. Then come the learnt ones of both, as far as there is room. A face
+    under legal hold keeps all its own. `is_sure`: as in Merging.merge.
     """
-    own = survivor.pictures if survivor.hold else list_given_pictures(survivor.pictures)
-    lacked = [one for one in list_given_pictures(other.pictures) if not any(one.is_same(mine) for mine in own)]
-    while len(own) + len(lacked) > MAX_COMPARED and any(one.founded_at for one in lacked):
-        lacked.remove([one for one in lacked if one.founded_at][-1])
-    if len(own) + len(lacked) > MAX_PICTURES:
+    own_pictures = survivor.pictures if survivor.hold else list_given_pictures(survivor.pictures)
+    lacked_pictures = [
+        picture
+        for picture in list_given_pictures(other.pictures)
+        if not any(picture.is_same(mine) for mine in own_pictures)
+    ]
+    while len(own_pictures) + len(lacked_pictures) > MAX_COMPARED and any(
+        picture.founded_at for picture in lacked_pictures
+    ):
+        lacked_pictures.remove([picture for picture in lacked_pictures if picture.founded_at][-1])
+    if len(own_pictures) + len(lacked_pictures) > MAX_PICTURES:
         raise TooManyPictures(
-            f"together they have {len(own) + len(lacked)} pictures, and {MAX_PICTURES} is the most of a face: take "
-            "some away first"
+            f"together they have {len(own_pictures) + len(lacked_pictures)} pictures, and {MAX_PICTURES} is the most "
+            "of a face: take some away first"
         )
-    new = (replace(one, spare=one.spare or not is_sure) for one in lacked)
+    added_pictures = (replace(picture, spare=picture.spare or not is_sure) for picture in lacked_pictures)
     if survivor.hold:
-        return chooser.choose_pictures((*own, *new), MAX_COMPARED - sum(one.learnt is not None for one in own))
-    learnt = (one for face in (survivor, other) for one in face.pictures if one.learnt)
-    return chooser.choose_pictures((*own, *new, *learnt))
+        return chooser.choose_pictures(
+            (*own_pictures, *added_pictures), MAX_COMPARED - sum(picture.learnt is not None for picture in own_pictures)
+        )
+    learnt_pictures = (picture for face in (survivor, other) for picture in face.pictures if picture.learnt)
+    return chooser.choose_pictures((*own_pictures, *added_pictures, *learnt_pictures))
 
 
-def plan_merge_survivor(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:
-    """Plan the survivor of a merge: the arrivals of both faces, and the group that follows from them.
+def plan_survivor_after_merge(survivor: FaceVisits, other: FaceVisits, rule: PromotionRule, now_ms: int) -> VisitPlan:
+    """Plan the visits and the group of a merge's survivor, from the arrivals of both faces.
 
-    A face that a user put into its group stays there. Otherwise a promotion of either face holds if the arrivals of
-    both meet its rule; the earlier one, if both do. If none holds, the present rule decides, over all periods. If the
-    group that it should go to is full, the face stays in its own. So does a held one.
+    A face that a user put into its group stays there, and so does one under legal hold. Otherwise a promotion of either
+    face holds if the arrivals of both meet its rule; the earlier one, if both do. If none holds, the present `rule`
+    decides, over all periods. If the group that the face should go to is full, it stays in its own.
     """
     arrivals = survivor.visits.arrivals.join_arrivals(other.visits.arrivals)
     regrouping = survivor.visits.regrouping or other.visits.regrouping
@@ -510,37 +563,39 @@ def plan_merge_survivor(survivor: FaceVisits, other: FaceVisits, rule: Promotion
         return VisitPlan(replace(visits, promotion=survivor.visits.promotion), survivor.face.group_id)
     if not survivor.is_grouped_by_visits:
         return VisitPlan(visits, survivor.face.group_id)
-    kept = [
+    promotions = [
         promotion
-        for held in (survivor, other)
-        if held.is_promoted
-        and (promotion := replace(held.visits, arrivals=arrivals).promotion_of_promoted(now_ms)) is not None
+        for face_visits in (survivor, other)
+        if face_visits.is_promoted
+        and (promotion := replace(face_visits.visits, arrivals=arrivals).promotion_of_promoted(now_ms)) is not None
     ]
-    promotion = min(kept, key=lambda one: one.at_ms, default=None) or visits.promotion_of_stranger(rule)
+    earliest = min(promotions, key=lambda promotion: promotion.at_ms, default=None)
+    promotion = earliest or visits.promotion_of_stranger(rule)
     if not (survivor.is_promoted or survivor.groups.promotes or other.groups.promotes):
-        promotion = None
+        promotion = None  # the tenant asks for a ground, and neither face has one
     plan = _plan_group(visits, promotion)
     target = survivor.groups.regular if promotion else survivor.groups.stranger
     if plan.group_id != survivor.face.group_id and target.is_full and other.face.group_id != target.id:
-        stays = replace(visits, promotion=survivor.visits.promotion if survivor.is_promoted else None)
-        return VisitPlan(stays, survivor.face.group_id, target)
+        visits_in_own_group = replace(visits, promotion=survivor.visits.promotion if survivor.is_promoted else None)
+        return VisitPlan(visits_in_own_group, survivor.face.group_id, target)
     return plan
 
 
-def plan_undo_survivor(
-    survivor: FaceVisits, kept: MergeBackup, arrivals: Arrivals, rule: PromotionRule, now_ms: int
+def plan_survivor_after_undo(
+    survivor: FaceVisits, backup: MergeBackup, arrivals: Arrivals, rule: PromotionRule, now_ms: int
 ) -> VisitPlan:
-    """Plan the survivor of an undo with these arrivals, its own.
+    """Plan the visits and the group of the survivor of an undo. `arrivals`: its own, without the other's.
 
-    It is as it was before the merge if its arrivals are the same as then. Otherwise its rule decides.
+    They are as before the merge if its arrivals are the same as then. Otherwise the rule of its promotion decides, or
+    `rule`, the present one, if it was not promoted.
     """
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None)
     if not survivor.is_grouped_by_visits:
         return VisitPlan(visits, survivor.face.group_id)
     if not (survivor.is_promoted or survivor.groups.promotes):
         return VisitPlan(visits, STRANGER)
-    before = kept.survivor_visits
-    promoted_before = kept.survivor_group_id == REGULAR and before.promotion is not None
+    before = backup.survivor_visits
+    promoted_before = backup.survivor_group_id == REGULAR and before.promotion is not None
     if arrivals == before.arrivals:
         return _plan_group(visits, before.promotion if promoted_before else None)
     if promoted_before:
@@ -549,19 +604,19 @@ def plan_undo_survivor(
     return _plan_group(visits, visits.promotion_of_stranger(promotion.rule if promotion else rule))
 
 
-def plan_undo_other(kept: MergeBackup, arrivals: Arrivals, now_ms: int) -> VisitPlan:
-    """Plan the other face after an undo, with these arrivals.
+def plan_other_after_undo(backup: MergeBackup, arrivals: Arrivals, now_ms: int) -> VisitPlan:
+    """Plan the visits and the group of the other face after an undo. `arrivals`: its own.
 
-    It is as it was before the merge, unless sightings of it were rejected since.
+    They are as before the merge, unless sightings of it were rejected since.
     """
-    visits = replace(kept.visits, arrivals=arrivals)
-    was_promoted = kept.face.group_id == REGULAR and visits.promotion is not None
-    if arrivals == kept.visits.arrivals or not was_promoted:
-        return VisitPlan(visits, kept.face.group_id)
+    visits = replace(backup.visits, arrivals=arrivals)
+    was_promoted = backup.face.group_id == REGULAR and visits.promotion is not None
+    if arrivals == backup.visits.arrivals or not was_promoted:
+        return VisitPlan(visits, backup.face.group_id)
     return _plan_group(replace(visits, promotion=None), visits.promotion_of_promoted(now_ms))
 
 
-def arrivals_since(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[int, int]]) -> Arrivals:
+def update_arrivals(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[int, int]]) -> Arrivals:
     """Return a face's arrivals at the merge, updated by its sightings of now: (at_ms, gap_ms) of each.
 
     Sightings captured 100 days before the merge, or earlier, cannot have come or gone since. So the arrivals that ended
@@ -569,7 +624,7 @@ def arrivals_since(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[i
     """
     limit = merged_ms - KEPT_MS - DAY_MS
     closed = tuple(arrival for arrival in before.recent if arrival.until_ms <= limit)
-    first_ms = open_since(before, merged_ms)
+    first_ms = find_open_since(before, merged_ms)
     arrivals = replace(before, recent=closed)
     for at_ms, gap_ms in sightings:
         if at_ms >= max(first_ms, before.folded_until_ms):
@@ -577,13 +632,13 @@ def arrivals_since(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[i
     return arrivals.at_most()
 
 
-def open_since(before: Arrivals, merged_ms: int) -> int:
+def find_open_since(before: Arrivals, merged_ms: int) -> int:
     """Return the time, in ms, from which on sightings may have changed since the merge."""
     limit = merged_ms - KEPT_MS - DAY_MS
     return min([limit, *(arrival.first_ms for arrival in before.recent if arrival.until_ms > limit)])
 
 
-def renaming(before: Promotion | None, after: Promotion | None) -> tuple[int, int] | None:
+def find_renaming_times(before: Promotion | None, after: Promotion | None) -> tuple[int, int] | None:
     """Return the times, in ms, between which the two promotions put sightings into different groups; None: nowhere."""
     old, new = (None if promotion is None else promotion.at_ms for promotion in (before, after))
     if old == new:
@@ -592,7 +647,7 @@ def renaming(before: Promotion | None, after: Promotion | None) -> tuple[int, in
     return both[0], both[1] if len(both) > 1 else LAST_MS
 
 
-def counts(gained: Sequence[str], lost: Sequence[str]) -> Mapping[str, int]:
+def count_group_gains(gained: Sequence[str], lost: Sequence[str]) -> Mapping[str, int]:
     """Return how many faces each group gains (negative: loses), without groups that stay the same.
 
     `gained`, `lost`: a group id for each face.
@@ -621,7 +676,7 @@ def _is_of_model(tenant: Tenant, face: Face) -> bool:
     return any(picture.has(tenant.model) for picture in face.compared)
 
 
-def _own(text: str, given: str) -> str:
+def _drop_given_text(text: str, given: str) -> str:
     """Return the survivor's name or note without the one that came from the other, unless a user changed it since."""
     return "" if text == given else text
 

@@ -1,7 +1,9 @@
-"""Analysis of a picture: its faces, who they may be, and how good each is. Nothing is recorded unless it is asked for.
+"""Analysis of a picture: which faces are on it, who may they be, and how good is each?
 
-`identify` searches as a camera's search does, and shows the nearest faces too, matching or not. Which face matches is
-decided in recognition; this module adds no rule of its own.
+Nothing is recorded unless it is asked for.
+
+`identify_faces` searches as a camera's search does, and shows the nearest faces too, matching or not. Which face
+matches is decided in recognition; this module adds no rule of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.commit import GalleryMoved, settled
+from chalicelib.book.commit import GalleryMoved, retry_if_gallery_moved
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
 from chalicelib.book.models import (
     Estimated,
@@ -21,8 +23,8 @@ from chalicelib.book.models import (
     embed_faces,
     estimate_faces,
     examine_faces,
+    include_pose,
     judge_estimates,
-    whole,
 )
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import SearchRequest, comparable
@@ -67,7 +69,7 @@ if TYPE_CHECKING:
     from chalicelib.book.words.captures import SeenFace
 
 
-def search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
+def make_search_observation(match: Match, labels: Labels, now: datetime) -> Observation:
     """Make the observation of a search's match, with the `labels` of the call or, if it has none, the face's."""
     face = match.face
     return Observation(
@@ -90,7 +92,7 @@ MAX_FACES = 80
 """Faces of one picture at most: the largest ones. Their observations fit one transaction."""
 
 
-def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
+def find_probes(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
     """Find and embed a picture's faces, the `most` largest. Raises Unusable if it cannot be read."""
     image, (width, height), scale = _decode_picture(vision, picture, rules)
     faces = _find_faces(vision, image, most)
@@ -117,7 +119,7 @@ def _find_faces(vision: Vision, image: NDArray[np.uint8], most: int) -> list[Det
     return (vision.largest(image) if most == 1 else vision.detect(image))[:most]
 
 
-def _describe_picture(
+def _make_description(
     sides: tuple[int, int],
     scale: tuple[float, float],
     vision: Vision,
@@ -125,10 +127,17 @@ def _describe_picture(
     found: Sequence[DetectedFace],
     estimates: Sequence[Estimated],
 ) -> DescribedPicture:
+    """Describe the faces that were found on a picture, in the pixels of the picture as it was sent."""
     qualities = vision.qualities(image, found) if found else []
     described = (
-        DescribedFace(_scaled_face(face, scale), whole(quality, own.estimates), own.estimates, own.spoof, own.young)
-        for face, quality, own in zip(found, qualities, estimates, strict=True)
+        DescribedFace(
+            _scale_face(face, scale),
+            include_pose(quality, estimated.estimates),
+            estimated.estimates,
+            estimated.spoof,
+            estimated.young,
+        )
+        for face, quality, estimated in zip(found, qualities, estimates, strict=True)
     )
     return DescribedPicture(*sides, tuple(described))
 
@@ -138,13 +147,13 @@ def _scale_box(box: Box, scale: tuple[float, float]) -> Box:
     return Box(box.x * across, box.y * down, box.width * across, box.height * down)
 
 
-def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
+def _scale_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace:
     landmarks = tuple((x * scale[0], y * scale[1]) for x, y in face.landmarks)
     return replace(face, box=_scale_box(face.box, scale), landmarks=landmarks)
 
 
 class FaceAnalysis(UseCase):
-    """Analysis of a picture, and three searches: `by_picture`, `all_in_picture` and `by_face`.
+    """Analysis of a picture, and three searches: `search_by_picture`, `search_all_in_picture` and `search_by_face`.
 
     In a search, a face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match
     is recorded as an observation, with the `labels` of the call or, if it has none, those of the face.
@@ -155,7 +164,7 @@ class FaceAnalysis(UseCase):
         vision = self.book.tenant_vision.of(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
         found = vision.detect(image)[:MAX_FACES]
-        return _describe_picture(sides, scale, vision, image, found, estimate_faces(vision, tenant, image, found))
+        return _make_description(sides, scale, vision, image, found, estimate_faces(vision, tenant, image, found))
 
     def describe_picture(
         self,
@@ -184,21 +193,20 @@ class FaceAnalysis(UseCase):
         judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
         names = choose_attributes(judge, ATTRIBUTES if wanted is None else wanted)
         if embeds and (poses or names):
-            both = vision.examine(image, found, names)
-            estimates, embeddings = both.estimates, both.embeddings
+            examined = vision.examine(image, found, names)
+            estimates, embeddings = examined.estimates, examined.embeddings
         else:
             estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
             embeddings = vision.embed(image, found if embeds else [])
-        described = _describe_picture(
-            sides, scale, vision, image, found, [judge_estimates(judge, one) for one in estimates]
-        )
+        estimated = [judge_estimates(judge, face_estimates) for face_estimates in estimates]
+        described = _make_description(sides, scale, vision, image, found, estimated)
 
         def crop(number: int) -> FaceJpeg:
-            return vision.crop(image, found[number], [one.box for one in found if one is not found[number]])
+            return vision.crop(image, found[number], [face.box for face in found if face is not found[number]])
 
         return SeenPicture(described, vision.model, embeddings, crop)
 
-    def identify(
+    def identify_faces(
         self,
         tenant: Tenant,
         picture: bytes,
@@ -219,34 +227,45 @@ class FaceAnalysis(UseCase):
         if most not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {most}")
         group_ids = (
-            None if group_names is None else [self.book.groups.get_by_name(tenant, one).id for one in group_names]
+            None if group_names is None else [self.book.groups.get_by_name(tenant, name).id for name in group_names]
         )
-        seen = probes_of(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
+        seen = find_probes(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
         identified = self._identify_probes(tenant, seen, group_ids, most)
         if records:
-            self._record(tenant, identified, request)
+            self._record_once(tenant, identified, request)
         return IdentifiedPicture(seen.width, seen.height, tuple(identified))
 
-    @settled
-    def similar(self, tenant: Tenant, faceid: str, most: int = 10, sighting: SeenFace | None = None) -> SimilarFaces:
-        """Find the `most` faces (1..50) of all groups that are most like a face, or like a sighting of it, itself left
-        out.
+    @retry_if_gallery_moved
+    def find_similar_faces(
+        self, tenant: Tenant, faceid: str, most: int = 10, sighting: SeenFace | None = None
+    ) -> SimilarFaces:
+        """Find the `most` faces (1..50) of all groups that are most like a face, itself left out.
 
-        Raises FaceNotFound, also if the face has no template of the tenant's model, InvalidInput, Busy.
+        `sighting`: a sighting of the face; then they are most like that. Raises FaceNotFound, also if the face has no
+        template of the tenant's model, InvalidInput, Busy.
         """
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
         face = self.book.faces.get(tenant, faceid)
-        own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
-        point = self.book.tenant_vision.decides(tenant)
-        request = SearchRequest(tenant.model, own[None], None, most + 1)
+        probe = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
+        point = self.book.tenant_vision.make_operating_point(tenant)
+        request = SearchRequest(tenant.model, probe[None], None, most + 1)
         answer, (judged,) = self.book.recognition.search_and_judge(tenant, request, point)
-        others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
-        faces = self.book.faces.of_candidates(tenant, (one for one, _ in others))
-        rated = (_make_rated_face(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
+        others = [
+            (candidate, verdict)
+            for verdict in judged
+            if (candidate := verdict.candidate) and candidate.faceid != faceid
+        ][:most]
+        faces = self.book.faces.read_candidate_faces(tenant, (candidate for candidate, _ in others))
+        rated = (
+            _make_rated_face(faces[candidate.faceid], candidate.score, match=verdict.match)
+            for candidate, verdict in others
+        )
         return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
-    def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
+    def search_by_picture(
+        self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
+    ) -> Search:
         """Search all groups for the picture's largest face.
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
@@ -256,15 +275,15 @@ class FaceAnalysis(UseCase):
         faces = vision.largest(image)[:1]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-        probes, (why,) = embed_faces(vision, tenant, image, faces)
-        if why:
-            raise Unusable(why)
+        vectors, (refusal,) = embed_faces(vision, tenant, image, faces)
+        if refusal:
+            raise Unusable(refusal)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
-        found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
-        self._observe(tenant, [found.match] if found.match else [], labels)
-        return found
+        [search] = self._search_and_decide(tenant, vision, vectors, None, [faces[0].box], estimates)
+        self._record_matches(tenant, [search.match] if search.match else [], labels)
+        return search
 
-    def all_in_picture(
+    def search_all_in_picture(
         self, tenant: Tenant, picture: bytes, group_name: str, rules: PictureRules, labels: Labels = NO_LABELS
     ) -> PictureSearch:
         """Search one group for every face of the picture.
@@ -279,19 +298,23 @@ class FaceAnalysis(UseCase):
         group = self.book.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
-        found, seen = examine_faces(vision, tenant, image, faces, ())
-        fit = [number for number, one in enumerate(seen) if not one.spoof]
+        examined, all_estimated = examine_faces(vision, tenant, image, faces, ())
+        fit = [number for number, estimated in enumerate(all_estimated) if not estimated.spoof]
         if not fit:
             return PictureSearch([], len(faces))
-        boxes, estimates = [faces[number].box for number in fit], [seen[number].estimates for number in fit]
-        searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
+        boxes, estimates = [faces[number].box for number in fit], [all_estimated[number].estimates for number in fit]
+        searches = self._search_and_decide(tenant, vision, examined.embeddings[fit], group, boxes, estimates)
         known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
-        seen = estimate_faces(vision, tenant, image, [faces[number] for number in known]) if known else []
-        matches = [replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)]
-        self._observe(tenant, matches, labels)
+        known_faces = [faces[number] for number in known]
+        known_estimated = estimate_faces(vision, tenant, image, known_faces) if known else []
+        matches = [
+            replace(match, estimates=estimated.estimates)
+            for match, estimated in zip(known.values(), known_estimated, strict=True)
+        ]
+        self._record_matches(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
 
-    def by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
+    def search_by_face(self, tenant: Tenant, faceid: str, group_name: str, labels: Labels = NO_LABELS) -> Match | None:
         """Compare a stored face with the faces of a group, itself included. Return the best match, if any.
 
         Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
@@ -299,14 +322,14 @@ class FaceAnalysis(UseCase):
         face = self.book.faces.get(tenant, faceid)
         group = self.book.groups.find(tenant, group_name)
         vision = self.book.tenant_vision.of(tenant.model)
-        own = vector(template_of(face, vision.model))
+        probe = vector(template_of(face, vision.model))
         if group is None:
             return None
-        best = self._identify(tenant, vision, own[None], group, [None], [face.estimates])[0].match
-        self._observe(tenant, [best] if best else [], labels)
-        return best
+        [search] = self._search_and_decide(tenant, vision, probe[None], group, [None], [face.estimates])
+        self._record_matches(tenant, [search.match] if search.match else [], labels)
+        return search.match
 
-    @settled
+    @retry_if_gallery_moved
     def _identify_probes(
         self, tenant: Tenant, seen: ProbePicture, group_ids: Sequence[str] | None, most: int
     ) -> list[IdentifiedFace]:
@@ -317,53 +340,59 @@ class FaceAnalysis(UseCase):
             return []
         vectors = np.stack([probe.vector for probe in seen.probes])
         probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
-        decided = self.book.recognition.of(tenant, probes, group_ids=group_ids, most=most)
+        decided = self.book.recognition.recognise(tenant, probes, group_ids=group_ids, most=most)
         rated = self._rate_nearest(tenant, decided)
-        return [_make_identified_face(*one) for one in zip(seen.probes, decided, rated, strict=True)]
+        return [_make_identified_face(*of_probe) for of_probe in zip(seen.probes, decided, rated, strict=True)]
 
     def _rate_nearest(self, tenant: Tenant, decided: Sequence[Recognised]) -> list[list[RatedFace]]:
-        """Return the nearest faces of each probe, and the one that matches. Raises GalleryMoved."""
-        faces = self.book.faces.of_candidates(tenant, (one for found in decided for one in found.near))
-        rated = []
-        for own in decided:
-            matched, candidate = own.face, own.verdict.candidate
+        """Return for each probe its nearest faces, and the one that matches even if it is not among them.
+
+        Raises GalleryMoved.
+        """
+        candidates = [candidate for recognised in decided for candidate in recognised.near]
+        faces = self.book.faces.read_candidate_faces(tenant, candidates)
+        rated_faces = []
+        for recognised in decided:
+            matched, best = recognised.face, recognised.verdict.candidate
             near = [
                 _make_rated_face(
-                    faces[one.faceid], one.score, match=matched is not None and one.faceid == matched.faceid
+                    faces[candidate.faceid],
+                    candidate.score,
+                    match=matched is not None and candidate.faceid == matched.faceid,
                 )
-                for one in own.near
+                for candidate in recognised.near
             ]
-            if matched is not None and candidate is not None and not any(one.match for one in near):
-                near.append(_make_rated_face(matched, candidate.score, match=True))
-            rated.append(near)
-        return rated
+            if matched is not None and best is not None and not any(rated_face.match for rated_face in near):
+                near.append(_make_rated_face(matched, best.score, match=True))
+            rated_faces.append(near)
+        return rated_faces
 
     @retry_if_changed("many searches are recorded at once: send the request again in a moment")
-    def _record(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
+    def _record_once(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
         """Record an observation of each match. A repeat of the request finds it done."""
         if request is not None and self.book.requests.find(tenant.name, request):
             return
         now = self.book.clock.now()
-        observations = [
-            search_observation(
-                Match(found.face, group, one.probe.box, one.probe.estimates, one.decision), NO_LABELS, now
-            )
-            for one in identified
-            if (found := one.match) and (group := self.book.groups.of_id(tenant, found.face.group_id))
-        ]
+        observations = []
+        for face in identified:
+            if (found := face.match) and (group := self.book.groups.find_by_id(tenant, found.face.group_id)):
+                match = Match(found.face, group, face.probe.box, face.probe.estimates, face.decision)
+                observations.append(make_search_observation(match, NO_LABELS, now))
         if observations:
             with suppress(AnsweredAlready):
-                self.book.requests.write(tenant.name, self.book.statistics.actions(tenant.name, observations), request)
+                self.book.requests.write_with_answer(
+                    tenant.name, self.book.statistics.actions(tenant.name, observations), request
+                )
 
-    def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
+    def _record_matches(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches. If that fails, the search fails too, so that the client sends it again."""
         now = self.book.clock.now()
-        observations = [search_observation(match, labels, now) for match in matches]
+        observations = [make_search_observation(match, labels, now) for match in matches]
         with stage("observe"):
             self.book.statistics.record(tenant.name, observations)
 
-    @settled
-    def _identify(
+    @retry_if_gallery_moved
+    def _search_and_decide(
         self,
         tenant: Tenant,
         vision: Vision,
@@ -374,16 +403,16 @@ class FaceAnalysis(UseCase):
     ) -> list[Search]:
         """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
         probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
-        found = self.book.recognition.of(tenant, probes, group_ids=None if group is None else [group.id])
-        return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
+        recognised = self.book.recognition.recognise(tenant, probes, group_ids=None if group is None else [group.id])
+        return [self._make_search(tenant, *of_probe) for of_probe in zip(recognised, boxes, estimates, strict=True)]
 
-    def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
-        decision, match = found.verdict.decision, None
-        if found.face is not None:
-            group = self.book.groups.of_id(tenant, found.face.group_id)
+    def _make_search(self, tenant: Tenant, recognised: Recognised, box: Box | None, estimates: Estimates) -> Search:
+        decision, match = recognised.verdict.decision, None
+        if recognised.face is not None:
+            group = self.book.groups.find_by_id(tenant, recognised.face.group_id)
             if group is None:
                 raise GalleryMoved
-            match = Match(found.face, group, box, estimates, decision)
+            match = Match(recognised.face, group, box, estimates, decision)
         reached = decision.score is not None and decision.score >= decision.threshold
         if not reached or not (match or comparable(estimates.quality)):
             decision = decision.without_score()

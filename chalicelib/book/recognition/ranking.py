@@ -7,11 +7,10 @@ book/rules/decision.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from chalicelib.book.commit import settled
+from chalicelib.book.commit import retry_if_gallery_moved
 from chalicelib.book.records.faces import user_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import (
@@ -19,7 +18,6 @@ from chalicelib.book.rules.decision import (
     SearchRequest,
     fit_similarity,
     is_match,
-    rate_similarity,
     subtract_demand,
 )
 from chalicelib.book.rules.recognised import Similar, SimilarUser, Wanted
@@ -29,45 +27,46 @@ from chalicelib.book.words.acts import decision_said
 from chalicelib.book.words.model import Face, Group, Tenant
 from chalicelib.book.words.values import omit_none
 
-if TYPE_CHECKING:
-    pass
-
 
 class Ranking(UseCase):
-    def of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[Similar]:
+    def rank_faces(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[Similar]:
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
         Raises Busy, WrongModel.
         """
-        found, faces = self._rank_entries(tenant, group.id, wanted)
-        return [Similar(faces[faceid], similar) for faceid, similar in found]
+        ranked, faces = self._rank_entries(tenant, group.id, wanted)
+        return [Similar(faces[faceid], similar) for faceid, similar in ranked]
 
-    def of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
+    def rank_faces_like(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
         """Return the faces of a group that are similar to one of them, itself left out.
 
-        Raises FaceNotFound if the face has no template of the tenant's model, and as `of_probe`.
+        Raises FaceNotFound if the face has no template of the tenant's model, and as `rank_faces`.
         """
-        return self.of_probe(tenant, group, replace(_like(tenant, face, least, most), besides=face.faceid))
+        return self.rank_faces(tenant, group, replace(_make_wanted(tenant, face, least, most), besides=face.faceid))
 
-    def users_of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
-        """Return the users of a group by the means of their faces, as `of_probe` does."""
-        found, _ = self._rank_entries(tenant, gallery_group(group.id), wanted)
-        places = [(tenant.name, keys.user_item(entry)) for entry, _ in found]
+    def rank_users(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
+        """Return the users of a group by the means of their faces, as `rank_faces` does."""
+        ranked, _ = self._rank_entries(tenant, gallery_group(group.id), wanted)
+        places = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
         acts.read_users(user_from(item) for item in self.book.items.get_many(keys.DIRECTORY, places) if item)
-        return [SimilarUser(id_of(entry), similar) for entry, similar in found]
+        return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
 
-    def users_of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[SimilarUser]:
-        """Return the users that are similar to a face, its own too. Raises as `of_face`."""
-        return self.users_of_probe(tenant, group, _like(tenant, face, least, most))
+    def rank_users_like_face(
+        self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int
+    ) -> list[SimilarUser]:
+        """Return the users that are similar to a face, its own too. Raises as `rank_faces_like`."""
+        return self.rank_users(tenant, group, _make_wanted(tenant, face, least, most))
 
-    def users_of_user(self, tenant: Tenant, group: Group, user: User, *, least: float, most: int) -> list[SimilarUser]:
+    def rank_users_like_user(
+        self, tenant: Tenant, group: Group, user: User, *, least: float, most: int
+    ) -> list[SimilarUser]:
         """Return the users that are similar to one of them, itself left out; none if it has no faces."""
-        own = next((one for one in user.templates if one.model == tenant.model), None)
-        if own is None:
+        mean = next((template for template in user.templates if template.model == tenant.model), None)
+        if mean is None:
             return []
-        return self.users_of_probe(tenant, group, Wanted(vector(own), None, least, most, user.entry))
+        return self.rank_users(tenant, group, Wanted(vector(mean), None, least, most, user.entry))
 
-    @settled
+    @retry_if_gallery_moved
     def _rank_entries(
         self, tenant: Tenant, group_id: str, wanted: Wanted
     ) -> tuple[list[tuple[str, float]], Mapping[str, Face]]:
@@ -75,35 +74,39 @@ class Ranking(UseCase):
 
         Raises GalleryMoved: search again.
         """
-        decides = self.book.tenant_vision.decides(tenant)
+        point = self.book.tenant_vision.make_operating_point(tenant)
         limit = wanted.most if wanted.besides is None else wanted.most + 1
-        point = decides if wanted.least >= MATCH else None  # with it, a search finds only what may match
-        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, point)
-        answer, (judgements,) = self.book.recognition.search_and_judge(tenant, request, decides)
-        found = [(one, verdict) for verdict in judgements if (one := verdict.candidate)]
-        candidates = [both for both in found if both[0].faceid != wanted.besides][: wanted.most]
+        search_point = point if wanted.least >= MATCH else None  # with it, a search finds only what may match
+        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, search_point)
+        answer, (judgements,) = self.book.recognition.search_and_judge(tenant, request, point)
+        judged_candidates = [(candidate, verdict) for verdict in judgements if (candidate := verdict.candidate)]
+        others = [
+            (candidate, verdict) for candidate, verdict in judged_candidates if candidate.faceid != wanted.besides
+        ]
+        candidates = others[: wanted.most]
         of_users = is_users(group_id)
-        faces = {} if of_users else self.book.faces.of_candidates(tenant, (one for one, _ in candidates))
+        faces = {} if of_users else self.book.faces.read_candidate_faces(tenant, (each for each, _ in candidates))
         ranked: list[tuple[str, float]] = []
-        for one, verdict in candidates:
-            match = verdict.match and (of_users or self._is_fit(tenant, faces[one.faceid], wanted, one.score))
-            likeness = rate_similarity(
-                subtract_demand(one.score, verdict.demand), decides.curve, answer.gallery_size, decides.fpir_target
+        for candidate, verdict in candidates:
+            match = verdict.match and (
+                of_users or self._is_fit(tenant, faces[candidate.faceid], wanted, candidate.score)
             )
-            if fit_similarity(likeness, match=match) >= wanted.least:
-                ranked.append((one.faceid, fit_similarity(likeness, match=match)))
+            judged = subtract_demand(candidate.score, verdict.demand)
+            similar = rate_similarity(judged, point.curve, answer.gallery_size, point.fpir_target)
+            if fit_similarity(similar, match=match) >= wanted.least:
+                ranked.append((candidate.faceid, fit_similarity(similar, match=match)))
         best = ranked[0][0] if ranked and not of_users else None
-        said = {"face": best, "model": tenant.model, "found": len(ranked)}
-        acts.report_decisions([omit_none({**said, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
-        return sorted(ranked, key=lambda one: -one[1]), faces  # stable: then by score, then by id
+        report = {"face": best, "model": tenant.model, "found": len(ranked)}
+        acts.report_decisions([omit_none({**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
+        return sorted(ranked, key=lambda entry: -entry[1]), faces  # stable: then by score, then by id
 
     def _is_fit(self, tenant: Tenant, face: Face, wanted: Wanted, score: float) -> bool:
         """Return whether the face can be compared with what is wanted, and no negative turns that down."""
         if not is_match(score, -1.0, wanted.quality, face.estimates.quality):
             return False
         negatives = self.book.recognition.negatives
-        return not negatives.turn_down(tenant.name, face, wanted.probe, tenant.model, score)
+        return not negatives.turns_down(tenant.name, face, wanted.probe, tenant.model, score)
 
 
-def _like(tenant: Tenant, face: Face, least: float, most: int) -> Wanted:
+def _make_wanted(tenant: Tenant, face: Face, least: float, most: int) -> Wanted:
     return Wanted(vector(template_of(face, tenant.model)), face.estimates.quality, least, most)

@@ -89,10 +89,10 @@ class Recognition(UseCase):
         from chalicelib.book.recognition.stored_pictures import StoredPictures
 
         storage = self.book.settings.storage
-        own = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)
-        return StoredPictures(self.book.ports.objects, own)
+        own_buckets = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)
+        return StoredPictures(self.book.ports.objects, own_buckets)
 
-    def of(
+    def recognise(
         self,
         tenant: Tenant,
         probes: Probes,
@@ -105,29 +105,29 @@ class Recognition(UseCase):
     ) -> list[Recognised]:
         """Find for each probe the best candidate that matches and that no negative turns down.
 
-        `group_ids`: None for all groups; `besides`: a face that no probe can be; `visit`: the time of a sighting, for
-        which a face is read with its visits (of a user's faces the one that has the user's), and the tenant's groups,
-        which were read just before; `most`: how many of the nearest faces to find, matching or not; `surely`: by
-        DUPLICATE_FPIR, which is no decision that the audit has. Raises GalleryMoved if a candidate was deleted or moved
-        after the search (search again), WrongModel (embed
-        again).
+        `group_ids`: None for all groups; `besides`: a face that no probe can be; `most`: how many of the nearest faces
+        to find, matching or not; `surely`: by DUPLICATE_FPIR, and not reported to the audit. `visit`: the time of a
+        sighting in ms, and the tenant's groups, read just before. Then the face comes with its visits; of a user's
+        faces it is the one that has the visits. Raises GalleryMoved if a candidate was deleted or moved after the
+        search (search again), WrongModel (embed again).
         """
-        decides = self.book.tenant_vision.decides(tenant, probes.model)
-        decides = OperatingPoint(decides.curve, DUPLICATE_FPIR) if surely else decides
-        limit, point = max(most, CANDIDATES), None if most else decides
+        point = self.book.tenant_vision.make_operating_point(tenant, probes.model)
+        point = OperatingPoint(point.curve, DUPLICATE_FPIR) if surely else point
+        limit, search_point = max(most, CANDIDATES), None if most else point  # with it, only what may match is found
+        seq = visit and visit[1].seq
         with stage("search"):
-            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, point, seq=visit and visit[1].seq)
-            answer, judgements = self.search_and_judge(tenant, request, decides, are_matches=True)
-        nobody = Recognised(None, decides.judge_candidate(None, answer.gallery_size), answer.seq)
+            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, search_point, seq=seq)
+            answer, judgements = self.search_and_judge(tenant, request, point, are_matches=True)
+        nobody = Recognised(None, point.judge_candidate(None, answer.gallery_size), answer.seq)
         found = (
-            self._first(tenant, probes, number, judged, answer.seq, besides=besides, visit=visit)
+            self._choose_match(tenant, probes, number, judged, answer.seq, besides=besides, visit=visit)
             for number, judged in enumerate(judgements)
         )
         recognised = [
-            replace(one or nobody, near=near[:most]) for one, near in zip(found, answer.candidates, strict=True)
+            replace(match or nobody, near=near[:most]) for match, near in zip(found, answer.candidates, strict=True)
         ]
         if not surely:
-            acts.report_decisions([_describe_decision(probes.model, one) for one in recognised])
+            acts.report_decisions([_describe_decision(probes.model, decided) for decided in recognised])
         return recognised
 
     def search_and_judge(
@@ -146,7 +146,7 @@ class Recognition(UseCase):
             judgements = [_choose_matches(judged, decides, answer.gallery_size) for judged in judgements]
         return answer, judgements
 
-    def nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
+    def find_nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
         """Find the `most` faces of the camera's groups that a seen face is most like, matching or not.
 
         Raises WrongModel.
@@ -155,7 +155,7 @@ class Recognition(UseCase):
         request = SearchRequest(seen.template.model, probe, list_searched_groups(camera), most)
         return self.book.ports.search.search(tenant.name, request).candidates[0]
 
-    def of_visit(
+    def recognise_by_visit(
         self,
         tenant: Tenant,
         camera: Camera,
@@ -173,46 +173,51 @@ class Recognition(UseCase):
         """
         if found.face is not None or not comparable(seen.estimates.quality):
             return found
-        taken = {not_face, *(one.faceid for one in capture.sightings)}
-        beside = self.beside(tenant, capture, alone=not others and len(capture.sightings) <= 1)
+        taken = {not_face, *(sighting.faceid for sighting in capture.sightings)}
+        of_visit = self.find_faces_of_visit(tenant, capture, alone=not others and len(capture.sightings) <= 1)
         groups = list_searched_groups(camera)
-        rated = [
-            (score, face.faceid, face)
-            for face, _ in beside.values()
-            if face.faceid not in taken
-            and (groups is None or face.group_id in groups)
-            and (score := score_with(face, seen.template)) is not None
-        ]
-        nearest = found.verdict.candidate
-        if not rated or (nearest is not None and nearest.faceid not in {max(rated)[1], *taken}):
+        rated: list[tuple[float, str]] = []
+        for face, _ in of_visit.values():
+            is_searched = groups is None or face.group_id in groups
+            score_of_face = score_with(face, seen.template)
+            if face.faceid not in taken and is_searched and score_of_face is not None:
+                rated.append((score_of_face, face.faceid))
+        if not rated:
             return found
-        score, _, face = max(rated)
-        verdict = self._verdict(seen, face, score, beside[face.faceid][1], found)
-        if not verdict.match or any((score_with(face, one.template) or 0.0) > score for one in others):
+        score, faceid = max(rated)
+        nearest = found.verdict.candidate
+        if nearest is not None and nearest.faceid not in {faceid, *taken}:
+            return found
+        face, evidence = of_visit[faceid]
+        verdict = self._judge_by_visit(seen, face, score, evidence, found)
+        if not verdict.match or any((score_with(face, other.template) or 0.0) > score for other in others):
             return found
         probe, model = vector(seen.template), seen.template.model
-        if self.negatives.turn_down(tenant.name, face, probe, model, score):
+        if self.negatives.turns_down(tenant.name, face, probe, model, score):
             return found
         return Recognised(face, verdict, found.seq)
 
-    def beside(self, tenant: Tenant, capture: Capture, *, alone: bool) -> dict[str, tuple[Face, RecentSighting]]:
+    def find_faces_of_visit(
+        self, tenant: Tenant, capture: Capture, *, alone: bool
+    ) -> dict[str, tuple[Face, RecentSighting]]:
         """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
 
-        They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
-        was made from it. `alone`: whether the capture shows one face only. A track counts only if both do.
+        They are NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face was
+        made from it. `alone`: the capture shows one face only. Captures of one track count only if each shows one face.
         """
-        shown = sorted(
-            self._list_recent_sightings(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms)
+        sightings = sorted(
+            self._list_recent_sightings(tenant.name, capture, alone),
+            key=lambda sighting: (not sighting.same_track, sighting.apart_ms),
         )
-        ids = {(captured_ms(one.sighting_id), one.sighting_id): one.faceid for one in shown}
-        faces = self.book.faces.find_by_sightings(tenant, ids) if ids else {}
+        faceids = {(captured_ms(sighting.sighting_id), sighting.sighting_id): sighting.faceid for sighting in sightings}
+        faces = self.book.faces.find_by_sightings(tenant, faceids) if faceids else {}
         best: dict[str, tuple[Face, RecentSighting]] = {}
-        for one in shown:
-            if (face := faces.get(one.sighting_id)) and len(best) < NEAREST:
-                best.setdefault(face.faceid, (face, one))
+        for sighting in sightings:
+            if (face := faces.get(sighting.sighting_id)) and len(best) < NEAREST:
+                best.setdefault(face.faceid, (face, sighting))
         return best
 
-    def _first(
+    def _choose_match(
         self,
         tenant: Tenant,
         probes: Probes,
@@ -223,16 +228,19 @@ class Recognition(UseCase):
         besides: str | None,
         visit: tuple[int, DefaultGroups] | None,
     ) -> Recognised | None:
-        """Return the match, without a face if the best candidate left does not match.
+        """Return the first candidate of a probe that no negative turns down; None: all are turned down.
 
-        Return None if all candidates were turned down.
+        If that candidate does not match after all, the answer has no face. `number`: which probe; `judged`: its
+        candidates, the best first; `visit`: as in `recognise`. Raises GalleryMoved if a candidate is gone or moved.
         """
         for verdict in judged:
             if verdict.candidate is None or not verdict.match:
                 return Recognised(None, verdict, seq)
             candidate = verdict.candidate
-            held = self.book.face_visits.read_face(tenant, candidate.faceid, *visit) if visit else None
-            face = held.face if held else None if visit else self.book.faces.find(tenant, candidate.faceid)
+            face_visits = self.book.face_visits.read_face(tenant, candidate.faceid, *visit) if visit else None
+            face = (
+                face_visits.face if face_visits else None if visit else self.book.faces.find(tenant, candidate.faceid)
+            )
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
             probe, quality = probes.vectors[number], probes.qualities[number]
@@ -240,29 +248,33 @@ class Recognition(UseCase):
                 return Recognised(None, replace(verdict, match=False), seq)
             visitor = face
             if visit or besides:  # it is asked for a sighting
-                visitor, held = self._visitor(tenant, face, held, visit)
-            if not any(
-                one.faceid == besides
-                or self.negatives.turn_down(tenant.name, one, probe, probes.model, candidate.score)
-                for one in {face.faceid: face, visitor.faceid: visitor}.values()
-            ):
-                return Recognised(visitor, verdict, seq, held)
+                visitor, face_visits = self._read_visitor(tenant, face, face_visits, visit)
+            is_turned_down = any(
+                each.faceid == besides
+                or self.negatives.turns_down(tenant.name, each, probe, probes.model, candidate.score)
+                for each in {face.faceid: face, visitor.faceid: visitor}.values()
+            )
+            if not is_turned_down:
+                return Recognised(visitor, verdict, seq, face_visits)
         return None
 
-    def _visitor(
-        self, tenant: Tenant, face: Face, held: FaceVisits | None, visit: tuple[int, DefaultGroups] | None
+    def _read_visitor(
+        self, tenant: Tenant, face: Face, face_visits: FaceVisits | None, visit: tuple[int, DefaultGroups] | None
     ) -> tuple[Face, FaceVisits | None]:
         """Return the face that has the visits of the face's user, itself if it has none; and that with its visits."""
-        if not face.user or (id_ := self.book.faces.visitor(tenant, face)) == face.faceid:
-            return face, held
-        held = self.book.face_visits.read_face(tenant, id_, *visit) if visit else None
-        visitor = held.face if held else None if visit else self.book.faces.find(tenant, id_)
+        if not face.user or (id_ := self.book.faces.find_visitor_id(tenant, face)) == face.faceid:
+            return face, face_visits
+        face_visits = self.book.face_visits.read_face(tenant, id_, *visit) if visit else None
+        visitor = face_visits.face if face_visits else None if visit else self.book.faces.find(tenant, id_)
         if visitor is None:
             raise GalleryMoved
-        return visitor, held
+        return visitor, face_visits
 
     def _list_recent_sightings(self, tenant: str, capture: Capture, alone: bool) -> Iterator[RecentSighting]:
-        """Yield what the camera's captures of the same visit surely show."""
+        """Yield what the camera's captures of the same visit surely show.
+
+        They are of the same minute, or of the same track within TRACK_MS. `alone`: the capture shows one face only.
+        """
         at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
         low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
         partition = keys.captures(tenant, capture.camera_id)
@@ -273,13 +285,20 @@ class Recognition(UseCase):
             same_track = alone and capture.track == other.track != "" and shows_one
             if other.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
                 continue
-            for one in other.sightings:
-                if one.faceid is not None and (one.decision is None or one.decision.by is None):
-                    yield RecentSighting(one.faceid, sighting_id(other.id, one.number), same_track, apart_ms)
+            for sighting in other.sightings:
+                if sighting.faceid is not None and (sighting.decision is None or sighting.decision.by is None):
+                    yield RecentSighting(sighting.faceid, sighting_id(other.id, sighting.number), same_track, apart_ms)
 
-    def _verdict(self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised) -> Verdict:
-        vision, own = self.book.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
-        demand = 0.0 if own is None else vision.population.compute_demand(vector(seen.template), vector(own))
+    def _judge_by_visit(
+        self, seen: SeenFace, face: Face, score: float, shown: RecentSighting, found: Recognised
+    ) -> Verdict:
+        """Judge whether a seen face is this one of the same visit.
+
+        `score`: that of the two; `shown`: the sighting that surely shows the face; `found`: what the search found.
+        """
+        vision = self.book.tenant_vision.of(seen.template.model)
+        template = of_model(face.templates, seen.template.model)
+        demand = 0.0 if template is None else vision.population.compute_demand(vector(seen.template), vector(template))
         return judge_in_visit(
             vision.impostor_curve,
             Candidate(face.faceid, face.group_id, score),
@@ -295,19 +314,20 @@ def _choose_matches(judged: Sequence[Verdict], decides: OperatingPoint, gallery_
 
     The first is the one that its score less the demand speaks for most. If there are none, the verdict is on nobody.
     """
-    usual = decides.threshold(gallery_size)
-    near = [
-        (subtract_demand(one.candidate.score, one.demand), one)
-        for one in judged[:CANDIDATES]
-        if one.candidate and (one.match or one.candidate.score >= usual)
+    threshold = decides.threshold(gallery_size)
+    scored = [
+        (subtract_demand(verdict.candidate.score, verdict.demand), verdict)
+        for verdict in judged[:CANDIDATES]
+        if verdict.candidate and (verdict.match or verdict.candidate.score >= threshold)
     ]
-    return [one for _, one in sorted(near, key=lambda both: -both[0])] or [decides.judge_candidate(None, gallery_size)]
+    by_score = sorted(scored, key=lambda score_and_verdict: -score_and_verdict[0])
+    return [verdict for _, verdict in by_score] or [decides.judge_candidate(None, gallery_size)]
 
 
-def _describe_decision(model: str, found: Recognised) -> Mapping[str, Any]:
+def _describe_decision(model: str, recognised: Recognised) -> Mapping[str, Any]:
     """Describe a decision for the audit."""
-    face = {} if found.face is None else {"face": found.face.faceid}
-    return {**face, "model": model, **decision_said(found.decision)}
+    face = {} if recognised.face is None else {"face": recognised.face.faceid}
+    return {**face, "model": model, **decision_said(recognised.decision)}
 
 
 def list_searched_groups(camera: Camera) -> list[str] | None:
@@ -323,26 +343,26 @@ def list_searched_groups(camera: Camera) -> list[str] | None:
 class Negatives(UseCase):
     """The pictures that users rejected for a face."""
 
-    def turn_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
+    def turns_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
         """Return whether the probe is closer to one of the face's negatives than to the face.
 
         `probe`: a unit vector of `model`; `score`: its score with the face.
         """
         return any(
             float(vector(template) @ probe) > score
-            for one in self.of_face(tenant, face)
-            for template in one.templates
+            for negative in self.read_of_face(tenant, face)
+            for template in negative.templates
             if template.model == model
         )
 
-    def of_face(self, tenant: str, face: Face) -> list[Negative]:
+    def read_of_face(self, tenant: str, face: Face) -> list[Negative]:
         """Read the face's negatives in the order of their sightings, oldest first. Costs nothing if it has none."""
-        return list(self._of_id(tenant, face.faceid)) if face.negatives else []
+        return list(self._list_of_face(tenant, face.faceid)) if face.negatives else []
 
-    def _of_id(self, tenant: str, faceid: str) -> Iterator[Negative]:
+    def _list_of_face(self, tenant: str, faceid: str) -> Iterator[Negative]:
         return map(_negative_from, self._list_items(tenant, keys.negatives_range(faceid)))
 
-    def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
+    def list_all(self, tenant: str) -> Iterator[tuple[str, Negative]]:
         """Yield (faceid, negative) for all negatives of the tenant."""
         for item in self._list_items(tenant):
             yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
@@ -354,19 +374,23 @@ class Negatives(UseCase):
         update = Update(keys.NEGATIVES, key, (exists("negative-there"),), set=_NEGATIVE.write(changed, "templates"))
         return write_unless_changed(self.book.items, [update])
 
-    def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
-        return next((one for one in self._of_id(tenant, faceid) if one.sighting_id == sighting_id), None)
+    def find_of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
+        return next(
+            (negative for negative in self._list_of_face(tenant, faceid) if negative.sighting_id == sighting_id), None
+        )
 
-    def deletes(self, tenant: str, face: Face) -> list[Action]:
+    def make_delete_actions(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that delete the face's negatives, for the transaction that deletes the face."""
-        return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face)]
+        return [
+            self.make_delete(tenant, face.faceid, negative.sighting_id) for negative in self.read_of_face(tenant, face)
+        ]
 
     def make_put(self, tenant: str, faceid: str, negative: Negative) -> Action:
         """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
         place = {"tenant": tenant, "id": keys.negative(faceid, negative.sighting_id)}
         return Put(keys.NEGATIVES, {**place, **_NEGATIVE.write(negative)})
 
-    def forgotten(self, tenant: str, faceid: str, sighting_id: str) -> Action:
+    def make_delete(self, tenant: str, faceid: str, sighting_id: str) -> Action:
         """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
@@ -392,5 +416,5 @@ class RecentSighting(Struct, frozen=True):
 
 def score_with(face: Face, template: Template) -> float | None:
     """Return the score of a template with a face; None if the face has none of its model."""
-    own = of_model(face.templates, template.model)
-    return None if own is None else float(vector(own) @ vector(template))
+    template_of_face = of_model(face.templates, template.model)
+    return None if template_of_face is None else float(vector(template_of_face) @ vector(template))

@@ -34,8 +34,8 @@ class StoredPictures(Struct):
             return None
         began = self.monotonic()
         if bucket not in self.own and allows(tenant.picture_buckets, bucket, key):
-            found = self.objects().read_object(bucket, key, version, MOST_BYTES)
-            if found is not None:
-                return found
+            picture = self.objects().read_object(bucket, key, version, MOST_BYTES)
+            if picture is not None:
+                return picture
         self.sleep(FAILS_AFTER_S - (self.monotonic() - began) % FAILS_AFTER_S)
         return None

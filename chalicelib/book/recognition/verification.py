@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.book.recognition.face_analysis import probes_of
+from chalicelib.book.recognition.face_analysis import find_probes
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
 from chalicelib.book.rules.recognised import Comparison, Probe, SeenPicture
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 class _Compared(NamedTuple):
-    """A pair's score, the threshold that it asks for, whether it matches, and the score less its demand."""
+    """Two templates, as they were compared. `judged`: the score less the demand, by which faces that resemble many
+    others have to be more alike."""
 
     score: float
     threshold: float
@@ -32,31 +33,32 @@ class _Compared(NamedTuple):
 
 
 class Verification(UseCase):
-    def with_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str) -> Comparison:
+    def compare_with_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str) -> Comparison:
         """Compare the largest face of a picture with an enrolled face.
 
         Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
         """
-        own = template_of(self.book.faces.get(tenant, faceid), tenant.model)
-        return self._judge_probe(tenant, [self._largest(tenant, picture, rules, "the picture")], own, faceid)
+        template = template_of(self.book.faces.get(tenant, faceid), tenant.model)
+        probe = self._find_largest_face(tenant, picture, rules, "the picture")
+        return self._judge_probe(tenant, [probe], template, faceid)
 
-    def with_picture(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
+    def compare_pictures(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
         """Compare the largest faces of two pictures. Raises Unusable if a picture cannot be read or shows no face."""
         probes = [
-            self._largest(tenant, picture, rules, "the picture"),
-            self._largest(tenant, other, rules, "the other picture"),
+            self._find_largest_face(tenant, picture, rules, "the picture"),
+            self._find_largest_face(tenant, other, rules, "the other picture"),
         ]
         return self._judge_probe(tenant, probes, canonical(tenant.model, probes[1].vector))
 
-    def similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
+    def rate_similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
         """Return how similar the source's first face is to each of the target's, 0..100 (book/rules/decision).
 
-        Both pictures were embedded by the tenant's model. Raises WrongModel if it was changed meanwhile.
+        Raises WrongModel if the tenant's model was changed since a picture was embedded.
         """
         if not (source.model == target.model == tenant.model):
             raise WrongModel(f"tenant {tenant.name!r} is searched with another model by now: send the request again")
         pairs = [
-            self._compare_pair(
+            self._judge_templates(
                 tenant,
                 source.embeddings[0],
                 canonical(target.model, other),
@@ -65,52 +67,55 @@ class Verification(UseCase):
             for other, face in zip(target.embeddings, target.described.faces, strict=True)
         ]
         acts.report_decisions([_describe_judgement(tenant.model, pair) for pair in pairs])
-        return [self._similar(tenant, pair) for pair in pairs]
+        return [self._scale_similarity(tenant, pair) for pair in pairs]
 
-    def similarity(
-        self, tenant: Tenant, one: NDArray[np.float32], other: Template, qualities: Sequence[float | None]
+    def rate_similarity(
+        self, tenant: Tenant, probe: NDArray[np.float32], template: Template, qualities: Sequence[float | None]
     ) -> float:
-        """Return how similar two templates of the tenant's model are, as `similarities` does."""
-        return self._similar(tenant, self._compare_pair(tenant, one, other, qualities))
+        """Return how similar two templates of the tenant's model are, as `rate_similarities` does."""
+        return self._scale_similarity(tenant, self._judge_templates(tenant, probe, template, qualities))
 
-    def _similar(self, tenant: Tenant, pair: _Compared) -> float:
-        point = self.book.tenant_vision.decides(tenant)
+    def _scale_similarity(self, tenant: Tenant, pair: _Compared) -> float:
+        point = self.book.tenant_vision.make_operating_point(tenant)
         return fit_similarity(rate_similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
 
     def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
         faces = self.book.faces.list_restricted(tenant)
-        own = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
-        found: list[tuple[float, str]] = []
-        for face, template in own:
+        with_template = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
+        matches: list[tuple[float, str]] = []
+        for face, template in with_template:
             qualities = (probe.quality.total, face.estimates.quality)
-            pair = self._compare_pair(tenant, probe.vector, template, qualities, size=len(own))
-            found += [(pair.score, face.faceid)] if pair.match else []
-        return max(found)[1] if found else None
+            pair = self._judge_templates(tenant, probe.vector, template, qualities, gallery_size=len(with_template))
+            if pair.match:
+                matches.append((pair.score, face.faceid))
+        return max(matches)[1] if matches else None
 
-    def _compare_pair(
+    def _judge_templates(
         self,
         tenant: Tenant,
-        one: NDArray[np.float32],
-        other: Template,
+        probe: NDArray[np.float32],
+        template: Template,
         qualities: Sequence[float | None],
         *,
-        size: int = 1,
+        gallery_size: int = 1,
     ) -> _Compared:
-        """Judge a pair as a search in a gallery of that size does: its score is computed in float64, with the canonical
-        template."""
+        """Compare a probe with a template as a search in a gallery of that size does: in float64.
+
+        `qualities`: of the pictures of both; a picture that is too poor matches nobody.
+        """
         import numpy as np
 
-        vision, template = self.book.tenant_vision.of(tenant.model), vector(other)
-        score = float(one.astype(np.float64) @ template.astype(np.float64))
-        demand = vision.population.compute_demand(one, template)
-        threshold = self.book.tenant_vision.decides(tenant).threshold(size, demand)
+        vision, template_vector = self.book.tenant_vision.of(tenant.model), vector(template)
+        score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
+        demand = vision.population.compute_demand(probe, template_vector)
+        threshold = self.book.tenant_vision.make_operating_point(tenant).threshold(gallery_size, demand)
         match = is_match(score, threshold, *qualities)
         return _Compared(min(score, 1.0), threshold, match, subtract_demand(score, demand))
 
-    def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
+    def _find_largest_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
         vision = self.book.tenant_vision.of(tenant.model)
-        probes = probes_of(vision, tenant, picture, rules, 1).probes
+        probes = find_probes(vision, tenant, picture, rules, 1).probes
         if not probes:
             raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
         return probes[0]
@@ -119,7 +124,7 @@ class Verification(UseCase):
         self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None
     ) -> Comparison:
         """Judge the first probe's score with a template, as a search does."""
-        pair = self._compare_pair(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
+        pair = self._judge_templates(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
         is_fit = not any(probe.spoof for probe in probes)
         pair = pair._replace(match=pair.match and is_fit)
         acts.report_decisions([{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}])

@@ -18,8 +18,8 @@ STATUS = Form(lambda status: json.dumps(dict(status), ensure_ascii=False, separa
 """JSON, since storage has no floats."""
 
 OUTAGES = Form(
-    lambda outages: [list(map(milliseconds, one)) for one in outages],
-    lambda stored: tuple(Outage(*(moment(int(ms)) for ms in one)) for one in stored),
+    lambda outages: [list(map(milliseconds, outage)) for outage in outages],
+    lambda stored: tuple(Outage(*(moment(int(ms)) for ms in times)) for times in stored),
 )
 
 USUAL = Form(lambda usual: json.dumps(list(usual), separators=(",", ":")), lambda stored: tuple(json.loads(stored)))

@@ -29,44 +29,44 @@ class DamagedData(ValueError):
     """Bytes of a wrong format, or incomplete ones; the message says what is wrong."""
 
 
-def pack(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def pack_arrays(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Pack a JSON header and arrays of one dimension, compressed and checked in length and checksum.
 
     Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32 length of the
     header; the header, JSON, with the arrays' names, types and lengths; the arrays one after another); SHA-256 of all
     before it.
     """
-    columns = [(name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()]
-    head = json.dumps(
-        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in columns]}, ensure_ascii=False
+    named_arrays = [(name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()]
+    header_json = json.dumps(
+        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in named_arrays]}, ensure_ascii=False
     ).encode()
-    body = b"".join((_LENGTH.pack(len(head)), head, *(array.tobytes() for _, array in columns)))
-    packed = magic + zlib.compress(body)
-    return packed + hashlib.sha256(packed).digest()
+    body = b"".join((_LENGTH.pack(len(header_json)), header_json, *(array.tobytes() for _, array in named_arrays)))
+    content = magic + zlib.compress(body)
+    return content + hashlib.sha256(content).digest()
 
 
-def unpack(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Invert `pack`. Raises DamagedData."""
+def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Invert `pack_arrays`. Raises DamagedData."""
     import numpy as np
 
     if len(data) < _MAGIC_BYTES + _CHECKSUM_BYTES or not data.startswith(magic):
         raise DamagedData(f"{len(data)} bytes that do not begin with {magic!r}")
-    packed = memoryview(data)[:-_CHECKSUM_BYTES]
+    packed = memoryview(data)[:-_CHECKSUM_BYTES]  # without a copy
     if hashlib.sha256(packed).digest() != data[-_CHECKSUM_BYTES:]:
         raise DamagedData("the checksum does not fit the bytes")
     body = zlib.decompress(packed[_MAGIC_BYTES:])
     (length,) = _LENGTH.unpack_from(body)
-    at = _LENGTH.size + length
-    header: dict[str, Any] = json.loads(body[_LENGTH.size : at])
+    offset = _LENGTH.size + length
+    header: dict[str, Any] = json.loads(body[_LENGTH.size : offset])
     arrays = {}
     for name, dtype, count in header.pop("arrays"):
-        kind = np.dtype(dtype)
-        if at + count * kind.itemsize > len(body):
+        type_ = np.dtype(dtype)
+        if offset + count * type_.itemsize > len(body):
             raise DamagedData(f"the header tells of more than the {len(body)} bytes that there are")
-        arrays[name] = np.frombuffer(body, kind, count, at)
-        at += count * kind.itemsize
-    if at != len(body):
-        raise DamagedData(f"the header tells of {at} bytes, and there are {len(body)}")
+        arrays[name] = np.frombuffer(body, type_, count, offset)
+        offset += count * type_.itemsize
+    if offset != len(body):
+        raise DamagedData(f"the header tells of {offset} bytes, and there are {len(body)}")
     return header, arrays
 
 
@@ -128,7 +128,7 @@ class Columns(Struct, frozen=True, dict=True):
         return len(self.at_ms)
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> Columns:
+    def from_rows(cls, rows: Iterable[Row]) -> Columns:
         """Make columns from observations in any order."""
         import numpy as np
 
@@ -149,7 +149,7 @@ class Columns(Struct, frozen=True, dict=True):
             "\n".join(row.id for row in ordered).encode("ascii"),
         )
 
-    def select(self, wanted: ObservationFilter, span: Span) -> NDArray[np.intp]:
+    def select_rows(self, wanted: ObservationFilter, span: Span) -> NDArray[np.intp]:
         """Return the numbers of the rows, ascending, that the filter takes and that lie in the span."""
         import numpy as np
 
@@ -163,7 +163,7 @@ class Columns(Struct, frozen=True, dict=True):
             rows = rows[faces[self.face[rows]]]
         return rows
 
-    def values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    def list_values(self, split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
         """Return the value of each row by a split: (n,) places in the names that come with it; None: all are ""."""
         import numpy as np
 
@@ -172,30 +172,30 @@ class Columns(Struct, frozen=True, dict=True):
                 return self.gender.astype(np.intp), tuple(gender.value for gender in _GENDERS)
             case Split.AGE:
                 return self.decade.astype(np.intp), (*(str(10 * n) for n in range(_DECADES)), UNKNOWN)
-        places, names = values_of(self.dimensions, split)
+        places, names = list_values(self.dimensions, split)
         return places[self.dimension], names
 
-    def counts_by_hour(self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None) -> CountsByHour:
+    def count_by_hour(self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None) -> CountsByHour:
         """Count these rows by hour of the day (`hours`, as many as `rows`) and by the values of a split."""
-        places, names = self.values(split)
-        return counts_by_hour(places[rows], names, hours)
+        places, names = self.list_values(split)
+        return count_by_hour(places[rows], names, hours)
 
 
 CountsByHour = Mapping[str, "NDArray[np.int64]"]
 """Numbers of a day by value of a split, (24,) each; values without any are left out."""
 
 
-def values_of(dimensions: Sequence[Dimensions], split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+def list_values(dimensions: Sequence[Dimensions], split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     """Return the value of each of the dimensions: places in the names that come with it; None: all are ""."""
     import numpy as np
 
     names: dict[str, int] = {}
-    values = (one.value(split) if split else "" for one in dimensions)
+    values = (dimension_values.value(split) if split else "" for dimension_values in dimensions)
     places = [names.setdefault(value, len(names)) for value in values]
     return np.array(places, np.intp), tuple(names)
 
 
-def counts_by_hour(
+def count_by_hour(
     places: NDArray[np.intp],
     names: Sequence[str],
     hours: NDArray[np.int64],
@@ -208,7 +208,8 @@ def counts_by_hour(
     return {name: by_hour for name, by_hour in zip(names, summed, strict=True) if by_hour.any()}
 
 
-def encode(columns: Columns) -> bytes:
+def encode_columns(columns: Columns) -> bytes:
+    """Pack a day's columns. Times are stored as ms since the first one, which fits 32 bits."""
     import numpy as np
 
     begin = int(columns.at_ms[0]) if len(columns) else 0
@@ -222,14 +223,14 @@ def encode(columns: Columns) -> bytes:
         "faceids": np.frombuffer(columns.faceids_text, np.uint8),
         "ids": np.frombuffer(columns.ids_text, np.uint8),
     }
-    return pack(_MAGIC, {"begin_ms": begin, "dimensions": columns.dimensions}, arrays)
+    return pack_arrays(_MAGIC, {"begin_ms": begin, "dimensions": columns.dimensions}, arrays)
 
 
-def decode(data: bytes) -> Columns:
-    """Invert `encode`. Raises DamagedData."""
+def decode_columns(data: bytes) -> Columns:
+    """Invert `encode_columns`. Raises DamagedData."""
     import numpy as np
 
-    header, arrays = unpack(_MAGIC, data)
+    header, arrays = unpack_arrays(_MAGIC, data)
     columns = Columns(
         header["begin_ms"] + arrays["after_ms"].astype(np.int64),
         arrays["face"],
@@ -237,7 +238,7 @@ def decode(data: bytes) -> Columns:
         arrays["gender"],
         arrays["decade"],
         arrays["gap_s"],
-        dimensions_of(header["dimensions"]),
+        read_dimensions(header["dimensions"]),
         arrays["faceids"].tobytes(),
         arrays["ids"].tobytes(),
     )
@@ -247,7 +248,7 @@ def decode(data: bytes) -> Columns:
     return columns
 
 
-def dimensions_of(listed: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
+def read_dimensions(listed: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
     """Read dimensions from JSON's lists."""
     return tuple(Dimensions(*values) for values in listed)
 
@@ -267,7 +268,7 @@ class LabelCounts(Struct, frozen=True):
     """(e,)"""
 
     @classmethod
-    def of(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
+    def from_columns(cls, columns: Columns, hour: NDArray[np.int64]) -> LabelCounts:
         """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
         import numpy as np
 
@@ -279,7 +280,7 @@ class LabelCounts(Struct, frozen=True):
             count.astype(np.uint32),
         )
 
-    def by_hour(self, wanted: ObservationFilter, split: Split | None = None) -> CountsByHour:
+    def count_by_hour(self, wanted: ObservationFilter, split: Split | None = None) -> CountsByHour:
         """Count the observations that the filter takes by hour and by the values of a split by a dimension.
 
         The filter's faceid is ignored: counts have none.
@@ -288,8 +289,8 @@ class LabelCounts(Struct, frozen=True):
 
         taken = np.array([wanted.takes(dimensions) for dimensions in self.dimensions], bool)
         chosen = taken[self.dimension] if len(taken) else np.zeros(0, bool)
-        places, names = values_of(self.dimensions, split)
-        return counts_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])
+        places, names = list_values(self.dimensions, split)
+        return count_by_hour(places[self.dimension[chosen]], names, self.hour[chosen], self.count[chosen])
 
 
 def encode_counts(counts: LabelCounts, most_bytes: int) -> list[bytes]:
@@ -297,7 +298,7 @@ def encode_counts(counts: LabelCounts, most_bytes: int) -> list[bytes]:
 
     A chunk is larger only if it has a single dimension.
     """
-    data = pack(
+    data = pack_arrays(
         _COUNTS_MAGIC,
         {"dimensions": counts.dimensions},
         {"dimension": counts.dimension, "hour": counts.hour, "count": counts.count},
@@ -305,16 +306,19 @@ def encode_counts(counts: LabelCounts, most_bytes: int) -> list[bytes]:
     half = len(counts.dimensions) // 2
     if len(data) <= most_bytes or not half:
         return [data]
-    return [*encode_counts(_part(counts, 0, half), most_bytes), *encode_counts(_part(counts, half, None), most_bytes)]
+    return [
+        *encode_counts(_cut_counts(counts, 0, half), most_bytes),
+        *encode_counts(_cut_counts(counts, half, None), most_bytes),
+    ]
 
 
 def decode_counts(data: bytes) -> LabelCounts:
     """Decode one chunk of `encode_counts`. Raises DamagedData."""
-    header, arrays = unpack(_COUNTS_MAGIC, data)
-    return LabelCounts(dimensions_of(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
+    header, arrays = unpack_arrays(_COUNTS_MAGIC, data)
+    return LabelCounts(read_dimensions(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
 
 
-def _part(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
+def _cut_counts(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:
     import numpy as np
 
     dimensions = counts.dimensions[begin:end]

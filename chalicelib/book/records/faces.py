@@ -56,7 +56,7 @@ USED_AT = "_used_at"
 """End of the name of a tenant's attribute with the hour at which a dialect was used last, whose name is before it."""
 
 
-def _dialects_used_at(item: Item) -> Mapping[str, datetime]:
+def _read_dialects_used_at(item: Item) -> Mapping[str, datetime]:
     used = {name.removesuffix(USED_AT): value for name, value in item.items() if name.endswith(USED_AT)}
     return {dialect: moment(value) for dialect, value in used.items() if value is not None}
 
@@ -66,9 +66,9 @@ RENEWED = "_renewed"
 what]."""
 
 
-def _renewals(item: Item) -> Mapping[str, Renewal]:
-    found = {name.removesuffix(RENEWED): value for name, value in item.items() if name.endswith(RENEWED)}
-    return {dialect: Renewal(moment(value[0]), value[1]) for dialect, value in found.items() if value is not None}
+def _read_renewals(item: Item) -> Mapping[str, Renewal]:
+    stored = {name.removesuffix(RENEWED): value for name, value in item.items() if name.endswith(RENEWED)}
+    return {dialect: Renewal(moment(value[0]), value[1]) for dialect, value in stored.items() if value is not None}
 
 
 _TENANT = Codec(
@@ -77,16 +77,18 @@ _TENANT = Codec(
     nulls=" ".join(SETTINGS),
     dialects_used_at=Form(
         lambda used: {f"{dialect}{USED_AT}": milliseconds(at) for dialect, at in used.items()},
-        _dialects_used_at,
+        _read_dialects_used_at,
         whole=True,
     ),
     renewals=Form(
-        lambda made: {f"{dialect}{RENEWED}": [milliseconds(one.old_until), one.name] for dialect, one in made.items()},
-        _renewals,
+        lambda made: {
+            f"{dialect}{RENEWED}": [milliseconds(renewal.old_until), renewal.name] for dialect, renewal in made.items()
+        },
+        _read_renewals,
         whole=True,
     ),
     format_due=Form(list, lambda stored: tuple(map(int, stored))),
-    attributes_off=Form(sorted, lambda stored: frozenset(one for one in stored if one in ATTRIBUTES)),
+    attributes_off=Form(sorted, lambda stored: frozenset(attribute for attribute in stored if attribute in ATTRIBUTES)),
 )
 
 
@@ -105,8 +107,8 @@ _GROUP = Codec(Group, apart="capacity", rare="learns staff tags users")
 def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
     """Make a group's item. It has `free`, the room that is left, only if the group has a capacity."""
     free = None if group.capacity is None else group.capacity - group.count
-    made = {**_GROUP.write(group), "created_at": milliseconds(created_at)}
-    return {"tenant": tenant, "item": keys.group_item(group.id), **made, **omit_none({"free": free})}
+    fields = {**_GROUP.write(group), "created_at": milliseconds(created_at)}
+    return {"tenant": tenant, "item": keys.group_item(group.id), **fields, **omit_none({"free": free})}
 
 
 def attribute_items(group: Group) -> list[Item]:
@@ -137,7 +139,7 @@ ESTIMATES, estimates_by_name = _ESTIMATES.make_list_form(), _ESTIMATES.name_valu
 """A list without names, so that most faces stay below 1 KB (`face_item`)."""
 
 
-def as_stored(estimates: Estimates) -> Estimates:
+def round_estimates(estimates: Estimates) -> Estimates:
     """Round to the stored digits, so that answers are the same before and after storing."""
     return _ESTIMATES.read(_ESTIMATES.write(estimates))
 
@@ -233,7 +235,7 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
 
 def face_from(item: Item) -> Face:
     pictures = ({**item["portrait"], "templates": item["templates"]}, *item["others"])
-    return _FACE.read(item, pictures=tuple(_picture_from(item, one) for one in pictures))
+    return _FACE.read(item, pictures=tuple(_picture_from(item, picture) for picture in pictures))
 
 
 def listed_face_from(item: Item) -> ListedFace:
@@ -253,7 +255,7 @@ def hold_from(item: Item) -> Hold | None:
 
 def picture_fields(face: Face) -> dict[str, Any]:
     """Make the attributes of a face's pictures: the portrait without its templates, these, the rest, and how many."""
-    first, *others = (_picture_item(face, one) for one in face.pictures)
+    first, *others = (_picture_item(face, picture) for picture in face.pictures)
     return {"templates": first.pop("templates"), "portrait": first, "others": others, "pictures": len(face.pictures)}
 
 
@@ -290,6 +292,7 @@ user_from = _USER.read
 
 
 def journal_item(tenant: str, seq: int, at: datetime, entries: Iterable[JournalEntry]) -> Item:
+    """Make the item of one commit's changes in a tenant's journal."""
     key = {"tenant": tenant, "seq_key": keys.seq_key(seq), "seq": seq, "at": milliseconds(at)}
     return {**key, "changes": list(map(_ENTRY.write, entries))}
 

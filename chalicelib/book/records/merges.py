@@ -119,23 +119,24 @@ class Duplicate(Struct, frozen=True):
         return cls(min(one, other), max(one, other), at, decision)
 
 
-def are_one(decision: Decision, both: Sequence[FaceVisits], *, leads: bool) -> bool:
+def are_surely_one(decision: Decision, both: Sequence[FaceVisits], *, leads: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`, `leads`: as in `is_one_person` (book/rules/decision). In one visit one photo of each is enough.
+    `decision`, `leads`: as in `is_one_person` (book/rules/decision). If the decision is by the same visit (`by`), one
+    photo of each is enough.
     """
     if decision.by is not None:
         return True
-    fewer, more = sorted(len(held.face.pictures) for held in both)
-    given = any(not held.is_grouped_by_visits for held in both)
-    return is_one_person(decision, fewer, more, given=given, leads=leads)
+    fewer, more = sorted(len(face_visits.face.pictures) for face_visits in both)
+    is_chosen = any(not face_visits.is_grouped_by_visits for face_visits in both)
+    return is_one_person(decision, fewer, more, given=is_chosen, leads=leads)
 
 
-def survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
+def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
     """Return the pair with the face first that keeps its id; None: a person has to decide.
 
-    A face stays that a person put into its group, or else named; of two strangers the older one. If it is the other one
-    that is under legal hold, none goes.
+    The face that a person put into its group keeps its id, else the one that has a name, else the older one. A person
+    decides if both were put into groups, if they have different names, or if the second is under legal hold.
     """
     if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
         return None
@@ -143,7 +144,12 @@ def survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, Face
         return None
     first, second = sorted(
         (one, other),
-        key=lambda held: (held.is_grouped_by_visits, not held.face.name, held.face.enrolled_at, held.face.faceid),
+        key=lambda face_visits: (
+            face_visits.is_grouped_by_visits,
+            not face_visits.face.name,
+            face_visits.face.enrolled_at,
+            face_visits.face.faceid,
+        ),
     )
     return None if second.face.hold else (first, second)
 
@@ -162,8 +168,8 @@ _DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DEC
 
 
 def merge_item(tenant: str, merge: Merge) -> Item:
-    kept = {} if merge.kept is None else {"kept": _kept_item(tenant, merge.survivor, merge.kept)}
-    return {"tenant": tenant, **_MERGE.write(merge), **kept}
+    backup = {} if merge.kept is None else {"kept": _kept_item(tenant, merge.survivor, merge.kept)}
+    return {"tenant": tenant, **_MERGE.write(merge), **backup}
 
 
 def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
@@ -192,22 +198,22 @@ def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, 
     return *moved, Delete(keys.MERGES, (tenant, merge.id), when)
 
 
-def kept_update(tenant: str, merge: Merge, kept: MergeBackup) -> Update:
+def kept_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:
     """Return the update of what an undo needs, if the merge is as it was read."""
-    same = (equals("state", merge.state, "merge-state"),)
-    return Update(keys.MERGES, (tenant, merge.id), same, set={"kept": _kept_item(tenant, merge.survivor, kept)})
+    if_same = (equals("state", merge.state, "merge-state"),)
+    return Update(keys.MERGES, (tenant, merge.id), if_same, set={"kept": _kept_item(tenant, merge.survivor, backup)})
 
 
 def merge_from(item: Item) -> Merge:
     return _MERGE.read(item, kept=optional(_kept_from, item.get("kept")))
 
 
-def _kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
+def _kept_item(tenant: str, survivor: str, backup: MergeBackup) -> Item:
     return {
-        "face": face_item(tenant, kept.face),
-        "visits": visits_item(tenant, kept.face.faceid, kept.visits),
-        "survivor_visits": visits_item(tenant, survivor, kept.survivor_visits),
-        **_KEPT.write(kept),
+        "face": face_item(tenant, backup.face),
+        "visits": visits_item(tenant, backup.face.faceid, backup.visits),
+        "survivor_visits": visits_item(tenant, survivor, backup.survivor_visits),
+        **_KEPT.write(backup),
     }
 
 
@@ -226,6 +232,6 @@ def duplicate_from(item: Item) -> Duplicate:
     return _DUPLICATE.read(item, first=first, second=second)
 
 
-def said_two(tenant: str, duplicate: Duplicate) -> Put:
+def two_people_put(tenant: str, duplicate: Duplicate) -> Put:
     """Return the action that notes that two faces are two people."""
     return Put(keys.DUPLICATES, duplicate_item(tenant, replace(duplicate, are_two=True)))

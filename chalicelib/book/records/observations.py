@@ -80,30 +80,34 @@ def row_from(item: Item) -> Row:
     """Read the counted values of an observation."""
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
     labels = Labels(*item.get("labels", ()))
-    seen = estimates_by_name(item.get("estimates", ()))
-    age = seen.get("age")
+    estimates = estimates_by_name(item.get("estimates", ()))
+    age = estimates.get("age")
     return Row(
         at_ms,
         id_,
         item["faceid"],
         Dimensions(*labels, item["group"], item.get("camera", ""), item["kind"]),
-        Gender(seen.get("gender") or Gender.UNKNOWN),
+        Gender(estimates.get("gender") or Gender.UNKNOWN),
         None if age is None else decade_of(float(age)),
         int(item.get("gap_s", 0)),
     )
 
 
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
-    """Make the item of a face's visits; of a head, with the pages, their arrivals and sightings."""
-    arrivals, promotion, (unread, sightings) = visits.arrivals, visits.promotion, visits.unread
+    """Make the item of a face's visits, or of their head if older arrivals are in pages.
+
+    Its field `folded` is the number of arrivals that are only counted any more. Its field `paged` is [arrivals in
+    pages, their sightings, start of each page]. Visits count those in pages as folded, so they are taken off again.
+    """
+    arrivals, promotion, (paged_arrivals, paged_sightings) = visits.arrivals, visits.promotion, visits.unread
     fields = {
         "tenant": tenant,
         "faceid": faceid,
         "recent": arrivals.pack_arrivals(),
-        "folded": arrivals.folded - unread,
-        "folded_sightings": arrivals.folded_sightings - sightings,
+        "folded": arrivals.folded - paged_arrivals,
+        "folded_sightings": arrivals.folded_sightings - paged_sightings,
         "folded_until": arrivals.folded_until_ms or None,
-        "paged": [unread, sightings, *visits.pages] if unread else None,
+        "paged": [paged_arrivals, paged_sightings, *visits.pages] if paged_arrivals else None,
         "version": visits.version,
         "promotion": promotion and _PROMOTION.write(promotion),
         "regrouping": visits.regrouping or None,
@@ -115,19 +119,19 @@ def visits_from(item: Item | None) -> Visits:
     """Read a face's visits, or the head of them; None: the face has no item, since it never arrived."""
     if item is None:
         return Visits()
-    unread, sightings, *pages = map(int, item.get("paged", (0, 0)))
+    paged_arrivals, paged_sightings, *pages = map(int, item.get("paged", (0, 0)))
     return Visits(
         Arrivals.unpack_arrivals(
             bytes(item["recent"]),
-            int(item["folded"]) + unread,
-            int(item["folded_sightings"]) + sightings,
+            int(item["folded"]) + paged_arrivals,
+            int(item["folded_sightings"]) + paged_sightings,
             int(item.get("folded_until", 0)),
         ),
         optional(_PROMOTION.read, item.get("promotion")),
         bool(item.get("regrouping", False)),
         int(item["version"]),
         tuple(pages),
-        (unread, sightings),
+        (paged_arrivals, paged_sightings),
     )
 
 
@@ -173,36 +177,36 @@ Months = Mapping[str, Item | None]
 """Months of the calendar as they were read, for days that are not known to be in it; None: the month has none yet."""
 
 
-def observation_actions(
+def make_observation_actions(
     tenant: str,
     observations: Sequence[Observation],
     changed: Sequence[ChangedObservation],
     months: Months,
     now: datetime,
 ) -> list[Action]:
-    """Return the actions that store and change observations. `months`: as read for `days_of` them.
+    """Return the actions that store and change observations. `months`: the calendar's, as read for their days.
 
     Conditions: OBSERVATION_NEW, OBSERVATION_SAME, and that nobody has put a day into the calendar since. Raises
     InvalidInput if a time or an id cannot be stored.
     """
-    for one in observations:
-        _require_storable(one)
+    for observation in observations:
+        _require_storable(observation)
     new = (absent(OBSERVATION_NEW),)
     touched = [*observations, *(change.before for change in changed)]
-    late = [one.at_ms // DAY_MS for one in touched if now - one.at > LATE_AFTER]
+    late = [observation.at_ms // DAY_MS for observation in touched if now - observation.at > LATE_AFTER]
     return [
-        *(Put(keys.OBSERVATIONS, observation_item(tenant, one), new) for one in observations),
-        *(_changing(tenant, change) for change in changed),
-        *days_counted(tenant, days_of(observations, changed), late, months),
+        *(Put(keys.OBSERVATIONS, observation_item(tenant, observation), new) for observation in observations),
+        *(_make_change_action(tenant, change) for change in changed),
+        *make_calendar_actions(tenant, days_of(observations, changed), late, months),
     ]
 
 
 def days_of(observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()) -> set[int]:
     """Return the UTC days of these observations, counted from 1970."""
-    return {one.at_ms // DAY_MS for one in (*observations, *(change.before for change in changed))}
+    return {observation.at_ms // DAY_MS for observation in (*observations, *(change.before for change in changed))}
 
 
-def days_counted(tenant: str, days: Iterable[int], late: Iterable[int], months: Months) -> list[Action]:
+def make_calendar_actions(tenant: str, days: Iterable[int], late: Iterable[int], months: Months) -> list[Action]:
     """Return the actions, one a month, that put days into the calendar and count a late observation for each `late`.
 
     A day that is named twice there counts twice.
@@ -214,10 +218,13 @@ def days_counted(tenant: str, days: Iterable[int], late: Iterable[int], months: 
     for month, field in map(keys.calendar_place, days):
         if month in months and field not in (months[month] or {}):
             new[month].add(field)
-    return [_month(tenant, month, new[month], counts[month], months.get(month)) for month in sorted({*counts, *new})]
+    return [
+        _make_month_action(tenant, month, new[month], counts[month], months.get(month))
+        for month in sorted({*counts, *new})
+    ]
 
 
-def _month(tenant: str, month: str, new: set[str], late: Counter[str], read: Item | None) -> Put | Update:
+def _make_month_action(tenant: str, month: str, new: set[str], late: Counter[str], read: Item | None) -> Put | Update:
     partition, first = keys.calendar(tenant), {field: late[field] for field in sorted(new)}
     if new and read is None:
         return Put(keys.SUMMARIES, {"tenant_zone": partition, "day": month, **first}, (absent("month-free"),))
@@ -226,15 +233,15 @@ def _month(tenant: str, month: str, new: set[str], late: Counter[str], read: Ite
     return Update(keys.SUMMARIES, (partition, month), when, set=first, add=more)
 
 
-def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
+def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
     before, after = change.before, change.after
     key = keys.observation(tenant, before.at_ms, before.id)
-    same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
+    if_same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
     if after is None:
-        return Delete(keys.OBSERVATIONS, key, same)
+        return Delete(keys.OBSERVATIONS, key, if_same)
     old, new = observation_item(tenant, before), observation_item(tenant, after)
-    changed = {name: value for name, value in new.items() if value != old.get(name)}
-    return Update(keys.OBSERVATIONS, key, same, set=changed, remove=tuple(name for name in old if name not in new))
+    fields = {name: value for name, value in new.items() if value != old.get(name)}
+    return Update(keys.OBSERVATIONS, key, if_same, set=fields, remove=tuple(name for name in old if name not in new))
 
 
 def _require_storable(observation: Observation) -> None:
@@ -244,12 +251,12 @@ def _require_storable(observation: Observation) -> None:
         raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")
 
 
-def visits_of(items: ItemStore, tenant: str, faceid: str) -> Visits:
+def read_visits(items: ItemStore, tenant: str, faceid: str) -> Visits:
     """Read a face's visits whole."""
-    return with_pages(items, tenant, faceid, visits_from(items.get(keys.ARRIVALS, (tenant, faceid))))
+    return read_missing_pages(items, tenant, faceid, visits_from(items.get(keys.ARRIVALS, (tenant, faceid))))
 
 
-def with_pages(items: ItemStore, tenant: str, faceid: str, visits: Visits) -> Visits:
+def read_missing_pages(items: ItemStore, tenant: str, faceid: str, visits: Visits) -> Visits:
     """Read what is missing to the visits of which the head was read."""
     if visits.is_whole:
         return visits
@@ -257,24 +264,27 @@ def with_pages(items: ItemStore, tenant: str, faceid: str, visits: Visits) -> Vi
     return visits.with_pages(pages_from(items.get(keys.ARRIVALS, key) for key in keys_of_pages))
 
 
-def visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[int, str]]) -> dict[str, Visits]:
-    """Read visits by faceid, each so far back as the times, in ms, with its faceid among `begins` ask for."""
+def read_visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[int, str]]) -> dict[str, Visits]:
+    """Read visits by faceid, each as far back as the earliest of the times asked for.
+
+    `begins`: pairs of a time, in ms, and a faceid.
+    """
     earliest: dict[str, int] = {}
     for at_ms, faceid in begins:
         earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
-    found = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
-    heads = {faceid: visits_from(item) for faceid, item in zip(earliest, found, strict=True)}
+    stored = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
+    heads = {faceid: visits_from(item) for faceid, item in zip(earliest, stored, strict=True)}
     return {
-        faceid: head if head.reaches(earliest[faceid]) else with_pages(items, tenant, faceid, head)
+        faceid: head if head.reaches(earliest[faceid]) else read_missing_pages(items, tenant, faceid, head)
         for faceid, head in heads.items()
     }
 
 
-def shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
+def list_shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
     """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
     partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
     seen = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
-    return {one["faceid"] for one in seen}
+    return {item["faceid"] for item in seen}
 
 
 def review_delete(tenant: str, sighting_id: str) -> Delete:

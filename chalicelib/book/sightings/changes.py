@@ -15,7 +15,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from chalicelib.book.commit import Change, face_change
+from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.records.captures import (
     AGAIN,
     ATTEMPTS,
@@ -28,12 +28,12 @@ from chalicelib.book.records.captures import (
     sighting_item,
 )
 from chalicelib.book.records.faces import face_puts
-from chalicelib.book.records.observations import observation_actions, review_item
+from chalicelib.book.records.observations import make_observation_actions, review_item
 from chalicelib.book.rules.sighting import OpenSighting, Outcome
 from chalicelib.book.rules.templates import make_delete_entry
 from chalicelib.book.rules.visits import FaceVisits
 from chalicelib.book.tenants import NUMBERED
-from chalicelib.book.visits import FACE_SAME, face_update, visits_puts
+from chalicelib.book.visits import FACE_SAME, make_visit_update, visits_puts
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.book.words.model import STRANGER, Edit, Face, JournalEntry, Labels, Tenant
@@ -56,11 +56,11 @@ def known_face_change(
     if open_sighting.is_of_arrival:
         actions = visits_puts(tenant, face.faceid, face_visits.visits, outcome.visits)
         if face != face_visits.face:
-            actions.append(face_update(open_sighting.tenant, face_visits.face, face))
+            actions.append(make_visit_update(open_sighting.tenant, face_visits.face, face))
     else:
         actions = [Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))]
     actions += _sighting_actions(outcome, renamed)
-    return face_change(face_visits.face, face, actions, face_visits.limited_groups)
+    return make_face_change(face_visits.face, face, actions, face_visits.limited_groups)
 
 
 def new_face_change(outcome: Outcome, face: Face, seq: int) -> Change:
@@ -94,7 +94,7 @@ def _sighting_actions(outcome: Outcome, renamed: Sequence[ChangedObservation] = 
     tenant = open_sighting.tenant.name
     actions: list[Action] = [
         resolution_update(open_sighting, outcome.capture),
-        *observation_actions(tenant, [outcome.observation], renamed, context.months, open_sighting.now),
+        *make_observation_actions(tenant, [outcome.observation], renamed, context.months, open_sighting.now),
         *(Put(keys.REVIEWS, review_item(tenant, review)) for review in outcome.reviews),
         *event_puts(tenant, context.hooks, outcome.events, open_sighting.now),
     ]

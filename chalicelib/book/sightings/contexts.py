@@ -65,7 +65,7 @@ class SightingSearch:
     def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
         open_sighting, seen = self.open_sighting, self.open_sighting.seen
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
-        (found,) = self.book.recognition.of(
+        (found,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
             group_ids=list_searched_groups(open_sighting.camera),
@@ -76,7 +76,7 @@ class SightingSearch:
             found = replace(found, face=None)
         elif found.face is None and found.seq not in self.unmatched:
             others = [other for other in open_sighting.beside if other is not seen]
-            self.unmatched[found.seq] = self.book.recognition.of_visit(
+            self.unmatched[found.seq] = self.book.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
                 open_sighting.capture,
@@ -101,7 +101,7 @@ class Contexts(UseCase):
             return Nobody(open_sighting, open_sighting.why_unsearched)
         if open_sighting.other is not None:
             return self._read_known(open_sighting, open_sighting.other)
-        groups = self.book.face_visits.defaults(open_sighting.tenant)
+        groups = self.book.face_visits.read_default_groups(open_sighting.tenant)
         found = search.find(groups)
         if found.face is not None:
             return self._read_known(open_sighting, found.face.faceid, found)
@@ -113,7 +113,7 @@ class Contexts(UseCase):
     def read_again(self, before: Context) -> Context:
         """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face
         any more, TenantNotFound."""
-        groups = self.book.face_visits.defaults(before.open_sighting.tenant)
+        groups = self.book.face_visits.read_default_groups(before.open_sighting.tenant)
         context = self._read_new(before.open_sighting, before.face_visits.face, groups, before.decision)
         if isinstance(context, Nobody):
             raise GalleryMoved
@@ -137,7 +137,7 @@ class Contexts(UseCase):
         if decision is not None and open_sighting.was is None:
             open_sighting = replace(open_sighting, twice=is_lesser(open_sighting, face_visits.face, judge))
         if open_sighting.is_uncertain(decision) and not open_sighting.near:
-            nearest = self.book.recognition.nearest(
+            nearest = self.book.recognition.find_nearest(
                 open_sighting.tenant, open_sighting.camera, open_sighting.seen, CANDIDATES
             )
             open_sighting = replace(
@@ -149,7 +149,7 @@ class Contexts(UseCase):
 
     def _remember(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
         """Return the sighting with what it was, if it comes back to a face that it was taken from."""
-        negative = self.book.recognition.negatives.of_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
+        negative = self.book.recognition.negatives.find_of_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
         if negative is None or not negative.was:
             return open_sighting
         return replace(open_sighting, was=observation_from(negative.was), was_asked=negative.asked)
@@ -171,7 +171,7 @@ class Contexts(UseCase):
         """Read what the plan of the face's visits asks for: the sightings that it may rename, and who is told."""
         open_sighting, full, tenant = context.open_sighting, context.full, context.open_sighting.tenant.name
         between = (
-            self.book.face_visits.between(tenant, context.face_visits, context.plan)
+            self.book.face_visits.list_touched_sightings(tenant, context.face_visits, context.plan)
             if open_sighting.is_of_arrival
             else ()
         )
@@ -190,11 +190,11 @@ class Contexts(UseCase):
         It is not `besides`, nor one under legal hold, whose observations move, or with whom more goes than one
         transaction has room for. None: nobody can go.
         """
-        for face in self.book.faces.by_arrival(tenant, strangers):
+        for face in self.book.faces.list_by_arrival(tenant, strangers):
             if face.faceid == besides or face.name or face.moving or face.hold is not None:
                 continue
-            merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-            negatives = self.book.recognition.negatives.deletes(tenant.name, face)
+            merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
+            negatives = self.book.recognition.negatives.make_delete_actions(tenant.name, face)
             deletes = [*face_deletes(self.book.items, tenant.name, face), *negatives, *merges]
             if len(deletes) <= _MOST_DELETES:
                 departure = self.book.duties.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)

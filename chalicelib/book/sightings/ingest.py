@@ -195,7 +195,7 @@ class Ingest(UseCase):
 
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
-        search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop, open_sighting.seen)
+        search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop_face, open_sighting.seen)
         new = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in attempts():
             try:
@@ -289,7 +289,7 @@ class Ingest(UseCase):
         self.book.writer.commit(outcome.context.open_sighting.tenant.name, change)
         self._deliver(outcome, change.actions)
         if outcome.context.evicted:
-            self.book.face_pictures.discard(outcome.context.evicted.picture_keys)
+            self.book.face_pictures.discard_pictures(outcome.context.evicted.picture_keys)
         return outcome.capture
 
     def _add_entry(self, outcome: Outcome, change: Change) -> Change:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
-from chalicelib.book.commit import Change, face_change
+from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import face_deletes
 from chalicelib.book.idempotency import OK, PARTIAL, Answer, RequestId
@@ -128,7 +128,7 @@ class Rejection(UseCase):
             if face_visits is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             require_kept(face_visits.face)
-            if self.book.merges.mover.settle(tenant, face_visits.face):
+            if self.book.merges.mover.settle_faces(tenant, face_visits.face):
                 continue
             observation = self.book.captures.observation(tenant, faceid, sighting_id)
             if observation is None:
@@ -146,13 +146,13 @@ class Rejection(UseCase):
             if not unmakes and (kept := left(face_visits.face)) != face_visits.face.pictures:
                 gone = (one for one in face_visits.face.pictures if one not in kept)
                 learnt |= {one.learnt.sighting_id: milliseconds(one.added_at) for one in gone if one.learnt}
-                self.book.enrolment.pictures.keep(tenant, faceid, left)
+                self.book.enrolment.pictures.keep_pictures(tenant, faceid, left)
                 continue
             try:
-                with self.book.requests.answering(tenant.name, request):
+                with self.book.requests.raise_if_answered(tenant.name, request):
                     body = progress or {"camera": found.capture.camera_id, "other": other}
                     answer = Answer(PARTIAL if progress else OK, body)
-                    record = [self.book.requests.record(tenant.name, request, answer)] if request else []
+                    record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
                     self._detach_sighting(tenant, found, seen, record, learnt, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
@@ -186,9 +186,9 @@ class Rejection(UseCase):
     def _find_and_continue(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
         negatives = self.book.recognition.negatives
-        negative = negatives.of_sighting(tenant.name, faceid, sighting_id)
+        negative = negatives.find_of_sighting(tenant.name, faceid, sighting_id)
         if negative is None and other is not None:
-            negative = negatives.of_sighting(tenant.name, other, sighting_id)
+            negative = negatives.find_of_sighting(tenant.name, other, sighting_id)
         if negative is not None:
             place = keys.capture(tenant.name, negative.camera, parts_of_sighting(sighting_id)[0])
             item = self.book.items.get(keys.CAPTURES, place)
@@ -213,7 +213,7 @@ class Rejection(UseCase):
 
     def _learn_pictures_again(self, tenant: Tenant, faceid: str, sighting_id: str) -> None:
         """Give a face the pictures again that left it with a sighting that has come back, if they can be read yet."""
-        negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
+        negative = self.book.recognition.negatives.find_of_sighting(tenant.name, faceid, sighting_id)
         for learnt, at_ms in (negative.learnt if negative else {}).items():
             observation = self.book.captures.observation(tenant, faceid, learnt)
             if observation is None or observation.box is None:  # it has not come back
@@ -233,7 +233,7 @@ class Rejection(UseCase):
         if capture is None or box is None or any(one.id in capture.photos for one in face.pictures):
             return
         shown = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
-        jpeg = FaceJpeg(shown.reading.crop(shown.seen).data)
+        jpeg = FaceJpeg(shown.reading.crop_face(shown.seen).data)
         learnt = Learnt(observation.id, observation.camera, observation.at)
         templates, estimates = (shown.seen.template,), shown.seen.estimates
         picture = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
@@ -244,9 +244,9 @@ class Rejection(UseCase):
         check = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
 
         def add_picture(face: Face) -> tuple[Face, Change]:
-            pictures = self.book.tenant_vision.chooser(tenant).choose_pictures((*face.pictures, stored))
+            pictures = self.book.tenant_vision.make_chooser(tenant).choose_pictures((*face.pictures, stored))
             after = replace(face, pictures=pictures)
-            return after, face_change(face, after, (check,))
+            return after, make_face_change(face, after, (check,))
 
         self.book.faces.change_face(tenant, faceid, add_picture, None)
 
@@ -300,12 +300,12 @@ class Rejection(UseCase):
             plan = self._plan_without(tenant, face_visits, observation)
             visits = self.book.face_visits
             misnamed_ones = rename_sightings(
-                face_visits.groups, plan.visits, visits.between(tenant.name, face_visits, plan)
+                face_visits.groups, plan.visits, visits.list_touched_sightings(tenant.name, face_visits, plan)
             )
             face_visits, renamed = visits.write_surplus_changes(tenant.name, face_visits, misnamed_ones)
         negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
-        is_new = negatives.of_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
+        is_new = negatives.find_of_sighting(tenant.name, face_visits.face.faceid, observation.id) is None
         is_new = (
             is_new
             and face_visits.face.negatives < MAX_NEGATIVES
@@ -334,7 +334,9 @@ class Rejection(UseCase):
         ]
         if observation.gap_s is not None:
             actions += visits_puts(tenant.name, face.faceid, face_visits.visits, plan.visits)
-        self.book.writer.save(tenant.name, face_change(face_visits.face, face, actions, face_visits.limited_groups))
+        self.book.writer.save(
+            tenant.name, make_face_change(face_visits.face, face, actions, face_visits.limited_groups)
+        )
 
     def _is_taken_back(self, tenant: Tenant, observation: Observation, other: str | None) -> bool:
         """Return whether a sighting that somebody said is the face's goes back to the one that it was taken from.
@@ -343,7 +345,7 @@ class Rejection(UseCase):
         """
         if other is None or observation.decision is not None:
             return False
-        return self.book.recognition.negatives.of_sighting(tenant.name, other, observation.id) is not None
+        return self.book.recognition.negatives.find_of_sighting(tenant.name, other, observation.id) is not None
 
     def _plan_without(self, tenant: Tenant, face_visits: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = observation.at_ms
@@ -360,7 +362,7 @@ class Rejection(UseCase):
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return the sightings that are not the face's, newest first. Raises FaceNotFound."""
         face = self.book.faces.get(tenant, faceid)
-        return self.book.recognition.negatives.of_face(tenant.name, face)[::-1]
+        return self.book.recognition.negatives.read_of_face(tenant.name, face)[::-1]
 
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
@@ -370,9 +372,9 @@ class Rejection(UseCase):
         negatives = self.book.recognition.negatives
 
         def taken_back(face: Face) -> tuple[Face, Change]:
-            if negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+            if negatives.find_of_sighting(tenant.name, faceid, sighting_id) is None:
                 raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
-            forgotten = negatives.forgotten(tenant.name, faceid, sighting_id)
+            forgotten = negatives.make_delete(tenant.name, faceid, sighting_id)
             return replace(face, negatives=face.negatives - 1), Change((forgotten,), ())
 
         self.book.faces.change_face(tenant, faceid, taken_back, request)
@@ -392,16 +394,16 @@ class Rejection(UseCase):
             raise InvalidInput("instead: new and the name of who it is go together")
         if gift.name:
             require_record(tenant, None)  # who it is gets a face of its own, without a record
-        progress = self.book.requests.progress(tenant.name, request)
+        progress = self.book.requests.read_progress(tenant.name, request)
         try:
             progress = progress or self._begin_gift(tenant, faceid, sighting_id, gift, request)
         except (FaceNotFound, SightingNotFound):  # another call with the same request, at the same time, has begun
-            progress = self.book.requests.progress(tenant.name, request)
+            progress = self.book.requests.read_progress(tenant.name, request)
             if not progress:
                 raise
         given = self._finish_gift(tenant, faceid, sighting_id, progress, gift.name)
         if request is not None:
-            record = self.book.requests.record(tenant.name, request, Answer(OK, progress), after=progress)
+            record = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), after=progress)
             write_unless_changed(self.book.items, [record])  # or another call has finished it, too
         return given
 
@@ -455,8 +457,10 @@ class Rejection(UseCase):
             return progress
         progress |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
         if face_visits.face.name:
-            self.book.enrolment.update.of_id(tenant, faceid, FaceChanges(name=""))
-        record = [self.book.requests.record(tenant.name, request, Answer(PARTIAL, progress))] if request else []
+            self.book.enrolment.update.change_face(tenant, faceid, FaceChanges(name=""))
+        record = (
+            [self.book.requests.make_answer_put(tenant.name, request, Answer(PARTIAL, progress))] if request else []
+        )
         self.book.merges.merging.merge(tenant, other, faceid, also=record)
         return progress
 
@@ -483,7 +487,7 @@ class Rejection(UseCase):
                 other = other or done[id_].sighting.faceid
         if name and other and not self.book.faces.get(tenant, other).name:  # else this is a repeat
             changes = FaceChanges(name=name, new_group_name=REGULAR)
-            self.book.enrolment.update.of_id(tenant, other, changes)
+            self.book.enrolment.update.change_face(tenant, other, changes)
         # The face as it is without the whole visit: what a repeat after a crash answers, too.
         return Given(replace(done[sighting_id], face=self.book.faces.get(tenant, faceid)), tuple(done))
 
@@ -505,7 +509,7 @@ class Rejection(UseCase):
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
         """Return whether these sightings were the other face's, until somebody said that they are not."""
         negatives = self.book.recognition.negatives
-        return other is not None and any(negatives.of_sighting(tenant.name, other, one.id) for one in visit)
+        return other is not None and any(negatives.find_of_sighting(tenant.name, other, one.id) for one in visit)
 
     def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Give the rest of a visit back to the face that it was taken from; the one that was made of it goes."""
@@ -530,8 +534,8 @@ class Rejection(UseCase):
         if face_visits is None or face_visits.visits.arrivals.sightings:
             return
         face = face_visits.face
-        merges, pictures = self.book.merges.records.deletes(tenant.name, face)
-        deletes = [*self.book.recognition.negatives.deletes(tenant.name, face), *merges]
+        merges, pictures = self.book.merges.records.make_delete_actions(tenant.name, face)
+        deletes = [*self.book.recognition.negatives.make_delete_actions(tenant.name, face), *merges]
         notes: list[Action] = [return_put(tenant.name, other, faceid, self.book.clock.now())]
         if self.book.faces.find(tenant, other, restricted=True) is not None:
             notes.append(Update(keys.FACES, (tenant.name, other), (exists("face-there"),), add={"version": 1}))
@@ -540,7 +544,7 @@ class Rejection(UseCase):
         self.book.writer.commit(
             tenant.name, Change(actions, (make_delete_entry(face),), counts, limited_groups=face_visits.limited_groups)
         )
-        self.book.face_pictures.discard((*face.picture_keys, *pictures))
+        self.book.face_pictures.discard_pictures((*face.picture_keys, *pictures))
 
     def _finish_merge(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Finish the merge of a face into the other one, which it may be again."""

@@ -26,7 +26,13 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.records.observations import observation_from, review_from, row_from, visits_of, visits_reaching
+from chalicelib.book.records.observations import (
+    observation_from,
+    read_visits,
+    read_visits_reaching,
+    review_from,
+    row_from,
+)
 from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.rules.visits import Arrival, Arrivals, Visits
 from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, normal, time_id
@@ -96,7 +102,7 @@ class Sightings(UseCase):
         Raises FaceNotFound, InvalidInput.
         """
         face = self.book.faces.get(tenant, faceid)
-        visits = visits_of(self.book.items, tenant.name, faceid)
+        visits = read_visits(self.book.items, tenant.name, faceid)
         pages = PageTokens(json.dumps(["timeline", tenant.name, faceid]))
         below = pages.read_place(token, time_id)
         newest_first = visits.arrivals.recent[::-1]
@@ -190,7 +196,7 @@ class ArrivalBook(UseCase):
         face = self.book.faces.by_id(tenant, [faceid]).get(faceid)
         if observation is None or face is None:
             return None
-        arrival = visits_of(self.book.items, tenant.name, faceid).arrivals.around(observation.at_ms)
+        arrival = read_visits(self.book.items, tenant.name, faceid).arrivals.around(observation.at_ms)
         if arrival is None:
             return None
         newest_first = [*sightings_of_arrival(self.book.items, tenant.name, face, arrival)]
@@ -287,7 +293,7 @@ class _Reading:
 
     def read_visits(self, begins: Iterable[Begin]) -> None:
         new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].reaches(one[0])]
-        self._visits |= visits_reaching(self._items, self._tenant.name, new)
+        self._visits |= read_visits_reaching(self._items, self._tenant.name, new)
 
     def _find_kept_arrival(self, begin: Begin) -> Arrival | None:
         """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
@@ -321,7 +327,7 @@ class _Reading:
         observed = self._days.open_span(self._tenant, span, EVERYTHING)
         found: dict[str, Arrivals] = defaultdict(Arrivals)
         for _, columns in observed.columns(observed.days):
-            for row in columns.select(EVERYTHING, span).tolist():
+            for row in columns.select_rows(EVERYTHING, span).tolist():
                 faceid, gap_s = columns.faceids[columns.face[row]], int(columns.gap_s[row])
                 if gap_s and faceid in faceids:
                     found[faceid] = found[faceid].with_sighting(int(columns.at_ms[row]), 1000 * gap_s)
@@ -377,7 +383,7 @@ class Reviews(UseCase):
             raise gone
         try:
             delete = Delete(keys.REVIEWS, (tenant.name, id_), (exists("review-there"),))
-            self.book.requests.write(tenant.name, [delete], request)
+            self.book.requests.write_with_answer(tenant.name, [delete], request)
         except ConditionFailed:
             raise gone from None
 

@@ -123,8 +123,8 @@ class ObservedSpan(Struct):
             else:
                 yield day, by_hour
         for day, columns in self.columns(left):
-            rows = columns.select(self.wanted, self.span)
-            yield day, columns.counts_by_hour(rows, self.local.hours(columns.at_ms[rows]) - day * 24, self.split)
+            rows = columns.select_rows(self.wanted, self.span)
+            yield day, columns.count_by_hour(rows, self.local.hours(columns.at_ms[rows]) - day * 24, self.split)
 
     def days_with(self, faceids: Collection[str]) -> list[int]:
         """Return the local days that may hold observations of one of these faces."""
@@ -153,7 +153,7 @@ class ObservedSpan(Struct):
         if seal.label_chunks is None:
             return None
         try:
-            counts = [codec.decode_counts(chunk).by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
+            counts = [codec.decode_counts(chunk).count_by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
         except DamagedData:
             return None
         return _sum_counts(entry for one in counts for entry in one.items())
@@ -166,9 +166,9 @@ class ObservedSpan(Struct):
         """Decode the day's object. If it is missing (the day was just sealed again) or damaged, read the raw ones."""
         seal = self.seals.get(day)
         if seal is not None and seal.columns_key is None:
-            return Columns.of([])
+            return Columns.from_rows([])
         try:
-            return self._raw_columns(day) if data is None else codec.decode(data)
+            return self._raw_columns(day) if data is None else codec.decode_columns(data)
         except DamagedData:
             return self._raw_columns(day)
 
@@ -226,7 +226,7 @@ def raw_columns(items: ItemStore, observed: ObservedDays, local: LocalTime, day:
     days = observed.within(span.utc_days)
     rows = [row_from(item) for utc_day in days for item in _read_day(items, observed.tenant, utc_day, span)]
     hours = local.hours(np.array([row.at_ms for row in rows], np.int64))
-    return Columns.of(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
+    return Columns.from_rows(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
 
 
 def _read_day(
@@ -394,12 +394,12 @@ class Sealing(UseCase):
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
         columns = raw_columns(self.book.items, observed, local, day, span)
         hours = local.hours(columns.at_ms) - day * 24
-        counts = LabelCounts.of(columns, hours)
+        counts = LabelCounts.from_columns(columns, hours)
         chunks = codec.encode_counts(counts, self.chunk_bytes)
         if len(chunks) > self.max_chunks:  # then such counts are made from the columns
             chunks = []
         columns_key = self._write_columns(tenant, day, columns)
-        by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.by_hour(EVERYTHING, Split.KIND).items()}
+        by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self.book.clock.now())
         late = observed.late(utc_days)
         faces = make_marks(columns.faceids)
@@ -417,7 +417,7 @@ class Sealing(UseCase):
     def _write_columns(self, tenant: Tenant, day: int, columns: Columns) -> str | None:
         if not len(columns):
             return None
-        data = codec.encode(columns)
+        data = codec.encode_columns(columns)
         while True:
             key = keys.day_columns(tenant.name, tenant.time_zone, day, nonce())
             if self.book.storage.blobs.put_if_absent(key, data, "application/octet-stream"):

@@ -26,10 +26,10 @@ from chalicelib.book.records.columns import UNKNOWN
 from chalicelib.book.records.observations import (
     OBSERVATION_NEW,
     days_of,
-    observation_actions,
+    make_observation_actions,
     observation_from,
+    read_visits_reaching,
     row_from,
-    visits_reaching,
 )
 from chalicelib.book.rooms import Made, UseCase
 from chalicelib.book.rules.usual import WEEKS, Usual, learn_usual
@@ -273,7 +273,7 @@ class Statistics(UseCase):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
             observed = self.days.open_span(tenant, span, SIGHTINGS)
             for day, columns in observed.columns(observed.days):
-                if len(columns.select(SIGHTINGS, span)):
+                if len(columns.select_rows(SIGHTINGS, span)):
                     return day_text(day)
         return None
 
@@ -302,9 +302,9 @@ class Statistics(UseCase):
     def actions(
         self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
-        """Make the actions that store and change observations, by `observation_actions`, with the tenant's months."""
+        """Make the actions that store and change observations. Reads the months of the calendar that they touch."""
         months = self.calendar.months(tenant, days_of(observations, changed))
-        return observation_actions(tenant, observations, changed, months, self.book.clock.now())
+        return make_observation_actions(tenant, observations, changed, months, self.book.clock.now())
 
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
@@ -333,7 +333,7 @@ class Statistics(UseCase):
         self, tenant: Tenant, begins: Collection[Begin]
     ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
         """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
-        of_face = visits_reaching(self.book.items, tenant.name, begins)
+        of_face = read_visits_reaching(self.book.items, tenant.name, begins)
         for begin in begins:
             arrivals = of_face[begin[1]].arrivals
             yield begin, arrivals, arrivals.around(begin[0])
@@ -366,9 +366,9 @@ def _count_arrivals(observed: ObservedSpan, question: Question) -> Amounts:
 
     amounts: Amounts = Counter()
     for day, columns, begun in observed.find_begins():
-        rows = np.intersect1d(begun, columns.select(question.wanted, question.span), assume_unique=True)
+        rows = np.intersect1d(begun, columns.select_rows(question.wanted, question.span), assume_unique=True)
         hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS
-        amounts.update(_by_bucket(question.granularity, day, columns.counts_by_hour(rows, hours, question.split)))
+        amounts.update(_by_bucket(question.granularity, day, columns.count_by_hour(rows, hours, question.split)))
     return amounts
 
 
@@ -407,9 +407,9 @@ def _list_persons(
     """
     import numpy as np
 
-    rows = columns.select(question.wanted, question.span)
+    rows = columns.select_rows(question.wanted, question.span)
     hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
-    values, value_names = columns.values(question.split)
+    values, value_names = columns.list_values(question.split)
     faceids = columns.faceids
     packed = np.unique((hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows])
     hours_and_values, faces = np.divmod(packed, max(len(faceids), 1))
@@ -554,7 +554,7 @@ def _list_wanted_keys(
         needed = sorted({day for days in local_days.values() for day in days})
         wanted_of = {day: found for day, found in wanted_of.items() if day in needed}
         for day, columns in observed.columns([day for day in needed if day not in wanted_of]):
-            rows = columns.select(observed.wanted, span).tolist()
+            rows = columns.select_rows(observed.wanted, span).tolist()
             wanted_of[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
         for utc_day in reversed(utc_days):
             of_local_days = chain.from_iterable(wanted_of[day] for day in local_days[utc_day])
@@ -626,9 +626,9 @@ def _list_begins(
     import numpy as np
 
     for _, columns, begun in observed.find_begins():
-        rows = np.intersect1d(begun, columns.select(wanted, span), assume_unique=True)
-        groups, group_names = columns.values(Split.GROUP)
-        places, names = columns.values(None if split in OF_ARRIVALS else split)
+        rows = np.intersect1d(begun, columns.select_rows(wanted, span), assume_unique=True)
+        groups, group_names = columns.list_values(Split.GROUP)
+        places, names = columns.list_values(None if split in OF_ARRIVALS else split)
         hours = observed.local.hours(columns.at_ms[rows])
         for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
             faceid = columns.faceids[columns.face[row]]

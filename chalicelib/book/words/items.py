@@ -4,7 +4,7 @@ There are four ways to write. Services use the last three:
 
 - `ItemStore.transact`, the port: one transaction, tried once. For code below services, such as index.
 - `write`: the same, tried again while storage is busy. For writes that change no gallery and store no answer.
-- `Requests.write`: stores the request's answer in the same transaction, so that a repeat is recognised.
+- `Requests.write_with_answer`: stores the request's answer in the same transaction, so that a repeat is recognised.
 - `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and its journal.
 """
 

@@ -99,7 +99,7 @@ class KeyRing(Outside):
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
         put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
         let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
-        self.book.requests.write(tenant.name, [put, let_in, listed.changed], request, {"id": key.id})
+        self.book.requests.write_with_answer(tenant.name, [put, let_in, listed.changed], request, {"id": key.id})
         return key
 
     def all(self, tenant: Tenant) -> list[ApiKey]:
@@ -123,7 +123,7 @@ class KeyRing(Outside):
         key = self._check_key(replace(before, **changes, version=before.version + 1))
         _require_ruler(listed.rows, before, key)
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
-        self.book.requests.write(tenant.name, [update, listed.changed], request, {"id": id_})
+        self.book.requests.write_with_answer(tenant.name, [update, listed.changed], request, {"id": id_})
         return key
 
     @retry_if_changed(_BUSY)
@@ -141,7 +141,7 @@ class KeyRing(Outside):
         update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
         let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
         actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in, listed.changed]
-        self.book.requests.write(tenant.name, actions, request, {"id": id_})
+        self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
         return secret
 
     @retry_if_changed(_BUSY)
@@ -154,7 +154,7 @@ class KeyRing(Outside):
         key = _of_id(listed.rows, id_)
         _require_ruler(listed.rows, key, None)
         actions = [*_deletion_actions(tenant.name, key), listed.changed]
-        self.book.requests.write(tenant.name, actions, request, {"id": id_})
+        self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
     def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key; None for a camera's key.
@@ -172,7 +172,7 @@ class KeyRing(Outside):
 
     def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         hashed = api_keys.digest(secret)
-        owner = self.book.tenants.owner(keys.api_key_item(hashed))
+        owner = self.book.tenants.read_owner(keys.api_key_item(hashed))
         return None if owner is None else self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
 
     def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:

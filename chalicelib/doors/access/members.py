@@ -81,7 +81,7 @@ class Members(Outside):
         if len(listed.rows) >= MAX_MEMBERS:
             raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
         put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
-        self.book.requests.write(tenant.name, [put, listed.changed], request, {"id": member.id})
+        self.book.requests.write_with_answer(tenant.name, [put, listed.changed], request, {"id": member.id})
         return member, invitation
 
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
@@ -113,7 +113,7 @@ class Members(Outside):
         listed = self._list_members(tenant.name)
         member = _of_id(listed.rows, id_)
         gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
-        self.book.requests.write(tenant.name, [gone, listed.changed], request, {"id": id_})
+        self.book.requests.write_with_answer(tenant.name, [gone, listed.changed], request, {"id": id_})
 
     def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
@@ -180,7 +180,9 @@ class Members(Outside):
         before = _of_id(listed.rows, id_)
         member = replace(changed(before), version=before.version + 1)
         _require_free(listed.rows, member)
-        self.book.requests.write(tenant, [member_put(tenant, member, before), listed.changed], request, {"id": id_})
+        self.book.requests.write_with_answer(
+            tenant, [member_put(tenant, member, before), listed.changed], request, {"id": id_}
+        )
         return member
 
 

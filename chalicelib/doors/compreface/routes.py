@@ -100,7 +100,7 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
 
 def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
     """Return how close embeddings are to a face, the closest first, each as it was sent."""
-    close = call.services.subjects.close_to(call.tenant, one, vectors(call, sent), [None] * len(sent))
+    close = call.services.subjects.rate_closeness(call.tenant, one, vectors(call, sent), [None] * len(sent))
     bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
@@ -159,7 +159,7 @@ def delete_subjects(call: Call) -> Body:
 
 def list_examples(call: Call) -> Body:
     wanted = _find_subjects(call, call.sent.text("subject"))
-    examples = call.services.subjects.examples_of(call.tenant, call.group, wanted)
+    examples = call.services.subjects.list_examples(call.tenant, call.group, wanted)
     found = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
     page, size = call.sent.page()
     return {
@@ -175,7 +175,7 @@ def add_example(call: Call) -> Body:
     name, photo = call.sent.subject(), call.sent.picture()
     least = least_score(call.options.threshold)
     with translate_unusable(photo):
-        added = call.services.subjects.enrol(call.tenant, call.group, name, photo.data, RULES, least)
+        added = call.services.subjects.enrol_photo(call.tenant, call.group, name, photo.data, RULES, least)
     if added.like:
         call.headers["X-Regulars-Looks-Like"] = quote(added.like)
     return {"image_id": added.id, "subject": added.subject}
@@ -199,7 +199,7 @@ def _find_subjects(call: Call, name: str | None) -> list[User]:
 def delete_example(call: Call) -> Body:
     id_ = image_id(call.request.parameters["id"])
     found = _example(call, id_, f"Image {id_} not found")
-    call.services.subjects.remove(call.tenant, found, call.key.id)
+    call.services.subjects.remove_example(call.tenant, found, call.key.id)
     return _describe_example(found)
 
 
@@ -210,11 +210,11 @@ def delete_examples(call: Call) -> list[Body]:
     deleted: list[Body] = []
     for id_ in dict.fromkeys(one.lower() for one in call.sent.ids()):
         with suppress(PictureNotFound):
-            found.append(subjects.example(call.tenant, call.group, id_))
+            found.append(subjects.get_example(call.tenant, call.group, id_))
     require_free(one.face for one in found)
     for one in found:
         with suppress(PictureNotFound):
-            subjects.remove(call.tenant, one, call.key.id)
+            subjects.remove_example(call.tenant, one, call.key.id)
             deleted.append(_describe_example(one))
     return deleted
 
@@ -251,7 +251,7 @@ def verify_example(call: Call) -> Body:
     own = call.services.subjects.template_of(call.tenant, example.picture)
     found = look_at_picture(call, photo, embeds=True, live=True)
     faces, quality = found.seen.described.faces, example.picture.estimates.quality
-    close = call.services.subjects.close_to(call.tenant, own, found.seen.embeddings, faces, quality)
+    close = call.services.subjects.rate_closeness(call.tenant, own, found.seen.embeddings, faces, quality)
     results = [found.body(number, subject=example.subject, similarity=value) for number, value in enumerate(close)]
     return {"result": results, **found.versions(call)}
 
@@ -264,7 +264,9 @@ def recognize_embeddings(call: Call) -> Body:
 
 def _nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:
     """Return the candidates for each probe. `seen`: its face; None: a vector was sent."""
-    found = call.services.subjects.nearest(call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED))
+    found = call.services.subjects.find_nearest(
+        call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED)
+    )
     call.headers.update(search_headers(found.decisions))
     reads(faceid for each in found.near for one in each for faceid in one.faceids)
     return [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in found.near]
@@ -279,7 +281,7 @@ def _subject(call: Call, name: str) -> User:
 
 def _example(call: Call, id_: str, otherwise: str) -> Example:
     try:
-        return call.services.subjects.example(call.tenant, call.group, id_)
+        return call.services.subjects.get_example(call.tenant, call.group, id_)
     except PictureNotFound:
         raise Failure(44, otherwise, 404) from None
 
@@ -291,7 +293,7 @@ def _describe_example(example: Example) -> Body:
 
 def _show_picture(call: Call, id_: str) -> Response:
     try:
-        found = call.services.subjects.example(call.tenant, call.group, id_)
+        found = call.services.subjects.get_example(call.tenant, call.group, id_)
     except PictureNotFound:
         return _picture(b"")
     jpeg = call.services.face_pictures.load_jpeg(found.picture) if call.key.pictures else None

@@ -135,7 +135,7 @@ def register(call: Call) -> Body:
             refused.append((one.name, late))
             continue
         try:
-            taken = subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
+            taken = subjects.enrol_photo(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
             like = like or taken.like
         except Unusable as error:
             refused.append((one.name, error))
@@ -155,7 +155,7 @@ def recognize(call: Call) -> Body:
     faces = seen.described.faces
     if not faces:
         return {"predictions": []}
-    found = call.services.subjects.nearest(call.tenant, call.group, seen.embeddings, faces, 1)
+    found = call.services.subjects.find_nearest(call.tenant, call.group, seen.embeddings, faces, 1)
     predictions = []
     for face, near in zip(faces, found.near, strict=True):
         sure = near[0].closeness if near else 0.0

@@ -123,13 +123,13 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
     Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
     """
     appcode = sent_code(request.headers, request.query)
-    newest = services.tenants.by_appcode(appcode) if appcode else None
-    tenant = newest or (services.tenants.by_old_appcode(appcode, DIALECT.name) if appcode else None)
+    newest = services.tenants.find_by_appcode(appcode) if appcode else None
+    tenant = newest or (services.tenants.find_by_old_appcode(appcode, DIALECT.name) if appcode else None)
     if tenant is None:
         raise _refusal(400, "Invalid AppCode", "A400AC")
     if tenant.disabled:
         raise _refusal(403, "Unauthorized", "A403AU")
-    if not request.is_second_try and not services.quotas.take(tenant):
+    if not request.is_second_try and not services.quotas.take_request(tenant):
         raise _refusal(403, "Quota Exhausted", "A403QE")
     if newest is not None:
         services.tenants.note_use(tenant, DIALECT.name)

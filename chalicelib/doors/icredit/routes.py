@@ -72,7 +72,7 @@ def enrol(call: Call) -> Body:
             [enrolment.enrol_stored_face(call.tenant, group, parameters.token("IMAGE"), labels)]
         )
     picture, rules = _picture(call)
-    return describe_enrolled_faces(enrolment.all_in_picture(call.tenant, group, picture, rules, labels))
+    return describe_enrolled_faces(enrolment.enrol_all_in_picture(call.tenant, group, picture, rules, labels))
 
 
 def search(call: Call) -> Body:
@@ -80,11 +80,11 @@ def search(call: Call) -> Body:
     parameters, analysis = call.parameters, call.services.recognition.face_analysis
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
-        match = analysis.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
+        match = analysis.search_by_face(call.tenant, parameters.token("IMAGE"), group, labels)
         matches = [match] if match else []
     else:
         picture, rules = _picture(call)
-        matches = analysis.all_in_picture(call.tenant, picture, group, rules, labels).matches
+        matches = analysis.search_all_in_picture(call.tenant, picture, group, rules, labels).matches
     if matches:
         call.headers.update(search_headers([match.decision for match in matches]))
     return describe_matches(matches)
@@ -298,7 +298,7 @@ _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
 def _holder_of_appcode(services: Services, appcode: str) -> Tenant | None:
-    return services.tenants.by_appcode(appcode) or services.tenants.by_old_appcode(appcode, DIALECT.name)
+    return services.tenants.find_by_appcode(appcode) or services.tenants.find_by_old_appcode(appcode, DIALECT.name)
 
 
 def claim(_settings: Settings, request: Head) -> KeyClaim:

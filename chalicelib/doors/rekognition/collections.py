@@ -36,7 +36,7 @@ def create_collection(call: Call, asked: Members) -> Members:
     name, groups = asked["CollectionId"], call.services.groups
 
     def create() -> None:
-        capacity = groups.implicit_capacity(call.tenant)
+        capacity = groups.choose_implicit_capacity(call.tenant)
         groups.create(
             call.tenant, name, capacity, "", call.request, tags=asked.get("Tags", {}), longest_name=LONGEST_GROUP_NAME
         )
@@ -150,7 +150,7 @@ _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 def index_faces(call: Call, asked: Members) -> Members:
     group, picture = in_collection(call, asked)
     attributes = asked.get("DetectionAttributes", [])
-    indexed = call.services.enrolment.everybody.index(
+    indexed = call.services.enrolment.everybody.index_faces(
         call.tenant,
         group,
         picture,
@@ -198,7 +198,7 @@ def delete_faces(call: Call, asked: Members) -> Members:
     for number, some in enumerate(parts(asked_ids, MAX_DELETED)):
         gone |= _delete_batch(call, group, some, number)
     left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
-    kept = call.services.faces.of_group(call.tenant, group, [*left])
+    kept = call.services.faces.read_faces_in_group(call.tenant, group, [*left])
     return {
         "DeletedFaces": [shown_id(faceid) for faceid in asked_ids if faceid in gone],
         "UnsuccessfulFaceDeletions": [_describe_kept_face(one, kept.get(faceid)) for faceid, one in left.items()],
@@ -209,7 +209,7 @@ def search_faces(call: Call, asked: Members) -> Members:
     group, faceid = collection(call, asked["CollectionId"]), read_faceid(asked["FaceId"])
     face = face_of(call, group, faceid)
     acts.reads([faceid])
-    found = call.services.recognition.ranking.of_face(
+    found = call.services.recognition.ranking.rank_faces_like(
         call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
     )
     return {"SearchedFaceId": shown_id(faceid), **_face_matches(call, found)}
@@ -231,7 +231,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     found = (
         []
         if largest.spoof
-        else call.services.recognition.ranking.of_probe(
+        else call.services.recognition.ranking.rank_faces(
             call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
         )
     )
@@ -347,7 +347,7 @@ def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome
         group, faceids = collection(call, asked["CollectionId"]), [read_faceid(one) for one in asked["FaceIds"]]
         return asdict(change(call.tenant, group, asked["UserId"], faceids, request=call.request))
 
-    outcome = Outcome.of(call.once(work))
+    outcome = Outcome.read_progress(call.once(work))
     return {
         names[0]: [{"FaceId": shown_id(one)} for one in outcome.done],
         names[1]: [_describe_refusal(one) for one in outcome.refused],
@@ -365,11 +365,11 @@ def search_users(call: Call, asked: Members) -> Members:
     if "UserId" in asked:
         one = call.services.users.get(call.tenant, group, asked["UserId"])
         acts.read_users([one])
-        found = ranking.users_of_user(call.tenant, group, one, least=least, most=most)
+        found = ranking.rank_users_like_user(call.tenant, group, one, least=least, most=most)
         return {**_matches(call, found), "SearchedUser": {"UserId": one.id}}
     face = face_of(call, group, read_faceid(asked["FaceId"]))
     acts.reads([face.faceid])
-    found = ranking.users_of_face(call.tenant, group, face, least=least, most=most)
+    found = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
     return {**_matches(call, found), "SearchedFace": {"FaceId": shown_id(face.faceid)}}
 
 
@@ -390,7 +390,7 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
         if not largest.spoof:
             least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
             like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
-            found = call.services.recognition.ranking.users_of_probe(call.tenant, group, like)
+            found = call.services.recognition.ranking.rank_users(call.tenant, group, like)
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
         for number, reason in enumerate(reasons)

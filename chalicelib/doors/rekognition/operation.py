@@ -139,7 +139,7 @@ class Call(Struct, frozen=True):
 
         What the change finds different may be what the same call did beside it: then that one's answer stands.
         """
-        done, stored = self.services.requests.once(self.tenant.name, self.request, change)
+        done, stored = self.services.requests.do_once(self.tenant.name, self.request, change)
         return cast(_Made, done) if stored is None else stored.body
 
 
@@ -233,7 +233,7 @@ def _verify_signature(
 ) -> tuple[signature.Claim, Tenant]:
     """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
     claim = _claim(request, sent)
-    known = services.tenants.by_access_key(claim.access_key_id)
+    known = services.tenants.find_by_access_key(claim.access_key_id)
     if known is None:
         raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
     tenant, secret = known

@@ -199,7 +199,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
         if not seen.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
-    similar = call.services.recognition.verification.similarities(call.tenant, source, target)
+    similar = call.services.recognition.verification.rate_similarities(call.tenant, source, target)
     least = asked.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [

@@ -15,7 +15,7 @@ _SEARCH = "getFaceByPicture"
 
 def search(services: Services, tenant: str, picture: bytes) -> Ask:
     """Make the search for a face that nobody has. Raises TenantNotFound."""
-    app_id, app_key = services.tenants.signing_as(tenant)
+    app_id, app_key = services.tenants.read_signing_key(tenant)
     fields = {
         "app_id": app_id,
         "random": secrets.token_hex(4),

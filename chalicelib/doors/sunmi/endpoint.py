@@ -171,14 +171,14 @@ class Endpoint(Struct, frozen=True):
         """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
         requests, tenant = call.services.requests, call.tenant.name
         try:
-            done, stored = requests.once(
+            done, stored = requests.do_once(
                 tenant, call.request, lambda: self.view(call, Parameters.of(form, self.parameters))
             )
         except RegularsError as error:
             failure = self.failure_body(error)
             if call.request is None or failure["code"] in NEVER_STORED:
                 raise
-            return requests.store(tenant, call.request, Answer(type(error).__name__, failure))
+            return requests.store_answer(tenant, call.request, Answer(type(error).__name__, failure))
         return stored or Answer(OK, done or {})
 
     def failure_body(self, error: Exception) -> Body:

@@ -181,7 +181,7 @@ class SignedForm(Struct, frozen=True):
         if not _RANDOM.fullmatch(self.random):
             raise StaleRequest("random has 6 to 10 letters or digits")
         self._require_fresh(services.clock.now(), services.settings.clock_tolerance_s)
-        known = services.tenants.by_app_id(self.app_id)
+        known = services.tenants.find_by_app_id(self.app_id)
         if known is None:
             raise WrongCredentials("this app_id is unknown: use the one of the tenant's credentials")
         tenant, app_key = known
@@ -197,7 +197,7 @@ class SignedForm(Struct, frozen=True):
         return tenant
 
     def _is_signed_by_old_key(self, services: Services, tenant: Tenant) -> bool:
-        old = services.tenants.old_app_key(tenant, DIALECT.name)
+        old = services.tenants.read_old_app_key(tenant, DIALECT.name)
         return old is not None and is_signed(self._signed_pairs(), old, self.sign, self.sign_type)
 
     @property

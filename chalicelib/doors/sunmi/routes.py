@@ -61,7 +61,7 @@ def is_update(form: Form) -> bool:
 
 
 def add_face(call: Call, parameters: Parameters) -> Body:
-    enrolled = call.services.enrolment.of_largest_face(
+    enrolled = call.services.enrolment.enrol_largest_face(
         call.tenant,
         parameters.required_text("group_name"),
         parameters.required_file("pic"),
@@ -86,7 +86,9 @@ def update_face(call: Call, parameters: Parameters) -> None:
         values=parameters.others(),
     )
     group_name, faceid = parameters.required_text("group_name"), parameters.required_text("faceid")
-    call.services.enrolment.update.of_face(call.tenant, group_name, faceid, changes, PICTURES, request=call.request)
+    call.services.enrolment.update.change_in_group(
+        call.tenant, group_name, faceid, changes, PICTURES, request=call.request
+    )
 
 
 def delete_face(call: Call, parameters: Parameters) -> Body:
@@ -118,11 +120,13 @@ def get_face_list(call: Call, parameters: Parameters) -> Body:
 
 def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
     name, number = parameters.required_text("group_name"), parameters.number("num", 1, 10)
-    return _faces(call.services.faces.longest_away(call.tenant, name, number or 1))
+    return _faces(call.services.faces.list_longest_away(call.tenant, name, number or 1))
 
 
 def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
-    search = call.services.recognition.face_analysis.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
+    search = call.services.recognition.face_analysis.search_by_picture(
+        call.tenant, parameters.required_file("pic"), PICTURES
+    )
     call.headers.update(search_headers([search.decision]))
     if search.match is None:
         raise FaceNotFound("no enrolled face matches the one in the picture")
@@ -135,7 +139,7 @@ def _gender(parameters: Parameters) -> Gender | None:
 
 
 def _group_of(call: Call, face: Face) -> Group:
-    group = call.services.groups.of_id(call.tenant, face.group_id)
+    group = call.services.groups.find_by_id(call.tenant, face.group_id)
     if group is None:
         raise Busy("the face is just being moved or deleted: ask again")
     return group
@@ -148,7 +152,7 @@ def create_group(call: Call, parameters: Parameters) -> None:
 def update_group(call: Call, parameters: Parameters) -> None:
     old_name, new = parameters.required_text("old_name"), _of_group(call, parameters)
     changes = dict(zip(("name", "capacity", "description"), new, strict=True))
-    call.services.groups.update(call.tenant, old_name, changes, request=call.request)
+    call.services.groups.change_by_name(call.tenant, old_name, changes, request=call.request)
 
 
 def update_migration(call: Call, parameters: Parameters) -> None:
@@ -161,7 +165,7 @@ def delete_group(call: Call, parameters: Parameters) -> None:
 
 
 def get_group_list(call: Call, _: Parameters) -> Body:
-    groups, migration = call.services.groups.all(call.tenant), call.services.groups.migration(call.tenant)
+    groups, migration = call.services.groups.all(call.tenant), call.services.groups.read_migration(call.tenant)
     return {"face_group": [_group(call.tenant, group, migration) for group in groups], "num": len(groups)}
 
 

@@ -130,7 +130,7 @@ def _of_bearer(header: str, services: Services) -> Caller:
         raise _without_key()
     if named := services.access.keys.by_api_key(key):
         return Caller(named[0], key=named[1])
-    if of_camera := services.cameras.by_api_key(key):
+    if of_camera := services.cameras.find_by_api_key(key):
         return Caller(of_camera[0], camera=of_camera[1])
     raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")
 

@@ -319,7 +319,7 @@ def get_fleet(call: Call) -> Fleet:
     """Read the settings of whole boxes, and how far they are."""
     from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
 
-    wave = call.services.cameras.wave(call.tenant)
+    wave = call.services.cameras.read_wave(call.tenant)
     state = "stopped" if wave.stopped else "done" if wave.is_done else "going"
     return Fleet.made_of(wave, state=state, most_boxes=MAX_CAMERAS, most_cameras=MAX_CAMERAS)
 
@@ -361,7 +361,7 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     call.caller.require_camera(call.path["id"])
     cameras, id_, by = call.services.cameras, call.path["id"], call.caller.camera
     known = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
-    camera = cameras.heartbeat(call.tenant, known, body.status, is_working=body.working)
+    camera = cameras.note_heartbeat(call.tenant, known, body.status, is_working=body.working)
     return _one(call, call.services.captures.count_faceless(call.tenant, camera))
 
 
@@ -371,7 +371,7 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
 def renew_camera_key(call: Call) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
     id_ = call.path["id"]
-    return CameraKeyMade(id=id_, api_key=call.services.cameras.new_key(call.tenant, id_, call.request))
+    return CameraKeyMade(id=id_, api_key=call.services.cameras.replace_key(call.tenant, id_, call.request))
 
 
 @operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
@@ -381,7 +381,7 @@ def make_claim_code(call: Call) -> ClaimCode:
     The key that the camera has stays until the code is used. The QR code has the line that the box runs,
     `regulars-edge claim` with the code and the URL of this service.
     """
-    code, until = call.services.cameras.claim_code(call.tenant, call.path["id"])
+    code, until = call.services.cameras.make_claim_code(call.tenant, call.path["id"])
     line = f"regulars-edge claim {code} {call.route('')}"
     return ClaimCode(claim_code=code, expires_at=time_text(until), **qr_code(line))
 
@@ -393,14 +393,14 @@ def ask_for_still(call: Call) -> Still:
     409 Conflict if the tenant keeps no pictures. The key must see pictures.
     """
     call.caller.require_pictures()
-    return Still.made_of(call.services.cameras.ask_still(call.tenant, call.path["id"]))
+    return Still.made_of(call.services.cameras.ask_for_still(call.tenant, call.path["id"]))
 
 
 @operations("GET", "/v1/cameras/{id}/still", Role.OPERATOR)
 def get_still(call: Call) -> Still:
     """Read the last still, if it is no older than an hour. The key must see pictures."""
     call.caller.require_pictures()
-    return Still.made_of(call.services.cameras.still(call.tenant, call.path["id"]))
+    return Still.made_of(call.services.cameras.read_still(call.tenant, call.path["id"]))
 
 
 @operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=nothing)
@@ -410,7 +410,7 @@ def give_still(call: Call, body: StillTaken) -> None:
     409 Conflict if nobody asks.
     """
     call.caller.require_camera(call.path["id"])
-    call.services.cameras.give_still(call.tenant, call.path["id"], body.picture, call.request)
+    call.services.cameras.store_still(call.tenant, call.path["id"], body.picture, call.request)
 
 
 def _box(one: cameras.Box) -> EdgeBox:

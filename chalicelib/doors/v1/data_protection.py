@@ -172,7 +172,7 @@ def _describe_mark(
 def _with_others(call: Call) -> tuple[Face, Person]:
     """Return the face of the path, and all faces that may be the same person's."""
     face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
-    return face, call.services.faces.of_person(call.tenant, face.faceid)
+    return face, call.services.faces.find_person(call.tenant, face.faceid)
 
 
 class HoldChange(MarkChange):
@@ -221,7 +221,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
 
 def _each(call: Call, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
-    faceids = call.services.faces.of_person(call.tenant, call.path["id"]).choose_faces(body.whole)
+    faceids = call.services.faces.find_person(call.tenant, call.path["id"]).choose_faces(body.whole)
     change = marks.set if is_set else marks.lift
     if is_set:
         marks.require_room(call.tenant, faceids)
@@ -460,7 +460,7 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     """
     call.caller.require_pictures()
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
-    person = call.services.faces.of_person(call.tenant, call.path["id"])
+    person = call.services.faces.find_person(call.tenant, call.path["id"])
     acts.reads([*person.faces, *person.others])
     return Everything.made_of(
         part,

@@ -352,12 +352,12 @@ def answer_once(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[s
     `again` None: it can be done as often as it comes. What failed changed nothing, and is tried anew.
     """
     requests, tenant = call.services.requests, call.tenant.name
-    done, stored = requests.once(tenant, call.request, do)
+    done, stored = requests.do_once(tenant, call.request, do)
     if stored is not None:
         call.headers["Idempotent-Replayed"] = "true"
         return do() if again is None else again(stored.body)
     if again is None and call.request:
-        requests.store(tenant, call.request, Stored(OK, {}))
+        requests.store_answer(tenant, call.request, Stored(OK, {}))
     return done
 
 

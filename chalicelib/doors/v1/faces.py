@@ -279,7 +279,7 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     if query.ids is not None:
         return FacesPage(faces=faces_of(call, faces.by_id(call.tenant, query.ids).values()), next_token=None)
     if query.name is not None:
-        named = faces.by_name(call.tenant, query.name, query.limit, query.token)
+        named = faces.search_by_name(call.tenant, query.name, query.limit, query.token)
         return FacesPage(faces=faces_of(call, named.rows), next_token=named.next_token)
     page = faces.lists.page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
     return FacesPage(faces=faces_of(call, page.rows), next_token=page.next_token)
@@ -289,14 +289,14 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
 def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
     lists, known = call.services.faces.lists, query.known
-    found = lists.ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
+    found = lists.list_ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
     acts.reads(found.ids)
     return FaceIds(ids=found.ids, seq=found.seq)
 
 
 def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
     face = call.services.faces.get(call.tenant, body["faceid"])
-    return _describe_enrolled_face(call, call.services.enrolment.absorbing(call.tenant, face))
+    return _describe_enrolled_face(call, call.services.enrolment.absorb_strangers(call.tenant, face))
 
 
 @operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_enrolled_before, searches=True)
@@ -315,7 +315,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
 
     if body.attributes:
         require_attributes(call.services.groups.get_by_name(call.tenant, body.group), body.attributes)
-    face = call.services.enrolment.of_largest_face(
+    face = call.services.enrolment.enrol_largest_face(
         call.tenant,
         body.group,
         body.picture,
@@ -367,7 +367,7 @@ def change_face(call: Call, body: FaceChanges) -> Face:
         "labels": changes.get("labels", {}),
         "taken_back": frozenset(taken_back),
     }
-    face = call.services.enrolment.update.of_id(
+    face = call.services.enrolment.update.change_face(
         call.tenant, call.path["id"], enrolment.FaceChanges(**fields), revision=revision, request=call.request
     )
     return face_of(call, face)
@@ -400,7 +400,7 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     else:
         call.services.faces.get(call.tenant, faceid, restricted=query.erase)
         faceids = (
-            call.services.faces.of_person(call.tenant, faceid).choose_faces(query.whole) if query.erase else (faceid,)
+            call.services.faces.find_person(call.tenant, faceid).choose_faces(query.whole) if query.erase else (faceid,)
         )
         # The named one last, by which a repeat finds those that are left.
         deleted = deletion.delete_faces(call.tenant, faceids[::-1], call.request, by=by, erase=query.erase)
@@ -521,7 +521,7 @@ def faces_of(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list
     faces = list(faces)
     acts.reads(face.faceid for face in faces)
     ids = dict.fromkeys(face.group_id for face in faces)
-    groups = {id_: call.services.groups.of_id(call.tenant, id_) for id_ in ids}
+    groups = {id_: call.services.groups.find_by_id(call.tenant, id_) for id_ in ids}
     return [_describe_face(call, face, groups[face.group_id]) for face in faces]
 
 
@@ -608,7 +608,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))
-    changed = call.services.enrolment.update.many(call.tenant, body.ids, changes, call.request)
+    changed = call.services.enrolment.update.change_many(call.tenant, body.ids, changes, call.request)
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 
 

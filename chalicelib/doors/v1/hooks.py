@@ -305,7 +305,7 @@ def get_push_key(call: Call) -> PushKey:
 
     Subscribe a browser with it, and add a hook whose channel is that subscription.
     """
-    return PushKey(key=call.services.webhooks.messages.push_key(call.tenant.name))
+    return PushKey(key=call.services.webhooks.messages.read_push_key(call.tenant.name))
 
 
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)
@@ -342,7 +342,9 @@ def delete_hook(call: Call) -> None:
 def renew_hook_secret(call: Call) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
     id_ = call.path["id"]
-    return HookSecretMade(id=id_, secret=call.services.webhooks.hooks.new_secret(call.tenant.name, id_, call.request))
+    return HookSecretMade(
+        id=id_, secret=call.services.webhooks.hooks.replace_secret(call.tenant.name, id_, call.request)
+    )
 
 
 @operations("GET", "/v1/hooks/{id}/deliveries", Role.ADMIN)
@@ -384,7 +386,7 @@ def test_hook(call: Call) -> TestSent:
     It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
     """
     return _describe_test_event(
-        call, call.services.webhooks.deliveries.test(call.tenant.name, call.path["id"], call.request)
+        call, call.services.webhooks.deliveries.send_test(call.tenant.name, call.path["id"], call.request)
     )
 
 

@@ -203,7 +203,7 @@ def renew_dialect_key(call: Call, body: NewDialectKey) -> DialectKeyMade:
     if id_ not in SHARED_KEYS:
         raise KeyNotFound(f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one")
     key, tenants = SHARED_KEYS[id_], call.services.tenants
-    secret = tenants.renew(call.tenant, id_, key, body.name, call.request, at_once=body.at_once)
+    secret = tenants.renew_key(call.tenant, id_, key, body.name, call.request, at_once=body.at_once)
     until = None if body.at_once else time_text(call.services.clock.now() + OLD_KEY_HOLDS)
     return DialectKeyMade(id=id_, app_id=_app_id(call, key), secret=secret, old_until=until)
 

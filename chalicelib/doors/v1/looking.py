@@ -138,7 +138,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
     why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
     """
-    found = call.services.recognition.face_analysis.identify(
+    found = call.services.recognition.face_analysis.identify_faces(
         call.tenant,
         body.picture,
         PICTURES,
@@ -161,10 +161,10 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
         raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
     use = call.services.recognition.verification
     if body.face is not None:
-        verified = _describe_comparison(use.with_face(call.tenant, body.picture, PICTURES, body.face))
+        verified = _describe_comparison(use.compare_with_face(call.tenant, body.picture, PICTURES, body.face))
         acts.reads([body.face])
         return verified
-    return _describe_comparison(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
+    return _describe_comparison(use.compare_pictures(call.tenant, body.picture, body.other or b"", PICTURES))
 
 
 @operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
@@ -183,7 +183,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     """
     faceid, sighting = call.path["id"], query.sighting
     seen = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
-    found = call.services.recognition.face_analysis.similar(call.tenant, faceid, query.limit, seen)
+    found = call.services.recognition.face_analysis.find_similar_faces(call.tenant, faceid, query.limit, seen)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 
 

@@ -103,7 +103,7 @@ def undo_merge(call: Call) -> Merged:
 
 
 def _finish_merge(call: Call, merge_id: str) -> Merged:
-    return _describe_merged_face(call, call.services.merges.mover.finish(call.tenant, merge_id))
+    return _describe_merged_face(call, call.services.merges.mover.finish_merge(call.tenant, merge_id))
 
 
 def _describe_merged_face(call: Call, merge: merges.Merge) -> Merged:
@@ -165,7 +165,7 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
 @operations("POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=nothing)
 def finish_duplicate(call: Call) -> None:
     """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
-    call.services.merges.duplicates.are_two(call.tenant, call.path["id"], call.request)
+    call.services.merges.duplicates.note_two_people(call.tenant, call.path["id"], call.request)
 
 
 def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:

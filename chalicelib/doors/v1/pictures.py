@@ -113,7 +113,7 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
         )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
         raise errors.InvalidInput("send either picture, a file, or sighting, the id of one of the face's sightings")
-    added = use.add(call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request)
+    added = use.add_photo(call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request)
     return _picture(call, added)
 
 
@@ -124,7 +124,7 @@ def delete_picture(call: Call) -> None:
     If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face. What was merged into
     the face and can come back keeps its own copy.
     """
-    call.services.enrolment.pictures.remove(call.tenant, call.path["id"], call.path["picture"], call.request)
+    call.services.enrolment.pictures.remove_picture(call.tenant, call.path["id"], call.path["picture"], call.request)
 
 
 def _picture(call: Call, picture: model.Picture) -> Picture:

@@ -23,7 +23,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.book.commit import Change, face_change
+from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.idempotency import PARTIAL
 from chalicelib.book.records.captures import capture_from, require_no_erasure, sighting_item
 from chalicelib.book.records.merges import IN_FLIGHT, MAX_MERGES, PHOTOS, MergeBackup, kept_update, merge_deletes
@@ -114,7 +114,7 @@ class Erasures(Outside):
         `asked_at`: when it was asked for first, if a backup brought them back.
         """
         now = self.book.clock.now()
-        absorbed = [one for face in faces for one in self.book.merges.records.below(tenant.name, face.faceid)]
+        absorbed = [one for face in faces for one in self.book.merges.records.list_below(tenant.name, face.faceid)]
         faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_same_person))
         # What is erased again has a receipt that is kept outside already.
         new = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
@@ -305,7 +305,7 @@ class Erasures(Outside):
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.book.erasure.traces.rejected_elsewhere(tenant)
-        for observations in self.book.merges.mover.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+        for observations in self.book.merges.mover.list_in_chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, observations)
             for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
                 self.book.erasure.traces.forget_rejection(tenant, id_)
@@ -630,14 +630,14 @@ class DerivedData(Outside):
             return replace(kept, face=replace(kept.face, pictures=rename(kept.face.pictures)), **named)
 
         def rename_of_face(face: Face) -> tuple[Face, Change] | None:
-            merges = self.book.merges.records.below(tenant.name, face.faceid) if face.merges else []
+            merges = self.book.merges.records.list_below(tenant.name, face.faceid) if face.merges else []
             backups = [
                 kept_update(tenant.name, one, changed)
                 for one in merges
                 if one.kept is not None and (changed := rename_in_backup(one.kept)) != one.kept
             ]
             renamed = replace(face, pictures=rename(face.pictures))
-            return (renamed, face_change(face, renamed, backups)) if backups or renamed != face else None
+            return (renamed, make_face_change(face, renamed, backups)) if backups or renamed != face else None
 
         for faceid in self._list_faces_beside(tenant, capture, numbers):
             with suppress(FaceNotFound):
@@ -651,7 +651,7 @@ class DerivedData(Outside):
         seen = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
         faceids = dict.fromkeys([*(str(one.faceid) for one in others), *seen])
         there = self.book.faces.by_id(tenant, faceids, restricted=True)
-        gone = [self.book.faces.missing(tenant, one, restricted=True) for one in faceids if one not in there]
+        gone = [self.book.faces.make_missing_error(tenant, one, restricted=True) for one in faceids if one not in there]
         return list(dict.fromkeys([*there, *(str(one.details["into"]) for one in gone if isinstance(one, FaceMerged))]))
 
     def _walk(

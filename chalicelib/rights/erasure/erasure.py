@@ -54,7 +54,7 @@ class Forgetting(Outside):
             return Deleted([], [], [faceid])
         erasure = self.records.of_gone(faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
-        self.book.requests.write(tenant.name, [self.records.put(tenant, erasure)], request, asdict(deleted))
+        self.book.requests.write_with_answer(tenant.name, [self.records.put(tenant, erasure)], request, asdict(deleted))
         self.records.announce(tenant.name, erasure)
         return deleted
 

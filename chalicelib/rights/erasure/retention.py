@@ -26,11 +26,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib.book.face_pictures import apply_pictures_off
+from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.records.captures import capture_from
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.records.merges import kept_update
-from chalicelib.book.records.observations import shown_faces
+from chalicelib.book.records.observations import list_shown_faces
 from chalicelib.book.visits import face_put
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import capture_of, captured_ms
@@ -239,7 +239,7 @@ class Retention(Outside):
         The index by arrival has those first that were away longest, so it reads no more than these.
         """
         kept, in_review = timedelta(days=unseen_kept(tenant, group) or 0), None
-        for face in self.book.faces.by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
+        for face in self.book.faces.list_by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
             goes = goes_at(tenant, group, face)
             if goes is not None and goes <= at:
                 in_review = self.book.sightings.reviews.faces(tenant) if in_review is None else in_review
@@ -296,7 +296,7 @@ class Retention(Outside):
 
         for faceid in dict.fromkeys(faceids):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
-                self.book.enrolment.pictures.keep(tenant, faceid, keep_recent)
+                self.book.enrolment.pictures.keep_pictures(tenant, faceid, keep_recent)
 
     def _pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
         """Yield the keys of pictures and crops that are over by then.
@@ -346,7 +346,7 @@ class Retention(Outside):
     def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
         """Tell whether a capture shows one of these faces."""
         capture_id = capture_of(key.rpartition("/")[2])
-        return bool(held) and not shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
+        return bool(held) and not list_shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
 
     def _read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
@@ -405,10 +405,10 @@ class PicturesOff(Outside):
         faces = every(self.book.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
         for part in parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
-                if (after_it := apply_pictures_off(tenant, face)) != face:
+                if (after_it := drop_unwanted_pictures(tenant, face)) != face:
                     put = face_put(tenant, face, replace(after_it, revision=face.revision))
                     if write_unless_changed(self.book.items, [put]):  # else the next day finds it
-                        self.book.face_pictures.discard(face.picture_keys)
+                        self.book.face_pictures.discard_pictures(face.picture_keys)
             yield part[-1]["faceid"]
 
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
@@ -418,11 +418,11 @@ class PicturesOff(Outside):
             for merge in part:
                 if merge.kept is None or merge.survivor in held:
                     continue
-                if (face := apply_pictures_off(tenant, merge.kept.face)) == merge.kept.face:
+                if (face := drop_unwanted_pictures(tenant, merge.kept.face)) == merge.kept.face:
                     continue
                 update = kept_update(tenant.name, merge, replace(merge.kept, face=face))
                 if write_unless_changed(self.book.items, [update]):
-                    self.book.face_pictures.discard(merge.kept.face.picture_keys)
+                    self.book.face_pictures.discard_pictures(merge.kept.face.picture_keys)
             yield part[-1].id
 
     def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:

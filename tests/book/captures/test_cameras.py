@@ -80,16 +80,16 @@ def test_a_known_key_stops_at_once_if_another_takes_its_place_or_its_camera_goes
     services: Services, cloud: Tenant
 ) -> None:
     _, old = services.cameras.add(cloud, None, "door")
-    assert services.cameras.by_api_key(old) is not None
-    new = services.cameras.new_key(cloud, "door")
-    assert services.cameras.by_api_key(old) is None
-    assert services.cameras.by_api_key(new) is not None
+    assert services.cameras.find_by_api_key(old) is not None
+    new = services.cameras.replace_key(cloud, "door")
+    assert services.cameras.find_by_api_key(old) is None
+    assert services.cameras.find_by_api_key(new) is not None
     services.tenants.disable(cloud.name)
-    known = services.cameras.by_api_key(new)
+    known = services.cameras.find_by_api_key(new)
     assert known[0].disabled
     services.cameras.delete(cloud, "door")
     services.cameras.add(cloud, None, "door")
-    assert services.cameras.by_api_key(new) is None
+    assert services.cameras.find_by_api_key(new) is None
 
 
 def test_a_first_camera_is_added_though_another_is_first_meanwhile(
@@ -116,9 +116,9 @@ def test_a_camera_that_is_deleted_meanwhile_is_not_changed_nor_heard_of(
 ) -> None:
     verbs: list[Callable[[], object]] = [
         lambda: slow.change(cloud, "door", {"gap_s": 7}),
-        lambda: slow.new_key(cloud, "door"),
+        lambda: slow.replace_key(cloud, "door"),
         lambda: slow.delete(cloud, "door"),
-        lambda: slow.heartbeat(cloud, services.cameras.get(cloud, "door"), {"x": 1}),
+        lambda: slow.note_heartbeat(cloud, services.cameras.get(cloud, "door"), {"x": 1}),
     ]
     for verb in verbs:
         services.cameras.add(cloud, None, "door")
@@ -167,11 +167,11 @@ def test_a_silence_that_is_muted_is_an_outage_once_it_ends(
     def hear() -> Camera:
         camera = services.cameras.get(cloud, "door")
         if beats:
-            return services.cameras.heartbeat(cloud, camera, {"n": 1})
+            return services.cameras.note_heartbeat(cloud, camera, {"n": 1})
         services.cameras.note_last_seen(cloud, camera, clock.now())
         return services.cameras.get(cloud, "door")
 
-    begun = services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), None).last_seen_at
+    begun = services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), None).last_seen_at
     assert begun is not None
     services.cameras.mute(cloud, begun + timedelta(hours=1))
     for minutes, is_reported, outages in ((9, False, 0), (30, False, 1), (9, False, 1), (90, True, 2)):
@@ -205,16 +205,16 @@ def test_of_two_new_keys_at_once_the_later_is_good(
 ) -> None:
     _, first = services.cameras.add(cloud, None, "door")
     others: list[str] = []
-    meanwhile.first = [lambda: others.append(services.cameras.new_key(cloud, "door"))]
-    last = slow.new_key(cloud, "door")
-    assert [services.cameras.by_api_key(key) is not None for key in (first, *others, last)] == [False, False, True]
+    meanwhile.first = [lambda: others.append(services.cameras.replace_key(cloud, "door"))]
+    last = slow.replace_key(cloud, "door")
+    assert [services.cameras.find_by_api_key(key) is not None for key in (first, *others, last)] == [False, False, True]
 
 
 def test_an_old_key_whose_pointer_was_left_behind_lets_nobody_in(services: Services, cloud: Tenant) -> None:
     _, old = services.cameras.add(cloud, "door", "door")
-    services.cameras.new_key(cloud, "door")
+    services.cameras.replace_key(cloud, "door")
     items_of(services).transact([api_keys.let_in(keys.api_key_item(api_keys.digest(old)), cloud.name, camera="door")])
-    assert services.cameras.by_api_key(old) is None
+    assert services.cameras.find_by_api_key(old) is None
 
 
 def test_a_rename_frees_the_old_name_and_keeps_the_id(services: Services, cloud: Tenant) -> None:
@@ -245,7 +245,7 @@ def test_last_seen_is_written_once_a_minute_or_as_often_as_heartbeats(
     services.cameras.add(cloud, None, "door")
     start, written = clock.now(), []
     if status:
-        services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), status)
+        services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), status)
     for seconds in (*range(0, 240, 30), 420):
         services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), start + timedelta(seconds=seconds))
         seen_at = services.cameras.get(cloud, "door").last_seen_at
@@ -261,7 +261,7 @@ def test_heartbeats_of_numbers_are_written_every_seven_minutes_and_all_others_at
 
     def beat(is_working: bool = True, **status: object) -> bool:
         before = services.items.get(keys.CAMERAS, (cloud.name, "door"))
-        services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), status, is_working=is_working)
+        services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), status, is_working=is_working)
         return services.items.get(keys.CAMERAS, (cloud.name, "door")) != before
 
     for number in range(10):
@@ -289,7 +289,7 @@ def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
     services.cameras.add(cloud, None, "door")
     for number in range(10):
         services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
-        services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"sent": number})
+        services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), {"sent": number})
         clock.advance(timedelta(minutes=2))
     assert services.cameras.get(cloud, "door").status == {"sent": 8}
 
@@ -304,7 +304,7 @@ def test_who_is_silent_is_listed_until_it_is_told(services: Services, cloud: Ten
     ):
         services.cameras.add(cloud, None, name, settings)
     clock.advance(timedelta(seconds=100))
-    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "seen"), None)
+    services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "seen"), None)
 
     def silent(seconds: float) -> list[str]:
         return [one.id for one, _ in services.cameras.list_silences(cloud, start + timedelta(seconds=seconds))]
@@ -374,14 +374,14 @@ def test_settings_that_are_set_while_the_former_go_on_are_kept(
     services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile, clock: FakeClock
 ) -> None:
     services.cameras.add(cloud, None, "door")
-    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
+    services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
     services.cameras.begin_wave(cloud, {"kib_per_s": 5})
     clock.advance(timedelta(seconds=1))
     meanwhile.first = [lambda: services.cameras.begin_wave(cloud, {"kib_per_s": 200})]
-    slow.advance(cloud)
-    assert services.cameras.wave(cloud).settings == {"kib_per_s": 200}
+    slow.advance_wave(cloud)
+    assert services.cameras.read_wave(cloud).settings == {"kib_per_s": 200}
     assert services.cameras.get(cloud, "door").edge == {}
-    slow.advance(cloud)
+    slow.advance_wave(cloud)
     assert services.cameras.get(cloud, "door").edge == {"kib_per_s": 200}
 
 
@@ -389,10 +389,10 @@ def test_what_somebody_sets_of_a_camera_while_a_wave_reaches_it_is_kept(
     services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile
 ) -> None:
     services.cameras.add(cloud, None, "door")
-    services.cameras.heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
+    services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), {"box": "b1"})
     services.cameras.begin_wave(cloud, {"kib_per_s": 5})
     change = {"edge": {"send": "faces"}}
     meanwhile.first = [lambda: None, lambda: services.cameras.change(cloud, "door", change)]
-    slow.advance(cloud)
-    slow.advance(cloud)
+    slow.advance_wave(cloud)
+    slow.advance_wave(cloud)
     assert services.cameras.get(cloud, "door").edge == {"send": "faces", "kib_per_s": 5}

@@ -16,7 +16,7 @@ def clock() -> FakeClock:
 
 def test_a_key_is_remembered_for_as_long_as_its_signature_holds(clock: FakeClock) -> None:
     reads = Signatures(clock, TEN_MINUTES)
-    reads.came(KEYS[0])
+    reads.remember(KEYS[0])
     clock.advance(TEN_MINUTES)
     assert KEYS[0] in reads
     assert KEYS[1] not in reads
@@ -27,14 +27,14 @@ def test_a_key_is_remembered_for_as_long_as_its_signature_holds(clock: FakeClock
 def test_the_newest_are_remembered_and_what_has_expired_takes_no_memory(clock: FakeClock) -> None:
     reads = Signatures(clock, TEN_MINUTES, most=5)
     for key in KEYS[:10]:
-        reads.came(key)
+        reads.remember(key)
     assert [key in reads for key in KEYS[:10]] == [False] * 5 + [True] * 5
     clock.advance(2 * TEN_MINUTES)
     for key in KEYS[10:15]:
-        reads.came(key)
+        reads.remember(key)
     assert len(reads) == 5
     clock.advance(2 * TEN_MINUTES)
-    reads.came(KEYS[15])
-    reads.came(KEYS[16])
-    reads.came(KEYS[17])
+    reads.remember(KEYS[15])
+    reads.remember(KEYS[16])
+    reads.remember(KEYS[17])
     assert len(reads) == 3

@@ -138,17 +138,17 @@ def contended(services: Services, failing: Failing, cloud: Tenant, clock: FakeCl
 
 
 VERBS: dict[str, Callable[[Contended], object]] = {
-    "groups.update": lambda on: on.groups.update(on.tenant, "vip", {"name": "very", "capacity": 10}),
+    "groups.change_by_name": lambda on: on.groups.change_by_name(on.tenant, "vip", {"name": "very", "capacity": 10}),
     "groups.delete": lambda on: on.groups.delete(on.tenant, "vip"),
     "groups.add_attributes": lambda on: on.groups.add_attributes(on.tenant, "vip", ["row"]),
     "groups.remove_attributes": lambda on: on.groups.remove_attributes(on.tenant, "vip", ["seat"]),
     "cameras.add": lambda on: on.cameras.add(on.tenant, "hall", "hall"),
     "cameras.change": lambda on: on.cameras.change(on.tenant, "door", {"name": "gate"}),
     "cameras.delete": lambda on: on.cameras.delete(on.tenant, "door"),
-    "cameras.new_key": lambda on: on.cameras.new_key(on.tenant, "door"),
+    "cameras.replace_key": lambda on: on.cameras.replace_key(on.tenant, "door"),
     "hooks.add": lambda on: on.hooks.add(on.tenant.name, "https://example.com/2"),
     "hooks.change": lambda on: on.hooks.change(on.tenant.name, on.hook.id, {"enabled": False}),
-    "hooks.new_secret": lambda on: on.hooks.new_secret(on.tenant.name, on.hook.id),
+    "hooks.replace_secret": lambda on: on.hooks.replace_secret(on.tenant.name, on.hook.id),
 }
 
 

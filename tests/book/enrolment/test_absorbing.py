@@ -65,7 +65,7 @@ def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enro
     for number in range(3):
         enrol(book, Person(ANN, side_px=200.0 + number))
     assert book.services.merges.duplicates.page(book.tenant, 100).rows == []
-    assert book.services.joining.tenant(book.tenant)
+    assert book.services.joining.join_tenant(book.tenant)
     assert len(book.services.merges.duplicates.page(book.tenant, 100).rows) == 3
 
 
@@ -90,7 +90,7 @@ def test_somebody_enrolled_as_a_stranger_keeps_the_id_that_was_answered(book: Bo
 def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book: Book) -> None:
     book.see(shot(0, ANN), shot(0, BOB))
     data = picture(PASSPORT, Person(BOB, side_px=150.0), Person(3, side_px=140.0))
-    enrolled = book.services.enrolment.everybody.all_in_picture(book.tenant, "VIP", data, RULES, NO_LABELS)
+    enrolled = book.services.enrolment.everybody.enrol_all_in_picture(book.tenant, "VIP", data, RULES, NO_LABELS)
     assert len(enrolled) == 3
     faces = {face.faceid: face for face in book.faces()}
     assert faces.keys() == {one.face.faceid for one in enrolled}
@@ -128,7 +128,7 @@ def test_cut_off_anywhere_the_face_is_enrolled_once_and_the_next_look_absorbs(
     with closing(Book(tmp_path / "data")) as book:
         if not book.services.faces.by_id(book.tenant, ["77"]):
             enrol(book, faceid="77")
-        book.services.joining.look(book.tenant, "77")
+        book.services.joining.join_face(book.tenant, "77")
         book.sweep()
         [face] = book.faces()
         assert (face.faceid, face.arrive_count) == ("77", 2)

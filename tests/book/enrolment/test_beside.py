@@ -46,14 +46,14 @@ def test_a_portrait_tells_who_is_meant_if_another_face_shows(
     services: Services, people: tuple[Person, ...], meant: Box | None
 ) -> None:
     tenant = add_tenant(services, "shop", Profile.CAMERA)
-    face = services.enrolment.of_largest_face(tenant, "regular", picture(*people), RULES)
+    face = services.enrolment.enrol_largest_face(tenant, "regular", picture(*people), RULES)
     assert services.faces.get(tenant, face.faceid).portrait.meant == meant
 
 
 def test_each_portrait_of_all_in_a_photo_tells_who_is_meant(services: Services) -> None:
     tenant = add_tenant(services, "shop", Profile.CAMERA)
     group = services.groups.get_by_name(tenant, "regular")
-    indexed = services.enrolment.everybody.index(tenant, group, picture(ANN, NEXT), RULES, lambda _: "")
+    indexed = services.enrolment.everybody.index_faces(tenant, group, picture(ANN, NEXT), RULES, lambda _: "")
     assert [face.portrait.meant for face in indexed.faces.values()] == [Box(10, 20, 300, 300), Box(15, 20, 150, 150)]
 
 
@@ -62,7 +62,9 @@ def test_an_indexed_face_is_enrolled_at_the_time_of_its_observation_however_long
     with closing(build(Settings(storage=tmp_path), vision=FakeVision, clock=Ticking())) as services:
         tenant = add_tenant(services, "shop", Profile.CAMERA)
         group = services.groups.get_by_name(tenant, "regular")
-        (face,) = services.enrolment.everybody.index(tenant, group, picture(ANN), RULES, lambda _: "").faces.values()
+        (face,) = services.enrolment.everybody.index_faces(
+            tenant, group, picture(ANN), RULES, lambda _: ""
+        ).faces.values()
         observed = [*services.merges.mover.list_observations(tenant, face.faceid)]
         assert [one.at for one in observed] == [face.enrolled_at]
         assert own(face, observed) == (observed, face.enrolled_at)

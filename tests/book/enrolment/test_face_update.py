@@ -19,18 +19,18 @@ def face(services: Services, camera: Tenant) -> str:
     services.groups.add_attributes(camera, "vip", ["hobby", "weight"])
     services.groups.add_attributes(camera, "gold", ["phone", "weight"])
     values = {"hobby": "tennis", "item2": "60"}
-    return services.enrolment.of_largest_face(
+    return services.enrolment.enrol_largest_face(
         camera, "vip", picture(Person(1)), RULES, faceid="21", age=30, values=values
     ).faceid
 
 
 def update(services: Services, tenant: Tenant, changes: FaceChanges, group: str = "vip", faceid: str = "21") -> None:
-    services.enrolment.update.of_face(tenant, group, faceid, changes, RULES)
+    services.enrolment.update.change_in_group(tenant, group, faceid, changes, RULES)
 
 
 def values(services: Services, tenant: Tenant, faceid: str) -> dict[str, str]:
     stored = services.faces.get(tenant, faceid)
-    group = services.groups.of_id(tenant, stored.group_id)
+    group = services.groups.find_by_id(tenant, stored.group_id)
     names = {attribute.id: attribute.name for attribute in group.attributes}
     return {names[id_]: value for id_, value in stored.attributes.items()}
 
@@ -57,7 +57,7 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
                         changes = FaceChanges(new_group_name=other, picture=picture(Person(worker * 100 + n)))
                         update(services, camera, changes, group, faceid)
                     case _:
-                        services.enrolment.of_largest_face(
+                        services.enrolment.enrol_largest_face(
                             camera, group, picture(Person(worker * 100 + n)), RULES, faceid=faceid
                         )
             except RegularsError:
@@ -75,13 +75,13 @@ def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
     services: Services, camera: Tenant, face: str
 ) -> None:
     changes = FaceChanges("gold", age=7, name=" Ann ", note="likes tea", labels={"b": "x"}, values={"phone": "1"})
-    answered = services.enrolment.update.of_id(camera, face, changes)
+    answered = services.enrolment.update.change_face(camera, face, changes)
     stored = services.faces.get(camera, face)
     assert answered == stored
     assert (stored.name, stored.note, stored.labels, stored.age) == ("Ann", "likes tea", Labels(b="x"), 7)
     assert values(services, camera, face) == {"weight": "60", "phone": "1"}
     assert (stored.group_id, stored.revision) == (services.groups.get_by_name(camera, "gold").id, 2)
-    services.enrolment.update.of_id(
+    services.enrolment.update.change_face(
         camera, face, FaceChanges(name="", labels={"a": "y"}, taken_back=frozenset({AGE, GENDER}))
     )
     stored = services.faces.get(camera, face)
@@ -90,5 +90,5 @@ def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
 
 
 def test_a_change_that_changes_nothing_keeps_the_revision(services: Services, camera: Tenant, face: str) -> None:
-    assert services.enrolment.update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
-    assert services.enrolment.update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
+    assert services.enrolment.update.change_face(camera, face, FaceChanges(name="Ann")).revision == 2
+    assert services.enrolment.update.change_face(camera, face, FaceChanges(name="Ann")).revision == 2

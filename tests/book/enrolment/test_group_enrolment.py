@@ -10,7 +10,7 @@ from tests.support.meanwhile import side_by_side
 
 
 def enrol(services: Services, tenant: Tenant, *people: Person, group: str = "VIP会员", labels: Labels = NO_LABELS):
-    return services.enrolment.everybody.all_in_picture(tenant, group, picture(*people), RULES, labels)
+    return services.enrolment.everybody.enrol_all_in_picture(tenant, group, picture(*people), RULES, labels)
 
 
 def test_one_person_twice_in_a_picture_is_enrolled_once(services: Services, cloud: Tenant) -> None:

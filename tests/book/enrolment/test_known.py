@@ -11,7 +11,7 @@ from tests.support.fakes import RULES, Person, picture
 
 
 def enrol(services: Services, tenant: Tenant, person: Person, group: str = "regular", *, refuses: bool = True) -> str:
-    return services.enrolment.of_largest_face(tenant, group, picture(person), RULES, refuses_known=refuses).faceid
+    return services.enrolment.enrol_largest_face(tenant, group, picture(person), RULES, refuses_known=refuses).faceid
 
 
 def test_a_refused_person_leaves_no_picture(services: Services, camera: Tenant) -> None:

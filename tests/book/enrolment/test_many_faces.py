@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.enrolment.update import FailedFace, ManyChanged
+from chalicelib.book.enrolment.face_update import FailedFace, ManyChanged
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
 from chalicelib.book.words.errors import StorageUnavailable
 from chalicelib.book.words.ports import Storage
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 def changed(book: Book, request: RequestId | None = REQUEST) -> ManyChanged:
     try:
-        return book.services.enrolment.update.many(book.tenant, IDS, MOVED, request)
+        return book.services.enrolment.update.change_many(book.tenant, IDS, MOVED, request)
     except AnsweredAlready as answered:
         body = answered.answer.body
         return ManyChanged(body["done"], [FailedFace(**one) for one in body["failed"]])

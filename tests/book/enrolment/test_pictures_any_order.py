@@ -85,7 +85,7 @@ def add(book: Book, expected: Expected, place: int, number: int, seed: int) -> N
     ids, data = book.faceids(), photo(number, seed)
     faceid = ids[place % len(ids)]
     with suppress(*REFUSED):
-        book.services.enrolment.pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
+        book.services.enrolment.pictures.add_photo(book.tenant, faceid, data, RULES, is_vouched_for=True)
     expected.added(faceid, photo_id(data))
 
 
@@ -110,7 +110,7 @@ def remove(book: Book, expected: Expected, place: int, number: int) -> None:
     faceid = ids[place % len(ids)]
     pictures = book.services.faces.get(book.tenant, faceid).pictures
     with suppress(*REFUSED):
-        book.services.enrolment.pictures.remove(book.tenant, faceid, pictures[number % len(pictures)].id)
+        book.services.enrolment.pictures.remove_picture(book.tenant, faceid, pictures[number % len(pictures)].id)
     expected.removed(faceid, number)
 
 

@@ -26,7 +26,7 @@ from tests.support.storage.meter import MeteredItems
 
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:
-    return services.enrolment.of_largest_face(tenant, group, picture(Person(seed)), RULES, **more).faceid  # type: ignore[arg-type]
+    return services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, **more).faceid  # type: ignore[arg-type]
 
 
 def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_path: Path, clock: FakeClock) -> None:
@@ -39,11 +39,11 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
     shop = add_tenant(others, "shop", Profile.CAMERA)
     for name in ("a", "b"):
         others.groups.create(shop, name, 5, "")
-    others.enrolment.of_largest_face(shop, "a", picture(Person(1)), RULES, faceid="7")
+    others.enrolment.enrol_largest_face(shop, "a", picture(Person(1)), RULES, faceid="7")
 
     def made_anew() -> None:
         others.deletion.delete_faces_of_group(shop, "a", ["7"])
-        others.enrolment.of_largest_face(shop, "b", picture(Person(2)), RULES, faceid="7")
+        others.enrolment.enrol_largest_face(shop, "b", picture(Person(2)), RULES, faceid="7")
 
     meanwhile.first = [made_anew]
     deleted = ours.deletion.delete_faces_of_group(shop, "a", ["7"])
@@ -90,7 +90,7 @@ def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, ca
 
     first, middle, last = (read_units(partial(faces.page, camera, "regular", page, 10)) for page in (1, 15, 30))
     assert first == last < middle
-    assert read_units(lambda: faces.longest_away(camera, "regular", 10)) == first
+    assert read_units(lambda: faces.list_longest_away(camera, "regular", 10)) == first
 
 
 def test_an_enrolment_whose_place_another_takes_meanwhile_leaves_no_picture(services: Services, camera: Tenant) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import AnsweredAlready, RequestId
-from chalicelib.book.records.observations import visits_of
+from chalicelib.book.records.observations import read_visits
 from chalicelib.book.words import acts, keys
 from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.errors import Busy, FaceHeld
@@ -62,7 +62,7 @@ def test_a_held_stranger_becomes_a_regular_when_the_hold_is_lifted(book: Book) -
         book.clock.advance(timedelta(days=1))
     face = book.services.faces.get(book.tenant, eva)
     assert (face.arrive_count, face.group_id) == (120, STRANGER)
-    assert len(visits_of(book.storage.items, "shop", eva).arrivals.recent) == 120
+    assert len(read_visits(book.storage.items, "shop", eva).arrivals.recent) == 120
     assert not book.services.consistency.disagreements("shop")
     book.services.faces.holds.lift(book.tenant, eva, "closed")
     seen(book, 120 * 24 * 60, 1)
@@ -105,7 +105,7 @@ def test_a_repeat_of_a_request_that_changed_nothing_holds_nobody_again(book: Boo
 def test_a_face_that_others_change_meanwhile_is_held_as_it_is_then(book: Book) -> None:
     eva = book.services.faces.get(book.tenant, seen(book, 0, 1))
     items, changes = Meanwhile(book.storage.items), FaceChanges(name="Eva")
-    items.first.append(lambda: book.services.enrolment.update.of_id(book.tenant, eva.faceid, changes))
+    items.first.append(lambda: book.services.enrolment.update.change_face(book.tenant, eva.faceid, changes))
     book_with(book.services, items=items).faces.holds.set(book.tenant, eva.faceid, "case 7")
     assert held(book) == {eva.faceid: "case 7"}
     assert book.services.faces.get(book.tenant, eva.faceid).name == "Eva"

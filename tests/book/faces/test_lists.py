@@ -62,7 +62,7 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
     wanted = None if group is None else services.groups.get_by_name(shop, group).id
     faces = [one for one in every_face(services, shop).values() if wanted in (None, one.group_id)]
     expected = [face.faceid for face in sorted(faces, key=KEYS[order], reverse=descending)]
-    assert services.faces.lists.ids(shop, group, order, descending=descending).ids == expected
+    assert services.faces.lists.list_ids(shop, group, order, descending=descending).ids == expected
     if order is FaceOrder.ID and group is not None:
         with pytest.raises(InvalidInput, match="leave out group"):
             services.faces.lists.page(shop, group, order, limit, descending=descending)
@@ -98,7 +98,7 @@ def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop
 
     [faceid, *_] = shown()
     changes = FaceChanges(name="Ann Lee", note="left-handed", age=34, labels={"a": "x"})
-    services.enrolment.update.of_id(shop, faceid, changes)
+    services.enrolment.update.change_face(shop, faceid, changes)
     face = services.faces.get(shop, faceid)
     after = shown()[faceid]
     for field in fields(ListedFace):
@@ -115,24 +115,24 @@ def test_who_has_stayed_away_longest_comes_first_and_a_mover_is_in_the_new_group
 ) -> None:
     [first, *_] = listed(services, shop, "vip", FaceOrder.ARRIVED, 5, descending=False)
     clock.advance(timedelta(days=1))
-    services.enrolment.update.of_id(shop, first, FaceChanges(new_group_name="gold"))
+    services.enrolment.update.change_face(shop, first, FaceChanges(new_group_name="gold"))
     assert listed(services, shop, "gold", FaceOrder.ARRIVED, 5, descending=False) == [first]
     assert first not in listed(services, shop, "vip", FaceOrder.ENROLLED, 5, descending=True)
 
 
 def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services, shop: Tenant) -> None:
-    assert services.faces.lists.ids(shop, None, FaceOrder.ID).seq == services.writer.seq(shop.name) > 0
+    assert services.faces.lists.list_ids(shop, None, FaceOrder.ID).seq == services.writer.seq(shop.name) > 0
 
 
 def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
     face_lists = FaceLists(services)
     face_lists.max_ids = 25
-    assert len(face_lists.ids(shop, "regular", FaceOrder.ID).ids) == 20
+    assert len(face_lists.list_ids(shop, "regular", FaceOrder.ID).ids) == 20
     for group in (None, "stranger"):
         with pytest.raises(TooMany, match="25 ids"):
-            face_lists.ids(shop, group, FaceOrder.ID)
-    services.restrictions.set(shop, face_lists.ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7")
-    assert len({*face_lists.every_id(shop)}) == 60, "by these somebody is erased again after a restore"
+            face_lists.list_ids(shop, group, FaceOrder.ID)
+    services.restrictions.set(shop, face_lists.list_ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7")
+    assert len({*face_lists.list_every_id(shop)}) == 60, "by these somebody is erased again after a restore"
 
 
 def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant) -> None:

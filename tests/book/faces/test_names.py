@@ -36,13 +36,13 @@ def enrol(book: Book, faceid: str, name: str = "", note: str = "") -> Face:
 
 
 def rename(book: Book, faceid: str, name: str) -> None:
-    book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
+    book.services.enrolment.update.change_face(book.tenant, faceid, FaceChanges(name=name))
 
 
 def found(book: Book, name: str, limit: int = 100) -> list[str]:
     """All pages, each face once."""
     faceids = list[str]()
-    for page in paged(lambda token: book.services.faces.by_name(book.tenant, name, limit, token)):
+    for page in paged(lambda token: book.services.faces.search_by_name(book.tenant, name, limit, token)):
         assert len(page.rows) <= limit
         faceids += [face.faceid for face in page.rows]
     assert len(faceids) == len(set(faceids))
@@ -100,9 +100,9 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
     enrol(book, "98", "Visitor 5")
     enrol(book, "99", "Visitor 5")
     faces, tenant = book.services.faces, book.tenant
-    first = faces.by_name(tenant, "visitor 5", 10)
+    first = faces.search_by_name(tenant, "visitor 5", 10)
     assert ([face.faceid for face in first.rows], first.next_token is None) == (["98"], False)
-    second = faces.by_name(tenant, "visitor 5", 10, first.next_token)
+    second = faces.search_by_name(tenant, "visitor 5", 10, first.next_token)
     assert ([face.faceid for face in second.rows], second.next_token) == (["99"], None)
     write_in_parts(book.storage.items, (Delete(keys.NAMES, ("shop", item["term"])) for item in gone))
 
@@ -110,9 +110,9 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
 def test_a_token_of_another_search_is_refused(book: Book) -> None:
     for number in range(1, 4):
         enrol(book, str(number), "Ann")
-    token = book.services.faces.by_name(book.tenant, "an", 1).next_token
+    token = book.services.faces.search_by_name(book.tenant, "an", 1).next_token
     with pytest.raises(InvalidInput, match="token"):
-        book.services.faces.by_name(book.tenant, "ann", 1, token)
+        book.services.faces.search_by_name(book.tenant, "ann", 1, token)
 
 
 def test_a_merge_keeps_the_survivors_name_or_takes_the_others(book: Book) -> None:

@@ -24,7 +24,7 @@ def numbers(book: Book) -> list[int]:
 
 
 def found(book: Book, text: str) -> list[int]:
-    return [face.number for face in book.services.faces.by_name(book.tenant, text, 10).rows]
+    return [face.number for face in book.services.faces.search_by_name(book.tenant, text, 10).rows]
 
 
 def of_number(book: Book, number: int) -> str:
@@ -55,21 +55,21 @@ def test_a_stranger_is_found_by_its_number(book: Book, text: str) -> None:
 
 def test_the_ids_of_known_faces_leave_out_strangers(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
-    book.services.enrolment.update.of_id(book.tenant, of_number(book, 2), FaceChanges(new_group_name="regular"))
+    book.services.enrolment.update.change_face(book.tenant, of_number(book, 2), FaceChanges(new_group_name="regular"))
     lists = book.services.faces.lists
-    assert lists.ids(book.tenant, None, FaceOrder.ARRIVED, known=True).ids == [of_number(book, 2)]
+    assert lists.list_ids(book.tenant, None, FaceOrder.ARRIVED, known=True).ids == [of_number(book, 2)]
 
 
 def test_a_number_stays_beside_a_name(book: Book) -> None:
     book.see(shot(0, 1))
-    book.services.enrolment.update.of_id(book.tenant, of_number(book, 1), FaceChanges(name="Ann 1"))
+    book.services.enrolment.update.change_face(book.tenant, of_number(book, 1), FaceChanges(name="Ann 1"))
     assert (found(book, "ann"), found(book, "1")) == ([1], [1])
-    book.services.enrolment.update.of_id(book.tenant, of_number(book, 1), FaceChanges(name=""))
+    book.services.enrolment.update.change_face(book.tenant, of_number(book, 1), FaceChanges(name=""))
     assert (found(book, "ann"), found(book, "1")) == ([], [1])
 
 
 def test_the_number_of_who_is_deleted_or_makes_room_is_given_to_nobody_else(book: Book) -> None:
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 1})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 1})
     book.see(shot(0, 1), shot(60, 2))
     assert (numbers(book), found(book, "1")) == ([2], [])
     book.services.deletion.delete_faces(book.tenant, [of_number(book, 2)])

@@ -31,7 +31,7 @@ def test_update_is_checked_in_the_contracts_order(services: Services, camera: Te
     services.groups.create(camera, "vip", 5, "")
     services.groups.create(camera, "other", 5, "")
     for seed in range(3):
-        services.enrolment.of_largest_face(camera, "vip", picture(Person(seed)), RULES)
+        services.enrolment.enrol_largest_face(camera, "vip", picture(Person(seed)), RULES)
 
     for old, new, capacity, error in (
         ("nowhere", " ", 5, GroupNotFound),
@@ -43,21 +43,21 @@ def test_update_is_checked_in_the_contracts_order(services: Services, camera: Te
         ("vip", "vip", 20_000, IllegalCapacity),
     ):
         with pytest.raises(error):
-            services.groups.update(camera, old, {"name": new, "capacity": capacity})
+            services.groups.change_by_name(camera, old, {"name": new, "capacity": capacity})
     assert services.groups.get_by_name(camera, "vip").capacity == 5
 
 
 def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(services: Services, cloud: Tenant) -> None:
     services.groups.create(cloud, "vip", None, "")
-    services.enrolment.of_largest_face(cloud, "vip", picture(Person(1)), RULES)
+    services.enrolment.enrol_largest_face(cloud, "vip", picture(Person(1)), RULES)
 
-    services.groups.update(cloud, "vip", {"capacity": 1})
+    services.groups.change_by_name(cloud, "vip", {"capacity": 1})
     with pytest.raises(GroupFull):
-        services.enrolment.of_largest_face(cloud, "vip", picture(Person(2)), RULES)
-    services.groups.update(cloud, "vip", {"capacity": None})
-    services.enrolment.of_largest_face(cloud, "vip", picture(Person(2)), RULES)
+        services.enrolment.enrol_largest_face(cloud, "vip", picture(Person(2)), RULES)
+    services.groups.change_by_name(cloud, "vip", {"capacity": None})
+    services.enrolment.enrol_largest_face(cloud, "vip", picture(Person(2)), RULES)
 
-    assert services.groups.capacity_left(cloud) == 1_000_000 - 10_000
+    assert services.groups.read_capacity_left(cloud) == 1_000_000 - 10_000
 
 
 def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Services, camera: Tenant) -> None:
@@ -66,23 +66,23 @@ def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Servi
     def enrol(worker: int) -> None:
         for n in range(4):
             with suppress(GroupFull):
-                services.enrolment.of_largest_face(camera, "vip", picture(Person(10 * worker + n)), RULES)
+                services.enrolment.enrol_largest_face(camera, "vip", picture(Person(10 * worker + n)), RULES)
 
     def shrink() -> None:
         with suppress(IllegalCapacity):
             for capacity in range(29, 10, -1):
-                services.groups.update(camera, "vip", {"capacity": capacity})
+                services.groups.change_by_name(camera, "vip", {"capacity": capacity})
 
     assert side_by_side([*(partial(enrol, worker) for worker in range(8)), shrink]) == [None] * 9
     group = services.groups.get_by_name(camera, "vip")
     assert group.count <= group.capacity
-    assert services.groups.capacity_left(camera) == 20_000 - group.capacity
+    assert services.groups.read_capacity_left(camera) == 20_000 - group.capacity
 
 
 def test_a_faces_value_stays_with_an_attribute_that_stays(services: Services, camera: Tenant) -> None:
     made = services.groups.create(camera, "vip", 5, "", attributes=["hobby", "seat"])
     values = {"hobby": "tennis", "seat": "7"}
-    face = services.enrolment.of_largest_face(camera, "vip", picture(Person(1)), RULES, values=values)
+    face = services.enrolment.enrol_largest_face(camera, "vip", picture(Person(1)), RULES, values=values)
     services.groups.change(camera, made.id, {"attributes": ["hobby"]})
     services.groups.change(camera, made.id, {"attributes": ["seat", "hobby"]})
     names = {one.id: one.name for one in services.groups.get(camera, made.id).attributes}

@@ -15,7 +15,9 @@ from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person,
 
 
 def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
-    return {n: services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds}
+    return {
+        n: services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds
+    }
 
 
 def opened(folder: Path, clock: FakeClock) -> Services:

@@ -105,7 +105,7 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
     services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
     faces = enrol(services, tenant, range(3))
-    gone = services.enrolment.of_largest_face(tenant, "regular", picture(Person(9)), RULES)
+    gone = services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(9)), RULES)
     for _ in range(2):
         services.index.build(tenant.name)
     services.deletion.delete_faces_of_group(tenant, "regular", [gone.faceid])
@@ -126,12 +126,12 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
 def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(services: Services, tenant: Tenant) -> None:
     enrol(services, tenant, range(3))
     assert not services.index.build(tenant.name)
-    face = services.enrolment.everybody.all_in_picture(tenant, "g", picture(Person(7, quality=40)), RULES, Labels())[
-        0
-    ].face
+    face = services.enrolment.everybody.enrol_all_in_picture(
+        tenant, "g", picture(Person(7, quality=40)), RULES, Labels()
+    )[0].face
     assert not services.index.build(tenant.name)
 
-    services.enrolment.everybody.all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
+    services.enrolment.everybody.enrol_all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
 
     assert services.index.build(tenant.name)
     assert services.faces.get(tenant, face.faceid).version == 2
@@ -210,7 +210,7 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
         galleries, missed = services.ports.search, []
         for n in range(8):
             seed = 100 * worker + n
-            faceid = services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+            faceid = services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
             answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
             if answer.candidates[0][0].faceid != faceid:
                 missed.append(seed)

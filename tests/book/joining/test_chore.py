@@ -51,7 +51,7 @@ def test_nobody_is_joined_for_a_tenant_whose_faces_do_not_learn(book: Book) -> N
     first, second = two_strangers(book)
     with_good_picture(book, second)
     off = replace(book.tenant, learns=False)
-    assert book.services.joining.tenant(off)
+    assert book.services.joining.join_tenant(off)
     assert set(book.faceids()) == {first, second}
 
 
@@ -62,7 +62,7 @@ def test_a_gallery_that_did_not_change_is_not_searched(tmp_path: Path) -> None:
         book.sweep()
         tenant = book.tenant
         calls.names.clear()
-        book.services.joining.tenant(tenant)
+        book.services.joining.join_tenant(tenant)
         assert calls.names == ["items.get", "items.get"]
 
 
@@ -72,7 +72,7 @@ def test_all_faces_with_several_pictures_are_looked_at_if_the_journal_does_not_r
         with_good_picture(book, second, seed)
     [item, *_] = every(book.storage.items, keys.JOURNAL, "shop")
     book.storage.items.transact([Delete(keys.JOURNAL, ("shop", item["seq_key"]))])
-    assert book.services.joining.tenant(book.tenant)
+    assert book.services.joining.join_tenant(book.tenant)
     assert set(book.faceids()) == {first for first, _ in pairs}
     assert place(book) == {"seq": book.services.writer.seq("shop")}
 
@@ -80,9 +80,9 @@ def test_all_faces_with_several_pictures_are_looked_at_if_the_journal_does_not_r
 def test_it_stops_when_the_time_is_up_and_goes_on_where_it_was(book: Book) -> None:
     first, second = two_strangers(book)
     with_good_picture(book, second)
-    assert not book.services.joining.tenant(book.tenant, lambda: 1.0)
+    assert not book.services.joining.join_tenant(book.tenant, lambda: 1.0)
     assert set(book.faceids()) == {first, second}
-    assert book.services.joining.tenant(book.tenant, lambda: 100.0)
+    assert book.services.joining.join_tenant(book.tenant, lambda: 100.0)
     assert set(book.faceids()) == {first}
 
 
@@ -111,12 +111,12 @@ def test_a_pair_that_fails_holds_up_no_other_is_counted_and_looked_at_again(tmp_
     with closing(Book(tmp_path / "data", wrap=wrapped)) as book:
         contended[0].faceid = pairs[0][1]
         with telemetry.begin_invocation("sweep", "1") as invocation:
-            assert book.services.joining.tenant(book.tenant)
+            assert book.services.joining.join_tenant(book.tenant)
         assert set(book.faceids()) == {*pairs[0], pairs[1][0]}
         assert invocation.measured[telemetry.FAILURES_BUSY] >= 1
         [again] = place(book)["again"]
         assert again in pairs[0]
         contended[0].faceid = ""
-        assert book.services.joining.tenant(book.tenant)
+        assert book.services.joining.join_tenant(book.tenant)
         assert set(book.faceids()) == {pairs[0][0], pairs[1][0]}
         assert place(book) == {"seq": book.services.writer.seq("shop")}

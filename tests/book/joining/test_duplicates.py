@@ -10,7 +10,7 @@ from tests.support.book.people import ANN, poor, seen, two_strangers, with_good_
 
 
 def look(book: Book) -> None:
-    assert book.services.joining.tenant(book.tenant)
+    assert book.services.joining.join_tenant(book.tenant)
 
 
 def suggested(book: Book) -> list[tuple[str, str]]:
@@ -59,7 +59,7 @@ def test_a_suggestion_is_over_when_its_faces_are_joined(book: Book) -> None:
 def test_two_who_are_said_to_be_two_are_neither_suggested_nor_joined_any_more(book: Book) -> None:
     first, second = two_strangers(book)
     look(book)
-    book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}")
+    book.services.merges.duplicates.note_two_people(book.tenant, f"{first}.{second}")
     assert suggested(book) == []
     with_good_picture(book, second)
     look(book)
@@ -67,7 +67,7 @@ def test_two_who_are_said_to_be_two_are_neither_suggested_nor_joined_any_more(bo
     assert suggested(book) == []
     for again in (f"{first}.{second}", f"{second}.{first}", f"{first}.7", "7", "", "a b.c"):
         with pytest.raises(DuplicateNotFound):
-            book.services.merges.duplicates.are_two(book.tenant, again)
+            book.services.merges.duplicates.note_two_people(book.tenant, again)
 
 
 def test_an_undone_join_is_not_done_again(book: Book) -> None:
@@ -86,12 +86,12 @@ def test_who_is_two_stays_so_when_one_of_them_is_merged_into_another_face(book: 
     first, second = two_strangers(book)
     [third] = seen(book, 120, poor(1))
     look(book)
-    book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}")
+    book.services.merges.duplicates.note_two_people(book.tenant, f"{first}.{second}")
     book.services.merges.merging.merge(book.tenant, third, second)
     with_good_picture(book, first)
     look(book)
     assert set(book.faceids()) == {first, third}
-    book.services.merges.duplicates.tidy(book.tenant)
+    book.services.merges.duplicates.delete_past_pairs(book.tenant)
     assert stored(book) == sorted([f"{first}.{second}", f"{first}.{third}"])
     book.clock.advance(timedelta(days=40))
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))

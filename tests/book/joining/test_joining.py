@@ -28,7 +28,7 @@ def book(agreeing: Book) -> Book:
 
 def look(book: Book, faceid: str) -> list[tuple[str, str]]:
     """The survivor and the other of each join."""
-    return [(one.survivor, one.other) for one in book.services.joining.look(book.tenant, faceid)]
+    return [(one.survivor, one.other) for one in book.services.joining.join_face(book.tenant, faceid)]
 
 
 def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book: Book) -> None:
@@ -113,7 +113,7 @@ def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
     first, second = two_strangers(book)
     [third] = seen(book, 3 * DAY, good(7))
     with_good_picture(book, second)
-    [joined] = book.services.joining.look(book.tenant, first)
+    [joined] = book.services.joining.join_face(book.tenant, first)
     by_hand = book.services.merges.merging.merge(book.tenant, first, third)
     common = {
         "faceid": first,

@@ -46,7 +46,7 @@ def add_good(book: Book, place: int, seed: int) -> None:
     ids = book.faceids()
     with suppress(*REFUSED):
         faceid = ids[place % len(ids)]
-        book.services.enrolment.pictures.add(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
+        book.services.enrolment.pictures.add_photo(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
 
 
 @later
@@ -55,15 +55,15 @@ def two(book: Book, place: int) -> None:
     found = book.services.merges.duplicates.page(book.tenant, 100).rows
     one = found[place % len(found)].duplicate
     with suppress(DuplicateNotFound):
-        book.services.merges.duplicates.are_two(book.tenant, keys.duplicate(one.first, one.second))
+        book.services.merges.duplicates.note_two_people(book.tenant, keys.duplicate(one.first, one.second))
 
 
 def join(book: Book) -> None:
-    assert book.services.joining.tenant(book.tenant)
+    assert book.services.joining.join_tenant(book.tenant)
 
 
 def tidy(book: Book) -> None:
-    book.services.merges.duplicates.tidy(book.tenant)
+    book.services.merges.duplicates.delete_past_pairs(book.tenant)
 
 
 deeds = st.one_of(

@@ -36,7 +36,7 @@ def tenant(services: Services) -> Tenant:
     tenant = add_tenant(services, "cloud", Profile.CLOUD)
     for first in range(0, CROWD, 35):
         crowd = picture(*(Person(n, 100.0 + n) for n in range(first, first + 35)))
-        services.enrolment.everybody.all_in_picture(tenant, "regular", crowd, RULES, Labels())
+        services.enrolment.everybody.enrol_all_in_picture(tenant, "regular", crowd, RULES, Labels())
     for name in ("one", "other"):
         services.groups.create(tenant, name, None, "")
     return tenant
@@ -52,7 +52,7 @@ def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services
     point = OperatingPoint(CURVE)
     for likeness in (0.62, 0.7):
         one, other = (
-            services.enrolment.of_largest_face(tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES)
+            services.enrolment.enrol_largest_face(tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES)
             for group, side in (("one", 90.0), ("other", 95.0))
         )
         third = [face for page in (1, 2, 3) for face in services.faces.page(tenant, "regular", page, 100).faces]
@@ -60,6 +60,6 @@ def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services
         found = score(one, other)
         next_best = max(score(face, each) for face in (one, other) for each in third)
         leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
-        said = [pair.leads for pair in services.joining.pairs(tenant, [one]) if pair.other.faceid == other.faceid]
+        said = [pair.leads for pair in services.joining.find_pairs(tenant, [one]) if pair.other.faceid == other.faceid]
         assert said == [leads] if leads else not any(said)
         services.deletion.delete_faces(tenant, [one.faceid, other.faceid])

@@ -45,7 +45,7 @@ def book(agreeing: Book) -> Book:
 
 def face_of(book: Book, seed: int) -> Face:
     """Whom the person is taken for."""
-    found = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES)
+    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES)
     return found.match.face
 
 
@@ -148,7 +148,7 @@ def test_merges_into_one_face_are_undone_in_any_order(book: Book) -> None:
 
 def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2))
     merge_id = merge(book, face_of(book, 1), face_of(book, 2))
     book.see(shot(120, 3))
@@ -156,7 +156,7 @@ def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -
     with pytest.raises(GroupFull, match="'stranger' holds 2 of 2"):
         book.services.merges.merging.undo(book.tenant, merge_id)
     assert book.entries() == entries
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 3})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 3})
     undo(book, merge_id)
     assert len(book.faces()) == 3
     book.close()
@@ -217,7 +217,7 @@ def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(boo
 
 def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2))
     other = face_of(book, 2)
     merge(book, face_of(book, 1), other)
@@ -239,7 +239,7 @@ def test_a_survivor_of_more_merges_than_a_transaction_holds_goes_for_nobody(tmp_
         merge(book, survivor, other)
     for _ in range(MAX_HOOKS):
         book.services.webhooks.hooks.add("shop", None)
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(30 * DAY, 98))
     [first, second] = book.see(shot(31 * DAY, 99), shot(32 * DAY, 100))
     assert [one.sightings[0].resolution for one in (first, second)] == [Resolution.STRANGER] * 2
@@ -256,7 +256,9 @@ def test_two_faces_that_have_the_most_of_all_are_merged_and_come_back(tmp_path: 
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
     book.see(shot(0, 1), shot(60, 2))
     survivor, other = face_of(book, 1), face_of(book, 2)
-    book.services.enrolment.update.of_id(book.tenant, other.faceid, FaceChanges(name="Ann Bo Cy Di Ed Flo Guy Hal"))
+    book.services.enrolment.update.change_face(
+        book.tenant, other.faceid, FaceChanges(name="Ann Bo Cy Di Ed Flo Guy Hal")
+    )
     for _ in range(MAX_HOOKS):
         book.services.webhooks.hooks.add("shop", None)
     items, negatives = book.storage.items, book.services.recognition.negatives
@@ -280,12 +282,12 @@ def test_two_faces_that_have_the_most_of_all_are_merged_and_come_back(tmp_path: 
     for faceid, arrivals in seen.items():
         come(faceid, arrivals)
     merge_id = merge(book, survivor, other)
-    assert len(negatives.of_face("shop", book.faces()[0])) == book.faces()[0].negatives == MAX_NEGATIVES
+    assert len(negatives.read_of_face("shop", book.faces()[0])) == book.faces()[0].negatives == MAX_NEGATIVES
     come(survivor.faceid, tuple(sorted(sum(seen.values(), ()), key=lambda one: one.first_ms)))
     undo(book, merge_id)
     for faceid, arrivals in seen.items():
         assert book.services.face_visits.read_face(book.tenant, faceid).visits.arrivals.recent[:MOST_KEPT] == arrivals
-    counts = {face.faceid: len(negatives.of_face("shop", face)) for face in book.faces()}
+    counts = {face.faceid: len(negatives.read_of_face("shop", face)) for face in book.faces()}
     assert counts == {survivor.faceid: 0, other.faceid: MAX_NEGATIVES}
     book.close()
 
@@ -324,10 +326,10 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
     ill = min(merge_ids)
 
     class Failing(ObservationMover):
-        def finish(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
+        def finish_merge(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
             if merge_id == ill:
                 raise StorageUnavailable("storage did not answer")
-            return super().finish(tenant, merge_id, within_s)
+            return super().finish_merge(tenant, merge_id, within_s)
 
     services = book.services
     services.merges.mover = Failing(services)
@@ -399,7 +401,7 @@ def given_by_hand(book: Book, seed: int, number: int) -> Face:
     face = book.enrol(Person(seed, side_px=100.0))
     for one in range(1, number):
         photo = picture(Person(seed, side_px=100.0 + one))
-        book.services.enrolment.pictures.add(book.tenant, face.faceid, photo, RULES, is_vouched_for=True)
+        book.services.enrolment.pictures.add_photo(book.tenant, face.faceid, photo, RULES, is_vouched_for=True)
     return book.services.faces.get(book.tenant, face.faceid)
 
 

@@ -51,11 +51,13 @@ def tenant(services: Services) -> Tenant:
 
 def enrol(services: Services, tenant: Tenant, person: int) -> str:
     sent = picture(Person(person))
-    return services.enrolment.of_largest_face(tenant, "regular", sent, RULES, faceid=str(person)).faceid
+    return services.enrolment.enrol_largest_face(tenant, "regular", sent, RULES, faceid=str(person)).faceid
 
 
 def found(services: Services, tenant: Tenant, person: int) -> str | None:
-    match = services.recognition.face_analysis.by_picture(tenant, picture(Person(person, side_px=90)), RULES).match
+    match = services.recognition.face_analysis.search_by_picture(
+        tenant, picture(Person(person, side_px=90)), RULES
+    ).match
     return match.face.faceid if match else None
 
 
@@ -66,11 +68,11 @@ def everybody(services: Services, tenant: Tenant) -> list[str | None]:
 def test_everybody_is_found_from_the_first_search_on(services: Services, tenant: Tenant) -> None:
     assert everybody(services, tenant) == [str(person) for person in PEOPLE]
     assert found(services, tenant, 77) is None
-    assert tenant.model == services.reembedding.current("cloud") == EARLIER.model
+    assert tenant.model == services.reembedding.read_model("cloud") == EARLIER.model
 
 
 def test_who_is_enrolled_again_before_any_search_does_not_become_two(services: Services, tenant: Tenant) -> None:
-    again = services.enrolment.everybody.all_in_picture(
+    again = services.enrolment.everybody.enrol_all_in_picture(
         tenant, "regular", picture(Person(3, side_px=90)), RULES, Labels()
     )
     assert [one.face.faceid for one in again] == ["3"]
@@ -87,11 +89,11 @@ def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(f
     serving, operator = opened(folder, PRESENT), opened(folder, PRESENT)
     tenant = serving.tenants.get_by_name("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
-    outcome = operator.reembedding.run("cloud", EARLIER, PRESENT)
+    outcome = operator.reembedding.change_model("cloud", EARLIER, PRESENT)
     assert (outcome.switched, outcome.embedded, outcome.left) == (True, len(PEOPLE), {})
     tenant = serving.tenants.get_by_name("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
-    assert tenant.model == serving.reembedding.current("cloud") == PRESENT.model
+    assert tenant.model == serving.reembedding.read_model("cloud") == PRESENT.model
     assert disagreements(serving, tenant) == []
     serving.close()
     operator.close()

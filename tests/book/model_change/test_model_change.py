@@ -21,7 +21,7 @@ TRANSACTIONS = range(8)
 
 
 def change(book: Book) -> Outcome:
-    return book.services.reembedding.run("shop", FakeVision(), OtherVision())
+    return book.services.reembedding.change_model("shop", FakeVision(), OtherVision())
 
 
 def rejected(book: Book, capture: Capture, faceid: str) -> Rejected:

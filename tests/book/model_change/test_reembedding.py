@@ -13,7 +13,7 @@ from chalicelib.book.commit import GalleryWriter
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.index.compact import TAIL_AGE
 from chalicelib.book.index.galleries import Galleries
-from chalicelib.book.model_change import CHUNK, GONE, Outcome, Remaining
+from chalicelib.book.model_change import CHUNK_FACES, GONE, Outcome, Remaining
 from chalicelib.book.records.faces import face_from
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.words import keys
@@ -38,10 +38,10 @@ def models(face: Face) -> list[str]:
 
 class TestOneChange:
     def test_everybody_is_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
-        people = enrol(shop, tenant, *range(CHUNK * 2 + 3))
+        people = enrol(shop, tenant, *range(CHUNK_FACES * 2 + 3))
         outcome = change(shop, tenant)
         assert outcome == Outcome("other", switched=True, embedded=len(people), left={})
-        assert shop.reembedding.current(tenant.name) == "other"
+        assert shop.reembedding.read_model(tenant.name) == "other"
         assert {seed: found(shop, tenant, seed) for seed in people} == people
         assert {tuple(models(face)) for face in every_face(shop, tenant)} == {("fake", "other")}
 
@@ -56,15 +56,15 @@ class TestOneChange:
         cold.close()
 
     def test_until_the_switch_searches_go_by_the_old_one(self, shop: Services, tenant: Tenant) -> None:
-        people = enrol(shop, tenant, *range(CHUNK * 2))
+        people = enrol(shop, tenant, *range(CHUNK_FACES * 2))
         seen = []
 
         def look(checked: int, faces: int) -> None:
-            seen.append((checked, faces, shop.reembedding.current(tenant.name)))
+            seen.append((checked, faces, shop.reembedding.read_model(tenant.name)))
             assert found(shop, tenant, 3) == people[3]
 
         change(shop, tenant, look)
-        assert seen == [(CHUNK, CHUNK * 2, "fake"), (CHUNK * 2, CHUNK * 2, "fake")]
+        assert seen == [(CHUNK_FACES, CHUNK_FACES * 2, "fake"), (CHUNK_FACES * 2, CHUNK_FACES * 2, "fake")]
 
     def test_done_again_it_finds_nothing_to_do(self, shop: Services, tenant: Tenant) -> None:
         enrol(shop, tenant, 1, 2)
@@ -78,25 +78,25 @@ class TestOneChange:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
         people = enrol(shop, tenant, 3)
-        assert shop.reembedding.run(tenant.name, NEW, OLD) == Outcome("fake", switched=True, embedded=1)
+        assert shop.reembedding.change_model(tenant.name, NEW, OLD) == Outcome("fake", switched=True, embedded=1)
         assert found(shop, tenant, 3) == people[3]
 
     def test_what_is_left_to_do_is_what_has_no_template_yet(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1, 2)
-        assert shop.reembedding.remaining(tenant.name, "other") == Remaining(faces=2, pictures=2)
+        assert shop.reembedding.count_remaining(tenant.name, "other") == Remaining(faces=2, pictures=2)
         change(shop, tenant)
-        assert shop.reembedding.remaining(tenant.name, "other") == Remaining(faces=0, pictures=0)
-        assert shop.reembedding.sample(tenant.name, OLD, NEW) is None
+        assert shop.reembedding.count_remaining(tenant.name, "other") == Remaining(faces=0, pictures=0)
+        assert shop.reembedding.measure_embedding(tenant.name, OLD, NEW) is None
         enrol(shop, tenant, 3)
         for side in (60.0, 70.0):
             now = shop.tenants.get_by_name(tenant.name)
-            shop.enrolment.pictures.add(now, people[1], picture(Person(1, side_px=side)), RULES)
-        assert shop.reembedding.remaining(tenant.name, "fake") == Remaining(faces=2, pictures=3)
-        assert shop.reembedding.sample(tenant.name, NEW, OLD)
+            shop.enrolment.pictures.add_photo(now, people[1], picture(Person(1, side_px=side)), RULES)
+        assert shop.reembedding.count_remaining(tenant.name, "fake") == Remaining(faces=2, pictures=3)
+        assert shop.reembedding.measure_embedding(tenant.name, NEW, OLD)
 
     def test_of_no_tenant(self, shop: Services) -> None:
         with pytest.raises(TenantNotFound):
-            shop.reembedding.run("nobody", OLD, NEW)
+            shop.reembedding.change_model("nobody", OLD, NEW)
 
     def test_an_empty_tenant_switches_at_once(self, shop: Services, tenant: Tenant) -> None:
         assert change(shop, tenant).switched
@@ -108,11 +108,11 @@ class TestOneChange:
         enrol(shop, tenant, *range(3))
 
         def meanwhile(*_: int) -> None:
-            shop.reembedding._announce(tenant.name, "third")
+            shop.reembedding._announce_model(tenant.name, "third")
 
         with pytest.raises(Busy, match="changed to another model"):
             change(shop, tenant, meanwhile)
-        assert shop.reembedding.current(tenant.name) == "fake"
+        assert shop.reembedding.read_model(tenant.name) == "fake"
 
 
 class TestFacesThatCannotBeEmbedded:
@@ -133,7 +133,9 @@ class TestFacesThatCannotBeEmbedded:
         change(shop, tenant)
         assert change(shop, tenant).left == {people[2]: GONE}
         changes = FaceChanges(picture=picture(Person(2)))
-        shop.enrolment.update.of_face(shop.tenants.get_by_name(tenant.name), "regular", people[2], changes, RULES)
+        shop.enrolment.update.change_in_group(
+            shop.tenants.get_by_name(tenant.name), "regular", people[2], changes, RULES
+        )
         assert change(shop, tenant).left == {}
         assert found(shop, tenant, 2) == people[2]
 
@@ -166,31 +168,31 @@ class TestWhatHappensMeanwhile:
     def test_who_is_enrolled_changed_moved_or_deleted_meanwhile_is_right_afterwards(
         self, shop: Services, tenant: Tenant
     ) -> None:
-        people = enrol(shop, tenant, *range(CHUNK + 4))
+        people = enrol(shop, tenant, *range(CHUNK_FACES + 4))
         late: dict[int, str] = {}
 
         def meanwhile(*_: int) -> None:
             if late:
                 return
             late.update(enrol(shop, tenant, 100, 101))
-            shop.enrolment.update.of_face(
+            shop.enrolment.update.change_in_group(
                 tenant, "regular", people[0], FaceChanges(picture=picture(Person(500))), RULES
             )
-            last = CHUNK + 3  # of the chunk that comes next
-            shop.enrolment.update.of_face(
+            last = CHUNK_FACES + 3  # of the chunk that comes next
+            shop.enrolment.update.change_in_group(
                 tenant, "regular", people[last], FaceChanges(new_group_name="stranger"), RULES
             )
-            shop.enrolment.update.of_face(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
+            shop.enrolment.update.change_in_group(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
             shop.deletion.delete_faces_of_group(tenant, "regular", [people[1], people[last - 2]])
 
         assert change(shop, tenant, meanwhile).left == {}
-        gone = {1, CHUNK + 1}
+        gone = {1, CHUNK_FACES + 1}
         expected = {seed: faceid for seed, faceid in (people | late).items() if seed not in gone and seed != 0}
         assert {seed: found(shop, tenant, seed) for seed in expected} == expected
         assert found(shop, tenant, 500) == people[0]
         assert [found(shop, tenant, seed) for seed in (0, *gone)] == [None] * 3
-        assert shop.faces.get(tenant, people[CHUNK + 2]).age == 40
-        assert shop.faces.get(tenant, people[CHUNK + 3]).group_id == "stranger"
+        assert shop.faces.get(tenant, people[CHUNK_FACES + 2]).age == 40
+        assert shop.faces.get(tenant, people[CHUNK_FACES + 3]).group_id == "stranger"
 
     def test_a_process_that_knew_the_old_model_enrols_and_searches_by_the_new_one(
         self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
@@ -213,7 +215,7 @@ class TestWhatHappensMeanwhile:
     def test_searches_side_by_side_find_everybody_at_every_moment(
         self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
     ) -> None:
-        people = enrol(shop, tenant, *range(CHUNK * 2))
+        people = enrol(shop, tenant, *range(CHUNK_FACES * 2))
         other = open_folder(tmp_path / "shop", clock)
         stop, wrong, searches, enrolled = threading.Event(), [], [0], dict(people)
 
@@ -247,7 +249,7 @@ class TestWhatHappensMeanwhile:
     def test_a_journal_that_was_trimmed_meanwhile_loses_nobody(
         self, shop: Services, tenant: Tenant, clock: FakeClock
     ) -> None:
-        people = enrol(shop, tenant, *range(CHUNK + 1))
+        people = enrol(shop, tenant, *range(CHUNK_FACES + 1))
         late: dict[int, str] = {}
 
         def meanwhile(*_: int) -> None:
@@ -287,7 +289,7 @@ def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, 
     shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
-        shop.recognition.face_analysis.by_face(shop.tenants.get_by_name(tenant.name), people[1], "regular")
+        shop.recognition.face_analysis.search_by_face(shop.tenants.get_by_name(tenant.name), people[1], "regular")
 
 
 def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenant: Tenant) -> None:
@@ -305,7 +307,7 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
 
     writer = Refusing(shop.requests._items, FakeClock(), lambda tenant: None)
     with suppress(StopIteration):
-        outcome = book_with(shop, writer=writer).reembedding.run(tenant.name, OLD, NEW)
+        outcome = book_with(shop, writer=writer).reembedding.change_model(tenant.name, OLD, NEW)
     assert writer.refused == 1
     assert outcome.embedded == 3
     assert {seed: found(shop, tenant, seed) for seed in people} == people
@@ -313,26 +315,26 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
 
 class TestUsers:
     def test_users_are_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
-        people = enrol(shop, tenant, *range(CHUNK + 4))
+        people = enrol(shop, tenant, *range(CHUNK_FACES + 4))
         regular = shop.groups.get(tenant, "regular")
         shop.users.create(tenant, regular, "ann")
-        shop.users.associate(tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK + 4, 3)], 0.0)
+        shop.users.associate(tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK_FACES + 4, 3)], 0.0)
         assert change(shop, tenant).switched
         now = shop.tenants.get_by_name(tenant.name)
         ann = shop.users.get(now, regular, "ann")
         assert {one.model for one in ann.templates} == {"fake", "other"}
         face = shop.faces.get(now, people[1])
-        (near,) = shop.recognition.ranking.users_of_face(now, regular, face, least=0.0, most=9)
+        (near,) = shop.recognition.ranking.rank_users_like_face(now, regular, face, least=0.0, most=9)
         assert near.id == "ann"
         assert shop.consistency.disagreements(tenant.name) == []
 
     def test_a_face_that_joins_a_user_meanwhile_is_in_its_new_mean(self, shop: Services, tenant: Tenant) -> None:
-        people = enrol(shop, tenant, *range(CHUNK * 2))
+        people = enrol(shop, tenant, *range(CHUNK_FACES * 2))
         regular = shop.groups.get(tenant, "regular")
         shop.users.create(tenant, regular, "ann")
 
         def join(seen: int, _faces: int) -> None:
-            some = [people[0], people[CHUNK * 2 - 1]] if seen == CHUNK else [people[1]]
+            some = [people[0], people[CHUNK_FACES * 2 - 1]] if seen == CHUNK_FACES else [people[1]]
             shop.users.associate(tenant, regular, "ann", some, 0.0)
 
         assert change(shop, tenant, join).switched

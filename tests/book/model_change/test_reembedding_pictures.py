@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chalicelib.book.model_change import CHUNK, GONE
+from chalicelib.book.model_change import CHUNK_FACES, GONE
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
 from tests.book.model_change.two_models import change, enrol, found, open_folder, shop, tenant
@@ -16,7 +16,7 @@ def add(services: Services, tenant: Tenant, faceid: str, seed: int, *numbers: in
     """More photos of the person; their ids."""
     photos = [picture(Person(seed, side_px=40.0 + number)) for number in numbers]
     now = services.tenants.get_by_name(tenant.name)
-    return [services.enrolment.pictures.add(now, faceid, photo, RULES).id for photo in photos]
+    return [services.enrolment.pictures.add_photo(now, faceid, photo, RULES).id for photo in photos]
 
 
 def models(services: Services, tenant: Tenant, faceid: str) -> list[list[str]]:
@@ -56,24 +56,24 @@ def test_who_is_not_found_any_more_may_be_given_a_picture_that_somebody_vouches_
     people = enrol(shop, tenant, 1)
     shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
-    shop.enrolment.pictures.add(
+    shop.enrolment.pictures.add_photo(
         shop.tenants.get_by_name(tenant.name), people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True
     )
     assert found(shop, tenant, 1) == people[1]
 
 
 def test_pictures_that_come_and_go_meanwhile_are_right_afterwards(shop: Services, tenant: Tenant) -> None:
-    people = enrol(shop, tenant, *range(CHUNK + 4))
-    early, late = people[0], people[CHUNK + 3]
-    for faceid, seed in ((early, 0), (late, CHUNK + 3)):
+    people = enrol(shop, tenant, *range(CHUNK_FACES + 4))
+    early, late = people[0], people[CHUNK_FACES + 3]
+    for faceid, seed in ((early, 0), (late, CHUNK_FACES + 3)):
         add(shop, tenant, faceid, seed, 1)
 
     def meanwhile(seen: int, _faces: int) -> None:
-        if seen == CHUNK:
-            for faceid, seed in ((early, 0), (late, CHUNK + 3)):
+        if seen == CHUNK_FACES:
+            for faceid, seed in ((early, 0), (late, CHUNK_FACES + 3)):
                 add(shop, tenant, faceid, seed, 2, 3)
                 portrait, *_ = shop.faces.get(tenant, faceid).pictures
-                shop.enrolment.pictures.remove(tenant, faceid, portrait.id)
+                shop.enrolment.pictures.remove_picture(tenant, faceid, portrait.id)
 
     outcome = change(shop, tenant, meanwhile)
     assert outcome.left == {}
@@ -90,6 +90,8 @@ def test_a_process_that_knew_the_old_model_adds_by_the_new_one(
     change(shop, tenant)
     add(other, tenant, people[1], 1, 0)
     photo = picture(Person(2, side_px=60))
-    other.enrolment.pictures.add(other.tenants.get_by_name(tenant.name), people[1], photo, RULES, is_vouched_for=True)
+    other.enrolment.pictures.add_photo(
+        other.tenants.get_by_name(tenant.name), people[1], photo, RULES, is_vouched_for=True
+    )
     assert models(shop, tenant, people[1]) == [["fake", "other"], ["other"], ["other"]]
     other.close()

@@ -54,7 +54,7 @@ def requested(services: Services, tenant: Tenant, use_case: Callable[[Tenant], T
 
 def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
     def one(tenant: Tenant, seed: int) -> str:
-        return services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+        return services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
 
     return {seed: requested(services, tenant, partial(one, seed=seed)) for seed in seeds}
 
@@ -62,10 +62,10 @@ def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
 def found(services: Services, tenant: Tenant, seed: int) -> str | None:
     sent = picture(Person(seed, side_px=90))
     match = requested(
-        services, tenant, lambda now: services.recognition.face_analysis.by_picture(now, sent, RULES)
+        services, tenant, lambda now: services.recognition.face_analysis.search_by_picture(now, sent, RULES)
     ).match
     return match.face.faceid if match else None
 
 
 def change(services: Services, tenant: Tenant, on_progress: Callable[[int, int], None] = lambda *_: None) -> Outcome:
-    return services.reembedding.run(tenant.name, OLD, NEW, on_progress)
+    return services.reembedding.change_model(tenant.name, OLD, NEW, on_progress)

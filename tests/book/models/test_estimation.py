@@ -20,12 +20,12 @@ EVER = (0, 4_000_000_000)
 
 def again(services: Services, tenant: Tenant) -> Tenant:
     """The tenant as its next request finds it."""
-    found = services.tenants.by_app_id(tenant.app_id)
+    found = services.tenants.find_by_app_id(tenant.app_id)
     return found[0]
 
 
 def enrolled(services: Services, tenant: Tenant, person: Person = SOMEBODY) -> Estimates:
-    return services.enrolment.of_largest_face(tenant, "regular", picture(person), RULES).estimates
+    return services.enrolment.enrol_largest_face(tenant, "regular", picture(person), RULES).estimates
 
 
 def observed(services: Services, tenant: Tenant) -> Observation:
@@ -81,13 +81,13 @@ class TestAttributesOff:
 
     def test_it_is_not_stored_either(self, services: Services, cloud: Tenant) -> None:
         services.tenants.change(cloud.name, {"attributes_off": {"beauty", "emotion"}})
-        face = services.enrolment.of_largest_face(again(services, cloud), "regular", picture(Person(1)), RULES)
+        face = services.enrolment.enrol_largest_face(again(services, cloud), "regular", picture(Person(1)), RULES)
         stored = services.faces.get(cloud, face.faceid).estimates  # as a tenant that has all of them on
         assert (stored.beauty, stored.emotion, stored.emotion_score) == (None, None, None)
         assert stored.heuristics == frozenset()
 
     def test_what_was_stored_before_is_answered_no_longer(self, services: Services, cloud: Tenant) -> None:
-        face = services.enrolment.of_largest_face(cloud, "regular", picture(Person(1)), RULES)
+        face = services.enrolment.enrol_largest_face(cloud, "regular", picture(Person(1)), RULES)
         services.tenants.change(cloud.name, {"attributes_off": {"age"}})
         tenant = again(services, cloud)
         assert services.faces.get(tenant, face.faceid).estimates.age is None
@@ -95,9 +95,9 @@ class TestAttributesOff:
         assert observed(services, tenant).estimates.age is None
 
     def test_it_is_off_in_what_a_search_says(self, services: Services, cloud: Tenant) -> None:
-        services.enrolment.everybody.all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
+        services.enrolment.everybody.enrol_all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
         services.tenants.change(cloud.name, {"attributes_off": {"gender"}})
-        (match,) = services.recognition.face_analysis.all_in_picture(
+        (match,) = services.recognition.face_analysis.search_all_in_picture(
             again(services, cloud), picture(Person(1)), "group", RULES
         ).matches
         assert (match.estimates.gender, match.estimates.gender_score) == (None, None)
@@ -159,14 +159,14 @@ class TestWhatIsComputed:
         vision = NotesWhatIsWanted()
         idle = build(services.settings, vision=lambda: vision)
         with pytest.raises(Unusable, match=r"too (small|poor) to enrol"):
-            idle.enrolment.of_largest_face(cloud, "regular", picture(person), RULES)
+            idle.enrolment.enrol_largest_face(cloud, "regular", picture(person), RULES)
         assert vision.wanted == []
 
     def test_a_captures_faces_are_cut_out_when_they_are_asked_for(self, cloud: Tenant) -> None:
         vision = NotesWhatIsCutOut()
         reading = Reading(vision, cloud, picture(Person(1), Person(2)))
         assert vision.cut_out == []
-        reading.crop(reading.faces[1])
+        reading.crop_face(reading.faces[1])
         assert vision.cut_out == [reading.faces[1].detected]
 
 
@@ -184,9 +184,9 @@ class TestLiveness:
         tenant = again(services, cloud)
         false = picture(Person(1, liveness=liveness))
         for refused in (
-            lambda: services.enrolment.of_largest_face(tenant, "regular", false, RULES),
-            lambda: services.enrolment.everybody.all_in_picture(tenant, "group", false, RULES, NO_LABELS),
-            lambda: services.recognition.face_analysis.by_picture(tenant, false, RULES),
+            lambda: services.enrolment.enrol_largest_face(tenant, "regular", false, RULES),
+            lambda: services.enrolment.everybody.enrol_all_in_picture(tenant, "group", false, RULES, NO_LABELS),
+            lambda: services.recognition.face_analysis.search_by_picture(tenant, false, RULES),
         ):
             with pytest.raises(Unusable, match=complaint):
                 refused()
@@ -196,16 +196,16 @@ class TestLiveness:
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, liveness=0.5)).liveness == 0.5
         assert (
-            services.recognition.face_analysis.by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match
+            services.recognition.face_analysis.search_by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match
             is not None
         )
 
     def test_among_several_faces_the_false_one_is_nobody(self, services: Services, cloud: Tenant) -> None:
         both = picture(Person(1, 90), Person(2, 80))
-        services.enrolment.everybody.all_in_picture(cloud, "group", both, RULES, NO_LABELS)
+        services.enrolment.everybody.enrol_all_in_picture(cloud, "group", both, RULES, NO_LABELS)
         services.tenants.change(cloud.name, {"least_liveness": 0.5})
         seen = picture(Person(1, 90), Person(2, 80, liveness=0.1))
-        found = services.recognition.face_analysis.all_in_picture(again(services, cloud), seen, "group", RULES)
+        found = services.recognition.face_analysis.search_all_in_picture(again(services, cloud), seen, "group", RULES)
         assert (len(found.matches), found.faces_found) == (1, 2)
 
     def test_it_is_required_even_where_it_is_not_told(self, services: Services, cloud: Tenant) -> None:
@@ -220,21 +220,21 @@ class TestLiveness:
 class TestMinAge:
     def test_a_search_knows_nobody_who_looks_younger(self, services: Services, cloud: Tenant) -> None:
         adult, child = picture(Person(1, age=13.0)), picture(Person(1, age=12.9))
-        services.enrolment.of_largest_face(cloud, "regular", adult, RULES)
-        assert services.recognition.face_analysis.by_picture(cloud, child, RULES).match is not None
+        services.enrolment.enrol_largest_face(cloud, "regular", adult, RULES)
+        assert services.recognition.face_analysis.search_by_picture(cloud, child, RULES).match is not None
         services.tenants.change(cloud.name, {"min_age": 13, "attributes_off": {"age"}})
         tenant = again(services, cloud)
-        assert services.recognition.face_analysis.by_picture(tenant, adult, RULES).match is not None
-        assert services.recognition.face_analysis.all_in_picture(tenant, child, "regular", RULES).matches == []
+        assert services.recognition.face_analysis.search_by_picture(tenant, adult, RULES).match is not None
+        assert services.recognition.face_analysis.search_all_in_picture(tenant, child, "regular", RULES).matches == []
         with pytest.raises(Unusable, match="estimated to be younger than 13, and such faces are left out"):
-            services.recognition.face_analysis.by_picture(tenant, child, RULES)
+            services.recognition.face_analysis.search_by_picture(tenant, child, RULES)
 
     def test_a_child_can_be_enrolled_by_hand(self, services: Services, cloud: Tenant) -> None:
         services.tenants.change(cloud.name, {"min_age": 13})
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, age=4.0)).age == 4.0
         both = picture(Person(2, 90, age=4.0), Person(3, 80))
-        assert len(services.enrolment.everybody.all_in_picture(tenant, "group", both, RULES, NO_LABELS)) == 2
+        assert len(services.enrolment.everybody.enrol_all_in_picture(tenant, "group", both, RULES, NO_LABELS)) == 2
 
 
 class TestEnrolQuality:

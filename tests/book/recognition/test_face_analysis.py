@@ -32,12 +32,13 @@ from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> list[str]:
     shown = picture(*people)
     return [
-        one.face.faceid for one in services.enrolment.everybody.all_in_picture(tenant, group, shown, RULES, NO_LABELS)
+        one.face.faceid
+        for one in services.enrolment.everybody.enrol_all_in_picture(tenant, group, shown, RULES, NO_LABELS)
     ]
 
 
 def looked(services: Services, tenant: Tenant, *people: Person, **asked: object) -> Sequence[IdentifiedFace]:
-    return services.recognition.face_analysis.identify(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
+    return services.recognition.face_analysis.identify_faces(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
 
 
 def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequence[str]) -> list[tuple[float, str]]:
@@ -80,7 +81,7 @@ def test_the_candidates_are_those_of_a_comparison_with_everybody(
             for group, members in (("vip", vip), ("staff", staff)):
                 services.groups.create(tenant, group, None, "")
                 for member in members:
-                    services.enrolment.of_largest_face(tenant, group, picture(member), RULES)
+                    services.enrolment.enrol_largest_face(tenant, group, picture(member), RULES)
             searched = groups or ("vip", "staff", "stranger", "regular")
             (found,) = looked(services, tenant, probe, group_names=groups, most=most)
             want = brute_force(services, tenant, probe, searched)
@@ -100,7 +101,7 @@ def test_a_search_for_the_nearest_faces_decides_as_one_without(services: Service
     vision = FakeVision()
     image = vision.read_picture(picture(Person(seed)), RULES)
     probes = Probes(vision.model, vision.embed(image, vision.detect(image)), [80.0])
-    [alone], [beside] = (services.recognition.of(cloud, probes, most=most) for most in (0, 7))
+    [alone], [beside] = (services.recognition.recognise(cloud, probes, most=most) for most in (0, 7))
     assert len(beside.near) == 7
     assert replace(beside, near=()) == alone
     assert (alone.face is None, alone.decision.score is None) == (seed == 99, seed == 99)
@@ -149,7 +150,7 @@ def test_a_picture_of_a_picture_is_nobody(services: Services, cloud: Tenant) -> 
 def test_a_face_that_the_picture_was_rejected_for_is_a_candidate_and_no_match(book: Book) -> None:
     services, tenant = book.services, book.tenant
     services.groups.create(tenant, "vip", None, "")
-    face = services.enrolment.of_largest_face(tenant, "vip", picture(Person(1)), RULES)
+    face = services.enrolment.enrol_largest_face(tenant, "vip", picture(Person(1)), RULES)
     lookalike = Person(1, side_px=90.0)
     [capture] = book.see(Shot(MONDAY, (lookalike,)))
     services.sightings.rejection.reject(tenant, face.faceid, sighting_id(capture.id, 0))
@@ -165,7 +166,7 @@ def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 30)))
     for seed in range(1, 30):
         (found,) = looked(services, cloud, Person(seed, 100.0 - seed), most=1)
-        search = services.recognition.face_analysis.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
+        search = services.recognition.face_analysis.search_by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
         assert 0.99 < found.candidates[0].score <= 1.0 >= search.decision.score
 
 
@@ -177,10 +178,10 @@ def test_an_empty_gallery_and_a_picture_of_nobody_are_no_errors(services: Servic
 
 def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 9)))
-    twin = services.enrolment.of_largest_face(cloud, "regular", picture(Person(3, 50.0)), RULES).faceid
+    twin = services.enrolment.enrol_largest_face(cloud, "regular", picture(Person(3, 50.0)), RULES).faceid
     (itself,) = looked(services, cloud, Person(3, 97.0), most=1)[0].candidates
 
-    found = services.recognition.face_analysis.similar(cloud, itself.face.faceid, 4)
+    found = services.recognition.face_analysis.find_similar_faces(cloud, itself.face.faceid, 4)
 
     assert len(found.faces) == 4
     assert [one.score for one in found.faces] == sorted((one.score for one in found.faces), reverse=True)
@@ -189,9 +190,9 @@ def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tena
     assert [one.match for one in found.faces[:2]] == [True, False]
     assert found.gallery_size == 9
     with pytest.raises(FaceNotFound):
-        services.recognition.face_analysis.similar(cloud, "nobody")
+        services.recognition.face_analysis.find_similar_faces(cloud, "nobody")
     with pytest.raises(InvalidInput, match="limit is 1 to 50, not 0"):
-        services.recognition.face_analysis.similar(cloud, twin, 0)
+        services.recognition.face_analysis.find_similar_faces(cloud, twin, 0)
 
 
 def test_a_picture_is_described_as_an_enrolment_sees_it(services: Services, cloud: Tenant) -> None:
@@ -222,7 +223,7 @@ def test_places_are_those_of_the_picture_as_it_was_sent(tmp_path: Path) -> None:
 
 def test_two_pictures_are_verified_by_their_largest_faces(services: Services, cloud: Tenant) -> None:
     def compared(other: bytes) -> Comparison:
-        return services.recognition.verification.with_picture(
+        return services.recognition.verification.compare_pictures(
             cloud, picture(Person(1, 90), Person(2, 50)), other, RULES
         )
 
@@ -259,7 +260,7 @@ def test_a_search_for_all_estimates_the_age_of_those_alone_whom_it_finds(tmp_pat
         enrol(services, tenant, "staff", Person(1), Person(2, 60))
         for people, found in (((Person(7), Person(8)), 0), ((Person(7), Person(2, 60), Person(8)), 1)):
             vision.ages = 0
-            matches = services.recognition.face_analysis.all_in_picture(
+            matches = services.recognition.face_analysis.search_all_in_picture(
                 tenant, picture(*people), "staff", RULES
             ).matches
             assert len(matches) == vision.ages == found

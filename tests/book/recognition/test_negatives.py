@@ -24,7 +24,7 @@ def face(book: Book) -> Face:
 
 
 def found(book: Book, person: Person) -> str | None:
-    match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(person), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(person), RULES).match
     return match.face.faceid if match else None
 
 
@@ -36,26 +36,26 @@ def test_a_search_by_picture_goes_on_to_the_next_candidate(book: Book, face: Fac
 
 def test_where_there_is_no_other_candidate_nobody_is_found(book: Book, face: Face) -> None:
     group = "vip"
-    searches = book.services.recognition.face_analysis.all_in_picture(
+    searches = book.services.recognition.face_analysis.search_all_in_picture(
         book.tenant, picture(LOOKALIKE, PERSON), group, RULES
     )
     assert searches.faces_found == 2
     assert [match.face.faceid for match in searches.matches] == [face.faceid]
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
     book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [stranger.faceid])
-    search = book.services.recognition.face_analysis.by_picture(book.tenant, picture(LOOKALIKE), RULES)
+    search = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(LOOKALIKE), RULES)
     assert (search.match, search.decision.score) == (None, None)
 
 
 def test_a_search_by_face_is_turned_down_too_but_for_the_face_itself(book: Book, face: Face) -> None:
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
-    assert book.services.recognition.face_analysis.by_face(book.tenant, stranger.faceid, "vip") is None
-    itself = book.services.recognition.face_analysis.by_face(book.tenant, face.faceid, "vip")
+    assert book.services.recognition.face_analysis.search_by_face(book.tenant, stranger.faceid, "vip") is None
+    itself = book.services.recognition.face_analysis.search_by_face(book.tenant, face.faceid, "vip")
     assert itself.face.faceid == face.faceid
 
 
 def test_a_lookalike_is_enrolled_beside_the_face_and_not_as_it(book: Book, face: Face) -> None:
-    enrol = book.services.enrolment.everybody.all_in_picture
+    enrol = book.services.enrolment.everybody.enrol_all_in_picture
     [known] = enrol(book.tenant, "vip", picture(PERSON), RULES, NO_LABELS)
     [new] = enrol(book.tenant, "vip", picture(LOOKALIKE), RULES, NO_LABELS)
     [again] = enrol(book.tenant, "vip", picture(LOOKALIKE), RULES, NO_LABELS)

@@ -12,12 +12,12 @@ ALL_ALIKE = 0.97
 
 
 def enrol_all(services: Services, tenant: Tenant, *people: Person):
-    return services.enrolment.everybody.all_in_picture(tenant, "group", picture(*people), RULES, NO_LABELS)
+    return services.enrolment.everybody.enrol_all_in_picture(tenant, "group", picture(*people), RULES, NO_LABELS)
 
 
 def test_a_single_poor_face_is_refused_with_what_is_wrong(services: Services, cloud: Tenant) -> None:
     with pytest.raises(Unusable, match="too blurred: 12 of 20; send a sharper"):
-        services.enrolment.of_largest_face(cloud, "regular", picture(Person(1, quality=12)), RULES)
+        services.enrolment.enrol_largest_face(cloud, "regular", picture(Person(1, quality=12)), RULES)
 
 
 @pytest.mark.parametrize(("enrolled", "probe", "found"), [(90, 5, True), (5, 90, True), (5, 19, False)])
@@ -27,17 +27,17 @@ def test_a_poor_probe_is_somebody_unless_the_enrolled_picture_is_poor_too(
     enrol_all(services, cloud, Person(1, quality=enrolled, likeness=ALL_ALIKE))
     poor = picture(Person(1, quality=probe, likeness=ALL_ALIKE))
 
-    search = services.recognition.face_analysis.by_picture(cloud, poor, RULES)
+    search = services.recognition.face_analysis.search_by_picture(cloud, poor, RULES)
 
     assert (search.match is not None) == found
-    assert len(services.recognition.face_analysis.all_in_picture(cloud, poor, "group", RULES).matches) == found
+    assert len(services.recognition.face_analysis.search_all_in_picture(cloud, poor, "group", RULES).matches) == found
 
 
 def test_a_poor_picture_finds_the_face_that_was_enrolled_from_it(services: Services, cloud: Tenant) -> None:
     people = (Person(1, 90, quality=5), Person(2, 50, quality=5))
     enrolled = enrol_all(services, cloud, *people)
 
-    found = services.recognition.face_analysis.all_in_picture(cloud, picture(*people), "group", RULES)
+    found = services.recognition.face_analysis.search_all_in_picture(cloud, picture(*people), "group", RULES)
 
     assert [match.face.faceid for match in found.matches] == [one.face.faceid for one in enrolled]
 
@@ -73,10 +73,10 @@ def test_a_stored_poor_face_is_no_other_poor_face(services: Services, cloud: Ten
     poor = enrol_all(services, cloud, Person(1, quality=10, likeness=ALL_ALIKE))[0].face
     services.enrolment.everybody.enrol_stored_face(cloud, "others", other.faceid, NO_LABELS)
 
-    itself = services.recognition.face_analysis.by_face(cloud, poor.faceid, "group")
+    itself = services.recognition.face_analysis.search_by_face(cloud, poor.faceid, "group")
 
     assert itself.face.faceid == poor.faceid
-    assert services.recognition.face_analysis.by_face(cloud, poor.faceid, "others") is None
+    assert services.recognition.face_analysis.search_by_face(cloud, poor.faceid, "others") is None
 
 
 def test_where_the_tenant_says_how_good_a_face_has_to_be_no_poorer_one_is_enrolled(

@@ -38,7 +38,7 @@ def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
     tenant = add_tenant(services, "cloud", Profile.CLOUD)
-    services.enrolment.of_largest_face(tenant, "regular", picture(Person(ANN, 100.0)), RULES)
+    services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(ANN, 100.0)), RULES)
     return tenant
 
 
@@ -55,8 +55,8 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
     template = vector(canonical("fake", rows[1]))
     demand = JudgingVision.population.compute_demand(rows[0], template)
     asked = OperatingPoint(CURVE).threshold(1, demand)
-    found = services.recognition.face_analysis.by_picture(tenant, probe, RULES)
-    compared = services.recognition.verification.with_picture(tenant, probe, picture(Person(ANN, 100.0)), RULES)
+    found = services.recognition.face_analysis.search_by_picture(tenant, probe, RULES)
+    compared = services.recognition.verification.compare_pictures(tenant, probe, picture(Person(ANN, 100.0)), RULES)
     score = float(rows[0].astype(np.float64) @ template.astype(np.float64))
 
     assert demand > 0.2
@@ -78,11 +78,13 @@ def test_who_resembles_nobody_is_found_below_the_usual_threshold(tmp_path: Path,
     assert demand < -0.2
     built = build(Settings(storage=tmp_path / "rare"), clock=clock, vision=Judging)
     tenant = add_tenant(built, "cloud", Profile.CLOUD)
-    built.enrolment.of_largest_face(tenant, "regular", picture(Person(2, 100.0)), RULES)
+    built.enrolment.enrol_largest_face(tenant, "regular", picture(Person(2, 100.0)), RULES)
     matches = {}
     for likeness in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6):
-        found = built.recognition.face_analysis.by_picture(tenant, picture(Person(2, 90.0, likeness=likeness)), RULES)
-        compared = built.recognition.verification.with_picture(
+        found = built.recognition.face_analysis.search_by_picture(
+            tenant, picture(Person(2, 90.0, likeness=likeness)), RULES
+        )
+        compared = built.recognition.verification.compare_pictures(
             tenant, picture(Person(2, 90.0, likeness=likeness)), picture(Person(2, 100.0)), RULES
         )
         assert compared.match == (found.match is not None)

@@ -143,7 +143,7 @@ def test_a_stranger_whom_somebody_has_named_or_holds_stays(book: Book) -> None:
     seen = book.see(shot(0, 7), shot(5, 8))
     named, held = (one.sightings[0].faceid or "" for one in seen)
     book.services.consents.set(book.tenant, named, Consent(Basis.CONSENT, MONDAY))
-    book.services.enrolment.update.of_id(book.tenant, named, FaceChanges(name="Gail"))
+    book.services.enrolment.update.change_face(book.tenant, named, FaceChanges(name="Gail"))
     book.services.faces.holds.set(book.tenant, held, "case 7")
     forget(book)
     book.sweep()

@@ -102,8 +102,8 @@ def test_a_repeat_of_what_was_taken_back_since_changes_nothing(book: Book, to: s
 
 def test_a_face_with_a_picture_by_hand_is_no_part_of_another_one_since_a_visit_was_theirs(book: Book) -> None:
     bob, sighting = seen_as(book, DAY, Person(1))
-    book.services.enrolment.update.of_id(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
-    book.services.enrolment.pictures.add(book.tenant, bob, picture(Person(7)), RULES, is_vouched_for=True)
+    book.services.enrolment.update.change_face(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
+    book.services.enrolment.pictures.add_photo(book.tenant, bob, picture(Person(7)), RULES, is_vouched_for=True)
     ann = enrolled(book, 5)
     give(book, bob, sighting, Gift(other=ann))
 
@@ -125,7 +125,7 @@ def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_un
     wrong, visit = wrong_visit(book)
     given = give(book, wrong, visit[1], NEW)
     new = given.rejected.sighting.faceid or ""
-    book.services.enrolment.update.of_id(book.tenant, new, FaceChanges(note="takes the window seat"))
+    book.services.enrolment.update.change_face(book.tenant, new, FaceChanges(note="takes the window seat"))
     give(book, new, visit[1], Gift(other=wrong, only=given.sightings))
     [merge] = book.services.merges.records.all("shop")
     book.services.merges.merging.undo(book.tenant, merge.id)
@@ -134,7 +134,7 @@ def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_un
 
 def test_a_name_is_not_lost_by_giving_its_only_visit_away(book: Book) -> None:
     bob, sighting = seen_as(book, DAY, Person(1))
-    book.services.enrolment.update.of_id(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
+    book.services.enrolment.update.change_face(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
     ann, entries = enrolled(book, 5), book.entries()
     with pytest.raises(Conflict, match="a face was made from this sighting"):
         give(book, bob, sighting, Gift(other=ann))
@@ -219,7 +219,7 @@ def test_a_visit_is_refused_whole_for_one_sighting(
 def test_the_visits_of_a_stranger_who_has_a_name_since_are_in_the_group_of_now(book: Book) -> None:
     stranger, _ = seen_as(book, 0, Person(1))
     changes = FaceChanges(name="Nur Sultan", new_group_name=REGULAR)
-    book.services.enrolment.update.of_id(book.tenant, stranger, changes)
+    book.services.enrolment.update.change_face(book.tenant, stranger, changes)
     seen_as(book, 1, Person(5))
 
     arrivals, span = book.services.sightings.arrivals, Span(0, milliseconds(MONDAY + DAY * MINUTE))

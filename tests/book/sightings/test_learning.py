@@ -83,7 +83,7 @@ def by_definition(book: Book, face: Face) -> set[str]:
 def test_what_a_person_adds_pushes_out_what_was_learnt_and_counts_alone(book: Book) -> None:
     book.see(*(visit(DAY * number, 40 + number) for number in range(1, 5)))
     faceid = only_face(book).faceid
-    add = book.services.enrolment.pictures.add
+    add = book.services.enrolment.pictures.add_photo
     for number in range(MAX_COMPARED - 1):
         assert len(learnt(only_face(book))) == min(MAX_LEARNT, MAX_COMPARED - 1 - number)
         add(book.tenant, faceid, picture(Person(1, side_px=50.0 + number)), RULES)
@@ -107,7 +107,7 @@ def test_a_learnt_picture_that_a_person_adds_counts_as_given(book: Book) -> None
 def test_without_the_given_picture_the_first_learnt_one_takes_its_place(book: Book) -> None:
     book.see(visit(DAY, 50), visit(2 * DAY, 65))
     face = only_face(book)
-    book.services.enrolment.pictures.remove(book.tenant, face.faceid, face.pictures[0].id)
+    book.services.enrolment.pictures.remove_picture(book.tenant, face.faceid, face.pictures[0].id)
     left = only_face(book).pictures
     assert [one.estimates.quality for one in left] == [65, 50]
     assert [one.learnt is None for one in left] == [True, False]

@@ -13,7 +13,7 @@ from tests.support.storage.failing import Calls
 def test_a_group_that_another_function_fills_before_the_commit_is_told_to_be_full(tmp_path: Path) -> None:
     calls = Calls()
     with closing(Book(tmp_path / "data", profile=Profile.CAMERA, wrap=calls.wrap)) as book:
-        book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+        book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
         book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", kinds=["group.full"])
         newcomer, other = book.put(shot(0, 1)), book.put(shot(1, 2))
         search = meanwhile(book, calls, lambda: book.deliver(other))

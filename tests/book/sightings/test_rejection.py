@@ -207,7 +207,7 @@ def test_a_sighting_rejected_from_a_merged_face_does_not_come_back_with_the_othe
 
 def test_the_new_stranger_takes_the_place_of_another_than_the_face_it_left(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     first, _ = seen_as(book, 0, Person(1))
     second, _ = seen_as(book, 10, Person(2))
     _, sighting = seen_as(book, 20)

@@ -108,7 +108,7 @@ def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_swe
     faceid = promoted(book)
     assert {one.kind for one in reviews(book)} == set(ReviewKind)
     for face in book.faces():
-        group = book.services.groups.of_id(book.tenant, face.group_id)
+        group = book.services.groups.find_by_id(book.tenant, face.group_id)
         book.services.deletion.delete_faces_of_group(book.tenant, group.name, [face.faceid])
     assert reviews(book) == []
     assert review_id(ReviewKind.PROMOTED, faceid) in stored(book)

@@ -124,7 +124,7 @@ def test_in_a_stream_of_people_only_those_seen_nearest_in_time_are_compared(
 def test_the_chore_compares_with_those_seen_nearest_in_time_too(book: Book) -> None:
     resolved(book, seen(-DAY_S, GOOD), seen(20, NEARLY), *(seen(18 - other, Person(BOB + other)) for other in range(4)))
     resolved(book, seen(0, GOOD))
-    book.services.joining.tenant(book.tenant)
+    book.services.joining.join_tenant(book.tenant)
     assert len(book.faces()) == 2 + NEAREST
 
 
@@ -151,7 +151,7 @@ def test_one_too_poor_to_be_remembered_may_be_the_face_all_the_same(book: Book) 
 def test_a_face_in_a_group_that_the_camera_does_not_search_is_not_looked_at(book: Book) -> None:
     [ann] = resolved(book, seen(0, GOOD))
     book.services.groups.create(book.tenant, "VIP", None, "")
-    book.services.enrolment.update.of_id(book.tenant, ann.faceid or "", FaceChanges(new_group_name="VIP"))
+    book.services.enrolment.update.change_face(book.tenant, ann.faceid or "", FaceChanges(new_group_name="VIP"))
     book.services.cameras.change(book.tenant, "door", {"groups": []})
     [other] = resolved(book, seen(1, NEARLY))
     assert other.faceid != ann.faceid
@@ -282,7 +282,7 @@ def test_after_the_chore_a_poor_picture_of_somebody_known_is_theirs_whatever_cam
         rng.shuffle(captures)
         deliver(book, captures, workers)
         for _ in range(2):
-            assert book.services.joining.tenant(book.tenant)
+            assert book.services.joining.join_tenant(book.tenant)
             check(book, [*known, *good, *poor_ones])
 
 
@@ -290,15 +290,15 @@ def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_th
     [known] = resolved(book, seen(-DAY_S, GOOD))
     [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
     assert sure.faceid == known.faceid != stranger.faceid
-    book.services.joining.tenant(book.tenant)
+    book.services.joining.join_tenant(book.tenant)
     [merge] = book.services.merges.records.all("shop", known.faceid or "")
     assert (merge.other, merge.joined) == (stranger.faceid, True)
     book.services.merges.merging.undo(book.tenant, merge.id)
-    book.services.joining.tenant(book.tenant)
+    book.services.joining.join_tenant(book.tenant)
     assert set(book.faceids()) == {known.faceid, stranger.faceid}
 
 
 def test_the_chore_leaves_somebody_alone_who_was_seen_beside_them_in_one_picture(book: Book) -> None:
     book.see(seen(-DAY_S, GOOD), seen(0, GOOD, NEARLY), seen(1, GOOD))
-    book.services.joining.tenant(book.tenant)
+    book.services.joining.join_tenant(book.tenant)
     assert len(book.faces()) == 2

@@ -69,14 +69,14 @@ def merge(book: Book, face: str, visit: list[str], other: str) -> Inverse:
 
 def move(book: Book, face: str, visit: list[str], other: str) -> Inverse:
     update = book.services.enrolment.update
-    update.of_id(book.tenant, face, FaceChanges(new_group_name="VIP"))
-    return lambda: update.of_id(book.tenant, face, FaceChanges(new_group_name=REGULAR))
+    update.change_face(book.tenant, face, FaceChanges(new_group_name="VIP"))
+    return lambda: update.change_face(book.tenant, face, FaceChanges(new_group_name=REGULAR))
 
 
 def rename(book: Book, face: str, visit: list[str], other: str) -> Inverse:
     update, name = book.services.enrolment.update, faces(book)[face].name
-    update.of_id(book.tenant, face, FaceChanges(name="Somebody Else"))
-    return lambda: update.of_id(book.tenant, face, FaceChanges(name=name))
+    update.change_face(book.tenant, face, FaceChanges(name="Somebody Else"))
+    return lambda: update.change_face(book.tenant, face, FaceChanges(name=name))
 
 
 def snapshot(book: Book) -> dict[str, Any]:
@@ -131,13 +131,13 @@ def test_what_is_taken_back_was_never_done(agreeing: Book, act: Step, kind: str)
     book.services.webhooks.hooks.add(book.tenant.name, "https://shop.example/hook")
     if kind == "a regular":
         face = enrolled(book, 1)
-        book.services.enrolment.update.of_id(book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR))
+        book.services.enrolment.update.change_face(book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR))
     else:
         face, _ = seen_as(book, 0, Person(1))
     visit = [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)]
     seen_as(book, 2 * DAY, Person(1, likeness=0.9))
     if kind == "somebody who was a stranger":
-        book.services.enrolment.update.of_id(book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR))
+        book.services.enrolment.update.change_face(book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR))
     other = enrolled(book, 5)
     before = snapshot(book)
     inverse = act(book, face, visit, other)

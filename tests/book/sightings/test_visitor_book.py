@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.records.captures import capture_item
-from chalicelib.book.records.observations import visits_item, visits_of
+from chalicelib.book.records.observations import read_visits, visits_item
 from chalicelib.book.rules.visits import Arrival, Arrivals
 from chalicelib.book.store.limits import item_size
 from chalicelib.book.words import keys
@@ -53,7 +53,7 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
 
 def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2), shot(120, 1))
     [gone] = [face for face in book.faces() if face.last_arrival_at == MONDAY + 60 * MINUTE]
     book.see(shot(180, 3))
@@ -67,10 +67,10 @@ def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) ->
 
 def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2))
     named, other = sorted(book.faces(), key=lambda face: face.last_arrival_at or face.enrolled_at)
-    book.services.enrolment.update.of_id(book.tenant, named.faceid, FaceChanges(name="Eva Lind"))
+    book.services.enrolment.update.change_face(book.tenant, named.faceid, FaceChanges(name="Eva Lind"))
     book.see(shot(180, 3))
     faces = set(book.faceids())
     assert named.faceid in faces
@@ -132,7 +132,7 @@ def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait
 def test_a_new_face_that_nobody_could_go_for_is_skipped_and_its_picture_is_never_stored(tmp_path: Path) -> None:
     calls = Calls()
     book = Book(tmp_path / "data", profile=Profile.CAMERA, wrap=calls.wrap)
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 1})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 1})
     [_, capture] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, quality=79),)))
     [face] = book.faces()
     calls.names.clear()
@@ -147,7 +147,7 @@ def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book
     """As many as a camera with a gap of a second makes of a poster, most of them in one item, as format 2 has them."""
     book.see(shot(0, 1), shot(1, 2))
     poster, other = (face.faceid for face in sorted(book.faces(), key=lambda face: face.faceid))
-    before = visits_of(book.storage.items, "shop", poster)
+    before = read_visits(book.storage.items, "shop", poster)
     starts = range(milliseconds(MONDAY) + 60_000, milliseconds(MONDAY) + 20_060_000, 1_000)
     recent = tuple(Arrival(at, at, at + 1_000) for at in starts)
     visits = replace(before, arrivals=Arrivals(recent, 5_000, 5_000))

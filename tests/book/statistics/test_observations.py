@@ -48,12 +48,14 @@ def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
     people = [Person(n, 100 - n) for n in range(5)]
-    services.enrolment.everybody.all_in_picture(cloud, "VIP会员", picture(*people), RULES, Labels("stored"))
+    services.enrolment.everybody.enrol_all_in_picture(cloud, "VIP会员", picture(*people), RULES, Labels("stored"))
     clock.advance(timedelta(hours=1))
 
-    found = services.recognition.face_analysis.all_in_picture(cloud, picture(*people, Person(77, 30)), "VIP会员", RULES)
-    services.recognition.face_analysis.all_in_picture(cloud, picture(Person(77)), "VIP会员", RULES)
-    services.recognition.face_analysis.by_picture(cloud, picture(Person(77)), RULES)
+    found = services.recognition.face_analysis.search_all_in_picture(
+        cloud, picture(*people, Person(77, 30)), "VIP会员", RULES
+    )
+    services.recognition.face_analysis.search_all_in_picture(cloud, picture(Person(77)), "VIP会员", RULES)
+    services.recognition.face_analysis.search_by_picture(cloud, picture(Person(77)), RULES)
 
     hits = [one for one in all_of(services, cloud) if one.kind is ObservationKind.SEARCH]
     assert {one.faceid for one in hits} == {match.face.faceid for match in found.matches}

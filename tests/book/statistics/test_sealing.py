@@ -126,9 +126,9 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
     for key in objects(services):
         blobs_of(services).delete(key)  # so that a day which is read is read by its observations
     found = book_with(services, items=watched).merges.mover
-    assert [one.id for chunk in found.chunks(camera, {"7"}) for one in chunk] == ["1"]
+    assert [one.id for chunk in found.list_in_chunks(camera, {"7"}) for one in chunk] == ["1"]
     assert {item["faceid"] for table, item in watched.read if table == "observations"} == {"7"}
-    assert [one.id for chunk in found.chunks(camera, {"7", "8"}) for one in chunk] == ["1", "2"]
+    assert [one.id for chunk in found.list_in_chunks(camera, {"7", "8"}) for one in chunk] == ["1", "2"]
     renamed = [ChangedObservation(other, replace(other, faceid="erased-9"))]  # as an erasure does
     items_of(services).transact(services.statistics.actions(camera.name, [], renamed))
     services.statistics.sealing.seal_tenant(camera)

@@ -128,14 +128,14 @@ class History:
 
     def enrol(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        self.services.enrolment.everybody.all_in_picture(
+        self.services.enrolment.everybody.enrol_all_in_picture(
             self.tenant, GROUPS[person % 2], picture(Person(person)), RULES, LABELS[person]
         )
         self.made += 1
 
     def search(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        match = self.services.recognition.face_analysis.by_picture(
+        match = self.services.recognition.face_analysis.search_by_picture(
             self.tenant, picture(Person(person, 90)), RULES
         ).match
         self.made += match is not None
@@ -323,7 +323,7 @@ def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camer
 
 
 def test_group_is_the_one_of_the_call_in_its_one_unicode_form(services: Services, cloud: Tenant) -> None:
-    services.enrolment.everybody.all_in_picture(cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels())
+    services.enrolment.everybody.enrol_all_in_picture(cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels())
     for name, amounts in (("Cafe\u0301", [1]), ("Caf\u00e9", [1]), ("Cafe", [])):
         found = services.statistics.count_by_time(
             cloud, ObservationFilter(group_name=name), 0, 10**10, Granularity.MONTH

@@ -40,12 +40,14 @@ def family(services: Services, tenant: Tenant) -> Group:
 
 def enrolled(services: Services, tenant: Tenant, name: str, seed: int, number: int = 0) -> Example:
     photo = picture(Person(seed, side_px=100.0 + number))
-    return services.subjects.enrol(tenant, family(services, tenant), name, photo, RULES, 0.0)
+    return services.subjects.enrol_photo(tenant, family(services, tenant), name, photo, RULES, 0.0)
 
 
 def faces(services: Services, tenant: Tenant, name: str) -> list[Face]:
     group = family(services, tenant)
-    return list(services.faces.of_group(tenant, group, services.subjects.get(tenant, group, name).faceids).values())
+    return list(
+        services.faces.read_faces_in_group(tenant, group, services.subjects.get(tenant, group, name).faceids).values()
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -72,13 +74,13 @@ def test_a_face_is_compared_by_eight_of_its_photos_and_another_moves_up_if_one_o
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared)) == (20, 8)
     group, gone = family(services, tenant), face.compared[0].id
-    services.subjects.remove(tenant, next(one for one in examples if one.picture.id == gone), "k")
+    services.subjects.remove_example(tenant, next(one for one in examples if one.picture.id == gone), "k")
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared)) == (19, 8)
-    found = list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group)))
+    found = list(services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group)))
     assert {one.id for one in found} == {one.id for one in examples if one.picture.id != gone}
     for one in found:
-        jpeg = services.face_pictures.load_jpeg(services.subjects.example(tenant, group, one.id).picture)
+        jpeg = services.face_pictures.load_jpeg(services.subjects.get_example(tenant, group, one.id).picture)
         assert jpeg is not None
 
 
@@ -106,7 +108,7 @@ def test_a_rename_to_a_name_that_is_there_makes_one_face_of_both_and_ids_stay_go
     services.subjects.rename(tenant, group, "Anna", "Ann")
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared), face.name) == (6, 6, "Ann")
-    assert [services.subjects.example(tenant, group, one.id).face.faceid for one in examples] == [face.faceid] * 12
+    assert [services.subjects.get_example(tenant, group, one.id).face.faceid for one in examples] == [face.faceid] * 12
     (merge,) = services.merges.records.all(tenant.name)
     services.merges.merging.undo(tenant, merge.id)
     assert [one.picture_count for one in services.faces.by_id(tenant, [merge.survivor, merge.other]).values()] == [6, 6]
@@ -136,11 +138,11 @@ class Reading:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._faces, name)
 
-    def of_group(self, *asked: Any) -> dict[str, Face]:
+    def read_faces_in_group(self, *asked: Any) -> dict[str, Face]:
         self._at -= 1
         if self._at == 0:
             self._meanwhile()
-        return self._faces.of_group(*asked)
+        return self._faces.read_faces_in_group(*asked)
 
 
 @pytest.mark.parametrize("at", [1, 2])
@@ -151,7 +153,7 @@ def test_a_photo_that_somebody_else_adds_between_two_reads_is_added_once(
     photo, added = picture(Person(1, side_px=101.0)), list[Example]()
     read = Reading(services, at, lambda: added.append(enrolled(services, tenant, "Ann", 1, 1)))
     late = book_with(services, faces=read).subjects
-    assert late.enrol(tenant, family(services, tenant), "Ann", photo, RULES, 0.0).id == added[0].id
+    assert late.enrol_photo(tenant, family(services, tenant), "Ann", photo, RULES, 0.0).id == added[0].id
     assert [face.picture_count for face in faces(services, tenant, "Ann")] == [2]
 
 
@@ -159,11 +161,11 @@ def test_the_last_photo_of_a_face_takes_it_along_and_the_subject_stays(services:
     one, two = (enrolled(services, tenant, "Ann", 1, number) for number in range(2))
     for example in (one, two):
         group = family(services, tenant)
-        services.subjects.remove(tenant, services.subjects.example(tenant, group, example.id), "k")
+        services.subjects.remove_example(tenant, services.subjects.get_example(tenant, group, example.id), "k")
     assert faces(services, tenant, "Ann") == []
     assert family(services, tenant).count == 0
     with pytest.raises(PictureNotFound):
-        services.subjects.example(tenant, family(services, tenant), two.id)
+        services.subjects.get_example(tenant, family(services, tenant), two.id)
 
 
 def test_examples_that_are_deleted_at_once_take_the_face_along_and_one_that_is_added_keeps_it(
@@ -172,24 +174,24 @@ def test_examples_that_are_deleted_at_once_take_the_face_along_and_one_that_is_a
     ids = [enrolled(services, tenant, "Ann", 1, number).id for number in range(2)]
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
     subjects = book_with(services, items=meanwhile).subjects
-    one, two = (services.subjects.example(tenant, group, id_) for id_ in ids)
-    meanwhile.first = [lambda: services.subjects.remove(tenant, two, "k")]
-    subjects.remove(tenant, one, "k")
+    one, two = (services.subjects.get_example(tenant, group, id_) for id_ in ids)
+    meanwhile.first = [lambda: services.subjects.remove_example(tenant, two, "k")]
+    subjects.remove_example(tenant, one, "k")
     assert faces(services, tenant, "Ann") == []
     one = enrolled(services, tenant, "Ann", 1)
     meanwhile.first = [lambda: enrolled(services, tenant, "Ann", 1, 1)]
-    subjects.remove(tenant, one, "k")
+    subjects.remove_example(tenant, one, "k")
     assert [face.picture_count for face in faces(services, tenant, "Ann")] == [1]
     with pytest.raises(PictureNotFound):
-        subjects.remove(tenant, one, "k")
+        subjects.remove_example(tenant, one, "k")
 
 
 def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Services, tenant: Tenant) -> None:
     one = enrolled(services, tenant, "Ann", 1)
     services.deletion.delete_faces(tenant, [one.face.faceid])
     group = family(services, tenant)
-    assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
-    assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [None], 1).near == [[]]
+    assert list(services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group))) == []
+    assert services.subjects.find_nearest(tenant, group, embedding_of(1)[None], [None], 1).near == [[]]
 
 
 def test_a_held_face_is_kept_and_its_subject_with_it_and_all_that_were_to_go_with_it(
@@ -208,9 +210,9 @@ def test_a_restricted_face_is_no_example_until_it_is_lifted(services: Services, 
     one = enrolled(services, tenant, "Ann", 1)
     services.restrictions.set(tenant, one.face.faceid, "asked for")
     group = family(services, tenant)
-    assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
+    assert list(services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group))) == []
     services.restrictions.lift(tenant, one.face.faceid, "settled")
-    assert services.subjects.example(tenant, group, one.id).subject == "Ann"
+    assert services.subjects.get_example(tenant, group, one.id).subject == "Ann"
 
 
 def test_a_rename_keeps_every_id(services: Services, tenant: Tenant) -> None:
@@ -220,7 +222,7 @@ def test_a_rename_keeps_every_id(services: Services, tenant: Tenant) -> None:
     assert {face.name for face in faces(services, tenant, "team")} == {"Team"}
     services.subjects.rename(tenant, group, "team", "TEAM")
     assert {face.name for face in faces(services, tenant, "team")} == {"TEAM"}
-    found = services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))
+    found = services.subjects.list_examples(tenant, group, services.subjects.all(tenant, group))
     assert {one.id for one in found} == ids
     assert family(services, tenant).users == 1
     with pytest.raises(UserNotFound):
@@ -329,7 +331,7 @@ def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_pat
         group, subjects = old_form(book), book.services.subjects
         assert arrivals(book) == [3, 3, 6]
         before = {one.faceid: one.pictures for one in book.faces()}
-        examples = list(subjects.examples_of(book.tenant, group, subjects.all(book.tenant, group)))
+        examples = list(subjects.list_examples(book.tenant, group, subjects.all(book.tenant, group)))
         raised_to(book, UNITED - 1)
         subjects.unite_all(book.tenant)
         assert arrivals(book) == [3, 3, 6], "a version that is taken back has it so"
@@ -339,7 +341,7 @@ def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_pat
         [face] = book.faces()
         assert (face.arrive_count, face.picture_count, len(face.compared)) == (DAYS, 20, MAX_COMPARED)
         assert [one.faceids for one in subjects.all(book.tenant, group)] == [(face.faceid,)]
-        found = [subjects.example(book.tenant, group, one.id) for one in examples]
+        found = [subjects.get_example(book.tenant, group, one.id) for one in examples]
         assert {one.picture.id for one in found} == {one.picture.id for one in examples}
         assert subjects.unite_all(book.tenant)
         assert disagreements_of_visits(book) == book.disagreements() == []
@@ -399,7 +401,7 @@ def examples_by_name(book: Book) -> dict[str, set[str]]:
     """The photos of each subject."""
     subjects, group = book.services.subjects, family(book.services, book.tenant)
     return {
-        one.name: {each.picture.id for each in subjects.examples_of(book.tenant, group, [one])}
+        one.name: {each.picture.id for each in subjects.list_examples(book.tenant, group, [one])}
         for one in subjects.all(book.tenant, group)
     }
 
@@ -420,7 +422,7 @@ def test_spare_photos_get_templates_of_another_model_too_and_are_compared_by_non
         for seed, number in ((1, n) for n in range(12)):
             enrolled(book.services, book.tenant, "Ann", seed, number)
         enrolled(book.services, book.tenant, "Ann", 2)
-        done = book.services.reembedding.run("shop", FakeVision(), OtherVision())
+        done = book.services.reembedding.change_model("shop", FakeVision(), OtherVision())
         assert (done.switched, done.left) == (True, {})
         [face] = book.faces()
         assert all(one.has(OtherVision.model) for one in face.pictures)

@@ -77,7 +77,7 @@ def test_a_new_tenant_gets_the_number_of_the_others(made: Credentials, tmp_path:
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:
     with closing(services_on(tmp_path)) as services:
         assert {tenant.name for tenant in services.tenants.all()} == {"shop"}
-        assert services.tenants.by_api_key(made.api_key) == services.tenants.get_by_name("shop")
+        assert services.tenants.find_by_api_key(made.api_key) == services.tenants.get_by_name("shop")
 
 
 @in_another_format
@@ -91,10 +91,10 @@ def test_every_way_to_a_tenant_refuses_another_and_changes_nothing(
         for way in (
             tenants.all,
             lambda: tenants.get_by_name("shop"),
-            lambda: tenants.by_api_key(made.api_key),
-            lambda: tenants.by_appcode(made.appcode),
-            lambda: tenants.by_app_id(made.app_id),
-            lambda: tenants.rotate("shop"),
+            lambda: tenants.find_by_api_key(made.api_key),
+            lambda: tenants.find_by_appcode(made.appcode),
+            lambda: tenants.find_by_app_id(made.app_id),
+            lambda: tenants.rotate_keys("shop"),
             lambda: tenants.disable("shop"),
             lambda: tenants.change("shop", {"requests_a_day": 7}),
             lambda: tenants.add("new", Profile.CLOUD),

@@ -19,7 +19,7 @@ def enrol(services: Services, *people: int) -> None:
     """Enrol people in a group without a capacity."""
     shop = services.tenants.get_by_name("shop")
     for person in people:
-        services.enrolment.everybody.all_in_picture(shop, "vip", picture(Person(person)), RULES, NO_LABELS)
+        services.enrolment.everybody.enrol_all_in_picture(shop, "vip", picture(Person(person)), RULES, NO_LABELS)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def shop(services: Services) -> Tenant:
 def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(services: Services) -> None:
     services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=MAX_FACES))
     shop = services.tenants.get_by_name("shop")
-    assert services.face_visits.defaults(shop).faces_left == MAX_FACES
+    assert services.face_visits.read_default_groups(shop).faces_left == MAX_FACES
     services.groups.create(shop, "all", MAX_FACES - 10_000, "")
     with pytest.raises(IllegalCapacity, match=f"sum to {MAX_FACES}"):
         services.groups.create(shop, "more", 1, "")
@@ -41,7 +41,7 @@ def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(se
     shop = services.tenants.get_by_name("shop")
     with pytest.raises(IllegalCapacity, match="from 1 to 30000"):
         services.groups.create(shop, "all", MAX_FACES - 10_000, "")
-    assert services.face_visits.defaults(shop).faces_left == 30_000
+    assert services.face_visits.read_default_groups(shop).faces_left == 30_000
 
 
 @pytest.mark.parametrize("profile", Profile)
@@ -60,12 +60,12 @@ def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Ser
     """As if a million were there."""
     full = Update(keys.DIRECTORY, (shop.name, keys.TENANT_ITEM), (exists("tenant"),), set={FACES_LEFT: 0})
     services.requests._items.transact([full])
-    seq = services.face_visits.defaults(shop).seq
+    seq = services.face_visits.read_default_groups(shop).seq
     with pytest.raises(TenantFull, match="may hold 1000000 faces, and this would pass that"):
-        services.enrolment.of_largest_face(shop, "regular", picture(Person(1)), RULES)
+        services.enrolment.enrol_largest_face(shop, "regular", picture(Person(1)), RULES)
     with pytest.raises(TenantFull, match="may hold 1000000 faces, and this would pass that"):
         enrol(services, 1)
-    assert services.face_visits.defaults(shop).seq == seq
+    assert services.face_visits.read_default_groups(shop).seq == seq
     assert [group.count for group in services.groups.all(shop)] == [0, 0]
 
 
@@ -73,7 +73,7 @@ def test_default_groups_share_a_limit_that_is_too_small_for_their_usual_capacity
     services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=101))
     shop = services.tenants.get_by_name("shop")
     assert [group.capacity for group in services.groups.all(shop)] == [50, 50]
-    assert services.groups.capacity_left(shop) == 1
+    assert services.groups.read_capacity_left(shop) == 1
 
 
 def test_a_limit_below_what_the_tenant_holds_is_refused_and_nothing_is_changed(
@@ -125,7 +125,7 @@ def test_limits_that_change_side_by_side_with_faces_and_groups_stay_right(servic
     assert disagreements(services, now) == []
     groups = services.groups.all(now)
     assert len(groups) == 11
-    assert services.groups.capacity_left(now) == now.limits.faces - 10_080
+    assert services.groups.read_capacity_left(now) == now.limits.faces - 10_080
     services.tenants.change("shop", {"groups": 11})
     with pytest.raises(TooManyGroups):
         services.groups.create(services.tenants.get_by_name("shop"), "one more", 1, "")

@@ -33,12 +33,12 @@ def shop(services: Services) -> Tenant:
 
 
 def taken(quotas: Quotas, tenant: Tenant, tries: int) -> int:
-    return sum(quotas.take(tenant) for _ in range(tries))
+    return sum(quotas.take_request(tenant) for _ in range(tries))
 
 
 def test_a_day_has_as_many_requests_as_the_quota_says(services: Services, shop: Tenant, clock: FakeClock) -> None:
     for _ in range(3):
-        assert [services.quotas.take(shop) for _ in range(5)] == [True] * 3 + [False] * 2
+        assert [services.quotas.take_request(shop) for _ in range(5)] == [True] * 3 + [False] * 2
         clock.advance(timedelta(days=1))
 
 
@@ -82,8 +82,10 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
     midnight = datetime(2026, 3, 2, tzinfo=SHANGHAI)
     clock.advance(midnight - clock.now())
     slow = book_with(services, clock=FakeClock(midnight - timedelta(seconds=1))).quotas
-    assert [services.quotas.take(shop), slow.take(shop), services.quotas.take(shop)] == [True] * 3
-    assert [services.quotas.take(shop), slow.take(shop)] == [False] * 2
+    assert [services.quotas.take_request(shop), slow.take_request(shop), services.quotas.take_request(shop)] == [
+        True
+    ] * 3
+    assert [services.quotas.take_request(shop), slow.take_request(shop)] == [False] * 2
 
 
 def test_a_clock_that_was_far_ahead_is_forgotten(services: Services, shop: Tenant, clock: FakeClock) -> None:
@@ -101,7 +103,7 @@ def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
     busy = replace(shop, requests_a_day=100)
     for _ in range(3):
         with ThreadPoolExecutor(16) as pool:
-            results = list(pool.map(lambda n: (services, second)[n % 2].quotas.take(busy), range(160)))
+            results = list(pool.map(lambda n: (services, second)[n % 2].quotas.take_request(busy), range(160)))
         assert sum(results) == 100
         clock.advance(timedelta(days=1))
     second.close()
@@ -142,9 +144,9 @@ def test_a_tenant_without_a_quota_costs_neither_a_read_nor_a_write(
     with watched(services, clock) as (items, quotas):
         assert taken(quotas, replace(shop, requests_a_day=None), 5) == 5
         assert items.asked == 0
-        assert quotas.take(shop)
+        assert quotas.take_request(shop)
         begun = items.asked
-        assert quotas.take(shop)
+        assert quotas.take_request(shop)
         assert items.asked == begun + 1, "within a day, a request costs one write"
 
 
@@ -152,16 +154,18 @@ def test_storage_that_is_busy_is_asked_again_and_counts_once(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     with watched(services, clock) as (items, quotas):
-        assert quotas.take(shop)
+        assert quotas.take_request(shop)
         items.refusals = 3
-        assert quotas.take(shop)
+        assert quotas.take_request(shop)
     item = services.requests._items.get(keys.DIRECTORY, ("shop", keys.QUOTA_ITEM))
     assert item["balance"] == -2
 
 
 def offerings(quotas: list[Quotas], tenant: Tenant, sizes: list[int]) -> int:
     """Offer the sizes in turns to the processes; return how many bytes were taken."""
-    return sum(size for nth, size in enumerate(sizes) if quotas[nth % len(quotas)].take_captures(tenant, "door", size))
+    return sum(
+        size for nth, size in enumerate(sizes) if quotas[nth % len(quotas)].take_capture_bytes(tenant, "door", size)
+    )
 
 
 @given(
@@ -186,13 +190,13 @@ def test_bytes_are_counted_ahead_so_most_offers_cost_no_write(
 ) -> None:
     large = replace(shop, capture_mb_a_day=20_000)
     with watched(services, clock) as (items, quotas):
-        assert quotas.take_captures(large, "door", 150_000)
+        assert quotas.take_capture_bytes(large, "door", 150_000)
         begun = items.asked
-        assert all(quotas.take_captures(large, "door", 150_000) for _ in range(132))
+        assert all(quotas.take_capture_bytes(large, "door", 150_000) for _ in range(132))
         assert items.asked == begun
         clock.advance(timedelta(days=1))
-        assert quotas.take_captures(large, "door", 150_000)
+        assert quotas.take_capture_bytes(large, "door", 150_000)
         assert items.asked > begun, "another day has a count of its own"
         asked = items.asked
-        assert not quotas.take_captures(replace(large, capture_mb_a_day=10), "door", 11 * MB)
+        assert not quotas.take_capture_bytes(replace(large, capture_mb_a_day=10), "door", 11 * MB)
         assert items.asked > asked, "a changed limit holds at once"

@@ -13,7 +13,7 @@ def test_a_bearer_key_is_found_and_nothing_that_is_none(services: Services) -> N
     made = services.tenants.add("shop-1", Profile.CLOUD)
     services.tenants.add("shop-2", Profile.CLOUD)
 
-    assert services.tenants.by_api_key(made.api_key) == services.tenants.get_by_name("shop-1")
+    assert services.tenants.find_by_api_key(made.api_key) == services.tenants.get_by_name("shop-1")
     for wrong in (
         "",
         "rk_",
@@ -23,8 +23,8 @@ def test_a_bearer_key_is_found_and_nothing_that_is_none(services: Services) -> N
         made.appcode,
         "rk_\ud800" + "0" * 31,
     ):
-        assert services.tenants.by_api_key(wrong) is None
-        assert services.tenants.by_appcode(made.api_key) is None
+        assert services.tenants.find_by_api_key(wrong) is None
+        assert services.tenants.find_by_appcode(made.api_key) is None
 
 
 def test_second_tenant_of_a_name_is_refused_and_all_are_listed(services: Services) -> None:
@@ -35,7 +35,7 @@ def test_second_tenant_of_a_name_is_refused_and_all_are_listed(services: Service
         services.tenants.add("a", Profile.CAMERA)
     assert [tenant.name for tenant in services.tenants.all()] == ["a", "b"]
     with pytest.raises(TenantNotFound):
-        services.tenants.rotate("c")
+        services.tenants.rotate_keys("c")
     for nobody in ("c", "", "c" * 2_000):
         with pytest.raises(TenantNotFound):
             services.tenants.disable(nobody)
@@ -51,15 +51,15 @@ def test_illegal_name_is_refused(services: Services, name: str) -> None:
 def test_keys_that_are_renewed_meanwhile_stop_with_a_rotation(services: Services, dialect: str, key: SharedKey) -> None:
     services.tenants.add("shop", Profile.CLOUD)
     meanwhile = Meanwhile(items_of(services))
-    meanwhile.first = [lambda: services.tenants.renew(services.tenants.get_by_name("shop"), dialect, key)]
-    made = book_with(services, items=meanwhile).tenants.rotate("shop")
+    meanwhile.first = [lambda: services.tenants.renew_key(services.tenants.get_by_name("shop"), dialect, key)]
+    made = book_with(services, items=meanwhile).tenants.rotate_keys("shop")
     tenant = services.tenants.get_by_name("shop")
     assert tenant.renewals == {}
     item = services.items.get(keys.TENANTS, keys.tenant_item("shop"))
     assert item is not None
     assert not [name for name in item if name.startswith("old_")]
-    assert services.tenants.by_appcode(made.appcode) == tenant
-    assert services.tenants.old_app_key(tenant, dialect) is None
+    assert services.tenants.find_by_appcode(made.appcode) == tenant
+    assert services.tenants.read_old_app_key(tenant, dialect) is None
     assert services.consistency.disagreements("shop") == []
 
 
@@ -68,10 +68,10 @@ def test_of_two_keys_that_are_asked_for_at_once_both_hold(services: Services, di
     services.tenants.add("shop", Profile.CLOUD)
     tenant = services.tenants.get_by_name("shop")
     meanwhile, made = Meanwhile(items_of(services)), []
-    meanwhile.first = [lambda: made.append(services.tenants.renew(tenant, dialect, key))]
-    book_with(services, items=meanwhile).tenants.renew(tenant, dialect, key)
+    meanwhile.first = [lambda: made.append(services.tenants.renew_key(tenant, dialect, key))]
+    book_with(services, items=meanwhile).tenants.renew_key(tenant, dialect, key)
     tenant = services.tenants.get_by_name("shop")
     if key is SharedKey.APP_KEY:
-        assert services.tenants.old_app_key(tenant, dialect) == made[0]
+        assert services.tenants.read_old_app_key(tenant, dialect) == made[0]
     else:
-        assert services.tenants.by_old_appcode(made[0], dialect) == tenant
+        assert services.tenants.find_by_old_appcode(made[0], dialect) == tenant

@@ -27,7 +27,7 @@ def furnish(book: Book) -> None:
     """Index a hundred faces, and make the user `ann`."""
     for first in (0, 50):
         photo = picture(*(Person(n + 1, 40.0 + n) for n in range(first, first + 50)))
-        book.services.enrolment.everybody.index(book.tenant, group_of(book), photo, RULES, lambda _: "")
+        book.services.enrolment.everybody.index_faces(book.tenant, group_of(book), photo, RULES, lambda _: "")
     book.services.users.create(book.tenant, group_of(book), "ann")
 
 
@@ -42,7 +42,7 @@ def disassociate(book: Book) -> Outcome:
 def answered(book: Book, use: Use) -> Outcome:
     """As a dialect does it: a call that was answered is answered so again."""
     stored = book.services.requests.find("shop", REQUEST)
-    return use(book) if stored is None else Outcome.of(stored.body)
+    return use(book) if stored is None else Outcome.read_progress(stored.body)
 
 
 def cut_off(folder: Path, at: int, fault: Fault, use: Callable[[Book], object]) -> None:

@@ -114,7 +114,7 @@ def delete(book: Book, _expected: Expected, places: list[int]) -> None:
 def move(book: Book, _expected: Expected, place: int, group_id: str) -> None:
     for one in some(book, [place]):
         changes = FaceChanges(group_of(book, group_id).name)
-        book.services.enrolment.update.of_id(book.tenant, one, changes)
+        book.services.enrolment.update.change_face(book.tenant, one, changes)
 
 
 @later
@@ -122,7 +122,7 @@ def add_picture(book: Book, _expected: Expected, place: int, number: int, seed: 
     for one in some(book, [place]):
         photo = picture(Person(seed, side_px=40.0 + number))
         with suppress(*REFUSED):
-            book.services.enrolment.pictures.add(book.tenant, one, photo, RULES, is_vouched_for=True)
+            book.services.enrolment.pictures.add_photo(book.tenant, one, photo, RULES, is_vouched_for=True)
 
 
 @later
@@ -130,7 +130,7 @@ def remove_picture(book: Book, _expected: Expected, place: int) -> None:
     for one in some(book, [place]):
         with suppress(*REFUSED):
             first = book.services.faces.get(book.tenant, one).pictures[0]
-            book.services.enrolment.pictures.remove(book.tenant, one, first.id)
+            book.services.enrolment.pictures.remove_picture(book.tenant, one, first.id)
 
 
 @later

@@ -64,9 +64,9 @@ def test_every_hook_that_takes_an_event_is_told_and_no_other(desk: Desk) -> None
 def test_hooks_are_read_once_for_all_events_and_not_for_none(desk: Desk) -> None:
     calls = Calls()
     counted = Desk(calls.port("items", desk.items), desk.queue, desk.clock)
-    assert counted.outbox.actions(TENANT, []) == []
+    assert counted.outbox.make_delivery_puts(TENANT, []) == []
     assert calls.names == []
-    counted.outbox.actions(TENANT, [counted.event(), counted.event()])
+    counted.outbox.make_delivery_puts(TENANT, [counted.event(), counted.event()])
     assert calls.names == ["items.query"]
 
 
@@ -75,7 +75,7 @@ def test_renewed_secret_signs_from_the_next_attempt_on(desk: Desk) -> None:
         hook, old = desk.hooks.add(TENANT, receiver.url)
         desk.tell(desk.event())
         desk.work()
-        new = desk.hooks.new_secret(TENANT, hook.id)
+        new = desk.hooks.replace_secret(TENANT, hook.id)
         desk.work_for(timedelta(seconds=20))
         first, second = receiver.heard
     for heard, secret in ((first, old), (second, new)):
@@ -229,7 +229,7 @@ def test_deliveries_of_a_disabled_hook_are_parked_untried_and_can_be_sent_later(
 def test_what_waits_for_a_hook_that_is_gone_is_forgotten(desk: Desk) -> None:
     with receiving(OK) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
-        actions = desk.outbox.actions(TENANT, [desk.event()])
+        actions = desk.outbox.make_delivery_puts(TENANT, [desk.event()])
         desk.hooks.delete(TENANT, hook.id)
         desk.items.transact(actions)
         desk.outbox.announce(TENANT, actions)

@@ -45,7 +45,7 @@ def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed
             committed: list[str] = []
             try:
                 for event in (desk.event(), desk.event()):
-                    actions = process.outbox.actions(TENANT, [event])
+                    actions = process.outbox.make_delivery_puts(TENANT, [event])
                     process.items.transact(actions)
                     committed.append(event.id)
                     process.outbox.announce(TENANT, actions)

@@ -60,7 +60,7 @@ def test_a_deleted_mailbox_takes_its_events_along(desk: Desk) -> None:
 
 def test_a_mailbox_has_no_secret_and_nothing_to_send_again(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, None)
-    for refused in (desk.hooks.new_secret, desk.outbox.redeliver):
+    for refused in (desk.hooks.replace_secret, desk.outbox.redeliver):
         with pytest.raises(Conflict, match="is a mailbox"):
             refused(TENANT, hook.id)
 
@@ -85,7 +85,7 @@ def test_a_tested_hook_gets_a_test_whatever_its_filters_are(desk: Desk) -> None:
     with receiving(answers(200)) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url, kinds=["group.full"], groups=["vip"], cameras=["door"])
         desk.hooks.add(TENANT, receiver.url)
-        event = desk.deliveries.test(TENANT, hook.id)
+        event = desk.deliveries.send_test(TENANT, hook.id)
         desk.work()
         (heard,) = receiver.heard
         assert heard.headers["X-Regulars-Event"] == "test"
@@ -95,5 +95,5 @@ def test_a_tested_hook_gets_a_test_whatever_its_filters_are(desk: Desk) -> None:
 
 def test_a_test_lies_in_a_mailbox_too(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, None)
-    assert ids_in(desk, hook.id) == [] != [desk.deliveries.test(TENANT, hook.id).id]
+    assert ids_in(desk, hook.id) == [] != [desk.deliveries.send_test(TENANT, hook.id).id]
     assert [one.kind for one in desk.mailed] == [EventKind.TEST]

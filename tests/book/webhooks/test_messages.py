@@ -199,7 +199,7 @@ def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone
     [heard] = phone.heard
     assert b"Eva" not in heard.body
     assert heard.headers["Content-Encoding"] == "aes128gcm"
-    assert book.services.webhooks.messages.push_key("shop") in heard.headers["Authorization"]
+    assert book.services.webhooks.messages.read_push_key("shop") in heard.headers["Authorization"]
     assert book.services.webhooks.hooks.get("shop", hook.id).enabled
 
 
@@ -230,7 +230,7 @@ def test_what_is_stored_and_shown_holds_no_secret(book: Book, phone: Receiver) -
         assert "secret-topic" not in text
         assert channel.token not in text
     with pytest.raises(Conflict, match="signs nothing"):
-        book.services.webhooks.hooks.new_secret("shop", hook.id)
+        book.services.webhooks.hooks.replace_secret("shop", hook.id)
 
 
 @pytest.mark.parametrize("way", [Way.SLACK, Way.DISCORD])
@@ -446,7 +446,7 @@ def test_what_is_an_alarm_waits_for_no_pause(book: Book, phone: Receiver, kind: 
     hook = add(book, channel_of(Way.NTFY, phone), kinds=(kind,), template="{event} {camera}", pause_s=86_400)
     for place, camera in enumerate(("door", "yard", "till")):
         event = Event(f"{kind}-{place}", kind, book.clock.now(), camera=camera, data={"capacity": 7})
-        actions = book.services.webhooks.outbox.actions("shop", [event])
+        actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
         write(book.storage.items, actions)
         book.services.webhooks.outbox.announce("shop", actions)
     work(book)
@@ -532,7 +532,7 @@ def test_a_picture_goes_along_where_the_way_takes_one(book: Book, phone: Receive
 def test_a_try_out_is_sent_whatever_the_rules_are(book: Book, phone: Receiver) -> None:
     hook = add(book, channel_of(Way.NTFY, phone), hours="22:00-22:01", pause_s=3600, people=["7"])
     for _ in range(2):
-        book.services.webhooks.deliveries.test("shop", hook.id)
+        book.services.webhooks.deliveries.send_test("shop", hook.id)
         work(book)
     assert [read_body(one) for one in phone.heard] == ["Ann Lee (VIP) is at Front door, 09:00"] * 2
 

@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.book.records import columns as codec
-from chalicelib.book.records.columns import Columns, DamagedData, LabelCounts, Row, decade_of, pack, unpack
+from chalicelib.book.records.columns import (
+    Columns,
+    DamagedData,
+    LabelCounts,
+    Row,
+    decade_of,
+    pack_arrays,
+    unpack_arrays,
+)
 from chalicelib.book.words.local_time import Span
 from chalicelib.book.words.model import Labels
 from chalicelib.book.words.observations import OF_ARRIVALS, Dimensions, ObservationFilter, ObservationKind, Split
@@ -72,16 +80,16 @@ def rows_of(columns: Columns) -> list[Row]:
 @settings(deadline=None)
 @given(rows)
 def test_columns_come_back_in_order(observed: list[Row]) -> None:
-    assert rows_of(codec.decode(codec.encode(Columns.of(observed)))) == in_order(observed)
+    assert rows_of(codec.decode_columns(codec.encode_columns(Columns.from_rows(observed)))) == in_order(observed)
 
 
 @settings(deadline=None)
 @given(rows, filters)
 def test_selected_rows_are_those_that_equal_all_that_is_given(observed: list[Row], wanted: ObservationFilter) -> None:
     span = Span(1_500_000_000_000, 1_500_040_000_000)
-    columns = Columns.of(observed)
+    columns = Columns.from_rows(observed)
 
-    chosen = [rows_of(columns)[number] for number in columns.select(wanted, span)]
+    chosen = [rows_of(columns)[number] for number in columns.select_rows(wanted, span)]
 
     assert chosen == [
         row
@@ -100,16 +108,18 @@ def test_selected_rows_are_those_that_equal_all_that_is_given(observed: list[Row
 def test_label_counts_in_chunks_sum_to_the_whole(
     observed: list[Row], label: str, most_bytes: int, split: Split | None
 ) -> None:
-    columns, wanted = Columns.of(observed), ObservationFilter(Labels(a=label))
+    columns, wanted = Columns.from_rows(observed), ObservationFilter(Labels(a=label))
     hour = (columns.at_ms // 3_600_000) % 24
 
-    chunks = codec.encode_counts(LabelCounts.of(columns, hour), most_bytes)
+    chunks = codec.encode_counts(LabelCounts.from_columns(columns, hour), most_bytes)
 
     summed: Counter[tuple[str, int]] = Counter()
     for chunk in chunks:
-        for value, by_hour in codec.decode_counts(chunk).by_hour(wanted, split).items():
+        for value, by_hour in codec.decode_counts(chunk).count_by_hour(wanted, split).items():
             summed.update({(value, hour): int(count) for hour, count in enumerate(by_hour)})
-    chosen = [(rows_of(columns)[number].dimensions, int(hour[number])) for number in columns.select(wanted, ALWAYS)]
+    chosen = [
+        (rows_of(columns)[number].dimensions, int(hour[number])) for number in columns.select_rows(wanted, ALWAYS)
+    ]
     assert +summed == Counter((one.value(split) if split else "", hour) for one, hour in chosen)
 
 
@@ -118,8 +128,8 @@ def test_label_counts_in_chunks_sum_to_the_whole(
     rows, st.sampled_from([*(one for one in Split if one not in OF_ARRIVALS), None])
 )  # which visit it is, the face's history says
 def test_rows_have_the_values_of_a_split(observed: list[Row], split: Split | None) -> None:
-    columns = Columns.of(observed)
-    places, names = columns.values(split)
+    columns = Columns.from_rows(observed)
+    places, names = columns.list_values(split)
     meant = {
         None: lambda row: "",
         Split.GENDER: lambda row: row.gender.value,
@@ -133,11 +143,11 @@ def test_age_is_rounded_as_it_is_shown_and_has_an_end() -> None:
 
 
 def test_chunks_are_as_small_as_they_must_be() -> None:
-    columns = Columns.of(
+    columns = Columns.from_rows(
         [Row(n, "i", "f", Dimensions(f"label {n}", "", "", "", "g", "", "sighting")) for n in range(2_000)]
     )
 
-    chunks = codec.encode_counts(LabelCounts.of(columns, columns.at_ms % 24), 2_000)
+    chunks = codec.encode_counts(LabelCounts.from_columns(columns, columns.at_ms % 24), 2_000)
 
     assert len(chunks) > 3
     assert max(map(len, chunks)) <= 2_000
@@ -145,28 +155,28 @@ def test_chunks_are_as_small_as_they_must_be() -> None:
 
 @pytest.mark.parametrize("place", [0, 3, 8, 9, 60, -33, -1])
 def test_one_wrong_byte_is_seen(place: int) -> None:
-    data = bytearray(codec.encode(Columns.of([Row(1, "i", "f", PLAIN)])))
+    data = bytearray(codec.encode_columns(Columns.from_rows([Row(1, "i", "f", PLAIN)])))
     data[place] ^= 1
     with pytest.raises(DamagedData):
-        codec.decode(bytes(data))
+        codec.decode_columns(bytes(data))
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 39, 40, -1])
 def test_columns_that_were_cut_off_are_seen(length: int) -> None:
-    data = codec.encode(Columns.of([Row(1, "i", "f", PLAIN)]))
+    data = codec.encode_columns(Columns.from_rows([Row(1, "i", "f", PLAIN)]))
     with pytest.raises(DamagedData):
-        codec.decode(data[:length])
+        codec.decode_columns(data[:length])
     with pytest.raises(DamagedData):
-        codec.decode(data + b"x")
+        codec.decode_columns(data + b"x")
 
 
 def test_columns_of_different_lengths_are_no_columns() -> None:
     names = {"after_ms": 2, "face": 1, "dimension": 2, "gender": 2, "decade": 2, "gap_s": 2}
     arrays = {name: np.zeros(length, np.uint32) for name, length in names.items()}
     text = {"faceids": np.frombuffer(b"f", np.uint8), "ids": np.frombuffer(b"i\nj", np.uint8)}
-    data = pack(b"RGOBSD02", {"begin_ms": 0, "dimensions": [PLAIN]}, {**arrays, **text})
-    assert unpack(b"RGOBSD02", data)[0]["begin_ms"] == 0
+    data = pack_arrays(b"RGOBSD02", {"begin_ms": 0, "dimensions": [PLAIN]}, {**arrays, **text})
+    assert unpack_arrays(b"RGOBSD02", data)[0]["begin_ms"] == 0
     with pytest.raises(DamagedData):
-        codec.decode(data)
+        codec.decode_columns(data)
     with pytest.raises(DamagedData):
         codec.decode_counts(data)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.records.merges import are_one, survivor_first
+from chalicelib.book.records.merges import are_surely_one, put_survivor_first
 from chalicelib.book.rules.decision import JOIN_PICTURES, OperatingPoint
 from chalicelib.book.rules.visits import DefaultGroups, FaceVisits, Promotion, PromotionRule, Visits
 from chalicelib.book.words.model import REGULAR, STRANGER, Decision, Face, Group, Picture
@@ -51,17 +51,17 @@ def test_a_face_that_a_person_put_into_its_group_stays_or_the_named_or_the_older
     one: FaceVisits, other: FaceVisits, stays: FaceVisits | str | None
 ) -> None:
     expected = stays.face.faceid if isinstance(stays, FaceVisits) else stays
-    for both in (survivor_first(one, other), survivor_first(other, one)):
+    for both in (put_survivor_first(one, other), put_survivor_first(other, one)):
         assert (both[0].face.faceid if both else None) == expected
         assert both is None or {both[0].face.faceid, both[1].face.faceid} == {one.face.faceid, other.face.faceid}
 
 
 def test_two_faces_are_one_by_their_pictures_a_person_a_visit_or_a_lead() -> None:
     several = held("6", pictures=JOIN_PICTURES)
-    assert [are_one(SURE, (OLD, one), leads=False) for one in (YOUNG, several, STAFF)] == [False, True, True]
-    assert not any(are_one(UNSURE, (OLD, one), leads=False) for one in (YOUNG, several, STAFF))
-    assert [are_one(UNSURE, (one, several), leads=True) for one in (OLD, several)] == [True, False]
-    assert are_one(replace(UNSURE, by="a-0"), (OLD, YOUNG), leads=False), "one photo each is enough in one visit"
+    assert [are_surely_one(SURE, (OLD, one), leads=False) for one in (YOUNG, several, STAFF)] == [False, True, True]
+    assert not any(are_surely_one(UNSURE, (OLD, one), leads=False) for one in (YOUNG, several, STAFF))
+    assert [are_surely_one(UNSURE, (one, several), leads=True) for one in (OLD, several)] == [True, False]
+    assert are_surely_one(replace(UNSURE, by="a-0"), (OLD, YOUNG), leads=False), "one photo each is enough in one visit"
 
 
 def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces() -> None:

@@ -135,7 +135,7 @@ def test_a_camera_without_heartbeats_is_quiet_by_its_own_usual_week(book: Book) 
     assert sum(camera.usual) == 7 * 8 * 100
     assert (state(hours=1), state(days=1), state(days=3)) == (None, None, Silence.QUIET)
     assert local_hour(MONDAY, zone) == 24 * (MONDAY.date().toordinal() - 719_163) + MONDAY.hour
-    services.cameras.heartbeat(book.tenant, camera, None)
+    services.cameras.note_heartbeat(book.tenant, camera, None)
     assert state(minutes=11) is Silence.SILENT, "a sender with heartbeats is silent after its minutes"
     later = book.clock.now() + timedelta(hours=1)
     assert [one.id for one, _ in services.cameras.list_silences(book.tenant, later)] == ["api", "door"]

@@ -69,9 +69,9 @@ def test_the_first_key_stays_as_it_is_but_can_be_deleted_and_comes_back_by_rotat
     services.access.keys.add(shop, "mine", Role.ADMIN)
     services.access.keys.delete(shop, FIRST)
     assert services.access.keys.by_api_key(credentials.api_key) is None
-    assert services.tenants.by_api_key(credentials.api_key) is None
+    assert services.tenants.find_by_api_key(credentials.api_key) is None
     assert [key.name for key in services.access.keys.all(shop)] == ["mine"]
-    assert services.access.keys.by_api_key(services.tenants.rotate("shop").api_key) is not None
+    assert services.access.keys.by_api_key(services.tenants.rotate_keys("shop").api_key) is not None
     assert [key.name for key in services.access.keys.all(shop)] == [FIRST, "mine"]
 
 

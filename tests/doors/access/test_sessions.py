@@ -85,7 +85,7 @@ def test_a_renewed_deleted_or_rotated_key_ends_its_sessions_and_codes_at_once(
         services.access.sessions.of_code(code)
     services.access.keys.delete(shop, ben.id)
     assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, True, False]
-    services.tenants.rotate("shop")
+    services.tenants.rotate_keys("shop")
     assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, True, True]
 
 

@@ -281,7 +281,7 @@ def test_the_answer_names_somebody_unless_nobody_is_enrolled(home: Client) -> No
 
 def test_a_face_of_another_dialect_is_answered_by_its_id(home: Client, services: Services) -> None:
     tenant = services.tenants.get_by_name("home")
-    face = services.enrolment.of_largest_face(tenant, "family", photo(EVA), PICTURES, faceid="guest-7")
+    face = services.enrolment.enrol_largest_face(tenant, "family", photo(EVA), PICTURES, faceid="guest-7")
     assert home.named(photo(EVA, 1))[0]["subject"] == face.faceid
     assert (home.subjects(), home.examples()) == ([], [])
 
@@ -293,7 +293,7 @@ def test_a_subject_is_a_face_that_the_book_knows_by_its_name(home: Client, servi
     (face,) = services.faces.lists.page(tenant, "family", FaceOrder.ENROLLED, 10).rows
     assert (face.name, face.labels.a, face.picture_count, face.arrive_count) == ("Ann Lee", "", 2, 0)
     home.json(f"{RECOGNITION}/subjects/Ann%20Lee", {"subject": "Eve"}, "PUT")
-    (face,) = services.faces.by_name(tenant, "eve", 10).rows
+    (face,) = services.faces.search_by_name(tenant, "eve", 10).rows
     assert face.name == "Eve"
 
 

@@ -28,7 +28,7 @@ def test_the_default_groups_are_listed_while_they_hold_a_face_and_others_names_n
 ) -> None:
     tenant = services.tenants.get_by_name("shop")
     services.groups.create(tenant, "Stammgäste", None, "")
-    services.enrolment.everybody.all_in_picture(tenant, "regular", picture(Person(1)), PICTURES, NO_LABELS)
+    services.enrolment.everybody.enrol_all_in_picture(tenant, "regular", picture(Person(1)), PICTURES, NO_LABELS)
     assert rekognition.list_collections()["CollectionIds"] == ["regular"]
     assert rekognition.describe_collection(CollectionId="stranger")["FaceCount"] == 0
     assert refused(rekognition.create_collection, CollectionId="stranger")[0] == "ResourceAlreadyExistsException"

@@ -127,7 +127,7 @@ def test_another_deletion_under_the_id_of_a_call_is_done(app: Chalice, staff: An
 
 def test_faces_with_numbers_are_shown_and_taken_as_uuids(staff: Any, services: Services) -> None:
     tenant = services.tenants.get_by_name("shop")
-    face = services.enrolment.of_largest_face(tenant, "staff", picture(Person(9)), PICTURES, faceid="4711")
+    face = services.enrolment.enrol_largest_face(tenant, "staff", picture(Person(9)), PICTURES, faceid="4711")
     (listed,) = staff.list_faces(CollectionId="staff")["Faces"]
     assert listed["FaceId"] == "00000000-0000-0000-0000-000000001267"
     assert staff.search_faces(CollectionId="staff", FaceId=listed["FaceId"])["SearchedFaceId"] == listed["FaceId"]
@@ -139,7 +139,7 @@ def test_tenants_with_numbers_as_ids_get_numbers(staff: Any, services: Services)
     services.tenants.change("shop", {"numeric_faceids_only": True})
     (faceid,) = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1))))
     assert faceid.startswith("00000000-0000-0000-")
-    assert int(services.faces.lists.ids(services.tenants.get_by_name("shop"), "staff", "enrolled").ids[0]) < 2**63
+    assert int(services.faces.lists.list_ids(services.tenants.get_by_name("shop"), "staff", "enrolled").ids[0]) < 2**63
 
 
 def test_a_search_by_image_takes_the_largest_face_and_writes_nothing(staff: Any, services: Services) -> None:

@@ -51,7 +51,7 @@ def test_three_operations_agree_on_two_pictures(staff: Any, services: Services) 
         of_pair = compared["FaceMatches"][0]["Similarity"]
         sent = {"CollectionId": "staff", "Image": image(probe)}
         by_image = similarities(client.search_faces_by_image(**sent, FaceMatchThreshold=0), face)
-        (identified,) = services.recognition.face_analysis.identify(
+        (identified,) = services.recognition.face_analysis.identify_faces(
             tenant, picture(probe), PICTURES, most=1, group_names=["staff"]
         ).faces
         indexed = ids(client.index_faces(**sent))

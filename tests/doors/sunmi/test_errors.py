@@ -92,7 +92,7 @@ def test_a_callers_long_text_is_not_sent_back_at_length(camera: CameraClient) ->
 class GroupsMoving:
     """Groups as they are seen just after a face's group was deleted."""
 
-    def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
+    def find_by_id(self, tenant: Tenant, group_id: str) -> Group | None:
         return None
 
 

@@ -234,8 +234,8 @@ class Enrolment:
         self._error = error
         stage.services.enrolment = self  # type: ignore[assignment]
 
-    def of_largest_face(self, tenant: Tenant, *values: Any, request: RequestId, **named: Any) -> Face:
-        self._requests.store(tenant.name, request, Answer("ok", {"faceid": "7"}))
+    def enrol_largest_face(self, tenant: Tenant, *values: Any, request: RequestId, **named: Any) -> Face:
+        self._requests.store_answer(tenant.name, request, Answer("ok", {"faceid": "7"}))
         raise self._error
 
 

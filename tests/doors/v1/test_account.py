@@ -85,7 +85,7 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
     v1.done("PATCH", SETTINGS, OTHER)
     tenant = services.tenants.get_by_name(shop.tenant)
     assert (tenant.time_zone, tenant.enrol_quality) == ("Europe/Berlin", 33.5)
-    assert services.groups.migration(tenant).arrive_times == 3
+    assert services.groups.read_migration(tenant).arrive_times == 3
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_usage_counts_what_there_is_and_names_every_limit(v1: V1Client, services
         "body_bytes": 4_194_304,
     }
     tenant = services.tenants.get_by_name(shop.tenant)
-    services.enrolment.of_largest_face(tenant, "regular", picture(Person(1, side_px=90)), RULES, faceid="ann")
+    services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=90)), RULES, faceid="ann")
     services.groups.create(tenant, "VIP", 10, "")
     v1.add_camera("door")
     v1.add_camera("till")
@@ -157,7 +157,7 @@ def test_requests_of_today_are_counted_if_they_are_limited(
     services.tenants.change(shop.tenant, {"requests_a_day": 10, "time_zone": "UTC"})
     assert v1.done("GET", USAGE)["requests_today"] == 0
     for _ in range(3):
-        services.quotas.take(services.tenants.get_by_name(shop.tenant))
+        services.quotas.take_request(services.tenants.get_by_name(shop.tenant))
     assert v1.done("GET", USAGE)["requests_today"] == 3
     clock.advance(timedelta(days=1))
     assert v1.done("GET", USAGE)["requests_today"] == 0
@@ -214,7 +214,7 @@ def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:
 
 def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     book = Book(tmp_path)
-    v1 = V1Client(make_stage(book.services).app, book.services.tenants.rotate("shop").api_key)
+    v1 = V1Client(make_stage(book.services).app, book.services.tenants.rotate_keys("shop").api_key)
     book.clock.advance(timedelta(days=-14))
     [seen] = book.see(shot(0, 1))
     book.services.groups.create(book.tenant, "staff", 5, "")

@@ -54,7 +54,7 @@ def test_of_three_keys_the_newest_two_hold_and_a_rotation_stops_both(
 
     assert answers() == [(5, 400), (0, 200), (0, 200)]
     assert services.consistency.disagreements(shop.tenant) == []
-    services.tenants.rotate(shop.tenant)
+    services.tenants.rotate_keys(shop.tenant)
     clock.advance(timedelta(seconds=1))
     assert answers() == [(5, 400)] * 3
     assert services.consistency.disagreements(shop.tenant) == []

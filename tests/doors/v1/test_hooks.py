@@ -25,7 +25,7 @@ def happen(services: Services, tenant: str, count: int) -> None:
     outbox = services.webhooks.outbox
     for number in range(count):
         event = Event(f"group.full-{number:04}", EventKind.GROUP_FULL, services.clock.now(), "vip", data={"n": number})
-        services.items.transact(outbox.actions(tenant, [event]))
+        services.items.transact(outbox.make_delivery_puts(tenant, [event]))
 
 
 def park(services: Services, tenant: str, hook_id: str) -> None:

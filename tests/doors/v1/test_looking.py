@@ -42,7 +42,7 @@ class Eyes:
         return (self.photos / name).read_bytes()
 
     def enrol(self, group: str, name: str) -> str:
-        return self.services.enrolment.of_largest_face(self.tenant, group, self.photo(name), RULES).faceid
+        return self.services.enrolment.enrol_largest_face(self.tenant, group, self.photo(name), RULES).faceid
 
     def ask(self, path: str, shown: bytes, form: str = "bare", **others: Any) -> dict[str, Any]:
         reply = self.v1.send("POST", path, **body_of(form, shown, others))

@@ -154,7 +154,7 @@ def test_a_pair_is_listed_with_both_faces_until_somebody_says_that_they_are_two(
 ) -> None:
     tenant = services.tenants.get_by_name("shop")
     faces = [
-        services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES, name=name)
+        services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES, name=name)
         for seed, name in ((1, "Ann"), (2, "Eve"), (3, "Zoe"))
     ]
     for other in faces[1:]:

@@ -37,7 +37,7 @@ class Shop:
         self.v1.add_camera("door", id="door")
 
     def enrol(self, photo: bytes) -> str:
-        return self.services.enrolment.of_largest_face(self.tenant, "regular", photo, RULES).faceid
+        return self.services.enrolment.enrol_largest_face(self.tenant, "regular", photo, RULES).faceid
 
     def see(self, data: bytes) -> Capture:
         return self.v1.take(self.services, data, minutes_ago=1)
@@ -51,7 +51,7 @@ class Shop:
 
     def known(self, picture: bytes) -> set[str]:
         """Who is recognised in a picture."""
-        faces = self.services.recognition.face_analysis.identify(self.tenant, picture, RULES).faces
+        faces = self.services.recognition.face_analysis.identify_faces(self.tenant, picture, RULES).faces
         return {face.match.face.faceid for face in faces if face.match}
 
 
@@ -107,7 +107,7 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
 def threshold(shop: Shop, picture: bytes) -> float:
     return max(
         face.decision.threshold
-        for face in shop.services.recognition.face_analysis.identify(shop.tenant, picture, RULES).faces
+        for face in shop.services.recognition.face_analysis.identify_faces(shop.tenant, picture, RULES).faces
     )
 
 

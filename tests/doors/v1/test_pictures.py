@@ -342,7 +342,7 @@ def test_a_better_picture_of_a_known_person_takes_the_portraits_place_only(
 ) -> None:
     """Enrolled again by the dialect that enrols everybody in a picture."""
     tenant = services.tenants.get_by_name(shop.tenant)
-    enrol = services.enrolment.everybody.all_in_picture
+    enrol = services.enrolment.everybody.enrol_all_in_picture
     [first] = enrol(tenant, "shop", photo(100), RULES, Labels())
     added = add(v1, first.face.faceid, photo(90))
     enrol(tenant, "shop", photo(95, quality=99), RULES, Labels())
@@ -377,7 +377,7 @@ def test_real_photos_of_one_person_are_told_from_anothers(real_services: Service
     v1 = V1Client(make_stage(real_services).app, credentials.api_key)
     rules = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
     enrolled = (photos / at_hand.PORTRAIT).read_bytes()
-    faceid = real_services.enrolment.of_largest_face(tenant, "regular", enrolled, rules).faceid
+    faceid = real_services.enrolment.enrol_largest_face(tenant, "regular", enrolled, rules).faceid
     smiling = (photos / at_hand.PORTRAIT_AGAIN).read_bytes()
     assert add(v1, faceid, smiling)["id"] == hashlib.sha256(smiling).hexdigest()[:32]
     assert add(v1, faceid, enrolled) == pictures(v1, faceid)[0]

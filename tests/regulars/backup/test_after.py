@@ -111,7 +111,7 @@ def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(what: 
 def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(
     book: Book, tmp_path: Path, capsys: Captured
 ) -> None:
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 91), shot(60, 92))
     first = min(
         (one for one in book.faces() if one.group_id == STRANGER), key=lambda one: one.last_arrival_at or MONDAY

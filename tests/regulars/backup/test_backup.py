@@ -52,7 +52,7 @@ def services_on(data: Path, clock: FakeClock) -> Services:
 def book(tmp_path: Path) -> Iterator[Book]:
     """A shop in whose folder there is some of all: faces, captures, visits, seals, a snapshot, a hook's message."""
     book = Book(tmp_path / "data")
-    CredentialsFile(tmp_path / "data", book.services.tenants).rotate("shop")
+    CredentialsFile(tmp_path / "data", book.services.tenants).rotate_keys("shop")
     book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
     book.see(shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1), shot(48 * 60))
     book.put(shot(49 * 60, 3))  # its event is not told yet
@@ -60,7 +60,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.enrol(Person(7), faceid="seven")
     book.services.deletion.delete_faces_of_group(book.tenant, "regular", ["seven"])
     for face in book.faces():
-        book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
+        book.services.enrolment.update.change_face(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
     book.services.access.members.add(book.tenant, "Maria", Role.OPERATOR)
     assert book.services.index.build("shop")
     yield book
@@ -80,11 +80,11 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         tenant = again.tenants.get_by_name("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
-        assert {face.faceid for face in again.faces.by_name(tenant, "lee", 10).rows} == faces.keys()
+        assert {face.faceid for face in again.faces.search_by_name(tenant, "lee", 10).rows} == faces.keys()
         assert [one.name for one in again.access.members.all(tenant)] == ["Maria"]
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
-        assert again.recognition.face_analysis.by_picture(tenant, picture(Person(1)), RULES).match
-        assert not again.recognition.face_analysis.by_picture(tenant, picture(Person(7)), RULES).match
+        assert again.recognition.face_analysis.search_by_picture(tenant, picture(Person(1)), RULES).match
+        assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(7)), RULES).match
         span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)
         found = again.statistics.observations.query(tenant, ObservationFilter(), *span).observations
         assert len(found) == sum(observed.values()) + 1  # the search above
@@ -149,7 +149,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             assert disagreements(restored, tenant) == []
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
-            assert restored.recognition.face_analysis.by_picture(tenant, picture(Person(100)), RULES).match
+            assert restored.recognition.face_analysis.search_by_picture(tenant, picture(Person(100)), RULES).match
             nobody = SearchRequest("fake", FakeVision().embed(FakeVision().read_picture(picture(Person(1)), RULES), []))
             seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
@@ -159,7 +159,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
 
 def _enrolled(services: Services, faceid: str, seed: int) -> str:
     tenant = services.tenants.get_by_name("shop")
-    services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+    services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
     return faceid
 
 
@@ -169,7 +169,7 @@ def test_keys_that_are_rotated_meanwhile_are_in_the_file_as_they_are_in_the_stor
 
     def rotate() -> None:
         while not stop.is_set():
-            known.rotate("shop")
+            known.rotate_keys("shop")
 
     thread = threading.Thread(target=rotate)
     thread.start()
@@ -350,7 +350,7 @@ def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: 
     for faceid, seeds in ((survivor, range(100, 103)), (other, range(103, 105))):
         for seed in seeds:
             photo = picture(Person(seed))
-            book.services.enrolment.pictures.add(book.tenant, faceid, photo, RULES, is_vouched_for=True)
+            book.services.enrolment.pictures.add_photo(book.tenant, faceid, photo, RULES, is_vouched_for=True)
     merge = book.services.merges.merging.merge(book.tenant, survivor, other)
     before = {face.faceid: face.pictures for face in book.faces()}
     backup(settings(tmp_path / "data"), tmp_path / "shop.tar")

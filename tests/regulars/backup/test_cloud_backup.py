@@ -18,7 +18,7 @@ from chalicelib.bootstrap import build
 from chalicelib.rights.words.erasures import SETTLED
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
-from infra.storage import storage
+from infra.storage import make_storage
 from regulars.backup.backup import backup, restore
 from regulars.backup.cloud_backup import with_new_secrets
 from regulars.backup.receipts import read_receipts, redo, write_beside
@@ -38,7 +38,7 @@ def stages() -> Iterator[tuple[Settings, Settings]]:
         with storage_stack() as aws:
             first = settings("regulars-test-", aws.physical)
             formation = aws.client("cloudformation")
-            whole = storage()
+            whole = make_storage()
             kinds = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue")
             known = {name: dict(r) for name, r in whole["Resources"].items() if r["Type"] in kinds}
             for resource in known.values():
@@ -83,7 +83,7 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     credentials = services.tenants.add("shop", Profile.CLOUD)
     tenant = services.tenants.get_by_name("shop")
     for number in range(30):  # more than go into one transaction
-        services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
+        services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
     services.deletion.delete_faces_of_group(tenant, "regular", ["f-3"])
     assert services.index.build("shop")
     file = backup(first, tmp_path / "stage.tar")
@@ -93,11 +93,11 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     tenant = again.tenants.get_by_name("shop")
     assert disagreements(again, tenant) == []
     assert every_face(again, tenant) == every_face(services, tenant)
-    found = again.recognition.face_analysis.by_picture(tenant, picture(Person(7)), RULES)
+    found = again.recognition.face_analysis.search_by_picture(tenant, picture(Person(7)), RULES)
     assert found.match
     assert found.match.face.faceid == "f-7"
-    assert not again.recognition.face_analysis.by_picture(tenant, picture(Person(3)), RULES).match
-    known = again.tenants.by_app_id(credentials.app_id)
+    assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(3)), RULES).match
+    known = again.tenants.find_by_app_id(credentials.app_id)
     assert known
     assert known[1] == credentials.app_key
     with pytest.raises(OperatorError, match="not empty"):
@@ -120,10 +120,10 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     kms.disable_key(KeyId=first.storage.secrets_key)
     again = services_of(replace(second, storage=replace(second.storage, secrets_key=own)))
     [made] = with_new_secrets(again)
-    known = again.tenants.by_app_id(str(made["app_id"]))
+    known = again.tenants.find_by_app_id(str(made["app_id"]))
     assert known
     assert known[1] == made["app_key"]
-    secret = again.webhooks.hooks.secret("shop", again.webhooks.hooks.get("shop", hook.id))
+    secret = again.webhooks.hooks.read_secret("shop", again.webhooks.hooks.get("shop", hook.id))
     assert made["hooks"] == {hook.id: secret}
     assert secret != before
     assert again.audit.signing.sign("shop", {"heads": 0})
@@ -138,7 +138,7 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     tenant = services.tenants.get_by_name("shop")
     services.audit.signing.public_keys("shop")
     for number in range(2):
-        services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
+        services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
     file = backup(first, tmp_path / "stage.tar")
     [id_] = services.deletion.delete_faces(tenant, ["f-0"], by="first", erase=True).erasures
     clock_of(services).advance(SETTLED)
@@ -153,7 +153,7 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     lines = list(redo(again, read_receipts([str(tmp_path)])))
     assert lines == [f"shop: erased again by receipt {id_}"]
     assert list(every_face(again, tenant)) == ["f-1"]
-    assert not again.recognition.face_analysis.by_picture(tenant, picture(Person(0)), RULES).match
+    assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(0)), RULES).match
     assert again.erasure.records.get("shop", id_).receipt
     assert disagreements(again, tenant) == []
     assert list(redo(again, read_receipts([str(tmp_path)]))) == [], "once"
@@ -172,7 +172,7 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
         """At each list of objects: both before and after the moment of the tables."""
         enrolled.append(f"f-{len(enrolled)}")
         picture_of = picture(Person(len(enrolled)))
-        services.enrolment.of_largest_face(tenant, "regular", picture_of, RULES, faceid=enrolled[-1])
+        services.enrolment.enrol_largest_face(tenant, "regular", picture_of, RULES, faceid=enrolled[-1])
 
     events = aws_client("s3").meta.events
     events.register("before-call.s3.ListObjectsV2", enrol_one_more, unique_id="meanwhile")
@@ -185,7 +185,9 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
     assert disagreements(again, again.tenants.get_by_name("shop")) == []
     assert {*every_face(again, again.tenants.get_by_name("shop"))} == {*enrolled[:2]}
     assert len(enrolled) > 2
-    found = again.recognition.face_analysis.by_picture(again.tenants.get_by_name("shop"), picture(Person(2)), RULES)
+    found = again.recognition.face_analysis.search_by_picture(
+        again.tenants.get_by_name("shop"), picture(Person(2)), RULES
+    )
     assert found.match
     tables = aws_client("dynamodb").get_paginator("list_tables").paginate()
     assert not [name for page in tables for name in page["TableNames"] if "backup" in name]

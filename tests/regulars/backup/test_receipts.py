@@ -76,7 +76,7 @@ def with_its_group(book: Book) -> None:
 
 def in_a_group(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
-    book.services.enrolment.update.of_id(book.tenant, "ann", FaceChanges(new_group_name="vip"))
+    book.services.enrolment.update.change_face(book.tenant, "ann", FaceChanges(new_group_name="vip"))
 
 
 def consented(book: Book) -> None:
@@ -202,7 +202,7 @@ def begin_all(services: Services, found: list[receipts.Receipt]) -> None:
 
 
 def faceid_of(book: Book, seed: int) -> str | None:
-    match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES).match
     return match and match.face.faceid
 
 

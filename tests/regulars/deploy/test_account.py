@@ -14,7 +14,7 @@ from regulars.errors import NotDeployed
 from tests.regulars.deploy.cloud import Lambda, Session, yes
 
 STACK = "regulars-test"
-WHOLE = template.whole()
+WHOLE = template.join_parts()
 WHOLE = {**WHOLE, "Resources": {name: {"Type": "", **one} for name, one in WHOLE["Resources"].items()}}
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b7c"
 

@@ -155,7 +155,7 @@ def test_a_stage_that_cannot_name_a_stack_is_refused(stage: str) -> None:
 
 
 def test_the_longest_stage_leaves_room_for_what_is_named_after_it() -> None:
-    rule = template.whole()["Resources"]["TracingRule"]["Properties"]["SamplingRule"]["RuleName"]["Fn::Sub"]
+    rule = template.join_parts()["Resources"]["TracingRule"]["Properties"]["SamplingRule"]["RuleName"]["Fn::Sub"]
     assert len(rule.replace("${AWS::StackName}", deploy.stack_name("a" * 19))) <= 32
 
 
@@ -170,7 +170,7 @@ def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
 def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive: Path, tmp_path: Path) -> None:
     own_pack(tmp_path)
     both = tuple(packs.find(tmp_path, name) for name in (NAME, *packs.names(None)))
-    whole = {**small_template("Work"), "Globals": template.load(template.FUNCTIONS)["Globals"]}
+    whole = {**small_template("Work"), "Globals": template.load_template(template.FUNCTIONS)["Globals"]}
     plan = Plan(STACK, archive, whole, {}, both)
     lines = list(plan.lines())
     assert [line.split() for line in lines if line.startswith("pack  ")] == [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.storage import storage
+from infra.storage import make_storage
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
@@ -13,7 +13,7 @@ from regulars.errors import NotDeployed
 from tests.regulars.deploy.cloud import Session, table_name, yes
 
 STACK = "regulars-test"
-STORAGE = storage()
+STORAGE = make_storage()
 TABLES = [
     table_name(STACK, resource)
     for resource in STORAGE["Resources"].values()

@@ -387,7 +387,7 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
     with closing(book(tmp_path, clock)) as services:
         tenant = services.tenants.get_by_name("shop")
         for seed in range(6):
-            services.enrolment.of_largest_face(tenant, "stranger", picture(Person(seed)), RULES)
+            services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(seed)), RULES)
         assert list(check_retention(services, [tenant])) == []
         clock.advance(timedelta(days=400))
         services.erasure.retention.tenant(tenant, lambda: 600.0)
@@ -413,7 +413,7 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         slack = Channel(Way.SLACK, "https://slack.example/secret-path")
         phone, _ = services.webhooks.hooks.add("shop", None, channel=slack, template="{who}", kinds=["camera.silent"])
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
-        services.items.transact(services.webhooks.outbox.actions("shop", [event]))
+        services.items.transact(services.webhooks.outbox.make_delivery_puts("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
         [delivery] = services.webhooks.outbox.page("shop", hook.id, parked=False, limit=2).rows
         services.webhooks.outbox.park(replace(delivery, attempts=9), "the receiver answered 503")
@@ -421,7 +421,7 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (WARNING, True)
         assert "secret-path" not in says
         services.webhooks.hooks.delete("shop", hook.id)
-        services.webhooks.deliveries.test("shop", phone.id)
+        services.webhooks.deliveries.send_test("shop", phone.id)
         [delivery] = services.webhooks.outbox.page("shop", phone.id, parked=False, limit=2).rows
         services.webhooks.outbox.park(replace(delivery, attempts=1), "the receiver answered 404")
         level, says = only(check_hooks(services, [tenant]))

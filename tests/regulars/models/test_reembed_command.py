@@ -38,7 +38,7 @@ def enrolled(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         services.tenants.add("shop", Profile.CLOUD)
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
-            face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
+            face = services.enrolment.enrol_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
         services.storage.blobs.delete(face.picture_key)
     return folder
 
@@ -55,7 +55,7 @@ def tenant(services: Services) -> Tenant:
 
 def who(services: Services, photos: Path, person: str) -> str | None:
     data = (photos / PEOPLE[person][1]).read_bytes()
-    match = services.recognition.face_analysis.by_picture(tenant(services), data, ANY_PICTURE).match
+    match = services.recognition.face_analysis.search_by_picture(tenant(services), data, ANY_PICTURE).match
     return match.face.faceid if match else None
 
 
@@ -77,7 +77,7 @@ def test_who_is_found_again_makes_it_succeed(shop: Path, models: Path, photos: P
     assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 1
     with closing(bootstrap.build(Settings(storage=shop, models=models))) as services:
         changes = FaceChanges(picture=(photos / PEOPLE[LAST][1]).read_bytes())
-        services.enrolment.update.of_face(tenant(services), "regular", LAST, changes, ANY_PICTURE)
+        services.enrolment.update.change_in_group(tenant(services), "regular", LAST, changes, ANY_PICTURE)
     assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 0
 
 
@@ -103,7 +103,7 @@ def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[s
     assert main(["reembed", "--pack", NAME, "--data", str(shop), "--estimate"]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     with closing(bootstrap.build(Settings(storage=shop))) as services:
-        assert services.reembedding.current("shop") == PRODUCT
+        assert services.reembedding.read_model("shop") == PRODUCT
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
         serving.tenants.add("shop", Profile.CLOUD)
         serving.tenants.change("shop", {"least_liveness": 0.01})
         with pytest.raises(Unusable, match="has no model for it"):
-            serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
+            serving.enrolment.enrol_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert main(["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(tmp_path / "shop")]) == 0
-        face = serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
+        face = serving.enrolment.enrol_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert who(serving, photos, next(iter(PEOPLE))) == face.faceid
 
 

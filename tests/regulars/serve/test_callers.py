@@ -166,7 +166,7 @@ def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
     assert callers.read_claim(head).prove(head) == "shop"
     assert lane(50)[0] == "shop"
     assert lane(62) == (None, "shop")
-    services.tenants.rotate("shop")
+    services.tenants.rotate_keys("shop")
     assert lane(9_000) == (None, "shop")
     assert callers.read_claim(head).prove(head) is None
     assert lane(9_001) == (None, None), "it is nobody's now"

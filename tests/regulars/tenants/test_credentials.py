@@ -35,8 +35,8 @@ class DyingTenants(Tenants):
         super().add(name, profile, settings)
         raise Killed
 
-    def rotate(self, name: str) -> Credentials:
-        super().rotate(name)
+    def rotate_keys(self, name: str) -> Credentials:
+        super().rotate_keys(name)
         raise Killed
 
 
@@ -45,8 +45,8 @@ class FillingTenants(Tenants):
 
     data: Path
 
-    def rotate(self, name: str) -> Credentials:
-        credentials = super().rotate(name)
+    def rotate_keys(self, name: str) -> Credentials:
+        credentials = super().rotate_keys(name)
         (self.data / f".{FILE}.{os.getpid()}").mkdir()
         return credentials
 
@@ -66,7 +66,7 @@ def book(data: Path, kind: type[Kind] = Tenants) -> Kind:  # type: ignore[assign
 
 def app_key(tenants: Tenants, entry: Credentials) -> str | None:
     """The key that the store has of the entry's app."""
-    signer = tenants.by_app_id(entry.app_id)
+    signer = tenants.find_by_app_id(entry.app_id)
     return signer and signer[1]
 
 
@@ -137,7 +137,7 @@ def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_
     assert app_key(tenants, entry) == entry.app_key
 
 
-@pytest.mark.parametrize("change", [CredentialsFile.provide, lambda file: file.rotate("shop")])
+@pytest.mark.parametrize("change", [CredentialsFile.provide, lambda file: file.rotate_keys("shop")])
 def test_keys_that_a_kill_lost_are_complained_of_until_new_ones_are_made(
     data: Path, change: Callable[[CredentialsFile], object]
 ) -> None:
@@ -147,7 +147,7 @@ def test_keys_that_a_kill_lost_are_complained_of_until_new_ones_are_made(
         change(CredentialsFile(data, book(data, DyingTenants)))
     (complaint,) = CredentialsFile(data, book(data)).provide()
     assert f"`regulars tenants rotate shop --data {data}` makes new ones" in complaint
-    CredentialsFile(data, book(data)).rotate("shop")
+    CredentialsFile(data, book(data)).rotate_keys("shop")
     assert CredentialsFile(data, book(data)).provide() == []
     assert_all_usable(data, {"shop"})
 
@@ -156,7 +156,7 @@ def test_rotation_changes_the_secrets_and_keeps_the_app_id(data: Path) -> None:
     credentials = CredentialsFile(data, book(data))
     credentials.provide()
     before = read_credentials(data)["shop"]
-    after = credentials.rotate("shop")
+    after = credentials.rotate_keys("shop")
     assert after.app_id == before.app_id
     assert after.app_key != before.app_key
     assert after.appcode != before.appcode
@@ -172,14 +172,14 @@ def test_a_refused_change_leaves_nothing_open(data: Path) -> None:
     with pytest.raises(InvalidInput):
         credentials.add("Bad Name", Profile.CLOUD, TenantSettings())
     with pytest.raises(TenantNotFound):
-        credentials.rotate("nobody")
+        credentials.rotate_keys("nobody")
     assert_all_usable(data, {"shop"})
 
 
 def test_keys_that_do_not_work_are_complained_of_unless_their_tenant_is_disabled(data: Path) -> None:
     tenants = book(data)
     CredentialsFile(data, tenants).provide()
-    tenants.rotate("shop")
+    tenants.rotate_keys("shop")
     assert len(CredentialsFile(data, tenants).provide()) == 1
     tenants.disable("shop")
     assert CredentialsFile(data, tenants).provide() == []
@@ -195,7 +195,7 @@ def test_a_change_that_cannot_be_written_down_is_not_made(data: Path, text: str)
     before = read_credentials(data)
     (data / FILE).write_text(text)
     for change in (
-        lambda: credentials.rotate("shop"),
+        lambda: credentials.rotate_keys("shop"),
         lambda: credentials.add("other", Profile.CLOUD, TenantSettings()),
     ):
         with pytest.raises(DamagedFile, match=FILE):
@@ -227,7 +227,7 @@ def test_keys_that_were_made_and_cannot_be_written_down_are_handed_out(data: Pat
     filling = book(data, FillingTenants)
     filling.data = data
     with pytest.raises(NotWrittenDown, match="keys of shop that stand above") as caught:
-        CredentialsFile(data, filling).rotate("shop")
+        CredentialsFile(data, filling).rotate_keys("shop")
     made = caught.value.credentials
     assert app_key(book(data), made) == made.app_key
     (complaint,) = CredentialsFile(data, book(data)).provide()

@@ -38,7 +38,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("REGULARS_DATA", str(tmp_path / "not this one"))
-    outputs = template.whole()["Outputs"]
+    outputs = template.join_parts()["Outputs"]
     with storage_stack(stack="regulars-storage") as aws:
         made = {name: {"Value": value(one, aws)} for name, one in outputs.items() if "Condition" not in one}
         queue = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}}

@@ -51,9 +51,11 @@ def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_
     with pytest.raises(ConsentMissing, match="consent_required"):
         enrol(book, 1)
     with pytest.raises(ConsentMissing):
-        book.services.enrolment.everybody.all_in_picture(book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS)
+        book.services.enrolment.everybody.enrol_all_in_picture(
+            book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS
+        )
     enrolled = enrol(book, 1, signed())
-    known = book.services.enrolment.everybody.all_in_picture(
+    known = book.services.enrolment.everybody.enrol_all_in_picture(
         book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS
     )
     assert [one.face.faceid for one in known] == [enrolled.faceid], "who is enrolled already is no enrolment"
@@ -178,7 +180,10 @@ class Told:
         self.number = len(self.first)
 
     def below(self, book: Book, faceid: str) -> set[str]:
-        return {faceid, *(one.other for one in book.services.merges.records.below("shop", faceid) if one.is_active)}
+        return {
+            faceid,
+            *(one.other for one in book.services.merges.records.list_below("shop", faceid) if one.is_active),
+        }
 
 
 @later

@@ -49,7 +49,7 @@ def read_face(book: Book, faceid: str) -> Face:
 
 
 def find_face(book: Book, seed: int = EVA) -> str | None:
-    match = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES).match
     return match.face.faceid if match else None
 
 
@@ -198,7 +198,7 @@ def test_records_of_before_this_version_are_found_by_the_sweep(book: Book) -> No
     eva = enrol(book)
     tenant = book.storage.items.get(keys.TENANTS, keys.tenant_item("shop"))
     assert tenant is not None
-    assert book.services.tenants.note_end(book.tenant, None)
+    assert book.services.tenants.note_consent_end(book.tenant, None)
     book.clock.advance(2 * DAY)
     assert find_face(book) == eva.faceid
     book.sweep()
@@ -292,7 +292,7 @@ def test_the_watch_asks_for_people_to_be_put_away_and_does_it_not_itself(book: B
 def test_a_canary_that_signs_as_a_tenant_leaves_people_alone(book: Book) -> None:
     eva = enrol(book)
     book.clock.advance(2 * DAY)
-    assert book.services.tenants.signing_as("shop")
+    assert book.services.tenants.read_signing_key("shop")
     assert read_face(book, eva.faceid).restriction is None
 
 
@@ -303,8 +303,8 @@ def test_a_record_that_is_written_while_others_expire_ends_in_time(book: Book) -
     book.clock.advance(DAY)
     restrictions = book.services.restrictions
     until = Consent(Basis.CONSENT, MONDAY, "form 7", book.clock.now() + DAY)
-    book.services.tenants.announce_end(tenant, until)
-    assert not book.services.tenants.note_end(tenant, None), "the other reader looks again"
+    book.services.tenants.announce_consent_end(tenant, until)
+    assert not book.services.tenants.note_consent_end(tenant, None), "the other reader looks again"
     assert read_face(book, eva.faceid).restriction is not None
     book.services.consents.set(tenant, finn.faceid, until)
     book.clock.advance(DAY)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.commit import Change, face_change
+from chalicelib.book.commit import Change, make_face_change
 from chalicelib.book.words.captures import Capture, Instead, sighting_id
 from chalicelib.book.words.model import Face
 from chalicelib.book.words.values import photo_id
@@ -210,7 +210,7 @@ def test_a_picture_that_an_older_version_added_after_an_erasure_is_found(book: B
     def as_older(face: Face) -> tuple[Face, Change]:
         own, seen = face.pictures
         after = replace(face, pictures=(own, replace(seen, id=photo_id(left.sha256))))
-        return after, face_change(face, after)
+        return after, make_face_change(face, after)
 
     book.services.faces.change_face(book.tenant, finn, as_older, None)
     by_hand(book, finn, capture)

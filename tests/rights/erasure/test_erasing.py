@@ -110,19 +110,19 @@ def test_a_stranger_who_went_to_make_room_for_another_is_no_part_of_that_one() -
 def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"done": [eva], "failed": []}
-    write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
+    write(book.storage.items, [book.services.requests.make_answer_put("shop", asked, Answer(PARTIAL, told))])
     book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
-    assert book.services.requests.progress("shop", asked) is None
+    assert book.services.requests.read_progress("shop", asked) is None
 
 
 def test_a_deletion_that_was_cut_off_keeps_its_ids_for_the_repeat_that_goes_on_with_it(book: Book) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"success": [eva], "failed": [], "not_exist": [], "erasures": ["1"]}
-    write(book.storage.items, [book.services.requests.record("shop", asked, Answer(PARTIAL, told))])
+    write(book.storage.items, [book.services.requests.make_answer_put("shop", asked, Answer(PARTIAL, told))])
     book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
-    assert book.services.requests.progress("shop", asked) == told
+    assert book.services.requests.read_progress("shop", asked) == told
 
 
 def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before(book: Book) -> None:
@@ -212,7 +212,7 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
 @pytest.mark.parametrize("erases", [False, True])
 def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(book: Book, *, erases: bool) -> None:
     book.services.tenants.change("shop", {"deletes_erase": erases})
-    book.services.groups.update(book.tenant, "stranger", {"capacity": 2})
+    book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
     gone = [str(one.sightings[0].faceid) for one in captures]
     book.services.captures.kept.get_crop_url(book.tenant, "door", captures[0].id, 0)

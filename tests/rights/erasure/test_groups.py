@@ -39,7 +39,7 @@ def filled(book: Book, *seeds: int, group: str = "staff") -> list[str]:
     if services.groups.find(tenant, group) is None:
         services.groups.create(tenant, group, None, "")
     people = [
-        services.enrolment.of_largest_face(tenant, group, picture(Person(seed)), RULES, name=NAME) for seed in seeds
+        services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, name=NAME) for seed in seeds
     ]
     return [one.faceid for one in people]
 
@@ -69,8 +69,8 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
     assert services.faces.by_id(tenant, gone) == {}
     for order in (FaceOrder.ENROLLED, FaceOrder.ARRIVED, FaceOrder.ID):
         assert [one.faceid for one in services.faces.lists.page(tenant, None, order, 10).rows] == [left]
-        assert services.faces.lists.ids(tenant, None, order).ids == [left]
-    assert [one.faceid for one in services.faces.by_name(tenant, NAME, 10).rows] == [left]
+        assert services.faces.lists.list_ids(tenant, None, order).ids == [left]
+    assert [one.faceid for one in services.faces.search_by_name(tenant, NAME, 10).rows] == [left]
     assert searched(book, 1) == [left]
     assert book.see(shot(0, 1))[0].sightings[0].faceid not in gone
     assert not services.consistency.disagreements("shop")
@@ -196,7 +196,7 @@ def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> No
         entry = JournalEntry(edit, gone, face.group_id, face.templates)
         with pytest.raises(ConditionFailed):
             book.services.writer.commit("shop", Change((), (entry,)))
-    assert book.services.reembedding.run("shop", book.vision, OtherVision()).switched
+    assert book.services.reembedding.change_model("shop", book.vision, OtherVision()).switched
     assert searched(book, 1) == []
     assert tenant.gone == frozenset()
 
@@ -207,9 +207,9 @@ def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_
         book.services.deletion.groups.delete(book.tenant, "stranger")
     with pytest.raises(GroupNotFound):
         book.services.deletion.groups.delete(book.tenant, "nobody")
-    before = book.services.groups.capacity_left(book.tenant)
+    before = book.services.groups.read_capacity_left(book.tenant)
     book.services.deletion.groups.delete(book.tenant, "staff")
-    assert book.services.groups.capacity_left(book.tenant) == before
+    assert book.services.groups.read_capacity_left(book.tenant) == before
     person.worked_off(book)
     assert book.tenant.gone == frozenset()
     assert not book.services.consistency.disagreements("shop")
@@ -253,7 +253,7 @@ def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book
         services.groups.create(book.tenant, name, None, "")
 
     def enrol(group: str, seed: int) -> None:
-        services.enrolment.of_largest_face(book.tenant, group, picture(Person(seed)), RULES, faceid="emp-7")
+        services.enrolment.enrol_largest_face(book.tenant, group, picture(Person(seed)), RULES, faceid="emp-7")
 
     enrol("staff", 1)
     services.deletion.groups.delete(book.tenant, "staff")
@@ -279,7 +279,7 @@ class KilledMover:
 
     mover: ObservationMover
 
-    def finish(self, *_: object) -> None:
+    def finish_merge(self, *_: object) -> None:
         raise Killed
 
     def __getattr__(self, name: str) -> object:

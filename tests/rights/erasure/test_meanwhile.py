@@ -82,7 +82,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
         if capture:
             capture = other.deliver(capture)
         else:
-            other.services.recognition.face_analysis.by_picture(other.tenant, taken.picture, RULES)
+            other.services.recognition.face_analysis.search_by_picture(other.tenant, taken.picture, RULES)
     if book.services.faces.by_id(book.tenant, [face.faceid]):
         erase()  # it made fewer
     person.worked_off(book)
@@ -99,7 +99,7 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
 
     def live(seed: int, name: str) -> Face:
         sent, asked = picture(Person(seed)), RequestId(f"v1#first#{name}", "d")
-        services.enrolment.of_largest_face(
+        services.enrolment.enrol_largest_face(
             tenant, "regular", sent, RULES, faceid="seven", name=name, note=f"note of {name}", request=asked
         )
         book.see(shot(seed, seed), shot(seed + 60, seed, person.FINN))
@@ -125,7 +125,7 @@ def lived(book: Book) -> tuple[Face, dict[str, bytes]]:
     """She came on three days and has a name: her face, and what must be nowhere once she is erased."""
     first = book.see(*(shot(day * person.DAY, person.EVA) for day in range(3)))[0]
     faceid = first.sightings[0].faceid or ""
-    book.services.enrolment.update.of_id(book.tenant, faceid, person.changes(person.NAME, person.NOTE))
+    book.services.enrolment.update.change_face(book.tenant, faceid, person.changes(person.NAME, person.NOTE))
     book.sweep()
     face = book.services.faces.get(book.tenant, faceid)
     return face, person.needles(book, face, faceid, [first.id])

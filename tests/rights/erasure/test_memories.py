@@ -25,7 +25,7 @@ OTHERS = {"asked": True, "learnt": {"0001772528640000-aacd8405bcae0ecc61d5-0": 1
 def make_known(book: Book, seed: int = 1) -> str:
     """Enrol somebody who stays."""
     faceid = book.enrol(Person(seed)).faceid
-    book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name="Ann", new_group_name=REGULAR))
+    book.services.enrolment.update.change_face(book.tenant, faceid, FaceChanges(name="Ann", new_group_name=REGULAR))
     return faceid
 
 
@@ -89,7 +89,7 @@ def test_a_template_that_another_model_adds_meanwhile_stays(tmp_path: Path) -> N
 
         def add_template() -> None:
             negatives = other.services.recognition.negatives
-            [one] = negatives.of_face("shop", other.services.faces.get(other.tenant, faceid))
+            [one] = negatives.read_of_face("shop", other.services.faces.get(other.tenant, faceid))
             assert negatives.add_template("shop", faceid, one, replace(one.templates[0], model="another"))
 
         calls.let(1, add_template, "items.transact")

@@ -13,7 +13,7 @@ def pictures(services: Services) -> set[str]:
 def test_pictures_that_no_face_names_are_removed_after_hours(
     services: Services, camera: Tenant, clock: FakeClock
 ) -> None:
-    face = services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES)
+    face = services.enrolment.enrol_largest_face(camera, "regular", picture(Person(1)), RULES)
     orphans = services.deletion.orphans
     blobs = services.storage.blobs
     blobs.put_if_absent("camera/faces/123/lost.jpg", b"x", "image/jpeg")

@@ -47,7 +47,7 @@ def stored(book: Book) -> list[str]:
 def some_of_everything(book: Book) -> list[Capture]:
     """An enrolment, a second photo, strangers, what was learnt, a merge, and a face that was cut out of a capture."""
     ann = book.enrol(Person(ANN))
-    book.services.enrolment.pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
+    book.services.enrolment.pictures.add_photo(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     book.services.merges.merging.merge(book.tenant, bob, eve)
@@ -61,14 +61,14 @@ def test_with_pictures_off_nothing_is_stored_and_everybody_is_known(book: Book) 
     assert stored(book) == []
     again = book.see(shot(3 * DAY, ANN), shot(3 * DAY + 1, BOB))
     assert [capture.sightings[0].faceid for capture in again] == first
-    found = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(BOB)), RULES)
+    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(BOB)), RULES)
     assert found.match.face.faceid == first[1]
     assert [len(face.pictures) > 0 for face in book.faces()] == [True] * len(book.faces())
 
 
 def some_of_everything_without_pictures(book: Book) -> list[str]:
     ann = book.enrol(Person(ANN))
-    book.services.enrolment.pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
+    book.services.enrolment.pictures.add_photo(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     merge = book.services.merges.merging.merge(book.tenant, bob, eve)
@@ -114,7 +114,7 @@ def test_of_a_group_its_faces_and_the_captures_that_show_them_lose_their_picture
     [one] = book.see(Shot(shot(4 * DAY).at, (Person(ANN), Person(BOB, side_px=90.0))))
     assert keys.capture_picture("shop", "door", one.id) not in stored(book)
     ann = next(face for face in book.faces() if face.group_id == "regular")
-    book.services.enrolment.update.of_id(book.tenant, ann.faceid, FaceChanges(new_group_name="stranger"))
+    book.services.enrolment.update.change_face(book.tenant, ann.faceid, FaceChanges(new_group_name="stranger"))
     assert book.services.faces.get(book.tenant, ann.faceid).picture_keys == ()
 
 
@@ -141,8 +141,8 @@ def test_what_needs_a_picture_says_that_there_is_none(book: Book) -> None:
     with pytest.raises(Conflict, match="keeps_pictures"):
         book.services.captures.kept.get_crop_url(book.tenant, "door", seen.id, 0)
     with pytest.raises(Conflict, match="keeps no pictures"):
-        book.services.reembedding.run("shop", FakeVision(), OtherVision())
-    assert book.services.reembedding.current("shop") == FakeVision.model
+        book.services.reembedding.change_model("shop", FakeVision(), OtherVision())
+    assert book.services.reembedding.read_model("shop") == FakeVision.model
 
 
 def test_switched_on_again_new_pictures_are_kept(book: Book) -> None:

@@ -94,7 +94,7 @@ def test_of_regulars_and_of_own_groups_nobody_goes_unless_that_is_set(book: Book
     own = book.services.groups.create(book.tenant, "staff", 10, "")
     eva, finn, gus = (seen(book, seed) for seed in (1, 2, 3))
     for faceid, group in ((eva, "regular"), (finn, "staff")):
-        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(new_group_name=group))
+        book.services.enrolment.update.change_face(book.tenant, faceid, FaceChanges(new_group_name=group))
     book.clock.advance(1_000 * DAY)
     swept(book)
     assert set(book.faceids()) == {eva, finn}, "strangers go after 90 days"
@@ -109,7 +109,7 @@ def test_of_regulars_and_of_own_groups_nobody_goes_unless_that_is_set(book: Book
 
 def test_a_stranger_with_a_name_stays_as_long_as_a_regular(book: Book) -> None:
     eva, finn = seen(book, 1), seen(book, 2)
-    book.services.enrolment.update.of_id(book.tenant, eva, FaceChanges(name="Eva Lind"))
+    book.services.enrolment.update.change_face(book.tenant, eva, FaceChanges(name="Eva Lind"))
     book.clock.advance(1_000 * DAY)
     swept(book)
     assert (set(book.faceids()), book.group_counts()["stranger"]) == ({eva}, 1)
@@ -126,8 +126,8 @@ def test_what_a_person_changes_stays_as_long_as_if_it_had_been_seen(book: Book) 
     sets(book, stranger_days=10)
     eva, finn = seen(book, 1), seen(book, 2)
     book.clock.advance(8 * DAY)
-    book.services.enrolment.update.of_id(book.tenant, eva, FaceChanges(note="asked for her bag"))
-    book.services.enrolment.update.of_id(book.tenant, finn, FaceChanges(note=""))
+    book.services.enrolment.update.change_face(book.tenant, eva, FaceChanges(note="asked for her bag"))
+    book.services.enrolment.update.change_face(book.tenant, finn, FaceChanges(note=""))
     book.clock.advance(8 * DAY)
     swept(book)
     assert set(book.faceids()) == {eva}

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.disk
 def lived(book: Book, seed: int, name: str, *minutes: float) -> Face:
     """Enrol somebody as `seven`, and see the person at these times, which a camera that was offline sends later."""
     services = book.services
-    services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, faceid="seven", name=name)
+    services.enrolment.enrol_largest_face(
+        book.tenant, "regular", picture(Person(seed)), RULES, faceid="seven", name=name
+    )
     book.see(*(shot(at, seed) for at in minutes))
     return services.faces.get(book.tenant, "seven")
 

@@ -28,7 +28,7 @@ def family(book: Book) -> Group:
 
 def enrolled(book: Book, seed: int = EVA, name: str = NAME) -> Face:
     photo = picture(Person(seed, side_px=100.0))
-    return book.services.subjects.enrol(book.tenant, family(book), name, photo, RULES, 0.0).face
+    return book.services.subjects.enrol_photo(book.tenant, family(book), name, photo, RULES, 0.0).face
 
 
 def names(book: Book) -> list[str]:
@@ -37,7 +37,7 @@ def names(book: Book) -> list[str]:
 
 def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) -> None:
     face = enrolled(book)
-    book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(EVA)), RULES)
     wanted = {"name": NAME.encode(), "faceid": face.faceid.encode()}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {*wanted}
     book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
@@ -50,8 +50,8 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
 
 def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> None:
     face = enrolled(book)
-    book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"}))
-    book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.enrolment.update.change_face(book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"}))
+    book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(EVA)), RULES)
     book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, {"name": NAME.encode()}) == [], LABEL_OF_BEFORE
@@ -71,8 +71,8 @@ def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_er
     for erases, left in ((False, [NAME]), (True, [])):
         book.services.tenants.change("shop", {"deletes_erase": erases})
         enrolled(book)
-        [example] = subjects.examples_of(book.tenant, family(book), subjects.all(book.tenant, family(book)))
-        subjects.remove(book.tenant, example, "first")
+        [example] = subjects.list_examples(book.tenant, family(book), subjects.all(book.tenant, family(book)))
+        subjects.remove_example(book.tenant, example, "first")
         assert names(book) == left
 
 
@@ -108,8 +108,8 @@ def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: B
     cameras = book.services.cameras
     for way in ("erasure", "setting"):
         face, still = enrolled(book), STILL + way.encode()
-        cameras.ask_still(book.tenant, "door")
-        cameras.give_still(book.tenant, "door", still)
+        cameras.ask_for_still(book.tenant, "door")
+        cameras.store_still(book.tenant, "door", still)
         assert person.left(book, {"still": base64.b64encode(still)}) != []
         if way == "setting":
             book.services.tenants.change("shop", {"keeps_pictures": False})

@@ -35,7 +35,7 @@ def shop(book: Book) -> dict[str, bytes]:
     """
     _, wanted = person.live(book)
     book.services.tenants.add("shop-2", Profile.CLOUD)
-    book.services.enrolment.of_largest_face(
+    book.services.enrolment.enrol_largest_face(
         book.services.tenants.get_by_name("shop-2"), "regular", picture(Person(77)), RULES, faceid="other"
     )
     book.clock.advance(timedelta(hours=3))
@@ -61,7 +61,7 @@ def test_nothing_is_left_but_the_receipt_which_anybody_can_check(tmp_path: Path)
         assert "backups" in statement["left"]
         assert traces(book, "shop-2") != []
         other = book.services.tenants.get_by_name("shop-2")
-        assert book.services.recognition.face_analysis.by_picture(other, picture(Person(77)), RULES).match
+        assert book.services.recognition.face_analysis.search_by_picture(other, picture(Person(77)), RULES).match
 
 
 def test_a_kill_at_each_write_leaves_nothing_when_it_is_begun_again(tmp_path: Path) -> None:
@@ -117,16 +117,16 @@ def test_whatever_is_stored_of_a_tenant_is_known_to_be_its(tmp_path: Path) -> No
 def test_nobody_finds_it_from_the_first_moment_and_nobody_gets_its_name(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         services = book.services
-        credentials = services.tenants.rotate("shop")
+        credentials = services.tenants.rotate_keys("shop")
         _, secret = services.access.keys.add(book.tenant, "Ann", Role.ADMIN)
         camera = services.cameras.add(book.tenant, "till", "till", CameraSettings())[1]
         capture = book.put(shot(0, 3))
         services.erasure.of_tenants.begin("shop", "operator")
         assert services.tenants.all() == []
-        assert services.tenants.by_api_key(credentials.api_key) is None
-        assert services.tenants.by_app_id(credentials.app_id) is None
+        assert services.tenants.find_by_api_key(credentials.api_key) is None
+        assert services.tenants.find_by_app_id(credentials.app_id) is None
         assert services.access.keys.by_api_key(secret) is None
-        assert services.cameras.by_api_key(camera) is None
+        assert services.cameras.find_by_api_key(camera) is None
         services.sightings.ingest.take_message(
             picture_event(UPLOADED, keys.capture_picture("shop", "door", capture.id))
         )

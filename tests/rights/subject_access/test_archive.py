@@ -260,11 +260,11 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
     assert document(opened(book, ben.faceid))["held"]["audit"] == []
 
     book.clock.advance(timedelta(days=40))
-    book.services.merges.mover.tenant(book.tenant)
+    book.services.merges.mover.work_off_merges(book.tenant)
     assert [*book.services.merges.records.all("shop", ann.faceid)] == []
     enrolled(book, BEN, "Otto", faceid="anna")
     with acts.begin_act(Act("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
-        book.services.enrolment.update.of_id(book.tenant, "anna", FaceChanges(name="Otto B."))
+        book.services.enrolment.update.change_face(book.tenant, "anna", FaceChanges(name="Otto B."))
     held = document(opened(book, ann.faceid))["held"]
     assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}, "none of Otto's"
 
@@ -304,7 +304,9 @@ def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_othe
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, language: Language) -> None:
     ann = enrolled(book, ANN, "<script>alert(1)</script>")
-    book.services.enrolment.update.of_id(book.tenant, ann.faceid, FaceChanges(note='"><img src=x onerror=alert(2)>'))
+    book.services.enrolment.update.change_face(
+        book.tenant, ann.faceid, FaceChanges(note='"><img src=x onerror=alert(2)>')
+    )
     [capture] = book.see(shot(0, ANN))
     text = opened(book, ann.faceid, language).read("index.html").decode()
     assert text.startswith(f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}">')

@@ -17,7 +17,7 @@ class Shop(Book):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.credentials: Credentials = self.services.tenants.rotate("shop")
+        self.credentials: Credentials = self.services.tenants.rotate_keys("shop")
         self.app = make_stage(self.services).app
 
     @property

@@ -115,7 +115,7 @@ class Book:
         return [self.deliver(self.put(one)) for one in shots]
 
     def enrol(self, person: Person, group: str = "regular", **more: Any) -> Face:
-        return self.services.enrolment.of_largest_face(self.tenant, group, picture(person), RULES, **more)
+        return self.services.enrolment.enrol_largest_face(self.tenant, group, picture(person), RULES, **more)
 
     def faces(self) -> list[Face]:
         return list(every_face(self.services, self.tenant).values())

@@ -66,12 +66,12 @@ def give(book: Book, place: int, number: int, to: int | Instead) -> None:
 @later
 def call(book: Book, place: int, name: str) -> None:
     ids = book.faceids()
-    book.services.enrolment.update.of_id(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
+    book.services.enrolment.update.change_face(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
 
 
 @later
 def find(book: Book, seed: int) -> None:
-    book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(seed)), RULES)
+    book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES)
 
 
 def seal(book: Book) -> None:

@@ -9,13 +9,13 @@ from tests.support.book.book import Book
 def listed(book: Book) -> set[str]:
     """The faces that any list shows."""
     faces, tenant = book.services.faces, book.tenant
-    found = {face.faceid for face in faces.by_name(tenant, "lee", 10).rows}
+    found = {face.faceid for face in faces.search_by_name(tenant, "lee", 10).rows}
     for order in FaceOrder:
         found |= {face.faceid for face in faces.lists.page(tenant, None, order, 100).rows}
-        found |= set(faces.lists.ids(tenant, None, order).ids)
+        found |= set(faces.lists.list_ids(tenant, None, order).ids)
     for group in ("regular", "stranger"):
         found |= {face.faceid for face in faces.page(tenant, group, 1, 100).faces}
-        found |= {face.faceid for face in faces.longest_away(tenant, group, 10).faces}
+        found |= {face.faceid for face in faces.list_longest_away(tenant, group, 10).faces}
     found |= {face.faceid for face in book.services.consents.page(tenant, None, 100).rows}
     found |= {
         one.faceid for one in book.services.statistics.observations.page(tenant, EVERYTHING, STORABLE, 9).observations

@@ -34,7 +34,7 @@ def two_strangers(book: Book, seed: int = ANN, minutes: float = 0) -> tuple[str,
 
 def with_good_picture(book: Book, faceid: str, seed: int = ANN) -> None:
     """The face gets a picture that shows who it is."""
-    book.services.enrolment.pictures.add(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
+    book.services.enrolment.pictures.add_photo(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
 
 
 def face(book: Book, faceid: str) -> Face:

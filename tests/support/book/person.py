@@ -35,11 +35,11 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
     assert eva
     assert finn
     assert twice
-    services.enrolment.pictures.add(tenant, eva, picture(Person(EVA, side_px=55.0)), RULES)
+    services.enrolment.pictures.add_photo(tenant, eva, picture(Person(EVA, side_px=55.0)), RULES)
     services.merges.merging.merge(tenant, eva, twice)
     mistaken = book.see(Shot(shot(2 * DAY + 200).at, (Person(EVA, side_px=91.0),)))[0]
     services.sightings.rejection.reject(tenant, eva, f"{mistaken.id}-0")
-    services.enrolment.update.of_id(tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d"))
+    services.enrolment.update.change_face(tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d"))
     services.merges.duplicates.suggest(tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02))
     for capture in (captures[0], captures[3]):
         services.captures.kept.get_thumbnail_url(tenant, "door", capture.id)
@@ -105,7 +105,7 @@ def left(book: Book, wanted: dict[str, bytes]) -> list[str]:
 def held(book: Book, face: Face) -> dict[str, int]:
     """How many items each place of the list holds about the person."""
     observations = list(book.services.merges.mover.list_observations(book.tenant, face.faceid))
-    merges = book.services.merges.records.below("shop", face.faceid)
+    merges = book.services.merges.records.list_below("shop", face.faceid)
     entries = book.services.audit.erasing.entries("shop", {face.faceid})
     subject = Subject(book.storage.items, book.tenant, face, observations, merges, entries)
     return {name: len(items) for name, items in holdings(subject).items() if items}

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from chalicelib.book.records.observations import observation_from, visits_of
+from chalicelib.book.records.observations import observation_from, read_visits
 from chalicelib.book.rules.templates import MAX_LEARNT
 from chalicelib.book.words import keys
 from chalicelib.book.words.items import every
@@ -53,7 +53,7 @@ def promoted_at(arrivals: list[datetime], arrive_times: int, period_days: int) -
 
 def disagreements_of_visits(book: Book) -> list[str]:
     """Of faces whose group nobody chose, while the rule of promotion never changed and no group was full."""
-    rule = book.services.groups.migration(book.tenant)
+    rule = book.services.groups.read_migration(book.tenant)
     groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
     of_face: dict[str, list[Observation]] = defaultdict(list)
     observations = every_observation(book)
@@ -64,7 +64,7 @@ def disagreements_of_visits(book: Book) -> list[str]:
         sightings = [one for one in of_face[face.faceid] if one.kind is ObservationKind.SIGHTING]
         counted = [(one.at, one.gap_s) for one in sightings if one.gap_s is not None]
         arrivals = starts(counted)
-        visits = visits_of(book.storage.items, "shop", face.faceid)
+        visits = read_visits(book.storage.items, "shop", face.faceid)
         if (face.arrive_count, visits.arrivals.count) != (len(arrivals), len(arrivals)):
             wrong.append(f"{face.faceid} arrived {len(arrivals)} times, says {face.arrive_count}")
         if visits.arrivals.sightings != len(counted):

@@ -22,7 +22,8 @@ def several_faces(
     restrictions = services.restrictions
     for number, some in enumerate(photos):
         examples = [
-            services.subjects.enrol(tenant, group, name, one, RULES, 0.0, matches_case=matches_case) for one in some
+            services.subjects.enrol_photo(tenant, group, name, one, RULES, 0.0, matches_case=matches_case)
+            for one in some
         ]
         made.append(examples[0].face.faceid)
         seen(number)

@@ -7,5 +7,5 @@ from chalicelib.services import Services
 
 def add_tenant(services: Services, name: str, profile: Profile) -> Tenant:
     credentials = services.tenants.add(name, profile, TenantSettings(deletes_erase=False))
-    found = services.tenants.by_app_id(credentials.app_id)
+    found = services.tenants.find_by_app_id(credentials.app_id)
     return found[0]

@@ -389,14 +389,14 @@ def _leaving(box: Box) -> None:
     box.services.tenants.add("leaves", Profile.CLOUD, TenantSettings(time_zone="UTC"))
     tenant = box.services.tenants.get_by_name("leaves")
     box.services.cameras.add(tenant, "door", "door", CameraSettings())
-    box.services.enrolment.of_largest_face(tenant, "regular", picture(Person(61)), RULES)
+    box.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(61)), RULES)
     box.services.audit.signing.public_keys("leaves")
 
 
 def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage) -> Shop:
     with closing(Book(folder, kept=kept)) as book:
         book.services.groups.set_migration(book.tenant, Migration(3, 7))
-        credentials = book.services.tenants.rotate("shop")
+        credentials = book.services.tenants.rotate_keys("shop")
     shop = make(folder, credentials, {"merge": "none"}, receiver)
     with closing(shop.opened(folder)) as box:
         furnish(CameraClient(box.app, credentials.app_id, credentials.app_key, box.clock))
@@ -415,7 +415,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
         shop.ids["eva"], shop.ids["finn"] = eva.sightings[0].faceid or "", finn.sightings[0].faceid or ""
         shop.ids["duplicate"] = keys.duplicate(shop.ids["eva"], shop.ids["finn"])
         shop.ids["sighting"], shop.ids["capture"] = f"{late.id}-0", late.id
-        added = box.services.enrolment.pictures.add(
+        added = box.services.enrolment.pictures.add_photo(
             box.tenant, shop.ids["eva"], picture(Person(EVA, side_px=50.0)), RULES
         )
         shop.ids["picture"] = added.id

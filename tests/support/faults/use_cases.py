@@ -400,7 +400,7 @@ def _still_given(box: Box) -> Any:
     place = "/v1/cameras/till/still"
     there = box.v1.send("GET", place)
     if there.status == 200 and there.json["taken_at"] is None:
-        box.services.cameras.ask_still(box.tenant, "till")
+        box.services.cameras.ask_for_still(box.tenant, "till")
         sent = box.v1.send("PUT", place, {"picture": base64.b64encode(b"\xff\xd8\xff").decode()})
         there = sent if sent.status == 429 or sent.status >= 500 else box.v1.send("GET", place)
     return {"status": there.status, "taken": there.status == 200 and there.json["taken_at"] is not None}
@@ -413,7 +413,7 @@ def _claim_made(box: Box) -> Any:
 
 def _claimed(box: Box) -> Any:
     """The camera, and whether its new key is let in."""
-    code, _ = box.services.cameras.claim_code(box.tenant, "till")
+    code, _ = box.services.cameras.make_claim_code(box.tenant, "till")
     reply = box.v1.with_key(None).send("POST", "/v1/claims", {"code": code})
     if reply.status != 201:
         return {"status": reply.status, **reply.json}
@@ -693,7 +693,7 @@ def _file(box: Box) -> CredentialsFile:
 
 def _rotated(box: Box) -> Any:
     """Whom the new key lets in, and the old one."""
-    new, known = _file(box).rotate("shop"), box.services.tenants.by_api_key
+    new, known = _file(box).rotate_keys("shop"), box.services.tenants.find_by_api_key
     return [tenant and tenant.name for tenant in (known(new.api_key), known(box.credentials.api_key))]
 
 
@@ -716,7 +716,7 @@ def _renewed_signing(box: Box) -> Any:
 
 
 def _added(box: Box) -> Any:
-    made = box.services.tenants.by_api_key(_file(box).add("shop-2", Profile.CAMERA, TenantSettings()).api_key)
+    made = box.services.tenants.find_by_api_key(_file(box).add("shop-2", Profile.CAMERA, TenantSettings()).api_key)
     return made and made.name
 
 
@@ -725,8 +725,8 @@ def _changed(box: Box) -> Any:
 
 
 def _reembedded(box: Box) -> Any:
-    box.services.reembedding.run("shop", FakeVision(), OtherVision())
-    return box.services.reembedding.current("shop")
+    box.services.reembedding.change_model("shop", FakeVision(), OtherVision())
+    return box.services.reembedding.read_model("shop")
 
 
 # --- erasure, as a whole ----------------------------------------------------------------------------------------------

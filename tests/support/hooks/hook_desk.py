@@ -77,12 +77,12 @@ class Desk:
 
     def commit(self, *events: Event) -> None:
         """What a causing transaction does, without the announcement: the process is killed behind it."""
-        actions = self.outbox.actions(TENANT, events)
+        actions = self.outbox.make_delivery_puts(TENANT, events)
         if actions:
             self.items.transact(actions)
 
     def tell(self, *events: Event) -> None:
-        actions = self.outbox.actions(TENANT, events)
+        actions = self.outbox.make_delivery_puts(TENANT, events)
         if actions:
             self.items.transact(actions)
         self.outbox.announce(TENANT, actions)

@@ -15,7 +15,7 @@ from chalicelib.aws.items import DynamoItemStore
 from chalicelib.aws.vault import KmsVault
 from chalicelib.book.words.ports import CallStarter, Clock, Storage, defer_call
 from chalicelib.settings import Settings
-from infra.storage import storage
+from infra.storage import make_storage
 from tests.support.storage.aside import ReceivingSqs
 
 STACK = "regulars-test"
@@ -50,7 +50,7 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
     from moto.core import DEFAULT_ACCOUNT_ID
     from moto.sqs.models import sqs_backends
 
-    whole = storage()
+    whole = make_storage()
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
     resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}
     with mock_aws():

@@ -44,7 +44,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
         book.services.sightings.rejection.reject(tenant, of_two, sightings(book, of_two)[0])
         first, second, *_ = (f for f in book.faceids() if f not in (of_two, regular(book).faceid))
         book.services.merges.merging.merge(tenant, first, second)
-        book.services.recognition.face_analysis.by_picture(tenant, picture(Person(1)), RULES)
+        book.services.recognition.face_analysis.search_by_picture(tenant, picture(Person(1)), RULES)
         book.services.statistics.sealing.seal_tenant(tenant)
         assert said(book) == []
         yield book
@@ -339,10 +339,12 @@ def test_what_two_repairs_of_one_face_concern_is_mended_one_after_the_other(book
 def test_a_search_process_that_runs_already_finds_again_what_the_index_lacked(book: Book) -> None:
     face = regular(book)
     told(Edit.DELETE)(book)
-    assert book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(1)), RULES).match is None
+    assert (
+        book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES).match is None
+    )
     with closing(Book(book.folder)) as operator:
         operator.services.consistency.repair("shop")
-    found = book.services.recognition.face_analysis.by_picture(book.tenant, picture(Person(1)), RULES).match
+    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES).match
     assert found.face.faceid == face.faceid
 
 
@@ -350,7 +352,7 @@ def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> N
     """Observations outlive the face. If the second one's arrivals are wrong, nobody knows which of them are its own."""
     tenant, services = book.tenant, book.services
     for at in (6 * DAY, 16 * DAY):
-        services.enrolment.of_largest_face(tenant, "guests", picture(Person(7)), RULES, faceid="seven")
+        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(7)), RULES, faceid="seven")
         book.see(shot(at, 7))
         assert said(book) == []
         if at == 6 * DAY:
@@ -367,7 +369,7 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
     tenant, services = book.tenant, book.services
     survivor = book.see(shot(0, 9))[0].sightings[0].faceid or ""
     for seed in (7, 8):
-        services.enrolment.of_largest_face(tenant, "guests", picture(Person(seed)), RULES, faceid="seven")
+        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(seed)), RULES, faceid="seven")
         book.see(shot(seed * 60, seed))
         if seed == 7:
             services.deletion.delete_faces_of_group(tenant, "guests", ["seven"])
@@ -393,7 +395,7 @@ def is_promoted(book: Book) -> None:
 
 def is_deleted(book: Book) -> None:
     face = regular(book)
-    group = book.services.groups.of_id(book.tenant, face.group_id)
+    group = book.services.groups.find_by_id(book.tenant, face.group_id)
     book.services.deletion.delete_faces_of_group(book.tenant, group.name, [face.faceid])
 
 
@@ -403,13 +405,13 @@ def is_undone(book: Book) -> None:
 
 
 def gets_new_keys(book: Book) -> None:
-    book.services.tenants.rotate("shop")
-    book.services.cameras.new_key(book.tenant, "door")
+    book.services.tenants.rotate_keys("shop")
+    book.services.cameras.replace_key(book.tenant, "door")
     book.services.cameras.add(book.tenant, "attic", "attic", CameraSettings())
 
 
 def changes_groups(book: Book) -> None:
-    book.services.groups.update(book.tenant, "guests", {"name": "family", "capacity": 50})
+    book.services.groups.change_by_name(book.tenant, "guests", {"name": "family", "capacity": 50})
     book.services.groups.create(book.tenant, "more", 10, "")
 
 

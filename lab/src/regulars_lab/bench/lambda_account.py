@@ -25,7 +25,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.model import Credentials, Profile
 from chalicelib.doors.sunmi.routes import PICTURES
 from chalicelib.settings import Settings
-from infra.storage import storage
+from infra.storage import make_storage
 from regulars_lab.bench.measuring import free_port
 from regulars_lab.bench.vectors import Maker
 from tests.support.book.synthetic import segment, write_snapshot
@@ -93,7 +93,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def _make_stack() -> dict[str, str]:
-    whole = storage()
+    whole = make_storage()
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] in _KNOWN}
     sections = {name: section for name, section in whole.items() if name in ("Parameters", "Conditions")}
     formation = boto3.client("cloudformation")
@@ -113,7 +113,7 @@ def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Crede
     gallery = segment(templates, model=services.ports.model(), seq=0, group=GROUP)
     write_snapshot(services.ports.storage.items, services.ports.storage.blobs, CAMERA, gallery)
     tenant = services.tenants.get_by_name(CAMERA)
-    services.enrolment.of_largest_face(tenant, GROUP, portrait, PICTURES, faceid="somebody")
+    services.enrolment.enrol_largest_face(tenant, GROUP, portrait, PICTURES, faceid="somebody")
     services.cameras.add(tenant, CAMERA, CAMERA)
     return credentials
 

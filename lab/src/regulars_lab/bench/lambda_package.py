@@ -58,7 +58,7 @@ class Unpacked(Struct, frozen=True):
 def unpack_package() -> Unpacked:
     """Make the package and lay it out as Lambda does. Raises Failed."""
     target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
-    made = package.make(target, package.BUILD / target.architecture)
+    made = package.make_package(target, package.BUILD / target.architecture)
     task = WORK / "task"
     shutil.rmtree(task, ignore_errors=True)
     shutil.unpack_archive(made, task)

@@ -151,19 +151,19 @@ def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
     for name, count in (("many", number - number // 10), ("few", number // 10)):
         group = services.groups.create(tenant, name, None, "")
         write_faces(services.ports.storage.items, tenant, group, count, Eyes())
-    for faceid in services.faces.lists.ids(tenant, None, FaceOrder.ID).ids[:NAMED]:
-        services.enrolment.update.of_id(tenant, faceid, FaceChanges(name="Ann Lee"))
+    for faceid in services.faces.lists.list_ids(tenant, None, FaceOrder.ID).ids[:NAMED]:
+        services.enrolment.update.change_face(tenant, faceid, FaceChanges(name="Ann Lee"))
 
     def faces(order: FaceOrder, limit: int = PAGE) -> Walk:
         return lambda token: services.faces.lists.page(tenant, None, order, limit, token).next_token
 
     def ids(_token: str | None) -> None:
-        services.faces.lists.ids(tenant, None, FaceOrder.ARRIVED)
+        services.faces.lists.list_ids(tenant, None, FaceOrder.ARRIVED)
 
     return {
         **{f"faces by {order}": faces(order) for order in FaceOrder},
         f"faces by arrived, {FEW} a page": faces(FaceOrder.ARRIVED, FEW),
-        "faces named an": lambda token: services.faces.by_name(tenant, "an", PAGE, token).next_token,
+        "faces named an": lambda token: services.faces.search_by_name(tenant, "an", PAGE, token).next_token,
         "ids of all faces": ids,
     }
 

@@ -80,7 +80,7 @@ def _enrol_people(services: Services, people: Sequence[Sequence[Path]], most: in
     for photos in people:
         with suppress(Unusable):
             picture = photos[0].read_bytes()
-            services.enrolment.of_largest_face(tenant, "regular", picture, RULES, faceid=f"{KNOWN}{len(done)}")
+            services.enrolment.enrol_largest_face(tenant, "regular", picture, RULES, faceid=f"{KNOWN}{len(done)}")
             done.append(photos)
         if len(done) == most:
             break

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from chalicelib.book.records.observations import days_of, observation_actions
+from chalicelib.book.records.observations import days_of, make_observation_actions
 from chalicelib.book.statistics.calendar import Calendar
 from chalicelib.book.statistics.statistics import Question, Statistics
 from chalicelib.book.store.in_process import SystemClock
@@ -86,7 +86,7 @@ def fill(items: ItemStore, days: int, per_day: int) -> None:
         begin = FIRST + timedelta(days=day)
         seen = list(visits(begin, per_day, random, first_id=day * per_day))
         months = calendar.months(TENANT.name, days_of(seen))
-        write_in_parts(items, observation_actions(TENANT.name, seen, (), months, begin + timedelta(days=1)))
+        write_in_parts(items, make_observation_actions(TENANT.name, seen, (), months, begin + timedelta(days=1)))
 
 
 def of_span(storage: Storage, days: int) -> dict[str, Any]:

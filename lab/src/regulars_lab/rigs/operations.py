@@ -69,12 +69,12 @@ def read_deployment() -> dict[str, dict[str, int]]:
     """Read from the template what is charged for: functions' memory, and resources that cost even if unused."""
     import app
 
-    whole = template.whole()
+    whole = template.join_parts()
     kinds = Counter(resource.get("Type", "") for resource in whole["Resources"].values())
     told = sum(resource.get("Condition") == TOLD for resource in whole["Resources"].values())
     stages = json.loads((template.FOLDER.parent / ".chalice" / "config.json").read_text())["stages"].values()
     functions = {name: said for stage in stages for name, said in stage["lambda_functions"].items()}
-    properties = {name: whole["Resources"][inside]["Properties"] for name, inside in template.functions().items()}
+    properties = {name: whole["Resources"][inside]["Properties"] for name, inside in template.list_functions().items()}
     disk_mb = whole["Parameters"]["SearchDisk"]["Default"]
     return {
         "memory_mb": {name: said["lambda_memory_size"] for name, said in functions.items()},

@@ -18,9 +18,9 @@ from msgspec.structs import replace
 from chalicelib.book.commit import Change
 from chalicelib.book.enrolment.enrolment import EnrolledFace
 from chalicelib.book.face_pictures import NO_JPEG
-from chalicelib.book.models import of_any_age
+from chalicelib.book.models import without_min_age
 from chalicelib.book.portraits import Portrait
-from chalicelib.book.records.faces import as_stored, group_item
+from chalicelib.book.records.faces import group_item, round_estimates
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.book.rules.recognised import MOST_FACES, DescribedFace, Probes, SeenPicture
@@ -51,16 +51,16 @@ Judge = Callable[[DescribedFace], str]
 """Says why a face is not fit to be indexed; "" if it is."""
 
 
-class _Said(Struct, frozen=True):
-    """Fields of the new faces. `labels`: those of the call; `kept`: labels if the call does not give them."""
+class _FaceFields(Struct, frozen=True):
+    """Fields of the new faces. `labels`: those of the call; `old_labels`: those where the call gives none."""
 
     labels: Labels
-    kept: Labels = NO_LABELS
+    old_labels: Labels = NO_LABELS
     consent: Consent | None = None
 
 
 class GroupEnrolment(UseCase):
-    def all_in_picture(
+    def enrol_all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
     ) -> list[EnrolledFace]:
         """Enrol every face of the picture in the group, largest first. Create the group if there is none of that name.
@@ -70,8 +70,8 @@ class GroupEnrolment(UseCase):
         ConsentMissing, FaceHeld (a held face would lose a label), Busy; then nothing is enrolled.
         """
         name = legal_group_name(group_name)
-        portraits = self.book.portraits.of_all(tenant, picture, rules)
-        return self._enrol(tenant, name, portraits, _Said(labels))
+        portraits = self.book.portraits.portray_all(tenant, picture, rules)
+        return self._enrol_portraits(tenant, name, portraits, _FaceFields(labels))
 
     def enrol_stored_face(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
         """Enrol a stored face in a group as a new face, from its first picture and its templates.
@@ -79,20 +79,20 @@ class GroupEnrolment(UseCase):
         Labels that are not given are kept, and so is its record of consent.
 
         Return the face of the group that shows the same person, if there is one. Raises FaceNotFound, and the errors
-        of `all_in_picture`.
+        of `enrol_all_in_picture`.
         """
         name = legal_group_name(group_name)
         face = self.book.faces.get(tenant, faceid)
         template = of_model(face.templates, tenant.model)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = self.book.face_pictures.load(face.portrait) if face.picture_key else NO_JPEG
+        jpeg = self.book.face_pictures.load_picture(face.portrait) if face.picture_key else NO_JPEG
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
-        return self._enrol(tenant, name, [portrait], _Said(labels, face.labels, face.consent))[0]
+        return self._enrol_portraits(tenant, name, [portrait], _FaceFields(labels, face.labels, face.consent))[0]
 
-    def index(
+    def index_faces(
         self,
         tenant: Tenant,
         group: Group,
@@ -112,38 +112,41 @@ class GroupEnrolment(UseCase):
         """
         require_record(tenant, None)
         seen = self.book.recognition.face_analysis.describe_picture(
-            of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
+            without_min_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
         )
-        reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
+        reasons = {number: _explain_unfit(tenant, face, judge) for number, face in enumerate(seen.described.faces)}
         fit = [number for number, reason in reasons.items() if not reason]
         unindexed = {number: reason for number, reason in reasons.items() if reason}
         unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
-        own = external_id or (f"call {call}" if call else "")
-        photo = _Photo(group, sha256(picture).hexdigest(), external_id, own, seen)
+        purpose = external_id or (f"call {call}" if call else "")
+        photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen)
         indexed: dict[int, Face] = {}
-        for some in parts(fit[:most], A_TRANSACTION):
-            indexed |= self._some(tenant, photo, some)
+        for batch in parts(fit[:most], A_TRANSACTION):
+            indexed |= self._index_some(tenant, photo, batch)
         return Indexed(seen, indexed, unindexed)
 
-    def _enrol(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
+    def _enrol_portraits(
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], fields: _FaceFields
+    ) -> list[EnrolledFace]:
         """Search, then commit on condition that the gallery has not moved since. If it has, search again.
 
         New faces then absorb strangers.
         """
-        enrolled = self._commit_enrolment(tenant, name, portraits, said)
-        for new in (one.face for one in enrolled if not one.known):
-            self.book.enrolment.absorbing(tenant, new)
+        enrolled = self._commit_enrolment(tenant, name, portraits, fields)
+        for new in (enrolled_face.face for enrolled_face in enrolled if not enrolled_face.known):
+            self.book.enrolment.absorb_strangers(tenant, new)
         return enrolled
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _commit_enrolment(
-        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said
+        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], fields: _FaceFields
     ) -> list[EnrolledFace]:
+        """Commit the enrolment, and delete pictures that no face names after it. Raises TooManyGroups, GroupFull."""
         new: list[str] = []
         replaced: list[str] = []
         try:
             with self.book.face_pictures.replace_pictures(replaced, new), self.book.writer.exclusive(tenant.name):
-                return self._try(tenant, name, portraits, said, (replaced, new))
+                return self._try_enrolment(tenant, name, portraits, fields, (replaced, new))
         except ConditionFailed as error:
             if GROUPS_LEFT in error.names and NAME_FREE not in error.names:
                 most = tenant.limits.groups
@@ -152,42 +155,49 @@ class GroupEnrolment(UseCase):
             self.book.enrolment.raise_refused(tenant, group.id if group else "", error, len(portraits))
             raise
 
-    def _try(
+    def _try_enrolment(
         self,
         tenant: Tenant,
         name: str,
         portraits: Sequence[Portrait],
-        said: _Said,
+        fields: _FaceFields,
         pictures: tuple[list[str], list[str]],
     ) -> list[EnrolledFace]:
-        """Try once. `pictures`: gets the keys of those that faces had, and of those that are written."""
+        """Enrol without a retry.
+
+        `pictures`: two lists that get the keys of the pictures that faces had, and of those that are written.
+        """
+        old_pictures, new_pictures = pictures
         seq, group = self.book.writer.seq(tenant.name), self.book.groups.find(tenant, name)
         known: Sequence[Face | None] = [None] * len(portraits)
         if group is not None:
             known, seq = self._find_known_faces(tenant, group, portraits)
         makes_group = group is None
         if group is None:
-            capacity = self.book.groups.implicit_capacity(tenant)
+            capacity = self.book.groups.choose_implicit_capacity(tenant)
             group = Group(time_ordered_id(self.book.clock.now()), name, "", 0, capacity)
         enrolled: list[EnrolledFace] = []
+        enrolled_by_id: dict[str, Face] = {}
         before: dict[str, Face] = {}
-        for portrait, own in zip(portraits, known, strict=True):
-            face = own or self._among_new(portrait, enrolled)
-            after = next((one.face for one in enrolled if face and one.face.faceid == face.faceid), None)
+        for portrait, known_face in zip(portraits, known, strict=True):
+            face = known_face or self._find_among_new(portrait, enrolled)
             if face is None:
-                after = self._new_face(tenant, group, portrait, said)
-            elif after is None:
-                before[face.faceid], after = face, self._refresh_face(tenant, face, portrait, said.labels)
-                pictures[0].extend(face.picture_keys)
-            pictures[1].extend(after.picture_keys)
+                after = self._make_face(tenant, group, portrait, fields)
+            elif face.faceid in enrolled_by_id:  # the picture shows the person twice
+                after = enrolled_by_id[face.faceid]
+            else:
+                before[face.faceid], after = face, self._refresh_face(tenant, face, portrait, fields.labels)
+                old_pictures.extend(face.picture_keys)
+            enrolled_by_id[after.faceid] = after
+            new_pictures.extend(after.picture_keys)
             enrolled.append(
                 EnrolledFace(after, group, portrait.box, known=face is not None, estimates=portrait.estimates)
             )
-        change = self._change(tenant, group, enrolled, before, said.labels, makes_group=makes_group)
+        change = self._make_change(tenant, group, enrolled, before, fields.labels, makes_group=makes_group)
         self.book.writer.commit(tenant.name, replace(change, based_on=seq))
         return enrolled
 
-    def _change(
+    def _make_change(
         self,
         tenant: Tenant,
         group: Group,
@@ -201,14 +211,14 @@ class GroupEnrolment(UseCase):
 
         Raises GroupFull if the new group would be too small.
         """
-        now, after = self.book.clock.now(), {one.face.faceid: one.face for one in enrolled}
-        changed = [(face, after[faceid]) for faceid, face in before.items()]
-        puts = [face_put(tenant, *both) for both in changed]
-        change = self.book.enrolment.change(tenant, group, enrolled, now, labels, puts)
+        now = self.book.clock.now()
+        after = {enrolled_face.face.faceid: enrolled_face.face for enrolled_face in enrolled}
+        before_and_after = [(face, after[faceid]) for faceid, face in before.items()]
+        puts = [face_put(tenant, *both) for both in before_and_after]
+        change = self.book.enrolment.make_change(tenant, group, enrolled, now, labels, puts)
         if not makes_group:
-            return replace(
-                change, journal=(*change.journal, *(entry for both in changed for entry in make_change_entries(*both)))
-            )
+            entries = [entry for both in before_and_after for entry in make_change_entries(*both)]
+            return replace(change, journal=(*change.journal, *entries))
         count = change.counts[group.id]
         if group.capacity is not None and count > group.capacity:
             raise GroupFull(f"{count} faces do not fit: a new group would have room for {group.capacity}")
@@ -226,16 +236,17 @@ class GroupEnrolment(UseCase):
         import numpy as np
 
         vectors = np.stack([portrait.embedding for portrait in portraits])
-        probes = Probes(portraits[0].template.model, vectors, [one.estimates.quality for one in portraits])
-        known = self.book.recognition.of(tenant, probes, group_ids=[group.id], surely=True)
-        return [found.face for found in known], known[0].seq
+        probes = Probes(portraits[0].template.model, vectors, [portrait.estimates.quality for portrait in portraits])
+        recognised = self.book.recognition.recognise(tenant, probes, group_ids=[group.id], surely=True)
+        return [of_probe.face for of_probe in recognised], recognised[0].seq
 
-    def _among_new(self, portrait: Portrait, enrolled: Sequence[EnrolledFace]) -> Face | None:
+    def _find_among_new(self, portrait: Portrait, enrolled: Sequence[EnrolledFace]) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
         vision = self.book.tenant_vision.of(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for new in (other.face for other in enrolled if not other.known):
             template = vector(new.templates[0])
+            # Two faces that resemble many others must be more alike than two that look like nobody else.
             demand = vision.population.compute_demand(portrait.embedding, template)
             threshold = point.threshold(len(enrolled), demand)
             score = float(template @ portrait.embedding)
@@ -243,10 +254,12 @@ class GroupEnrolment(UseCase):
                 return new
         return None
 
-    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said) -> Face:
+    def _make_face(self, tenant: Tenant, group: Group, portrait: Portrait, fields: _FaceFields) -> Face:
         now = self.book.clock.now()
         faceid = time_ordered_id(now)
-        face = Face(faceid, group.id, now, (), labels=_merge_labels(said.kept, said.labels), consent=said.consent)
+        face = Face(
+            faceid, group.id, now, (), labels=_merge_labels(fields.old_labels, fields.labels), consent=fields.consent
+        )
         return replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
 
     def _refresh_face(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels) -> Face:
@@ -254,13 +267,13 @@ class GroupEnrolment(UseCase):
         if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
         picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
-        others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
+        others = tuple(known for known in face.pictures[1:] if known.id != picture.id)
         return replace(face, pictures=(picture, *others))
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
-    def _some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
+    def _index_some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
         """Index these faces in one transaction, but those that are indexed already."""
-        ids = self._ids(tenant, photo, numbers)
+        ids = self._choose_ids(tenant, photo, numbers)
         known = {number: face for number, (_, face) in ids.items() if face is not None}
         new = {number: faceid for number, (faceid, face) in ids.items() if face is None}
         if not new:
@@ -271,22 +284,25 @@ class GroupEnrolment(UseCase):
             self.book.enrolment.raise_refused(tenant, photo.group.id, error, len(new))
             raise
 
-    def _ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
-        """Return the id of each face, and the face if it is indexed already."""
-        found: dict[int, tuple[str, Face | None]] = {}
-        left, tries = list(numbers), 0
-        while left:
-            ids = {number: _faceid(tenant, photo, number, tries) for number in left}
+    def _choose_ids(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, tuple[str, Face | None]]:
+        """Return the id of each face of the photo, by its number, and the face if it is indexed already.
+
+        An id that a face at another place of the photo has is passed over: the next one is derived.
+        """
+        chosen: dict[int, tuple[str, Face | None]] = {}
+        without_id, tries = list(numbers), 0
+        while without_id:
+            ids = {number: _derive_faceid(tenant, photo, number, tries) for number in without_id}
             stored = self.book.faces.by_id(tenant, ids.values(), restricted=True)
-            left = []
+            without_id = []
             for number, faceid in ids.items():
                 face = stored.get(faceid)
-                if face is not None and not _is_there(face, photo, number):
-                    left.append(number)
+                if face is not None and not _is_at_place(face, photo, number):
+                    without_id.append(number)
                 else:
-                    found[number] = faceid, face
+                    chosen[number] = faceid, face
             tries += 1
-        return found
+        return chosen
 
     def _write_faces(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
@@ -294,13 +310,13 @@ class GroupEnrolment(UseCase):
         with self.book.face_pictures.replace_pictures((), stored):
             for number, faceid in new.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
-                portrait = _portrait(photo, number)
+                portrait = _make_portrait(photo, number)
                 face = replace(face, pictures=(self.book.portraits.write_portrait(tenant, face, portrait, now),))
                 stored += face.picture_keys
                 enrolled[number] = EnrolledFace(face, photo.group, portrait.box, False, face.estimates)
-            change = self.book.enrolment.change(tenant, photo.group, [*enrolled.values()], now)
+            change = self.book.enrolment.make_change(tenant, photo.group, [*enrolled.values()], now)
             self.book.writer.commit(tenant.name, change)
-        return {number: one.face for number, one in enrolled.items()}
+        return {number: enrolled_face.face for number, enrolled_face in enrolled.items()}
 
 
 def _merge_labels(old: Labels, new: Labels) -> Labels:
@@ -316,23 +332,23 @@ class Indexed(Struct, frozen=True):
 
 
 class _Photo(Struct, frozen=True):
-    """A photo that is being indexed. `own`: what sets it apart from the same photo, indexed for something else."""
+    """A photo that is being indexed. `purpose`: what sets it apart from the same photo, indexed for something else."""
 
     group: Group
     sha256: str
     external_id: str
-    own: str
+    purpose: str
     seen: SeenPicture
 
 
-def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
+def _derive_faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
     """Derive a face's id (RFC 9562, version 5). `tries`: how many ids before it belong to faces at other places."""
-    name = [photo.group.id, photo.sha256, photo.own, str(number), *([str(tries)] if tries else [])]
-    made = uuid5(NAMESPACE_OID, "\n".join(name))
-    return str(made.int >> 65) if tenant.numeric_faceids_only else str(made)
+    name = [photo.group.id, photo.sha256, photo.purpose, str(number), *([str(tries)] if tries else [])]
+    uuid = uuid5(NAMESPACE_OID, "\n".join(name))
+    return str(uuid.int >> 65) if tenant.numeric_faceids_only else str(uuid)
 
 
-def _is_there(face: Face, photo: _Photo, number: int) -> bool:
+def _is_at_place(face: Face, photo: _Photo, number: int) -> bool:
     """Tell whether a stored face is this one of the photo, and not another one that an earlier detector found."""
     found = face.portrait.found
     return found is None or found.overlap(_make_found(photo.seen, number)) >= SAME_PLACE
@@ -343,21 +359,21 @@ def _make_found(seen: SeenPicture, number: int) -> Found:
     return Found.of(described.faces[number].detected, Sides(described.width, described.height))
 
 
-def _portrait(photo: _Photo, number: int) -> Portrait:
+def _make_portrait(photo: _Photo, number: int) -> Portrait:
     seen = photo.seen
     face, embedding = seen.described.faces[number], seen.embeddings[number]
     return Portrait(
         face.detected.box,
         embedding,
         canonical(seen.model, embedding),
-        as_stored(face.estimates),
+        round_estimates(face.estimates),
         seen.crop(number),
         photo_id(photo.sha256),
         _make_found(seen, number),
     )
 
 
-def _unfit(tenant: Tenant, face: DescribedFace, judge: Judge) -> str:
+def _explain_unfit(tenant: Tenant, face: DescribedFace, judge: Judge) -> str:
     """Return why a face is left out; "" if it is not."""
     too_poor = tenant.enrol_quality is not None and face.quality.total < tenant.enrol_quality
     if too_poor or face.spoof:

@@ -19,12 +19,12 @@ from msgspec import Struct, field, to_builtins
 from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
-from chalicelib.book.commit import Change, GalleryMoved, face_change, limited_groups
-from chalicelib.book.enrolment.enrolment import AGE, GENDER, FaceChanges, attribute_values, require_attributes
-from chalicelib.book.face_pictures import apply_pictures_off
+from chalicelib.book.commit import Change, GalleryMoved, limited_groups, make_face_change
+from chalicelib.book.enrolment.enrolment import AGE, GENDER, FaceChanges, find_attribute_values, require_attributes
+from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.portraits import Portrait, id_of
+from chalicelib.book.portraits import Portrait, photo_id_of
 from chalicelib.book.records.captures import require_no_erasure
 from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
@@ -57,7 +57,7 @@ _Value = TypeVar("_Value")
 
 
 class FaceUpdate(UseCase):
-    def of_face(
+    def change_in_group(
         self,
         tenant: Tenant,
         group_name: str,
@@ -72,20 +72,24 @@ class FaceUpdate(UseCase):
         InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull,
         FaceHeld, Busy.
         """
-        changes = _legal(changes)
+        changes = _normalise_texts(changes)
 
-        def groups(face: Face | None) -> tuple[Group, Group]:
+        def read_groups(face: Face | None) -> tuple[Group, Group]:
             group = self.book.groups.get_by_name(tenant, group_name)
-            target = self._target(tenant, group, changes)
+            target = self._find_target_group(tenant, group, changes)
             if face is None or face.group_id != group.id:
                 raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
             return group, target
 
-        groups(self.book.faces.find(tenant, faceid))
-        portrait = None if changes.picture is None else self.book.portraits.of_largest(tenant, changes.picture, rules)
-        self.book.faces.change_face(tenant, faceid, self._change(tenant, changes, groups, portrait), request)
+        read_groups(self.book.faces.find(tenant, faceid))
+        portrait = (
+            None if changes.picture is None else self.book.portraits.portray_largest(tenant, changes.picture, rules)
+        )
+        self.book.faces.change_face(
+            tenant, faceid, self._make_change_function(tenant, changes, read_groups, portrait), request
+        )
 
-    def of_id(
+    def change_face(
         self,
         tenant: Tenant,
         faceid: str,
@@ -99,9 +103,11 @@ class FaceUpdate(UseCase):
         `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput, FaceNotFound,
         GroupNotFound, AttributeNotFound (its group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
         """
-        return self.book.faces.change_face(tenant, faceid, self._of_any_group(tenant, changes, revision), request)
+        return self.book.faces.change_face(
+            tenant, faceid, self._make_change_in_any_group(tenant, changes, revision), request
+        )
 
-    def many(
+    def change_many(
         self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
     ) -> ManyChanged:
         """Change up to 100 faces of any groups. A repeated id counts once.
@@ -111,14 +117,15 @@ class FaceUpdate(UseCase):
         changed; AnsweredAlready.
         """
         requests, failed = self.book.requests, list[FailedFace]()
-        progress: Mapping[str, Any] = requests.progress(tenant.name, request) or {"done": []}
+        # {"done": [ids of faces]}, as it is stored
+        progress: Mapping[str, Any] = requests.read_progress(tenant.name, request) or {"done": []}
 
         def change_and_note(face: Face) -> tuple[Face, Change] | None:
             nonlocal progress
-            progress = requests.progress(tenant.name, request) or progress
+            progress = requests.read_progress(tenant.name, request) or progress
             if face.faceid in progress["done"]:
                 return None
-            after, change = self._of_any_group(tenant, changes)(face)
+            after, change = self._make_change_in_any_group(tenant, changes)(face)
             done = {"done": [*progress["done"], face.faceid]}
             note = requests.make_answer_actions(tenant.name, request, done, before=progress, is_last=False)
             return after, replace(change, actions=(*change.actions, *note))
@@ -131,50 +138,54 @@ class FaceUpdate(UseCase):
             except (Busy, StorageUnavailable):
                 raise
             except RegularsError as error:
-                progress = requests.progress(tenant.name, request) or progress
+                progress = requests.read_progress(tenant.name, request) or progress
                 if faceid not in progress["done"]:  # else the same request, sent twice at once, has changed it
                     failed.append(FailedFace(faceid, type(error).__name__, str(error)))
         while True:
             changed = ManyChanged(progress["done"], failed)
-            last = requests.make_answer_actions(tenant.name, request, to_builtins(changed), before=progress)
-            if not last or write_unless_changed(self.book.items, last):
+            answer = requests.make_answer_actions(tenant.name, request, to_builtins(changed), before=progress)
+            if not answer or write_unless_changed(self.book.items, answer):
                 return changed
-            progress = requests.progress(tenant.name, request) or progress
+            progress = requests.read_progress(tenant.name, request) or progress
 
-    def _target(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
+    def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
         """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
         target = (
             group if changes.new_group_name is None else self.book.groups.get_by_name(tenant, changes.new_group_name)
         )
-        attribute_values(target, changes.values)
+        find_attribute_values(target, changes.values)
         return target
 
-    def _of_any_group(
+    def _make_change_in_any_group(
         self, tenant: Tenant, changes: FaceChanges, revision: int | None = None
     ) -> Callable[[Face], tuple[Face, Change]]:
-        changes = _legal(changes)
+        """Return a function that changes a face of any group. Raises InvalidInput if a text is too long."""
+        changes = _normalise_texts(changes)
 
-        def groups(face: Face) -> tuple[Group, Group]:
-            group = self.book.groups.of_id(tenant, face.group_id)
+        def read_groups(face: Face) -> tuple[Group, Group]:
+            group = self.book.groups.find_by_id(tenant, face.group_id)
             if group is None:
                 raise FaceNotFound(f"there is no face {face.faceid!r} any more: its group is just being deleted")
-            target = self._target(tenant, group, changes)
+            target = self._find_target_group(tenant, group, changes)
             require_attributes(target, changes.values)
             require_revision("the face", face.revision, revision)
             return group, target
 
-        return self._change(tenant, changes, groups)
+        return self._make_change_function(tenant, changes, read_groups)
 
-    def _change(
+    def _make_change_function(
         self,
         tenant: Tenant,
         changes: FaceChanges,
         groups: Callable[[Face], tuple[Group, Group]],
         portrait: Portrait | None = None,
     ) -> Callable[[Face], tuple[Face, Change]]:
-        """Return what applies the changes. `groups`: reads the face's group, and that which it is to be in."""
+        """Return a function that changes a face, for `Faces.change_face`.
 
-        def make_change(face: Face) -> tuple[Face, Change]:
+        `groups`: reads the face's group, and that which it is to be in; `portrait`: a new picture in place of all.
+        """
+
+        def change_read_face(face: Face) -> tuple[Face, Change]:
             group, target = groups(face)
             if target.id != group.id:
                 require_room(target)
@@ -182,15 +193,15 @@ class FaceUpdate(UseCase):
             if portrait is not None:
                 picture = self.book.portraits.write_portrait(tenant, after, portrait, self.book.clock.now())
                 after = replace(after, pictures=(picture,))
-            after = apply_pictures_off(tenant, after)
+            after = drop_unwanted_pictures(tenant, after)
             if after != face:
                 after = replace(after, changed_at=self.book.clock.now())
             limited = limited_groups(group) | limited_groups(target)
-            return after, face_change(face, after, self._placed_by_hand(tenant, face, after), limited)
+            return after, make_face_change(face, after, self._end_promotion_actions(tenant, face, after), limited)
 
-        return make_change
+        return change_read_face
 
-    def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
+    def _end_promotion_actions(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:
         """Return the action that ends the promotion of a face that a user moves.
 
         Without it a late sighting could undo the move, or change the group that earlier sightings name.
@@ -203,7 +214,7 @@ class FaceUpdate(UseCase):
         return visits_puts(tenant.name, old.faceid, visits, replace(visits, promotion=None))
 
 
-def _legal(changes: FaceChanges) -> FaceChanges:
+def _normalise_texts(changes: FaceChanges) -> FaceChanges:
     """Return the changes with texts in their stored form. Raises InvalidInput."""
     return replace(
         changes,
@@ -218,13 +229,13 @@ def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges
     carried = {names[id_]: value for id_, value in face.attributes.items() if id_ in names}
     ids = {attribute.name: attribute.id for attribute in target.attributes}
     values = {ids[name]: value for name, value in carried.items() if name in ids}
-    values |= attribute_values(target, changes.values)
+    values |= find_attribute_values(target, changes.values)
     return replace(
         face,
         group_id=target.id,
         user=face.user if target.id == face.group_id else "",
-        age=_set(AGE, face.age, changes.age, changes),
-        gender=_set(GENDER, face.gender, changes.gender, changes),
+        age=_choose_value(AGE, face.age, changes.age, changes),
+        gender=_choose_value(GENDER, face.gender, changes.gender, changes),
         attributes={id_: value for id_, value in values.items() if value},
         name=face.name if changes.name is None else changes.name,
         note=face.note if changes.note is None else changes.note,
@@ -232,7 +243,7 @@ def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges
     )
 
 
-def _set(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges) -> _Value | None:
+def _choose_value(name: str, old: _Value | None, new: _Value | None, changes: FaceChanges) -> _Value | None:
     if name in changes.taken_back:
         return None
     return old if new is None else new
@@ -260,8 +271,8 @@ _BUSY = "this face is changed by others all the time: send the request again in 
 _CAPTURE_SAME = "capture-same"
 
 
-class FacePictures(UseCase):
-    def add(
+class PictureChanges(UseCase):
+    def add_photo(
         self,
         tenant: Tenant,
         faceid: str,
@@ -279,8 +290,10 @@ class FacePictures(UseCase):
         `picture`.
         """
 
-        portrait = partial(self.book.portraits.of_only, tenant, photo, rules)
-        return self._add(tenant, faceid, {id_of(photo)}, portrait, is_vouched_for=is_vouched_for, request=request)
+        portrait = partial(self.book.portraits.portray_only, tenant, photo, rules)
+        return self._add_picture(
+            tenant, faceid, {photo_id_of(photo)}, portrait, is_vouched_for=is_vouched_for, request=request
+        )
 
     @retry_if_changed(_BUSY)
     def add_sighting(
@@ -294,8 +307,8 @@ class FacePictures(UseCase):
     ) -> Picture:
         """Add the face's picture from one of its sightings. Other faces on that capture do not matter.
 
-        Raises as `add`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept any
-        more.
+        Raises as `add_photo`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept
+        any more.
         """
         self.book.faces.get(tenant, faceid)
         observation = self.book.captures.observation(tenant, faceid, sighting_id)
@@ -306,56 +319,62 @@ class FacePictures(UseCase):
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
         # An erasure of somebody else on it gives the photo another id.
-        same = require_no_erasure(capture, _CAPTURE_SAME)
-        as_read = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), same)
+        if_same = require_no_erasure(capture, _CAPTURE_SAME)
+        check = Check(keys.CAPTURES, keys.capture(tenant.name, camera_id, capture_id), if_same)
 
-        def portrait() -> Portrait:
-            return self.book.portraits.of_seen(
+        def make_portrait() -> Portrait:
+            return self.book.portraits.portray_sighted(
                 tenant, self.book.captures.read_face_in_box(tenant, camera_id, capture_id, box), capture.photo
             )
 
-        return self._add(
-            tenant, faceid, capture.photos, portrait, is_vouched_for=is_vouched_for, request=request, also=(as_read,)
+        return self._add_picture(
+            tenant,
+            faceid,
+            capture.photos,
+            make_portrait,
+            is_vouched_for=is_vouched_for,
+            request=request,
+            also=(check,),
         )
 
-    def remove(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
+    def remove_picture(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
         """Remove one picture with its templates.
 
         Raises FaceNotFound, PictureNotFound, LastPicture, FaceHeld, Busy, AnsweredAlready.
         """
 
         def keep_others(face: Face) -> tuple[Picture, ...]:
-            if all(one.id != picture_id for one in face.pictures):
+            if all(picture.id != picture_id for picture in face.pictures):
                 raise PictureNotFound(f"face {faceid!r} has no picture {picture_id[:40]!r}")
-            return tuple(one for one in face.pictures if one.id != picture_id)
+            return tuple(picture for picture in face.pictures if picture.id != picture_id)
 
-        self.keep(tenant, faceid, keep_others, request)
+        self.keep_pictures(tenant, faceid, keep_others, request)
 
-    def keep(
+    def keep_pictures(
         self,
         tenant: Tenant,
         faceid: str,
-        left: Callable[[Face], tuple[Picture, ...]],
+        choose: Callable[[Face], tuple[Picture, ...]],
         request: RequestId | None = None,
     ) -> None:
-        """Remove all pictures of the face but those that `left` gives. If it gives all, change nothing.
+        """Remove all pictures of the face but those that `choose` returns. If these are all, change nothing.
 
         Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
         """
 
-        def fewer(face: Face) -> tuple[Face, Change] | None:
-            pictures = left(face)
+        def drop_others(face: Face) -> tuple[Face, Change] | None:
+            pictures = choose(face)
             if pictures == face.pictures:
                 return None
             if not pictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
-            chooser = self.book.tenant_vision.chooser(tenant)
+            chooser = self.book.tenant_vision.make_chooser(tenant)
             after = replace(face, pictures=chooser.choose_pictures(ensure_given_picture(pictures)))
-            return after, face_change(face, after)
+            return after, make_face_change(face, after)
 
-        self.book.faces.change_face(tenant, faceid, fewer, request)
+        self.book.faces.change_face(tenant, faceid, drop_others, request)
 
-    def _add(
+    def _add_picture(
         self,
         tenant: Tenant,
         faceid: str,
@@ -366,16 +385,17 @@ class FacePictures(UseCase):
         request: RequestId | None,
         also: Sequence[Action] = (),
     ) -> Picture:
-        """Add the photo, unless the face has it by one of these ids. `make` embeds it, once.
+        """Add a photo, unless the face has it by one of the ids `photos`.
 
-        `also`: actions of the same transaction. Raises Changed if its capture is another than as it was read.
+        `make`: makes the portrait of the photo, and is called once; `also`: actions of the same transaction. Raises
+        Changed if the photo's capture was changed since it was read.
         """
         portrait: Portrait | None = None
         for _ in attempts():
             face = self.book.faces.get(tenant, faceid)
             known = _find_given_picture(face, photos, portrait)
             if known is not None:
-                self.book.requests.write(tenant.name, [], request, {"picture": known.id})
+                self.book.requests.write_with_answer(tenant.name, [], request, {"picture": known.id})
                 return known
             require_room_for_picture(face)
             if portrait is None:
@@ -400,18 +420,18 @@ class FacePictures(UseCase):
         is_judged: bool = True,
         also: Sequence[Action] = (),
     ) -> Picture:
-        """Add a photo to a face as it was read. `is_judged`: it is this person's; else it is spare if it looks unlike.
+        """Add a photo to a face as it was read.
 
-        `also`: actions of the same transaction.
-
-        Raises TooManyPictures, ConditionFailed, FaceHeld (another picture would have to go).
+        `is_judged`: a user or the search has judged that it shows this person; else it is spare if it looks unlike the
+        others. `also`: actions of the same transaction. Raises TooManyPictures, ConditionFailed, FaceHeld (another
+        picture would have to go).
         """
         require_room_for_picture(face)
         picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
-        after = replace(face, pictures=self.book.tenant_vision.chooser(tenant).choose_pictures(pictures))
-        change = face_change(face, after, also)
-        self.book.faces.put(tenant, face, after, change, request, {"picture": picture.id})
+        after = replace(face, pictures=self.book.tenant_vision.make_chooser(tenant).choose_pictures(pictures))
+        change = make_face_change(face, after, also)
+        self.book.faces.store_changed_face(tenant, face, after, change, request, {"picture": picture.id})
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -421,22 +441,24 @@ class FacePictures(UseCase):
         """
         probe, model = portrait.embedding, portrait.template.model
         # First, since it raises WrongModel if the tenant's model was changed.
-        [found] = self.book.recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
-        own = of_model(face.templates, model)
-        if own is None:
+        [recognised] = self.book.recognition.recognise(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
+        template = of_model(face.templates, model)
+        if template is None:
             raise NotThisPerson(
                 f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing tells whether this is "
                 "the same person: vouch for it if you know"
             )
-        score = float(vector(own) @ probe)
-        if found.face is not None and found.face.faceid == face.faceid:
+        score = float(vector(template) @ probe)
+        if recognised.face is not None and recognised.face.faceid == face.faceid:
             return
-        _require_like_no_other(score, found)
-        turned_down = self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score)
-        demand = self.book.tenant_vision.of(model).population.compute_demand(probe, vector(own))
-        threshold = self.book.tenant_vision.decides(tenant, model).threshold(found.decision.gallery_size, demand)
+        _require_like_no_other(score, recognised)
+        turned_down = self.book.recognition.negatives.turns_down(tenant.name, face, probe, model, score)
+        demand = self.book.tenant_vision.of(model).population.compute_demand(probe, vector(template))
+        threshold = self.book.tenant_vision.make_operating_point(tenant, model).threshold(
+            recognised.decision.gallery_size, demand
+        )
         if turned_down or score < threshold:
-            raise _not_this_person(score, threshold, turned_down=turned_down)
+            raise _make_not_this_person_error(score, threshold, turned_down=turned_down)
 
 
 def require_room_for_picture(face: Face) -> None:
@@ -447,27 +469,28 @@ def require_room_for_picture(face: Face) -> None:
 
 def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None) -> Picture | None:
     """Find the face's given picture that is this photo."""
-    for one in list_given_pictures(face.pictures):
-        if one.id in photos or (portrait is not None and portrait.template in one.templates):
-            return one
+    for picture in list_given_pictures(face.pictures):
+        if picture.id in photos or (portrait is not None and portrait.template in picture.templates):
+            return picture
     return None
 
 
-def _require_like_no_other(score: float, found: Recognised) -> None:
-    other, others = found.face, found.decision.score
-    if other is not None and others is not None and others > score + _ROUNDING:
+def _require_like_no_other(score: float, recognised: Recognised) -> None:
+    """Raise AnotherFace if the face that a search found is more like the picture, whose `score` is with this face."""
+    other, other_score = recognised.face, recognised.decision.score
+    if other is not None and other_score is not None and other_score > score + _ROUNDING:
         acts.reads([other.faceid])
         raise AnotherFace(
-            f"the picture looks more like face {other.faceid!r} ({others:.4f}) than like this one ({score:.4f}): "
+            f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this one ({score:.4f}): "
             "merge the two if they are one person, or vouch for the picture if you know",
             score=min(score, 1.0),
-            threshold=found.decision.threshold,
+            threshold=recognised.decision.threshold,
             face=other.faceid,
-            other_score=others,
+            other_score=other_score,
         )
 
 
-def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> NotThisPerson:
+def _make_not_this_person_error(score: float, threshold: float, *, turned_down: bool) -> NotThisPerson:
     why = (
         "is nearer to a photo that was rejected for this face than to the face"
         if turned_down
