@@ -222,7 +222,8 @@ class Again(Outside):
             receipt=receipt.document,
             is_told=True,
         )
-        write(self.book.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure))])
+        mark = self.book.erasure.refusals.make_mark(receipt.tenant)
+        write(self.book.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure)), mark])
 
     def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Erase a whole tenant again; `of_tenants.go_on` does the steps. Raises InvalidInput if another signed it."""

@@ -46,7 +46,6 @@ from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
     ErasureNotFound,
-    FaceErased,
     FaceMerged,
     FaceNotFound,
     InvalidInput,
@@ -81,7 +80,6 @@ from chalicelib.rights.words.erasures import (
     add_face_hashes,
     erasure_from,
     erasure_item,
-    list_named_faces,
     names_of,
     receipt_name,
     statement,
@@ -132,9 +130,12 @@ class Erasures(Outside):
             Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1, is_told=asked_at is not None)
         )
 
-    def put(self, tenant: Tenant, erasure: Erasure) -> Put:
-        """Return the action that stores a new record."""
-        return Put(keys.ERASURES, erasure_item(tenant.name, erasure), (absent("erasure-new"),))
+    def make_put_actions(self, tenant: Tenant, *erasures: Erasure) -> list[Action]:
+        """Return the actions that store new records, in one transaction."""
+        new = (absent("erasure-new"),)
+        puts = [Put(keys.ERASURES, erasure_item(tenant.name, erasure), new) for erasure in erasures]
+        is_refusing = any(erasure.erases for erasure in erasures)
+        return [*puts, self.book.erasure.refusals.make_mark(tenant.name)] if is_refusing else [*puts]
 
     def announce(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""
@@ -172,27 +173,6 @@ class Erasures(Outside):
     def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""
         return (one for one in self.all(tenant) if one.done_at is None)
-
-    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
-        """Raise FaceErased if an erasure of the tenant, done or running, names this id or has removed this template.
-
-        It reads all erasures of the tenant.
-        """
-        key, ids = self.book.audit.signing.face_key(tenant.name), [] if faceid is None else [faceid]
-        removed = hashlib.sha256(template).hexdigest()
-        for one in self.all(tenant.name):
-            if not one.erases:
-                continue
-            said = one.receipt["statement"] if one.receipt else None
-            named = list_named_faces(said, key, ids) if said else {*ids} & {*one.faceids}
-            # The record of what was done again after a restore has its hashes in the receipt only.
-            hashes = said["removed"] if said else one.hashes
-            if named or removed in hashes.get("templates", ()):
-                what = f"who had the id {faceid!r}" if named else "of whom this very picture was kept"
-                raise FaceErased(
-                    f"somebody was erased {what}: by erasure {one.id}, asked for at {time_text(one.at)}. Enrol with "
-                    "if_erased=enrol if it is somebody else, or if the person wants to be in the book again"
-                )
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message.
@@ -368,7 +348,8 @@ class Erasures(Outside):
         own, *others = parts(found, max(self.a_record, len(erasure.faceids)))
         bare = replace(erasure, number=0, names=(), hashes={}, counts={})
         further = [replace(bare, id=str(int(erasure.id) + n), faceids=(*some,)) for n, some in enumerate(others, 1)]
-        self._save(tenant, erasure, {"faceids": own}, [self.put(tenant, one) for one in further])
+        mark = self.book.erasure.refusals.make_mark(tenant.name)  # this record names more people, too
+        self._save(tenant, erasure, {"faceids": own}, self.make_put_actions(tenant, *further) or [mark])
         for one in further:
             self.announce(tenant.name, one)
         return own
@@ -381,7 +362,9 @@ class Erasures(Outside):
         self._save(tenant, erasure, {"seq": seq})
         return seq
 
-    def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any], further: Sequence[Put] = ()) -> None:
+    def _save(
+        self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any], further: Sequence[Action] = ()
+    ) -> None:
         same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
         update = Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)
         write_unless_changed(self.book.items, [update, *further])  # else another worker is further

@@ -19,6 +19,7 @@ from chalicelib.rights.words.retention import SWEPT, Kind
 if TYPE_CHECKING:
     from chalicelib.rights.erasure.again import Again
     from chalicelib.rights.erasure.erasing import DerivedData, Erasures
+    from chalicelib.rights.erasure.refusals import Refusals
     from chalicelib.rights.erasure.retention import PicturesOff, Retention
     from chalicelib.rights.erasure.strangers import KeptStrangers
     from chalicelib.rights.erasure.tenant import TenantErasures
@@ -29,6 +30,7 @@ class Forgetting(Outside):
 
     records: Made[Erasures] = Made("rights.erasure.erasing.Erasures")
     traces: Made[DerivedData] = Made("rights.erasure.erasing.DerivedData")
+    refusals: Made[Refusals] = Made("rights.erasure.refusals.Refusals")
     again: Made[Again] = Made("rights.erasure.again.Again")
     of_tenants: Made[TenantErasures] = Made("rights.erasure.tenant.TenantErasures")
     pictures: Made[PicturesOff] = Made("rights.erasure.retention.PicturesOff")
@@ -54,7 +56,7 @@ class Forgetting(Outside):
             return Deleted([], [], [faceid])
         erasure = self.records.of_gone(faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
-        self.book.requests.write(tenant.name, [self.records.put(tenant, erasure)], request, asdict(deleted))
+        self.book.requests.write(tenant.name, self.records.make_put_actions(tenant, erasure), request, asdict(deleted))
         self.records.announce(tenant.name, erasure)
         return deleted
 

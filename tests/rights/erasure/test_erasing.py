@@ -241,7 +241,7 @@ def pushed_out(
     hashes = {kind: (f"{kind}{number}",) for kind in HASHED}
     names = (f"N{number}",)
     one = Erasure(time_ordered_id(now), now, by, erases, ids, 1, names=names, hashes=hashes, step=step)
-    write(book.storage.items, [book.services.erasure.records.put(book.tenant, one)])
+    write(book.storage.items, book.services.erasure.records.make_put_actions(book.tenant, one))
     return one
 
 
