@@ -7,9 +7,10 @@ expires: whoever reads the tenant from then on restricts that face first (Tenant
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import count
 
 from msgspec.structs import replace
 
@@ -27,6 +28,7 @@ from chalicelib.book.rules.templates import (
     user_of,
 )
 from chalicelib.book.words import acts, keys
+from chalicelib.book.words.chores import STOPS_AT_S
 from chalicelib.book.words.consent import CONSENTS_END, Ending
 from chalicelib.book.words.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
 from chalicelib.book.words.items import (
@@ -52,7 +54,7 @@ class Restrictions(Outside):
 
     most: int = MAX_HOLDS
     at_once: int = 100
-    """Faces that one call restricts whose records of consent have expired: some seconds of work."""
+    """Faces that one call restricts whose records of consent have expired: a second of work."""
 
     def all(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
@@ -106,26 +108,27 @@ class Restrictions(Outside):
             return replace(face, restriction=mark._replace(ended=Ending.NONE)), Change((), ())
         return self._brought_back(tenant, face, mark)
 
-    def expire(self, tenant: Tenant, *, looks: bool = False) -> None:
+    def expire(self, tenant: Tenant, *, looks: bool = False, left_s: Callable[[], float] | None = None) -> None:
         """Restrict the faces whose records of consent have expired by now, and note when the next one does.
 
-        `looks`: whatever the tenant's record says. A call restricts `at_once` faces. Raises Busy if more are
-        left, so that nobody reads them meanwhile.
+        `looks`: whatever the tenant's record says. `left_s`: how long the caller may take; None: it has a client who
+        waits, so that `at_once` faces are restricted. Raises Busy if more are left: nobody reads them meanwhile.
         """
         now, end = self.book.clock.now(), tenant.consents_end_at
         if not looks and (end is None or end > now):
             return
-        for _ in range(self.at_once):
+        for restricted in count():
             first = self._first_to_expire(tenant)
             if first is None or (first.consent and first.consent.expires_at and first.consent.expires_at > now):
                 next_end = first.consent.expires_at if first and first.consent else None
                 if next_end != end:  # if others have noted one meanwhile, the next reader looks again
                     self.book.tenants.note_end(tenant, next_end)
                 return
+            if (restricted >= self.at_once) if left_s is None else (left_s() < STOPS_AT_S):
+                raise Busy("the consent of many people has just expired, and they are put away: send the request again")
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
             with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
                 self._expire_one(tenant, first.faceid, now)
-        raise Busy("the consent of many people has just expired, and they are put away: send the request again")
 
     def request_expiry(self, tenant: Tenant) -> None:
         """Have the sweep restrict the faces whose records of consent have expired by now, if there are some."""

@@ -77,7 +77,7 @@ class Forgetting(Outside):
         )
 
     def _consents(self, one: ChoreContext) -> Rest | None:
-        self.book.restrictions.expire(one.tenant, looks=True)
+        self.book.restrictions.expire(one.tenant, looks=True, left_s=one.left_s)
         return self._apply_retention(one, Kind.CONSENTS)
 
     def _apply_retention(self, one: ChoreContext, *kinds: Kind) -> Rest | None:
