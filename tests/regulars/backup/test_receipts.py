@@ -21,7 +21,7 @@ from chalicelib.book.words.acts import Kind as ActKind
 from chalicelib.book.words.consent import Basis, Consent
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Face, Profile
-from chalicelib.book.words.values import time_text
+from chalicelib.book.words.values import moment_of_text, time_text
 from chalicelib.bootstrap import build
 from chalicelib.rights.erasure.again import receipt_of
 from chalicelib.rights.words.erasures import RECEIPTS
@@ -261,6 +261,17 @@ def test_who_has_the_id_stays_though_nothing_of_the_former_is_left(tmp_path: Pat
         assert faceid_of(restored, STAYS) == "ann"
 
 
+def test_an_early_receipt_takes_who_has_the_id_once_nothing_of_the_former_is_left(tmp_path: Path) -> None:
+    """As after `observation_days`: the face may be the erased one, from before its deletion."""
+    found, _ = restore_after(KINDS["id of another now"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        restored.clock.advance(40 * DAY)
+        erase_former(restored)
+        worked_off(restored)
+        list(receipts.redo(restored.services, [without_others(restored.services, one) for one in found]))
+        assert faceid_of(restored, STAYS) is None
+
+
 # --- an id that somebody else has since -------------------------------------------------------------------------------
 
 
@@ -285,6 +296,18 @@ def test_who_was_enrolled_later_with_the_id_stays_and_what_the_former_left_goes(
         assert min(one.at for one in own) == there.enrolled_at, "the later one keeps the own"
         assert left(restored, {"template": face.templates[0].vector, "name": NAME.encode()}) == []
         assert restored.disagreements() == []
+
+
+def test_who_was_enrolled_later_while_the_clock_ran_behind_is_taken_for_the_former(tmp_path: Path) -> None:
+    """Nobody can tell: a person's pictures change between a backup and the erasure."""
+    found, _ = restore_after(KINDS["asked for"], tmp_path)
+    with closing(Book(tmp_path / "again")) as restored:
+        deleted(restored)
+        face = restored.enrol(Person(STAYS), faceid="ann")
+        assert face.enrolled_at < moment_of_text(found[0].statement["asked_at"])
+        restored.clock.advance(40 * DAY)
+        list(receipts.redo(restored.services, found))
+        assert faceid_of(restored, STAYS) is None
 
 
 def test_a_later_erasure_of_the_id_takes_whom_an_earlier_one_leaves(tmp_path: Path) -> None:
