@@ -76,7 +76,7 @@ class Sweep(Outside):
         if tenant is None:
             return  # it was erased since
         if "erasure" in asked:
-            self.book.erasure.records.go_on(tenant, asked["erasure"], left_s)
+            self.book.erasure.steps.go_on(tenant, asked["erasure"], left_s)
             return
         if "group" in asked:
             if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it

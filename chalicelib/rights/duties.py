@@ -24,7 +24,7 @@ class RightsDuties(Outside, Duties):
         self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
     ) -> Departure:
         records = self.book.erasure.records
-        erasure = records.of(tenant, faces, by, erases=erases, asked_at=asked_at)
+        erasure = records.make_erasure(tenant, faces, by, erases=erases, asked_at=asked_at)
         follow = partial(records.announce, tenant.name, erasure)
         return Departure(erasure.id, erasure.faceids, tuple(records.make_put_actions(tenant, erasure)), follow)
 

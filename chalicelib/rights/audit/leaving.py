@@ -88,7 +88,7 @@ class AuditErasing(Outside):
         while True:
             self.book.audit.chain.hold_up(tenant)
             waiting = [one for one in self.book.audit.chain.waiting(tenant) if one.leaf.names(wanted)]
-            closed = self._naming(tenant, wanted)
+            closed = self._find_leaves_that_name(tenant, wanted)
             again = since()
             waiting = [one for one in waiting if one.leaf.names(wanted, again)]
             read = [one for one in waiting if one.reading is not None]
@@ -118,7 +118,7 @@ class AuditErasing(Outside):
 
         `since`: when somebody else was enrolled with an id.
         """
-        closed = (leaf for _, leaves in self._naming(tenant, faceids) for leaf in leaves)
+        closed = (leaf for _, leaves in self._find_leaves_that_name(tenant, faceids) for leaf in leaves)
         waiting = (one.leaf for one in self.book.audit.chain.waiting(tenant))
         return [one.content or {} for one in (*closed, *waiting) if one.names(faceids, since)]
 
@@ -194,7 +194,7 @@ class AuditErasing(Outside):
         for element, leaves in self.book.audit.chain.each(kept, self.book.audit.chain.intact):
             yield element.head.hour, leaves or []
 
-    def _naming(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
+    def _find_leaves_that_name(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
         kept = [one for one in self.book.audit.chain.elements(tenant) if one.entries is not None]
         read = self.book.audit.chain.each(kept, self.book.audit.chain.leaves)
@@ -220,7 +220,7 @@ class AuditErasing(Outside):
         write_unless_changed(self.book.items, [Put(keys.AUDIT, item, (equals("salt", one.leaf.salt, "entry-same"),))])
 
 
-class _Told(Struct):
+class _Statements(Struct):
     """Statements of entries: which leaves were erased, which hours let go, and how the key was renewed.
 
     `erased`: erasures by leaf; `trims`: `audit_days`, newest hour's number and begin of each.
@@ -260,38 +260,38 @@ class Verifying(Outside):
 
         Raises InvalidInput if that is no head.
         """
-        seen = Verified()
-        waiting = self._waiting(tenant, seen)
+        verified = Verified()
+        waiting = self._waiting(tenant, verified)
         try:
             elements = [one for one in self.book.audit.chain.elements(tenant) if one.head]
             signs = elements or any({"renewal", "signed"} & (one.leaf.content or {}).keys() for one in waiting)
             public_keys = self.book.audit.signing.public_keys(tenant) if signs else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
-            seen.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
-            return seen
-        told = _Told(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys)
+            verified.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
+            return verified
+        statements = _Statements(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys)
         bare = [("an entry that waits", one.leaf.hash) for one in waiting if one.leaf.entry is None]
         for one in waiting:
-            seen.findings += told.note(one.leaf)
-        _hold(elements, self.book.audit.chain.leaves, bare, seen, told)
-        seen.findings += self._end(tenant, seen)
-        seen.findings += self._anchors(tenant, elements)
+            verified.findings += statements.note(one.leaf)
+        _compare_all(elements, self.book.audit.chain.leaves, bare, verified, statements)
+        verified.findings += self._verify_end(tenant, verified)
+        verified.findings += self._verify_anchors(tenant, elements)
         if not elements:
-            seen.findings += self._verify_waiting(tenant, waiting)
+            verified.findings += self._verify_waiting(tenant, waiting)
         if kept is not None:
-            seen.findings += _verify_kept_head(tenant, elements, kept)
-        return seen
+            verified.findings += _verify_kept_head(tenant, elements, kept)
+        return verified
 
-    def _waiting(self, tenant: str, seen: Verified) -> list[Open]:
+    def _waiting(self, tenant: str, verified: Verified) -> list[Open]:
         """Read what is not closed, before what is: so nothing is missed that is closed meanwhile."""
         end = self.book.audit.chain.end(tenant)
-        with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_entries` says which cannot be read
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_verify_entries` says which cannot be read
             waiting = self.book.audit.chain.pending(
                 tenant, end, self.book.audit.chain.read_last_hour(tenant, end), milliseconds(self.book.clock.now())
             )
-            seen.waiting = len(waiting)
+            verified.waiting = len(waiting)
             if waiting:
-                seen.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
+                verified.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
         return list(self.book.audit.chain.waiting(tenant))
 
     def _verify_waiting(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
@@ -304,16 +304,16 @@ class Verifying(Outside):
                 "unless nothing was done until now"
             )
 
-    def _end(self, tenant: str, seen: Verified) -> Iterator[str]:
+    def _verify_end(self, tenant: str, verified: Verified) -> Iterator[str]:
         """Hold the newest head against the item that says how long the chain is."""
-        head = None if seen.last is None else head_of(seen.last)
+        head = None if verified.last is None else head_of(verified.last)
         last = End() if head is None else End(head.number, head.hour, head.hash)
         end = self.book.audit.chain.end(tenant)
         if (end.number, end.hash) != (last.number, last.hash):
             ends = f"the chain ends at hour {last.number}, and its end says hour {end.number}"
             yield f"{ends}: hours were dropped or swapped"
 
-    def _anchors(self, tenant: str, elements: list[Element]) -> Iterator[str]:
+    def _verify_anchors(self, tenant: str, elements: list[Element]) -> Iterator[str]:
         """Hold the heads against their copies. The newest may still lack its own."""
         by_number = {element.head.number: element for element in elements}
         there = set()
@@ -358,40 +358,40 @@ def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> t
         raise InvalidInput("this export has no closed hour, so there is nothing to verify")
     signer = signing.public_key_from(elements[-1].document.get("public_key"))
     public_keys = PublicKeys(signer, [one["renewal"] for one in entries if "renewal" in one])
-    seen, last = Verified(), elements[-1].head
+    verified, last = Verified(), elements[-1].head
     key = key_of(last.tenant)
     if signing.fingerprint(signer) != key.lower():
-        seen.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
+        verified.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
     kept = [one if one.entries in leaves else replace(one, entries=None) for one in elements]
-    told = _Told(last.tenant, last.hour, public_keys)
+    statements = _Statements(last.tenant, last.hour, public_keys)
     for leaf in waiting:
-        seen.findings += told.note(leaf)
-    _hold(kept, lambda one: leaves[one.entries or ""], [], seen, told)
-    return seen, entries
+        verified.findings += statements.note(leaf)
+    _compare_all(kept, lambda one: leaves[one.entries or ""], [], verified, statements)
+    return verified, entries
 
 
-def _hold(
+def _compare_all(
     elements: list[Element],
     leaves_of: Callable[[Element], list[Leaf]],
     bare: list[tuple[str, str]],
-    seen: Verified,
-    told: _Told,
+    verified: Verified,
+    statements: _Statements,
 ) -> None:
     """Hold entries against their heads, heads against each other, and statements against what is gone."""
-    followed = list(_follow_renewals(told.tenant, told.keys, seen))
-    bare = bare + _entries(elements, leaves_of, seen, told)
-    seen.findings += [
+    followed = list(_follow_renewals(statements.tenant, statements.keys, verified))
+    bare = bare + _verify_entries(elements, leaves_of, verified, statements)
+    verified.findings += [
         f"{named} was erased, and no signed entry says so: leaf {leaf}"
         for named, leaf in bare
-        if leaf not in told.erased
+        if leaf not in statements.erased
     ]
-    seen.erased = Counter(told.erased[leaf] for _, leaf in bare if leaf in told.erased)
-    seen.findings += _let_go(elements, seen, told)
-    seen.findings += [*followed, *_renewals(told.keys, seen, told)]
-    seen.findings += _heads(told.tenant, elements, seen, told.keys.current)
+    verified.erased = Counter(statements.erased[leaf] for _, leaf in bare if leaf in statements.erased)
+    verified.findings += _find_unexplained_gaps(elements, verified, statements)
+    verified.findings += [*followed, *_verify_renewals(statements.keys, verified, statements)]
+    verified.findings += _verify_heads(statements.tenant, elements, verified, statements.keys.current)
 
 
-def _heads(tenant: str, elements: list[Element], seen: Verified, current: bytes) -> Iterator[str]:
+def _verify_heads(tenant: str, elements: list[Element], verified: Verified, current: bytes) -> Iterator[str]:
     """Follow the heads from the first to the last."""
     before: Head | None = None
     for element in elements:
@@ -404,15 +404,15 @@ def _heads(tenant: str, elements: list[Element], seen: Verified, current: bytes)
             yield f"{head.name}: is not later than the hour before it"
         if head.tenant != tenant:
             yield f"{head.name}: is of another tenant"
-        key = next((one.old for one in seen.renewals if head.number <= one.heads), current)
+        key = next((one.old for one in verified.renewals if head.number <= one.heads), current)
         if why := _signed_otherwise(element.document, key):
             yield f"{head.name}: {why}"
         before = head
-        seen.hours, seen.last = seen.hours + 1, element.document
+        verified.hours, verified.last = verified.hours + 1, element.document
 
 
-def _entries(
-    elements: list[Element], leaves_of: Callable[[Element], list[Leaf]], seen: Verified, told: _Told
+def _verify_entries(
+    elements: list[Element], leaves_of: Callable[[Element], list[Leaf]], verified: Verified, statements: _Statements
 ) -> list[tuple[str, str]]:
     """Hold the entries against their heads; return the bare leaves, each after its name."""
     bare: list[tuple[str, str]] = []
@@ -421,48 +421,48 @@ def _entries(
         head = element.head
         try:
             leaves = leaves_of(element)
-            seen.findings += _verify_leaves(head, leaves, ids)
+            verified.findings += _verify_leaves(head, leaves, ids)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            seen.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
+            verified.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
             continue
         for place, leaf in enumerate(leaves, 1):
             if leaf.is_whole:
-                seen.findings += told.note(leaf, head)
-                seen.entries += 1
+                verified.findings += statements.note(leaf, head)
+                verified.entries += 1
                 bare += [(f"{head.name}: entry {place}", leaf.hash)] if leaf.entry is None else []
     return bare
 
 
-def _let_go(elements: Sequence[Element], seen: Verified, told: _Told) -> Iterator[str]:
+def _find_unexplained_gaps(elements: Sequence[Element], verified: Verified, statements: _Statements) -> Iterator[str]:
     """Find hours whose entries are gone, and which no statement lets go."""
     for head in (one.head for one in elements if one.entries is None):
-        days = next((days for days, upto, hour in told.trims if head.number <= upto and head.hour <= hour), None)
+        days = next((days for days, upto, hour in statements.trims if head.number <= upto and head.hour <= hour), None)
         if days is None:
             yield f"{head.name}: its entries are gone, and no signed entry lets them go"
         else:
-            seen.trimmed[days] += 1
+            verified.trimmed[days] += 1
 
 
-def _follow_renewals(tenant: str, public_keys: PublicKeys, seen: Verified) -> Iterator[str]:
+def _follow_renewals(tenant: str, public_keys: PublicKeys, verified: Verified) -> Iterator[str]:
     """Follow the signing key from the first to the one in use."""
     try:
-        seen.renewals = [renewal_of(one) for one in public_keys.renewals]
+        verified.renewals = [renewal_of(one) for one in public_keys.renewals]
     except InvalidInput as error:
         yield f"a renewal of the signing key cannot be read: {error}"
         return
-    followers = [*(one.old for one in seen.renewals), public_keys.current][1:]
-    for one, follower in zip(seen.renewals, followers, strict=True):
+    followers = [*(one.old for one in verified.renewals), public_keys.current][1:]
+    for one, follower in zip(verified.renewals, followers, strict=True):
         if (one.tenant, one.new) != (tenant, follower):
             yield f"{_renewal(one)} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
 
 
-def _renewals(public_keys: PublicKeys, seen: Verified, told: _Told) -> Iterator[str]:
+def _verify_renewals(public_keys: PublicKeys, verified: Verified, statements: _Statements) -> Iterator[str]:
     """Hold renewals against their entries. One that retention let go cannot be asked for."""
-    upto = max((upto for _, upto, _ in told.trims), default=0)
-    for document, one in zip(public_keys.renewals, seen.renewals, strict=False):
-        if document not in told.renewals and upto <= one.heads:
+    upto = max((upto for _, upto, _ in statements.trims), default=0)
+    for document, one in zip(public_keys.renewals, verified.renewals, strict=False):
+        if document not in statements.renewals and upto <= one.heads:
             yield f"{_renewal(one)} has no entry"
-    if any(one not in public_keys.renewals for one in told.renewals):
+    if any(one not in public_keys.renewals for one in statements.renewals):
         yield "an entry tells of a renewal of the signing key that the record of the keys lacks"
 
 

@@ -14,7 +14,7 @@ from chalicelib.book.words.acts import Act
 from chalicelib.book.words.acts import Kind as ActKind
 from chalicelib.book.words.errors import FaceErased
 from chalicelib.book.words.ports import Delete, Put
-from chalicelib.rights.erasure.again import receipt_of
+from chalicelib.rights.erasure.again import read_receipt
 from chalicelib.rights.words.erasures import add_face_hashes, erasure_item
 from chalicelib.rights.words.places import Step
 from tests.support.book import person
@@ -69,7 +69,7 @@ def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book
     book.services.deletion.of_faces(book.tenant, book.faceids(), by="first", erase=True)
     person.worked_off(book)
     [erasure] = book.services.erasure.records.all("shop")
-    receipt = receipt_of(erasure.receipt)
+    receipt = read_receipt(erasure.receipt)
     assert receipt is not None
     book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
     book.enrol(EVA, faceid="eva", refuses_erased=True)
@@ -133,7 +133,7 @@ def note_as_done_again(book: Book) -> None:
     person.worked_off(book)
     [erasure] = book.services.erasure.records.all("shop")
     book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
-    receipt = receipt_of(erasure.receipt)
+    receipt = read_receipt(erasure.receipt)
     assert receipt is not None
     book.services.erasure.again.end(receipt)
 
