@@ -1402,7 +1402,7 @@ PARSERS = {
     ),
     "exports after a restore": Parser(
         plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)), (InvalidInput,),
-        ("chalicelib.rights.audit.leaving", "regulars.backup.after"),
+        ("chalicelib.rights.audit.verifying", "regulars.backup.after"),
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
     "receipts": Parser(
