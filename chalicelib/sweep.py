@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from chalicelib.book.cameras import Silence, silent_at
@@ -31,7 +32,7 @@ from chalicelib.book.words.chores import (
     Rest,
     judge_clock,
 )
-from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError
+from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
 from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Put, Update, equals, exists
@@ -67,11 +68,15 @@ class Sweep(Outside):
         """
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
+        if "consents" in asked:  # here is time for all of them: who reads the tenant restricts some only
+            with suppress(TenantNotFound):
+                self.book.restrictions.expire(self.book.tenants.read_stored(asked["tenant"]), left_s=left_s)
+            return
         tenant = self.book.tenants.find(asked["tenant"])
-        if tenant is None or "consents" in asked:
-            return  # it was erased since, or who reads it has restricted them
+        if tenant is None:
+            return  # it was erased since
         if "erasure" in asked:
-            self.book.erasure.records.go_on(tenant, asked["erasure"], left_s)
+            self.book.erasure.steps.go_on(tenant, asked["erasure"], left_s)
             return
         if "group" in asked:
             if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it

@@ -179,7 +179,7 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
     """
     caller, since_ms = caller_of(key), milliseconds(since.replace(tzinfo=UTC))
     services.audit.reads.write_export_entry(tenant.name)
-    found = services.audit.breaches.read_by(tenant.name, caller, since_ms, READS)
+    found = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
     services.audit.reads.enter_printing(tenant.name, found.tally.kinds)
     now = time_text(services.clock.now())[:16]
     print(f"{tenant.name}: what {caller} read from {_minute(since_ms)} to {now}, in UTC")

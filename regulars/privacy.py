@@ -87,7 +87,7 @@ def about(
         print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for one in person.others:
         print(f"face {one} is of the same user: if it is the same person, write that as well")
-    facts = services.notices.facts(tenant)
+    facts = services.notices.read_facts(tenant)
     warn_of_blanks(facts, facts.missing)
     return 0
 
@@ -282,7 +282,7 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
     """
     storage, waits = services.settings.storage, ""
     while True:
-        erasures = [one for id_ in ids for one in services.erasure.records.whole(tenant.name, id_)]
+        erasures = [one for id_ in ids for one in services.erasure.records.get_with_further(tenant.name, id_)]
         unfinished = [one for one in erasures if one.done_at is None]
         if not unfinished:
             return erasures
@@ -291,7 +291,7 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
             if services.clock.now() < one.goes_on_at:
                 continue
             try:
-                services.erasure.records.go_on(tenant, one.id)
+                services.erasure.steps.go_on(tenant, one.id)
             except Busy as error:
                 if waits != str(error):
                     waits = str(error)
@@ -321,7 +321,7 @@ def _find_erased_faces(
     for path, statement in statements:
         try:
             require_face_key(statement, key)
-            found += services.erasure.again.part(tenant, statement, list_named_faces(statement, key, ids))[0]
+            found += services.erasure.again.part_faces(tenant, statement, list_named_faces(statement, key, ids))[0]
         except (KeyError, TypeError) as error:
             raise OperatorError(f"{path} erases nobody: it names no faces") from error
         except InvalidInput as error:
@@ -399,10 +399,10 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
     if not as_page:
         print(_format_receipt(found), end="")
         return
-    from chalicelib.rights.notices import receipt_page
+    from chalicelib.rights.notices import write_receipt_page
 
-    facts = services.notices.facts(tenant)
-    page = receipt_page(facts, language, document, NAMES)
+    facts = services.notices.read_facts(tenant)
+    page = write_receipt_page(facts, language, document, NAMES)
     print(page.html(), end="")
     warn_of_blanks(facts, page.missing)
 
@@ -603,8 +603,8 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
     """
     from chalicelib.rights import notices
 
-    facts = services.notices.facts(tenant)
-    made = (notices.sheet if short else notices.notice)(facts, language)
+    facts = services.notices.read_facts(tenant)
+    made = (notices.write_sheet if short else notices.write_notice)(facts, language)
     print(made.html() if as_page else made.text(), end="")
     warn_of_blanks(facts, made.missing)
     if short and not made.url:
@@ -674,7 +674,7 @@ def record(services: Services, tenant: Tenant) -> None:
       regulars privacy record --tenant shop-12 > record.md
       regulars privacy record --tenant shop-12 --stage prod
     """
-    from chalicelib.rights.notices import record as written
+    from chalicelib.rights.notices import write_record
     from regulars.protection import measures_of
 
-    print(written(services.notices.facts(tenant), measures_of(services, tenant)), end="")
+    print(write_record(services.notices.read_facts(tenant), measures_of(services, tenant)), end="")

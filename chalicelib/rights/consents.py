@@ -46,7 +46,7 @@ class Consents(Outside):
 
         def renew_consent(face: Face) -> tuple[Face, Change]:
             after = replace(self._require_known(tenant, face), consent=consent)
-            return restrictions.of_renewed(tenant, after)
+            return restrictions.lift_renewed(tenant, after)
 
         self.book.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)
 
@@ -63,19 +63,21 @@ class Consents(Outside):
             if face.consent is None or (face.restriction and face.restriction.ended is Ending.WITHDRAWN):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
 
-        def withdrawn(face: Face) -> tuple[Face, Change]:
+        def restrict_other(face: Face) -> tuple[Face, Change]:
+            return restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
+
+        def withdraw_record(face: Face) -> tuple[Face, Change]:
             require_record(face)
-            after, change = restrictions.of_ended(tenant, face, Ending.WITHDRAWN)
-            forgotten = () if face.hold else self._forgotten_by_merges(tenant.name, face)
-            after = replace(after, consent=face.consent if face.hold else None)
-            return after, replace(change, actions=(*change.actions, *forgotten))
+            after, change = restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
+            if face.hold:
+                return replace(after, consent=face.consent), change
+            updates = self._remove_from_merges(tenant.name, face)
+            return replace(after, consent=None), replace(change, actions=(*change.actions, *updates))
 
         require_record(self.book.faces.get(tenant, faceid, restricted=True))
-        for one in self.book.faces.find_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
-            self.book.faces.change_face(
-                tenant, one, lambda face: restrictions.of_ended(tenant, face, Ending.WITHDRAWN), None, restricted=True
-            )
-        self.book.faces.change_face(tenant, faceid, withdrawn, request, restricted=True)
+        for other in self.book.faces.find_person(tenant, faceid).faces[1:]:  # of subjects from before format UNITED
+            self.book.faces.change_face(tenant, other, restrict_other, None, restricted=True)
+        self.book.faces.change_face(tenant, faceid, withdraw_record, request, restricted=True)
 
     def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces with a record, the one that expires first at the beginning.
@@ -89,7 +91,7 @@ class Consents(Outside):
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows])
         return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
 
-    def until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
+    def list_until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
         """Yield the faces with a record that expires before then, the first to expire at the beginning."""
         for some in parts(self._list_items(tenant, before), _AT_ONCE):
             yield from self.book.faces.by_id(tenant, [item["faceid"] for item in some]).values()
@@ -104,12 +106,12 @@ class Consents(Outside):
             raise self.book.faces.make_missing_error(tenant, face.faceid)
         return face
 
-    def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
+    def _remove_from_merges(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that take the records out of what an undo would restore."""
-        return [
-            kept_update(tenant, merge, without)
-            for merge in (self.book.merges.records.list_below(tenant, face.faceid) if face.merges else [])
-            if merge.kept is not None
-            and (without := replace(merge.kept, face=replace(merge.kept.face, consent=None), consent=None))
-            != merge.kept
-        ]
+        updates = list[Action]()
+        for merge in self.book.merges.records.list_below(tenant, face.faceid) if face.merges else []:
+            if (backup := merge.kept) is not None:
+                without = replace(backup, face=replace(backup.face, consent=None), consent=None)
+                if without != backup:
+                    updates.append(kept_update(tenant, merge, without))
+        return updates

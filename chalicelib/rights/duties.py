@@ -24,12 +24,12 @@ class RightsDuties(Outside, Duties):
         self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
     ) -> Departure:
         records = self.book.erasure.records
-        erasure = records.of(tenant, faces, by, erases=erases, asked_at=asked_at)
+        erasure = records.make_erasure(tenant, faces, by, erases=erases, asked_at=asked_at)
         follow = partial(records.announce, tenant.name, erasure)
-        return Departure(erasure.id, erasure.faceids, (records.put(tenant, erasure),), follow)
+        return Departure(erasure.id, erasure.faceids, tuple(records.make_put_actions(tenant, erasure)), follow)
 
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
-        self.book.erasure.records.refuse_erased(tenant, faceid, template)
+        self.book.erasure.refusals.refuse_erased(tenant, faceid, template)
 
     def consents_expire(self, tenant: Tenant) -> None:
         self.book.restrictions.expire(tenant)

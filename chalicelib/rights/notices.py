@@ -120,7 +120,7 @@ class _Writer:
         return self.words[key].format(end=self.say(end, days=days))
 
 
-def notice(facts: Facts, language: Language) -> Page:
+def write_notice(facts: Facts, language: Language) -> Page:
     """Write the whole notice (GDPR, Article 13)."""
     to = _Writer(facts, language)
     words = to.words
@@ -139,7 +139,7 @@ def notice(facts: Facts, language: Language) -> Page:
     return Page(language, words["title"], sections, facts.missing)
 
 
-def sheet(facts: Facts, language: Language) -> Page:
+def write_sheet(facts: Facts, language: Language) -> Page:
     """Write what fits on a sheet at the door: the first layer, which says where the whole is (EDPB 3/2019, 7.1)."""
     to, url = _Writer(facts, language), facts.tenant.notice_url
     words = to.words
@@ -236,7 +236,7 @@ tail -c 32 key | openssl sha256
 """A shell's lines. The hexadecimal digits stand before a key of Ed25519 in DER (RFC 8410)."""
 
 
-def receipt_page(facts: Facts, language: Language, receipt: Mapping[str, Any], programs: Collection[str]) -> Page:
+def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, Any], programs: Collection[str]) -> Page:
     """Write the receipt of an erasure in plain words, for the person; the signed document is attached.
 
     `programs`: what receipts call programs that asked.
@@ -264,7 +264,7 @@ def receipt_page(facts: Facts, language: Language, receipt: Mapping[str, Any], p
     return Page(language, words["title"], sections, missing, attached=attached)
 
 
-def record(facts: Facts, measures: Sequence[str]) -> str:
+def write_record(facts: Facts, measures: Sequence[str]) -> str:
     """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `measures`: what protects the data."""
     tenant, to = facts.tenant, _Writer(facts, "en")
     estimates = ", ".join(name for name in ESTIMATED if name not in tenant.attributes_off) or "none"
@@ -312,7 +312,7 @@ _STYLE = (
 class Notices(Outside):
     """The papers of a tenant: each from what its settings, cameras, groups and hooks are now."""
 
-    def facts(self, tenant: Tenant) -> Facts:
+    def read_facts(self, tenant: Tenant) -> Facts:
         """Read what is so at the tenant. Raises TenantNotFound."""
         now = self.book.tenants.get_by_name(tenant.name)
         groups = self.book.groups.all(now)
@@ -328,15 +328,15 @@ class Notices(Outside):
             on_aws=not isinstance(self.book.settings.storage, Path),
         )
 
-    def notice(self, tenant: Tenant, language: Language) -> Page:
+    def write_notice(self, tenant: Tenant, language: Language) -> Page:
         """Write the whole notice."""
-        return notice(self.facts(tenant), language)
+        return write_notice(self.read_facts(tenant), language)
 
-    def receipt_page(
+    def write_receipt_page(
         self, tenant: Tenant, language: Language, receipt: Mapping[str, Any], programs: Collection[str]
     ) -> Page:
         """Write a receipt's page."""
-        return receipt_page(self.facts(tenant), language, receipt, programs)
+        return write_receipt_page(self.read_facts(tenant), language, receipt, programs)
 
 
 def hosts_told(hooks: Collection[Hook]) -> tuple[str, ...]:

@@ -7,9 +7,10 @@ expires: whoever reads the tenant from then on restricts that face first (Tenant
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import count
 
 from msgspec.structs import replace
 
@@ -27,6 +28,7 @@ from chalicelib.book.rules.templates import (
     user_of,
 )
 from chalicelib.book.words import acts, keys
+from chalicelib.book.words.chores import STOPS_AT_S
 from chalicelib.book.words.consent import CONSENTS_END, Ending
 from chalicelib.book.words.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
 from chalicelib.book.words.items import (
@@ -52,7 +54,7 @@ class Restrictions(Outside):
 
     most: int = MAX_HOLDS
     at_once: int = 100
-    """Faces that one call restricts whose records of consent have expired: some seconds of work."""
+    """Faces that one call restricts whose records of consent have expired: a second of work."""
 
     def all(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
@@ -80,64 +82,70 @@ class Restrictions(Outside):
         def restrict_face(face: Face) -> tuple[Face, Change] | None:
             _require_settled(face)
             if (mark := face.restriction) is None:
-                return self._put_away(tenant, face, reason)
+                return self._restrict(tenant, face, reason)
             if mark.reason:
                 return None
             return replace(face, restriction=mark._replace(reason=reason)), Change((), ())
 
         return self.book.faces.change_face(tenant, faceid, restrict_face, request, restricted=True)
 
-    def of_ended(self, tenant: Tenant, face: Face, ending: Ending) -> tuple[Face, Change]:
-        """Return the face without its use, since its record of consent has ended, and the change that this needs.
+    def restrict_ended(self, tenant: Tenant, face: Face, ending: Ending) -> tuple[Face, Change]:
+        """Return the face restricted, since its record of consent has ended, and the change that this needs.
 
         Raises Changed if a merge of it went on, Busy.
         """
         if self.book.merges.mover.settle_faces(tenant, face):
             raise Changed
         if face.restriction is None:
-            return self._put_away(tenant, face, "", ending)
+            return self._restrict(tenant, face, "", ending)
         return replace(face, restriction=face.restriction._replace(ended=ending)), Change((), ())
 
-    def of_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
-        """Invert `of_ended` for a face that has a record again. Raises GroupFull, FaceHeld, Changed, Busy."""
+    def lift_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
+        """Return a face that has a record again without that restriction, and the change that this needs.
+
+        If it is restricted for another reason, too, it stays so. Raises GroupFull, FaceHeld, Changed, Busy.
+        """
         if self.book.merges.mover.settle_faces(tenant, face):
             raise Changed
         if (mark := face.restriction) is None or not mark.ended:
             return face, Change((), ())
         if mark.reason:
             return replace(face, restriction=mark._replace(ended=Ending.NONE)), Change((), ())
-        return self._brought_back(tenant, face, mark)
+        return self._return_to_group(tenant, face, mark)
 
-    def expire(self, tenant: Tenant, *, looks: bool = False) -> None:
+    def expire(self, tenant: Tenant, *, looks: bool = False, left_s: Callable[[], float] | None = None) -> None:
         """Restrict the faces whose records of consent have expired by now, and note when the next one does.
 
-        `looks`: whatever the tenant's record says. A call restricts `at_once` faces. Raises Busy if more are
-        left, so that nobody reads them meanwhile.
+        `looks`: whatever the tenant's record says. `left_s`: how long the caller may take; None: it has a client who
+        waits, so that `at_once` faces are restricted. Raises Busy if more are left: nobody reads them meanwhile.
         """
         now, end = self.book.clock.now(), tenant.consents_end_at
         if not looks and (end is None or end > now):
             return
-        for _ in range(self.at_once):
+        for restricted in count():
             first = self._first_to_expire(tenant)
             if first is None or (first.consent and first.consent.expires_at and first.consent.expires_at > now):
                 next_end = first.consent.expires_at if first and first.consent else None
                 if next_end != end:  # if others have noted one meanwhile, the next reader looks again
                     self.book.tenants.note_consent_end(tenant, next_end)
                 return
+            if (restricted >= self.at_once) if left_s is None else (left_s() < STOPS_AT_S):
+                raise Busy("the consent of many people has just expired, and they are put away: send the request again")
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
             with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
-                self._expire_one(tenant, first.faceid, now)
-        raise Busy("the consent of many people has just expired, and they are put away: send the request again")
+                self._expire_face(tenant, first.faceid, now)
 
     def request_expiry(self, tenant: Tenant) -> None:
         """Have the sweep restrict the faces whose records of consent have expired by now, if there are some."""
         if self.book.tenants.has_expired_consent(tenant):
             self.book.wake(tenant.name, consents=True)
 
-    def _expire_one(self, tenant: Tenant, faceid: str, now: datetime) -> None:
+    def _expire_face(self, tenant: Tenant, faceid: str, now: datetime) -> None:
+        """Restrict a face if its record of consent has expired, and nobody has written another one meanwhile."""
+
         def expire_consent(face: Face) -> tuple[Face, Change] | None:
             over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
-            return self.of_ended(tenant, face, Ending.EXPIRED) if over else None
+            return self.restrict_ended(tenant, face, Ending.EXPIRED) if over else None
 
         self.book.faces.change_face(tenant, faceid, expire_consent, None, restricted=True)
 
@@ -148,16 +156,17 @@ class Restrictions(Outside):
         found = (self.book.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in listed)
         return next((face for one in found for face in one.values() if face.consent), None)
 
-    def _put_away(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
+    def _restrict(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
+        """Return the face in the group RESTRICTED, and the change that this needs: events lose its name."""
         user = self.book.faces.read_user(tenant, user_of(face))
         now, lost = self.book.clock.now(), {face.group_id: -1}
         restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "", ended)
         after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
         if ended is not Ending.EXPIRED:  # which nobody did
             after = replace(after, changed_at=now)
-        unnamed = {"outbox": self._remove_name_from_events}
-        places = [unnamed[one.name] for one in PLACES if one.restriction is Mark.UNNAMED]
-        actions = tuple(action for place in places for action in place(tenant.name, face.faceid))
+        removers = {"outbox": self._remove_name_from_events}
+        needed = [removers[place.name] for place in PLACES if place.restriction is Mark.UNNAMED]
+        actions = tuple(action for remove_name in needed for action in remove_name(tenant.name, face.faceid))
         return after, Change(actions, (make_delete_entry(face),), lost, self.book.groups.list_limited(tenant, lost))
 
     def require_room(self, tenant: Tenant, faceids: Sequence[str]) -> None:
@@ -195,7 +204,7 @@ class Restrictions(Outside):
             if (mark := face.restriction) is None:
                 return None
             if not mark.ended:
-                return self._brought_back(tenant, face, mark)
+                return self._return_to_group(tenant, face, mark)
             if not mark.reason:
                 raise ConsentMissing(
                     f"face {faceid!r} is restricted since {mark.said}: write a record of consent down again, or erase "
@@ -205,29 +214,30 @@ class Restrictions(Outside):
 
         return self.book.faces.change_face(tenant, faceid, lift_restriction, request, restricted=True)
 
-    def _brought_back(self, tenant: Tenant, face: Face, mark: Restriction) -> tuple[Face, Change]:
+    def _return_to_group(self, tenant: Tenant, face: Face, mark: Restriction) -> tuple[Face, Change]:
+        """Return the face in the group and with the user that `mark` says, and the change that this needs."""
         is_there = self.book.groups.find_by_id(tenant, mark.group_id) is not None
         group_id, values = (mark.group_id, face.attributes) if is_there else (REGULAR, {})
-        id_ = mark.user if is_there else ""
-        user = self.book.faces.read_user(tenant, entry_of(group_id, id_)) if id_ else None
-        has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
-        after = replace(face, group_id=group_id, attributes=values, user=id_ if has_room else "")
+        user_id = mark.user if is_there else ""
+        user = self.book.faces.read_user(tenant, entry_of(group_id, user_id)) if user_id else None
+        has_room = bool(user_id) and (user is None or len(user.faceids) < MAX_FACES)
+        after = replace(face, group_id=group_id, attributes=values, user=user_id if has_room else "")
         after = replace(after, restriction=None, changed_at=self.book.clock.now())
         put = JournalEntry(Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after))
         is_made = has_room and user is None
-        made = self._user_again(tenant.name, after, mark.subject) if is_made else Change((), ())
+        change = self._make_user_again(tenant.name, after, mark.subject) if is_made else Change((), ())
         counts, limited = {group_id: 1}, self.book.groups.list_limited(tenant, [group_id])
-        made = replace(made, journal=(put, *made.journal), counts=counts, limited_groups=limited)
-        return after, replace(made, skips_model_check=True)
+        change = replace(change, journal=(put, *change.journal), counts=counts, limited_groups=limited)
+        return after, replace(change, skips_model_check=True)
 
-    def _user_again(self, tenant: str, face: Face, subject: str) -> Change:
+    def _make_user_again(self, tenant: str, face: Face, subject: str) -> Change:
         """Return the change that makes the face's user, gone with a restriction, unless it was made meanwhile.
 
         `subject`: its name.
         """
-        bare = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
-        user = replace(bare, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
-        _, entries = make_user_edit(tenant, bare, user)
+        before = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
+        user = replace(before, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
+        _, entries = make_user_edit(tenant, before, user)
         put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
         return Change((put,), tuple(entries), users={face.group_id: 1})
 

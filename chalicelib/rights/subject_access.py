@@ -101,7 +101,7 @@ def _one(table: Table, sort: str, subject: Subject) -> Iterator[Item]:
     return iter([item] if item else [])
 
 
-def _arrivals(subject: Subject) -> Iterator[Item]:
+def _read_arrivals(subject: Subject) -> Iterator[Item]:
     """Read the visits, as [first, last, sightings] in place of the packed bytes that say the same."""
     item = subject.items.get(keys.ARRIVALS, (subject.tenant.name, subject.faceid))
     if item is not None:
@@ -117,7 +117,7 @@ def _names(subject: Subject) -> Iterator[Item]:
     return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
 
 
-def _users(subject: Subject) -> Iterator[Item]:
+def _read_users(subject: Subject) -> Iterator[Item]:
     """Read the user that has the face, without the other faces and the mean with these."""
     user = user_of(subject.face)
     item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user))) if user else None
@@ -125,7 +125,7 @@ def _users(subject: Subject) -> Iterator[Item]:
         yield {**{name: value for name, value in item.items() if name != "templates"}, "faces": own}
 
 
-def _journal(subject: Subject) -> Iterator[Item]:
+def _read_journal(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.JOURNAL, subject.tenant.name):
         if changes := subject.own(item["changes"], moment(item["at"])):
             yield {**item, "changes": changes}
@@ -135,7 +135,7 @@ _OF_ALL = ("detection", "again")
 """Attributes of a capture that is being resolved: the faces in it, with templates, of whatever person."""
 
 
-def _captures(subject: Subject) -> Iterator[Item]:
+def _read_captures(subject: Subject) -> Iterator[Item]:
     """Read the captures that show the person, each with its own sightings only."""
     wanted: dict[tuple[str, str], set[int]] = {}
     for one in subject.sightings.values():
@@ -148,7 +148,7 @@ def _captures(subject: Subject) -> Iterator[Item]:
             yield {**{name: value for name, value in item.items() if name not in _OF_ALL}, "sightings": own}
 
 
-def _requests(subject: Subject) -> Iterator[Item]:
+def _read_requests(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.REQUESTS, subject.tenant.name):
         body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
         if subject.names(body, at):
@@ -156,14 +156,14 @@ def _requests(subject: Subject) -> Iterator[Item]:
             yield {**item, "body": told}
 
 
-def _outbox(subject: Subject) -> Iterator[Item]:
+def _read_outbox(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.OUTBOX, subject.tenant.name):
         payload = json.loads(item["payload"])
         if subject.names(payload, moment(item["created_at"])):
             yield {**item, "payload": payload}
 
 
-def _negatives(subject: Subject) -> Iterator[Item]:
+def _read_negatives(subject: Subject) -> Iterator[Item]:
     """Read the rejections: pictures of others for this face, without their templates, and of this one for others."""
     for item in every(subject.items, keys.NEGATIVES, subject.tenant.name):
         faceid, sighting = keys.parts_of_negative(item["id"])
@@ -174,7 +174,7 @@ def _negatives(subject: Subject) -> Iterator[Item]:
             yield {**own, "id": keys.negative("another", sighting)}
 
 
-def _merges(subject: Subject) -> Iterator[Item]:
+def _read_merges(subject: Subject) -> Iterator[Item]:
     mine = {one.id for one in subject.merges}
     for item in every(subject.items, keys.MERGES, subject.tenant.name):
         if item["id"] in mine:
@@ -183,7 +183,7 @@ def _merges(subject: Subject) -> Iterator[Item]:
             yield {"at": item["at"], "state": item["state"], "other": item["other"]}
 
 
-def _reviews(subject: Subject) -> Iterator[Item]:
+def _read_reviews(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.REVIEWS, subject.tenant.name):
         ids = subject.ids(None if item["sighting"] in subject.sightings else moment(item["at"]))
         near = [one for one in item.get("near", ()) if one[0] in ids]
@@ -193,13 +193,13 @@ def _reviews(subject: Subject) -> Iterator[Item]:
             yield {"kind": item["kind"], "at": item["at"], "near": near}
 
 
-def _duplicates(subject: Subject) -> Iterator[Item]:
+def _read_duplicates(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.DUPLICATES, subject.tenant.name):
         if not subject.ids(moment(item["at"])).isdisjoint(keys.parts_of_duplicate(item["id"])):
             yield {name: value for name, value in item.items() if name != "id"}
 
 
-def _audit(subject: Subject) -> Iterator[Item]:
+def _read_audit(subject: Subject) -> Iterator[Item]:
     """Read the entries about the person, without the others that an act was about, too."""
     for entry in subject.entries:
         ids = subject.ids(moment_of_text(entry["at"]))
@@ -226,18 +226,18 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
     "faces": lambda subject: _one(keys.FACES, subject.faceid, subject),
     "names": _names,
     "holds": lambda subject: _one(keys.DIRECTORY, keys.hold_item(subject.faceid), subject),
-    "users": _users,
-    "arrivals": _arrivals,
+    "users": _read_users,
+    "arrivals": _read_arrivals,
     "observations": lambda of: (observation_item(of.tenant.name, one) for one in of.observations),
-    "captures": _captures,
-    "journal": _journal,
-    "negatives": _negatives,
-    "merges": _merges,
-    "reviews": _reviews,
-    "duplicates": _duplicates,
-    "outbox": _outbox,
-    "requests": _requests,
-    "audit": _audit,
+    "captures": _read_captures,
+    "journal": _read_journal,
+    "negatives": _read_negatives,
+    "merges": _read_merges,
+    "reviews": _read_reviews,
+    "duplicates": _read_duplicates,
+    "outbox": _read_outbox,
+    "requests": _read_requests,
+    "audit": _read_audit,
 }
 """Readers of a place's items about somebody, by the place's name (rights/words/places)."""
 
@@ -258,7 +258,7 @@ _A_MOMENT = timedelta(minutes=1)
 _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 
-def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
+def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
     """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
     said = words_of("archive", language)
     zone = ZoneInfo(subject.tenant.time_zone)
@@ -270,7 +270,7 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
         f"<h1>{said['title']}</h1><p>{said['by']} {own(document['tenant'])}, {said['at']} "
         f"{own(document['written_at'])}. {said['times']} {own(zone.key)}. {said['machine']}</p>",
         *(f"<h3>{escape(heading)}</h3>{_list(lines)}" for heading, lines in document["notice"].items()),
-        f"<h2>{said['who']}</h2>{_table([], _record(subject, document['group'], said, zone))}",
+        f"<h2>{said['who']}</h2>{_table([], _list_record_rows(subject, document['group'], said, zone))}",
         f"<h2>{said['pictures']}</h2>{_images(document['pictures'])}<p>{said['template']}</p>",
         f"<h3>{said['estimates']}</h3>{_table([], _estimates(subject))}",
         f"<h2>{said['visits']}</h2>{_table([said['first'], said['last'], said['times_seen']], _visits(subject, zone))}",
@@ -294,7 +294,7 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
     )
 
 
-def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
+def _list_record_rows(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
     face = subject.face
     origin = _origin(subject)
     rows = {
@@ -418,7 +418,7 @@ class Archives(Outside):
     part_bytes: int = 24_000_000
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
-    def part(self, tenant: Tenant, faceid: str, language: Language, part: str | None = None) -> Part:
+    def store_part(self, tenant: Tenant, faceid: str, language: Language, part: str | None = None) -> Part:
         """Store a part of the archive for some hours, and return the URL that gives it for one or two.
 
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
@@ -461,20 +461,20 @@ class Archives(Outside):
 
         Raises FaceNotFound.
         """
-        subject = self._subject(tenant, self.book.faces.get(tenant, faceid, restricted=True))
+        subject = self._read_subject(tenant, self.book.faces.get(tenant, faceid, restricted=True))
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            captures = self._captures(subject)
+            captures = self._read_captures(subject)
             if after is None:
                 self._begin(subject, archive, captures, language)
             for observation in subject.sightings.values():
                 if after is not None and observation.id >= after:
                     continue
-                self._capture(subject, archive, observation, captures)
+                self._add_capture(subject, archive, observation, captures)
                 if is_full():
                     return observation.id
         return None
 
-    def _subject(self, tenant: Tenant, face: Face) -> Subject:
+    def _read_subject(self, tenant: Tenant, face: Face) -> Subject:
         found, since = own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
         entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
         merges = self.book.merges.records.list_below(tenant.name, face.faceid)
@@ -483,27 +483,27 @@ class Archives(Outside):
         merged = {*said, *(one.other for one in subject.merges if one.is_same_person)} - {face.faceid}
         if not merged:
             return subject
-        again = self.book.erasure.traces.since(tenant, merged)
+        again = self.book.erasure.traces.read_later_enrolments(tenant, merged)
         all_ = self.book.audit.erasing.with_absorbed(tenant.name, merged, again)
-        again = self.book.erasure.traces.since(tenant, {*all_} - {face.faceid})
+        again = self.book.erasure.traces.read_later_enrolments(tenant, {*all_} - {face.faceid})
         entries = self.book.audit.erasing.entries(tenant.name, {face.faceid, *all_})
         return replace(subject, entries=entries, merged={one: again.get(one) for one in all_ if one != face.faceid})
 
     def _begin(
         self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: Language
     ) -> None:
-        files = list(self._pictures(subject))
+        files = list(self._list_pictures(subject))
         for name, key in files:
             if (data := self.book.storage.blobs.get(key)) is not None:
                 archive.writestr(name, data)
-        document = self._document(subject, [name for name, _ in files], language)
+        document = self._make_document(subject, [name for name, _ in files], language)
         text = json.dumps(document, ensure_ascii=False, indent=1, default=_plain)
         archive.writestr(DATA, text, zipfile.ZIP_DEFLATED)
         names = {id_: capture_name(capture) for id_, capture in captures.items()}
-        shown = html(document, subject, names, language)
+        shown = write_page(document, subject, names, language)
         archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
 
-    def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
+    def _make_document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
         tenant, now = subject.tenant, self.book.clock.now()
         group = self.book.groups.find_by_id(tenant, subject.face.own_group_id)
         return {
@@ -511,7 +511,7 @@ class Archives(Outside):
             "written_at": time_text(now),
             "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, templates float16",
             "tenant": tenant.name,
-            "notice": self.book.notices.notice(tenant, language).sections,
+            "notice": self.book.notices.write_notice(tenant, language).sections,
             "time_zone": tenant.time_zone,
             "face": subject.faceid,
             "group": group.name if group else "",
@@ -553,7 +553,7 @@ class Archives(Outside):
             for hook in hooks
         ]
 
-    def _pictures(self, subject: Subject) -> Iterator[tuple[str, str]]:
+    def _list_pictures(self, subject: Subject) -> Iterator[tuple[str, str]]:
         """Yield the name and the key of each picture of the face, and of the faces that are this person, too."""
         merged = [one.kept.face for one in subject.merges if one.is_active and one.kept is not None]
         for folder, face in (("pictures", subject.face), *((f"merged/{one.faceid}", one) for one in merged)):
@@ -563,7 +563,7 @@ class Archives(Outside):
                 if picture.key and picture.sides is not None:
                     yield f"{folder}/{number}.160.jpg", keys.thumbnail(picture.key)
 
-    def _captures(self, subject: Subject) -> dict[str, Capture]:
+    def _read_captures(self, subject: Subject) -> dict[str, Capture]:
         """Read the captures whose picture may still be there, by id."""
         name = subject.tenant.name
         ids = {(one.camera, parts_of_sighting(one.id)[0]): None for one in subject.sightings.values()}
@@ -572,7 +572,7 @@ class Archives(Outside):
         since = milliseconds(self.book.clock.now() - timedelta(days=self.book.settings.capture_days + 1))
         return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}
 
-    def _capture(
+    def _add_capture(
         self, subject: Subject, archive: zipfile.ZipFile, observation: Observation, captures: dict[str, Capture]
     ) -> None:
         """Add a sighting's picture, in which nobody else can be recognised; and its crop, if nobody else is near."""

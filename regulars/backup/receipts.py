@@ -15,7 +15,7 @@ from shlex import quote
 from chalicelib.book.store.embedded.blobs import sync_folder
 from chalicelib.book.words.errors import InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.book.words.values import format_count
-from chalicelib.rights.erasure.again import Receipt, receipt_of
+from chalicelib.rights.erasure.again import Receipt, read_receipt
 from chalicelib.rights.words.erasures import RECEIPTS, receipt_name
 from chalicelib.rights.words.signing import canonical_json
 from chalicelib.services import Services
@@ -85,7 +85,7 @@ def _receipt(name: str, data: bytes) -> Receipt | None:
     if not isinstance(document, dict) or not isinstance(document.get("statement"), dict):
         return None
     try:
-        return receipt_of(document)
+        return read_receipt(document)
     except InvalidInput as error:
         raise DamagedFile(f"{name} is not as it was signed: {error}") from error
 
@@ -117,7 +117,7 @@ def redo(
 
     again = services.erasure.again
     refused = list[str]()
-    unknown, gone = again.unknown(receipts), set[str]()
+    unknown, gone = again.list_unknown(receipts), set[str]()
     for one in (one for one in unknown if one.is_of_tenant):
         with _note_refusal(refused):
             again.begin_tenant(one, trusted)
@@ -125,7 +125,7 @@ def redo(
             gone.add(one.tenant)
             yield f"{one.tenant}: the whole tenant is erased again"
     of_people = [one for one in unknown if not one.is_of_tenant and one.tenant not in gone]
-    people = {name: again.people(name) for name in {one.tenant for one in of_people}}
+    people = {name: again.read_people(name) for name in {one.tenant for one in of_people}}
     begun = list[tuple[Receipt, list[str]]]()
     for one in of_people:
         with _note_refusal(refused):
@@ -181,8 +181,8 @@ def require_done(services: Services, data: Path) -> None:
     again = services.erasure.again
     try:
         known = dict(documents_at(services.settings.witness, RECEIPTS))
-        read_now = ((name, known[name]()) for name in again.unknown_names(known))
-        open_now = again.open(one for name, document in read_now if (one := _receipt(name, document)) is not None)
+        read_now = ((name, known[name]()) for name in again.list_unknown_names(known))
+        open_now = again.list_open(one for name, document in read_now if (one := _receipt(name, document)) is not None)
     except (RegularsError, OperatorError, OSError) as error:
         _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)
         return

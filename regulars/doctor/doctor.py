@@ -126,7 +126,7 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that it is said on what basis strangers are kept, and that the notice beside the cameras has no blanks."""
     yield from (warning("privacy", f"{one.name}: {one.asked}") for one in tenants if one.asked)
-    found = [services.notices.facts(tenant) for tenant in tenants]
+    found = [services.notices.read_facts(tenant) for tenant in tenants]
     for facts in found:
         blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]  # else it is said above
         if blanks:

@@ -287,7 +287,7 @@ def go_on_later(shop: Shop) -> None:
     """Do what is left of all erasures, as the service does once two minutes have gone."""
     services = shop.box.services
     later = FakeClock(services.clock.now() + SETTLED + timedelta(seconds=1))
-    book_with(services, clock=later).erasure.records.tenant(shop.tenant)
+    book_with(services, clock=later).erasure.steps.continue_all(shop.tenant)
 
 
 def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(shop: Shop, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ from chalicelib.doors.v1.wire import finite_object, read_body
 from chalicelib.doors.words.addresses import network_of, sender
 from chalicelib.doors.words.roles import Passkey
 from chalicelib.rights.audit.audit import verified_export
-from chalicelib.rights.erasure.again import receipt_of
+from chalicelib.rights.erasure.again import read_receipt
 from chalicelib.rights.words import audit, signing
 from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings, networks
@@ -1406,11 +1406,11 @@ PARSERS = {
     ),
     "exports after a restore": Parser(
         plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)), (InvalidInput,),
-        ("chalicelib.rights.audit.leaving", "regulars.backup.after"),
+        ("chalicelib.rights.audit.verifying", "regulars.backup.after"),
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
     "receipts": Parser(
-        plain(lambda data: receipt_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        plain(lambda data: read_receipt(json.loads(data))), (InvalidInput, ValueError, RecursionError),
         ("chalicelib.rights.words.signing", "regulars.privacy", "regulars.backup.receipts"),
         [as_json(signing.sign_statement({"id": "7"}, signing.new_key()[0]))],
         json_values,

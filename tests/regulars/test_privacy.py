@@ -149,7 +149,7 @@ def served(folder: Path, at_each_erasure: Callable[[], None] = lambda: None) -> 
             while not is_over.wait(0.1):
                 for erasure in book.services.erasure.records.list_unfinished("shop"):
                     at_each_erasure()
-                    book.services.erasure.records.go_on(book.tenant, erasure.id)
+                    book.services.erasure.steps.go_on(book.tenant, erasure.id)
 
         worker = threading.Thread(target=serve)
         worker.start()
@@ -238,7 +238,7 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
         book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
         book.sweep()
     with served(data) as book:
-        book.services.erasure.records.a_record = 2
+        book.services.erasure.steps.most_named = 2
         assert erase(data, "--face", eva, "--receipt", str(receipt), "--yes") == 0
         key = book.services.audit.signing.face_key("shop")
     said = [signing.read_statement(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]

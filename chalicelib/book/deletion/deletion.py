@@ -131,7 +131,7 @@ class Deletion(UseCase):
         A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody is erased.
         `only`: those of whom this is true count as there; `asked_at`: when it was asked for first, if a backup brought
         them back. With `erase`, or if the tenant's setting says so, nothing is left of the people: the erasures in the
-        answer say how far that is (erasing).
+        answer say how far that is.
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
         there. The answer's `failed` has the ids of the first chunk that storage refused, and of all after it. A

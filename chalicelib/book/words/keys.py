@@ -180,6 +180,8 @@ UNPICTURED_ITEM = "UNPICTURED"
 """Of the item that says how far pictures that are not kept any more were removed."""
 JOINED_ITEM = "JOINED"
 """Of the item that says up to which change of the gallery faces were looked at that may be one person."""
+ERASURES_ITEM = "ERASURES"
+"""Of the item that gets another mark with each erasure: a process that has read all erasures sees that there is one."""
 _GROUP_PREFIX = "GROUP#"
 GROUPS = (_GROUP_PREFIX, _GROUP_PREFIX[:-1] + "$")
 """Bounds around all groups ("$" is the byte after "#")."""

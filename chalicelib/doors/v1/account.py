@@ -272,8 +272,8 @@ def get_notice(call: Call, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
     from chalicelib.rights import notices
 
-    facts = call.services.notices.facts(call.tenant)
-    made = (notices.sheet if query.layer == "sheet" else notices.notice)(facts, query.language)
+    facts = call.services.notices.read_facts(call.tenant)
+    made = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(facts, query.language)
     code = qr_code(made.url) if made.url else {"qr_path": None, "qr_size": None}
     return Notice(
         language=query.language,

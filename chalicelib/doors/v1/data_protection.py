@@ -417,7 +417,7 @@ def get_receipt_page(call: Call, query: ReceiptPageWanted) -> ReceiptPage:
     An erasure that goes on has none yet.
     """
     found = call.services.erasure.records.get(call.tenant.name, call.path["id"])
-    made = call.services.notices.receipt_page(call.tenant, query.language, require_done(found), NAMES)
+    made = call.services.notices.write_receipt_page(call.tenant, query.language, require_done(found), NAMES)
     return ReceiptPage.made_of(made, html=made.html())
 
 
@@ -459,14 +459,14 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     ask until `next_part` is null, and unpack all into one folder. The key must see pictures.
     """
     call.caller.require_pictures()
-    part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
+    part = call.services.archives.store_part(call.tenant, call.path["id"], query.language, query.part)
     person = call.services.faces.find_person(call.tenant, call.path["id"])
     acts.reads([*person.faces, *person.others])
     return Everything.made_of(
         part,
         url=call.absolute(part.url),
         others=[*person.faces[1:], *person.others],
-        missing=call.services.notices.facts(call.tenant).missing,
+        missing=call.services.notices.read_facts(call.tenant).missing,
     )
 
 

@@ -40,7 +40,8 @@ from chalicelib.rights.words.reading import Data, count_key, in_entries, kinds_o
 if TYPE_CHECKING:
     from chalicelib.rights.audit.breach import Breaches
     from chalicelib.rights.audit.chain import Chain, Signing
-    from chalicelib.rights.audit.leaving import AuditErasing, Verifying
+    from chalicelib.rights.audit.leaving import AuditErasing
+    from chalicelib.rights.audit.verifying import Verifying
     from chalicelib.services import Services
 
 
@@ -218,7 +219,7 @@ class Audit(Outside):
     chain: Made[Chain] = Made("rights.audit.chain.Chain")
     signing: Made[Signing] = Made("rights.audit.chain.Signing")
     erasing: Made[AuditErasing] = Made("rights.audit.leaving.AuditErasing")
-    verifying: Made[Verifying] = Made("rights.audit.leaving.Verifying")
+    verifying: Made[Verifying] = Made("rights.audit.verifying.Verifying")
     breaches: Made[Breaches] = Made("rights.audit.breach.Breaches")
 
     def _close_hours(self, tenant: str) -> None:
@@ -240,6 +241,6 @@ class Audit(Outside):
 
 def verified_export(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
     """Verify the lines of an export, without the service. Raises as `leaving.verify_export_lines`."""
-    from chalicelib.rights.audit.leaving import verify_export_lines
+    from chalicelib.rights.audit.verifying import verify_export_lines
 
     return verify_export_lines(lines, key_of)

@@ -27,7 +27,7 @@ class Breach(Struct):
 
 
 class Breaches(Outside):
-    def read_by(self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]) -> Breach:
+    def find_reads(self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]) -> Breach:
         """Say what a caller was told of people since a time. `caller`: its name in the audit (rights/words/reading);
         `reads`: what each act tells, those of the dialects included."""
         found, chain = Breach(Tally(reads)), self.book.audit.chain

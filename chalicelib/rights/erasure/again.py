@@ -66,7 +66,7 @@ class Receipt(Struct, frozen=True):
         return f"erasure {self.id} of {self.tenant}"
 
 
-def receipt_of(document: Any) -> Receipt | None:
+def read_receipt(document: Any) -> Receipt | None:
     """Read a receipt; None if this is another statement. Raises InvalidInput if it is not as it was signed."""
     statement, signer = signing.verify_statement(document)
     return Receipt(document, statement, signer) if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT) else None
@@ -85,7 +85,7 @@ class People(Struct):
 
 
 class Again(Outside):
-    def unknown_names(self, names: Iterable[str]) -> list[str]:
+    def list_unknown_names(self, names: Iterable[str]) -> list[str]:
         """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not know them."""
         tenants = {one.app_id: one.name for one in self.book.tenants.all()}
         found = {
@@ -97,7 +97,7 @@ class Again(Outside):
         known = self._find_known(list(found.values()))
         return [name for name, place in found.items() if place not in known]
 
-    def unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
+    def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
         tenants = {one.name: one.app_id for one in self.book.tenants.all()}
         here = {(one.tenant, one.id): one for one in receipts if one.tenant in tenants}
@@ -106,18 +106,18 @@ class Again(Outside):
         of_here = (one for one in left if one.statement.get("app_id", tenants[one.tenant]) == tenants[one.tenant])
         return sorted(of_here, key=lambda one: str(one.statement["done_at"]))
 
-    def open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
+    def list_open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the unknown receipts that name somebody who is in the book, or the tenant itself."""
         people: dict[str, People] = {}
         found = []
-        for one in self.unknown(receipts):
+        for one in self.list_unknown(receipts):
             if not one.is_of_tenant and one.tenant not in people:
-                people[one.tenant] = self.people(one.tenant)
+                people[one.tenant] = self.read_people(one.tenant)
             if one.is_of_tenant or people[one.tenant].list_named(one):
                 found.append(one)
         return found
 
-    def people(self, tenant: str) -> People:
+    def read_people(self, tenant: str) -> People:
         """Read who is in a tenant's book, from every face and every observation."""
         key = self.book.audit.signing.face_key(tenant)
         faceids = {item["faceid"] for item in self._scan_tenant(keys.FACES, tenant)}
@@ -133,7 +133,7 @@ class Again(Outside):
         """
         tenant = self._tenant(receipt, trusted, names_faces=True)
         ids = people.list_named(receipt)
-        erased, others = self.part(tenant, receipt.statement, ids)
+        erased, others = self.part_faces(tenant, receipt.statement, ids)
         by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
         begun = []
         for faceid in (one for one in ids if one in people.observed and one not in erased):
@@ -155,7 +155,7 @@ class Again(Outside):
         people.observed -= {*ids}
         return [*begun, *deleted.erasures]
 
-    def part(
+    def part_faces(
         self, tenant: Tenant, statement: Mapping[str, Any], ids: Sequence[str]
     ) -> tuple[dict[str, Face], dict[str, Face]]:
         """Part the faces that have ids which a receipt names: into those that it is of, and others, who stay.
@@ -222,7 +222,8 @@ class Again(Outside):
             receipt=receipt.document,
             is_told=True,
         )
-        write(self.book.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure))])
+        mark = self.book.erasure.refusals.make_mark(receipt.tenant)
+        write(self.book.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure)), mark])
 
     def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Erase a whole tenant again; `of_tenants.go_on` does the steps. Raises InvalidInput if another signed it."""

@@ -18,17 +18,24 @@ from chalicelib.rights.words.retention import SWEPT, Kind
 
 if TYPE_CHECKING:
     from chalicelib.rights.erasure.again import Again
-    from chalicelib.rights.erasure.erasing import DerivedData, Erasures
+    from chalicelib.rights.erasure.captures import CaptureErasure
+    from chalicelib.rights.erasure.records import Erasures
+    from chalicelib.rights.erasure.refusals import Refusals
     from chalicelib.rights.erasure.retention import PicturesOff, Retention
+    from chalicelib.rights.erasure.steps import ErasureSteps
     from chalicelib.rights.erasure.strangers import KeptStrangers
     from chalicelib.rights.erasure.tenant import TenantErasures
+    from chalicelib.rights.erasure.traces import Traces
 
 
 class Forgetting(Outside):
     """Erasures, what follows deletions, and what is kept no longer."""
 
-    records: Made[Erasures] = Made("rights.erasure.erasing.Erasures")
-    traces: Made[DerivedData] = Made("rights.erasure.erasing.DerivedData")
+    records: Made[Erasures] = Made("rights.erasure.records.Erasures")
+    steps: Made[ErasureSteps] = Made("rights.erasure.steps.ErasureSteps")
+    traces: Made[Traces] = Made("rights.erasure.traces.Traces")
+    captures: Made[CaptureErasure] = Made("rights.erasure.captures.CaptureErasure")
+    refusals: Made[Refusals] = Made("rights.erasure.refusals.Refusals")
     again: Made[Again] = Made("rights.erasure.again.Again")
     of_tenants: Made[TenantErasures] = Made("rights.erasure.tenant.TenantErasures")
     pictures: Made[PicturesOff] = Made("rights.erasure.retention.PicturesOff")
@@ -52,18 +59,20 @@ class Forgetting(Outside):
         now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
         if all(now is not None and is_of(now, one) for one in self.book.merges.mover.list_observations(tenant, faceid)):
             return Deleted([], [], [faceid])
-        erasure = self.records.of_gone(faceid, by, asked_at)
+        erasure = self.records.make_erasure_of_gone(faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
-        self.book.requests.write_with_answer(tenant.name, [self.records.put(tenant, erasure)], request, asdict(deleted))
+        self.book.requests.write_with_answer(
+            tenant.name, self.records.make_put_actions(tenant, erasure), request, asdict(deleted)
+        )
         self.records.announce(tenant.name, erasure)
         return deleted
 
     def chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""
         return (
-            Chore("erasures", lambda one: self.records.tenant(one.tenant, one.left_s), by_no_clock=True),
+            Chore("erasures", lambda one: self.steps.continue_all(one.tenant, one.left_s), by_no_clock=True),
             Chore("strangers", lambda one: unless(self.strangers.forget(one.tenant, one.left_s)), by_no_clock=True),
-            Chore("pictures off", lambda one: unless(self.pictures.off(one.tenant, one.hour, one.left_s))),
+            Chore("pictures off", lambda one: unless(self.pictures.remove_pictures(one.tenant, one.hour, one.left_s))),
             Chore("consents", self._consents),
             Chore(
                 "retention",
@@ -75,7 +84,7 @@ class Forgetting(Outside):
         )
 
     def _consents(self, one: ChoreContext) -> Rest | None:
-        self.book.restrictions.expire(one.tenant, looks=True)
+        self.book.restrictions.expire(one.tenant, looks=True, left_s=one.left_s)
         return self._apply_retention(one, Kind.CONSENTS)
 
     def _apply_retention(self, one: ChoreContext, *kinds: Kind) -> Rest | None:

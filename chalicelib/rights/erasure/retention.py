@@ -41,7 +41,7 @@ from chalicelib.book.words.model import Face, Group, Picture, Tenant
 from chalicelib.book.words.ports import BlobInfo, Delete, Put
 from chalicelib.book.words.tenant_settings import captures_kept, sightings_kept
 from chalicelib.book.words.values import milliseconds, moment, time_text
-from chalicelib.rights.erasure.erasing import delete_stills
+from chalicelib.rights.erasure.traces import delete_stills
 from chalicelib.rights.outside import Outside
 from chalicelib.rights.words.places import PLACES, Marked
 from chalicelib.rights.words.retention import (
@@ -127,7 +127,7 @@ class Retention(Outside):
         now = self.book.clock.now()
         kinds = [
             kept
-            for kept in self._kinds(tenant, of)
+            for kept in self._list_kinds(tenant, of)
             if kept.days is not None
             and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept.kind))
         ]
@@ -149,7 +149,7 @@ class Retention(Outside):
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
         now, waits = self.book.clock.now(), self.withheld(tenant)
-        return [self._plan_kind(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, tuple(Kind))]
+        return [self._plan_kind(kept, now, waits.get(kept.name)) for kept in self._list_kinds(tenant, tuple(Kind))]
 
     def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return the counts that the last sweep withheld, by kind and group."""
@@ -166,8 +166,9 @@ class Retention(Outside):
         found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
         for name, due in kinds.items() if not yes else ():
             overdue = sum(1 for _ in due(now - OVERDUE))
-            of = sum(1 for _ in islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
-            if one := withheld(before.get(name), overdue, of, now):
+            # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
+            total = sum(1 for _ in islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            if one := withheld(before.get(name), overdue, total, now):
                 found[name] = one
         for name, one in found.items():
             if one.since == now:
@@ -199,41 +200,45 @@ class Retention(Outside):
             waits_until=waits.goes_at if waits else None,
         )
 
-    def _kinds(self, tenant: Tenant, of: Collection[Kind]) -> Iterator[_Kept]:
+    def _list_kinds(self, tenant: Tenant, of: Collection[Kind]) -> Iterator[_Kept]:
         """Walk the kinds, each in the place that it ends (rights/words/places), which says what is spared there."""
         marked = Marked(self.book.items, tenant.name)
         places = {kind: place.name for place in PLACES for kind in place.clocks}
         for kind in of:
-            yield from self._of_kind(tenant, kind, partial(marked.list_spared_faces, places[kind]))
+            yield from self._list_kept(tenant, kind, partial(marked.list_spared_faces, places[kind]))
 
-    def _of_kind(self, tenant: Tenant, kind: Kind, spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
-        """Yield the kept things of a kind. `spared`: reads the faces of which nothing goes."""
+    def _list_kept(self, tenant: Tenant, kind: Kind, spared: Callable[[], Collection[str]]) -> Iterator[_Kept]:
+        """Yield what is kept of a kind: one a group for faces, else one or none.
+
+        `spared`: reads the faces of which nothing goes, since they are held or restricted.
+        """
         observations = self.book.statistics.expiry
         match kind:
             case Kind.CAPTURES:
                 days = captures_kept(tenant, self.book.settings.capture_days)
-                pictures = partial(self._pictures, tenant, held=spared())
+                pictures = partial(self._list_pictures, tenant, held=spared())
                 yield _Kept(kind, None, days, pictures, self._delete_pictures)
             case Kind.SIGHTINGS:
-                records = partial(self._records, tenant, held=spared())
+                records = partial(self._list_records, tenant, held=spared())
                 yield _Kept(kind, None, sightings_kept(tenant), records, partial(write_in_parts, self.book.items))
             case Kind.OBSERVATIONS:
                 due = partial(observations.due, tenant, held=spared())
                 yield _Kept(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
             case Kind.FACES:
                 for group in self.book.groups.all(tenant):
-                    unseen = partial(self._unseen, tenant, group)
-                    yield _Kept(kind, group.name, unseen_kept(tenant, group), unseen, partial(self._forget, tenant))
+                    unseen = partial(self._list_unseen, tenant, group)
+                    unseen_days, delete = unseen_kept(tenant, group), partial(self._delete_unseen, tenant)
+                    yield _Kept(kind, group.name, unseen_days, unseen, delete)
             case Kind.CONSENTS:
                 if tenant.expired_consent_erases:
                     ended = partial(self._list_ended, tenant)
-                    yield _Kept(kind, None, tenant.ended_days, ended, partial(self._erase, tenant))
+                    yield _Kept(kind, None, tenant.ended_days, ended, partial(self._erase_ended, tenant))
             case Kind.LEARNT:
                 if tenant.learnt_days is not None:
-                    learnt = partial(self._learnt, tenant, spared=spared())
-                    yield _Kept(kind, None, tenant.learnt_days, learnt, partial(self._unlearn, tenant))
+                    learnt = partial(self._list_learnt, tenant, spared=spared())
+                    yield _Kept(kind, None, tenant.learnt_days, learnt, partial(self._remove_learnt_pictures, tenant))
 
-    def _unseen(self, tenant: Tenant, group: Group, at: datetime) -> Iterator[Due[str]]:
+    def _list_unseen(self, tenant: Tenant, group: Group, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces of a group that nobody saw or changed for too long by then.
 
         The index by arrival has those first that were away longest, so it reads no more than these.
@@ -246,7 +251,7 @@ class Retention(Outside):
                 if face.faceid not in in_review:
                     yield Due(unseen_since(face), goes, face.faceid)
 
-    def _forget(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+    def _delete_unseen(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Delete faces that are still unseen when they are deleted. Raises Busy if some were not."""
         now, groups = self.book.clock.now(), {group.id: group for group in self.book.groups.all(tenant)}
 
@@ -265,12 +270,12 @@ class Retention(Outside):
 
     def _list_ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
         """Yield the faces whose record of consent has ended and that go before then, but those under legal hold."""
-        for face in (*self.book.restrictions.all(tenant), *self.book.consents.until(tenant, at)):
+        for face in (*self.book.restrictions.all(tenant), *self.book.consents.list_until(tenant, at)):
             goes, since = erased_at(tenant, face), consent_ended_at(face)
             if goes is not None and goes <= at and since is not None:
                 yield Due(since, goes, face.faceid)
 
-    def _erase(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+    def _erase_ended(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Erase faces whose record still has ended: somebody may write another one, or hold a face, meanwhile."""
 
         def is_due(face: Face) -> bool:
@@ -279,7 +284,7 @@ class Retention(Outside):
 
         self.book.deletion.delete_faces(tenant, faceids, by="ended consent", erase=True, only=is_due)
 
-    def _learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
+    def _list_learnt(self, tenant: Tenant, at: datetime, spared: Collection[str]) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
         kept = timedelta(days=tenant.learnt_days or 0)
         for face in map(face_from, every(self.book.items, keys.FACES, tenant.name)):
@@ -287,7 +292,7 @@ class Retention(Outside):
                 if since + kept < at and face.faceid not in spared:
                     yield Due(since, since + kept, face.faceid)
 
-    def _unlearn(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+    def _remove_learnt_pictures(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Remove the learnt pictures of faces that are over now."""
         since = self.book.clock.now() - timedelta(days=tenant.learnt_days or 0)
 
@@ -298,7 +303,7 @@ class Retention(Outside):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
                 self.book.enrolment.pictures.keep_pictures(tenant, faceid, keep_recent)
 
-    def _pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
+    def _list_pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
         """Yield the keys of pictures and crops that are over by then.
 
         They lie by camera and time, so that of each camera only those are listed that are old enough.
@@ -316,7 +321,7 @@ class Retention(Outside):
         for key in picture_keys:
             self.book.storage.uploads.delete(key)
 
-    def _records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
+    def _list_records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
         kept = timedelta(days=sightings_kept(tenant))
         for item in captures_of(self.book.items, tenant.name, None, last_ms=max(milliseconds(at - kept), 0)):
@@ -369,7 +374,7 @@ def _taken_at(blob: BlobInfo) -> datetime:
 class PicturesOff(Outside):
     """The removal of all pictures that may not be kept since a setting says so."""
 
-    def off(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
+    def remove_pictures(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
         """Remove what may not be kept; return False if the time ran out, and another call has to go on.
 
         What is done is noted: a change of the setting begins anew, and so does each day.
@@ -379,9 +384,8 @@ class PicturesOff(Outside):
             return True
         if not tenant.keeps_pictures:
             delete_stills(self.book.items, tenant)
-        run = json.dumps(
-            [f"{hour:%Y-%m-%d}", tenant.keeps_pictures, sorted(tenant.no_pictures_of), tenant.forgets_strangers]
-        )
+        day, groups = f"{hour:%Y-%m-%d}", sorted(tenant.no_pictures_of)
+        run = json.dumps([day, tenant.keeps_pictures, groups, tenant.forgets_strangers])
         steps = {} if keeps_all else {"faces": self._faces, "merges": self._merges}
         steps |= {"captures": self._captures}
         noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
@@ -428,10 +432,10 @@ class PicturesOff(Outside):
     def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Delete the pictures of captures, and the faces that were cut out of them; not those that show a held face."""
         for part in parts(self.book.storage.uploads.walk(keys.capture_pictures(tenant.name), after), _BLOBS_AT_ONCE):
-            self._forget(tenant, part)
+            self._delete_unseen(tenant, part)
             yield part[-1].key
 
-    def _forget(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
+    def _delete_unseen(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
         places = {blob.key: _capture_of(blob.key) for blob in blobs}
         wanted = list(dict.fromkeys(places.values()))
         found = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])

@@ -428,7 +428,7 @@ NOBODYS = {
     "directory": (
         "groups, counts, settings, and how far chores are; holds and users of it are above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM JOINED_ITEM "
-        "camera_quota_item group_item gone_item full_item name_item index_item nobodies_item",
+        "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item nobodies_item",
     ),
     "summaries": (
         "counts of days, and two bytes of a hash of each face seen then, which go as `sealed days` do",

@@ -157,7 +157,7 @@ def erase(book: Book, _expected: Expected, places: list[int]) -> None:
     if ids := some(book, places):
         with suppress(*REFUSED):
             book.services.deletion.delete_faces(book.tenant, ids, erase=True)
-            book.services.erasure.records.tenant(book.tenant)
+            book.services.erasure.steps.continue_all(book.tenant)
 
 
 place, several = st.integers(0, 20), st.lists(st.integers(0, 20), min_size=1, max_size=4)

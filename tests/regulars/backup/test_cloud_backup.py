@@ -142,7 +142,7 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     file = backup(first, tmp_path / "stage.tar")
     [id_] = services.deletion.delete_faces(tenant, ["f-0"], by="first", erase=True).erasures
     clock_of(services).advance(SETTLED)
-    services.erasure.records.tenant(tenant)
+    services.erasure.steps.continue_all(tenant)
     assert write_beside(services, tmp_path) == 1
 
     restore(second, file)

@@ -34,7 +34,7 @@ def enter_reading(made: Desk, *faces: str, by: str = "key first", what: str = LI
 
 def breach(made: Desk, by: str = "key first", since: timedelta = 100 * HOUR) -> Breach:
     since_ms = int((made.clock.now() - since).timestamp() * 1000)
-    return Breaches(made.book).read_by(TENANT, by, since_ms, READS)
+    return Breaches(made.book).find_reads(TENANT, by, since_ms, READS)
 
 
 def close_hours(made: Desk, what: str) -> list[dict[str, Any]]:

@@ -176,6 +176,14 @@ def test_if_many_expire_at_once_nobody_reads_until_all_are_put_away(book: Book) 
     assert len(book.services.restrictions.all(book.tenant)) == len(people)
 
 
+def test_a_call_that_restricts_all_of_them_is_answered(book: Book) -> None:
+    book.services.restrictions.at_once = 3
+    people = [enrol(book, seed, f"P{seed}") for seed in range(3)]
+    book.clock.advance(2 * DAY)
+    assert book.tenant
+    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+
+
 def test_records_end_in_their_order_whatever_the_order_they_were_written_in(book: Book) -> None:
     people = {days: enrol(book, days, f"P{days}", days) for days in (3, 1, 2)}
     for days in (1, 2, 3):
@@ -287,6 +295,41 @@ def test_the_watch_asks_for_people_to_be_put_away_and_does_it_not_itself(book: B
     assert read_face(book, eva.faceid).restriction is None
     put_away(book)
     assert read_face(book, eva.faceid).restriction is not None
+
+
+def test_one_message_puts_all_of_many_away(book: Book) -> None:
+    """It has minutes, and would come again after a quarter of an hour only."""
+    book.services.restrictions.at_once = 2
+    people = [enrol(book, seed, f"P{seed}") for seed in range(7)]
+    messages(book)
+    book.clock.advance(2 * DAY)
+    book.services.watch.run()
+    put_away(book)
+    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+
+
+def test_a_message_whose_time_runs_out_comes_again(book: Book) -> None:
+    people = [enrol(book, seed, f"P{seed}") for seed in range(3)]
+    messages(book)
+    book.clock.advance(2 * DAY)
+    book.services.watch.run()
+    [body] = messages(book)
+    left_s = iter([600.0, 60.0, 59.0])
+    with pytest.raises(Busy, match="put away"):
+        book.services.sweep.message(body, 1, lambda: next(left_s))
+    restricted = [one.faceid for one in people if read_face(book, one.faceid).restriction is not None]
+    assert len(restricted) == 2
+    book.services.sweep.message(body, 2, lambda: 600.0)
+    assert len(book.services.restrictions.all(book.tenant)) == len(people)
+
+
+def test_a_sweep_finds_all_of_many_records_of_before_this_version(book: Book) -> None:
+    book.services.restrictions.at_once = 2
+    people = [enrol(book, seed, f"P{seed}") for seed in range(5)]
+    assert book.services.tenants.note_end(book.tenant, None)
+    book.clock.advance(2 * DAY)
+    book.sweep()
+    assert len(book.services.restrictions.all(book.tenant)) == len(people)
 
 
 def test_a_canary_that_signs_as_a_tenant_leaves_people_alone(book: Book) -> None:

@@ -27,7 +27,7 @@ def erase(book: Book, faceid: str) -> None:
 
 def test_an_archive_that_somebody_asked_for_goes_with_the_person(book: Book) -> None:
     face, wanted = person.live(book)
-    book.services.archives.part(book.tenant, face.faceid, "en")
+    book.services.archives.store_part(book.tenant, face.faceid, "en")
     erase(book, face.faceid)
     assert person.left(book, wanted) == []
 
@@ -53,7 +53,7 @@ def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> N
         gone |= names[left.next_step] if left.next_step in OF_ERASURE[:-1] else set()
         book.clock.advance(max(left.goes_on_at - book.clock.now(), timedelta(0)))
         while book.services.erasure.records.get("shop", id_).step == left.step:
-            book.services.erasure.records.go_on(book.tenant, id_, lambda: 0.0)
+            book.services.erasure.steps.go_on(book.tenant, id_, lambda: 0.0)
     assert list(dict.fromkeys(seen)) == list(OF_ERASURE)
     assert before <= gone | {"users"}
 

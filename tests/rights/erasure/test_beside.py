@@ -116,7 +116,7 @@ def reject(book: Book, faceid: str, capture: Capture) -> None:
 
 def hide(book: Book, capture: Capture) -> None:
     """Take Eva out of the capture, as a step of her erasure does."""
-    book.services.erasure.traces.hide(book.tenant, capture.camera_id, capture.id, {1})
+    book.services.erasure.captures.hide(book.tenant, capture.camera_id, capture.id, {1})
 
 
 def hide_killed(book: Book, capture: Capture, at: int, fault: Fault) -> bool:

@@ -78,17 +78,17 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
 
 
 def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(book: Book) -> None:
-    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.records
+    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.steps
     eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
     for part in parts:
         with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
             book.services.merges.merging.merge(tenant, eva, part)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.tenant(tenant, book.clock.now())
-    steps.a_record = 2
+    steps.most_named = 2
     deleted = book.services.deletion.delete_faces(tenant, [eva], by="first", erase=True)
     person.worked_off(book)
-    steps.tenant(tenant)
+    steps.continue_all(tenant)
     assert entries("shop", {eva, *parts}) == []
     *further, first = book.services.erasure.records.page("shop", 10).rows
     assert [first.id] == deleted.erasures
@@ -167,9 +167,9 @@ def test_there_is_no_receipt_while_somebody_reads_what_was_deleted(
         [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
         for again in range(2):
             with pytest.raises(Busy):
-                person.worked_off(book) if not again else book.services.erasure.records.tenant(book.tenant)
+                person.worked_off(book) if not again else book.services.erasure.steps.continue_all(book.tenant)
             assert book.services.erasure.records.get("shop", id_).done_at is None
-    book.services.erasure.records.tenant(book.tenant)
+    book.services.erasure.steps.continue_all(book.tenant)
     assert book.services.erasure.records.get("shop", id_).receipt
     assert person.left(book, wanted) == []
 
@@ -192,7 +192,7 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
             person.worked_off(book)
         assert book.services.erasure.records.get("shop", id_).done_at is None
         broken = False
-        book.services.erasure.records.tenant(book.tenant)
+        book.services.erasure.steps.continue_all(book.tenant)
         assert book.services.erasure.records.get("shop", id_).receipt
         assert person.left(book, wanted) == []
 
@@ -241,18 +241,18 @@ def pushed_out(
     hashes = {kind: (f"{kind}{number}",) for kind in HASHED}
     names = (f"N{number}",)
     one = Erasure(time_ordered_id(now), now, by, erases, ids, 1, names=names, hashes=hashes, step=step)
-    write(book.storage.items, [book.services.erasure.records.put(book.tenant, one)])
+    write(book.storage.items, book.services.erasure.records.make_put_actions(book.tenant, one))
     return one
 
 
 def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(book: Book) -> None:
     """Before there were further records it named all that only the audit knew."""
-    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.records
+    tenant, entries, steps = book.tenant, book.services.audit.erasing.entries, book.services.erasure.steps
     ids = [one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))]
     deleted = book.services.deletion.delete_faces(tenant, ids, by="first", erase=True)
-    steps.a_record = 2
+    steps.most_named = 2
     person.worked_off(book)
-    steps.tenant(tenant)
+    steps.continue_all(tenant)
     assert entries("shop", set(ids)) == []
     [receipt] = [book.services.erasure.records.get("shop", one).receipt for one in deleted.erasures]
     assert len(signing.verify_statement(receipt)[0]["faces"]["sha256"]) == len(ids)
@@ -264,7 +264,7 @@ def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_a
     before = [pushed_out(book, n, 1 + n * 7 % (MAX_MERGES + 1), erases=n % 3 == 0) for n in range(60)]
     others = [pushed_out(book, 60, step=1), pushed_out(book, 61, by="first")]
     for _ in range(2):  # again, after the time ran out or a crash
-        book.services.erasure.records.tenant(book.tenant, lambda: 0.0)
+        book.services.erasure.steps.continue_all(book.tenant, lambda: 0.0)
     *after, begun, other = sorted(book.services.erasure.records.list_unfinished("shop"), key=lambda one: one.id)
     assert [begun, other] == others
     assert len(after) <= 2 * sum(len(one.faceids) for one in before) // MOST_LEAVING
@@ -280,7 +280,7 @@ def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_a
 
 def test_a_sweep_reads_the_receipts_of_before_once(book: Book) -> None:
     items = Interrupted(book.storage.items)
-    book_with(book.services, items=items).erasure.records.tenant(book.tenant)
+    book_with(book.services, items=items).erasure.steps.continue_all(book.tenant)
     assert items.reads == 1
 
 
@@ -289,5 +289,5 @@ def test_what_another_worker_has_begun_is_joined_with_nothing(book: Book) -> Non
     begins = Update(keys.ERASURES, ("shop", first.id), (exists("there"),), set={"step": 1})
     items = Meanwhile(book.storage.items)
     items.first.append(lambda: book.storage.items.transact([begins]))
-    book_with(book.services, items=items).erasure.records.tenant(book.tenant, lambda: 0.0)
+    book_with(book.services, items=items).erasure.steps.continue_all(book.tenant, lambda: 0.0)
     assert [*book.services.erasure.records.list_unfinished("shop")] == [replace(first, step=1), *others]

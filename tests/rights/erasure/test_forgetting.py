@@ -208,7 +208,7 @@ class Forgetting(RuleBasedStateMachine):
         [id_] = self.book.services.deletion.delete_faces(self.book.tenant, [faceid], erase=True).erasures
         erasure = self.book.services.erasure.records.get("shop", id_)
         self.book.clock.advance(SETTLED)
-        self.do(lambda book: book.services.erasure.records.tenant(book.tenant), killed_at)
+        self.do(lambda book: book.services.erasure.steps.continue_all(book.tenant), killed_at)
         self.model.forget(faceid)
         self.model.erase(faceid, lambda at: name_of_day(erasure, faceid, at.replace(hour=0, minute=0, second=0)))
 

@@ -71,7 +71,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
 
     def erase() -> None:
         book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
-        book.services.erasure.records.tenant(book.tenant)
+        book.services.erasure.steps.continue_all(book.tenant)
 
     def wrap(storage: Storage) -> Storage:
         items = Meanwhile(storage.items)

@@ -96,7 +96,7 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
     some_of_everything(book)
     switch(book)
     calls = 0
-    while not book.services.erasure.pictures.off(book.tenant, MONDAY, lambda: 0.0):
+    while not book.services.erasure.pictures.remove_pictures(book.tenant, MONDAY, lambda: 0.0):
         calls += 1
         assert calls < 20
     assert calls >= 3

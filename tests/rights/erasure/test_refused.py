@@ -1,14 +1,26 @@
 """Who was erased does not come back by an old file: not with the id, and not by the same picture."""
 
-import pytest
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 
-from chalicelib.book.words import keys
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.book.records.merges import UNDONE_WITHIN
+from chalicelib.book.words import acts, keys
+from chalicelib.book.words.acts import Act
+from chalicelib.book.words.acts import Kind as ActKind
 from chalicelib.book.words.errors import FaceErased
-from chalicelib.book.words.ports import Delete
-from chalicelib.rights.erasure.again import receipt_of
+from chalicelib.book.words.ports import Delete, Put
+from chalicelib.rights.erasure.again import read_receipt
+from chalicelib.rights.words.erasures import add_face_hashes, erasure_item
+from chalicelib.rights.words.places import Step
 from tests.support.book import person
 from tests.support.book.book import Book
 from tests.support.fakes import Person
+from tests.support.storage.meter import Meter, MeteredItems
 
 EVA, OTHER = Person(11), Person(12)
 
@@ -57,10 +69,101 @@ def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book
     book.services.deletion.delete_faces(book.tenant, book.faceids(), by="first", erase=True)
     person.worked_off(book)
     [erasure] = book.services.erasure.records.all("shop")
-    receipt = receipt_of(erasure.receipt)
+    receipt = read_receipt(erasure.receipt)
     assert receipt is not None
     book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
     book.enrol(EVA, faceid="eva", refuses_erased=True)
     book.services.erasure.again.end(receipt)
     with pytest.raises(FaceErased, match="this very picture"):
         book.enrol(EVA, faceid="again", refuses_erased=True)
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def enrol_asking(book: Book, seed: int, faceid: str | None = None) -> None:
+    book.enrol(Person(seed), faceid=faceid, refuses_erased=True)
+
+
+def test_all_erasures_are_read_once_and_not_for_each_who_is_enrolled(tmp_path: Path) -> None:
+    meter = Meter()
+    with closing(Book(tmp_path, wrap=lambda given: replace(given, items=MeteredItems(given.items, meter)))) as book:
+        for seed in range(20):
+            book.enrol(Person(seed), faceid=f"gone{seed}")
+            book.services.deletion.of_faces(book.tenant, [f"gone{seed}"], by="first", erase=True)
+        enrol_asking(book, 100)
+        meter.clear()
+        for seed in range(101, 111):
+            enrol_asking(book, seed, f"new{seed}")
+        assert {name: units for name, units in meter.reads.items() if name.startswith("erasures")} == {}
+        for seed in range(20):
+            with pytest.raises(FaceErased, match="this very picture"):
+                enrol_asking(book, seed)
+            with pytest.raises(FaceErased, match="who had the id"):
+                enrol_asking(book, 111, f"gone{seed}")
+
+
+def erase_face(book: Book) -> None:
+    book.services.deletion.of_faces(book.tenant, ["eva"], by="first", erase=True)
+
+
+def erase_deleted(book: Book) -> None:
+    book.services.deletion.of_faces(book.tenant, ["eva"], by="first")
+    person.worked_off(book)
+    book.services.erasure.of_gone(book.tenant, "eva", by="first")
+
+
+def erase_with_its_group(book: Book) -> None:
+    book.services.tenants.change("shop", {"deletes_erase": True})
+    book.services.deletion.of_groups.delete(book.tenant, "guests", by="first")
+
+
+def erase_what_only_the_audit_knows_as_merged(book: Book) -> None:
+    survivor = book.enrol(OTHER, faceid="other").faceid
+    with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
+        book.services.merges.merging.merge(book.tenant, survivor, "eva")
+    book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
+    book.sweep()
+    book.services.deletion.of_faces(book.tenant, [survivor], by="first", erase=True)
+
+
+def note_as_done_again(book: Book) -> None:
+    """Give the book a receipt whose number is older than another erasure's, which has been read."""
+    erase_face(book)
+    person.worked_off(book)
+    [erasure] = book.services.erasure.records.all("shop")
+    book.services.storage.items.transact([Delete(keys.ERASURES, ("shop", erasure.id))])
+    receipt = read_receipt(erasure.receipt)
+    assert receipt is not None
+    book.services.erasure.again.end(receipt)
+
+
+WAYS = [erase_face, erase_deleted, erase_with_its_group, erase_what_only_the_audit_knows_as_merged, note_as_done_again]
+
+
+@pytest.mark.parametrize("erase", WAYS)
+def test_a_process_that_has_read_all_erasures_hears_of_one_that_another_process_begins(
+    tmp_path: Path, erase: Callable[[Book], None]
+) -> None:
+    with closing(Book(tmp_path)) as book, closing(Book(tmp_path)) as warm:
+        book.services.groups.create(book.tenant, "guests", None, "")
+        book.enrol(EVA, "guests", faceid="eva")
+        enrol_asking(warm, 100)
+        erase(book)
+        enrol_asking(warm, 101)
+        person.worked_off(book)
+        with pytest.raises(FaceErased, match="who had the id"):
+            enrol_asking(warm, 102, "eva")
+
+
+def test_the_id_is_refused_between_the_last_step_and_the_receipt(tmp_path: Path) -> None:
+    """The record knows the id as a hash only then."""
+    with closing(Book(tmp_path)) as book:
+        book.enrol(EVA, faceid="eva")
+        erase_face(book)
+        [erasure] = book.services.erasure.records.all("shop")
+        wiped = add_face_hashes(erasure, book.services.audit.signing.face_key("shop"))
+        wiped = replace(wiped, faceids=(), names=(), pseudonym="", step=wiped.steps.index(Step.RECEIPT))
+        book.storage.items.transact([Put(keys.ERASURES, erasure_item("shop", wiped))])
+        with pytest.raises(FaceErased, match="who had the id"):
+            enrol_asking(book, 101, "eva")

@@ -33,7 +33,7 @@ def begin(book: Book) -> tuple[Capture, str]:
 def hide(book: Book, capture: Capture, *numbers: int) -> None:
     """Take people out of the capture one by one, as a step of their erasures does."""
     for number in numbers:
-        book.services.erasure.traces.hide(book.tenant, capture.camera_id, capture.id, {number})
+        book.services.erasure.captures.hide(book.tenant, capture.camera_id, capture.id, {number})
 
 
 def is_hidden(book: Book, capture: Capture, number: int) -> bool:

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from chalicelib.book.words.tenant_settings import NONE_SAID
-from chalicelib.rights.notices import BLANK, ESTIMATED, Facts, notice, record, sheet
+from chalicelib.rights.notices import BLANK, ESTIMATED, Facts, write_notice, write_record, write_sheet
 from chalicelib.rights.words.texts import LANGUAGES, Language, words_of
 from tests.rights.notices.shops import SHOPS
 from tests.support.book.book import Book
@@ -25,7 +25,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Facts]:
         with closing(Book(tmp_path_factory.mktemp("shop"))) as book:
             for act in acts:
                 act(book)
-            found[name] = book.services.notices.facts(book.tenant)
+            found[name] = book.services.notices.read_facts(book.tenant)
     return found
 
 
@@ -146,14 +146,14 @@ def lacks(said: str, asked: Mapping[str, list[str]]) -> dict[str, list[str]]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_has_each_item_of_article_13(facts: Facts, language: Language) -> None:
     words = words_of("notice", language)
-    said = plain(notice(facts, language).text())
+    said = plain(write_notice(facts, language).text())
     assert lacks(said, {item: of(facts, words) for item, of in ARTICLE_13.items()}) == {}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language) -> None:
     tenant, words = facts.tenant, words_of("notice", language)
-    said = plain(notice(facts, language).text())
+    said = plain(write_notice(facts, language).text())
     pictured = [words["pictured"], words["partly pictured"]]
     untrue = [
         *([words["nobody"]] if facts.receivers else [words["told"]]),
@@ -178,7 +178,7 @@ def test_the_sheet_at_the_door_has_the_first_layer_and_leads_to_the_whole(facts:
     first = ("1(a) identity and contact details of the controller", "1(b) data protection officer", "1(c) purposes")
     first += ("1(c) legal basis", "2(d) complaint, with the name of the authority")
     asked = {item: ARTICLE_13[item](facts, words) for item in first}
-    short, whole = sheet(facts, language), notice(facts, language)
+    short, whole = write_sheet(facts, language), write_notice(facts, language)
     assert lacks(plain(short.text()), asked | {"layers": [words["short what"], words["short ask"]]}) == {}
     assert len(short.text()) < 0.5 * len(whole.text())
     assert short.missing == whole.missing
@@ -193,19 +193,19 @@ def test_what_is_blank_is_named_and_nothing_else(shops: dict[str, Facts]) -> Non
         "keeps for ever": every,
     }
     for facts in shops.values():
-        blanks = notice(facts, "en").text().count(BLANK)
+        blanks = write_notice(facts, "en").text().count(BLANK)
         assert (blanks > 0) == bool({*facts.missing} - {"recipients"})
 
 
 def test_whom_hooks_and_mqtt_tell_is_proposed(shops: dict[str, Facts]) -> None:
     assert shops["told and silent about it"].known == ("127.0.0.1", "broker.lan")
-    assert "127.0.0.1, broker.lan" in notice(shops["told and silent about it"], "en").text()
+    assert "127.0.0.1, broker.lan" in write_notice(shops["told and silent about it"], "en").text()
     assert shops["filled"].known == ("127.0.0.1", "broker.lan")
     assert shops["blank"].known == ()
 
 
 def test_the_record_has_each_item_of_article_30_and_the_measures_that_it_is_given(facts: Facts) -> None:
-    said = record(facts, ["NOT ENCRYPTED: plain http at 0.0.0.0"])
+    said = write_record(facts, ["NOT ENCRYPTED: plain http at 0.0.0.0"])
     assert lacks(said, {item: of(facts) for item, of in ARTICLE_30.items()}) == {}
     assert "TLS" not in said.partition("## What is stored where")[0]
 
@@ -243,12 +243,12 @@ TERMS = {
 
 @pytest.mark.parametrize("language", TERMS)
 def test_the_notice_has_the_words_of_the_regulation(language: Language, shops: dict[str, Facts]) -> None:
-    said = notice(shops["blank"], language).text()
+    said = write_notice(shops["blank"], language).text()
     assert [term for term in TERMS[language] if term not in said] == []
 
 
 def test_arabic_runs_from_right_to_left_and_names_keep_their_direction(shops: dict[str, Facts]) -> None:
-    page = notice(shops["filled"], "ar").html()
+    page = write_notice(shops["filled"], "ar").html()
     assert page.startswith('<!doctype html><html lang="ar" dir="rtl">')
     assert "\u2068privacy@shop.example\u2069" in page
-    assert "\u2068" not in notice(shops["filled"], "de").html()
+    assert "\u2068" not in write_notice(shops["filled"], "de").html()

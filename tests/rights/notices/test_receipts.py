@@ -16,7 +16,7 @@ import pytest
 from chalicelib.book.words.consent import Basis, Consent
 from chalicelib.book.words.errors import Conflict
 from chalicelib.doors.dialects import NAMES
-from chalicelib.rights.notices import BLANK, Page, receipt_page
+from chalicelib.rights.notices import BLANK, Page, write_receipt_page
 from chalicelib.rights.words import signing
 from chalicelib.rights.words.erasures import require_done
 from chalicelib.rights.words.retention import Kind
@@ -42,7 +42,7 @@ def receipts(book: Book) -> list[Any]:
 
 def page(book: Book, language: Language = "en") -> Page:
     [receipt] = receipts(book)
-    return book.services.notices.receipt_page(book.tenant, language, receipt, NAMES)
+    return book.services.notices.write_receipt_page(book.tenant, language, receipt, NAMES)
 
 
 def ask_for_erasure(book: Book) -> None:
@@ -106,7 +106,7 @@ def test_a_stranger_who_made_room_for_another_reads_so(book: Book) -> None:
     [receipt] = receipts(book)
     full = {**receipt, "statement": {**receipt["statement"], "by": "full group"}}
     words = words_of("receipt", "en")
-    shown = receipt_page(book.services.notices.facts(book.tenant), "en", full, NAMES)
+    shown = write_receipt_page(book.services.notices.read_facts(book.tenant), "en", full, NAMES)
     assert shown.sections[words["why"]] == [words["why full group"]]
 
 

@@ -146,7 +146,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
 
     anns = lived("Ann", ANN, 20)
     services.deletion.delete_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
-    services.erasure.records.tenant(tenant)
+    services.erasure.steps.continue_all(tenant)
     book.clock.advance(timedelta(hours=1))
     bens = lived("Ben", BEN, 40)
 
@@ -213,7 +213,7 @@ def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) 
     found: list[str] = []
     part, parts = None, 0
     while parts == 0 or part is not None:
-        made = archives.part(book.tenant, ann.faceid, "en", part)
+        made = archives.store_part(book.tenant, ann.faceid, "en", part)
         [key] = {blob.key for blob in book.storage.blobs.walk("shop/faces/") if blob.key.endswith(".zip")}
         data = book.storage.blobs.get(key)
         assert made.size == len(data)
@@ -223,12 +223,12 @@ def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) 
     assert parts == 6, "one a capture, and a last one that has found no more"
     assert sorted(found) == sorted(whole)
     with pytest.raises(InvalidInput):
-        book.services.archives.part(book.tenant, ann.faceid, "en", "forged")
+        book.services.archives.store_part(book.tenant, ann.faceid, "en", "forged")
 
 
 def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
-    made = book.services.archives.part(book.tenant, ann.faceid, "en")
+    made = book.services.archives.store_part(book.tenant, ann.faceid, "en")
     [blob] = [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert blob.key in made.url
     book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
@@ -272,7 +272,7 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
 def test_an_archive_with_a_picture_of_somebody_else_goes_when_that_is_rejected(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     [capture] = book.see(Shot(MONDAY, (Person(ANN, side_px=90.0),)))
-    book.services.archives.part(book.tenant, ann.faceid, "en")
+    book.services.archives.store_part(book.tenant, ann.faceid, "en")
     book.services.sightings.rejection.reject(book.tenant, ann.faceid, sighting_id(capture.id, 0))
     assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
 
@@ -280,7 +280,7 @@ def test_an_archive_with_a_picture_of_somebody_else_goes_when_that_is_rejected(b
 def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_merge_is_undone(book: Book) -> None:
     ann, other = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Anna")
     merge = book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
-    book.services.archives.part(book.tenant, ann.faceid, "en")
+    book.services.archives.store_part(book.tenant, ann.faceid, "en")
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert book.storage.blobs.get(ann.picture_key) is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.words import keys
-from chalicelib.rights.erasure.erasing import DerivedData
+from chalicelib.rights.erasure.traces import Traces
 from chalicelib.rights.subject_access import READERS
 from chalicelib.rights.words.erasures import OF_DELETION, OF_ERASURE
 from chalicelib.rights.words.places import NOBODYS, PLACES, Agrees, Mark, Marked, Step, Whose, done_in
@@ -50,10 +50,10 @@ def test_what_an_archive_has_as_it_is_stored_has_a_reader() -> None:
 
 @pytest.mark.parametrize("erases", [True, False])
 def test_each_place_that_a_step_takes_something_from_is_walked(erases: bool) -> None:
-    traces = DerivedData.__new__(DerivedData)
+    traces = Traces.__new__(Traces)
     for step in (Step.TRACES, Step.LATE) if erases else (Step.TRACES,):
         for place in done_in(step, erases=erases):
-            assert callable(traces.of(place, erases=erases)), place
+            assert callable(traces.find_eraser(place, erases=erases)), place
     steps = {(one.erasure if erases else one.deletion).step for one in PLACES} - {None}
     assert steps <= {*(OF_ERASURE if erases else OF_DELETION)}
 

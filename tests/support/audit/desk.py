@@ -21,7 +21,8 @@ from chalicelib.book.words.items import every, write
 from chalicelib.book.words.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.rights.audit.audit import AuditedItems
 from chalicelib.rights.audit.chain import Chain, Element, Signing
-from chalicelib.rights.audit.leaving import AuditErasing, Verified, Verifying
+from chalicelib.rights.audit.leaving import AuditErasing
+from chalicelib.rights.audit.verifying import Verified, Verifying
 from chalicelib.rights.words import signing
 from chalicelib.rights.words.audit import Document, Head, Leaf, Sign, entry_put, leaf_of, new_entry, root
 from chalicelib.rights.words.signing import canonical_json

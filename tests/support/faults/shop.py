@@ -333,7 +333,7 @@ def _erasing(box: Box) -> None:
 def _erased(box: Box) -> None:
     """The erasure is done, as it is two minutes later."""
     later = FakeClock(box.services.clock.now() + SETTLED + timedelta(seconds=1))
-    book_with(box.services, clock=later).erasure.records.tenant(box.tenant)
+    book_with(box.services, clock=later).erasure.steps.continue_all(box.tenant)
 
 
 def _alike(box: Box) -> None:

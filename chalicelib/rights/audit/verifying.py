@@ -1,0 +1,331 @@
+"""Is the chain of the audit what was closed? Each entry that was changed, dropped or swapped is found and named.
+
+Each hour must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have
+an entry, and an entry its renewal. With the tenant's key, anybody verifies an export in the same way
+(`verify_export_lines`).
+
+What it cannot find: an entry that somebody adds, changes or removes before its hour is closed; and a chain made anew by
+somebody with the tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from chalicelib.book.words.errors import InvalidInput
+from chalicelib.book.words.values import format_count, milliseconds, moment, time_text
+from chalicelib.rights.audit.chain import CLOSED_AFTER, Element, End, Open
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words import signing
+from chalicelib.rights.words.audit import (
+    ERASED,
+    HOUR_MS,
+    TRIMMED,
+    Document,
+    Entry,
+    Head,
+    Leaf,
+    Verified,
+    at_ms,
+    head_of,
+    root,
+    statement_of,
+)
+from chalicelib.rights.words.signing import PublicKeys, Renewal, renewal_of
+
+
+class _Statements(Struct):
+    """Statements of entries: which leaves were erased, which hours let go, and how the key was renewed.
+
+    `erased`: erasures by leaf; `trims`: `audit_days`, newest hour's number and begin of each.
+    """
+
+    tenant: str
+    last_hour: int
+    keys: PublicKeys
+    erased: dict[str, str] = field(default_factory=dict)
+    trims: list[tuple[int, int, int]] = field(default_factory=list)
+    renewals: list[Document] = field(default_factory=list)
+
+    def note(self, leaf: Leaf, closed: Head | None = None) -> Iterator[str]:
+        """Take what a leaf says. `closed`: the head that it stands under; None: it is open."""
+        entry = leaf.content or {}
+        if "renewal" in entry:
+            self.renewals.append(entry["renewal"])
+        if "signed" in entry or entry.get("what") in (ERASED, TRIMMED):
+            try:
+                self._permit(entry, closed.hour if closed else self.last_hour + HOUR_MS)
+            except (InvalidInput, ValueError, KeyError, TypeError, AttributeError) as error:
+                yield f"entry {entry.get('id')} says {entry.get('what')!r}, and the tenant has not signed that: {error}"
+
+    def _permit(self, entry: Entry, hour: int) -> None:
+        """Read a statement by which entries go, or will go. Raises InvalidInput as `statement_of`."""
+        said = statement_of(entry, self.tenant, self.keys, hour)
+        if entry["what"] == ERASED:
+            self.erased |= dict.fromkeys(said["leaves"], said["erasure"])
+        elif entry["what"] == TRIMMED:
+            days = said["audit_days"]
+            self.trims.append((days, said["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
+
+
+class Verifying(Outside):
+    def tenant(self, tenant: str, kept: Document | None = None) -> Verified:
+        """Verify a tenant's chain. `kept`: a head that was kept elsewhere, which must be in the chain as it is.
+
+        Raises InvalidInput if that is no head.
+        """
+        verified = Verified()
+        waiting = self._read_waiting(tenant, verified)
+        try:
+            elements = [one for one in self.book.audit.chain.elements(tenant) if one.head]
+            signs = elements or any({"renewal", "signed"} & (one.leaf.content or {}).keys() for one in waiting)
+            public_keys = self.book.audit.signing.public_keys(tenant) if signs else PublicKeys(b"")
+        except (InvalidInput, ValueError, KeyError, TypeError) as error:
+            verified.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
+            return verified
+        statements = _Statements(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys)
+        bare = [("an entry that waits", one.leaf.hash) for one in waiting if one.leaf.entry is None]
+        for one in waiting:
+            verified.findings += statements.note(one.leaf)
+        _compare_all(elements, self.book.audit.chain.leaves, bare, verified, statements)
+        verified.findings += self._verify_end(tenant, verified)
+        verified.findings += self._verify_anchors(tenant, elements)
+        if not elements:
+            verified.findings += self._verify_waiting(tenant, waiting)
+        if kept is not None:
+            verified.findings += _verify_kept_head(tenant, elements, kept)
+        return verified
+
+    def _read_waiting(self, tenant: str, verified: Verified) -> list[Open]:
+        """Read what is not closed, before what is: so nothing is missed that is closed meanwhile."""
+        end = self.book.audit.chain.end(tenant)
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_verify_entries` says which cannot be read
+            waiting = self.book.audit.chain.pending(
+                tenant, end, self.book.audit.chain.read_last_hour(tenant, end), milliseconds(self.book.clock.now())
+            )
+            verified.waiting = len(waiting)
+            if waiting:
+                verified.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
+        return list(self.book.audit.chain.waiting(tenant))
+
+    def _verify_waiting(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
+        """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""
+        made_ms = self.book.audit.signing.since_ms(tenant)
+        if made_ms is not None and all(one.at_ms >= made_ms + HOUR_MS for one in waiting):
+            made = time_text(moment(made_ms))[:16]
+            yield (
+                f"no hour is closed, and no entry is as old as the tenant's signing key ({made}): all were removed, "
+                "unless nothing was done until now"
+            )
+
+    def _verify_end(self, tenant: str, verified: Verified) -> Iterator[str]:
+        """Hold the newest head against the item that says how long the chain is."""
+        head = None if verified.last is None else head_of(verified.last)
+        last = End() if head is None else End(head.number, head.hour, head.hash)
+        end = self.book.audit.chain.end(tenant)
+        if (end.number, end.hash) != (last.number, last.hash):
+            ends = f"the chain ends at hour {last.number}, and its end says hour {end.number}"
+            yield f"{ends}: hours were dropped or swapped"
+
+    def _verify_anchors(self, tenant: str, elements: list[Element]) -> Iterator[str]:
+        """Hold the heads against their copies. The newest may still lack its own."""
+        by_number = {element.head.number: element for element in elements}
+        there = set()
+        for number, data in self.book.audit.chain.anchors(tenant):
+            there.add(number)
+            element = by_number.get(number)
+            if element is None:
+                yield f"hour {number} was closed and is gone: its anchor is there"
+            elif data != signing.canonical_json(element.document):
+                yield f"{element.head.name}: is not what was anchored"
+        last = max(by_number, default=0)
+        for number, element in by_number.items():
+            if number not in there and number != last:
+                yield f"{element.head.name}: its anchor is gone"
+
+
+def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
+    """Verify the lines of an export (`regulars audit export`); return the entries of its closed hours, too.
+
+    `key_of`: gives the fingerprint of a tenant's public key. Statements that the service alone holds are left out: its
+    anchors, and the end that it notes. Raises InvalidInput if this is no export.
+    """
+    elements, leaves, entries, waiting = list[Element](), dict[str, list[Leaf]](), list[Entry](), list[Leaf]()
+    for number, line in enumerate(lines, 1):
+        try:
+            document = json.loads(line)
+            if "statement" in document:
+                elements.append(Element(document, f"{head_of(document).number} of line {number}"))
+                continue
+            leaf = Leaf(**document.get("open", document))
+            entry = dict((leaf.content or {}).items())
+            if "open" in document:
+                waiting.append(leaf)
+            else:
+                leaves.setdefault(elements[-1].entries or "", []).append(leaf)
+                if entry:
+                    entries.append(entry)
+        except (ValueError, TypeError, AttributeError, IndexError, RecursionError, InvalidInput) as error:
+            text = f"line {number} is none of an export of an audit: `regulars audit export` writes one"
+            raise InvalidInput(text) from error
+    if not elements:
+        raise InvalidInput("this export has no closed hour, so there is nothing to verify")
+    signer = signing.public_key_from(elements[-1].document.get("public_key"))
+    public_keys = PublicKeys(signer, [one["renewal"] for one in entries if "renewal" in one])
+    verified, last = Verified(), elements[-1].head
+    key = key_of(last.tenant)
+    if signing.fingerprint(signer) != key.lower():
+        verified.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
+    kept = [one if one.entries in leaves else replace(one, entries=None) for one in elements]
+    statements = _Statements(last.tenant, last.hour, public_keys)
+    for leaf in waiting:
+        verified.findings += statements.note(leaf)
+    _compare_all(kept, lambda one: leaves[one.entries or ""], [], verified, statements)
+    return verified, entries
+
+
+def _compare_all(
+    elements: list[Element],
+    leaves_of: Callable[[Element], list[Leaf]],
+    bare: list[tuple[str, str]],
+    verified: Verified,
+    statements: _Statements,
+) -> None:
+    """Hold entries against their heads, heads against each other, and statements against what is gone.
+
+    `bare`: the erased leaves that are known already, each as the name of its place and its hash.
+    """
+    renewal_findings = list(_follow_renewals(statements.tenant, statements.keys, verified))
+    bare = bare + _verify_entries(elements, leaves_of, verified, statements)
+    verified.findings += [
+        f"{place} was erased, and no signed entry says so: leaf {leaf}"
+        for place, leaf in bare
+        if leaf not in statements.erased
+    ]
+    verified.erased = Counter(statements.erased[leaf] for _, leaf in bare if leaf in statements.erased)
+    verified.findings += _find_unexplained_gaps(elements, verified, statements)
+    verified.findings += [*renewal_findings, *_verify_renewals(statements.keys, verified, statements)]
+    verified.findings += _verify_heads(statements.tenant, elements, verified, statements.keys.current)
+
+
+def _verify_heads(tenant: str, elements: list[Element], verified: Verified, current: bytes) -> Iterator[str]:
+    """Follow the heads from the first to the last."""
+    before: Head | None = None
+    for element in elements:
+        head, number = element.head, before.number + 1 if before else 1
+        if head.number != number:
+            yield f"hour {number} is missing: {head.name} comes next"
+        elif head.before != (before.hash if before else ""):
+            yield f"{head.name}: does not hold the hash of the hour before it"
+        if before is not None and head.hour <= before.hour:
+            yield f"{head.name}: is not later than the hour before it"
+        if head.tenant != tenant:
+            yield f"{head.name}: is of another tenant"
+        key = next((one.old for one in verified.renewals if head.number <= one.heads), current)
+        if why := _signed_otherwise(element.document, key):
+            yield f"{head.name}: {why}"
+        before = head
+        verified.hours, verified.last = verified.hours + 1, element.document
+
+
+def _verify_entries(
+    elements: list[Element], leaves_of: Callable[[Element], list[Leaf]], verified: Verified, statements: _Statements
+) -> list[tuple[str, str]]:
+    """Hold the entries against their heads; return the erased leaves, each as the name of its place and its hash."""
+    bare: list[tuple[str, str]] = []
+    ids: dict[str, int] = {}
+    for element in (one for one in elements if one.entries is not None):
+        head = element.head
+        try:
+            leaves = leaves_of(element)
+            verified.findings += _verify_leaves(head, leaves, ids)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            verified.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
+            continue
+        for place, leaf in enumerate(leaves, 1):
+            if leaf.is_whole:
+                verified.findings += statements.note(leaf, head)
+                verified.entries += 1
+                bare += [(f"{head.name}: entry {place}", leaf.hash)] if leaf.entry is None else []
+    return bare
+
+
+def _find_unexplained_gaps(elements: Sequence[Element], verified: Verified, statements: _Statements) -> Iterator[str]:
+    """Find hours whose entries are gone, and which no statement lets go."""
+    for head in (one.head for one in elements if one.entries is None):
+        days = next((days for days, upto, hour in statements.trims if head.number <= upto and head.hour <= hour), None)
+        if days is None:
+            yield f"{head.name}: its entries are gone, and no signed entry lets them go"
+        else:
+            verified.trimmed[days] += 1
+
+
+def _follow_renewals(tenant: str, public_keys: PublicKeys, verified: Verified) -> Iterator[str]:
+    """Follow the signing key from the first to the one in use."""
+    try:
+        verified.renewals = [renewal_of(one) for one in public_keys.renewals]
+    except InvalidInput as error:
+        yield f"a renewal of the signing key cannot be read: {error}"
+        return
+    followers = [*(one.old for one in verified.renewals), public_keys.current][1:]
+    for one, follower in zip(verified.renewals, followers, strict=True):
+        if (one.tenant, one.new) != (tenant, follower):
+            yield f"{_name_renewal(one)} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
+
+
+def _verify_renewals(public_keys: PublicKeys, verified: Verified, statements: _Statements) -> Iterator[str]:
+    """Hold renewals against their entries. One that retention let go cannot be asked for."""
+    upto = max((upto for _, upto, _ in statements.trims), default=0)
+    for document, one in zip(public_keys.renewals, verified.renewals, strict=False):
+        if document not in statements.renewals and upto <= one.heads:
+            yield f"{_name_renewal(one)} has no entry"
+    if any(one not in public_keys.renewals for one in statements.renewals):
+        yield "an entry tells of a renewal of the signing key that the record of the keys lacks"
+
+
+def _name_renewal(one: Renewal) -> str:
+    return f"the renewal of the signing key after hour {one.heads}"
+
+
+def _verify_leaves(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
+    if len(leaves) != head.count:
+        yield f"{head.name}: has {format_count(len(leaves), 'entry', 'entries')}, not {head.count}"
+    elif root(leaf.hash for leaf in leaves) != head.root:
+        yield f"{head.name}: its entries are not those that it was closed with, or in another order"
+    for place, leaf in enumerate(leaves, 1):
+        if not leaf.is_whole:
+            yield f"{head.name}: entry {place} was changed"
+        elif (entry := leaf.content) is not None:
+            if at_ms(entry) >= head.hour + HOUR_MS:
+                yield f"{head.name}: entry {place} says {entry['at']}, which is later"
+            if entry["id"] in ids:
+                yield f"{head.name}: entry {entry['id']} stands in hour {ids[entry['id']]}, too"
+            ids[entry["id"]] = head.number
+
+
+def _signed_otherwise(document: Document, key: bytes) -> str:
+    """Name the fault of a head's signature; "" if nothing is."""
+    try:
+        _, by = signing.verify_statement(document)
+    except InvalidInput as error:
+        return str(error)
+    return "" if by == key else f"is signed by another key: {signing.fingerprint(by)[:16]}"
+
+
+def _verify_kept_head(tenant: str, elements: list[Element], kept: Document) -> Iterator[str]:
+    head = head_of(kept)
+    if head.tenant != tenant:
+        raise InvalidInput(f"the head that was kept is of tenant {head.tenant!r}, not of {tenant!r}")
+    here = next((one for one in elements if one.head.number == head.number), None)
+    if here is None:
+        yield f"{head.name}: was kept elsewhere, and the chain does not reach it: it was cut off"
+    elif here.head.hash != head.hash:
+        yield f"{head.name}: is not the one that was kept elsewhere: the chain was made anew"
+    elif here.document != kept:
+        yield f"{head.name}: is signed by another key than the one that was kept elsewhere"

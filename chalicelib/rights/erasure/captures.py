@@ -1,0 +1,177 @@
+"""How does a person go from captures?
+
+A capture that shows nobody else loses its picture. In the picture of others the face is averaged to a few grey cells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.book.commit import Change, make_face_change
+from chalicelib.book.records.captures import capture_from, require_no_erasure, sighting_item
+from chalicelib.book.records.merges import PHOTOS, MergeBackup, kept_update
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import (
+    ERASED,
+    RULES,
+    Capture,
+    Resolution,
+    Sighting,
+    sighting_id,
+)
+from chalicelib.book.words.errors import (
+    FaceMerged,
+    FaceNotFound,
+    InvalidInput,
+    Unusable,
+)
+from chalicelib.book.words.items import (
+    retry_if_changed,
+    write,
+)
+from chalicelib.book.words.model import Face, Picture, Tenant
+from chalicelib.book.words.pictures import Box
+from chalicelib.book.words.ports import Item, Update, equals
+from chalicelib.book.words.values import milliseconds, photo_id
+from chalicelib.rights.outside import Outside
+
+
+class CaptureErasure(Outside):
+    """The erasure of people from captures: from the record, the picture, and all that was cut out of it."""
+
+    def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
+        """Delete the face that was cut out of a capture, if somebody looked at it."""
+        self.book.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
+
+    @retry_if_changed("this capture is changed by others all the time: send the request again in a moment")
+    def hide(self, tenant: Tenant, camera_id: str, capture_id: str, numbers: Collection[int]) -> str:
+        """Take these faces out of a capture: its record, its picture, and all that was cut out of it.
+
+        Return the fate of the picture: "deleted" if nobody else is on it or it cannot be read, "hidden", or "" if
+        there is none. May be cut off anywhere and repeated.
+        """
+        place, picture = keys.capture(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
+        item = self.book.items.get(keys.CAPTURES, place)
+        if item is None:
+            return self._delete_picture(*picture, max(numbers) + 1)
+        capture = capture_from(item)
+        sightings = [one for one in capture.sightings if one.number in numbers]
+        is_done = all(one.reason == ERASED for one in sightings)
+        if is_done and not (sightings and self._is_other_picture(tenant, capture)):
+            return ""
+        fate, fields = "", dict[str, Any]()
+        if _shows_others(capture, item, numbers):
+            boxes = [one.box for one in capture.sightings if one.number in numbers or one.reason == ERASED]
+            fate, fields = self._hide_faces(tenant, capture, boxes)
+        fate = fate or self._delete_picture(*picture, len(capture.sightings))
+        self._rename_photo(tenant, capture, numbers)
+        write(self.book.items, [_make_update(place, capture, item, numbers, fields)])
+        return fate
+
+    def _rename_photo(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> None:
+        """Give the pictures that others have of a capture an id that does not follow from the picture that came.
+
+        By the new one they are found as well. May be cut off anywhere and repeated, before the capture is changed.
+        """
+        old_id, new_id = photo_id(capture.sha256), capture.photo_of_rest
+
+        def rename(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+            return tuple(replace(one, id=new_id) if one.id == old_id else one for one in pictures)
+
+        def rename_in_backup(backup: MergeBackup) -> MergeBackup:
+            ids = {name: tuple(new_id if id_ == old_id else id_ for id_ in getattr(backup, name)) for name in PHOTOS}
+            return replace(backup, face=replace(backup.face, pictures=rename(backup.face.pictures)), **ids)
+
+        def rename_of_face(face: Face) -> tuple[Face, Change] | None:
+            merges = self.book.merges.records.list_below(tenant.name, face.faceid) if face.merges else []
+            backups = [(merge, merge.kept, rename_in_backup(merge.kept)) for merge in merges if merge.kept is not None]
+            updates = [kept_update(tenant.name, merge, after) for merge, before, after in backups if after != before]
+            renamed = replace(face, pictures=rename(face.pictures))
+            return (renamed, make_face_change(face, renamed, updates)) if updates or renamed != face else None
+
+        for faceid in self._list_faces_beside(tenant, capture, numbers):
+            with suppress(FaceNotFound):
+                self.book.faces.change_face(tenant, faceid, rename_of_face, None, restricted=True)
+
+    def _list_faces_beside(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> list[str]:
+        """Return the ids of the faces that have the other sightings of a capture, or had them before a merge."""
+        others = [one for one in capture.sightings if one.faceid is not None and one.number not in numbers]
+        at_ms = milliseconds(capture.captured_at)
+        places = [keys.observation(tenant.name, at_ms, sighting_id(capture.id, one.number)) for one in others]
+        observed = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
+        faceids = dict.fromkeys([*(str(one.faceid) for one in others), *observed])
+        there = self.book.faces.by_id(tenant, faceids, restricted=True)
+        errors = [
+            self.book.faces.make_missing_error(tenant, one, restricted=True) for one in faceids if one not in there
+        ]
+        survivors = [str(one.details["into"]) for one in errors if isinstance(one, FaceMerged)]
+        return list(dict.fromkeys([*there, *survivors]))
+
+    def _delete_picture(self, tenant: str, camera_id: str, capture_id: str, face_count: int) -> str:
+        """Delete the picture, and all that was cut out of it. Return "deleted", or "" if there was none."""
+        key = keys.capture_picture(tenant, camera_id, capture_id)
+        is_there = self.book.storage.uploads.size(key) is not None
+        self.book.storage.uploads.delete(key)
+        self._delete_crops(tenant, camera_id, capture_id, face_count)
+        return "deleted" if is_there else ""
+
+    def _delete_crops(self, tenant: str, camera_id: str, capture_id: str, face_count: int) -> None:
+        for part in (keys.WHOLE, *range(face_count)):
+            self.book.storage.uploads.delete(keys.crop(tenant, camera_id, capture_id, part))
+
+    def _is_other_picture(self, tenant: Tenant, capture: Capture) -> bool:
+        """Return whether the picture is not the one that an erasure left: another one beside it replaced it since."""
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
+        return picture is not None and hashlib.sha256(picture).hexdigest() != capture.sha256
+
+    def _hide_faces(self, tenant: Tenant, capture: Capture, boxes: list[Box]) -> tuple[str, dict[str, Any]]:
+        """Replace the picture by one in which the faces in the boxes are averaged.
+
+        Those of erasures before are among them: one beside this may have brought them back to the picture, whose
+        record it then did not change. Return "hidden" and the record's new fields; "" if it cannot be read any more.
+        """
+        key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        before = self.book.storage.uploads.get(key)
+        if before is None:
+            return "", {}
+        vision = self.book.tenant_vision.of(tenant.model)
+        try:
+            after = vision.hidden(vision.read_picture(before, RULES), boxes)
+        except (Unusable, InvalidInput):
+            return "", {}
+        self.book.storage.uploads.replace(key, after, "image/jpeg")
+        self._delete_crops(tenant.name, capture.camera_id, capture.id, len(capture.sightings))
+        return "hidden", {"size": len(after), "content_type": "image/jpeg", "sha256": hashlib.sha256(after).digest()}
+
+
+def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> bool:
+    """Return whether anybody else is on the picture, as far as it was looked at."""
+    others = [one for one in capture.sightings if one.number not in numbers and one.reason != ERASED]
+    return bool(others) or len(item.get("detection", ())) > len(capture.sightings)
+
+
+def _make_update(
+    place: tuple[str, str], capture: Capture, item: Item, numbers: Collection[int], fields: dict[str, Any]
+) -> Update:
+    """Return the update that leaves of these sightings the place only, unless others changed the capture."""
+    sightings = [
+        Sighting(one.number, Resolution.SKIPPED, one.box, reason=ERASED) if one.number in numbers else one
+        for one in capture.sightings
+    ]
+    # Nobody can tell any more who has the picture that came; that is known by the capture's id if it is offered again.
+    nothing = hashlib.sha256(b"").digest()
+    changed = {"sha256": nothing, **fields, "is_of_rest": True, "sightings": list(map(sighting_item, sightings))}
+    changed["erasures"] = capture.erasures + 1
+    if "detection" in item:
+        changed["detection"] = [
+            {**one, "vector": b"\0" * len(bytes(one["vector"])), "estimates": {}} if number in numbers else one
+            for number, one in enumerate(item["detection"])
+        ]
+    same = tuple(equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections"))
+    same += require_no_erasure(capture, "as-it-was-read")
+    return Update(keys.CAPTURES, place, same, set=changed)

@@ -1,0 +1,129 @@
+"""The records of erasures, and of what follows other deletions: made, listed, read.
+
+The transaction that deletes the faces stores the record (`make_put_actions`); the steps that follow are in steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import (
+    ErasureNotFound,
+)
+from chalicelib.book.words.items import (
+    ListPage,
+    PageTokens,
+    every,
+)
+from chalicelib.book.words.model import Face, Tenant
+from chalicelib.book.words.ports import Action, Put, absent
+from chalicelib.book.words.values import time_ordered_id
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words import erasures
+from chalicelib.rights.words.erasures import (
+    Erasure,
+    erasure_from,
+    erasure_item,
+    names_of,
+)
+
+_ID = re.compile(r"[0-9]{1,20}")
+
+
+def _add_pseudonym(erasure: Erasure) -> Erasure:
+    """Give an erasure the secret of which its faces' observations get their names."""
+    return replace(erasure, pseudonym=erasures.ERASED + secrets.token_hex(16))  # an older version takes it for the name
+
+
+class Erasures(Outside):
+    """The records of erasures, and of what follows other deletions."""
+
+    def make_erasure(
+        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+    ) -> Erasure:
+        """Make the record of faces that are about to be deleted: of all that later nobody could find by them.
+
+        `asked_at`: when it was asked for first, if a backup brought them back.
+        """
+        now = self.book.clock.now()
+        absorbed = [one for face in faces for one in self.book.merges.records.list_below(tenant.name, face.faceid)]
+        faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_same_person))
+        # What is erased again has a receipt that is kept outside already.
+        new = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
+        erasure = replace(new, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
+        if not erases:
+            return erasure
+        given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
+        names = {name for face in (*faces, *given) for name in names_of(face)}
+        return replace(_add_pseudonym(erasure), hashes=self.hash_contents([*faces, *given]), names=tuple(sorted(names)))
+
+    def make_erasure_of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
+        """Make the record of a face that was deleted before. `asked_at`: as `make_erasure` has it."""
+        now = self.book.clock.now()
+        return _add_pseudonym(
+            Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1, is_told=asked_at is not None)
+        )
+
+    def make_put_actions(self, tenant: Tenant, *erasures: Erasure) -> list[Action]:
+        """Return the actions that store new records, in one transaction."""
+        new = (absent("erasure-new"),)
+        puts = [Put(keys.ERASURES, erasure_item(tenant.name, erasure), new) for erasure in erasures]
+        is_refusing = any(erasure.erases for erasure in erasures)
+        return [*puts, self.book.erasure.refusals.make_mark(tenant.name)] if is_refusing else [*puts]
+
+    def announce(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
+        """Send the message for the next step. If it is lost, the sweep goes on."""
+        self.book.wake(tenant, delay_s, erasure=erasure.id)
+
+    def get(self, tenant: str, id_: str) -> Erasure:
+        """Read an erasure. Raises ErasureNotFound."""
+        item = self.book.items.get(keys.ERASURES, (tenant, id_)) if _ID.fullmatch(id_) else None
+        if item is None or not item["erases"]:
+            raise ErasureNotFound(f"there is no erasure {id_[:40]!r}: see the list of erasures")
+        return erasure_from(item)
+
+    def get_with_further(self, tenant: str, id_: str) -> list[Erasure]:
+        """Read an erasure, and the further records in which it goes on. Raises ErasureNotFound."""
+        found = [self.get(tenant, id_)]
+        with suppress(ErasureNotFound):
+            while not (further := self.get(tenant, str(int(found[-1].id) + 1))).number:
+                found.append(further)
+        return found
+
+    def page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
+        """Return a page of erasures, newest first.
+
+        Raises InvalidInput if the token is damaged.
+        """
+        pages = PageTokens(f"erasures of {tenant}")
+        behind = pages.read_place(token, str)
+        stored = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
+        return pages.make_first_page(
+            (erasure_from(item) for item in stored if item["erases"]), limit, lambda one: one.id
+        )
+
+    def all(self, tenant: str) -> Iterator[Erasure]:
+        """Yield all records, oldest first."""
+        return map(erasure_from, every(self.book.items, keys.ERASURES, tenant))
+
+    def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
+        """Yield the records that have steps left, oldest first."""
+        return (one for one in self.all(tenant) if one.done_at is None)
+
+    def hash_contents(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
+        """Return SHA-256 of what faces consist of: their templates, and their pictures with the small ones."""
+        templates = {one.vector for face in faces for picture in face.pictures for one in picture.templates}
+        stored = {key for face in faces for key in face.picture_keys}
+        pictures = [self.book.storage.blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
+        return {
+            "templates": tuple(sorted(hashlib.sha256(one).hexdigest() for one in templates)),
+            "pictures": tuple(hashlib.sha256(one).hexdigest() for one in pictures if one is not None),
+        }

@@ -1,0 +1,101 @@
+"""Who is refused by an enrolment, since the person was erased? Somebody with the id, or with the very same template.
+
+A process reads all erasures of a tenant once, and again after another one: by one small item it sees that there is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib.book.words import keys
+from chalicelib.book.words.errors import FaceErased
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.ports import Put
+from chalicelib.book.words.values import time_text
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.erasures import Erasure, add_face_hashes, list_named_faces
+
+_TENANTS_KEPT = 8
+"""Tenants whose erasures a process keeps in memory: 10,000 erasures are some MB."""
+
+
+class NamedFaces(Struct, frozen=True):
+    """The faces of one erasure, hashed as its receipt has them, so that no memory holds an id for long."""
+
+    erasure_id: str
+    asked_at: datetime
+    statement: Mapping[str, Any]
+    """The part of a receipt's statement that `list_named_faces` reads."""
+
+
+class ErasedPeople(Struct, frozen=True):
+    """All people that a tenant's erasures name. `mark`: the tenant's mark before they were read; `key`: of the hashes.
+
+    `templates`: the erasure that removed a template, by the template's SHA-256.
+    """
+
+    mark: str
+    key: bytes
+    erasures: tuple[NamedFaces, ...]
+    templates: Mapping[str, NamedFaces]
+
+
+class Refusals(Outside):
+    """The refusals of people who were erased."""
+
+    def __init__(self, book: Any) -> None:
+        super().__init__(book)
+        self._people: dict[str, ErasedPeople] = {}
+
+    def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
+        """Raise FaceErased if an erasure of the tenant, done or running, names this id or has removed this template."""
+        people = self._read_people(tenant.name)
+        of_id = (one for one in people.erasures if list_named_faces(one.statement, people.key, [faceid or ""]))
+        erasure, what = next(of_id, None) if faceid else None, f"who had the id {faceid!r}"
+        if erasure is None:
+            erasure = people.templates.get(hashlib.sha256(template).hexdigest())
+            what = "of whom this very picture was kept"
+        if erasure is not None:
+            raise FaceErased(
+                f"somebody was erased {what}: by erasure {erasure.erasure_id}, asked for at "
+                f"{time_text(erasure.asked_at)}. Enrol with if_erased=enrol if it is somebody else, or if the person "
+                "wants to be in the book again"
+            )
+
+    def make_mark(self, tenant: str) -> Put:
+        """Return the action by which all processes read the erasures again: of each transaction that adds people."""
+        return Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.ERASURES_ITEM, "mark": secrets.token_hex(8)})
+
+    def _read_people(self, tenant: str) -> ErasedPeople:
+        marked = self.book.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
+        mark = marked["mark"] if marked else ""  # of before this version
+        people = self._people.pop(tenant, None)
+        if people is None or people.mark != mark:
+            key = self.book.audit.signing.face_key(tenant)
+            people = _list_people(mark, key, self.book.erasure.records.all(tenant))
+        self._people[tenant] = people  # behind the others, of which the first goes
+        for longest_unused in [*self._people][:-_TENANTS_KEPT]:
+            self._people.pop(longest_unused, None)
+        return people
+
+
+def _list_people(mark: str, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
+    named, templates = [], {}
+    for erasure in erasures:
+        if not erasure.erases:
+            continue
+        if erasure.receipt is not None:  # of what was done again after a restore, the receipt alone has the hashes
+            faces, removed = erasure.receipt["statement"]["faces"], erasure.receipt["statement"]["removed"]
+        else:
+            hashed = add_face_hashes(erasure, key) if erasure.faceids else erasure
+            faces, removed = {"salt": hashed.salt, "sha256": hashed.faces}, erasure.hashes
+        one = NamedFaces(erasure.id, erasure.at, {"faces": {"salt": faces["salt"], "sha256": [*faces["sha256"]]}})
+        named.append(one)
+        templates.update(dict.fromkeys(removed.get("templates", ()), one))
+    return ErasedPeople(mark, key, tuple(named), templates)

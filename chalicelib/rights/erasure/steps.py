@@ -1,0 +1,334 @@
+"""What is done after a deletion, and in which steps?
+
+An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. A record (records) says how
+far its steps are. The function that a message calls does them, and each sweep, until they are done: each may be cut off
+anywhere and repeated. At the end of an erasure stands a receipt, signed with the tenant's key (docs/decisions/0049).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import accumulate, groupby
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.book.records.merges import IN_FLIGHT, MAX_MERGES
+from chalicelib.book.records.observations import STORABLE
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import (
+    parts_of_sighting,
+)
+from chalicelib.book.words.chores import STOPS_AT_S
+from chalicelib.book.words.duties import FULL, MOST_LEAVING
+from chalicelib.book.words.errors import (
+    Busy,
+    ConditionFailed,
+    StorageUnavailable,
+    Unusable,
+)
+from chalicelib.book.words.items import (
+    parts,
+    write,
+    write_unless_changed,
+)
+from chalicelib.book.words.local_time import LocalTime, Span
+from chalicelib.book.words.model import Labels, Tenant
+from chalicelib.book.words.observations import ChangedObservation, Observation, ObservationKind, is_of
+from chalicelib.book.words.ports import Action, Delete, Put, Update, equals, exists
+from chalicelib.book.words.values import milliseconds, time_text
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words import erasures
+from chalicelib.rights.words.erasures import (
+    COUNT,
+    HASHED,
+    MOST_NAMED,
+    Erasure,
+    add_face_hashes,
+    erasure_from,
+    erasure_item,
+    receipt_name,
+    statement,
+)
+from chalicelib.rights.words.places import Step, done_in
+from chalicelib.rights.words.signing import canonical_json
+
+_A_TRANSACTION = 20
+"""Observations that get another name in one transaction: each is deleted and put anew."""
+_JOINED = MOST_LEAVING - 1 - MAX_MERGES
+"""Faces in records that are made one: a face that they are cut at comes with those that were merged into it."""
+_APART_S = 60
+"""Seconds until an erasure looks again whether its group has been erased."""
+
+
+class ErasureSteps(Outside):
+    """The steps of erasures, and of what follows other deletions.
+
+    `most_named`: the most faces that one record names.
+    """
+
+    most_named: int = MOST_NAMED
+
+    def continue_all(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Go on with all that is unfinished. An erasure that needs more time, or has to wait, gets a message.
+
+        Then the witness gets the receipts that it has not. Raises its errors.
+        """
+        found = list(self.book.erasure.records.all(tenant.name))
+        unfinished = [one for one in found if one.done_at is None]
+        joined = self._join_records(tenant, unfinished)
+        for erasure in (one for one in unfinished if one.id not in joined):
+            if left_s() < STOPS_AT_S:
+                self.book.erasure.records.announce(tenant.name, erasure)
+            else:
+                self.go_on(tenant, erasure.id, left_s)
+        for erasure in found:
+            self._give_witness_receipt(tenant, erasure)
+
+    def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
+        while True:
+            item = self.book.items.get(keys.ERASURES, (tenant.name, id_))
+            if item is None or item.get("done_at") is not None:
+                return None
+            erasure = erasure_from(item)
+            wait_s = (erasure.goes_on_at - self.book.clock.now()).total_seconds()
+            if wait_s > 0:
+                return self.book.erasure.records.announce(tenant.name, erasure, int(wait_s) + 1)
+            if erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure):
+                return self.book.erasure.records.announce(tenant.name, erasure, _APART_S)
+            if not self._do_next_step(tenant, erasure, left_s):
+                return self.book.erasure.records.announce(tenant.name, erasure)
+
+    def _join_records(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
+        """Make one record of those of strangers who went for others: the steps of each read a lot.
+
+        Return the ids of the records that are in others now.
+        """
+        done = set[str]()
+        new = sorted((one for one in unfinished if one.by == FULL and not one.step), key=lambda one: one.erases)
+        face_counts = accumulate(len(one.faceids) for one in new)
+        numbered = zip(new, face_counts, strict=True)
+        for _, batch in groupby(numbered, key=lambda pair: (pair[0].erases, pair[1] // _JOINED)):
+            *others, last = erasures = [erasure for erasure, _ in batch]
+            joined = replace(
+                last,
+                faceids=tuple(faceid for one in erasures for faceid in one.faceids),
+                number=sum(one.number for one in erasures),
+                names=tuple(sorted({name for one in erasures for name in one.names})),
+                hashes={kind: tuple(sha for one in erasures for sha in one.hashes.get(kind, ())) for kind in HASHED},
+            )
+            same = (equals("step", 0, "step-same"),)
+            gone = [Delete(keys.ERASURES, (tenant.name, one.id), same) for one in others]
+            put = Put(keys.ERASURES, erasure_item(tenant.name, joined), same)
+            if gone and write_unless_changed(self.book.items, [put, *gone]):
+                done |= {one.id for one in others}
+        return done
+
+    def _waits_for_group(self, tenant: Tenant, erasure: Erasure) -> bool:
+        """Tell if a face of the erasure is of a deleted group that has not been erased so far (deletion)."""
+        places = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
+        return any(item and item["group"] in tenant.gone for item in self.book.items.get_many(keys.FACES, places))
+
+    def _do_next_step(self, tenant: Tenant, erasure: Erasure, left_s: Callable[[], float]) -> bool:
+        """Do the next step. Return False if the time has run out before its end."""
+        match erasure.next_step:
+            case Step.TRACES:
+                self._erase_traces(tenant, erasure)
+            case Step.SIGHTINGS:
+                if not self._erase_sightings(tenant, erasure, STORABLE, left_s):
+                    return False
+            case Step.DAYS:
+                self.book.statistics.sealing.forget_other_zones(tenant)
+                self.book.statistics.sealing.seal_tenant(tenant)
+            case Step.LATE:
+                at_ms = milliseconds(erasure.at)
+                span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.book.clock.now()))
+                if not self._erase_sightings(tenant, erasure, span, left_s):
+                    return False
+                self._erase_traces(tenant, erasure)
+                self._erase_traces(tenant, erasure, Step.LATE)
+            case Step.GALLERY:
+                self.book.index.purge(tenant.name, self._note_seq(tenant, erasure))
+                faceids = self._note_absorbed(tenant, erasure)
+                read_others = partial(self.book.erasure.traces.read_later_enrolments, tenant, faceids)
+                # waits for a lost signing key
+                self.book.audit.erasing.erase(tenant.name, faceids, erasure.id, read_others)
+            case Step.RECEIPT | None:
+                self._finish(tenant, erasure)
+                return True
+        if erasure.step + 1 == len(erasure.steps):
+            self._finish(tenant, erasure)
+        else:
+            self._save(tenant, erasure, {"step": erasure.step + 1})
+        return left_s() >= STOPS_AT_S
+
+    def _erase_traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
+        for place in done_in(step, erases=erasure.erases):
+            erase = self.book.erasure.traces.find_eraser(place, erases=erasure.erases)
+            erase(tenant, erasure.faceids, milliseconds(erasure.at))
+
+    def _erase_sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
+        """Change the faces' observations of a time span, and the captures of an erasure. Return False if time ran out.
+
+        For an erasure they get another name, and the captures lose the person. Else they lose age and gender.
+        """
+        rejected = self.book.erasure.traces.list_rejections_by_sighting(tenant)
+        for observations in self.book.merges.mover.list_in_chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+            of_faces = self._without_others(tenant, observations)
+            for id_ in (id_ for one in of_faces for id_ in rejected.get(one.id, ())):
+                self.book.erasure.traces.forget_rejection(tenant, id_)
+            if not erasure.erases:
+                of_faces = [one for one in of_faces if _remove_age_and_gender(one) != one]
+            if not of_faces:
+                continue
+            if erasure.erases:
+                picture_counts = self._hide_in_captures(tenant, of_faces)
+                self._rename_observations(tenant, erasure, of_faces, picture_counts)
+            else:
+                self._remove_estimates(tenant, of_faces)
+            if left_s() < STOPS_AT_S:
+                return False
+        return True
+
+    def _without_others(self, tenant: Tenant, observations: Sequence[Observation]) -> list[Observation]:
+        """Leave out the observations of another face that was enrolled with one of the ids since.
+
+        The faces are read after their observations: a face is stored with its first one.
+        """
+        there = self.book.faces.by_id(tenant, {one.faceid for one in observations}, restricted=True)
+        return [one for one in observations if one.faceid not in there or not is_of(there[one.faceid], one)]
+
+    def _hide_in_captures(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
+        """Take the sightings out of their captures. Return the receipt's counts of the pictures."""
+        numbers_of: dict[tuple[str, str], set[int]] = {}
+        for camera_id, capture_id, number in _list_sighting_places(observations):
+            numbers_of.setdefault((camera_id, capture_id), set()).add(number)
+        hide = self.book.erasure.captures.hide
+        fates = Counter(hide(tenant, *place, numbers) for place, numbers in numbers_of.items())
+        return Counter(captures_deleted=fates["deleted"], captures_hidden=fates["hidden"])
+
+    def _rename_observations(
+        self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
+    ) -> None:
+        """Leave of the observations what is counted, under another name; count that in the same transaction.
+
+        `counts`: of the receipt, what else was done for these observations.
+        """
+        local = LocalTime(tenant.time_zone)
+        nameless = [_make_nameless(one, erasure, local.begin_of_day(one.at)) for one in observations]
+        deleted = [ChangedObservation(one, None) for one in observations]
+        added = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(nameless))).items()}
+        progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=added)
+        # another worker did it, or a writer changed one: the next look finds it
+        write_unless_changed(self.book.items, [progress, *self.book.statistics.actions(tenant.name, nameless, deleted)])
+
+    def _remove_estimates(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
+        """Take age and gender out of the observations, and delete what was cut out of their captures."""
+        for place in _list_sighting_places(observations):
+            self.book.erasure.captures.delete_crop(tenant, *place)
+        changed = [ChangedObservation(one, _remove_age_and_gender(one)) for one in observations]
+        write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], changed))
+
+    def _note_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
+        """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
+
+        Those that one item has no room for get further records. Their ids follow from this one's: so each is made once.
+        """
+        if not erasure.number:
+            return erasure.faceids
+        since = self.book.erasure.traces.read_later_enrolments(tenant, erasure.faceids)
+        found = self.book.audit.erasing.with_absorbed(tenant.name, erasure.faceids, since)
+        if len(found) == len(erasure.faceids):
+            return found
+        first, *others = parts(found, max(self.most_named, len(erasure.faceids)))
+        template = replace(erasure, number=0, names=(), hashes={}, counts={})
+        further = [replace(template, id=str(int(erasure.id) + n), faceids=(*ids,)) for n, ids in enumerate(others, 1)]
+        mark = self.book.erasure.refusals.make_mark(tenant.name)  # this record names more people, too
+        puts = self.book.erasure.records.make_put_actions(tenant, *further)  # with a mark, if there are any
+        self._save(tenant, erasure, {"faceids": first}, puts or [mark])
+        for one in further:
+            self.book.erasure.records.announce(tenant.name, one)
+        return first
+
+    def _note_seq(self, tenant: Tenant, erasure: Erasure) -> int:
+        """Return a seq of the gallery at which the faces are gone, and note it: it is the same for every try."""
+        if erasure.seq is not None:
+            return erasure.seq
+        seq = self.book.writer.seq(tenant.name)
+        self._save(tenant, erasure, {"seq": seq})
+        return seq
+
+    def _save(
+        self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any], further: Sequence[Action] = ()
+    ) -> None:
+        """Change fields of the record, unless another worker is further. `further`: actions of the same transaction."""
+        same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
+        update = Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)
+        write_unless_changed(self.book.items, [update, *further])
+
+    def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
+        """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""
+        key, same = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
+        if not erasure.erases:
+            write_unless_changed(self.book.items, [Delete(keys.ERASURES, key, same)])
+            return
+        if erasure.faceids:
+            others = self.book.faces.by_id(tenant, erasure.faceids, restricted=True).values()
+            erasure = add_face_hashes(erasure, self.book.audit.signing.face_key(tenant.name), others)
+        # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
+        wiped = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
+        with suppress(ConditionFailed):  # another worker did it
+            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
+            self.book.storage.scrub()
+            now = self.book.clock.now()
+            signed = statement(tenant.name, wiped, time_text(now), time_text(wiped.at))
+            receipt = self.book.audit.signing.sign(tenant.name, signed)
+            done = replace(wiped, step=len(wiped.steps), done_at=now, receipt=receipt)
+            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
+            with suppress(Busy, StorageUnavailable, Unusable):  # the sweep tells it
+                self._give_witness_receipt(tenant, done)
+
+    def _give_witness_receipt(self, tenant: Tenant, erasure: Erasure) -> None:
+        """Give the witness a receipt, if it has it not: a restore of an older backup then knows whom to erase again.
+
+        May be cut off anywhere and repeated. Raises StorageUnavailable, Unusable, Busy.
+        """
+        if erasure.receipt is None or erasure.is_told or (witness := self.book.ports.witness) is None:
+            return
+        witness.keep(receipt_name(tenant.app_id, erasure.id), canonical_json(erasure.receipt))
+        told = Update(keys.ERASURES, (tenant.name, erasure.id), (exists("still-there"),), set={"is_told": True})
+        write_unless_changed(self.book.items, [told])
+
+
+def _list_sighting_places(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:
+    """Yield camera, capture and number of each sighting."""
+    for one in observations:
+        if one.kind is ObservationKind.SIGHTING:
+            yield one.camera, *parts_of_sighting(one.id)
+
+
+def _make_nameless(observation: Observation, erasure: Erasure, day: datetime) -> Observation:
+    """Return an observation as it is counted on its `day`, without labels that are the person's name.
+
+    Its id has the form of a sighting's, and names no capture.
+    """
+    return Observation(
+        at=observation.at,
+        id=f"{milliseconds(observation.at):013d}-{secrets.token_hex(12)}-0",
+        faceid=erasures.name_of_day(erasure, observation.faceid, day),
+        group_name=observation.group_name,
+        labels=Labels(*("" if one in erasure.names else one for one in observation.labels)),
+        kind=observation.kind,
+        camera=observation.camera,
+        gap_s=observation.gap_s,
+    )
+
+
+def _remove_age_and_gender(observation: Observation) -> Observation:
+    return replace(observation, estimates=observation.estimates.without(frozenset({"age", "gender"})))

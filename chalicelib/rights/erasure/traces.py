@@ -1,0 +1,207 @@
+"""Which traces do faces leave beside their records? Rejected pictures, merges, reviews, events, stored answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.book.idempotency import PARTIAL
+from chalicelib.book.records.merges import merge_deletes
+from chalicelib.book.rules.visits import KEPT_MS
+from chalicelib.book.words import keys
+from chalicelib.book.words.captures import (
+    captured_ms,
+    parts_of_sighting,
+)
+from chalicelib.book.words.chores import STOPS_AT_S
+from chalicelib.book.words.items import (
+    delete_in_parts,
+    every,
+    write_in_parts,
+    write_unless_changed,
+)
+from chalicelib.book.words.model import MEMORY, Tenant
+from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, Update, equals, exists
+from chalicelib.book.words.values import milliseconds, moment, texts_of
+from chalicelib.book.words.webhooks import without_name, without_people
+from chalicelib.rights.outside import Outside
+from chalicelib.rights.words.places import Marked
+
+
+class Traces(Outside):
+    """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
+
+    def find_eraser(self, place: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
+        """Return the function that takes deleted faces out of a place (rights/words/places). Raises KeyError."""
+        taken: dict[str, Callable[[Tenant, Collection[str], int], object]] = {
+            "face pictures": lambda tenant, faceids, _: self.book.deletion.empty_folders(tenant, faceids),
+            "negatives": self.delete_rejections,
+            "merges": self.delete_merges,
+            "stills": lambda tenant, *_: delete_stills(self.book.items, tenant),
+            "reviews": self.delete_reviews,
+            "duplicates": self.delete_duplicates,
+            "hooks": self.remove_from_hooks,
+            "outbox": self.delete_events if erases else self.remove_names_from_events,
+            "requests": self.delete_answers,
+        }
+        return taken[place]
+
+    def read_later_enrolments(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
+        """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
+        there = self.book.faces.by_id(tenant, faceids, restricted=True)
+        return {faceid: face.enrolled_at for faceid, face in there.items()}
+
+    def delete_rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
+        """Delete the pictures that were rejected for these faces and captured until `before_ms`."""
+        stored = (
+            item
+            for faceid in faceids
+            for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid))
+        )
+        old = (one for one in stored if captured_ms(keys.parts_of_negative(one["id"])[1]) <= before_ms)
+        delete_in_parts(self.book.items, keys.NEGATIVES, old)
+
+    def delete_merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
+        """Delete the merges that the faces took part in, with their backups."""
+        found = self.book.merges.records.all(tenant.name)
+        gone = [one for one in found if {one.survivor, one.other} & set(faceids) and milliseconds(one.at) <= before_ms]
+        write_in_parts(self.book.items, [action for one in gone for action in merge_deletes(tenant.name, one)])
+
+    def delete_reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
+        """Delete reviews of the faces, and take the faces out of what others are compared with."""
+
+        def action(item: Item, gone: set[str]) -> Action | None:
+            if item["faceid"] in gone:
+                return Delete(keys.REVIEWS, (tenant.name, item["id"]))
+            near = item.get("near", [])
+            others = [scored for scored in near if scored[0] not in gone]  # face and score
+            if len(others) == len(near):
+                return None
+            return Put(keys.REVIEWS, {**item, "near": others}, (exists("still-there"),))
+
+        self._change_items(tenant, keys.REVIEWS, faceids, action)
+
+    def delete_duplicates(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
+        """Delete the pairs that the faces are in."""
+
+        def action(item: Item, gone: set[str]) -> Action | None:
+            is_of_them = not gone.isdisjoint(keys.parts_of_duplicate(item["id"]))
+            return Delete(keys.DUPLICATES, (tenant.name, item["id"])) if is_of_them else None
+
+        self._change_items(tenant, keys.DUPLICATES, faceids, action)
+
+    def remove_from_hooks(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
+        """Take the faces out of what hooks tell of."""
+        if any(item.get("people") for item in every(self.book.items, keys.HOOKS, tenant.name)):
+            self._change_items(tenant, keys.HOOKS, faceids, without_people, "created_at")
+
+    def delete_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
+        """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
+        ids = make_ids_pattern(faceids)
+
+        def action(item: Item, gone: set[str]) -> Action | None:
+            is_of_them = not gone.isdisjoint(_find_ids([item["id"], json.loads(item["payload"])], ids))
+            return Delete(keys.OUTBOX, (tenant.name, item["id"])) if is_of_them else None
+
+        self._change_items(tenant, keys.OUTBOX, faceids, action, "created_at")
+
+    def remove_names_from_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
+        """Take the name out of each event about the faces that waits: nobody is told the name."""
+        self._change_items(tenant, keys.OUTBOX, faceids, without_name, "created_at")
+
+    def delete_answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
+        """Delete stored answers that name the faces. That of an erasure stays, without them.
+
+        A deletion that was cut off stays as it is for its repeat, which goes on from there.
+        """
+        ids = make_ids_pattern(faceids)
+
+        def action(item: Item, gone: set[str]) -> Action | None:
+            place, body = (tenant.name, item["request"]), json.loads(item["body"])
+            if (item["code"] == PARTIAL and "erasures" in body) or gone.isdisjoint(_find_ids(body, ids)):
+                return None
+            if not body.get("erasures"):
+                return Delete(keys.REQUESTS, place)
+            nameless = json.dumps({**body, "success": [], "not_exist": []})
+            return Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": nameless})
+
+        self._change_items(tenant, keys.REQUESTS, faceids, action)
+
+    def list_rejections_by_sighting(self, tenant: Tenant) -> dict[str, list[str]]:
+        """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
+        found: dict[str, list[str]] = {}
+        for item in every(self.book.items, keys.NEGATIVES, tenant.name):
+            found.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
+        return found
+
+    def forget_rejection(self, tenant: Tenant, id_: str) -> None:
+        """Delete a picture that shows the person, and that was rejected for another face."""
+        faceid = keys.parts_of_negative(id_)[0]
+        fewer = Update(keys.FACES, (tenant.name, faceid), (exists("face-there"),), add={"negatives": -1, "version": 1})
+        there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
+        write_unless_changed(self.book.items, [there, fewer])
+
+    def forget_memories(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
+        """Take out of rejections what brings the sightings back, once that is refused; templates stay.
+
+        Return False if the time ran out, and another call has to go on.
+        """
+        refused_ms = milliseconds(self.book.clock.now()) - KEPT_MS
+        spared = Marked(self.book.items, tenant.name).list_spared_faces("negatives")
+        for item in every(self.book.items, keys.NEGATIVES, tenant.name):
+            faceid, sighting = keys.parts_of_negative(item["id"])
+            without_memory = {name: value for name, value in item.items() if name not in MEMORY}
+            if without_memory == item or faceid in spared or captured_ms(parts_of_sighting(sighting)[0]) >= refused_ms:
+                continue
+            same = (equals("templates", item["templates"], "templates-same"),)  # reembed may add one meanwhile
+            write_unless_changed(
+                self.book.items, [Put(keys.NEGATIVES, without_memory, same)]
+            )  # else the next night does it
+            if left_s() < STOPS_AT_S:
+                return False
+        return True
+
+    def _change_items(
+        self,
+        tenant: Tenant,
+        table: Table,
+        faceids: Collection[str],
+        action: Callable[[Item, set[str]], Action | None],
+        at: str = "at",
+    ) -> None:
+        """Change a table's items of the faces. `action`: makes the change of an item, if there is one to make.
+
+        It gets the item, and those of the ids that were these faces' at the item's time. `at`: the field of that time.
+        Faces that have one of the ids since are read after the table.
+        """
+        items = list(every(self.book.items, table, tenant.name))
+        enrolled_at = self.read_later_enrolments(tenant, faceids)
+        actions = [action(item, _list_ids_at(item.get(at, 0), faceids, enrolled_at)) for item in items]
+        write_in_parts(self.book.items, (one for one in actions if isinstance(one, Delete)))
+        for change in (one for one in actions if one is not None and not isinstance(one, Delete)):
+            write_unless_changed(self.book.items, [change])
+
+
+def delete_stills(items: ItemStore, tenant: Tenant) -> None:
+    """Delete what the cameras saw on request: the people on it are unknown, and it would be kept for an hour."""
+    found = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
+    delete_in_parts(items, keys.TENANTS, found)
+
+
+def make_ids_pattern(faceids: Collection[str]) -> re.Pattern[str]:
+    """Return a pattern that finds one of the ids in a text, but not as a part of another id."""
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
+
+
+def _list_ids_at(at_ms: int, faceids: Iterable[str], enrolled_at: Mapping[str, datetime]) -> set[str]:
+    """Return those of the ids that nobody else had at a time. `enrolled_at`: since when others have some of them."""
+    at = moment(at_ms)
+    return {faceid for faceid in faceids if faceid not in enrolled_at or at < enrolled_at[faceid]}
+
+
+def _find_ids(value: Any, ids: re.Pattern[str]) -> set[str]:
+    """Return the ids in all texts of a JSON value. `ids`: as `make_ids_pattern` makes it."""
+    return {found for text in texts_of(value) for found in ids.findall(text)}
