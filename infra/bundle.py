@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.book.vision.packs.packs import PACKS as OURS
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.doors.console_files import LIBRARIES, folder, own_files, packaged_name
+from chalicelib.doors.console_files import LIBRARIES, list_own_files, locate_folder, name_in_package
 from infra.dependencies import ROOT, Failed
 from infra.target import Target
 from regulars import libraries
@@ -57,11 +57,11 @@ class NoLibraries(Failed):
 
 def console_files() -> dict[str, Path]:
     """Return the files by their names in the package. Raises NoLibraries."""
-    ours, modules = folder(), libraries.modules()
+    ours, modules = locate_folder(), libraries.modules()
     if not modules:
         raise NoLibraries(f"the console's libraries are not here: `{libraries.COMMAND}` fetches them")
-    own = {path.relative_to(ours).as_posix(): path for path in (ours / "index.html", *own_files(ours))}
-    used = {packaged_name(name, path): path for name, path in modules.items()}
+    own = {path.relative_to(ours).as_posix(): path for path in (ours / "index.html", *list_own_files(ours))}
+    used = {name_in_package(name, path): path for name, path in modules.items()}
     licences = {f"{LIBRARIES}/{one.package.name}/{LICENCE}": one.path(LICENCE) for one in libraries.of_console()}
     return {f"{ours.name}/{name}": path for name, path in {**own, **used, **licences}.items()}
 

@@ -149,7 +149,7 @@ class SigningKey(Answer):
 @operations("GET", "/v1/settings", Role.VIEWER)
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    tenant, migration = call.services.account.settings(call.tenant)
+    tenant, migration = call.services.account.read_settings(call.tenant)
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
     return Settings.made_of(
         tenant,
@@ -179,13 +179,13 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
 @operations("GET", "/v1/usage", Role.VIEWER)
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    used = call.services.account.usage(call.tenant)
+    used = call.services.account.measure_usage(call.tenant)
     return Usage.made_of(
         used,
         captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
         disk=None if used.disk is None else Disk.made_of(used.disk),
         nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in used.nobodies],
-        limits=_limits(call.tenant, call.http.most_bytes(MAX_BYTES)),
+        limits=_limits(call.tenant, call.http.limit_bytes(MAX_BYTES)),
     )
 
 

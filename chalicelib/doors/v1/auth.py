@@ -15,7 +15,7 @@ from msgspec import Struct
 from chalicelib.book.words.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors.http import JSON, HttpRequest
-from chalicelib.doors.sites import host_of, is_of_another_site, is_of_this_host
+from chalicelib.doors.sites import is_of_another_site, is_of_this_host, read_host
 from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
 from chalicelib.services import Services
 
@@ -128,7 +128,7 @@ def _of_bearer(header: str, services: Services) -> Caller:
     key = key.strip()
     if scheme.lower() != "bearer" or not key:
         raise _without_key()
-    if named := services.access.keys.by_api_key(key):
+    if named := services.access.keys.find_by_api_key(key):
         return Caller(named[0], key=named[1])
     if of_camera := services.cameras.by_api_key(key):
         return Caller(of_camera[0], camera=of_camera[1])
@@ -188,7 +188,7 @@ def require_own_page(request: HttpRequest, public_url: str | None) -> None:
             "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer <api_key>`"
         )
     if request.encoded_body or request.headers.get("content-type"):
-        request.media_type((JSON,))
+        request.read_media_type((JSON,))
 
 
 def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
@@ -200,6 +200,6 @@ def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
 def origin_of(request: HttpRequest, public_url: str | None) -> str:
     """Return the origin of the page that asks, as its browser says, else that of the service."""
     sent = request.headers.get("origin")
-    if sent and host_of(sent) in {request.headers.get("host", "").lower(), host_of(public_url or "")} - {""}:
+    if sent and read_host(sent) in {request.headers.get("host", "").lower(), read_host(public_url or "")} - {""}:
         return sent.lower()
     return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"

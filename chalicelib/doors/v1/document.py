@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from chalicelib.book.words.errors import every_error
-from chalicelib.doors.http import JSON, MULTIPART, STATUSES, nearest
+from chalicelib.doors.http import JSON, MULTIPART, STATUSES, find_nearest
 from chalicelib.doors.v1 import errors
 from chalicelib.doors.v1.endpoint import IDEMPOTENCY_KEY, Operation, Operations, Redirect, TextAnswer
 from chalicelib.doors.v1.wire import Changes, Instant, Sent, WithPicture
@@ -314,7 +314,7 @@ def _codes() -> str:
     """List the codes of problems by their status."""
     found: dict[int, list[str]] = {status: [errors.code_of(status)] for status in errors.REFUSALS}
     for error in every_error():
-        found.setdefault(nearest(STATUSES, error), []).append(error.__name__)
+        found.setdefault(find_nearest(STATUSES, error), []).append(error.__name__)
     found.setdefault(500, []).append(errors.INTERNAL)
     lines = (
         f"- {status} {HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}"

@@ -229,11 +229,11 @@ class Operation(Struct, frozen=True, dict=True):
 
         again = None if self.again is None else partial(self.again, call)
         keeps = id_ is not None and not (self.searches and self.again is None)  # the use case may store an answer
-        with services.audit.reads.of(self._act(who, request)):
+        with services.audit.reads.of(self._make_act(who, request)):
             answer = answer_once(call, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
 
-    def _act(self, who: Caller, request: HttpRequest) -> Act:
+    def _make_act(self, who: Caller, request: HttpRequest) -> Act:
         """Return the act for the audit. Reads by a camera's key are none: it sees its own captures only."""
         what, id_ = f"{self.method} {self.path}", request.parameters.get("id")
         kind = Kind.NOTHING if who.camera is not None else kind_of(what)
@@ -258,9 +258,9 @@ class Operation(Struct, frozen=True, dict=True):
         if self.query is not None:
             sent["query"] = query
         if self.method not in ("GET", "DELETE"):
-            data = request.body()
+            data = request.read_body()
             if data.strip():  # else it is an empty object, whatever its content type
-                request.media_type((JSON,))
+                request.read_media_type((JSON,))
             body = read_body(data, self.body or Sent)
             if self.body is not None:
                 sent["body"] = body
@@ -341,7 +341,7 @@ def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> Request
     if not _KEY.fullmatch(sent):
         raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
     told = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
-    digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body(most_bytes))
+    digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.read_body(most_bytes))
     key = hashlib.sha256(sent.encode()).hexdigest()
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 

@@ -11,7 +11,15 @@ from chalice.app import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.book.words import errors, telemetry
-from chalicelib.doors.http import STATUSES, Failure, Refused, again_after, json_response, nearest, sentence
+from chalicelib.doors.http import (
+    STATUSES,
+    Failure,
+    Refused,
+    describe_error,
+    find_nearest,
+    make_json_response,
+    make_retry_header,
+)
 
 PROBLEM = "application/problem+json"
 INTERNAL = "InternalError"
@@ -71,12 +79,16 @@ def answer_error(error: Exception) -> tuple[str, Response]:
     if isinstance(error, Failure):
         return code_of(error.status), refusal(error)
     if not isinstance(error, errors.RegularsError):
-        return INTERNAL, _answer(500, INTERNAL, sentence(error), {})
+        return INTERNAL, _answer(500, INTERNAL, describe_error(error), {})
     code = type(error).__name__
-    status = nearest(STATUSES, type(error))
+    status = find_nearest(STATUSES, type(error))
     about = {} if error.index is None else {"index": error.index}
-    headers = {**again_after(error, status), **(_UNKNOWN_KEY if status == 401 else {}), **getattr(error, "headers", {})}
-    return code, _answer(status, code, sentence(error), headers, {**about, **error.details})
+    headers = {
+        **make_retry_header(error, status),
+        **(_UNKNOWN_KEY if status == 401 else {}),
+        **getattr(error, "headers", {}),
+    }
+    return code, _answer(status, code, describe_error(error), headers, {**about, **error.details})
 
 
 def refusal(refused: Failure) -> Response:
@@ -105,4 +117,4 @@ def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | 
 def _answer(
     status: int, code: str, sentence: str, headers: Mapping[str, str], details: Mapping[str, Any] | None = None
 ) -> Response:
-    return json_response(problem(status, code, sentence, details), status, {"Content-Type": PROBLEM, **headers})
+    return make_json_response(problem(status, code, sentence, details), status, {"Content-Type": PROBLEM, **headers})

@@ -39,7 +39,7 @@ _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
 
 
 def _holder_of_bearer(services: Services, key: str) -> Tenant | None:
-    found = services.access.keys.by_api_key(key) or services.cameras.by_api_key(key)
+    found = services.access.keys.find_by_api_key(key) or services.cameras.by_api_key(key)
     return None if found is None else found[0]
 
 

@@ -13,7 +13,7 @@ from chalicelib.book.words.version import VERSION
 from chalicelib.doors.v1.auth import Caller, cookie_of, origin_of, require_no_other_site, session_token
 from chalicelib.doors.v1.endpoint import Call, KeylessCall, Operations
 from chalicelib.doors.v1.wire import Answer, Sent, Time
-from chalicelib.doors.words.addresses import network_of
+from chalicelib.doors.words.addresses import find_network
 from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
 from chalicelib.services import Services
 
@@ -123,7 +123,7 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
         raise errors.InvalidInput("send one of api_key, code, invitation, passkey, or name and password")
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
-    token, session = _signed_in(services, body, door, network_of(door.request.address))
+    token, session = _signed_in(services, body, door, find_network(door.request.address))
     caller = Caller(session.tenant, key=session.key, session=session)
     telemetry.of_tenant(session.tenant.name, caller.said)
     door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, door.request, services)
@@ -137,14 +137,14 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
     require_no_other_site(door.request, public_url)
     sessions, origin = services.access.sessions, origin_of(door.request, public_url)
     if body.invitation is None:
-        made, invited = sessions.challenge(origin), None
+        made, invited = sessions.make_challenge(origin), None
     else:
-        with _count_wrong_sign_ins(services, network_of(door.request.address)):
+        with _count_wrong_sign_ins(services, find_network(door.request.address)):
             tenant, member = services.access.members.find_invited(body.invitation)
         telemetry.of_tenant(tenant.name)
         invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name)
         try:
-            made = sessions.challenge(origin, body.invitation)
+            made = sessions.make_challenge(origin, body.invitation)
         except errors.InvalidInput:
             return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
     return Challenge.made_of(made, challenge=made.text, user_handle=made.handle, invited=invited)
@@ -156,7 +156,7 @@ def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
 
     Wrong codes count as wrong sign-ins.
     """
-    with _count_wrong_sign_ins(door.services, network_of(door.request.address)):
+    with _count_wrong_sign_ins(door.services, find_network(door.request.address)):
         camera, key = door.services.cameras.redeem_code(body.code)
     return Claimed(id=camera.id, name=camera.name, api_key=key)
 
@@ -186,17 +186,17 @@ def _signed_in(services: Services, body: NewSession, door: KeylessCall, address:
     origin = origin_of(door.request, services.settings.public_url)
     with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
         if body.api_key is not None:
-            return sessions.of_key(body.api_key, keep=keep)
+            return sessions.begin_by_key(body.api_key, keep=keep)
         if body.code is not None:
-            return sessions.of_code(body.code, keep=keep)
+            return sessions.begin_by_code(body.code, keep=keep)
         if body.name is not None:
-            return sessions.of_password(body.tenant, body.name, body.password or "", address, keep=keep)
+            return sessions.begin_by_password(body.tenant, body.name, body.password or "", address, keep=keep)
         passkey = None if body.passkey is None else _as_sent(body.passkey)
         if body.invitation is not None:
-            return sessions.of_invitation(
+            return sessions.begin_by_invitation(
                 body.invitation, password=body.password, passkey=passkey, origin=origin, keep=keep
             )
-        return sessions.of_passkey(passkey or {}, origin, keep=keep)
+        return sessions.begin_by_passkey(passkey or {}, origin, keep=keep)
 
 
 @contextmanager

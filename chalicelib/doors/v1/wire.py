@@ -25,7 +25,7 @@ from chalicelib.book.words.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, Pictur
 from chalicelib.book.words.setting import Setting
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.base64_text import read_base64
-from chalicelib.doors.forms import each_once, read_form, read_object
+from chalicelib.doors.forms import collect_once, read_form, read_object
 from chalicelib.doors.http import JSON, MULTIPART, HttpRequest, is_picture
 from chalicelib.doors.v1.times import read_time, read_time_parameter
 
@@ -255,8 +255,8 @@ _Body = TypeVar("_Body", bound=WithPicture)
 
 def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
-    data = request.body(MAX_BYTES)
-    media_type = request.media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
+    data = request.read_body(MAX_BYTES)
+    media_type = request.read_media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
     if media_type is not None and is_picture(media_type.name):
         picture = next(name for name, kind in kinds_of(struct).items() if kind is bytes)
         texts = [(name, value) for name, values in request.query.items() for value in values]
@@ -277,7 +277,7 @@ def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes
             pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
             raise InvalidInput(f"there is no file {name[:40]!r} here: {pictures} can be sent")
     sent = [(name, text) for name, text in texts if text]
-    value: dict[str, Any] = each_once([*files, *(one for one in sent if kinds.get(one[0]) is not list)])
+    value: dict[str, Any] = collect_once([*files, *(one for one in sent if kinds.get(one[0]) is not list)])
     for name, text in sent:
         if kinds.get(name) is list:
             value.setdefault(name, []).append(text)

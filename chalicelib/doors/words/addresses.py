@@ -12,7 +12,7 @@ _V6_NETWORK = 64
 """A subscriber has all addresses of such a network."""
 
 
-def sender(
+def find_sender(
     peer: str, headers: Mapping[str, str], proxies: Sequence[IPv4Network | IPv6Network]
 ) -> tuple[str, dict[str, str]]:
     """Return the address that a request came from, and its headers without what our proxies told of its way.
@@ -22,11 +22,11 @@ def sender(
     """
     told, found, believed = headers.get("x-forwarded-for", "").split(","), peer, 0
     for index, text in enumerate((peer, *reversed(told))):
-        address = address_of(text)
+        address = read_address(text)
         if address is None:
             break
         found, believed = str(address), index
-        if not is_in(found, proxies):
+        if not is_in_networks(found, proxies):
             break
     if not believed:
         return found, dict(headers)
@@ -35,21 +35,21 @@ def sender(
     return found, {**kept, "x-forwarded-for": left} if left else kept
 
 
-def is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """Tell whether one of the networks has the address."""
-    known = address_of(address)
+    known = read_address(address)
     return known is not None and any(known in network for network in networks)
 
 
-def network_of(address: str) -> str:
+def find_network(address: str) -> str:
     """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a network of IPv6."""
-    known = address_of(address)
+    known = read_address(address)
     if isinstance(known, IPv6Address):
         return str(ip_network((known, _V6_NETWORK), strict=False))
     return str(known or address)
 
 
-def address_of(text: str) -> IPv4Address | IPv6Address | None:
+def read_address(text: str) -> IPv4Address | IPv6Address | None:
     """Read an address; some proxies write its port, too: 192.0.2.1:5555, [2001:db8::1]:80."""
     text = text.strip()
     if text.startswith("["):

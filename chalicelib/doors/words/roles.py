@@ -35,7 +35,7 @@ class ApiKey(Struct, frozen=True):
     """Id of the only group that it reaches, if its service is "recognition"."""
 
     @property
-    def rules(self) -> bool:
+    def is_permanent_admin(self) -> bool:
         """True if it is an admin's key that never ends. A tenant always has one, so that it is never locked out."""
         return self.role is Role.ADMIN and self.expires_at is None
 
