@@ -210,8 +210,8 @@ def gateway_answers() -> dict[str, Any]:
 
 
 def _answer(status: int | None, error: type[RegularsError], sentence: str | None) -> dict[str, Any]:
-    name = v1.code_of(status) if status else "Refused"
-    problem = v1.problem(status or 0, name, "")
+    name = v1.name_code(status) if status else "Refused"
+    problem = v1.make_problem(status or 0, name, "")
     fields = {
         "type": problem["type"],
         "title": problem["title"],

@@ -109,4 +109,4 @@ def _link_to_page(request: HttpRequest) -> str:
 def _answer_refusal(refused: Failure) -> Response:
     from chalicelib.doors.v1 import errors
 
-    return errors.refusal(Refused(404, errors.UNKNOWN) if refused.status == 404 else refused)
+    return errors.answer_refusal(Refused(404, errors.UNKNOWN) if refused.status == 404 else refused)

@@ -224,9 +224,9 @@ class Views(Struct, frozen=True):
 def add_route(
     blueprint: Blueprint, path: str, answers: Callable[[], Mapping[str, Answer]], refusal: Refusal = answer_plainly
 ) -> None:
-    """Register `answers` by method at `path`, whose segments may be `{names}`. Other methods get 405.
+    """Register the answers to a path, whose segments may be `{names}`. A method without an answer gets 405.
 
-    `answers`: called at each request. `refusal`: makes the dialect's response from Refused.
+    `answers`: returns them by method; called at each request. `refusal`: makes the dialect's response from Refused.
     """
 
     def view(**_in_the_request: str) -> Response:
@@ -278,10 +278,10 @@ def make_search_headers(decisions: Sequence[Decision]) -> dict[str, str]:
 
     `decisions`: one or more, of one search.
     """
-    scores = [one.score for one in decisions if one.score is not None]
+    scores = [decision.score for decision in decisions if decision.score is not None]
     return {
         **({"X-Regulars-Score": _format_figures(scores)} if scores else {}),
-        "X-Regulars-Threshold": _format_figures([one.threshold for one in decisions]),
+        "X-Regulars-Threshold": _format_figures([decision.threshold for decision in decisions]),
         "X-Regulars-Gallery-Size": str(decisions[0].gallery_size),
     }
 
@@ -300,7 +300,7 @@ def _answer_by_method(answers: Mapping[str, Answer], refusal: Refusal, request: 
         if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
             request = replace(request, method="GET")
         if request.method not in answers:
-            allowed = ", ".join(f"{one}, HEAD" if one == "GET" else one for one in answers)
+            allowed = ", ".join("GET, HEAD" if method == "GET" else method for method in answers)
             raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})
         try:
             return answers[request.method](request)
@@ -316,12 +316,15 @@ def is_picture(name: str) -> bool:
 
 
 def _parse_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """Read the media type and its parameters, with names in lower case; "" if the header cannot be read."""
+    """Read a media type and its parameters, with names in lower case; "" if the header cannot be read.
+
+    `text/html; Charset=UTF-8`: "text/html" and {"charset": "UTF-8"}.
+    """
     from email.message import Message
     from email.utils import collapse_rfc2231_value
 
     is_latin1 = all(character <= "\xff" for character in header)  # a header can hold no others
-    if not is_latin1 or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time with the length's square
+    if not is_latin1 or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time by the square of the length
         return "", {}
     message = Message()
     message["Content-Type"] = header
@@ -357,9 +360,9 @@ STATUSES: Mapping[type[RegularsError], int] = {
 
 
 def find_nearest(table: Mapping[type[RegularsError], Entry], error: type[Exception]) -> Entry:
-    """Return the entry of the error's class, or of its nearest base that has one. A fault of ours is a RegularsError's.
+    """Return the entry of the error's class, or of its nearest base that has one.
 
-    The table must have an entry of that.
+    An error that is no RegularsError, so a fault of ours, gets the entry of RegularsError, which each table has.
     """
     return next(table[base] for base in (*error.__mro__, RegularsError) if base in table)
 
@@ -367,7 +370,7 @@ def find_nearest(table: Mapping[type[RegularsError], Entry], error: type[Excepti
 def describe_error(error: Exception) -> str:
     """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored.
 
-    Of a fault of ours the inside is not told.
+    A fault of ours (no RegularsError) has one sentence for all, which tells nothing of the inside.
     """
     if not isinstance(error, RegularsError):
         return "an internal error, which was logged: try again later"
@@ -376,7 +379,10 @@ def describe_error(error: Exception) -> str:
 
 
 class Wording(Struct, frozen=True):
-    """A dialect's words for one of the core's errors. `text`: `{}` is the core's sentence, `{UserId}` what was sent."""
+    """A dialect's words for one of the core's errors.
+
+    `text`: a format, in which `{}` is the core's sentence, and `{UserId}` the member of that name that was sent.
+    """
 
     code: int | str
     status: int = 400
@@ -389,9 +395,9 @@ def translate_error(
     """Translate an error by a dialect's table. `sent`: the members that texts name."""
     if isinstance(error, Failure):
         return error
-    told = find_nearest(table, type(error))
-    text = Formatter().vformat(told.text, (describe_error(error),), defaultdict(str, sent))
-    return Failure(told.code, text, told.status, make_retry_header(error, told.status))
+    wording = find_nearest(table, type(error))
+    text = Formatter().vformat(wording.text, (describe_error(error),), defaultdict(str, sent))
+    return Failure(wording.code, text, wording.status, make_retry_header(error, wording.status))
 
 
 def report_answer(error: Exception, code: int | str, what: str) -> None:

@@ -28,7 +28,7 @@ from fido2.utils import websafe_decode, websafe_encode
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from regulars_client.connection import read_answer, refusal
+from regulars_client.connection import make_refusal, read_answer
 from regulars_client.errors import RegularsError as ClientError
 from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
@@ -93,14 +93,14 @@ from chalicelib.doors.rekognition.signature import SignedRequest, verify_signatu
 from chalicelib.doors.rekognition.signature import read_signature as read_signature
 from chalicelib.doors.sites import is_own_host
 from chalicelib.doors.sunmi.request import Parameters, SignedForm, is_signed
-from chalicelib.doors.v1.auth import require_own_page, session_token
+from chalicelib.doors.v1.auth import read_session_token, require_own_page
 from chalicelib.doors.v1.cameras import NewCamera
 from chalicelib.doors.v1.captures import Offers
 from chalicelib.doors.v1.hooks import NewHook
 from chalicelib.doors.v1.pictures import NewPicture
 from chalicelib.doors.v1.routes import OPERATIONS, Operation
 from chalicelib.doors.v1.times import read_time, read_time_parameter
-from chalicelib.doors.v1.wire import finite_object, read_body
+from chalicelib.doors.v1.wire import read_body, read_finite_object
 from chalicelib.doors.words.addresses import find_network, find_sender
 from chalicelib.doors.words.roles import Passkey
 from chalicelib.rights.audit.audit import verified_export
@@ -229,7 +229,7 @@ def multipart_of(data: bytes) -> object:
 
 
 def members_of(data: bytes) -> object:
-    finite_object(data)
+    read_finite_object(data)
     tried(*(partial(read_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture)))
     return read_parameters(MediaType(JSON), data)
 
@@ -373,7 +373,7 @@ def cookie_of(data: bytes) -> object:
     request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")
-    return session_token(request, None)
+    return read_session_token(request, None)
 
 
 def sender_behind(told: str) -> str:
@@ -953,7 +953,7 @@ def client_answer_of(data: bytes) -> object:
     status = one_of((200, 404, 429, 500), data)
     response = httpx.Response(status, content=data, request=httpx.Request("GET", "http://a.example/v1/x"))
     if status >= 400:
-        return refusal(response).details
+        return make_refusal(response).details
     return read_answer(response, CameraKeyMade)
 
 

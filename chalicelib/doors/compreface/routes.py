@@ -85,8 +85,8 @@ def verify_embeddings(call: Call) -> Body:
             )
         }
     source, targets = call.sent.read_vectors("source"), call.sent.read_vectors("targets")
-    (one,) = normalize_vectors(call, [source])
-    return {"result": compare_embeddings(call, one, targets)}
+    (vector,) = normalize_vectors(call, [source])
+    return {"result": compare_embeddings(call, vector, targets)}
 
 
 def show_config(_services: Services, request: HttpRequest) -> Body:
@@ -119,18 +119,18 @@ def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) ->
 
 
 def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
-    """Return embeddings that were sent as unit rows. Raises Failure."""
+    """Return embeddings that were sent as rows of length 1. Raises Failure."""
     import numpy as np
 
     length = call.services.tenant_vision.of(call.tenant.model).dimensions
-    for one in sent:
-        if not isinstance(one, list) or not all(type(value) in (int, float) for value in one):
+    for embedding in sent:
+        if not isinstance(embedding, list) or not all(type(value) in (int, float) for value in embedding):
             raise Failure(0, "An embedding is a list of numbers")
-        if len(one) != length:
-            raise Failure(36, f"This embedding has {len(one)} numbers, and those of the model here have {length}")
+        if len(embedding) != length:
+            raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
     try:
         rows = np.asarray(sent, dtype=np.float64)
-        rows /= max(float(np.abs(rows).max()), _TINY)
+        rows /= max(float(np.abs(rows).max()), _TINY)  # so that no square of a number overflows
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

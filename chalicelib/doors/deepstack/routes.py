@@ -123,31 +123,35 @@ def detect(call: Call) -> Body:
 
 
 def register(call: Call) -> Body:
-    """Take the pictures of all files that show one face; those that do not are named, unless there are no others."""
+    """Enrol somebody by the pictures of all files. Those without one clear face are named in the answer.
+
+    Raises the error of the first picture if all are refused. `looks_like`: somebody else whom they look like.
+    """
     name, subjects, clock = call.read_userid(), call.services.subjects, call.services.clock
     if not call.uploads:
         raise Failure(0, NO_IMAGE)
-    known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
-    refused: list[tuple[str, errors.RegularsError]] = []
-    like = ""
+    is_known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
+    errors_by_field: list[tuple[str, errors.RegularsError]] = []
+    looks_like = ""
     until = clock.now() + REGISTER_TIME
-    for one in call.uploads:
+    for upload in call.uploads:
         if clock.now() > until:
             late = errors.Busy("the photos before it took all the time of this call: send it again")
-            refused.append((one.name, late))
+            errors_by_field.append((upload.name, late))
             continue
         try:
-            taken = subjects.enrol(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
-            like = like or taken.like
+            enrolled = subjects.enrol(call.tenant, call.group, name, upload.data, RULES, 0.0, matches_case=True)
+            looks_like = looks_like or enrolled.like
         except Unusable as error:
-            refused.append((one.name, error))
-    if len(refused) == len(call.uploads):
-        raise refused[0][1]
-    told = [f"{field}: {translate_error(error).text}" for field, error in refused]
+            errors_by_field.append((upload.name, error))
+    if len(errors_by_field) == len(call.uploads):
+        _, first_error = errors_by_field[0]
+        raise first_error
+    refused = [f"{field}: {translate_error(error).text}" for field, error in errors_by_field]
     return {
-        "message": "face updated" if known else "face added",
-        **({"looks_like": like} if like else {}),
-        **({"refused": told} if told else {}),
+        "message": "face updated" if is_known else "face added",
+        **({"looks_like": looks_like} if looks_like else {}),
+        **({"refused": refused} if refused else {}),
     }
 
 
@@ -160,11 +164,13 @@ def recognize(call: Call) -> Body:
     found = call.services.subjects.nearest(call.tenant, call.group, seen.embeddings, faces, 1)
     predictions = []
     for face, near in zip(faces, found.near, strict=True):
-        sure = near[0].closeness if near else 0.0
-        who = near[0].name if sure >= least else "unknown"
-        confidence = round(sure, 5) if sure >= least else 0
-        reads(near[0].faceids if near and sure >= least else ())
-        predictions.append({"confidence": confidence, "userid": who, **_describe_box(face, seen.described)})
+        nearest = near[0] if near and near[0].closeness >= least else None
+        if nearest is None:
+            answer: Body = {"confidence": 0, "userid": "unknown"}
+        else:
+            reads(nearest.faceids)
+            answer = {"confidence": round(nearest.closeness, 5), "userid": nearest.name}
+        predictions.append({**answer, **_describe_box(face, seen.described)})
     return {"predictions": predictions}
 
 

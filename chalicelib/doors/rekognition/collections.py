@@ -224,10 +224,11 @@ def search_faces(call: Call, asked: Members) -> Members:
 def search_faces_by_image(call: Call, asked: Members) -> Members:
     group, picture = read_collection_and_picture(call, asked)
     quality_filter = asked.get("QualityFilter", "NONE")
-    filters = quality_filter != "NONE"
-    looked_at = MOST_FACES if filters else 1
+    is_filtered = quality_filter != "NONE"
+    # Without a filter, the largest face is searched, so no other is described.
+    face_count = MOST_FACES if is_filtered else 1
     seen = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
+        call.tenant, picture, RULES, most=face_count, embeds=True, poses=is_filtered, live=True
     )
     fit = seen.without(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
@@ -397,10 +398,11 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
             least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
             like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
             found = call.services.recognition.ranking.users_of_probe(call.tenant, group, like)
+    searched = fit[:1]
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
         for number, reason in enumerate(reasons)
-        if number not in fit[:1]
+        if number not in searched
     ]
     return {**answer, **_describe_user_matches(call, found)}
 

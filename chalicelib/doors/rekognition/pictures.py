@@ -196,11 +196,13 @@ def compare_faces(call: Call, asked: Members) -> Members:
     for name in names:
         require_one_picture(asked[name])
     quality_filter = asked.get("QualityFilter", "NONE")
-    looked = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
-    most = 1 if quality_filter == "NONE" else MOST_FACES, MOST_FACES
-    both = [looked(call.tenant, read_picture(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
-    unfit = partial(find_flaw, quality_filter=quality_filter)
-    source, target = (seen.without(unfit) for seen in both)
+    describe = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
+    # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
+    most_in_source = 1 if quality_filter == "NONE" else MOST_FACES
+    seen_source = describe(call.tenant, read_picture(call, asked["SourceImage"]), most=most_in_source)
+    seen_target = describe(call.tenant, read_picture(call, asked["TargetImage"]), most=MOST_FACES)
+    is_unfit = partial(find_flaw, quality_filter=quality_filter)
+    source, target = seen_source.without(is_unfit), seen_target.without(is_unfit)
     for name, seen in zip(names, (source, target), strict=True):
         if not seen.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
@@ -212,10 +214,13 @@ def compare_faces(call: Call, asked: Members) -> Members:
         (similarity, describe_compared_face(face, *sides))
         for similarity, face in zip(similar, target.described.faces, strict=True)
     ]
-    matches = sorted((one for one in compared if one[0] >= least), key=lambda one: -one[0])
+    matches: list[dict[str, Any]] = [
+        {"Similarity": similarity, "Face": face} for similarity, face in compared if similarity >= least
+    ]
+    matches.sort(key=lambda match: -match["Similarity"])
     largest = source.described.faces[0].detected
     return {
         "SourceImageFace": describe_box(Found.of(largest, Sides(source.described.width, source.described.height))),
-        "FaceMatches": [{"Similarity": similarity, "Face": face} for similarity, face in matches],
+        "FaceMatches": matches,
         "UnmatchedFaces": [face for similarity, face in compared if similarity < least],
     }

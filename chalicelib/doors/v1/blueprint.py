@@ -18,7 +18,7 @@ def make_blueprint(provide: Provide) -> Blueprint:
     def refusal(refused: Failure) -> Response:
         from chalicelib.doors.v1 import endpoint  # not at the cold starts of other dialects
 
-        return endpoint.refusal(provide, refused)
+        return endpoint.answer_refusal(provide, refused)
 
     routes = Blueprint(__name__)
     for module, paths in PATHS.items():
@@ -32,4 +32,4 @@ def _load_answers(provide: Provide, module: str, path: str) -> Mapping[str, Answ
     from chalicelib.doors.v1 import endpoint  # not at the cold starts of other dialects
 
     operations = import_module(f"{__package__}.{module}").operations
-    return endpoint.answers(provide, [one for one in operations if one.path == path])
+    return endpoint.make_answers(provide, [one for one in operations if one.path == path])

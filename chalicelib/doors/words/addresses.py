@@ -1,4 +1,4 @@
-"""Addresses of senders: whose a request is behind proxies, and what counts as one sender."""
+"""Addresses of senders: from whom does a request come behind proxies, and what counts as one sender?"""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ def find_sender(
 
     The address is the peer's unless that is one of our proxies. Then it is the last in X-Forwarded-For that is none of
     them. What stands before it, anybody can have written: that stays.
+
+    Peer 10.0.0.1, a proxy, and `X-Forwarded-For: 198.51.100.1, 192.0.2.7`: 192.0.2.7, and 198.51.100.1 stays in the
+    header.
     """
-    told, found, believed = headers.get("x-forwarded-for", "").split(","), peer, 0
-    for index, text in enumerate((peer, *reversed(told))):
+    forwarded = headers.get("x-forwarded-for", "").split(",")
+    sender, believed_count = peer, 0
+    for index, text in enumerate((peer, *reversed(forwarded))):
         address = read_address(text)
         if address is None:
             break
-        found, believed = str(address), index
-        if not is_in_networks(found, proxies):
+        sender, believed_count = str(address), index
+        if not is_in_networks(sender, proxies):
             break
-    if not believed:
-        return found, dict(headers)
-    left = ",".join(told[:-believed])
-    kept = {name: value for name, value in headers.items() if name not in FORWARDING}
-    return found, {**kept, "x-forwarded-for": left} if left else kept
+    if not believed_count:
+        return sender, dict(headers)
+    unbelieved = ",".join(forwarded[:-believed_count])
+    others = {name: value for name, value in headers.items() if name not in FORWARDING}
+    return sender, {**others, "x-forwarded-for": unbelieved} if unbelieved else others
 
 
 def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -1,4 +1,7 @@
-"""Passwords: kept as a slow hash, by scrypt (RFC 7914) of the standard library."""
+"""Passwords: how long must they be (LENGTHS), and how are they stored? As a slow hash, by scrypt (RFC 7914).
+
+How many wrong ones may come says doors/access/rate_limits.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,10 @@ def require_password(password: str, *names: str) -> None:
         raise InvalidInput(
             f"a password has {LENGTHS[0]} to {LENGTHS[-1]} characters, such as four words: this one has {len(password)}"
         )
-    told = _normalize(password)
+    unguessable = _normalize(password)
     for name in filter(None, names):
-        told = told.replace(_normalize(name), "")
-    if len(set(told)) < 5:
+        unguessable = unguessable.replace(_normalize(name), "")
+    if len(set(unguessable)) < 5:  # different characters
         raise InvalidInput("this password is easy to guess: take four words that do not belong together")
 
 
@@ -55,8 +58,7 @@ def hash_password(password: str) -> str:
 
 def matches_hash(password: str, stored: str | None) -> bool:
     """Tell whether the password is the one that was hashed. It takes as long if nothing is stored."""
-    kept = stored or _OF_NOBODY
-    _, cost, block, times, salt, digest = kept.split("$")
+    _, cost, block, times, salt, digest = (stored or _OF_NOBODY).split("$")
     found = _compute_hash(password, base64.b64decode(salt), int(cost), int(block), int(times))
     return hmac.compare_digest(found, base64.b64decode(digest)) and stored is not None
 
