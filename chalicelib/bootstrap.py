@@ -129,7 +129,7 @@ class Adapters:
 
     @lazy
     def postman(self) -> Postman:
-        from chalicelib.book.store.web.fetch import SafePostman
+        from chalicelib.book.store.web.safe_requests import SafePostman
 
         return SafePostman(networks=self._settings.hook_networks)
 
@@ -143,7 +143,7 @@ class Adapters:
     @lazy
     def pictures_by_url(self) -> PictureFetcher:
         """Make the adapter that fetches pictures from URLs that a client sent."""
-        from chalicelib.book.store.web.fetch import SafeFetcher
+        from chalicelib.book.store.web.safe_requests import SafeFetcher
 
         return SafeFetcher()
 

@@ -57,7 +57,7 @@ def unknown_members(body: bytes) -> object:
 def form(n: int, name: str = "timestamp", text: str = "9") -> SignedForm:
     public = {"app_id": "a", "random": "123456", "timestamp": "1", "sign": "x"} | {name: text * n}
     body = "&".join(f"{key}={value}" for key, value in public.items()).encode()
-    return SignedForm.of(read_form(URLENCODED, body))
+    return SignedForm.read(read_form(URLENCODED, body))
 
 
 def of_jpeg(n: int, part: bytes, begin: bytes = b"") -> object:
@@ -90,7 +90,7 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a data URL": (100_000, lambda n: lambda: decode_base64("data:" + ":" * n)),
     "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).number("n")),
     "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).number("n")),
-    "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).seconds("n")),
+    "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).read_seconds("n")),
     "a list of commas": (40_000, lambda n: lambda: read_list("list", "," * n)),
     "a list of quotes": (100_000, lambda n: lambda: read_list("list", "\u201c" * n)),
     "a list of brackets": (100_000, lambda n: lambda: read_list("list", "[" * n)),

@@ -54,7 +54,7 @@ from chalicelib.book.records.faces import journal_entries, journal_item
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.store.embedded.uploads import SignedPaths
 from chalicelib.book.store.limits import Span, item_from_json, item_to_json
-from chalicelib.book.store.web.fetch import SafeFetcher, SafePostman
+from chalicelib.book.store.web.safe_requests import SafeFetcher, SafePostman
 from chalicelib.book.store.web.url import read_url
 from chalicelib.book.vision.pictures import image
 from chalicelib.book.words import channels, keys

@@ -289,7 +289,7 @@ class Load:
         Yield each step at its end. Raises SystemExit if the service took more memory than it may.
         """
         watch = threading.Thread(target=self._watch)
-        watch.resume_all()
+        watch.start()
         alone: Step | None = None
         try:
             with ThreadPoolExecutor(PLACES) as threads:

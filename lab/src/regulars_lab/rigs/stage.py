@@ -290,7 +290,7 @@ def open_stage(
     services.ports.postman = Postman()  # as tests give theirs
     try:
         app = Application("operations")
-        for blueprint in (SUNMI.blueprint, v1.make_blueprint):
+        for blueprint in (SUNMI.make_blueprint, v1.make_blueprint):
             app.register_blueprint(blueprint(lambda: services))
         credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
         tenant = services.tenants.get_by_name("shop")
