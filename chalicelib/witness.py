@@ -53,9 +53,9 @@ def open_witness(place: str, postman: Callable[[], Postman]) -> Witness:
 
 
 def read_documents(place: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield what a keeper has whose names begin with `below`: each name, and what reads it. A URL gives nothing back.
+    """Yield the name of each document of a keeper, and the function that reads it. A URL gives nothing back.
 
-    Raises StorageUnavailable.
+    `place`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises StorageUnavailable.
     """
     if place.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore

@@ -49,13 +49,14 @@ def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue
 def handle_one_by_one(
     event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue
 ) -> dict[str, Any]:
-    """Give each message to `work`: its body, how often SQS has given it out, and when it was sent; None: on one box,
-    whose queue needs nobody to know. Return the answer to SQS.
+    """Give each message to `work`, and return the answer to SQS.
 
-    A failed one is reported, comes again and does not stop the others: soon after a RegularsError, such as contention.
-    Any other error is a fault and leaves the queue's own time, so that a bad deployment can be taken back before its
-    retries are used up. If the function has less than LONGEST_S left, the rest is not begun and comes again at once.
-    The first is always begun.
+    `work`: takes the body, how often SQS has given it out, and the time at which it was sent (None on one box).
+
+    A failed message is reported, comes again and does not stop the others. After a RegularsError, such as contention,
+    it comes soon. Any other error is a fault and leaves the queue's own time, so that a bad deployment can be taken
+    back before its retries are used up. If the function has less than WORST_MESSAGE_S left, the messages that were not
+    begun come again at once. The first is always begun.
     """
     again: list[Mapping[str, Any]] = []
     for number, record in enumerate(_read_records(event)):

@@ -179,12 +179,14 @@ def analysis(call: Call) -> Body:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
     granularity, unit = _UNITS[statistical]
     start, end = _read_span(parameters)
-    fill, distinct, wanted = parameters.read_flag("FILL"), parameters.read_flag("DISTINCT"), _read_filter(parameters)
-    counted = call.services.statistics.visitors.staff(call.tenant).leave_out(wanted)
+    fill, distinct = parameters.read_flag("FILL"), parameters.read_flag("DISTINCT")
+    sent_filter = _read_filter(parameters)
+    without_staff = call.services.statistics.visitors.staff(call.tenant).leave_out(sent_filter)
     amounts = call.services.statistics.analysis(
-        call.tenant, counted, start, end, granularity, fill=fill, distinct=distinct
+        call.tenant, without_staff, start, end, granularity, fill=fill, distinct=distinct
     )
-    acts.reads([wanted.faceid] if wanted.faceid is not None and any(amounts.values()) else [])
+    if sent_filter.faceid is not None and any(amounts.values()):
+        acts.reads([sent_filter.faceid])
     entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
