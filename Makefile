@@ -134,8 +134,8 @@ lock: .venv/test  ## Locks of what goes to Lambda, and of what is installed with
 	$(WHEELS_LOCK) requirements.txt regulars/requirements.txt client/pyproject.toml --output-file infra/locks/regulars.txt
 	$(WHEELS_LOCK) --all-extras edge/pyproject.toml --output-file infra/locks/regulars-edge.txt
 
-client: .venv/test  ## What the client has from docs/api/v1.yaml and book/words/errors.py: its models, operations and codes
-	$(BIN)/python -m client.generate
+client: .venv/test  ## docs/api/v1.yaml, and what the client has from it and from book/words/errors.py: models, operations and codes
+	$(BIN)/python -m regulars.openapi --write
 
 emulated: package  ## The arm64 package under emulation: imports, the kernel's self-check, two faces; needs root and debootstrap
 	$(BIN)/python -m tests.infra.emulated

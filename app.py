@@ -20,13 +20,13 @@ provide = bootstrap.Provider(dialects.SETTINGS)
 vision_ahead = chalicelib.cold_start.VisionAhead(provide, os.environ)
 console_files = console.Console(provide)
 observability.log_as_json(os.environ)
-app = Application("regulars", partial(vision_ahead.begin, describes=False))
-app.register_middleware(chalicelib.cold_start.collecting, "all")
-app.register_middleware(observability.observer(os.environ), "all")
+app = Application("regulars", partial(vision_ahead.begin_loading, describes=False))
+app.register_middleware(chalicelib.cold_start.delay_garbage_collection, "all")
+app.register_middleware(observability.make_observer(os.environ), "all")
 for routes in (health, v1):
-    app.register_blueprint(routes.blueprint(provide))
-app.register_dialects(provide, now="AWS_LAMBDA_FUNCTION_NAME" not in os.environ)
-app.register_blueprint(console.blueprint(console_files, dialects.root_answer(provide)))
+    app.register_blueprint(routes.make_blueprint(provide))
+app.register_dialects(provide, at_once="AWS_LAMBDA_FUNCTION_NAME" not in os.environ)
+app.register_blueprint(console.make_blueprint(console_files, dialects.find_root_answer(provide)))
 
 
 @app.lambda_function(name="search")
@@ -38,16 +38,17 @@ def search(event: dict[str, Any], context: object) -> Any:
 @app.lambda_function(name="canary")
 def canary(event: dict[str, str], _context: object) -> None:
     """Ask as clients of the stage do. A schedule with URLs and tenant calls it (infra/functions.yaml)."""
-    from chalicelib.doors.canary import ask
+    from chalicelib.doors.canary import run_canary
 
-    ask(provide(), event["url"], event["cameras_url"], event["tenant"])
+    run_canary(provide(), event["url"], event["cameras_url"], event["tenant"])
 
 
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
     """Write a snapshot of a tenant whose journal has grown, or do its hourly chores. A second delivery does no harm."""
+    left_s = partial(batches.read_time_left_s, event)
     for record in event.to_dict()["Records"]:
-        provide().sweep.message(record["body"], batches.receives(record), partial(batches.left_s, event))
+        provide().sweep.handle_message(record["body"], batches.count_receives(record), left_s)
 
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")
@@ -56,24 +57,24 @@ def ingest(event: SQSEvent) -> dict[str, Any]:
 
     A schedule sends an empty batch, so that a capture need not wait for a cold start (infra/functions.yaml).
     """
-    vision_ahead.begin(describes=True, waits=not batches.bodies(event))
-    return batches.one_by_one(event, provide().sightings.ingest.take_message, provide().ports.storage.captures_queue)
+    vision_ahead.begin_loading(describes=True, waits=not batches.read_bodies(event))
+    return batches.handle_one_by_one(event, provide().sightings.ingest.take_message, provide().ports.storage.captures_queue)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")
 def deliver(event: SQSEvent) -> dict[str, Any]:
     """Send events to the hooks that want them."""
-    failed = provide().webhooks.deliveries.deliver_all(batches.bodies(event))
-    return batches.all_but(event, failed, provide().ports.storage.deliveries_queue)
+    failed = provide().webhooks.deliveries.deliver_all(batches.read_bodies(event))
+    return batches.report_failed(event, failed, provide().ports.storage.deliveries_queue)
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
 def watch(event: CloudWatchEvent) -> None:
     """Look for silent cameras, and for captures and deliveries that were lost: no message reports these."""
-    provide().watch.run(partial(batches.left_s, event))
+    provide().watch.run(partial(batches.read_time_left_s, event))
 
 
 @app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")  # a rate begins anew when its rule is updated
 def sweep(event: CloudWatchEvent) -> None:
     """Send a message for each tenant, whose chores of this hour `build_index` does."""
-    provide().sweep.all(datetime.fromisoformat(event.to_dict()["time"]))
+    provide().sweep.request_sweeps(datetime.fromisoformat(event.to_dict()["time"]))

@@ -18,7 +18,7 @@ from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.model import JournalEntry
 from chalicelib.book.words.ports import Clock, Mailer, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
 from chalicelib.services import Services
-from chalicelib.settings import NO_DIALECTS, AwsStorage, OfDialects, Settings
+from chalicelib.settings import NO_DIALECTS, AwsStorage, DialectSettings, Settings
 from chalicelib.storage import open_storage
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Provider:
     `dialects`: whose settings are read, too.
     """
 
-    def __init__(self, dialects: OfDialects = NO_DIALECTS) -> None:
+    def __init__(self, dialects: DialectSettings = NO_DIALECTS) -> None:
         self._dialects = dialects
         self._services: Services | None = None
         self._making = threading.Lock()
@@ -129,21 +129,21 @@ class Adapters:
 
     @lazy
     def postman(self) -> Postman:
-        from chalicelib.book.store.web.fetch import SafePostman
+        from chalicelib.book.store.web.safe_requests import SafePostman
 
         return SafePostman(networks=self._settings.hook_networks)
 
     @lazy
     def witness(self) -> Witness | None:
         """Make the keeper of the audit's heads outside; None: there is none."""
-        from chalicelib.witness import witness_at
+        from chalicelib.witness import open_witness
 
-        return witness_at(self._settings.witness, lambda: self.postman) if self._settings.witness else None
+        return open_witness(self._settings.witness, lambda: self.postman) if self._settings.witness else None
 
     @lazy
     def pictures_by_url(self) -> PictureFetcher:
         """Make the adapter that fetches pictures from URLs that a client sent."""
-        from chalicelib.book.store.web.fetch import SafeFetcher
+        from chalicelib.book.store.web.safe_requests import SafeFetcher
 
         return SafeFetcher()
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 
-AHEAD = "vision ahead"
+LOADER_THREAD = "vision ahead"
 """Name of the thread that loads models."""
 
 if _FUNCTION in os.environ:
     gc.disable()
 
 
-def collecting(event: Any, answer: Callable[[Any], Any]) -> Any:
+def delay_garbage_collection(event: Any, answer: Callable[[Any], Any]) -> Any:
     """Let a function's collector of garbage begin after its first answer: a Chalice middleware.
 
     Nearly all that is made before is modules, which stay. That nobody looks through them again and again takes 4 % off
@@ -45,14 +45,14 @@ class VisionAhead:
         self._provide = provide
         self._is_wanted = _FUNCTION in environ
 
-    def begin(self, *, describes: bool, waits: bool = False) -> None:
+    def begin_loading(self, *, describes: bool, waits: bool = False) -> None:
         """Begin, the first time that this is called. `describes`: the models of attributes are needed, too.
 
         `waits`: return when they are loaded, since a function does nothing between its runs.
         """
         if self._is_wanted:
             self._is_wanted = False  # a function has one request at a time
-            thread = threading.Thread(target=self._load, args=(describes,), name=AHEAD, daemon=True)
+            thread = threading.Thread(target=self._load, args=(describes,), name=LOADER_THREAD, daemon=True)
             thread.start()
             if waits:
                 thread.join()

@@ -19,8 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import timedelta
 from functools import partial
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -44,7 +43,7 @@ from chalicelib.book.rules.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, 
 from chalicelib.book.tenants import CAPACITY_LEFT, CREDENTIALS, FACES_LEFT, GROUPS_LEFT, NUMBERED, OLD_APPCODE
 from chalicelib.book.visits import make_visit_update, visits_deletes, visits_puts
 from chalicelib.book.words import keys
-from chalicelib.book.words.captures import Capture, CaptureState, parts_of_sighting, sighting_id
+from chalicelib.book.words.captures import Capture, CaptureState, Sighting, parts_of_sighting, sighting_id
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.book.words.formats import PAGED
 from chalicelib.book.words.items import (
@@ -77,10 +76,10 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 
-LOOKS = 5
+MAX_LOOKS = 5
 """How often a subject is looked at, at most, until two looks in a row find the same."""
 
-ROUNDS = 5
+MAX_ROUNDS = 5
 """How often a repair looks again at most."""
 
 _log = logging.getLogger(__name__)
@@ -109,114 +108,124 @@ class Disagreement(Struct, frozen=True, eq=False):
 
 
 class Subject(Outside):
-    """One subject's records, which must agree. The places of people say which there are (rights/words/places)."""
+    """One subject's records, which must agree. The places of people say which subjects there are
+    (rights/words/places)."""
 
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         """Read all records of the subject once, and yield the findings."""
         raise NotImplementedError
 
-    def wrong(self, says: str, at: tuple[Any, ...], *mend: Action) -> Disagreement:
-        """Return a disagreement that these actions mend, together."""
+    def make_disagreement(self, says: str, at: tuple[Any, ...], *mend: Action) -> Disagreement:
+        """Return a disagreement that these actions mend, all or none of them."""
         return Disagreement(says, at, partial(write, self.book.items, mend))
 
 
 _SAME = "as-it-was-read"
+"""Name of the condition that a mended record is still as it was read."""
 
 
 class GalleryRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         directory = directory_of(self.book.items, tenant.name)
         groups = self.book.groups.all(tenant)
         entries: dict[str, int | None] = {}
-        holds, newest = Counter[str](), 0
+        face_counts, newest_number = Counter[str](), 0
         for item in every_face(self.book.items, tenant.name):
             face = face_from(item)
-            entries[face.faceid] = _entry(face.group_id, reduce_templates(face.templates), directory["model"])
-            holds[face.group_id] += 1
-            newest = max(newest, face.number)
-            yield from self._lists(tenant, item)
-        yield from self._model(tenant, directory)
-        yield from self._counts(tenant, directory, groups, holds, newest)
-        yield from self._journal(tenant, int(directory["seq"]))
+            entries[face.faceid] = _hash_entry(face.group_id, reduce_templates(face.templates), directory["model"])
+            face_counts[face.group_id] += 1
+            newest_number = max(newest_number, face.number)
+            yield from self._compare_list_keys(tenant, item)
+        yield from self._compare_with_tenant(tenant, directory)
+        yield from self._compare_group_counts(tenant, directory, groups, face_counts)
+        yield from self._compare_limits(tenant, directory, groups, face_counts, newest_number)
+        yield from self._find_journal_gaps(tenant, int(directory["seq"]))
         for user in map(user_from, every_user(self.book.items, tenant.name)):
-            entries[user.entry] = _entry(gallery_group(user.group_id), user.templates, directory["model"])
-        yield from self._index(tenant, int(directory["seq"]), entries)
+            entries[user.entry] = _hash_entry(gallery_group(user.group_id), user.templates, directory["model"])
+        yield from self._compare_index(tenant, int(directory["seq"]), entries)
 
-    def _lists(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
+    def _compare_list_keys(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
         """Compare the two attributes by which a face is listed with its group and times."""
         face = face_from(item)
-        meant = {
+        right_keys = {
             "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
             "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
         }
-        for name, key in meant.items():
+        for name, key in right_keys.items():
             if item.get(name) != key:
                 when = (equals("version", face.version, _SAME),)
                 update = Update(keys.FACES, (tenant.name, face.faceid), when, set={name: key}, add={"version": 1})
                 text = f"face {face.faceid} is listed as {item.get(name)!r}, and is {key!r}"
-                yield self.wrong(text, (face.version,), update)
+                yield self.make_disagreement(text, (face.version,), update)
 
-    def _model(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
-        gone = sorted(gone_of(directory))
-        for name, says, said, meant in (
+    def _compare_with_tenant(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
+        """Compare what both the tenant's record and its gallery's directory store; the directory is right."""
+        seq = int(directory["seq"])
+        for name, says, of_tenant, of_directory in (
             ("model", "it is searched with", tenant.model, directory["model"]),
-            ("gone", "these groups are being erased:", sorted(tenant.gone), gone),
+            ("gone", "these groups are being erased:", sorted(tenant.gone), sorted(gone_of(directory))),
         ):
-            if said != meant:
-                update = Update(keys.TENANTS, keys.tenant_item(tenant.name), (exists(_SAME),), set={name: meant})
-                text = f"the tenant says that {says} {said}, and its gallery says {meant}"
-                yield self.wrong(text, (directory["seq"],), update, self._at(tenant, int(directory["seq"])))
+            if of_tenant != of_directory:
+                change = {name: of_directory}
+                update = Update(keys.TENANTS, keys.tenant_item(tenant.name), (exists(_SAME),), set=change)
+                text = f"the tenant says that {says} {of_tenant}, and its gallery says {of_directory}"
+                yield self.make_disagreement(text, (seq,), update, self._check_seq(tenant, seq))
 
-    def _counts(
-        self, tenant: Tenant, directory: Item, groups: list[Group], holds: Counter[str], newest: int
+    def _compare_group_counts(
+        self, tenant: Tenant, directory: Item, groups: list[Group], face_counts: Counter[str]
     ) -> Iterator[Disagreement]:
-        limits, seq = tenant.limits, int(directory["seq"])
-        # A group stores its count and its free places; the capacity is their sum.
-        as_stored = sum(group.capacity or 0 for group in groups)
-        limited = [group for group in groups if group.capacity is not None]
-        recounted = as_stored + sum(holds[group.id] - group.count for group in limited)
-        fits = as_stored + int(directory[CAPACITY_LEFT]) == limits.faces
+        """Compare each group's count with its faces. `face_counts`: the faces that there are, by group id."""
+        seq, is_sum_right = int(directory["seq"]), _is_capacity_right(tenant, directory, groups)
         for group in groups:
-            more = holds[group.id] - group.count
-            if more:
-                free = {"free": -more} if group.capacity is not None and fits else {}
+            uncounted = face_counts[group.id] - group.count
+            if uncounted:
+                # The capacity is the sum of count and free places. It stays if the tenant's sum of capacities is right.
+                free = {"free": -uncounted} if group.capacity is not None and is_sum_right else {}
                 when = (equals("count", group.count, _SAME), equals("version", group.version, _SAME))
-                update = Update(
-                    keys.DIRECTORY, (tenant.name, keys.group_item(group.id)), when, add={"count": more, **free}
-                )
-                text = f"group {group.name} says that it holds {group.count} faces, and holds {holds[group.id]}"
-                yield self.wrong(text, (seq,), update, self._at(tenant, seq))
-        known = {group.id for group in groups}
-        for group_id in holds.keys() - known:
-            yield Disagreement(f"{holds[group_id]} faces are in a group {group_id}, which there is not", (seq,))
+                place = (tenant.name, keys.group_item(group.id))
+                update = Update(keys.DIRECTORY, place, when, add={"count": uncounted, **free})
+                text = f"group {group.name} says that it holds {group.count} faces, and holds {face_counts[group.id]}"
+                yield self.make_disagreement(text, (seq,), update, self._check_seq(tenant, seq))
+        for group_id in face_counts.keys() - {group.id for group in groups}:
+            yield Disagreement(f"{face_counts[group_id]} faces are in a group {group_id}, which there is not", (seq,))
+
+    def _compare_limits(
+        self, tenant: Tenant, directory: Item, groups: list[Group], face_counts: Counter[str], newest_number: int
+    ) -> Iterator[Disagreement]:
+        """Compare what is left of the tenant's limits, and the newest number of a stranger, with groups and faces."""
+        limits, seq = tenant.limits, int(directory["seq"])
+        capacity = sum(group.capacity or 0 for group in groups)
+        if not _is_capacity_right(tenant, directory, groups):  # then a group's mended count changes its capacity
+            capacity += sum(face_counts[group.id] - group.count for group in groups if group.capacity is not None)
         fit = "the tenant says that {} more %s fit, and {} do"
-        meant = {
-            FACES_LEFT: (fit % "faces", limits.faces - holds.total()),
+        right_numbers = {
+            FACES_LEFT: (fit % "faces", limits.faces - face_counts.total()),
             GROUPS_LEFT: (fit % "groups", limits.groups - len(groups)),
-            CAPACITY_LEFT: (fit % "places for groups", limits.faces - (as_stored if fits else recounted)),
+            CAPACITY_LEFT: (fit % "places for groups", limits.faces - capacity),
             NUMBERED: (
                 "the tenant says that {} is the newest stranger's number, and there is {}",
-                max(newest, int(directory.get(NUMBERED, 0))),
+                max(newest_number, int(directory.get(NUMBERED, 0))),
             ),
         }
-        for name, (text, right) in meant.items():
-            said = int(directory.get(name, 0))
-            if said != right:
+        for name, (text, right) in right_numbers.items():
+            stored = int(directory.get(name, 0))
+            if stored != right:
                 update = self._make_correction(tenant, seq, name, directory.get(name), right)
-                yield self.wrong(text.format(said, right), (seq,), update)
+                yield self.make_disagreement(text.format(stored, right), (seq,), update)
 
-    def _make_correction(self, tenant: Tenant, seq: int, name: str, said: int | None, meant: int) -> Update:
-        when = (equals("seq", seq, _SAME), equals(name, said, _SAME))
-        return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: meant})
+    def _make_correction(self, tenant: Tenant, seq: int, name: str, stored: int | None, right: int) -> Update:
+        when = (equals("seq", seq, _SAME), equals(name, stored, _SAME))
+        return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), when, set={name: right})
 
-    def _at(self, tenant: Tenant, seq: int) -> Check:
+    def _check_seq(self, tenant: Tenant, seq: int) -> Check:
+        """Return the condition that the gallery has not changed since this seq."""
         return Check(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),))
 
-    def _journal(self, tenant: Tenant, seq: int) -> Iterator[Disagreement]:
+    def _find_journal_gaps(self, tenant: Tenant, seq: int) -> Iterator[Disagreement]:
         """Look for gaps from the journal's first change to the gallery's seq: all before it are in snapshots."""
-        stored = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
-        held = {int(item["seq"]) for item in stored}
-        if missing := set(range(min(held, default=seq + 1), seq + 1)) - held:
+        items = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
+        stored = {int(item["seq"]) for item in items}
+        if missing := set(range(min(stored, default=seq + 1), seq + 1)) - stored:
             last = max(missing)
             text = f"the journal ends at change {seq} and lacks {len(missing)} before it, the last is {last}"
             yield Disagreement(text, (seq,), partial(self._forget_journal, tenant, last))
@@ -226,22 +235,22 @@ class GalleryRecords(Subject):
         older = every(self.book.items, keys.JOURNAL, tenant.name, between=(None, keys.seq_key(seq)))
         delete_in_parts(self.book.items, keys.JOURNAL, older)
 
-    def _index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
+    def _compare_index(self, tenant: Tenant, seq: int, entries: Mapping[str, int | None]) -> Iterator[Disagreement]:
         """Compare the index of searches with the faces and users. `entries`: by id what `_entry` makes of them."""
-        lacked = {faceid for faceid, entry in entries.items() if entry is not None}
-        wrong: dict[str, str] = {}
+        unindexed = {faceid for faceid, entry in entries.items() if entry is not None}
+        findings: dict[str, str] = {}
         for faceid, group_id, vectors in self.book.ports.list_indexed_faces(tenant.name):
-            lacked.discard(faceid)
+            unindexed.discard(faceid)
             if faceid not in entries:
-                wrong[faceid] = f"the index finds {faceid}, and there is no such face"
+                findings[faceid] = f"the index finds {faceid}, and there is no such face"
             elif entries[faceid] != hash((group_id, *vectors)):
-                wrong[faceid] = f"the index has another group or other templates of {faceid} than the face"
-        wrong |= {faceid: f"the index does not find {faceid}" for faceid in sorted(lacked)}
-        for faceid, says in wrong.items():
-            yield Disagreement(says, (seq,), partial(self._tell, tenant, faceid))
+                findings[faceid] = f"the index has another group or other templates of {faceid} than the face"
+        findings |= {faceid: f"the index does not find {faceid}" for faceid in sorted(unindexed)}
+        for faceid, text in findings.items():
+            yield Disagreement(text, (seq,), partial(self._write_to_journal, tenant, faceid))
 
-    def _tell(self, tenant: Tenant, faceid: str) -> None:
-        """Write the face as it is into the journal once more, which every search process follows."""
+    def _write_to_journal(self, tenant: Tenant, faceid: str) -> None:
+        """Write the face or user, as it is now, into the journal once more, which every search process follows."""
         is_user = is_users(faceid)
         table, key = (keys.DIRECTORY, keys.user_item(faceid)) if is_user else (keys.FACES, faceid)
         item = self.book.items.get(table, (tenant.name, key))
@@ -259,14 +268,23 @@ class GalleryRecords(Subject):
         self.book.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
 
 
-def _entry(group_id: str, templates: Iterable[Template], model: str) -> int | None:
+def _is_capacity_right(tenant: Tenant, directory: Item, groups: list[Group]) -> bool:
+    """Tell whether the groups' capacities, and what is left for others, sum up to the faces that the tenant may have.
+
+    A group stores its count and its free places; its capacity is their sum.
+    """
+    capacity = sum(group.capacity or 0 for group in groups)
+    return capacity + int(directory[CAPACITY_LEFT]) == tenant.limits.faces
+
+
+def _hash_entry(group_id: str, templates: Iterable[Template], model: str) -> int | None:
     """Return a hash of the group and the vectors of that model; None: there are no vectors."""
-    vectors = [one.vector for one in templates if one.model == model]
+    vectors = [template.vector for template in templates if template.model == model]
     return hash((group_id, *vectors)) if vectors else None
 
 
 class NameRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = {face.faceid: face for face in map(face_from, every(self.book.items, keys.FACES, tenant.name))}
         stored = {item["term"] for item in every(self.book.items, keys.NAMES, tenant.name)}
         for face in faces.values():
@@ -274,152 +292,182 @@ class NameRecords(Subject):
                 if keys.name_term(term, face.faceid) not in stored:
                     put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
                     text = f"face {face.faceid} is not found by {term!r}"
-                    yield self._of_face(tenant, face.faceid, face, text, put)
+                    yield self._make_face_disagreement(tenant, face.faceid, face, text, put)
         for place in sorted(stored):
             term, faceid = keys.parts_of_name_term(place)
             owner = faces.get(faceid)
             if owner is None or term not in make_terms(owner.name, owner.number):
                 delete = Delete(keys.NAMES, (tenant.name, place))
                 text = f"{term!r} finds face {faceid}, and no such face has such a name or number"
-                yield self._of_face(tenant, faceid, owner, text, delete)
-        yield from self._holds(tenant, faces)
+                yield self._make_face_disagreement(tenant, faceid, owner, text, delete)
+        yield from self._compare_holds(tenant, faces)
 
-    def _holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+    def _compare_holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         listed = {
             item["faceid"]: item for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.HOLDS)
         }
         for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
             face, item = faces.get(faceid), listed.get(faceid)
             if (face and face.hold) != (item and hold_from(item)):
-                held = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
+                action = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
                 text = f"the list of legal holds and face {faceid} do not say the same"
-                yield self._of_face(tenant, faceid, face, text, held)
+                yield self._make_face_disagreement(tenant, faceid, face, text, action)
 
-    def _of_face(self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete) -> Disagreement:
+    def _make_face_disagreement(
+        self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete
+    ) -> Disagreement:
         unchanged = absent(_SAME) if face is None else equals("version", face.version, _SAME)
         same = Check(keys.FACES, (tenant.name, faceid), (unchanged,))
-        return self.wrong(says, () if face is None else (face.version,), same, action)
+        return self.make_disagreement(says, () if face is None else (face.version,), same, action)
 
 
 class UserRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Compare each user with the faces that name it. `versions`, below: theirs, by the user and the face."""
         seq = self.book.writer.seq(tenant.name)
-        users = {one.entry: one for one in map(user_from, every_user(self.book.items, tenant.name))}
-        named: dict[str, dict[str, int]] = {}
+        users = {user.entry: user for user in map(user_from, every_user(self.book.items, tenant.name))}
+        versions: dict[str, dict[str, int]] = defaultdict(dict)
         for face in map(face_from, every_face(self.book.items, tenant.name)):
             if face.user:
-                named.setdefault(user_of(face), {})[face.faceid] = face.version
-        for entry in sorted(named.keys() - users.keys()):
-            free: list[Action] = [
-                Update(keys.FACES, (tenant.name, one), (equals("version", version, _SAME),), remove=("user",))
-                for one, version in named[entry].items()
+                versions[user_of(face)][face.faceid] = face.version
+        for entry in sorted(versions.keys() - users.keys()):
+            updates: list[Action] = [
+                Update(keys.FACES, (tenant.name, faceid), (equals("version", version, _SAME),), remove=("user",))
+                for faceid, version in versions[entry].items()
             ]
-            says = f"{len(named[entry])} faces name a user {entry}, which there is not"
-            yield Disagreement(says, (seq,), partial(write_in_parts, self.book.items, free))
-        yield from self._groups(tenant, users, seq)
-        for entry, user in users.items():
-            own = named.get(entry, {})
-            faceids = [*(one for one in user.faceids if one in own), *(one for one in own if one not in user.faceids)]
-            after = replace_user_faces(self.book.items, tenant.name, user, faceids)
-            if after != user:
-                actions, journal = make_user_edit(tenant.name, user, after)
-                change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
-                says = f"the user {entry} has other faces, or another mean, than the faces say"
-                yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
+            text = f"{len(updates)} faces name a user {entry}, which there is not"
+            yield Disagreement(text, (seq,), partial(write_in_parts, self.book.items, updates))
+        yield from self._compare_group_counts(tenant, users, seq)
+        for user in users.values():
+            yield from self._compare_faces(tenant, user, versions.get(user.entry, {}), seq)
 
-    def _groups(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
-        held = Counter(user.group_id for user in users.values())
+    def _compare_faces(
+        self, tenant: Tenant, user: User, versions: Mapping[str, int], seq: int
+    ) -> Iterator[Disagreement]:
+        """Compare a user's faces and mean with the faces that name it; those it has keep their order."""
+        known = [faceid for faceid in user.faceids if faceid in versions]
+        added = [faceid for faceid in versions if faceid not in user.faceids]
+        after = replace_user_faces(self.book.items, tenant.name, user, [*known, *added])
+        if after != user:
+            actions, journal = make_user_edit(tenant.name, user, after)
+            change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
+            text = f"the user {user.entry} has other faces, or another mean, than the faces say"
+            yield Disagreement(text, (seq,), partial(self.book.writer.commit, tenant.name, change))
+
+    def _compare_group_counts(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
+        user_counts = Counter(user.group_id for user in users.values())
         groups = list(every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS))
         for item in groups:
-            said = int(item.get("users", 0))
-            if more := held[item["id"]] - said:
-                same = (equals("users", item.get("users"), _SAME), exists(_SAME))
-                update = Update(keys.DIRECTORY, (tenant.name, item["item"]), same, add={"users": more})
-                says = f"group {item['name']} says that it has {said} users, and has {held[item['id']]}"
-                yield self.wrong(says, (seq,), update)
-        known = {item["id"] for item in groups}
+            stored = int(item.get("users", 0))
+            if uncounted := user_counts[item["id"]] - stored:
+                when = (equals("users", item.get("users"), _SAME), exists(_SAME))
+                update = Update(keys.DIRECTORY, (tenant.name, item["item"]), when, add={"users": uncounted})
+                text = f"group {item['name']} says that it has {stored} users, and has {user_counts[item['id']]}"
+                yield self.make_disagreement(text, (seq,), update)
+        group_ids = {item["id"] for item in groups}
         for user in users.values():
-            if user.group_id not in known:
-                gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
+            if user.group_id not in group_ids:
+                delete = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
                 entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(user.group_id))
-                change = Change((gone,), (entry,), based_on=seq)
-                says = f"the user {user.entry} is in a group that there is not"
-                yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
+                change = Change((delete,), (entry,), based_on=seq)
+                text = f"the user {user.entry} is in a group that there is not"
+                yield Disagreement(text, (seq,), partial(self.book.writer.commit, tenant.name, change))
 
 
-_Lead = tuple[Table, Item, str, Check]
-"""A pointer, what it is, and what holds while that which it leads to is as it was read."""
+class _Pointer(NamedTuple):
+    """An item that leads to another one, its owner, such as a key's hash to the tenant.
+
+    `says`: what the pointer is, in words. `owner`: the condition that the owner is as it was read.
+    """
+
+    table: Table
+    item: Item
+    says: str
+    owner: Check
 
 
 class PointerRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        leads = (self._credentials(tenant), self._keys(tenant), self._groups(tenant), self._cameras(tenant))
-        yield from self._agree(tenant, list(chain.from_iterable(leads)))
-        yield from self._cameras_left(tenant)
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        yield from self._compare_pointers(
+            tenant,
+            [
+                *self._expect_credentials(tenant),
+                *self._expect_keys(tenant),
+                *self._expect_group_names(tenant),
+                *self._expect_cameras(tenant),
+            ],
+        )
+        yield from self._compare_camera_count(tenant)
 
-    def _agree(self, tenant: Tenant, leads: list[_Lead]) -> Iterator[Disagreement]:
-        found = {_place(table, item): (table, item) for table, item in self._all(tenant)}
-        for place, (table, item, says, owner) in {_place(lead[0], lead[1]): lead for lead in leads}.items():
-            _, held = found.pop(place, (table, {}))
-            if dict(held) != dict(item):
-                yield self.wrong(f"{says} does not lead to it", (owner,), owner, Put(table, item))
-        for (_, *key), (table, item) in found.items():
-            whose = item.get("camera") or item.get("key") or item.get("group") or tenant.name
-            text = f"{' '.join(key)} leads to {whose}, which has nothing of that kind"
-            yield self.wrong(text, (), Delete(table, (item[table.partition], item[table.sort])))
+    def _compare_pointers(self, tenant: Tenant, expected: list[_Pointer]) -> Iterator[Disagreement]:
+        """Compare the pointers that their owners need with those that are stored."""
+        stored = {_locate_item(table, item): (table, item) for table, item in self._read_pointers(tenant)}
+        by_place = {_locate_item(pointer.table, pointer.item): pointer for pointer in expected}
+        for place, (table, item, says, owner) in by_place.items():
+            _, stored_item = stored.pop(place, (table, {}))
+            if dict(stored_item) != dict(item):
+                yield self.make_disagreement(f"{says} does not lead to it", (owner,), owner, Put(table, item))
+        for (_, *key), (table, item) in stored.items():
+            owner_name = item.get("camera") or item.get("key") or item.get("group") or tenant.name
+            text = f"{' '.join(key)} leads to {owner_name}, which has nothing of that kind"
+            yield self.make_disagreement(text, (), Delete(table, (item[table.partition], item[table.sort])))
 
-    def _all(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
-        for pointer in CREDENTIALS.values():
-            for item in every(self.book.items, keys.TENANTS, pointer("")[0]):
+    def _read_pointers(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
+        """Yield all pointers that are stored of a tenant, each with its table."""
+        for locate in CREDENTIALS.values():
+            kind, _ = locate("")
+            for item in every(self.book.items, keys.TENANTS, kind):
                 if item["tenant"] == tenant.name:
                     yield keys.TENANTS, item
         for table, prefix in ((keys.DIRECTORY, keys.name_item("")), (keys.CAMERAS, keys.camera_name(""))):
             for item in every(self.book.items, table, tenant.name, between=(prefix, prefix[:-1] + "$")):
                 yield table, item
 
-    def _credentials(self, tenant: Tenant) -> Iterator[_Lead]:
-        held = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
-        own = self.book.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
-        deleted = keys.api_key_item(own.get("deleted", ""))
-        for name, pointer in CREDENTIALS.items():
-            kind, id_ = pointer(held[name])
+    def _expect_credentials(self, tenant: Tenant) -> Iterator[_Pointer]:
+        """Yield the pointers to a tenant: of its credentials, but for a first key that was deleted."""
+        record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
+        first_key = self.book.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
+        deleted = keys.api_key_item(first_key.get("deleted", ""))
+        for name, locate in CREDENTIALS.items():
+            kind, id_ = locate(record[name])
             if (kind, id_) == deleted:
                 continue
-            same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(name, id_, _SAME),))
+            owner = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(name, id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name}
-            yield (keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", same)
-        if old := held.get(OLD_APPCODE):
-            kind, id_ = keys.appcode_item(old)
-            same = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(OLD_APPCODE, old, _SAME),))
-            yield (keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name}, f"an old {kind}", same)
+            yield _Pointer(keys.TENANTS, item, f"the {kind} of tenant {tenant.name}", owner)
+        if old_code := record.get(OLD_APPCODE):
+            kind, id_ = keys.appcode_item(old_code)
+            owner = Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals(OLD_APPCODE, old_code, _SAME),))
+            item = {"kind": kind, "id": id_, "tenant": tenant.name}
+            yield _Pointer(keys.TENANTS, item, f"an old {kind}", owner)
 
-    def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
-        for held in every(
-            self.book.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], between=keys.ids_range(tenant.name)
-        ):
-            kind, id_ = keys.api_key_item(held["digest"])
-            same = Check(keys.TENANTS, (held["kind"], held["id"]), (equals("digest", id_, _SAME),))
-            item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": held["key"]}
-            yield (keys.TENANTS, item, f"the secret of key {held['key']}", same)
+    def _expect_keys(self, tenant: Tenant) -> Iterator[_Pointer]:
+        kind_of_keys, _ = keys.key_record(tenant.name, "")
+        for key in every(self.book.items, keys.TENANTS, kind_of_keys, between=keys.ids_range(tenant.name)):
+            kind, id_ = keys.api_key_item(key["digest"])
+            owner = Check(keys.TENANTS, (key["kind"], key["id"]), (equals("digest", id_, _SAME),))
+            item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": key["key"]}
+            yield _Pointer(keys.TENANTS, item, f"the secret of key {key['key']}", owner)
 
-    def _groups(self, tenant: Tenant) -> Iterator[_Lead]:
-        for held in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
-            same = Check(keys.DIRECTORY, (tenant.name, held["item"]), (equals("name", held["name"], _SAME),))
-            item = {"tenant": tenant.name, "item": keys.name_item(held["name"]), "group": held["id"]}
-            yield (keys.DIRECTORY, item, f"the name of group {held['name']}", same)
+    def _expect_group_names(self, tenant: Tenant) -> Iterator[_Pointer]:
+        for group in every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS):
+            owner = Check(keys.DIRECTORY, (tenant.name, group["item"]), (equals("name", group["name"], _SAME),))
+            item = {"tenant": tenant.name, "item": keys.name_item(group["name"]), "group": group["id"]}
+            yield _Pointer(keys.DIRECTORY, item, f"the name of group {group['name']}", owner)
 
-    def _cameras(self, tenant: Tenant) -> Iterator[_Lead]:
-        for held in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
-            kind, id_ = keys.api_key_item(held["key_digest"])
-            same = (equals("key_digest", id_, _SAME), equals("name", held["name"], _SAME))
-            owner = Check(keys.CAMERAS, (tenant.name, held["id"]), same)
-            of_key = {"kind": kind, "id": id_, "tenant": tenant.name, "camera": held["id"]}
-            yield (keys.TENANTS, of_key, f"the api_key of camera {held['id']}", owner)
-            for name in dict.fromkeys((held["id"], held["name"])):
-                claim = {"tenant": tenant.name, "id": keys.camera_name(name), "camera": held["id"]}
-                yield (keys.CAMERAS, claim, f"the name {name} of camera {held['id']}", owner)
+    def _expect_cameras(self, tenant: Tenant) -> Iterator[_Pointer]:
+        """Yield the pointers to each camera: of its key, its id and its name."""
+        for camera in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS):
+            kind, id_ = keys.api_key_item(camera["key_digest"])
+            when = (equals("key_digest", id_, _SAME), equals("name", camera["name"], _SAME))
+            owner = Check(keys.CAMERAS, (tenant.name, camera["id"]), when)
+            key_item = {"kind": kind, "id": id_, "tenant": tenant.name, "camera": camera["id"]}
+            yield _Pointer(keys.TENANTS, key_item, f"the api_key of camera {camera['id']}", owner)
+            for name in dict.fromkeys((camera["id"], camera["name"])):
+                name_item = {"tenant": tenant.name, "id": keys.camera_name(name), "camera": camera["id"]}
+                yield _Pointer(keys.CAMERAS, name_item, f"the name {name} of camera {camera['id']}", owner)
 
-    def _cameras_left(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def _compare_camera_count(self, tenant: Tenant) -> Iterator[Disagreement]:
         place = (tenant.name, keys.CAMERAS_LEFT)
         counted = self.book.items.get(keys.CAMERAS, place)
         number = sum(1 for _ in every(self.book.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))
@@ -427,24 +475,24 @@ class PointerRecords(Subject):
             when = (equals("left", counted["left"], _SAME),)
             update = Update(keys.CAMERAS, place, when, set={"left": MAX_CAMERAS - number})
             text = f"the tenant says that {counted['left']} more cameras fit, and {MAX_CAMERAS - number} do"
-            yield self.wrong(text, (), update)
+            yield self.make_disagreement(text, (), update)
 
 
-def _place(table: Table, item: Item) -> tuple[str, str, str]:
+def _locate_item(table: Table, item: Item) -> tuple[str, str, str]:
     return table.name, item[table.partition], item[table.sort]
 
 
 class PictureRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
         stored = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):
-                lost = "" if not picture.key or picture.key in stored else "picture"
-                if not lost and picture.sides and keys.thumbnail(picture.key) not in stored:
-                    lost = "the thumbnail of picture"
-                if lost:
-                    text = f"{lost} {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                missing = "" if not picture.key or picture.key in stored else "picture"
+                if not missing and picture.sides and keys.thumbnail(picture.key) not in stored:
+                    missing = "the thumbnail of picture"
+                if missing:
+                    text = f"{missing} {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     yield Disagreement(text, (face.version,))
         for key in self.book.deletion.orphans.list_orphans(tenant.name):
             yield Disagreement(f"picture {key} belongs to no face", (), partial(self.book.storage.blobs.delete, key))
@@ -452,100 +500,121 @@ class PictureRecords(Subject):
 
 _HOUR = "%Y%m%d%H"
 _MARGIN_DAYS = 2
+"""Days added at each end of a span of local days, so that it holds them in any time zone: none is a whole day off."""
+
+_FacesByHour = Mapping[str, list[str]]
+"""The faceid of each observation, by the local hour, YYYYMMDDHH."""
+
+
+class _Question(NamedTuple):
+    """A question to the statistics, and the observations that answer it. `counts`: what is counted, in words."""
+
+    counts: str
+    wanted: ObservationFilter
+    faces: _FacesByHour
+    distinct: bool
 
 
 class StatisticsRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         calendar = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
-        sealed = {item["day"] for item in every(self.book.items, keys.SUMMARIES, totals)}
+        sealed_days = {item["day"] for item in every(self.book.items, keys.SUMMARIES, totals)}
         zone = ZoneInfo(tenant.time_zone)
-        seen: dict[str | None, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        unknown = 0
-        for day, observations in every_observation(self.book, tenant):
+        faces_by_group: dict[str | None, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        is_calendar_whole = True
+        for day, observations in read_observations_by_day(self.book, tenant):
             if day not in calendar:
-                unknown += 1
+                is_calendar_whole = False
                 yield Disagreement(
                     f"there are observations of {day_text(day)}, UTC, and the calendar has no such day",
                     (),
-                    partial(self._include, tenant, day),
+                    partial(self._add_to_calendar, tenant, day),
                 )
-            for one in observations:
-                hour = one.at.astimezone(zone).strftime(_HOUR)
-                for group_name in (None, one.group_name) if hour[:8] in sealed else ():
-                    seen[group_name][hour].append(one.faceid)
-        if sealed and not unknown:
-            yield from self._answers(tenant, seen, sealed)
+            for observation in observations:
+                hour = observation.at.astimezone(zone).strftime(_HOUR)
+                if hour[:8] in sealed_days:
+                    faces_by_group[None][hour].append(observation.faceid)
+                    faces_by_group[observation.group_name][hour].append(observation.faceid)
+        if sealed_days and is_calendar_whole:
+            yield from self._compare_answers(tenant, faces_by_group, sealed_days)
 
-    def _answers(
-        self, tenant: Tenant, seen: Mapping[str | None, Mapping[str, list[str]]], sealed: Set[str]
+    def _compare_answers(
+        self, tenant: Tenant, faces_by_group: Mapping[str | None, _FacesByHour], sealed_days: Set[str]
     ) -> Iterator[Disagreement]:
         """Compare answers about sealed days: of everybody, of persons, of each group. Others are counted when asked.
 
-        `seen`: the faces that were observed, by group (None: any) and hour.
+        `faces_by_group`: the faces that were observed; under None those of all groups. A day is reported once.
         """
-        span, everybody = _span(sealed), seen.get(None, {})
-        asked = [("observations", EVERYTHING, everybody, False), ("persons", EVERYTHING, everybody, True)]
-        for name, of_group in seen.items():
+        span, everybody = _make_span(sealed_days), faces_by_group.get(None, {})
+        questions = [
+            _Question("observations", EVERYTHING, everybody, distinct=False),
+            _Question("persons", EVERYTHING, everybody, distinct=True),
+        ]
+        for name, of_group in faces_by_group.items():
             if name is not None:
-                asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
-        told: set[str] = set()
-        for things, wanted, faces, distinct in asked:
+                wanted = ObservationFilter(group_name=name)
+                questions.append(_Question(f"observations in {name}", wanted, of_group, distinct=False))
+        reported_days: set[str] = set()
+        for counts, wanted, faces, distinct in questions:
             answer = self.book.statistics.count_by_time(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
             for hour in sorted(answer.keys() | faces.keys()):
-                own, said, day = faces.get(hour, []), answer.get(hour, 0), hour[:8]
-                there = len(set(own) if distinct else own)
-                if said != there and day in sealed and day not in told:
-                    told.add(day)
-                    text = f"statistics of {day}, hour {hour[8:]}, say {said} {things}, and {there} are stored"
-                    yield Disagreement(text, (), partial(self._seal, tenant, day_number(day)))
+                day, faceids, answered = hour[:8], faces.get(hour, []), answer.get(hour, 0)
+                stored = len(set(faceids) if distinct else faceids)
+                if answered != stored and day in sealed_days and day not in reported_days:
+                    reported_days.add(day)
+                    text = f"statistics of {day}, hour {hour[8:]}, say {answered} {counts}, and {stored} are stored"
+                    yield Disagreement(text, (), partial(self._seal_day, tenant, day_number(day)))
 
     @retry_if_changed("the calendar is changed by others all the time: send the request again in a moment")
-    def _include(self, tenant: Tenant, day: int) -> None:
+    def _add_to_calendar(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make days invalid that were sealed without it."""
         months = self.book.statistics.calendar.months(tenant.name, [day])
         write(self.book.items, make_calendar_actions(tenant.name, [day], [day], months))
 
-    def _seal(self, tenant: Tenant, day: int) -> None:
+    def _seal_day(self, tenant: Tenant, day: int) -> None:
         if not self.book.statistics.sealing.seal_day(tenant, day):
             raise Busy(f"{day_text(day)} is not over, or observations of it keep coming: it is counted again later")
 
 
-def _span(days: Iterable[str]) -> tuple[int, int]:
+def _make_span(days: Iterable[str]) -> tuple[int, int]:
     """Return a span, in UNIX seconds, that holds these local days, YYYYMMDD, in any time zone."""
     numbers = sorted(map(day_number, days))
     first, last = numbers[0] - _MARGIN_DAYS, numbers[-1] + _MARGIN_DAYS
     return max(first, 0) * DAY_MS // 1000, last * DAY_MS // 1000
 
 
-def every_observation(book: Services, tenant: Tenant) -> Iterator[tuple[int, list[Observation]]]:
+def read_observations_by_day(book: Services, tenant: Tenant) -> Iterator[tuple[int, list[Observation]]]:
     """Yield each UTC day that has observations, counted from 1970, with its observations, oldest first.
 
     Days are looked for one by one from the day on which the tenant was made until tomorrow, since no read finds all
     that there are. Earlier ones, of captures that a camera had kept, are found if the calendar names them.
     """
-    first, last = tenant.created_at, book.clock.now() + timedelta(days=1)
-    days = {*range(milliseconds(first) // DAY_MS, milliseconds(last) // DAY_MS + 1)}
+    first_day = milliseconds(tenant.created_at) // DAY_MS
+    tomorrow = milliseconds(book.clock.now() + timedelta(days=1)) // DAY_MS
+    days = {*range(first_day, tomorrow + 1)}
     days.update(book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
     for day in sorted(days):
-        if found := list(map(observation_from, observed_on(book.items, tenant.name, day))):
-            yield day, found
+        if observations := list(map(observation_from, observed_on(book.items, tenant.name, day))):
+            yield day, observations
 
 
-_AT_ONCE = 100
+_BATCH = 100
+"""Records that are read at once."""
 
 
 class CaptureRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        for some in parts(captures_of(self.book.items, tenant.name, None), _AT_ONCE):
-            for item in some:
-                yield from self._picture(tenant, item)
-            yield from self._observations(tenant, some)
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
+        for items in parts(captures_of(self.book.items, tenant.name, None), _BATCH):
+            for item in items:
+                yield from self._compare_picture(tenant, item)
+            yield from self._find_observations(tenant, items)
         since_ms = milliseconds(self.book.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
-        for _, observations in every_observation(self.book, tenant):
-            yield from self._captures(tenant, (one for one in observations if one.at_ms > since_ms))
+        for _, observations in read_observations_by_day(self.book, tenant):
+            recent = [observation for observation in observations if observation.at_ms > since_ms]
+            yield from self._find_captures(tenant, recent)
 
-    def _picture(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
+    def _compare_picture(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
         """Compare a capture that waits with its picture, which it needs unless only a rejected sighting waits."""
         capture = capture_from(item)
         if capture.state is not CaptureState.STORED or AGAIN in item:
@@ -555,103 +624,113 @@ class CaptureRecords(Subject):
             fields = {"state": CaptureState.PARKED, "reason": "its picture is gone"}
             update = Update(keys.CAPTURES, key, (equals("state", CaptureState.STORED, "still-stored"),), set=fields)
             text = f"capture {capture.id} of camera {capture.camera_id} waits to be resolved, and its picture is gone"
-            yield self.wrong(text, (), update)
+            yield self.make_disagreement(text, (), update)
 
-    def _observations(self, tenant: Tenant, items: list[Item]) -> Iterator[Disagreement]:
-        expected = [
-            (capture, sighting, item.get("corrections"))
-            for item in items
-            for capture in (capture_from(item),)
-            if self._is_observed(tenant, capture)
-            for sighting in capture.sightings
-            if sighting.faceid is not None
-        ]
+    def _find_observations(self, tenant: Tenant, items: list[Item]) -> Iterator[Disagreement]:
+        """Look for the observation of each sighting that captures have of a face."""
+        sightings: list[tuple[Capture, Sighting, Any]] = []
+        for item in items:
+            capture = capture_from(item)
+            if self._keeps_observations(tenant, capture):
+                of_faces = (sighting for sighting in capture.sightings if sighting.faceid is not None)
+                sightings += ((capture, sighting, item.get("corrections")) for sighting in of_faces)
         places = [
             keys.observation(tenant.name, milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number))
-            for capture, sighting, _ in expected
+            for capture, sighting, _ in sightings
         ]
-        for (capture, sighting, corrections), held in zip(
-            expected, self.book.items.get_many(keys.OBSERVATIONS, places), strict=True
-        ):
-            if held is None:
+        observations = self.book.items.get_many(keys.OBSERVATIONS, places)
+        for (capture, sighting, corrections), observation in zip(sightings, observations, strict=True):
+            if observation is None:
                 yield Disagreement(
                     f"capture {capture.id} of camera {capture.camera_id} shows face {sighting.faceid}, and no "
                     "observation of that is stored",
                     (capture.state, corrections),
                 )
 
-    def _is_observed(self, tenant: Tenant, capture: Capture) -> bool:
+    def _keeps_observations(self, tenant: Tenant, capture: Capture) -> bool:
         """Tell whether the observations of a capture, which may have come late, are still kept."""
         days = tenant.observation_days
         return days is None or capture.captured_at > self.book.clock.now() - timedelta(days=days)
 
-    def _captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
+    def _find_captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
+        """Look for the capture of each observation that is a sighting."""
         sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid))
-        for some in parts(sightings, _AT_ONCE):
-            places = [keys.capture(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in some]
-            found = self.book.items.get_many(keys.CAPTURES, places)
-            for place, one, item in zip(places, some, found, strict=True):
-                if item is None or parts_of_sighting(one.id)[1] >= len(capture_from(item).sightings):
+        for batch in parts(sightings, _BATCH):
+            places = [keys.capture(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in batch]
+            items = self.book.items.get_many(keys.CAPTURES, places)
+            for sighting, (_, capture_id), item in zip(batch, places, items, strict=True):
+                if item is None or parts_of_sighting(sighting.id)[1] >= len(capture_from(item).sightings):
                     yield Disagreement(
-                        f"face {one.faceid} was sighted in capture {place[1]} of camera {one.camera}, and no such "
-                        "capture says so"
+                        f"face {sighting.faceid} was sighted in capture {capture_id} of camera {sighting.camera}, and "
+                        "no such capture says so"
                     )
 
 
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)
 
-Sighted = list[tuple[int, int, bool]]
-"""(at_ms, gap_ms, whether `is_of` holds) of the sightings of one face."""
+
+class _SightedAt(NamedTuple):
+    """A sighting of a face. `gap_ms`: its camera's gap. `is_of_face`: whether it is surely this face's (`is_of`), and
+    not one of a deleted face that had the id before."""
+
+    at_ms: int
+    gap_ms: int
+    is_of_face: bool
 
 
 class VisitRecords(Subject):
-    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+    def find_disagreements(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = {item["faceid"]: face_from(item) for item in every(self.book.items, keys.FACES, tenant.name)}
-        visits, lost = self._visits(tenant)
-        sighted, enrolled = self._read_observations(tenant, faces)
-        for face in faces.values():
-            held = visits.get(face.faceid, Visits())
-            yield from self._compare_counts(tenant, face, held)
+        visits_by_face, orphan_pages = self._read_visits(tenant)
+        sightings, enrolled_by_hand = self._read_observations(tenant, faces)
+        for faceid, face in faces.items():
+            visits = visits_by_face.get(faceid, Visits())
+            yield from self._compare_counts(tenant, face, visits)
             if not face.moving:
-                by_hand = face.faceid in enrolled
-                yield from self._arrivals(tenant, face, held, sighted[face.faceid], by_hand=by_hand)
-        for faceid in visits.keys() - faces.keys():
-            when = (equals("version", visits[faceid].version, _SAME),)
-            deletes = visits_deletes(tenant.name, faceid, visits[faceid], when)
+                by_hand = faceid in enrolled_by_hand
+                yield from self._compare_arrivals(tenant, face, visits, sightings[faceid], by_hand=by_hand)
+        for faceid in visits_by_face.keys() - faces.keys():
+            visits = visits_by_face[faceid]
+            deletes = visits_deletes(tenant.name, faceid, visits, (equals("version", visits.version, _SAME),))
             text = f"there are arrivals of {faceid}, and there is no such face"
-            yield self.wrong(text, (visits[faceid].version,), *deletes)
-        for key in lost:
+            yield self.make_disagreement(text, (visits.version,), *deletes)
+        for key in orphan_pages:
             faceid, _ = keys.parts_of_visits(key)
-            head = visits.get(faceid, Visits()).version
-            same = Check(keys.ARRIVALS, (tenant.name, faceid), (equals("version", head or None, _SAME),))
+            version = visits_by_face.get(faceid, Visits()).version
+            same = Check(keys.ARRIVALS, (tenant.name, faceid), (equals("version", version or None, _SAME),))
             text = f"a page of arrivals of {faceid} is stored, and its visits do not name it"
             delete = Delete(keys.ARRIVALS, (tenant.name, key))
-            yield self.wrong(text, (head,), delete, same)
-        yield from self._negatives(tenant, faces)
-        yield from self._merges(tenant, faces)
+            yield self.make_disagreement(text, (version,), delete, same)
+        yield from self._compare_negatives(tenant, faces)
+        yield from self._compare_merges(tenant, faces)
 
-    def _visits(self, tenant: Tenant) -> tuple[dict[str, Visits], list[str]]:
-        """Return the visits by faceid, and the keys of the pages that no head names."""
-        stored = {item["faceid"]: item for item in every(self.book.items, keys.ARRIVALS, tenant.name)}
+    def _read_visits(self, tenant: Tenant) -> tuple[dict[str, Visits], list[str]]:
+        """Return the visits by faceid, and the keys of the pages that no head names.
+
+        A face's visits are a head, whose key is the faceid, and pages of older arrivals, which the head names.
+        """
+        items = {item["faceid"]: item for item in every(self.book.items, keys.ARRIVALS, tenant.name)}
         visits = {}
-        for faceid in [key for key in stored if keys.parts_of_visits(key)[0] == key]:
-            head = visits_from(stored.pop(faceid))
-            pages = [stored.pop(keys.visits_page(faceid, start), None) for start in head.pages]
+        for faceid in [key for key in items if keys.parts_of_visits(key)[0] == key]:
+            head = visits_from(items.pop(faceid))
+            pages = [items.pop(keys.visits_page(faceid, start), None) for start in head.pages]
             visits[faceid] = head if head.is_whole else head.with_pages(pages_from(pages))
-        return visits, list(stored)
+        return visits, list(items)
 
-    def _read_observations(self, tenant: Tenant, faces: Mapping[str, Face]) -> tuple[Mapping[str, Sighted], set[str]]:
+    def _read_observations(
+        self, tenant: Tenant, faces: Mapping[str, Face]
+    ) -> tuple[Mapping[str, list[_SightedAt]], set[str]]:
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
-        sighted: dict[str, Sighted] = defaultdict(list)
+        sightings: dict[str, list[_SightedAt]] = defaultdict(list)
         enrolled: set[str] = set()
-        for _, observations in every_observation(self.book, tenant):
+        for _, observations in read_observations_by_day(self.book, tenant):
             for one in observations:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None and one.faceid in faces:
-                    of_face = is_of(faces[one.faceid], one)
-                    sighted[one.faceid].append((one.at_ms, one.gap_s * 1000, of_face))
+                    is_of_face = is_of(faces[one.faceid], one)
+                    sightings[one.faceid].append(_SightedAt(one.at_ms, one.gap_s * 1000, is_of_face))
                 elif one.kind is ObservationKind.ENROLMENT:
                     enrolled.add(one.faceid)
-        return sighted, enrolled
+        return sightings, enrolled
 
     def _compare_counts(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
         count, last_at = visits.arrivals.count, optional(moment, visits.arrivals.last_arrival_ms)
@@ -660,72 +739,75 @@ class VisitRecords(Subject):
                 f"face {face.faceid} says {face.arrive_count} arrivals, the last at {face.last_arrival_at}, and its "
                 f"visits are {count}, the last at {last_at}",
                 (face.version, visits.version),
-                partial(self._rewrite, tenant, face, visits, visits.arrivals),
+                partial(self._store_arrivals, tenant, face, visits, visits.arrivals),
             )
 
-    def _arrivals(
-        self, tenant: Tenant, face: Face, visits: Visits, sighted: Sighted, *, by_hand: bool
+    def _compare_arrivals(
+        self, tenant: Tenant, face: Face, visits: Visits, sightings: list[_SightedAt], *, by_hand: bool
     ) -> Iterator[Disagreement]:
         """Compare the arrivals of the last 100 days: of older ones only a number may be left, a merge's a sum.
 
-        A face that was enrolled by hand may have the id of one that was deleted. Earlier versions' sightings do not say
-        which of them are whose.
+        `by_hand`: whether the face was enrolled by hand. It may then have the id of a face that was deleted, and
+        earlier versions' sightings do not say which of them are whose. So either count is right; if the two differ,
+        nobody knows which one to store.
         """
         since_ms = milliseconds(self.book.clock.now()) - KEPT_MS
-        sighted = [one for one in sighted if one[0] >= visits.arrivals.folded_until_ms]
-        stored, meant = _since(visits.arrivals, since_ms), _since(_join_sightings(sighted), since_ms)
-        own = _since(_join_sightings(one for one in sighted if one[2]), since_ms) if by_hand else meant
-        if stored not in (meant, own):
-            older = tuple(one for one in visits.arrivals.recent if one.until_ms <= since_ms)
-            recounted = replace(visits.arrivals, recent=(*older, *meant))
+        sightings = [sighting for sighting in sightings if sighting.at_ms >= visits.arrivals.folded_until_ms]
+        stored = _select_since(visits.arrivals, since_ms)
+        of_id = _select_since(_join_sightings(sightings), since_ms)
+        of_face = of_id
+        if by_hand:
+            of_face = _select_since(_join_sightings(one for one in sightings if one.is_of_face), since_ms)
+        if stored not in (of_id, of_face):
+            older = tuple(arrival for arrival in visits.arrivals.recent if arrival.until_ms <= since_ms)
+            recounted = replace(visits.arrivals, recent=(*older, *of_id))
             yield Disagreement(
-                f"face {face.faceid} has {len(stored)} arrivals of {_sightings(stored)} sightings in 100 days, and "
-                f"its sightings make {len(meant)} of {_sightings(meant)}",
+                f"face {face.faceid} has {len(stored)} arrivals of {_count_sightings(stored)} sightings in 100 days, "
+                f"and its sightings make {len(of_id)} of {_count_sightings(of_id)}",
                 (face.version, visits.version),
-                partial(self._rewrite, tenant, face, visits, recounted) if own == meant else None,
+                partial(self._store_arrivals, tenant, face, visits, recounted) if of_face == of_id else None,
             )
 
-    def _rewrite(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:
+    def _store_arrivals(self, tenant: Tenant, face: Face, visits: Visits, arrivals: Arrivals) -> None:
         """Store other arrivals of a face, in its visits and in the face itself."""
         after = replace(visits, arrivals=arrivals, in_one_item=tenant.format < PAGED)
-        told = apply_plan(face, VisitPlan(after, face.group_id))
-        update = make_visit_update(tenant, face, told)
+        update = make_visit_update(tenant, face, apply_plan(face, VisitPlan(after, face.group_id)))
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)
         write(self.book.items, [replace(update, when=(*update.when, same)), *puts])
 
-    def _negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        stored = [item["id"] for item in every(self.book.items, keys.NEGATIVES, tenant.name)]
-        counted = Counter(keys.parts_of_negative(id_)[0] for id_ in stored)
+    def _compare_negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        stored_ids = [item["id"] for item in every(self.book.items, keys.NEGATIVES, tenant.name)]
+        counts = Counter(keys.parts_of_negative(id_)[0] for id_ in stored_ids)
         for face in faces.values():
-            number = counted[face.faceid]
-            if face.negatives != number:
-                text = f"face {face.faceid} says {face.negatives} rejected pictures, and {number} are stored"
-                yield self._make_disagreement(tenant, face, "negatives", number, text)
-        for id_ in stored:
+            count = counts[face.faceid]
+            if face.negatives != count:
+                text = f"face {face.faceid} says {face.negatives} rejected pictures, and {count} are stored"
+                yield self._make_count_disagreement(tenant, face, "negatives", count, text)
+        for id_ in stored_ids:
             faceid = keys.parts_of_negative(id_)[0]
             if faceid not in faces:
                 delete = Delete(keys.NEGATIVES, (tenant.name, id_))
                 gone = Check(keys.FACES, (tenant.name, faceid), (absent(_SAME),))
                 text = f"a rejected picture, {id_}, is kept for a face that there is not"
-                yield self.wrong(text, (), delete, gone)
+                yield self.make_disagreement(text, (), delete, gone)
 
-    def _merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+    def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         merges = {merge.id: merge for merge in self.book.merges.records.all(tenant.name)}
-        of: dict[str, list[Merge]] = defaultdict(list)
+        by_survivor: dict[str, list[Merge]] = defaultdict(list)
         for merge in merges.values():
             if merge.is_active:
-                of[merge.survivor].append(merge)
+                by_survivor[merge.survivor].append(merge)
         for face in faces.values():
-            number = _below(of, face.faceid)
-            if face.merges < number:
-                text = f"face {face.faceid} says that it comes from {face.merges} merges, and it does from {number}"
-                yield self._make_disagreement(tenant, face, "merges", number, text)
+            count = _count_merges_below(by_survivor, face.faceid)
+            if face.merges < count:
+                text = f"face {face.faceid} says that it comes from {face.merges} merges, and it does from {count}"
+                yield self._make_count_disagreement(tenant, face, "merges", count, text)
             if face.moving and (face.moving not in merges or merges[face.moving].state not in _MOVING):
                 when = (equals("moving", face.moving, _SAME),)
                 update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, remove=("moving",))
                 text = f"face {face.faceid} says that merge {face.moving} moves its observations, and it does not"
-                yield self.wrong(text, (face.version,), update)
+                yield self.make_disagreement(text, (face.version,), update)
         for merge in merges.values():
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
@@ -733,31 +815,32 @@ class VisitRecords(Subject):
                 mend = partial(self.book.merges.mover.finish_merge, tenant, merge.id, None)
                 yield Disagreement(text, (survivor and survivor.version,), mend)
 
-    def _make_disagreement(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:
+    def _make_count_disagreement(self, tenant: Tenant, face: Face, field: str, count: int, says: str) -> Disagreement:
+        """Return a disagreement that another count in a field of the face mends. A count of 0 is not stored."""
         when = (equals("version", face.version, _SAME),)
-        change = {"set": {field: number}} if number else {"remove": (field,)}
+        change = {"set": {field: count}} if count else {"remove": (field,)}
         update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, **change)
-        return self.wrong(says, (face.version,), update)
+        return self.make_disagreement(says, (face.version,), update)
 
 
-def _join_sightings(sighted: Iterable[tuple[int, int, bool]]) -> Arrivals:
+def _join_sightings(sightings: Iterable[_SightedAt]) -> Arrivals:
     arrivals = Arrivals()
-    for at_ms, gap_ms, _ in sorted(sighted):
+    for at_ms, gap_ms, _ in sorted(sightings):
         arrivals = arrivals.with_sighting(at_ms, gap_ms)
     return arrivals
 
 
-def _since(arrivals: Arrivals, since_ms: int) -> tuple[Arrival, ...]:
-    return tuple(one for one in arrivals.recent if one.until_ms > since_ms)
+def _select_since(arrivals: Arrivals, since_ms: int) -> tuple[Arrival, ...]:
+    return tuple(arrival for arrival in arrivals.recent if arrival.until_ms > since_ms)
 
 
-def _sightings(arrivals: Iterable[Arrival]) -> int:
-    return sum(one.sightings for one in arrivals)
+def _count_sightings(arrivals: Iterable[Arrival]) -> int:
+    return sum(arrival.sightings for arrival in arrivals)
 
 
-def _below(of: Mapping[str, list[Merge]], faceid: str) -> int:
+def _count_merges_below(by_survivor: Mapping[str, list[Merge]], faceid: str) -> int:
     """Count the merges that can be undone into a face, and into the faces that were merged into it."""
-    return sum(1 + _below(of, merge.other) for merge in of.get(faceid, ()))
+    return sum(1 + _count_merges_below(by_survivor, merge.other) for merge in by_survivor.get(faceid, ()))
 
 
 class Consistency(Outside):
@@ -772,20 +855,20 @@ class Consistency(Outside):
             Agrees.CAPTURES: CaptureRecords,
             Agrees.STATISTICS: StatisticsRecords,
         }
-        of_people = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
+        names = dict.fromkeys(place.agrees for place in PLACES if place.agrees)
         self._subjects: Mapping[str, Subject] = {
-            **{one: checks[one](book) for one in of_people},
+            **{name: checks[name](book) for name in names},
             "credentials, and the names of groups and cameras": PointerRecords(book),
         }
 
-    def disagreements(self, tenant: str) -> list[Disagreement]:
+    def list_disagreements(self, tenant: str) -> list[Disagreement]:
         """Return the findings, and the subjects that cannot be read. Raises TenantNotFound, Busy.
 
         A tenant may be served meanwhile. Records are read one after the other, so one look can see half of a change.
         Therefore only that is returned which two looks in a row found, at the same versions: nothing that was compared
         has changed between them.
         """
-        return [one for name in self._subjects for one in self._readable(tenant, name)]
+        return [finding for name in self._subjects for finding in self._list_readable(tenant, name)]
 
     def repair(self, tenant: str) -> tuple[list[Disagreement], list[Disagreement]]:
         """Mend what can be mended; return the findings that were mended, and those that are left.
@@ -793,39 +876,41 @@ class Consistency(Outside):
         Nothing is mended that changed after it was read. Repairs of one record wait for each other: they are read anew.
         """
         tried: list[Disagreement] = []
-        left = self.disagreements(tenant)
-        for _ in range(ROUNDS):
-            mended = [one for one in left if self._mend_disagreement(one)]
+        open_findings = self.list_disagreements(tenant)
+        for _ in range(MAX_ROUNDS):
+            mended = [finding for finding in open_findings if self._mend_disagreement(finding)]
             if not mended:
                 break
             tried += mended
-            left = self.disagreements(tenant)
-        return [one for one in tried if one not in left], left
+            open_findings = self.list_disagreements(tenant)
+        return [finding for finding in tried if finding not in open_findings], open_findings
 
-    def _mend_disagreement(self, one: Disagreement) -> bool:
-        if one.mend is None:
+    def _mend_disagreement(self, finding: Disagreement) -> bool:
+        """Tell whether a finding could be mended now."""
+        if finding.mend is None:
             return False
         try:
-            one.mend()
+            finding.mend()
         except (RegularsError, GalleryMoved) as error:
-            _log.info("left as it is for now: %s", error)  # what it says may have a name
+            _log.info("left as it is for now: %s", error)  # not the finding itself, which may have a person's name
             return False
         return True
 
-    def _readable(self, tenant: str, name: str) -> list[Disagreement]:
-        """Settle a subject. One that lies on a damaged page does not stop the others."""
+    def _list_readable(self, tenant: str, name: str) -> list[Disagreement]:
+        """Return the findings of a subject. One that lies on a damaged page does not stop the others."""
         try:
             return self._list_lasting(tenant, self._subjects[name])
         except StorageUnavailable as error:
             return [Disagreement(f"{name}: not all of them can be read ({error})")]
 
     def _list_lasting(self, tenant: str, subject: Subject) -> list[Disagreement]:
+        """Return what two looks in a row find, after as many looks as it takes, up to MAX_LOOKS."""
         before: list[Disagreement] = []
-        same: list[Disagreement] = []
-        for _ in range(LOOKS):
-            found = list(subject.look(self.book.tenants.get_by_name(tenant)))
-            same = [one for one in found if one in before]
-            if len(same) == len(found):
+        lasting: list[Disagreement] = []
+        for _ in range(MAX_LOOKS):
+            findings = list(subject.find_disagreements(self.book.tenants.get_by_name(tenant)))
+            lasting = [finding for finding in findings if finding in before]
+            if len(lasting) == len(findings):
                 break
-            before = found
-        return same
+            before = findings
+        return lasting

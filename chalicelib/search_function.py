@@ -16,7 +16,7 @@ from chalicelib.doors import observability
 provide = bootstrap.Provider()
 
 observability.log_as_json(os.environ)
-_observed = observability.observer(os.environ)
+_observed = observability.make_observer(os.environ)
 
 
 def search(event: dict[str, Any], context: object) -> Any:
@@ -26,4 +26,6 @@ def search(event: dict[str, Any], context: object) -> Any:
     def answer(_event: Any) -> Any:
         return remote_search.answer_search(event, provide().ports.search)
 
-    return chalicelib.cold_start.collecting(SimpleNamespace(context=context), lambda this: _observed(this, answer))
+    return chalicelib.cold_start.delay_garbage_collection(
+        SimpleNamespace(context=context), lambda this: _observed(this, answer)
+    )

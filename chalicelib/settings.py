@@ -31,16 +31,16 @@ class SettingError(ValueError):
     """A missing or wrong setting; the message names it and says what would be right."""
 
 
-def table(settings: type[Struct]) -> tuple[Setting, ...]:
+def list_rows(settings: type[Struct]) -> tuple[Setting, ...]:
     """List the rows of a class of settings."""
     return tuple(settings_of(settings).values())
 
 
-def variable_of(row: Setting) -> str:
+def name_variable(row: Setting) -> str:
     return f"REGULARS_{row.name.upper()}"
 
 
-def initial_text(row: Setting) -> str:
+def describe_default(row: Setting) -> str:
     """Say what holds if nothing is set."""
     return row.nothing or ("none" if row.default is None else str(row.default))
 
@@ -60,9 +60,9 @@ def read_named(row: Setting, text: str, called: str) -> Any:
         raise SettingError(f"{called} {error}, not {text[:200]!r}") from error
 
 
-def from_texts(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
+def read_variables(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the variables that are set, and not empty, by their settings' names. Raises SettingError."""
-    given = ((row, variable_of(row)) for row in rows)
+    given = ((row, name_variable(row)) for row in rows)
     return {row.name: read_named(row, text, name) for row, name in given if (text := environ.get(name))}
 
 
@@ -76,7 +76,7 @@ def _read_number(row: Setting, text: str) -> float:
     return int(value) if row.kind is int else value
 
 
-def _public_url(text: str) -> str:
+def _read_public_url(text: str) -> str:
     try:
         url = urlsplit(text)
         good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
@@ -87,7 +87,7 @@ def _public_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _witness(text: str) -> str:
+def _read_witness(text: str) -> str:
     if not (
         re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=+@-]+)*|https?://\S+", text) or Path(text).is_absolute()
     ):
@@ -95,7 +95,7 @@ def _witness(text: str) -> str:
     return text
 
 
-def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def read_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(one) for part in text.split(",") if (one := part.strip()))
     except ValueError as error:
@@ -120,7 +120,7 @@ class AwsStorage(Struct, frozen=True):
     )
 
 
-OfDialects = Mapping[str, type[Struct]]
+DialectSettings = Mapping[str, type[Struct]]
 """The class of the settings that a dialect alone needs, by its name."""
 NO_DIALECTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -166,17 +166,20 @@ class Settings(Struct, frozen=True):
     public_url: str | None = setting(
         None,
         "beginning of the service's URLs, as https://box.example; needed behind a proxy that speaks TLS",
-        read=_public_url,
+        read=_read_public_url,
         nothing="the host that a request came to",
     )
     hook_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
-        (), "networks that hooks may reach besides public addresses, as 192.168.7.0/24", read=networks, nothing="none"
+        (),
+        "networks that hooks may reach besides public addresses, as 192.168.7.0/24",
+        read=read_networks,
+        nothing="none",
     )
 
     witness: str | None = setting(
         None,
         "where heads of the audit go by themselves: a folder of another machine, `s3://bucket/prefix` or a URL",
-        read=_witness,
+        read=_read_witness,
         nothing="nowhere",
     )
 
@@ -184,24 +187,24 @@ class Settings(Struct, frozen=True):
     """Those that a dialect alone needs, by its name."""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], dialects: OfDialects = NO_DIALECTS) -> Settings:
+    def from_environment(cls, environ: Mapping[str, str], dialects: DialectSettings = NO_DIALECTS) -> Settings:
         """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""
         values: dict[str, Any] = {}
         for kind in (cls, *dialects.values()):
-            values |= from_texts(table(kind), environ)
+            values |= read_variables(list_rows(kind), environ)
         if "data" not in values:
-            values["data"] = _aws_storage(environ)
-        return cls.of(_with_a_functions_share(values, environ), dialects)
+            values["data"] = _read_aws_storage(environ)
+        return cls.from_values(_add_function_memory(values, environ), dialects)
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], dialects: OfDialects = NO_DIALECTS) -> Settings:
+    def from_values(cls, values: Mapping[str, Any], dialects: DialectSettings = NO_DIALECTS) -> Settings:
         """Make settings of values by the settings' names. Raises SettingError if two do not fit together."""
         return replace(
             _make_settings(cls, values),
             of_dialects={name: _make_settings(kind, values) for name, kind in dialects.items()},
         )
 
-    def of_dialect(self, name: str, kind: type[_Made]) -> _Made:
+    def get_dialect_settings(self, name: str, kind: type[_Made]) -> _Made:
         """Return the settings of a dialect: what holds initially, if this process read none of its settings."""
         found = self.of_dialects.get(name)
         return found if isinstance(found, kind) else kind()
@@ -213,15 +216,15 @@ def _make_settings(kind: type[_Made], values: Mapping[str, Any]) -> _Made:
     return kind(**{field_name: values[row.name] for field_name, row in rows.items() if row.name in values})
 
 
-def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
-    values = from_texts(rows := table(AwsStorage), environ)
+def _read_aws_storage(environ: Mapping[str, str]) -> AwsStorage:
+    values = read_variables(rows := list_rows(AwsStorage), environ)
     for row in rows:
         if row.default is NODEFAULT and row.name not in values:
-            raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {variable_of(row)}: it is missing")
+            raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {name_variable(row)}: it is missing")
     return AwsStorage(**values)
 
 
-def _with_a_functions_share(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def _add_function_memory(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """Take what a function has as the limit, and two thirds of what it leaves for galleries, unless they are set."""
     if size_mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
         values.setdefault("memory_mb", int(size_mb))

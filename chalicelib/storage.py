@@ -18,7 +18,7 @@ def open_storage(settings: Settings, clock: Clock) -> Storage:
     """Open the storage that the settings name."""
     if isinstance(settings.storage, Path):
         return _open_embedded(settings.storage, settings.public_url or "", clock)
-    return _aws(settings.storage, clock)
+    return _open_aws(settings.storage, clock)
 
 
 def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
@@ -75,7 +75,7 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     )
 
 
-def _aws(storage: AwsStorage, clock: Clock) -> Storage:
+def _open_aws(storage: AwsStorage, clock: Clock) -> Storage:
     from chalicelib.aws.blobs import S3BlobStore, S3UploadStore
     from chalicelib.aws.clients import aws_client, begin_in_thread
     from chalicelib.aws.items import DynamoItemStore

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from chalicelib.book.cameras import Silence, silent_at
 from chalicelib.book.webhooks import OVERDUE
@@ -49,54 +50,62 @@ _CALLED = Codec(Called)
 class Sweep(Outside):
     """The hourly chores of all rooms that have some."""
 
-    def all(self, hour: datetime) -> None:
-        """Inspect the parts that all share, and send a message for each tenant. `hour`: when the schedule called."""
+    def request_sweeps(self, hour: datetime) -> None:
+        """Inspect the storage, and send a message for each tenant. `hour`: the time at which the schedule called."""
         self.book.readiness.inspect()
         for tenant in self.book.tenants.all():
             try:
-                self._send(tenant, hour, self._due(tenant, hour))
+                self._send_message(tenant, hour, self._list_due_chores(tenant, hour))
             except RegularsError as error:
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
-    def message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
-        """Do the work of a message of the index queue: a tenant's chores, an erasure, that of a group's faces,
-        restrictions of people whose consent has expired or, if it names none, snapshots.
+    def handle_message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
+        """Do the work of a message of the index queue. Its members say which work that is.
+
+        - "hour", "chores" and "after": do these chores of a tenant.
+        - "erasure": go on with this erasure.
+        - "group": go on with deleting the faces of this group.
+        - "consents": restrict all people whose consent has expired.
+        - none of these: build a snapshot, and join faces that are one person.
 
         `received`: how often the message was received. The second time, each of its chores gets a message of its own,
-        so that one that never ends holds up no other. `left_s`: how long this run may still take. Raises Busy if a
-        chore failed, and what `build` raises.
+        so that one that never ends holds up no other. `left_s`: returns how long this run may still take. Raises Busy
+        if a chore failed, and what `build` raises.
         """
-        asked = json.loads(body)
-        telemetry.of_tenant(asked["tenant"])
-        if "consents" in asked:  # here is time for all of them: who reads the tenant restricts some only
+        message = json.loads(body)
+        telemetry.of_tenant(message["tenant"])
+        if "consents" in message:  # here is time for all of them: who reads the tenant restricts some only
             with suppress(TenantNotFound):
-                self.book.restrictions.expire(self.book.tenants.read_stored(asked["tenant"]), left_s=left_s)
+                self.book.restrictions.expire(self.book.tenants.read_stored(message["tenant"]), left_s=left_s)
             return
-        tenant = self.book.tenants.find(asked["tenant"])
+        tenant = self.book.tenants.find(message["tenant"])
         if tenant is None:
             return  # it was erased since
-        if "erasure" in asked:
-            self.book.erasure.steps.go_on(tenant, asked["erasure"], left_s)
-            return
-        if "group" in asked:
-            if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
-                self.book.deletion.groups.erase_faces(tenant, asked["group"], left_s)
-            return
-        if "hour" not in asked:
-            self.book.index.build(asked["tenant"], erase=False)
-            with acts.begin_act(chore("index joining", asked["tenant"])):
+        if "erasure" in message:
+            self.book.erasure.steps.go_on(tenant, message["erasure"], left_s)
+        elif "group" in message:
+            if message["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
+                self.book.deletion.groups.erase_faces(tenant, message["group"], left_s)
+        elif "hour" not in message:
+            self.book.index.build(message["tenant"], erase=False)
+            with acts.begin_act(chore("index joining", message["tenant"])):
                 self.book.joining.join_tenant(tenant, left_s)
-            return
-        hour = moment(asked["hour"])
+        else:
+            self._sweep_by_message(tenant, message, received, left_s)
+
+    def _sweep_by_message(
+        self, tenant: Tenant, message: Mapping[str, Any], received: int, left_s: Callable[[], float]
+    ) -> None:
+        hour, names = moment(message["hour"]), message["chores"]
         if not self.book.storage.expires_items and abs(self.book.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
-        if received > 1 and len(asked["chores"]) > 1:
-            for name in asked["chores"]:
-                self._send(tenant, hour, [name], is_part=True)
+        if received > 1 and len(names) > 1:
+            for name in names:
+                self._send_message(tenant, hour, [name], is_part=True)
             return
-        self.tenant(tenant, hour, asked["chores"], asked["after"], left_s, is_part=asked.get("is_part", False))
+        self.sweep_tenant(tenant, hour, names, message["after"], left_s, is_part=message.get("is_part", False))
 
-    def tenant(
+    def sweep_tenant(
         self,
         tenant: Tenant,
         hour: datetime,
@@ -106,58 +115,61 @@ class Sweep(Outside):
         *,
         is_part: bool = False,
     ) -> None:
-        """Do chores of one tenant, or all. Each may be cut off anywhere and repeated; one that fails stops no other.
+        """Do a tenant's chores. Each may be cut off anywhere and repeated; one that fails stops no other.
 
-        `after`: the place from which the first goes on; `is_part`: other messages ask for the rest, so the tenant is
-        not swept whole. Raises Busy if a chore failed. If the time runs out before one does, a message is sent for the
-        rest, which comes at once. So each has done something.
+        `chores`: their names; none: all. `after`: the place from which the first chore goes on. `left_s`: returns how
+        long this run may still take. `is_part`: whether other messages ask for other chores, so that this does not
+        count as a whole sweep.
+
+        If the time runs out, a message for the chores that are left is sent, which comes at once. The first chore is
+        always begun, so each run does something. Raises Busy if a chore failed.
         """
-        all_chores, this = self._chores(hour), ChoreContext(tenant, hour, left_s, after)
+        all_chores, context = self._list_chores(hour), ChoreContext(tenant, hour, left_s, after)
         failed: list[str] = []
-        todo = [name for name in chores if name in all_chores] or list(all_chores)  # another version may have others
-        for number, name in enumerate(todo):
+        names = [name for name in chores if name in all_chores] or list(all_chores)  # another version may have others
+        for number, name in enumerate(names):
             if number and left_s() < STOPS_AT_S:
                 if failed:
-                    failed += todo[number:]
+                    failed += names[number:]
                     break
-                self._send(tenant, hour, todo[number:], is_part=is_part)
+                self._send_message(tenant, hour, names[number:], is_part=is_part)
                 return
             try:
                 with acts.begin_act(chore(f"sweep {name}", tenant.name)):
-                    rest = all_chores[name].do(this)
-                    if isinstance(rest, Rest):
-                        self._send(tenant, hour, [name], rest.after, is_part=True)
+                    result = all_chores[name].do(context)
+                    if isinstance(result, Rest):
+                        self._send_message(tenant, hour, [name], result.after, is_part=True)
                     elif name in OWED:
-                        self._note(tenant, name)
+                        self._note_sweep(tenant, name)
             except Exception as error:
                 log_failure(error, f"the {name} of tenant {tenant.name} are swept again")
                 failed.append(name)
         if failed:
             raise Busy(f"the sweep of tenant {tenant.name} did not do all: {', '.join(failed)}")
         if not is_part:
-            self._note(tenant)
+            self._note_sweep(tenant)
 
-    def _note(self, tenant: Tenant, done: str = "at") -> None:
-        """Note when a chore was done, and as `at` when all were."""
-        now, place = {done: milliseconds(self.book.clock.now())}, (tenant.name, keys.SWEPT_ITEM)
-        update = Update(keys.DIRECTORY, place, (exists("swept-before"),), set=now)
+    def _note_sweep(self, tenant: Tenant, field: str = "at") -> None:
+        """Note the time in a field of the tenant's record of sweeps: a chore's name, or `at` for all chores."""
+        noted = {field: milliseconds(self.book.clock.now())}
+        update = Update(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM), (exists("swept-before"),), set=noted)
         if not write_unless_changed(self.book.items, [update]):
-            write(self.book.items, [Put(keys.DIRECTORY, {"tenant": place[0], "item": place[1], **now})])
+            write(self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant.name, "item": keys.SWEPT_ITEM, **noted})])
 
-    def _due(self, tenant: Tenant, hour: datetime) -> list[str]:
-        """Return the names of this hour's chores, if the clock is wrong perhaps those only that it does not decide."""
-        doubted = self._doubts(tenant)
-        return [name for name, one in self._chores(hour).items() if one.by_no_clock or not doubted]
+    def _list_due_chores(self, tenant: Tenant, hour: datetime) -> list[str]:
+        """Return the names of this hour's chores. If the clock may be wrong, only those that do not depend on it."""
+        is_doubted = self._doubts_clock(tenant)
+        return [name for name, chore in self._list_chores(hour).items() if chore.by_no_clock or not is_doubted]
 
-    def _doubts(self, tenant: Tenant) -> bool:
-        """Note the call of the schedule, and tell whether the clock is doubted.
+    def _doubts_clock(self, tenant: Tenant) -> bool:
+        """Tell whether the clock may be wrong, and note this call of the schedule, by which the next one is judged.
 
-        Storage that expires items has a clock that can be trusted.
+        On AWS, where storage expires items by itself, the clock is trusted.
         """
         if self.book.storage.expires_items:
             return False
-        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = judge_clock(optional(_CALLED.read, noted), self.book.clock.now())
+        item_before = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
+        call = judge_clock(optional(_CALLED.read, item_before), self.book.clock.now())
         if call.doubted_since is not None:
             _log.warning(
                 "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
@@ -170,24 +182,30 @@ class Sweep(Outside):
         write(self.book.items, [Put(keys.DIRECTORY, item)])
         return call.doubted_since is not None
 
-    def _chores(self, hour: datetime) -> dict[str, Chore]:
-        """Return this hour's chores by name, in their order: first what erases."""
-        own = Chore("snapshots", lambda this: self.book.index.build(this.tenant.name), by_no_clock=True)
+    def _list_chores(self, hour: datetime) -> dict[str, Chore]:
+        """Return this hour's chores by name, in their order.
+
+        First those that run whatever the clock says, such as erasures; last the storage's files, which all others
+        leave traces in.
+        """
+        snapshots = Chore("snapshots", lambda context: self.book.index.build(context.tenant.name), by_no_clock=True)
         wiping = Chore("files", lambda _: self.book.storage.wipe(), of_expired=True, by_no_clock=True)
         book = self.book
         rooms: Sequence[Chores] = (
             *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
             *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
         )
-        of_rooms = [one for room in rooms for one in room.chores()]
-        chores = sorted([*of_rooms, own], key=lambda one: not one.by_no_clock)
-        return {
-            one.name: one
-            for one in [*chores, wiping]
-            if (not one.nightly or hour.hour == NIGHT_HOUR) and not (one.of_expired and self.book.storage.expires_items)
-        }
+        chores = [*(chore for room in rooms for chore in room.chores()), snapshots]
+        chores.sort(key=lambda chore: not chore.by_no_clock)
 
-    def _send(
+        def is_due(chore: Chore) -> bool:
+            if chore.of_expired and book.storage.expires_items:
+                return False
+            return not chore.nightly or hour.hour == NIGHT_HOUR
+
+        return {chore.name: chore for chore in [*chores, wiping] if is_due(chore)}
+
+    def _send_message(
         self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "", *, is_part: bool = False
     ) -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after, "is_part": is_part}
@@ -203,7 +221,7 @@ _GOLDEN_RATIO = 0.618034
 
 
 class Watch(Outside):
-    """The chores of every few minutes, for all tenants.
+    """The chores of every five minutes, for all tenants.
 
     On one box faces are joined, too: it costs nothing to look more often. A function would load the gallery each time.
     """
@@ -211,82 +229,90 @@ class Watch(Outside):
     def run(self, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Report the age of the oldest sweep, and do all chores of all tenants; one that fails holds up no other.
 
-        Silent cameras of a disabled tenant are not reported. Each run begins with other tenants, so that none waits for
-        long if the time runs out.
+        `left_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits for
+        long if the time runs out. Silent cameras of a disabled tenant are not reported.
         """
         tenants = self.book.tenants.all()
-        self._report_sweeps(tenants)
-        first = begins_with(len(tenants), self.book.clock.now())
-        for number, tenant in enumerate([*tenants[first:], *tenants[:first]]):
+        self._report_oldest_sweep(tenants)
+        first = choose_first_tenant(len(tenants), self.book.clock.now())
+        for done_count, tenant in enumerate([*tenants[first:], *tenants[:first]]):
             if left_s() < STOPS_AT_S:
-                _log.warning(
-                    "the time ran out: %s of %s tenants wait for the next run", len(tenants) - number, len(tenants)
-                )
+                waiting_count = len(tenants) - done_count
+                _log.warning("the time ran out: %s of %s tenants wait for the next run", waiting_count, len(tenants))
                 return
-            self._do("cameras", tenant, self._report_silent)
-            self._do("boxes", tenant, self.book.cameras.advance_wave)
-            self._do("consents", tenant, self.book.restrictions.request_expiry)
-            self._resume(tenant, captured_in=WATCHED_CAPTURES)
+            self._do_chore("cameras", tenant, self._report_silent_cameras)
+            self._do_chore("boxes", tenant, self.book.cameras.advance_wave)
+            self._do_chore("consents", tenant, self.book.restrictions.request_expiry)
+            self._resume_lost_work(tenant, captured_in=WATCHED_CAPTURES)
             if not self.book.storage.expires_items:
-                self._do("faces", tenant, self.book.joining.join_tenant)
+                self._do_chore("faces", tenant, self.book.joining.join_tenant)
 
-    def start(self) -> None:
+    def resume_all(self) -> None:
         """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
 
         A message that a killed process held comes again by itself, when the time is over for which it is hidden.
         """
         for tenant in self.book.tenants.all():
-            self._resume(tenant, timedelta(0), after=timedelta(0))
+            self._resume_lost_work(tenant, timedelta(0), after=timedelta(0))
 
-    def _resume(self, tenant: Tenant, overdue: timedelta = OVERDUE, **lost: timedelta) -> None:
-        """Begin again with captures whose event, and with deliveries whose message is lost."""
-        self._do("captures", tenant, lambda known: self.book.captures.redrive.send_all_lost(known, **lost))
-        self._do("outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name, overdue))
+    def _resume_lost_work(self, tenant: Tenant, overdue: timedelta = OVERDUE, **bounds: timedelta) -> None:
+        """Begin again with captures whose event, and with deliveries whose message is lost.
 
-    def _do(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
+        `overdue`: the age from which on a delivery counts as lost. `bounds`: those of the captures, as `send_all_lost`
+        takes them.
+        """
+        self._do_chore("captures", tenant, lambda tenant: self.book.captures.redrive.send_all_lost(tenant, **bounds))
+        outbox = self.book.webhooks.outbox
+        self._do_chore("outbox", tenant, lambda tenant: outbox.announce_overdue(tenant.name, overdue))
+
+    def _do_chore(self, subject: str, tenant: Tenant, work: Callable[[Tenant], object]) -> None:
         try:
             with acts.begin_act(chore(f"watch {subject}", tenant.name)):
                 work(tenant)
         except Exception as error:
             report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
 
-    def _report_sweeps(self, tenants: Sequence[Tenant]) -> None:
-        """Report how long ago the tenant was swept whole whose sweep is the oldest, so that no tenant is forgotten.
+    def _report_oldest_sweep(self, tenants: Sequence[Tenant]) -> None:
+        """Report how long the tenant waits that waits longest for a whole sweep, so that no tenant is forgotten.
 
-        What is owed each night counts from the next night on.
+        The nightly chores that people were told a date for (OWED) count as late a day after they were done.
         """
-        swept = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
-        for tenant, item in zip(tenants, swept, strict=True):
-            noted = {**dict.fromkeys(("at", *OWED), milliseconds(tenant.created_at)), **(item or {})}
-            dated = [moment(noted[name]) + timedelta(days=1) for name in OWED]
-            late = self.book.clock.now() - min(moment(noted["at"]), *dated)
-            telemetry.at_least(SWEEP_AGE, late.total_seconds())
+        items = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
+        for tenant, item in zip(tenants, items, strict=True):
+            done_ms = {**dict.fromkeys(("at", *OWED), milliseconds(tenant.created_at)), **(item or {})}
+            due_at = [moment(done_ms[name]) + timedelta(days=1) for name in OWED]
+            age = self.book.clock.now() - min(moment(done_ms["at"]), *due_at)
+            telemetry.at_least(SWEEP_AGE, age.total_seconds())
 
-    def _report_silent(self, tenant: Tenant) -> None:
+    def _report_silent_cameras(self, tenant: Tenant) -> None:
         if tenant.disabled:
             return
         now = self.book.clock.now()
         for camera, silence in self.book.cameras.list_silences(tenant, now):
             actions = [
                 _silence_update(tenant.name, camera, milliseconds(now)),
-                *self.book.webhooks.outbox.make_delivery_puts(tenant.name, [make_event(camera, silence, now)]),
+                *self.book.webhooks.outbox.make_delivery_puts(tenant.name, [make_silence_event(camera, silence, now)]),
             ]
             try:
                 write(self.book.items, actions)
             except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
-            heard = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
-            fell = "fell silent" if silence is Silence.SILENT else "is quieter than usual"
-            _log.warning("camera %s of tenant %s %s: nothing came from it %s", camera.id, tenant.name, fell, heard)
+            since = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
+            state = "fell silent" if silence is Silence.SILENT else "is quieter than usual"
+            _log.warning("camera %s of tenant %s %s: nothing came from it %s", camera.id, tenant.name, state, since)
             self.book.webhooks.outbox.announce(tenant.name, actions)
 
 
-def begins_with(count: int, now: datetime) -> int:
-    """Return which of so many the run of this time begins with; runs that follow each other begin far apart."""
-    return int(count * (now.timestamp() // _EVERY.total_seconds() * _GOLDEN_RATIO % 1))
+def choose_first_tenant(count: int, now: datetime) -> int:
+    """Return the number, from 0 to `count` - 1, of the tenant with which the run at this time begins.
+
+    Multiples of the golden ratio, modulo 1, spread evenly. So runs that follow each other begin far apart.
+    """
+    run_number = now.timestamp() // _EVERY.total_seconds()
+    return int(count * (run_number * _GOLDEN_RATIO % 1))
 
 
-def make_event(camera: Camera, silence: Silence, now: datetime) -> Event:
+def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event:
     """Return the event of a silent camera, at the time when its silence became too long, or was noticed.
 
     The id depends only on the silence, so a silence that is reported twice has one event.
@@ -310,6 +336,6 @@ def make_event(camera: Camera, silence: Silence, now: datetime) -> Event:
 
 def _silence_update(tenant: str, camera: Camera, now_ms: int) -> Update:
     """Return the update that marks the camera as silent, unless it was heard since it was read, or marked already."""
-    seen = None if camera.last_seen_at is None else milliseconds(camera.last_seen_at)
-    still = (equals("last_seen_at", seen, "still-silent"), equals("silent_since", None, "not-reported"))
-    return Update(keys.CAMERAS, (tenant, camera.id), still, set={"silent_since": now_ms})
+    last_seen_ms = optional(milliseconds, camera.last_seen_at)
+    when = (equals("last_seen_at", last_seen_ms, "still-silent"), equals("silent_since", None, "not-reported"))
+    return Update(keys.CAMERAS, (tenant, camera.id), when, set={"silent_since": now_ms})

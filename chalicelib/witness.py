@@ -13,7 +13,7 @@ from chalicelib.book.words.ports import BlobStore, Postman, Witness
 _JSON = "application/json"
 
 
-class Kept:
+class StoredHeads:
     """Heads in a folder, such as one of another machine, or in a bucket, best one with object lock."""
 
     def __init__(self, blobs: BlobStore, prefix: str = "") -> None:
@@ -23,7 +23,7 @@ class Kept:
         self._blobs.put_if_absent(self._prefix + name, head, _JSON)
 
 
-class Posted:
+class PostedHeads:
     """Heads that are posted to a URL. What it answers by a status from 200 to 299 it has kept."""
 
     def __init__(self, postman: Callable[[], Postman], url: str) -> None:
@@ -35,27 +35,27 @@ class Posted:
             raise Unusable(f"the witness answered {status} to head {name}: it is sent again within the hour")
 
 
-def witness_at(place: str, postman: Callable[[], Postman]) -> Witness:
+def open_witness(place: str, postman: Callable[[], Postman]) -> Witness:
     """Make the keeper that a setting names (settings.witness). Raises StorageUnavailable if its folder is not there."""
     if place.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore
         from chalicelib.aws.clients import aws_client
 
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        return Kept(S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else "")
+        return StoredHeads(S3BlobStore(aws_client("s3"), bucket), prefix + "/" if prefix else "")
     if "://" in place:
-        return Posted(postman, place)
+        return PostedHeads(postman, place)
     from chalicelib.book.store.embedded.blobs import FolderBlobStore
 
     if not Path(place).is_dir():  # else heads would go to this machine while the other one's folder is not mounted
         raise StorageUnavailable(f"the folder {place} for the heads of the audit is not there: is it mounted?")
-    return Kept(FolderBlobStore(Path(place)))
+    return StoredHeads(FolderBlobStore(Path(place)))
 
 
-def documents_at(place: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield what a keeper has whose names begin with `below`: each name, and what reads it. A URL gives nothing back.
+def read_documents(place: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the name of each document of a keeper, and the function that reads it. A URL gives nothing back.
 
-    Raises StorageUnavailable.
+    `place`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises StorageUnavailable.
     """
     if place.startswith("s3://"):
         from chalicelib.aws.blobs import S3BlobStore

@@ -1,9 +1,6 @@
-"""Write what the client has from the service: models and operations from docs/api/v1.yaml, codes from
-book/words/errors.py.
+"""The generator of the client's modules: models and operations from docs/api/v1.yaml, codes from book/words/errors.py.
 
-    python client/generate.py             (make client)
-
-A test generates them again and compares.
+`python -m regulars.openapi --write` writes them (`make client`). A test generates them again and compares.
 """
 
 from __future__ import annotations
@@ -42,18 +39,18 @@ TYPES = {
 Schema = Mapping[str, Any]
 
 
-def generated() -> dict[Path, str]:
+def generate_modules() -> dict[Path, str]:
     """Return the text of each generated module, by its path."""
     document = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
     writer = _Writer(document)
-    texts = {"operations.py": writer.operations(), "models.py": writer.models(), "codes.py": codes()}
-    return {PACKAGE / name: _formatted(PACKAGE / name, text) for name, text in texts.items()}
+    texts = {"operations.py": writer.write_operations(), "models.py": writer.write_models(), "codes.py": write_codes()}
+    return {PACKAGE / name: _format_text(PACKAGE / name, text) for name, text in texts.items()}
 
 
-def codes() -> str:
+def write_codes() -> str:
     """Write a class for each code."""
     parts = [
-        _header("Errors that the service answers, by their code, as it knows them."),
+        _write_header("Errors that the service answers, by their code, as it knows them."),
         "from __future__ import annotations\n",
         "from collections.abc import Mapping\n",
         "from regulars_client.errors import ApiError\n",
@@ -69,7 +66,7 @@ def codes() -> str:
 
 @dataclass(frozen=True)
 class _Parameter:
-    """One argument of a method. `name`: on the wire."""
+    """One argument of a method. `name`: the name on the wire. `type`: the annotation."""
 
     name: str
     type: str
@@ -97,7 +94,7 @@ class _Parameter:
 
 @dataclass(frozen=True)
 class _Call:
-    """One method. `fixed`: what is always sent in the query."""
+    """One method. `about`: its docstring. `fixed`: what is always sent in the query."""
 
     method: str
     path: str
@@ -107,44 +104,44 @@ class _Call:
     body: list[_Parameter]
     fixed: Mapping[str, str] = field(default_factory=dict)
 
-    def text(self, answer: str, page: tuple[str, str] | None) -> str:
-        """Write the method. `page`: the member of the answer that has a page's items, and their type."""
-        place = f'"{self.path}"'
+    def write_method(self, answer: str, page: tuple[str, str] | None) -> str:
+        """Write the method. `answer`: its type. `page`: the member that has a page's items, and their type."""
+        path = f'"{self.path}"'
         if PARAMETER.search(self.path):
-            place = f'f"{PARAMETER.sub(lambda found: f"{{quote_part({found[1]})}}", self.path)}"'
-        pairs = [f"{one.name!r}: {one.argument}" for one in self.query]
+            path = f'f"{PARAMETER.sub(lambda found: f"{{quote_part({found[1]})}}", self.path)}"'
+        pairs = [f"{parameter.name!r}: {parameter.argument}" for parameter in self.query]
         pairs += [f"{name!r}: {value!r}" for name, value in self.fixed.items()]
         query = f"query={{{', '.join(pairs)}}}"
-        sent, returns = [place, *([query] if pairs else [])], answer
+        sent, returned_type = [path, *([query] if pairs else [])], answer
         if page is not None:
-            returns = f"Pages[{answer}, {page[1]}]"
-            does = f"self._pages({place}, {answer}, lambda page: page.{page[0]}, {query})"
+            items, item_type = page
+            returned_type = f"Pages[{answer}, {item_type}]"
+            call = f"self._pages({path}, {answer}, lambda page: page.{items}, {query})"
         elif answer == "bytes":
-            does = f"self._bytes({', '.join(sent)})"
+            call = f"self._bytes({', '.join(sent)})"
         else:
             kind = answer.removesuffix(_OR_NONE)
             sent.insert(1, "type(None)" if answer == "None" else kind)
-            call = "_call" if kind == answer else "_call_or_none"
-            does = f"self.{call}({', '.join([repr(self.method), *sent, *self._written])})"
-        verb = "" if answer == "None" else "return "
-        return (
-            f'    def {self.name}({self._arguments}) -> {returns}:\n        """{self.about}"""\n        {verb}{does}\n'
-        )
+            method = "_call" if kind == answer else "_call_or_none"
+            call = f"self.{method}({', '.join([repr(self.method), *sent, *self._list_written()])})"
+        statement = call if answer == "None" else f"return {call}"
+        head = f"    def {self.name}({self._write_arguments()}) -> {returned_type}:\n"
+        return f'{head}        """{self.about}"""\n        {statement}\n'
 
-    @property
-    def _arguments(self) -> str:
+    def _write_arguments(self) -> str:
+        """Write the method's parameters: those of the path, then by name the required ones, then the others."""
         in_path = [f"{name}: str" for name in PARAMETER.findall(self.path)]
-        named = [str(one) for one in sorted([*self.query, *self.body], key=lambda one: not one.required)]
+        by_need = sorted([*self.query, *self.body], key=lambda parameter: not parameter.required)
+        named = [str(parameter) for parameter in by_need]
         if self.method != "GET":
             named.append("idempotency_key: str | None = None")
         return ", ".join(["self", *in_path, *(["*", *named] if named else [])])
 
-    @property
-    def _written(self) -> list[str]:
-        """The parts that a write sends beside its query."""
+    def _list_written(self) -> list[str]:
+        """List the arguments of a call that writes, beside its query."""
         if self.method == "GET":
             return []
-        body = f"body={{{', '.join(f'{one.name!r}: {one.value}' for one in self.body)}}}"
+        body = f"body={{{', '.join(f'{parameter.name!r}: {parameter.value}' for parameter in self.body)}}}"
         return [*([body] if self.body else []), "idempotency_key=idempotency_key"]
 
 
@@ -152,15 +149,17 @@ _OR_NONE = " | None"
 
 
 class _Writer:
+    """The writer of the modules that follow from the document."""
+
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._models: list[str] = []
-        """Names of the models that were written of."""
+        """Names of the models that the operations, and the models before, use."""
 
-    def operations(self) -> str:
+    def write_operations(self) -> str:
         """Write a method for each operation."""
         parts = [
-            _header("The operations of v1, a method each."),
+            _write_header("The operations of v1, a method each."),
             "from __future__ import annotations\n",
             "from datetime import datetime\nfrom typing import Any, Literal\n",
             "from msgspec import UNSET, UnsetType\n",
@@ -172,122 +171,137 @@ class _Writer:
         for path, item in self._document["paths"].items():
             for method in METHODS:
                 if method in item:
-                    parts += self._methods(method.upper(), path, item[method])
+                    parts += self._write_methods(method.upper(), path, item[method])
         return "\n".join(parts)
 
-    def models(self) -> str:
+    def write_models(self) -> str:
         """Write the Structs of what is answered, and of what is sent inside a body, once the operations are written.
 
         Enumerations are texts and nothing is bounded, so that a newer service's answers can be read.
         """
         parts = [
-            _header("What v1 answers."),
+            _write_header("What v1 answers."),
             "from __future__ import annotations\n",
             "from datetime import datetime\nfrom typing import Any\n",
             "from msgspec import UNSET, Struct, UnsetType\n",
         ]
-        written = {name: self._model(name) for name in self._models}  # grows
+        written = {name: self._write_model(name) for name in self._models}  # writing one may add others to the list
         return "\n".join([*parts, *(written[name] for name in sorted(written))])
 
-    def _model(self, name: str) -> str:
+    def _write_model(self, name: str) -> str:
         schema = self._document["components"]["schemas"][name]
         about = schema.get("description", "").replace("\n", "\n    ")
         members = [
-            f"    {member}: {self._type(of).replace('models.', '')}"
+            f"    {member}: {self._write_type(of).replace('models.', '')}"
             + ("" if member in schema.get("required", ()) else " | UnsetType = UNSET")
             for member, of in schema["properties"].items()
         ]
         head = [f"class {name}(Struct, kw_only=True):", *([f'    """{about}"""\n'] if about else [])]
         return "\n".join([*head, *members, "", ""])
 
-    def _methods(self, method: str, path: str, operation: Schema) -> Iterator[str]:
+    def _write_methods(self, method: str, path: str, operation: Schema) -> Iterator[str]:
         """Write the operation's method, and another one for what is answered as CSV."""
-        given = [self._resolved(one) for one in operation.get("parameters", [])]
-        body = list(self._body(operation))  # what a bare picture has beside it in the query stands there, too
+        parameters = [self._follow_references(parameter) for parameter in operation.get("parameters", [])]
+        # With a bare picture, the members of the body may stand in the query. The client always sends a body.
+        body = list(self._list_body(operation))
+        in_body = {member.name for member in body}
         call = _Call(
             method,
             path,
             name=re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation["operationId"]).lower(),
             about=" ".join(operation.get("summary", "").split()),
             query=[
-                _Parameter(one["name"], self._type(one["schema"], sent=True), bool(one.get("required")))
-                for one in given
-                if one["in"] == "query" and one["name"] not in {part.name for part in body}
+                _Parameter(
+                    parameter["name"],
+                    self._write_type(parameter["schema"], sent=True),
+                    bool(parameter.get("required")),
+                )
+                for parameter in parameters
+                if parameter["in"] == "query" and parameter["name"] not in in_body
             ],
             body=body,
         )
-        answers = self._answers(operation)
-        if len(answers) > 1 and any(one.name == FORMAT for one in call.query):
-            call = replace(call, query=[one for one in call.query if one.name != FORMAT])
-            yield replace(call, name=f"{call.name}_csv", fixed={FORMAT: "csv"}).text("bytes", None)
-        yield call.text(answers[0], self._page(answers[0]) if method == "GET" else None)
+        answers = self._list_answers(operation)
+        if len(answers) > 1 and any(parameter.name == FORMAT for parameter in call.query):
+            call = replace(call, query=[parameter for parameter in call.query if parameter.name != FORMAT])
+            yield replace(call, name=f"{call.name}_csv", fixed={FORMAT: "csv"}).write_method("bytes", None)
+        yield call.write_method(answers[0], self._find_page(answers[0]) if method == "GET" else None)
 
-    def _body(self, operation: Schema) -> Iterator[_Parameter]:
+    def _list_body(self, operation: Schema) -> Iterator[_Parameter]:
+        """Yield the members of the operation's body, if it has one."""
         if "requestBody" not in operation:
             return
-        schema = self._resolved(operation["requestBody"]["content"][JSON]["schema"])
+        schema = self._follow_references(operation["requestBody"]["content"][JSON]["schema"])
         required = schema.get("required", ())
-        for name, of in schema["properties"].items():
-            kind = self._type(of, sent=True)
+        for name, member in schema["properties"].items():
+            kind = self._write_type(member, sent=True)
             # Nobody sends null for a picture: it is left out.
             yield _Parameter(name, PICTURE if kind.startswith(PICTURE) else kind, name in required)
 
-    def _answers(self, operation: Schema) -> list[str]:
+    def _list_answers(self, operation: Schema) -> list[str]:
         """Return the types of what is answered: a model, perhaps or None, None, or bytes for what is no JSON."""
-        both = _OR_NONE if {"202", "204"} <= operation["responses"].keys() else ""
+        or_none = _OR_NONE if {"202", "204"} <= operation["responses"].keys() else ""
         status, response = min(operation["responses"].items())
         if "content" not in response:
             return ["bytes" if status.startswith("3") else "None"]
-        content = sorted(response["content"].items())
-        return [self._type(of["schema"]) + both if kind == JSON else "bytes" for kind, of in content]
+        contents = sorted(response["content"].items())
+        return [
+            self._write_type(content["schema"]) + or_none if media_type == JSON else "bytes"
+            for media_type, content in contents
+        ]
 
-    def _page(self, answer: str) -> tuple[str, str] | None:
+    def _find_page(self, answer: str) -> tuple[str, str] | None:
         """Name the member of a page that holds its items, and their type. None if the answer is no page."""
         schema = self._document["components"]["schemas"].get(answer.removeprefix("models."), {})
         if "next_token" not in schema.get("properties", {}):
             return None
-        lists = [(name, of) for name, of in schema["properties"].items() if of.get("type") == "array"]
-        name, of = lists[0]
-        return name, self._type(of["items"])
+        lists = [(name, member) for name, member in schema["properties"].items() if member.get("type") == "array"]
+        name, member = lists[0]
+        return name, self._write_type(member["items"])
 
-    def _type(self, schema: Schema, *, sent: bool = False) -> str:
-        """Write the annotation of a value. `sent`: what may be sent for it."""
+    def _write_type(self, schema: Schema, *, sent: bool = False) -> str:
+        """Write the annotation of a value that is answered or, with `sent`, of what may be sent for it.
+
+        `{"type": "array", "items": {"type": "string", "format": "date-time"}}`: `list[datetime]`, and for what is sent
+        `list[datetime | str]`.
+        """
         if "$ref" in schema:
-            resolved = self._resolved(schema)
+            resolved = self._follow_references(schema)
             if "properties" in resolved:
                 name = schema["$ref"].rpartition("/")[2]
                 self._models += [] if name in self._models else [name]
                 return f"models.{name}"
-            return self._type(resolved, sent=sent)
+            return self._write_type(resolved, sent=sent)
         if "anyOf" in schema:
-            return " | ".join(dict.fromkeys(self._type(one, sent=sent) for one in schema["anyOf"]))
+            return " | ".join(dict.fromkeys(self._write_type(one, sent=sent) for one in schema["anyOf"]))
         if "enum" in schema:
             return f"Literal[{', '.join(map(repr, schema['enum']))}]" if sent else "str"
         kind = schema.get("type")
         if kind == "array":
-            return f"list[{self._type(schema.get('items', {}), sent=sent)}]"
+            return f"list[{self._write_type(schema.get('items', {}), sent=sent)}]"
         if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
-            return f"dict[str, {self._type(schema['additionalProperties'], sent=sent)}]"
+            return f"dict[str, {self._write_type(schema['additionalProperties'], sent=sent)}]"
         if sent and kind == "string" and schema.get("contentEncoding") == "base64":
             return PICTURE
         if kind == "string" and schema.get("format") == "date-time":
             return "datetime | str" if sent else "datetime"
         return TYPES.get(kind or "", "Any")
 
-    def _resolved(self, schema: Schema) -> Schema:
+    def _follow_references(self, schema: Schema) -> Schema:
+        """Return the schema to which `$ref` leads."""
         while "$ref" in schema:
-            found: Any = self._document
+            target: Any = self._document
             for part in schema["$ref"].removeprefix("#/").split("/"):
-                found = found[part]
-            schema = found
+                target = target[part]
+            schema = target
         return schema
 
 
-def _header(about: str) -> str:
+def _write_header(about: str) -> str:
     return f'"""{about}\n\n`make client` writes this module.\n"""'
 
 
-def _formatted(path: Path, text: str) -> str:
+def _format_text(path: Path, text: str) -> str:
     for command in ("check --fix --exit-zero --silent --select I,UP,F401,RUF036", "format --silent"):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command.split(), "--stdin-filename", str(path), "-"],
@@ -298,12 +312,3 @@ def _formatted(path: Path, text: str) -> str:
         )
         text = done.stdout
     return text
-
-
-def main() -> None:
-    for path, text in generated().items():
-        path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

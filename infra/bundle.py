@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.book.vision.packs.packs import PACKS as OURS
 from chalicelib.book.vision.packs.packs import Pack
-from chalicelib.doors.console_files import LIBRARIES, folder, own_files, packaged_name
+from chalicelib.doors.console_files import LIBRARIES, list_own_files, locate_folder, name_in_package
 from infra.dependencies import ROOT, Failed
 from infra.target import Target
 from regulars import libraries
@@ -57,11 +57,11 @@ class NoLibraries(Failed):
 
 def list_console_files() -> dict[str, Path]:
     """Return the files by their names in the package. Raises NoLibraries."""
-    console, modules = folder(), libraries.modules()
+    console, modules = locate_folder(), libraries.modules()
     if not modules:
         raise NoLibraries(f"the console's libraries are not here: `{libraries.COMMAND}` fetches them")
-    pages = {path.relative_to(console).as_posix(): path for path in (console / "index.html", *own_files(console))}
-    modules_in_package = {packaged_name(name, path): path for name, path in modules.items()}
+    pages = {path.relative_to(console).as_posix(): path for path in (console / "index.html", *list_own_files(console))}
+    modules_in_package = {name_in_package(name, path): path for name, path in modules.items()}
     licences = {
         f"{LIBRARIES}/{library.package.name}/{LICENCE}": library.path(LICENCE) for library in libraries.of_console()
     }

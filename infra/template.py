@@ -215,8 +215,8 @@ def make_gateway_answers() -> dict[str, Any]:
 
 def _make_gateway_answer(status: int | None, error: type[RegularsError], sentence: str | None) -> dict[str, Any]:
     """Make one answer of the gateway, from a line of _ANSWERS."""
-    code = v1.code_of(status) if status else "Refused"
-    problem = v1.problem(status or 0, code, "")
+    code = v1.name_code(status) if status else "Refused"
+    problem = v1.make_problem(status or 0, code, "")
     fields = {
         "type": problem["type"],
         "title": problem["title"],

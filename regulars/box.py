@@ -120,7 +120,7 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     anything = damage is not None
     for tenant in find_tenants(services, tenants):
         consistency = services.consistency
-        mended, left = consistency.repair(tenant.name) if repair else ([], consistency.disagreements(tenant.name))
+        mended, left = consistency.repair(tenant.name) if repair else ([], consistency.list_disagreements(tenant.name))
         for line in _report(tenant.name, mended, left, repair=repair):
             print(line, flush=True)
         anything = anything or bool(left)

@@ -18,11 +18,11 @@ from chalicelib.settings import (
     AwsStorage,
     SettingError,
     Settings,
-    from_texts,
-    initial_text,
+    describe_default,
+    list_rows,
+    name_variable,
     read_named,
-    table,
-    variable_of,
+    read_variables,
 )
 from regulars.mail import MailSettings
 from regulars.serve.settings import ServeSettings
@@ -39,7 +39,7 @@ FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
 
 _CLASSES: tuple[type[Struct], ...] = (Settings, *dialects.SETTINGS.values(), ServeSettings, MailSettings)
-TABLE = {row.name: row for one in _CLASSES for row in table(one)}
+TABLE = {row.name: row for one in _CLASSES for row in list_rows(one)}
 _OF_OTHERS = (
     FILE_VARIABLE,
     "REGULARS_API_KEY",
@@ -52,7 +52,7 @@ _OF_OTHERS = (
     "REGULARS_HTTPS_PORT",
 )
 """Variables that clients, the uploader, compose.yaml and the Caddyfile read."""
-VARIABLES = (*map(variable_of, (*TABLE.values(), *table(AwsStorage))), *_OF_OTHERS)
+VARIABLES = (*map(name_variable, (*TABLE.values(), *list_rows(AwsStorage))), *_OF_OTHERS)
 
 _OF_KUBERNETES = re.compile(
     r"""REGULARS_(?:[A-Z0-9_]+_)?(?:
@@ -94,14 +94,14 @@ class Configuration(Struct, frozen=True):
             if key in self.given:
                 yield f"{key} = {_format_value(row, self.given[key].value)}  # {self.given[key].by}"
             elif row.nothing or row.default is None:
-                yield f"#{key} =  # if not set: {initial_text(row)}"
+                yield f"#{key} =  # if not set: {describe_default(row)}"
             else:
                 yield f"#{key} = {_format_value(row, row.default)}"
 
     @property
     def settings(self) -> Settings:
         values = {key: value for key, (value, _) in self.given.items()}
-        return Settings.of({"data": DATA, **values}, dialects.SETTINGS)
+        return Settings.from_values({"data": DATA, **values}, dialects.SETTINGS)
 
     @property
     def serving(self) -> ServeSettings:
@@ -127,8 +127,8 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     path = named or (FILE if FILE.is_file() else None)
     given = {} if path is None else _of_file(path)
     file = path if given else None
-    texts = from_texts(tuple(TABLE.values()), own)
-    given |= {key: Given(value, variable_of(TABLE[key])) for key, value in texts.items()}
+    texts = read_variables(tuple(TABLE.values()), own)
+    given |= {key: Given(value, name_variable(TABLE[key])) for key, value in texts.items()}
     given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
     return Configuration(given, file)
 

@@ -1,25 +1,25 @@
 """`python -m regulars.openapi --write`: docs/api/v1.yaml and v1's paths from the code, the client's modules from that.
 
-Without --write the document is printed.
+It says which files it wrote. Without --write the document is printed.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import yaml
 
-from chalicelib.doors.v1.document import document
+from chalicelib.doors.v1.document import make_document
 from chalicelib.doors.v1.routes import OPERATIONS
 
-PATH = Path(__file__).resolve().parents[1] / "docs" / "api" / "v1.yaml"
+ROOT = Path(__file__).resolve().parents[1]
+PATH = ROOT / "docs" / "api" / "v1.yaml"
 _HEAD = "# Written by `python -m regulars.openapi --write` from chalicelib/doors/v1: change the code, not this file.\n"
-PATHS = PATH.parents[2] / "chalicelib" / "doors" / "v1" / "paths.py"
+PATHS = ROOT / "chalicelib" / "doors" / "v1" / "paths.py"
 _PATHS_HEAD = (
     '"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes this."""\n\n'
 )
@@ -59,16 +59,18 @@ _Dumper.add_representer(str, _text)
 
 def format_document() -> str:
     """Return the document's text."""
-    return _HEAD + yaml.dump(document(OPERATIONS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return _HEAD + yaml.dump(
+        make_document(OPERATIONS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH
+    )
 
 
-def written_paths() -> str:
+def format_paths() -> str:
     """Return the text of chalicelib/doors/v1/paths.py."""
-    modules: dict[str, set[str]] = {}
-    for one in OPERATIONS:
-        modules.setdefault(one.view.__module__.rpartition(".")[2], set()).add(one.path)
+    paths_by_module: dict[str, set[str]] = {}
+    for operation in OPERATIONS:
+        paths_by_module.setdefault(operation.view.__module__.rpartition(".")[2], set()).add(operation.path)
     blocks = []
-    for module, paths in sorted(modules.items()):
+    for module, paths in sorted(paths_by_module.items()):
         listed = " ".join(sorted(paths))
         lines = fill(listed, _WIDTH, initial_indent="        ", subsequent_indent="        ")
         blocks.append(
@@ -77,10 +79,24 @@ def written_paths() -> str:
     return f"{_PATHS_HEAD}PATHS = {{\n{''.join(blocks)}}}\n"
 
 
+def write_changed(texts: Mapping[Path, str]) -> list[Path]:
+    """Write those files whose text is another one, and return them."""
+    changed = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    for path in changed:
+        path.write_text(texts[path], encoding="utf-8")
+    return changed
+
+
+def write_all() -> list[Path]:
+    """Write the document, v1's paths and the client's modules, and return the files that changed."""
+    from client.generate import generate_modules  # a script of the checkout, which the installed program lacks
+
+    changed = write_changed({PATH: format_document(), PATHS: format_paths()})
+    return changed + write_changed(generate_modules())  # they are made of the document
+
+
 if __name__ == "__main__":
     if "--write" in sys.argv:
-        PATH.write_text(format_document(), encoding="utf-8")
-        PATHS.write_text(written_paths(), encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "client.generate"], cwd=PATH.parents[2], check=True)
+        print("\n".join(f"wrote {path.relative_to(ROOT)}" for path in write_all()) or "nothing changed")
     else:
         print(format_document(), end="")

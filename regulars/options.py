@@ -17,7 +17,7 @@ from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.setting import Setting
 from chalicelib.doors.dialects import SETTINGS
 from chalicelib.services import Services
-from chalicelib.settings import Settings, initial_text, read_text, table, variable_of
+from chalicelib.settings import Settings, describe_default, list_rows, name_variable, read_text
 from regulars import configuration, folder
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.errors import OperatorError
@@ -59,7 +59,7 @@ def option_of(row: Setting) -> Callable[[_Command], _Command]:
     kind: click.ParamType[Any] = PATH if row.read is Path else _Read(row)
     if row.choices:
         kind = click.Choice(row.choices)
-    help_text = f"{row.says[0].upper()}{row.says[1:]}.  [{variable_of(row)}; default: {initial_text(row)}]"
+    help_text = f"{row.says[0].upper()}{row.says[1:]}.  [{name_variable(row)}; default: {describe_default(row)}]"
     return click.option(f"--{row.name.replace('_', '-')}", type=kind, help=help_text)
 
 
@@ -77,7 +77,7 @@ config_option = click.option(
 )
 data_option = together(option_of(TABLE["data"]), config_option)
 models_option = option_of(TABLE["models"])
-serve_options = together(*(option_of(row) for row in table(ServeSettings)))
+serve_options = together(*(option_of(row) for row in list_rows(ServeSettings)))
 stage_option = click.option("--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data.")
 storage_options = together(data_option, stage_option)
 photos_option = click.option(

@@ -46,7 +46,7 @@ def today(services: Services, tenant: str | None) -> None:
     from rich.console import Console
 
     all_ = services.tenants.all()
-    used = [one for one in all_ if services.account.usage(one).faces] or all_
+    used = [one for one in all_ if services.account.measure_usage(one).faces] or all_
     for one in used if tenant is None else [services.tenants.get_by_name(tenant)]:
         print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
 

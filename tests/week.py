@@ -262,7 +262,7 @@ def _looked_up(week: Week) -> None:
     for face in week.faces():
         week.ask("GET", f"/v1/faces/{face.faceid}")
         week.ask("GET", f"/v1/faces/{face.faceid}/sightings")
-    week.services.sweep.tenant(week.tenant, week.clock.now())
+    week.services.sweep.sweep_tenant(week.tenant, week.clock.now())
     week.ask("GET", "/v1/statistics", **since, by="hour", split="group")
 
 

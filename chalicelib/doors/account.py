@@ -55,7 +55,7 @@ class Usage(Struct, frozen=True):
 class Account(Outside):
     """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
 
-    def settings(self, tenant: Tenant) -> tuple[Tenant, Migration]:
+    def read_settings(self, tenant: Tenant) -> tuple[Tenant, Migration]:
         """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
         return self.book.tenants.get_by_name(tenant.name), self.book.groups.read_migration(tenant)
 
@@ -75,7 +75,7 @@ class Account(Outside):
         self.book.requests.write_with_answer(tenant.name, actions, request)
         self.book.tenants.begin_consequences(tenant.name, own)
 
-    def usage(self, tenant: Tenant) -> Usage:
+    def measure_usage(self, tenant: Tenant) -> Usage:
         """Return the tenant's use of its limits now. Raises TenantNotFound."""
         directory, limits = directory_of(self.book.items, tenant.name), tenant.limits
         pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
@@ -89,12 +89,12 @@ class Account(Outside):
             requests_today=self.book.quotas.read_requests_today(tenant),
             kept=self.book.captures.kept.get(tenant.name),
             changes=changes,
-            nobodies=tuple(self._nobodies(tenant)),
+            nobodies=tuple(self._read_nobodies(tenant)),
             disk=None if self.book.storage.disk is None else self.book.storage.disk(),
             snapshot_lag=changes - (int(pointer["seq"]) if pointer else 0),
         )
 
-    def _nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
+    def _read_nobodies(self, tenant: Tenant) -> Iterator[tuple[datetime, int]]:
         since = milliseconds(self.book.clock.now() - timedelta(days=1))
         between = keys.nobodies_item(max(since, 0)), keys.NOBODIES[1]
         for item in every(self.book.items, keys.DIRECTORY, tenant.name, between=between):

@@ -19,8 +19,8 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice, Request
 
 from chalicelib.doors.dialect import ROOT, Dialect
-from chalicelib.doors.dialects import DIALECTS, owner_of
-from chalicelib.doors.http import FORMS, FUNCTION_URL, IMAGES, Provide, Refused, plain_refusal
+from chalicelib.doors.dialects import DIALECTS, find_owner
+from chalicelib.doors.http import FORMS, FUNCTION_URL, IMAGES, Provide, Refused, answer_plainly
 
 OFFERS_PATH = "/v1/captures/uploads"
 CAMERAS_PATHS = (OFFERS_PATH, "/v1/cameras", *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still")))
@@ -37,7 +37,7 @@ _PARAMETER = re.compile(r"\\{(\w+)\\}")
 """A parameter of a route, escaped."""
 
 
-def normal_path(path: str) -> str:
+def normalize_path(path: str) -> str:
     """Return the path that is meant. Slashes before it, as of a base URL that ends with one, and behind it are none."""
     return "/" + path.strip("/")
 
@@ -52,7 +52,7 @@ class Routes:
         self._patterns = {route: re.compile(patterns[route]) for route in ordered}
 
     def match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
-        """Find the declared route and its parameters; None if a `normal_path` or its method is not declared."""
+        """Find the declared route and its parameters; None if a `normalize_path` or its method is not declared."""
         if path not in self._patterns and method in self._methods.get(path, ()):
             return path, {}
         for route, pattern in self._patterns.items():
@@ -93,52 +93,54 @@ class Application(PerThread):
         # Without `env`, each app that is made lengthens the process's AWS_EXECUTION_ENV, which botocore sends on.
         super().__init__(name, configure_logs=False, env={})
         self._expect_picture = expect_picture
-        self._later: dict[str, Callable[[], object]] = {}
+        self._unregistered: dict[str, Callable[[], object]] = {}
         self.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in self.api.binary_types]
 
-    def register_dialects(self, provide: Provide, *, now: bool) -> None:
-        """Register all dialects with paths of their own: `now`, or each at the first request to it.
+    def register_dialects(self, provide: Provide, *, at_once: bool) -> None:
+        """Register all dialects with paths of their own: `at_once`, or each at the first request to it.
 
         So a cold start pays for one dialect. The one at the root shares its path with the console's blueprint.
         """
 
         def register(dialect: Dialect) -> None:
-            self.register_blueprint(dialect.blueprint(provide))
+            self.register_blueprint(dialect.make_blueprint(provide))
 
-        self._later = {one.name: partial(register, one) for one in DIALECTS if not one.is_at_root}
-        for name in [*self._later] if now else ():
-            self._later.pop(name)()
+        self._unregistered = {one.name: partial(register, one) for one in DIALECTS if not one.is_at_root}
+        for name in [*self._unregistered] if at_once else ():
+            self._unregistered.pop(name)()
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        if (owner := owner_of(event.get("resource", ""))) is not None and owner.name in self._later:
-            self._later[owner.name]()
-            del self._later[owner.name]  # not before: if it fails, the next request tries again
+        if (owner := find_owner(event.get("resource", ""))) is not None and owner.name in self._unregistered:
+            self._unregistered[owner.name]()
+            del self._unregistered[owner.name]  # not before: if it fails, the next request tries again
         if len(event.get("body") or "") >= PICTURE_CHARACTERS:
             self._expect_picture()
         if event.get("version") != "2.0":
-            return super().__call__(_accepting(event), context)
+            return super().__call__(_add_accept_header(event), context)
         method = event["requestContext"]["http"]["method"]
         routes = Routes({path: self.routes[path] for path in CAMERAS_PATHS if path in self.routes})
-        matched = routes.match(method, normal_path(event["rawPath"]))
+        matched = routes.match(method, normalize_path(event["rawPath"]))
         if matched is None and method != _METHOD:
             refused = Refused(405, f"Send this with {_METHOD}, not {method}.", {"Allow": _METHOD})
-            return plain_refusal(refused).to_dict()
-        return super().__call__(of_the_rest_api(event, *(matched or (ROOT, {})), FUNCTION_URL), context)
+            return answer_plainly(refused).to_dict()
+        return super().__call__(convert_to_rest_event(event, *(matched or (ROOT, {})), FUNCTION_URL), context)
 
 
-def _accepting(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def _add_accept_header(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """Say what a request without Accept means, "*/*" (RFC 9110, 12.5.1): else Chalice answers it no picture."""
     sent = event.get("headers") or {}
     return event if any(name.lower() == "accept" for name in sent) else {**event, "headers": {**sent, "Accept": "*/*"}}
 
 
-def of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[str, str], stage: str) -> dict[str, Any]:
+def convert_to_rest_event(
+    event: Mapping[str, Any], route: str, parameters: Mapping[str, str], stage: str
+) -> dict[str, Any]:
     """Say in an event of payload version 1.0 what one of version 2.0 says."""
     query = parse_qs(event.get("rawQueryString") or "", keep_blank_values=True)
     caller = event["requestContext"]["http"]
     return {
         "resource": route,
-        "path": normal_path(event["rawPath"]) if parameters else route,
+        "path": normalize_path(event["rawPath"]) if parameters else route,
         "httpMethod": caller["method"],
         "headers": event["headers"],
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,

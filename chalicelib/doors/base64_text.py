@@ -16,21 +16,21 @@ def read_base64(text: str) -> bytes:
 
     A `data:` URI's head is dropped, white space is passed over, and padding may be missing.
     """
-    digits = _without_head(text).encode("ascii").translate(_STANDARD, _WHITE).rstrip(b"=")
+    digits = _drop_head(text).encode("ascii").translate(_STANDARD, _WHITE).rstrip(b"=")
     return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
 
 
-def of_form(text: str) -> str:
+def clean_form_value(text: str) -> str:
     """Return base64 from a value of a form without its head and breaks: a space in it is a `+` that was not escaped.
 
     Spaces around it are none: no picture's base64 begins with a `+`, and none has one behind its padding.
     """
-    text = _without_head(text.translate(_BREAKS).lstrip(" ")).lstrip(" ")
+    text = _drop_head(text.translate(_BREAKS).lstrip(" ")).lstrip(" ")
     stripped = text.rstrip(" ")
     return (stripped if stripped.endswith("=") else text).replace(" ", "+")
 
 
-def _without_head(text: str) -> str:
+def _drop_head(text: str) -> str:
     """Drop the beginning of a data URI (RFC 2397)."""
     if text.lstrip()[:5].lower() != "data:":
         return text

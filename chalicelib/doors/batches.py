@@ -14,8 +14,8 @@ from chalicelib.book.words.ports import Queue
 from chalicelib.book.words.telemetry import report_failure
 from chalicelib.book.words.values import moment
 
-LONGEST_S = 60
-"""Seconds that the worst message of `one_by_one` takes: a picture of a hundred faces, and a search that hangs."""
+WORST_MESSAGE_S = 60
+"""Seconds that the worst message of `ingest` takes: a picture of a hundred faces, and a search that hangs."""
 
 LONGEST_PAUSE_S = 900
 """A failed message can be received again after 2 s, twice as long each time, up to this."""
@@ -23,72 +23,75 @@ LONGEST_PAUSE_S = 900
 _AGAIN = "a message is received again"
 
 
-def bodies(event: SQSEvent) -> Mapping[str, str]:
+def read_bodies(event: SQSEvent) -> Mapping[str, str]:
     """Return the messages' bodies by id."""
-    return {record["messageId"]: record["body"] for record in _records(event)}
+    return {record["messageId"]: record["body"] for record in _read_records(event)}
 
 
-def left_s(event: SQSEvent | CloudWatchEvent) -> float:
+def read_time_left_s(event: SQSEvent | CloudWatchEvent) -> float:
     """Return the seconds that the run may still take."""
     context: Any = event.context  # chalice says that it is a dict
     left_ms: int = context.get_remaining_time_in_millis()
     return left_ms / 1000
 
 
-def all_but(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue) -> dict[str, Any]:
+def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue) -> dict[str, Any]:
     """Make the answer to SQS (ReportBatchItemFailures). The messages that `failed`, by id, are reported and come again
     soon.
     """
-    again = [record for record in _records(event) if record["messageId"] in failed]
+    again = [record for record in _read_records(event) if record["messageId"] in failed]
     for record in again:
         report_failure(failed[record["messageId"]], _AGAIN)
-        _hide(record, queue, _pause_s(record))
-    return _answer(again)
+        _hide_message(record, queue, _compute_pause_s(record))
+    return _make_answer(again)
 
 
-def one_by_one(event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue) -> dict[str, Any]:
-    """Give each message to `work`: its body, how often SQS has given it out, and when it was sent; None: on one box,
-    whose queue needs nobody to know. Return the answer to SQS.
+def handle_one_by_one(
+    event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue
+) -> dict[str, Any]:
+    """Give each message to `work`, and return the answer to SQS.
 
-    A failed one is reported, comes again and does not stop the others: soon after a RegularsError, such as contention.
-    Any other error is a fault and leaves the queue's own time, so that a bad deployment can be taken back before its
-    retries are used up. If the function has less than LONGEST_S left, the rest is not begun and comes again at once.
-    The first is always begun.
+    `work`: takes the body, how often SQS has given it out, and the time at which it was sent (None on one box).
+
+    A failed message is reported, comes again and does not stop the others. After a RegularsError, such as contention,
+    it comes soon. Any other error is a fault and leaves the queue's own time, so that a bad deployment can be taken
+    back before its retries are used up. If the function has less than WORST_MESSAGE_S left, the messages that were not
+    begun come again at once. The first is always begun.
     """
     again: list[Mapping[str, Any]] = []
-    for number, record in enumerate(_records(event)):
-        if number and left_s(event) < LONGEST_S:
-            _hide(record, queue, 0)
+    for number, record in enumerate(_read_records(event)):
+        if number and read_time_left_s(event) < WORST_MESSAGE_S:
+            _hide_message(record, queue, 0)
             again.append(record)
             continue
         try:
             sent = record["attributes"].get("SentTimestamp")
-            work(record["body"], receives(record), moment(int(sent)) if sent else None)
+            work(record["body"], count_receives(record), moment(int(sent)) if sent else None)
         except Exception as error:
             report_failure(error, _AGAIN)
             if isinstance(error, RegularsError):
-                _hide(record, queue, _pause_s(record))
+                _hide_message(record, queue, _compute_pause_s(record))
             again.append(record)
-    return _answer(again)
+    return _make_answer(again)
 
 
-def _answer(again: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _make_answer(again: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in again]}
 
 
-def _hide(record: Mapping[str, Any], queue: Queue, visibility_s: int) -> None:
+def _hide_message(record: Mapping[str, Any], queue: Queue, visibility_s: int) -> None:
     with suppress(RegularsError):  # then the queue's own time passes first
         queue.hide(record["receiptHandle"], visibility_s)
 
 
-def _pause_s(record: Mapping[str, Any]) -> int:
-    return int(min(2 ** receives(record), LONGEST_PAUSE_S))
+def _compute_pause_s(record: Mapping[str, Any]) -> int:
+    return int(min(2 ** count_receives(record), LONGEST_PAUSE_S))
 
 
-def receives(record: Mapping[str, Any]) -> int:
+def count_receives(record: Mapping[str, Any]) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
 
 
-def _records(event: SQSEvent) -> list[dict[str, Any]]:
+def _read_records(event: SQSEvent) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = event.to_dict()["Records"]
     return records

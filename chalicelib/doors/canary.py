@@ -58,7 +58,7 @@ class _Reply(NamedTuple):
         return repr(self.body[:_SHOWN_BYTES])
 
 
-def ask(services: Services, url: str, cameras_url: str, tenant: str) -> None:
+def run_canary(services: Services, url: str, cameras_url: str, tenant: str) -> None:
     """Search for the drawn face as the tenant, at the API that begins at `url`; offer nothing at the cameras' address.
 
     Raises TenantNotFound, and StorageUnavailable if an answer does not come or is another than that nobody is known,
@@ -67,16 +67,16 @@ def ask(services: Services, url: str, cameras_url: str, tenant: str) -> None:
     telemetry.of_tenant(tenant)
     for dialect in DIALECTS:
         if dialect.has_canary:
-            search = dialect.canary(services, tenant, drawn_face())
-            reply = _reply_to(f"{url}{search.path}", search.body, search.headers)
+            search = dialect.make_canary(services, tenant, draw_face())
+            reply = _post(f"{url}{search.path}", search.body, search.headers)
             if not search.is_right(reply):
                 raise StorageUnavailable(f"{search.subject} was answered {reply.shown}")
-    reply = _reply_to(f"{cameras_url.rstrip('/')}{OFFERS_PATH}", b"{}", {"Content-Type": "application/json"})
+    reply = _post(f"{cameras_url.rstrip('/')}{OFFERS_PATH}", b"{}", {"Content-Type": "application/json"})
     if reply.status != HTTPStatus.UNAUTHORIZED:
         raise StorageUnavailable(f"an offer at the cameras' address was answered {reply.status}: {reply.shown}")
 
 
-def drawn_face() -> bytes:
+def draw_face() -> bytes:
     """Draw the face as a JPEG of 240 by 240 pixels."""
     from PIL import Image, ImageDraw
 
@@ -89,7 +89,7 @@ def drawn_face() -> bytes:
     return jpeg.getvalue()
 
 
-def _reply_to(url: str, body: bytes, headers: Mapping[str, str]) -> _Reply:
+def _post(url: str, body: bytes, headers: Mapping[str, str]) -> _Reply:
     try:
         answer = urllib3.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False)
     except (urllib3.exceptions.HTTPError, OSError) as error:

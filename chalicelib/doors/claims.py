@@ -62,20 +62,20 @@ class SignatureClaim(Struct, frozen=True):
 Claim = KeyClaim | SignatureClaim
 
 
-def by_service_key(services: Services, key: str) -> Tenant | None:
+def find_by_service_key(services: Services, key: str) -> Tenant | None:
     """Return whose key of a service it is."""
-    found = services.access.keys.by_service_key(key)
+    found = services.access.keys.find_by_service_key(key)
     return None if found is None else found[0]
 
 
-def nobody(_services: Services, _key: str) -> None:
+def find_nobody(_services: Services, _key: str) -> None:
     """Find nobody."""
 
 
-NOBODY = KeyClaim(nobody, "")
+NOBODY = KeyClaim(find_nobody, "")
 
 
-def form_value(name: bytes, body: bytes) -> str:
+def read_form_value(name: bytes, body: bytes) -> str:
     """Read an id or a key in a form, wherever its field stands; "" if there is none, or it is spelled oddly."""
     at = -1
     for _ in range(_LOOKS):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chalice.app import Blueprint, Response
 
 from chalicelib.book.words.lazy import lazy
-from chalicelib.doors.http import Answer, Failure, HttpRequest, Provide, Refused, route
+from chalicelib.doors.http import Answer, Failure, HttpRequest, Provide, Refused, add_route
 
 if TYPE_CHECKING:
     from chalicelib.doors.console_files import File
@@ -43,13 +43,13 @@ class Console:
         from chalicelib.doors import console_files
 
         libraries = console_files.list_packaged_libraries() if self._libraries is None else self._libraries
-        return console_files.paths(console_files.folder(), libraries) if libraries else {}
+        return console_files.list_paths(console_files.locate_folder(), libraries) if libraries else {}
 
     @lazy
     def _files(self) -> Mapping[str, File]:
         from chalicelib.doors import console_files
 
-        return console_files.files(self._paths)
+        return console_files.make_files(self._paths)
 
     @lazy
     def _page(self) -> File:
@@ -59,15 +59,15 @@ class Console:
         pictures = [
             store.signed_get(_ANY_KEY) for store in (services.ports.storage.blobs, services.ports.storage.uploads)
         ]
-        return console_files.page(console_files.folder(), self._paths, pictures)
+        return console_files.make_page(console_files.locate_folder(), self._paths, pictures)
 
-    def start(self, request: HttpRequest) -> Response:
-        return Response("", {"Location": _way_to_page(request), "Cache-Control": "no-cache"}, 302)
+    def redirect_to_page(self, request: HttpRequest) -> Response:
+        return Response("", {"Location": _link_to_page(request), "Cache-Control": "no-cache"}, 302)
 
-    def page(self, request: HttpRequest) -> Response:
+    def answer_page(self, request: HttpRequest) -> Response:
         """Answer the page, or lead there from `/console/`, below which its links would not be found."""
         if request.called_path.endswith("/"):
-            return self.start(request)
+            return self.redirect_to_page(request)
         if not self._paths:
             return Response(_NO_LIBRARIES, {"Content-Type": "text/plain; charset=utf-8"}, 404)
         found = self._page
@@ -75,7 +75,7 @@ class Console:
             return Response("", dict(found.headers), 304)
         return Response(found.text, dict(found.headers))
 
-    def file(self, request: HttpRequest) -> Response:
+    def answer_file(self, request: HttpRequest) -> Response:
         """Answer a file. Raises Refused for what is none."""
         parts = (request.parameters.get(name) for name in ("folder", "file"))
         name = "/".join(filter(None, parts))
@@ -85,19 +85,19 @@ class Console:
         return Response(found.text, dict(found.headers))
 
 
-def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
+def make_blueprint(console: Console, post: Answer | None = None) -> Blueprint:
     """Register the routes. `post`: the answer to `POST /`, the only route of another dialect."""
     routes = Blueprint(__name__)
-    answers = {"/": console.start, PATH: console.page, **dict.fromkeys(FILES, console.file)}
+    answers = {"/": console.redirect_to_page, PATH: console.answer_page, **dict.fromkeys(FILES, console.answer_file)}
     for path, answer in answers.items():
         own: dict[str, Answer] = {"GET": answer}
         if path == "/" and post is not None:
             own["POST"] = post
-        route(routes, path, partial(dict, own), _refusal)
+        add_route(routes, path, partial(dict, own), _answer_refusal)
     return routes
 
 
-def _way_to_page(request: HttpRequest) -> str:
+def _link_to_page(request: HttpRequest) -> str:
     """Return the page's address as seen from the called path, so that a path holds which a proxy takes off.
 
     RFC 9110, 10.2.2, allows it. A gateway's stage may be called without a slash at its end: it is then named again.
@@ -106,7 +106,7 @@ def _way_to_page(request: HttpRequest) -> str:
     return "../" * below + PATH[1:] if below >= 0 else request.prefix.rpartition("/")[2] + PATH
 
 
-def _refusal(refused: Failure) -> Response:
+def _answer_refusal(refused: Failure) -> Response:
     from chalicelib.doors.v1 import errors
 
-    return errors.refusal(Refused(404, errors.UNKNOWN) if refused.status == 404 else refused)
+    return errors.answer_refusal(Refused(404, errors.UNKNOWN) if refused.status == 404 else refused)

@@ -51,58 +51,58 @@ class File(Struct, frozen=True):
     text: str
 
 
-def folder() -> Path:
+def locate_folder() -> Path:
     """Return the folder of the console's own files: beside this package in a checkout, a wheel and AWS's package."""
     return Path(__file__).resolve().parents[2] / "console"
 
 
-def packaged_name(name: str, path: Path) -> str:
+def name_in_package(name: str, path: Path) -> str:
     """Return the path, below the console in the package for AWS, of the library that modules import as `name`."""
     return f"{LIBRARIES}/{name.removesuffix(path.suffix)}{path.suffix}"
 
 
 def list_packaged_libraries() -> dict[str, Path]:
     """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
-    below = folder() / LIBRARIES
+    below = locate_folder() / LIBRARIES
     found = (path for path in below.rglob("*") if path.suffix in _KINDS)
     return {path.relative_to(below).with_suffix("").as_posix(): path for path in sorted(found)}
 
 
-def own_files(ours: Path) -> Iterable[Path]:
+def list_own_files(ours: Path) -> Iterable[Path]:
     """Yield the console's own files, apart from the page."""
     found = (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS)
     yield from (path for path in found if path.relative_to(ours).parts[0] != LIBRARIES)
 
 
-def paths(ours: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
+def list_paths(ours: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
     """Return all files but the page by the names that modules import. `ours`: the folder of the console's own."""
-    return {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in own_files(ours)}}
+    return {**libraries, **{f"./console/{path.relative_to(ours).as_posix()}": path for path in list_own_files(ours)}}
 
 
-def files(paths: Mapping[str, Path]) -> dict[str, File]:
+def make_files(paths: Mapping[str, Path]) -> dict[str, File]:
     """Return the files by their URLs below the console."""
-    return {_url(name, path).removeprefix("./console/"): _file(path) for name, path in paths.items()}
+    return {_make_url(name, path).removeprefix("./console/"): _make_file(path) for name, path in paths.items()}
 
 
-def _url(name: str, path: Path) -> str:
+def _make_url(name: str, path: Path) -> str:
     """Return the URL of a file, relative to the page: with its digest before its suffix."""
     stem = name.removeprefix("./console/").removesuffix(path.suffix)
     return f"./console/{stem}.{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}{path.suffix}"
 
 
-def _file(path: Path) -> File:
+def _make_file(path: Path) -> File:
     headers = {"Content-Type": _KINDS[path.suffix], "Cache-Control": "public, max-age=31536000, immutable", **_SAFE}
     return File(headers, path.read_bytes().decode())
 
 
-def page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
+def make_page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File:
     """Fill the page in: the import map, whose hash the policy names, and what is loaded ahead.
 
     `pictures`: URLs from wherever pictures come from.
     """
-    urls = {name: _url(name, path) for name, path in paths.items()}
+    urls = {name: _make_url(name, path) for name, path in paths.items()}
     import_map = json.dumps({"imports": urls})
-    ahead = [urls[name] for name in _at_once(paths)]
+    ahead = [urls[name] for name in _list_preloaded(paths)]
     text = Template((ours / "index.html").read_text(encoding="utf-8")).substitute(
         import_map=import_map,
         ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead),
@@ -116,13 +116,13 @@ def page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File
         "Content-Type": "text/html; charset=utf-8",
         "Cache-Control": "no-cache",
         "ETag": f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"',
-        "Content-Security-Policy": _policy(digest, pictures),
+        "Content-Security-Policy": _write_policy(digest, pictures),
         **_SAFE,
     }
     return File(headers, text)
 
 
-def _at_once(paths: Mapping[str, Path]) -> list[str]:
+def _list_preloaded(paths: Mapping[str, Path]) -> list[str]:
     """Return the modules without which nothing is shown, in the order of imports. Pages are imported when opened."""
     found = [_MAIN]
     for name in found:  # grows
@@ -134,7 +134,7 @@ def _at_once(paths: Mapping[str, Path]) -> list[str]:
     return found
 
 
-def _policy(digest: str, pictures: Iterable[str]) -> str:
+def _write_policy(digest: str, pictures: Iterable[str]) -> str:
     places = (urlsplit(url) for url in pictures)
     origins = dict.fromkeys(f"{place.scheme}://{place.netloc}" for place in places if place.netloc)
     return (

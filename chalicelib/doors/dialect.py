@@ -18,13 +18,13 @@ from chalicelib.book.words.acts import Act, Kind
 from chalicelib.book.words.model import SharedKey, Tenant
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.reading import Data
-from chalicelib.settings import SettingError, table
+from chalicelib.settings import SettingError, list_rows
 
 if TYPE_CHECKING:
     from chalice.app import Blueprint
 
     from chalicelib.doors.http import Provide, Views
-    from chalicelib.doors.probes import Ask, Keys
+    from chalicelib.doors.probes import Keys, Probe
     from chalicelib.services import Services
 
 ROOT = "/"
@@ -38,7 +38,7 @@ class Keyless(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.tenant is None) != (not self.networks):
-            raise SettingError(f"{' and '.join(row.name for row in table(type(self)))} are given together")
+            raise SettingError(f"{' and '.join(row.name for row in list_rows(type(self)))} are given together")
 
 
 class Dialect(Struct, frozen=True):
@@ -74,34 +74,34 @@ class Dialect(Struct, frozen=True):
     @property
     def views(self) -> Views:
         """Load what answers its requests."""
-        views: Views = self._part("routes").VIEWS
+        views: Views = self._load_part("routes").VIEWS
         return views
 
-    def blueprint(self, provide: Provide) -> Blueprint:
+    def make_blueprint(self, provide: Provide) -> Blueprint:
         """Load and make its routes. `provide` returns the services; the first request calls it."""
-        return self.views.blueprint(self.name, provide)
+        return self.views.make_blueprint(self.name, provide)
 
-    def act(self, name: str, by: str, tenant: Tenant) -> Act:
+    def make_act(self, name: str, by: str, tenant: Tenant) -> Act:
         """Make the act of a call. `by`: the credential that was used."""
         return Act(
             f"{self.name} {name}", by, self.acts.get(name, Kind.NOTHING), tenant.name, tells=self.reads.get(name, ())
         )
 
-    def probe(self, keys: Keys) -> list[Ask]:
+    def make_probes(self, keys: Keys) -> list[Probe]:
         """Make the calls by which the doctor sees whether its clients get what they expect. Raises InvalidInput."""
-        calls: list[Ask] = self._part("probe").calls(keys)
+        calls: list[Probe] = self._load_part("probe").calls(keys)
         return calls
 
     @property
     def limits(self) -> str:
         """Return what the doctor says about the thresholds that its clients have."""
-        limits: str = self._part("probe").LIMITS
+        limits: str = self._load_part("probe").LIMITS
         return limits
 
-    def canary(self, services: Services, tenant: str, picture: bytes) -> Ask:
+    def make_canary(self, services: Services, tenant: str, picture: bytes) -> Probe:
         """Make the search of a stage's own tenant. Raises TenantNotFound."""
-        call: Ask = self._part("canary").search(services, tenant, picture)
+        call: Probe = self._load_part("canary").search(services, tenant, picture)
         return call
 
-    def _part(self, name: str) -> Any:
+    def _load_part(self, name: str) -> Any:
         return import_module(f"{__package__}.{self.name}.{name}")

@@ -11,7 +11,7 @@ from chalicelib.doors.dialect import ROOT, Dialect
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words import reading
 from chalicelib.rights.words.reading import Data
-from chalicelib.settings import OfDialects
+from chalicelib.settings import DialectSettings
 
 if TYPE_CHECKING:
     from chalicelib.doors.http import Answer, Provide
@@ -27,7 +27,7 @@ NAMES = (
 
 DIALECTS: tuple[Dialect, ...] = tuple(import_module(f"{__package__}.{name}").DIALECT for name in NAMES)
 
-SETTINGS: OfDialects = {one.name: one.settings for one in DIALECTS if one.settings is not None}
+SETTINGS: DialectSettings = {one.name: one.settings for one in DIALECTS if one.settings is not None}
 
 SHARED_KEYS: Mapping[str, SharedKey] = {one.name: one.shared_key for one in DIALECTS if one.shared_key is not None}
 """The key that all clients of a dialect share, of those that have one."""
@@ -46,12 +46,12 @@ def find_dialect(name: str) -> Dialect:
     return next(one for one in DIALECTS if one.name == name)
 
 
-def owner_of(path: str) -> Dialect | None:
+def find_owner(path: str) -> Dialect | None:
     """Return the dialect that owns a path; None: v1 does."""
     return next((one for one in DIALECTS if one.owns(path)), None)
 
 
-def root_answer(provide: Provide) -> Answer | None:
+def find_root_answer(provide: Provide) -> Answer | None:
     """Return what answers POST at the root; None: no dialect does. Its modules are loaded at its first request."""
-    found = owner_of(ROOT)
+    found = find_owner(ROOT)
     return None if found is None else lambda request: found.views.answers[ROOT]["POST"](provide, request)

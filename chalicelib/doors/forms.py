@@ -34,16 +34,16 @@ class Form(Struct, frozen=True):
     uploads: tuple[Part, ...] = ()
 
 
-def sent_form(request: HttpRequest, most_bytes: int = MAX_BODY_BYTES) -> Form:
+def read_sent_form(request: HttpRequest, most_bytes: int = MAX_BODY_BYTES) -> Form:
     """Read the form of a dialect whose pictures come in multipart, with up to `most_bytes`.
 
     A request with neither type nor body has an empty one. Raises Refused, and InvalidInput as `read_form`.
     """
     if not (request.encoded_body or request.headers.get("content-type")):
         return Form()
-    media_type = request.media_type(FORMS)
+    media_type = request.read_media_type(FORMS)
     most_bytes = MAX_URLENCODED_BYTES if media_type.name == URLENCODED else most_bytes
-    return read_form(media_type, request.body(most_bytes))
+    return read_form(media_type, request.read_body(most_bytes))
 
 
 def read_form(media_type: MediaType, body: bytes) -> Form:
@@ -52,7 +52,7 @@ def read_form(media_type: MediaType, body: bytes) -> Form:
     Raises InvalidInput if it is no form, is not in the declared charset, or has too many fields.
     """
     if media_type.name == MULTIPART:
-        return _multipart(media_type, body)
+        return _read_multipart(media_type, body)
     return _read_urlencoded(media_type.codec, body)
 
 
@@ -63,25 +63,25 @@ def _read_urlencoded(codec: str, body: bytes) -> Form:
             body.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS, separator="&"
         )
     except ValueError as error:
-        raise _too_many(MAX_FIELDS) from error
-    return Form(tuple((_text(name, codec), _text(value, codec, name)) for name, value in pairs))
+        raise _make_count_error(MAX_FIELDS) from error
+    return Form(tuple((_decode_latin1(name, codec), _decode_latin1(value, codec, name)) for name, value in pairs))
 
 
-def _multipart(media_type: MediaType, body: bytes) -> Form:
+def _read_multipart(media_type: MediaType, body: bytes) -> Form:
     from werkzeug.exceptions import RequestEntityTooLarge
 
     from chalicelib.doors import multipart
 
     try:
-        parts = multipart.parts_of(body, _boundary(media_type), media_type.codec)
+        parts = multipart.read_parts(body, _check_boundary(media_type), media_type.codec)
     except RequestEntityTooLarge as error:
-        raise _too_many(multipart.MAX_PARTS) from error
+        raise _make_count_error(multipart.MAX_PARTS) from error
     except ValueError as error:
         raise InvalidInput(
             f"the body is no multipart form ({error}): send its parts between the declared boundaries, and the last one"
         ) from error
     if any("\ufffd" in part.name for part in parts):
-        raise _not_text("a parameter's name", media_type.codec)
+        raise _make_charset_error("a parameter's name", media_type.codec)
     return Form(
         fields=tuple(
             (part.name, _decode_text(part.data, CHARSETS.get(part.charset, media_type.codec), part.name))
@@ -92,7 +92,7 @@ def _multipart(media_type: MediaType, body: bytes) -> Form:
     )
 
 
-def _boundary(media_type: MediaType) -> bytes:
+def _check_boundary(media_type: MediaType) -> bytes:
     if not 0 < len(media_type.boundary) <= MAX_BOUNDARY:
         raise InvalidInput(
             f"a multipart form's boundary has 1 to {MAX_BOUNDARY} characters: send multipart/form-data; boundary=..."
@@ -105,7 +105,7 @@ def _is_file(part: Part) -> bool:
     return part.filename is not None or not (part.media_type or "text/").startswith(_TEXTS)
 
 
-def _text(latin1: str, codec: str, name: str = "") -> str:
+def _decode_latin1(latin1: str, codec: str, name: str = "") -> str:
     return _decode_text(latin1.encode("latin-1"), codec, name)
 
 
@@ -113,16 +113,16 @@ def _decode_text(data: bytes, codec: str, name: str = "") -> str:
     try:
         return data.decode(codec)
     except UnicodeDecodeError as error:
-        raise _not_text(f"parameter {name!r}" if name else "a parameter's name", codec) from error
+        raise _make_charset_error(f"parameter {name!r}" if name else "a parameter's name", codec) from error
 
 
-def _not_text(what: str, codec: str) -> InvalidInput:
+def _make_charset_error(what: str, codec: str) -> InvalidInput:
     return InvalidInput(
         f"{what} is not {codec} text: send UTF-8, or declare the charset that you use; a file has a file name"
     )
 
 
-def _too_many(most: int) -> InvalidInput:
+def _make_count_error(most: int) -> InvalidInput:
     return InvalidInput(f"a form of this kind may have {most} parameters, and this one has more")
 
 
@@ -157,21 +157,21 @@ class Texts(Struct, frozen=True):
         Raises InvalidInput.
         """
         text = self.text(name)
-        return None if text is None else _number(name, text, low, high)
+        return None if text is None else _read_number(name, text, low, high)
 
     def required_number(self, name: str) -> int:
-        return _number(name, self.required_text(name))
+        return _read_number(name, self.required_text(name))
 
 
-def _number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
-    value = whole(text)
+def _read_number(name: str, text: str, low: int | None = None, high: int | None = None) -> int:
+    value = parse_whole(text)
     if value is None or not (low is None or low <= value) or not (high is None or value <= high):
         limits = ("" if low is None else f" from {low}") + ("" if high is None else f" to {high}")
         raise InvalidInput(f"{name} is a whole number{limits}, not {text[:40]!r}")
     return value
 
 
-def whole(text: str) -> int | None:
+def parse_whole(text: str) -> int | None:
     """Parse a number; None if the text is none.
 
     A number of more than 18 digits counts as the largest of 18, because no parameter allows either.
@@ -183,7 +183,7 @@ def whole(text: str) -> int | None:
     return sign * int(digits if len(digits) <= _LONGEST_NUMBER else "9" * _LONGEST_NUMBER)
 
 
-def each_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+def collect_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     """Return the values by name. Raises InvalidInput if a name was sent twice."""
     values: dict[str, Value] = {}
     for name, value in pairs:
@@ -211,7 +211,7 @@ def read_value(body: bytes, codec: str = "utf-8", **reads: Any) -> Any:
         text = body.decode(codec).removeprefix("\ufeff")
         if text.count(",") > MAX_COMMAS:
             raise InvalidInput(f"a body may have up to {MAX_COMMAS} commas, and this one has more: send fewer values")
-        value = json.loads(text, object_pairs_hook=each_once, **reads)
+        value = json.loads(text, object_pairs_hook=collect_once, **reads)
         is_whole = is_unicode(json.dumps(value, ensure_ascii=False))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"the body is not JSON in {codec} ({str(error)[:100]}): send an object") from error

@@ -7,15 +7,15 @@ from typing import Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.doors.http import HttpRequest, Provide, json_response, report_answer, route
+from chalicelib.doors.http import HttpRequest, Provide, add_route, make_json_response, report_answer
 
 
-def blueprint(provide: Provide) -> Blueprint:
+def make_blueprint(provide: Provide) -> Blueprint:
     """Register both paths. `provide` returns the services; the first question about readiness calls it."""
     routes = Blueprint(__name__)
 
     def health(_request: HttpRequest) -> Response:
-        return json_response({"alive": True})
+        return make_json_response({"alive": True})
 
     def ready(_request: HttpRequest) -> Response:
         try:
@@ -26,10 +26,10 @@ def blueprint(provide: Provide) -> Blueprint:
         damage = {"damage": found.damage} if found.damage else {}
         return _answer({"ready": found.is_ready, "pack": found.pack, **found.subjects, **damage})
 
-    route(routes, "/health", lambda: {"GET": health})
-    route(routes, "/ready", lambda: {"GET": ready})
+    add_route(routes, "/health", lambda: {"GET": health})
+    add_route(routes, "/ready", lambda: {"GET": ready})
     return routes
 
 
 def _answer(body: Mapping[str, Any]) -> Response:
-    return json_response(body, 200) if body["ready"] else json_response(body, 503, {"Retry-After": "5"})
+    return make_json_response(body, 200) if body["ready"] else make_json_response(body, 503, {"Retry-After": "5"})

@@ -2,7 +2,7 @@
 
 Chalice accepts every method and content type, so that the gateway passes them and we answer. 405 comes first, then the
 dialect's own checks; 415 and 413 come when it reads the content type and the body. STATUSES has the core's errors; a
-dialect with words of its own has a table in which `nearest` looks, too. `report_answer` counts and logs.
+dialect with words of its own has a table in which `find_nearest` looks, too. `report_answer` counts and logs.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class HttpRequest(Struct, frozen=True):
     """Whether the tenant's model was changed during a first try, which did nothing."""
 
     @classmethod
-    def of(cls, request: Request) -> HttpRequest:
+    def from_chalice(cls, request: Request) -> HttpRequest:
         """Convert a Chalice request, which wraps an API Gateway event."""
         event = request.to_original_event()
         context = event.get("requestContext") or {}
@@ -124,7 +124,7 @@ class HttpRequest(Struct, frozen=True):
             is_base64=bool(event.get("isBase64Encoded")),
             parameters=event.get("pathParameters") or {},
             address=str((context.get("identity") or {}).get("sourceIp") or ""),
-            prefix=_prefix(context),
+            prefix=_read_prefix(context),
             called_path=str(context.get("path") or ""),
             stage=str(context.get("stage") or ""),
         )
@@ -134,17 +134,17 @@ class HttpRequest(Struct, frozen=True):
         """Tell whether API Gateway passed the request on: it drops signatures, escapes names and unpacks bodies."""
         return self.stage not in (ONE_BOX, FUNCTION_URL)
 
-    def most_bytes(self, on_one_box: int) -> int:
+    def limit_bytes(self, on_one_box: int) -> int:
         """Return the most bytes that a body may have: on AWS what Lambda takes."""
         return on_one_box if self.stage == ONE_BOX else MAX_BODY_BYTES
 
-    def media_type(self, allowed: Collection[str], *, or_picture: bool = False) -> MediaType:
+    def read_media_type(self, allowed: Collection[str], *, or_picture: bool = False) -> MediaType:
         """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown.
 
         `or_picture`: a bare picture is allowed, too, of any type that says so; its first bytes tell its format.
         """
         sent = self.headers.get("content-type", "")
-        name, options = _parsed_content_type(sent)
+        name, options = _parse_content_type(sent)
         if or_picture and is_picture(name) and not (self.is_through_gateway and not self.is_base64):
             return MediaType(name, "utf-8", b"")
         allowed = (*allowed, "image/jpeg") if or_picture else allowed
@@ -153,7 +153,7 @@ class HttpRequest(Struct, frozen=True):
             raise Refused(415, f"Send {' or '.join(allowed)} in UTF-8, not {sent[:100]!r}.")
         return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
-    def body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         """Read the whole body. Raises Refused: 413 over `max_bytes`, before it is decoded; 415 if it is compressed."""
         coding = self.headers.get("content-encoding", "").strip().lower()
         if coding in COMPRESSED and not self.is_through_gateway:
@@ -165,7 +165,7 @@ class HttpRequest(Struct, frozen=True):
         return base64.b64decode(encoded) if self.is_base64 else encoded
 
 
-def _prefix(context: Mapping[str, Any]) -> str:
+def _read_prefix(context: Mapping[str, Any]) -> str:
     """Return the part of the called path before the route, which tells how many segments it has itself."""
     segments = ("/" + str(context.get("path") or "").lstrip("/")).rstrip("/").split("/")
     ours = str(context.get("resourcePath") or "").rstrip("/").count("/")
@@ -182,14 +182,14 @@ Refusal = Callable[[Failure], Response]
 _LONGEST_CONTENT_TYPE = 1000
 
 
-def plain_refusal(refused: Failure) -> Response:
+def answer_plainly(refused: Failure) -> Response:
     """Answer with the refusal's sentence as `message`, or with an empty body if it has none."""
     if not refused.text:
         return Response("", {**refused.headers}, refused.status)
-    return json_response({"message": refused.text}, refused.status, refused.headers)
+    return make_json_response({"message": refused.text}, refused.status, refused.headers)
 
 
-def no_fields(_error: type[RegularsError], _text: str) -> Mapping[str, object]:
+def add_no_fields(_error: type[RegularsError], _text: str) -> Mapping[str, object]:
     """Add nothing to what a gateway answers."""
     return NOTHING
 
@@ -199,7 +199,7 @@ class Views(Struct, frozen=True):
 
     `failed`: answers an error at a path. `unknown`: is said of a path that nobody declared. `too_long`: error that a
     body is. `claim`: reads whose a request is by its own account, before anything is checked. `bodies`: most bytes by
-    method and route, if they are not MAX_BODY_BYTES. `answers`: by path and method. `refusal`: as `route` takes it.
+    method and route, if they are not MAX_BODY_BYTES. `answers`: by path and method. `refusal`: as `add_route` takes it.
     `gateway_fields`: what its clients read in a gateway's own answer to an error, with a text.
     """
 
@@ -209,35 +209,35 @@ class Views(Struct, frozen=True):
     claim: Callable[[Settings, Head], Claim]
     bodies: Mapping[tuple[str, str], int] = field(default_factory=dict)
     answers: Mapping[str, Mapping[str, Callable[[Provide, HttpRequest], Response]]] = field(default_factory=dict)
-    refusal: Refusal = plain_refusal
-    gateway_fields: Callable[[type[RegularsError], str], Mapping[str, object]] = no_fields
+    refusal: Refusal = answer_plainly
+    gateway_fields: Callable[[type[RegularsError], str], Mapping[str, object]] = add_no_fields
 
-    def blueprint(self, name: str, provide: Provide) -> Blueprint:
+    def make_blueprint(self, name: str, provide: Provide) -> Blueprint:
         """Make the dialect's routes. `provide` returns the services; the first request calls it."""
         routes = Blueprint(name)
         for path, by_method in self.answers.items():
             own = {method: partial(answer, provide) for method, answer in by_method.items()}
-            route(routes, path, partial(dict, own), self.refusal)
+            add_route(routes, path, partial(dict, own), self.refusal)
         return routes
 
 
-def route(
-    blueprint: Blueprint, path: str, answers: Callable[[], Mapping[str, Answer]], refusal: Refusal = plain_refusal
+def add_route(
+    blueprint: Blueprint, path: str, answers: Callable[[], Mapping[str, Answer]], refusal: Refusal = answer_plainly
 ) -> None:
-    """Register `answers` by method at `path`, whose segments may be `{names}`. Other methods get 405.
+    """Register the answers to a path, whose segments may be `{names}`. A method without an answer gets 405.
 
-    `answers`: called at each request. `refusal`: makes the dialect's response from Refused.
+    `answers`: returns them by method; called at each request. `refusal`: makes the dialect's response from Refused.
     """
 
     def view(**_in_the_request: str) -> Response:
-        began, request = time.perf_counter(), HttpRequest.of(blueprint.current_request)
+        began, request = time.perf_counter(), HttpRequest.from_chalice(blueprint.current_request)
         telemetry.of_address(request.address)
         with telemetry.collect_stages() as stages:
             response = _answer_by_method(answers(), refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         if (this := telemetry.current()) is not None:
             response.headers["X-Request-Id"] = this.request_id  # by which the log knows the request
-        response.headers["Server-Timing"] = server_timing(stages, (time.perf_counter() - began) * 1000)
+        response.headers["Server-Timing"] = write_server_timing(stages, (time.perf_counter() - began) * 1000)
         return response
 
     view.__name__ = re.sub(r"\W+", "_", path.strip("/{}"))
@@ -247,7 +247,7 @@ def route(
 def answer_request(request: HttpRequest, work: Callable[[], Response], failed: Failed, what: str) -> Response:
     """Answer `what`, a request, by `work`; what that raises becomes an answer by `failed`, and is reported.
 
-    Raises Refused, and the WrongModel of a first try, so that `route` has the request answered once more.
+    Raises Refused, and the WrongModel of a first try, so that `add_route` has the request answered once more.
     """
     try:
         return work()
@@ -261,25 +261,27 @@ def answer_request(request: HttpRequest, work: Callable[[], Response], failed: F
         return response
 
 
-def again_after(error: Exception, status: int) -> dict[str, str]:
+def make_retry_header(error: Exception, status: int) -> dict[str, str]:
     """Make the header that says when a request may come again."""
     return {"Retry-After": str(getattr(error, "again_in_s", 1))} if status in (429, 503) else {}
 
 
-def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def make_json_response(
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **(headers or {})}, status)
 
 
-def search_headers(decisions: Sequence[Decision]) -> dict[str, str]:
+def make_search_headers(decisions: Sequence[Decision]) -> dict[str, str]:
     """Make headers that show a search's decisions beside a dialect's body: scores, thresholds and the gallery's size.
 
     `decisions`: one or more, of one search.
     """
-    scores = [one.score for one in decisions if one.score is not None]
+    scores = [decision.score for decision in decisions if decision.score is not None]
     return {
         **({"X-Regulars-Score": _format_figures(scores)} if scores else {}),
-        "X-Regulars-Threshold": _format_figures([one.threshold for one in decisions]),
+        "X-Regulars-Threshold": _format_figures([decision.threshold for decision in decisions]),
         "X-Regulars-Gallery-Size": str(decisions[0].gallery_size),
     }
 
@@ -288,7 +290,7 @@ def _format_figures(figures: Sequence[float]) -> str:
     return ",".join(f"{figure:.4f}" for figure in figures)
 
 
-def server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
+def write_server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
     """Write the Server-Timing header: each stage in the order of its first use, then the total, in milliseconds."""
     return ", ".join(f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)])
 
@@ -298,7 +300,7 @@ def _answer_by_method(answers: Mapping[str, Answer], refusal: Refusal, request: 
         if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
             request = replace(request, method="GET")
         if request.method not in answers:
-            allowed = ", ".join(f"{one}, HEAD" if one == "GET" else one for one in answers)
+            allowed = ", ".join("GET, HEAD" if method == "GET" else method for method in answers)
             raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})
         try:
             return answers[request.method](request)
@@ -313,13 +315,16 @@ def is_picture(name: str) -> bool:
     return name.startswith("image/") or name.endswith("/octet-stream")
 
 
-def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """Read the media type and its parameters, with names in lower case; "" if the header cannot be read."""
+def _parse_content_type(header: str) -> tuple[str, dict[str, str]]:
+    """Read a media type and its parameters, with names in lower case; "" if the header cannot be read.
+
+    `text/html; Charset=UTF-8`: "text/html" and {"charset": "UTF-8"}.
+    """
     from email.message import Message
     from email.utils import collapse_rfc2231_value
 
     is_latin1 = all(character <= "\xff" for character in header)  # a header can hold no others
-    if not is_latin1 or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time with the length's square
+    if not is_latin1 or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time by the square of the length
         return "", {}
     message = Message()
     message["Content-Type"] = header
@@ -354,18 +359,18 @@ STATUSES: Mapping[type[RegularsError], int] = {
 """HTTP's status of each error."""
 
 
-def nearest(table: Mapping[type[RegularsError], Entry], error: type[Exception]) -> Entry:
-    """Return the entry of the error's class, or of its nearest base that has one. A fault of ours is a RegularsError's.
+def find_nearest(table: Mapping[type[RegularsError], Entry], error: type[Exception]) -> Entry:
+    """Return the entry of the error's class, or of its nearest base that has one.
 
-    The table must have an entry of that.
+    An error that is no RegularsError, so a fault of ours, gets the entry of RegularsError, which each table has.
     """
     return next(table[base] for base in (*error.__mro__, RegularsError) if base in table)
 
 
-def sentence(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored.
 
-    Of a fault of ours the inside is not told.
+    A fault of ours (no RegularsError) has one sentence for all, which tells nothing of the inside.
     """
     if not isinstance(error, RegularsError):
         return "an internal error, which was logged: try again later"
@@ -373,23 +378,26 @@ def sentence(error: Exception) -> str:
     return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}..."
 
 
-class Told(Struct, frozen=True):
-    """A dialect's words for one of the core's errors. `text`: `{}` is the core's sentence, `{UserId}` what was sent."""
+class Wording(Struct, frozen=True):
+    """A dialect's words for one of the core's errors.
+
+    `text`: a format, in which `{}` is the core's sentence, and `{UserId}` the member of that name that was sent.
+    """
 
     code: int | str
     status: int = 400
     text: str = "{}"
 
 
-def failure_of(
-    table: Mapping[type[RegularsError], Told], error: Exception, sent: Mapping[str, str] = NOTHING
+def translate_error(
+    table: Mapping[type[RegularsError], Wording], error: Exception, sent: Mapping[str, str] = NOTHING
 ) -> Failure:
     """Translate an error by a dialect's table. `sent`: the members that texts name."""
     if isinstance(error, Failure):
         return error
-    told = nearest(table, type(error))
-    text = Formatter().vformat(told.text, (sentence(error),), defaultdict(str, sent))
-    return Failure(told.code, text, told.status, again_after(error, told.status))
+    wording = find_nearest(table, type(error))
+    text = Formatter().vformat(wording.text, (describe_error(error),), defaultdict(str, sent))
+    return Failure(wording.code, text, wording.status, make_retry_header(error, wording.status))
 
 
 def report_answer(error: Exception, code: int | str, what: str) -> None:

@@ -30,7 +30,7 @@ MAX_PREAMBLE_BYTES = 1024
 """Limit of bytes up to the end of the first boundary. Clients send nothing before it."""
 
 
-def parts_of(body: bytes, boundary: bytes, codec: str) -> list[Part]:
+def read_parts(body: bytes, boundary: bytes, codec: str) -> list[Part]:
     """Read all parts in the order sent. Raises RequestEntityTooLarge if there are more than MAX_PARTS,
     ValueError if the body is no multipart body.
     """
@@ -45,7 +45,7 @@ def parts_of(body: bytes, boundary: bytes, codec: str) -> list[Part]:
         if isinstance(event, Field | File):
             head = event
         elif isinstance(event, Data) and not event.more_data and head is not None:
-            parts.append(_part(head, event.data))
+            parts.append(_make_part(head, event.data))
     return parts
 
 
@@ -77,7 +77,7 @@ class _Decoder(MultipartDecoder):
             self.buffer[:size] = headers.decode(self._codec, "replace").encode()
 
 
-def _part(head: Field | File, data: bytes) -> Part:
+def _make_part(head: Field | File, data: bytes) -> Part:
     if head.name is None:  # though werkzeug declares a str
         raise ValueError("a part has no name")
     decode = _ENCODINGS.get(head.headers.get("content-transfer-encoding", "").lower())

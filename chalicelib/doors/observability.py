@@ -28,7 +28,7 @@ Tell = Callable[[Invocation, Mapping[str, float], float], None]
 """Is told of an invocation at its end, with its stages and its whole time in milliseconds."""
 
 
-def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[[Any, Next], Any]:
+def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[[Any, Next], Any]:
     """Make the Chalice middleware for all handlers. `out`: receives the lines; None: standard output."""
     function = environ.get("AWS_LAMBDA_FUNCTION_NAME")
     if not function:
@@ -36,7 +36,7 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
     stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
 
     def observe_event(event: Any, answer: Next) -> Any:
-        with observed_to(tell, function, _request_id(event)) as this:
+        with observe_invocation(tell, function, _read_request_id(event)) as this:
             response = None
             try:
                 response = answer(event)
@@ -50,14 +50,14 @@ def observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[
                     this.status = getattr(response, "status_code", 500)
 
     def tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
-        line = _embed_metrics(this, stack, stages) | line_of(this, stages, ms)
+        line = _embed_metrics(this, stack, stages) | describe_invocation(this, stages, ms)
         (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
 
     return observe_event
 
 
 @contextmanager
-def observed_to(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
+def observe_invocation(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
     """Observe the work inside as one invocation, and `tell` of it at the end, also if it fails."""
     began = time.perf_counter()
     with telemetry.begin_invocation(function, request_id) as this, telemetry.collect_stages() as stages:
@@ -97,16 +97,16 @@ class JsonLines(logging.Formatter):
         line |= getattr(record, "line", {})
         this = telemetry.current()
         if this is not None:
-            line |= _whose(this)
+            line |= _name_origin(this)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def line_of(this: Invocation, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
+def describe_invocation(this: Invocation, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
     """Describe an invocation by its names, times and counts."""
     rounded = {name: round(stage_ms, 1) for name, stage_ms in stages.items()}
-    line = {**_whose(this), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
+    line = {**_name_origin(this), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
     error = None if this.error == this.code else this.error
     request = {"route": this.route, "status": this.status, "code": this.code, "error": error}
     return line | {name: value for name, value in request.items() if value is not None} | _collect_metrics(this, stages)
@@ -128,7 +128,7 @@ def _embed_metrics(this: Invocation, stack: str, stages: Mapping[str, float]) ->
     return {"_aws": about, "Stack": stack}
 
 
-def _whose(this: Invocation) -> dict[str, str]:
+def _name_origin(this: Invocation) -> dict[str, str]:
     known = {
         "function": this.function,
         "request_id": this.request_id,
@@ -139,7 +139,7 @@ def _whose(this: Invocation) -> dict[str, str]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _request_id(event: Any) -> str:
+def _read_request_id(event: Any) -> str:
     """Read Lambda's id of the request, which is also in Lambda's own log lines of the invocation."""
     context = event.lambda_context if hasattr(event, "lambda_context") else event.context
     return str(getattr(context, "aws_request_id", ""))

@@ -26,7 +26,7 @@ class Reply(Protocol):
     def json(self) -> Any: ...
 
 
-class Ask(NamedTuple):
+class Probe(NamedTuple):
     """A call: what it is, what is sent, and whether an answer is what the client expects."""
 
     subject: str
@@ -44,7 +44,7 @@ class Keys(dict[str, str]):
         raise InvalidInput(f"this dialect needs a line `{name}: ...` in the file that --keys names")
 
 
-def empty_picture() -> bytes:
+def draw_empty_picture() -> bytes:
     """Draw a JPEG that shows nobody."""
     from PIL import Image
 
@@ -53,18 +53,18 @@ def empty_picture() -> bytes:
     return file.getvalue()
 
 
-def picture_file() -> tuple[str, bytes, str]:
+def make_picture_file() -> tuple[str, bytes, str]:
     """Return a picture that shows nobody, as a file of a form."""
-    return "picture.jpg", empty_picture(), "image/jpeg"
+    return "picture.jpg", draw_empty_picture(), "image/jpeg"
 
 
-def multipart(fields: Mapping[str, Any], headers: Mapping[str, str] = {}) -> tuple[bytes, Mapping[str, str]]:
+def encode_multipart(fields: Mapping[str, Any], headers: Mapping[str, str] = {}) -> tuple[bytes, Mapping[str, str]]:
     """Make a form's body, and the headers with its content type."""
     body, kind = urllib3.encode_multipart_formdata(fields)
     return body, {"Content-Type": kind, **headers}
 
 
-def has_member(name: str, *values: object) -> Callable[[Reply], bool]:
+def expect_member(name: str, *values: object) -> Callable[[Reply], bool]:
     """Expect one of the values under a name."""
     return lambda reply: isinstance(reply.json, dict) and reply.json.get(name) in values
 

@@ -73,7 +73,7 @@ class Readiness(Outside):
         with self._looking:
             now = self.book.clock.now()
             if self._known is None or not self._known[0] <= now < self._known[0] + REMEMBERED:
-                self._known = now, self._look()
+                self._known = now, self._inspect_parts()
             return replace(self._known[1], damage=DAMAGED if self.is_damaged else None)
 
     def inspect(self) -> None:
@@ -87,12 +87,12 @@ class Readiness(Outside):
             if found is not None:
                 _log.error("%s (%s)", DAMAGED, found)
 
-    def _look(self) -> Ready:
+    def _inspect_parts(self) -> Ready:
         subjects: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
         pack = None
         try:
             subjects["storage"] = _STORAGE
-            tenant = self._some_tenant()
+            tenant = self._read_some_tenant()
             if self.book.storage.disk is not None and self.book.storage.disk().is_full:
                 return Ready(subjects | {"storage": _DISK})
             subjects |= {"storage": OK, "models": _MODELS}
@@ -100,19 +100,19 @@ class Readiness(Outside):
             pack = vision.pack
             subjects |= {"models": OK, "gallery": _GALLERY}
             if tenant is not None:
-                self._search(tenant, vision)
+                self._search_nobody(tenant, vision)
             subjects["gallery"] = OK
         except Exception as error:
             log_failure(error, "the service is not ready")
         return Ready(subjects, pack)
 
-    def _some_tenant(self) -> Tenant | None:
+    def _read_some_tenant(self) -> Tenant | None:
         """Read a tenant, and look for a picture that is not there."""
         self.book.storage.blobs.size(_NO_OBJECT)
         found = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
         return tenant_from(found[0]) if found else None
 
-    def _search(self, tenant: Tenant, vision: Vision) -> None:
+    def _search_nobody(self, tenant: Tenant, vision: Vision) -> None:
         """Search the tenant's gallery for nobody."""
         import numpy as np
 

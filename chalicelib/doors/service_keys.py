@@ -34,16 +34,16 @@ def add_service_key(
 
     Raises InvalidInput, TooManyKeys, Busy.
     """
-    return services.access.keys.add_for(tenant, name, service, SERVICES[service], group=group, given=given)
+    return services.access.keys.add_service_key(tenant, name, service, SERVICES[service], group=group, given=given)
 
 
-def holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:
+def find_holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:
     """Return whose key a secret is; None if it is nobody's, of another service, or its group is gone.
 
     `act`: the name of the call among the dialect's acts. Raises TooManyRequests.
     """
     try:
-        found = services.access.keys.by_service_key(secret)
+        found = services.access.keys.find_by_service_key(secret)
     except Unauthorized:
         return None
     return None if found is None or found[1].service != service else use_key(services, dialect, *found, act)

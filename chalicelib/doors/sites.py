@@ -6,7 +6,7 @@ import socket
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-from chalicelib.doors.words.addresses import address_of
+from chalicelib.doors.words.addresses import read_address
 
 
 def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
@@ -14,8 +14,8 @@ def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
     site = headers.get("sec-fetch-site")
     if site:
         return site == "same-origin"
-    hosts = {headers.get("host", "").lower(), host_of(public_url or "")}
-    return host_of(headers.get("origin", "")) in hosts - {""}
+    hosts = {headers.get("host", "").lower(), read_host(public_url or "")}
+    return read_host(headers.get("origin", "")) in hosts - {""}
 
 
 def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bool:
@@ -24,7 +24,7 @@ def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bo
     return bool(says) and not is_of_this_host(headers, public_url)
 
 
-def host_of(url: str) -> str:
+def read_host(url: str) -> str:
     """Read the host and the port of a URL; "" if there is none."""
     try:
         return urlsplit(url).netloc.lower()
@@ -32,19 +32,19 @@ def host_of(url: str) -> str:
         return ""
 
 
-def own_names(public_url: str | None) -> set[str]:
+def list_own_names(public_url: str | None) -> set[str]:
     """Return the names by which this machine is called."""
     this = socket.gethostname().lower()
     return {"localhost", this, f"{this}.local", urlsplit(public_url or "").hostname or ""} - {""}
 
 
-def is_own(host: str, names: Collection[str]) -> bool:
+def is_own_host(host: str, names: Collection[str]) -> bool:
     """Tell whether a Host header has an address or one of the names.
 
     Any website can have a name of its own point here, and would read the answer in a browser of this network.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""
-        return name in names or address_of(name) is not None
+        return name in names or read_address(name) is not None
     except ValueError:
         return False

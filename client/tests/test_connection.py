@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from regulars_client import ApiError, NoAnswer, NotConfigured, Regulars, RegularsError, WrongAnswer, codes
-from regulars_client.connection import VARIABLE, chosen_key
+from regulars_client.connection import VARIABLE, choose_key
 
 from tests.support.web.answering import Service, answer, problem
 
@@ -198,9 +198,9 @@ def test_a_given_key_comes_before_a_file_and_a_file_before_the_environment(tmp_p
     file.write_text("rk_file\n")
     file.chmod(0o600)
     environment = {VARIABLE: "rk_environment"}
-    assert header_of(chosen_key("rk_given", file, environment)) == "Bearer rk_given"
-    assert header_of(chosen_key(None, file, environment)) == "Bearer rk_file"
-    assert header_of(chosen_key(None, None, environment)) == "Bearer rk_environment"
+    assert header_of(choose_key("rk_given", file, environment)) == "Bearer rk_given"
+    assert header_of(choose_key(None, file, environment)) == "Bearer rk_file"
+    assert header_of(choose_key(None, None, environment)) == "Bearer rk_environment"
 
 
 def header_of(key: httpx.Auth) -> str:
@@ -211,7 +211,7 @@ def header_of(key: httpx.Auth) -> str:
 
 def test_without_a_key_it_says_where_to_put_one() -> None:
     with pytest.raises(NotConfigured, match=VARIABLE):
-        chosen_key(None, None, {})
+        choose_key(None, None, {})
 
 
 @pytest.mark.parametrize("text", ["", "two words", "rk_x\r\nX-Other: 1", "clé"])
@@ -220,7 +220,7 @@ def test_what_is_no_key_is_refused_and_not_shown(tmp_path: Path, text: str) -> N
     file.write_text(text)
     file.chmod(0o600)
     with pytest.raises(NotConfigured) as caught:
-        chosen_key(None, file, {})
+        choose_key(None, file, {})
     assert not text or text not in str(caught.value)
 
 
@@ -229,7 +229,7 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file.write_text(KEY)
     file.chmod(0o644)
     with pytest.raises(NotConfigured, match="chmod 600"):
-        chosen_key(None, file, {})
+        choose_key(None, file, {})
 
 
 def test_no_text_and_no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:

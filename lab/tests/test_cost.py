@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.doors.observability import observer
+from chalicelib.doors.observability import make_observer
 from regulars.cost import table
 from regulars_lab.rigs import operations, shop
 from regulars_lab.rigs.stage import open_stage
@@ -54,7 +54,7 @@ def test_a_picture_is_fetched_while_the_capture_is_read(said: Any) -> None:
 
 def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> None:
     out = io.StringIO()
-    observe = observer({"AWS_LAMBDA_FUNCTION_NAME": "any"}, out)
+    observe = make_observer({"AWS_LAMBDA_FUNCTION_NAME": "any"}, out)
     event = SimpleNamespace(context=SimpleNamespace(aws_request_id="1"))
     with open_stage(tmp_path, Eyes(), draw_picture) as stage:
         for operation in (stage.watch, stage.sweep, stage.retention, stage.send_sweeps, stage.search_nobody):

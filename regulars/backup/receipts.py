@@ -19,7 +19,7 @@ from chalicelib.rights.erasure.again import Receipt, read_receipt
 from chalicelib.rights.words.erasures import RECEIPTS, receipt_name
 from chalicelib.rights.words.signing import canonical_json
 from chalicelib.services import Services
-from chalicelib.witness import documents_at
+from chalicelib.witness import read_documents
 from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
 
@@ -66,7 +66,7 @@ def _documents(place: str) -> Iterator[tuple[str, bytes]]:
         yield path.name, path.read_bytes()
         return
     try:
-        for name, content in documents_at(place, RECEIPTS):
+        for name, content in read_documents(place, RECEIPTS):
             yield name, content()
     except StorageUnavailable as error:
         raise OperatorError(f"receipts of erasures cannot be read: {error}") from error
@@ -180,7 +180,7 @@ def require_done(services: Services, data: Path) -> None:
         return
     again = services.erasure.again
     try:
-        known = dict(documents_at(services.settings.witness, RECEIPTS))
+        known = dict(read_documents(services.settings.witness, RECEIPTS))
         read_now = ((name, known[name]()) for name in again.list_unknown_names(known))
         open_now = again.list_open(one for name, document in read_now if (one := _receipt(name, document)) is not None)
     except (RegularsError, OperatorError, OSError) as error:

@@ -32,7 +32,7 @@ def check(name: str, url: str, keys: Keys) -> Iterator[Finding]:
     service = f"{parts.scheme}://{parts.netloc}"
     base = parts.path.rstrip("/")
     try:
-        asked = dialect.probe(Keys({"service": service, **keys}))
+        asked = dialect.make_probes(Keys({"service": service, **keys}))
     except InvalidInput as error:
         raise OperatorError(str(error)) from error
     with Connection(service) as connection:

@@ -31,7 +31,7 @@ from chalicelib.book.vision.quota import Quota, quota
 from chalicelib.book.words.ports import Disk
 from chalicelib.doors.dialect import Dialect, Keyless
 from chalicelib.doors.dialects import DIALECTS
-from chalicelib.settings import Settings, table
+from chalicelib.settings import Settings, list_rows
 from chalicelib.storage import DATABASE
 from regulars import folder
 from regulars.errors import OperatorError, PortTaken
@@ -311,7 +311,7 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
 
 
 def _keyless(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
-    [key] = (row.name for row in table(type(own)) if row.kind is tuple)
+    [key] = (row.name for row in list_rows(type(own)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in own.networks)]
     if by_proxy and not serving.trusted_proxies:

@@ -108,11 +108,11 @@ def mqtt(
 
 
 def _make_login(user: str | None, password_file: Path | None) -> Login | None:
-    from regulars_client.connection import secret_in
+    from regulars_client.connection import read_secret
 
     from regulars.mqtt.broker import Login
 
-    password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
+    password = read_secret(password_file) if password_file else os.environ.get(PASSWORD)
     return Login(user, password) if user else None
 
 

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Busy
 from chalicelib.book.words.telemetry import Invocation
-from chalicelib.doors.application import normal_path
-from chalicelib.doors.words.addresses import network_of, sender
+from chalicelib.doors.application import normalize_path
+from chalicelib.doors.words.addresses import find_network, find_sender
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
 from regulars.serve.lanes import Budget, Holding
@@ -72,7 +72,7 @@ class Application:
     async def _answer(self, exchange: Exchange, response: Response, this: Invocation) -> None:
         """Send the answer, unless too much that was sent to this address is not read yet."""
         try:
-            with Holding(self._answers, network_of(exchange.sender), _COPIES) as holding:
+            with Holding(self._answers, find_network(exchange.sender), _COPIES) as holding:
                 holding.grow(len(response.body))
                 await exchange.answer(response)
         except Busy as full:
@@ -171,10 +171,10 @@ def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     if "transfer-encoding" in headers and "content-length" in headers:
         raise ValueError("a body has a Content-Length or a Transfer-Encoding, not both")
     path = path_of(scope)
-    client, headers = sender(scope["client"][0], headers, proxies)
+    client, headers = find_sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
-        path=normal_path(path),
+        path=normalize_path(path),
         called_path=path,
         query=scope["query_string"].decode("latin-1"),
         headers=headers,

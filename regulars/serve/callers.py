@@ -20,7 +20,7 @@ from chalicelib.book.words.model import Tenant
 from chalicelib.doors.claims import NOBODY, FindSigner, FindTenant, SignatureClaim
 from chalicelib.doors.http import ONE_BOX, HttpRequest
 from chalicelib.doors.v1 import routes as v1
-from chalicelib.doors.words.addresses import network_of
+from chalicelib.doors.words.addresses import find_network
 from chalicelib.services import Services
 from regulars.serve.gateway import views_of
 from regulars.serve.messages import Request
@@ -80,7 +80,7 @@ class Tenants:
         if said is NOBODY:  # the console's start has its path in common with a dialect
             said = v1.VIEWS.claim(self._services.settings, request)
         if isinstance(said, SignatureClaim):
-            claim = (said.find, said.id, network_of(request.client))
+            claim = (said.find, said.id, find_network(request.client))
             return replace(self._claim(claim, partial(self._check_signature, said.find)), by_body=True)
         hint = self._claim((said.find, said.key), lambda _request: self._find_tenant(said.find, said.key))
         return replace(hint, tenant=said.tenant or hint.tenant, by_body=said.in_body)
@@ -126,4 +126,4 @@ class Tenants:
             id_, tenant = find(self._services, sent)
         except Exception:
             return None
-        return self._remember((find, id_, network_of(request.client)), tenant)
+        return self._remember((find, id_, find_network(request.client)), tenant)

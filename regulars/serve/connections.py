@@ -27,7 +27,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from chalicelib.doors.words.addresses import network_of
+from chalicelib.doors.words.addresses import find_network
 from regulars.serve.messages import BAD_REQUEST
 
 _log = logging.getLogger(__name__)
@@ -343,7 +343,7 @@ class Arrivals:
 
     def add(self, sock: socket.socket, address: Sequence[Any]) -> None:
         sock.setblocking(False)
-        self._by_sender.setdefault(network_of(address[0]), deque()).append(sock)
+        self._by_sender.setdefault(find_network(address[0]), deque()).append(sock)
         self.number += 1
 
     def some(self) -> Iterator[tuple[socket.socket, str]]:

@@ -18,8 +18,8 @@ from msgspec import Struct, field
 
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Busy, NotFound
-from chalicelib.doors.application import Routes, of_the_rest_api
-from chalicelib.doors.dialects import owner_of
+from chalicelib.doors.application import Routes, convert_to_rest_event
+from chalicelib.doors.dialects import find_owner
 from chalicelib.doors.http import MAX_BODY_BYTES, ONE_BOX, Views
 from chalicelib.doors.v1 import routes as v1
 from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, message, of_app
@@ -48,7 +48,7 @@ class Context(Struct, frozen=True):
 
 def views_of(path: str) -> Views:
     """Return the views of the dialect that owns a path: v1's, unless another does."""
-    owner = owner_of(path)
+    owner = find_owner(path)
     return v1.VIEWS if owner is None else owner.views
 
 
@@ -109,7 +109,7 @@ def _event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, A
         "requestContext": {"http": caller, "requestId": this.request_id if this else str(uuid.uuid4())},
         "body": request.body or None,
     }
-    return of_the_rest_api(event, *matched, ONE_BOX)
+    return convert_to_rest_event(event, *matched, ONE_BOX)
 
 
 def _response(answer: Mapping[str, Any]) -> Response:

@@ -62,14 +62,14 @@ class TextLines(logging.Formatter):
 
 def observe_invocation(function: str, request_id: str | None = None) -> AbstractContextManager[Invocation]:
     """Observe the work inside as one invocation of `function`: count it, and write its line at the end."""
-    return observability.observed_to(_tell, function, request_id or str(uuid.uuid4()))
+    return observability.observe_invocation(_tell, function, request_id or str(uuid.uuid4()))
 
 
 def _tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
     metrics.count(this, stages, ms)
     level = _level(this)
     if _log.isEnabledFor(level):
-        _log.log(level, "%s", _text(this, ms), extra={"line": observability.line_of(this, stages, ms)})
+        _log.log(level, "%s", _text(this, ms), extra={"line": observability.describe_invocation(this, stages, ms)})
 
 
 def _level(this: Invocation) -> int:

@@ -26,8 +26,8 @@ from chalicelib.book.cameras import find_silence
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
-from chalicelib.doors.http import Failure, Refused, plain_refusal
-from chalicelib.doors.sites import is_own
+from chalicelib.doors.http import Failure, Refused, answer_plainly
+from chalicelib.doors.sites import is_own_host
 from chalicelib.services import Services
 from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, of_app
 
@@ -94,7 +94,7 @@ class Figures:
 
     def admit(self, head: Request) -> int:
         """Allow no body. Raises Failure for another path, and if a page of a browser may be what asks."""
-        if not is_own(head.headers.get("host", ""), self._names):
+        if not is_own_host(head.headers.get("host", ""), self._names):
             raise Refused(403, "Ask for this machine by its address, or by its name in `public_url`.")
         if (head.method, head.path) != ("GET", PATH):
             raise Refused(404, f"Here is GET {PATH} only.")
@@ -104,7 +104,7 @@ class Figures:
     def answer_error(self, _head: Request, error: Exception) -> Response:
         if isinstance(error, BodyTooLarge):
             error = Refused(413, "This takes no body.")
-        return of_app(plain_refusal(error if isinstance(error, Failure) else Failure("", str(error), 503)))
+        return of_app(answer_plainly(error if isinstance(error, Failure) else Failure("", str(error), 503)))
 
     def answer(self, request: Request) -> Response:
         told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
@@ -144,7 +144,7 @@ class Stored(Collector):
             labels=["tenant", "camera"],
         )
         for tenant in services.tenants.all():
-            faces.add_metric([tenant.name], services.account.usage(tenant).faces)
+            faces.add_metric([tenant.name], services.account.measure_usage(tenant).faces)
             for camera in services.cameras.all(tenant):
                 alive.add_metric([tenant.name, camera.id], not find_silence(camera, tenant, services.clock.now()))
         yield from (faces, alive)

@@ -35,7 +35,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.pictures import Box, DetectedFace
-from chalicelib.doors.sites import own_names
+from chalicelib.doors.sites import list_own_names
 from chalicelib.doors.words.roles import FIRST
 from chalicelib.services import Services
 from regulars import folder, libraries
@@ -117,7 +117,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
             logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
         for asked in questions(services):
             logs.summary.warning("%s", asked)
-        services.watch.start()
+        services.watch.resume_all()
         app.provide.use(services)
         app.console_files.use(libraries.modules())
         background = events.Background(stop)
@@ -175,7 +175,7 @@ def end_at_once() -> NoReturn:
 def beginning(data: Path, services: Services, config: Path | None) -> Iterator[str]:
     """Yield the lines of a start about itself and its folder."""
     tenants = services.tenants.all()
-    faces = sum(services.account.usage(tenant).faces for tenant in tenants)
+    faces = sum(services.account.measure_usage(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
     if config is not None:
         yield f"settings of {config}; `regulars config` prints what is in force"
@@ -236,7 +236,7 @@ def telling_metrics(services: Services, serving: ServeSettings) -> Iterator[str 
     if serving.metrics_port is None:
         yield None
         return
-    names = {*own_names(services.settings.public_url), serving.metrics_host.lower()}
+    names = {*list_own_names(services.settings.public_url), serving.metrics_host.lower()}
     with listening(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
         stop, one = threading.Event(), Site(metrics.Figures(services, names), threads=METRICS_THREADS)
         front = Front(one, sock, connections=METRICS_CONNECTIONS)

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib.book.words.setting import setting
-from chalicelib.settings import SettingError, networks
+from chalicelib.settings import SettingError, read_networks
 
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
@@ -49,7 +49,7 @@ class ServeSettings(Struct, frozen=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
         (),
         "addresses or networks of proxies whose X-Forwarded-For is believed, as 127.0.0.1",
-        read=networks,
+        read=read_networks,
         nothing="none",
     )
     metrics_port: int | None = setting(None, "port of /metrics for Prometheus", read=_port)

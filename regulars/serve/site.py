@@ -14,7 +14,7 @@ from chalicelib.book.vision.machine import cores
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.doors.http import Failure
-from chalicelib.doors.words.addresses import network_of
+from chalicelib.doors.words.addresses import find_network
 from regulars.serve.asgi import Exchange
 from regulars.serve.callers import CallerHint, ReadCaller, anybody
 from regulars.serve.connections import LOOK_EVERY_S
@@ -127,7 +127,7 @@ class Site:
             if isinstance(found, Response):  # nobody's credentials: the answer needed no body
                 return found
             tenant = found
-        with Holding(self._budget, tenant or UNPROVED, part.copies, sender=network_of(head.client)) as holding:
+        with Holding(self._budget, tenant or UNPROVED, part.copies, sender=find_network(head.client)) as holding:
             request = replace(head, body=await body(holding))
             if tenant is None:
                 claim = self._read_caller(request)
@@ -144,7 +144,7 @@ class Site:
         What was proved before does not wait among strangers. Of a sender, what claims different things takes turns, and
         so do short bodies and long ones, which take far longer to read.
         """
-        sender = network_of(request.client)
+        sender = find_network(request.client)
         lanes, lane = self._strangers, sender
         if claim.formerly:
             lanes, lane = self._tenants, f"proofs of {claim.formerly}"

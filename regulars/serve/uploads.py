@@ -16,16 +16,16 @@ from chalicelib.book.store.limits import CACHE_CONTROL, MAX_UPLOAD_BYTES
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Busy, RegularsError, StaleRequest, WrongCredentials
 from chalicelib.book.words.values import one_line
-from chalicelib.doors.http import Failure, Told, failure_of, report_answer
+from chalicelib.doors.http import Failure, Wording, report_answer, translate_error
 from regulars.serve.messages import BodyTooLarge, Request, Response
 
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 
 _TABLE = {
-    RegularsError: Told("ServiceUnavailable", 503),
-    StaleRequest: Told("AccessDenied", 403),
-    WrongCredentials: Told("SignatureDoesNotMatch", 403),
-    Busy: Told("SlowDown", 503, "Please reduce your request rate"),
+    RegularsError: Wording("ServiceUnavailable", 503),
+    StaleRequest: Wording("AccessDenied", 403),
+    WrongCredentials: Wording("SignatureDoesNotMatch", 403),
+    Busy: Wording("SlowDown", 503, "Please reduce your request rate"),
 }
 """S3's answers to our errors."""
 
@@ -59,7 +59,7 @@ class SignedBlobs:
         if isinstance(error, BodyTooLarge):
             most = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
             error = Failure("EntityTooLarge", most)
-        failure, key = failure_of(_TABLE, error), self._key(head)
+        failure, key = translate_error(_TABLE, error), self._key(head)
         report_answer(error, failure.code, f"{head.method} {self.prefix}{{key}}")
         id_ = uuid.uuid4().hex[:16].upper()
         elements = {"Code": failure.code, "Message": failure.text, "Resource": f"/{BUCKET}/{key}", "RequestId": id_}

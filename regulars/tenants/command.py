@@ -490,7 +490,7 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
 
 def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
-    code = services.access.sessions.code(tenant, services.access.keys.get(tenant, key_id))
+    code = services.access.sessions.make_code(tenant, services.access.keys.get(tenant, key_id))
     return f"{url.rstrip('/')}/console#code={code}"
 
 

@@ -75,7 +75,7 @@ def _require_place(out: Path) -> None:
 def _require_name(services: Services, name: str, typed: str | None) -> None:
     """Say what goes, and have the name typed. Raises TenantNotFound, OperatorError."""
     tenant = services.tenants.get_by_name(name)
-    usage = services.account.usage(tenant)
+    usage = services.account.measure_usage(tenant)
     faces, groups = format_count(usage.faces, "face", "faces"), format_count(usage.groups, "group", "groups")
     print(f"{name} has {faces} in {groups}, since {tenant.created_at:%Y-%m-%d}", flush=True)
     if typed is None:

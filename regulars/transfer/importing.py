@@ -23,7 +23,7 @@ from typing import Literal
 from msgspec import UNSET, Struct
 from regulars_client import Regulars, codes
 from regulars_client.errors import PictureTooLarge
-from regulars_client.pictures import fitting
+from regulars_client.pictures import shrink_to_fit
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -183,7 +183,7 @@ class Import(Struct):
 
 def read_photo(photo: Photo) -> Ready:
     """Read a photo, shrunk if need be. Raises OSError, PictureTooLarge."""
-    return Ready(photo.name, fitting(photo.read()))
+    return Ready(photo.name, shrink_to_fit(photo.read()))
 
 
 def _read_photos(person: Person) -> tuple[dict[str, Ready], list[Outcome]]:

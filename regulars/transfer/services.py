@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
-from regulars_client.connection import secret_in
+from regulars_client.connection import read_secret
 from regulars_client.errors import NotConfigured
 
 from regulars.errors import NoPictures, OperatorError
@@ -110,7 +110,7 @@ APIS: dict[str, Callable[[Api], Iterable[Person]]] = {"compreface": of_comprefac
 def of_api(service: str, url: str, key_file: Path) -> Source:
     """Read the people of a service. Raises OperatorError, NoPictures if it has none."""
     try:
-        people = people_of(service, Api(url, secret_in(key_file)))
+        people = people_of(service, Api(url, read_secret(key_file)))
     except NotConfigured as error:
         raise OperatorError(str(error)) from error
     if not people:

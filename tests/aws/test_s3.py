@@ -15,7 +15,7 @@ from moto import mock_aws
 from chalicelib.aws.blobs import WAIT_S, S3BlobStore, S3Objects
 from chalicelib.aws.clients import client_config
 from chalicelib.book.words.errors import Busy, StorageUnavailable, Unusable
-from chalicelib.witness import witness_at
+from chalicelib.witness import open_witness
 
 LOST = EndpointConnectionError(endpoint_url="https://s3")
 
@@ -197,7 +197,7 @@ def test_the_heads_of_the_audit_go_to_a_bucket_with_object_lock_and_stay(monkeyp
         s3.put_object_lock_configuration(
             Bucket="locked", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
         )
-        witness = witness_at("s3://locked/heads", lambda: pytest.fail("nothing is posted"))
+        witness = open_witness("s3://locked/heads", lambda: pytest.fail("nothing is posted"))
         witness.keep("shop/000000001-ab.json", b"{}")
         witness.keep("shop/000000001-ab.json", b"{}")
         [only] = s3.list_object_versions(Bucket="locked")["Versions"]

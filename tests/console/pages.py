@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from chalicelib.doors.console_files import folder
+from chalicelib.doors.console_files import locate_folder
 from tests.console.conftest import settle
 
-PAGES = re.findall(r'\{ name: "(\w+)"', (folder() / "pages.js").read_text())
+PAGES = re.findall(r'\{ name: "(\w+)"', (locate_folder() / "pages.js").read_text())
 
 
 def ready(page: Page) -> None:

@@ -16,10 +16,10 @@ from regulars_edge.config import read_config
 
 from chalicelib.book.words.local_time import LocalTime
 from chalicelib.book.words.values import milliseconds
-from chalicelib.doors.console_files import folder
+from chalicelib.doors.console_files import locate_folder
 from regulars.libraries import modules
 
-HERE, OURS = Path(__file__).parent, folder()
+HERE, OURS = Path(__file__).parent, locate_folder()
 BROWSER = HERE / "browser.mjs"
 
 ZONES = (

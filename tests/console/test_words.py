@@ -3,9 +3,9 @@
 import json
 import re
 
-from chalicelib.doors.console_files import folder
+from chalicelib.doors.console_files import locate_folder
 
-OURS = folder()
+OURS = locate_folder()
 
 FILES = {
     path.relative_to(OURS).as_posix(): json.loads(path.read_text(encoding="utf-8")) for path in OURS.rglob("*.json")

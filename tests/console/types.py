@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.doors.v1.document import document
+from chalicelib.doors.v1.document import make_document
 from chalicelib.doors.v1.routes import OPERATIONS
 from regulars.libraries import Package, PackageUnavailable, archive, libraries
 
@@ -42,7 +42,7 @@ def complaints() -> str:
     compiler = _fetched(Package(f"@typescript/typescript-{system}", VERSION, "npm", sha256), f"typescript-{VERSION}")
     for name in ("preact", "htm"):
         _fetched(libraries()[name].package, name)
-    (FOLDER / "v1.d.ts").write_text("\n".join(_module(document(OPERATIONS))), encoding="utf-8")
+    (FOLDER / "v1.d.ts").write_text("\n".join(_module(make_document(OPERATIONS))), encoding="utf-8")
     command = [compiler / "lib" / "tsc", "--project", PROJECT, "--pretty", "false"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     return f"{found}\n{HINT}" if found else ""

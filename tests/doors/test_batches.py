@@ -40,7 +40,7 @@ class Function:
         self.done.append(body)
 
     def __call__(self, event: Any, _context: object) -> Any:
-        return batches.one_by_one(SQSEvent(event, self), self.work, self._queue)
+        return batches.handle_one_by_one(SQSEvent(event, self), self.work, self._queue)
 
     def work_off(self) -> None:
         hand_over(self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S)
@@ -80,7 +80,7 @@ def test_the_work_is_told_when_sqs_got_a_message(queue: SqliteQueue, clock: Fake
     record = {"messageId": "1", "receiptHandle": "r", "body": "x"}
     record |= {"attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1531136255184"}}
     event = SQSEvent({"Records": [record]}, Function(queue, clock))
-    assert batches.one_by_one(event, lambda *given: told.append(given), queue) == {"batchItemFailures": []}
+    assert batches.handle_one_by_one(event, lambda *given: told.append(given), queue) == {"batchItemFailures": []}
     assert told == [("x", 3, datetime(2018, 7, 9, 11, 37, 35, 184_000, tzinfo=UTC))]
 
 
@@ -133,6 +133,6 @@ def test_a_message_whose_pause_could_not_be_set_is_failed_all_the_same_and_count
     event = SQSEvent({"Records": [record]}, None)
     failed = {"m": StorageUnavailable("DynamoDB does not answer")}
     with telemetry.begin_invocation("deliver", "r") as this:
-        assert batches.all_but(event, failed, NoQueue()) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+        assert batches.report_failed(event, failed, NoQueue()) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
     assert this.measured == {FAILURES_UNAVAILABLE: 1}
-    assert batches.all_but(event, {}, NoQueue()) == {"batchItemFailures": []}
+    assert batches.report_failed(event, {}, NoQueue()) == {"batchItemFailures": []}

@@ -49,8 +49,8 @@ def cameras_url(api: Receiver) -> str:
 
 def test_a_stage_that_works_knows_nobody_and_stores_nothing(api: Receiver, real_services: Services) -> None:
     real_services.tenants.add("canary", Profile.CAMERA)
-    canary.ask(real_services, url(api), cameras_url(api), "canary")
-    canary.ask(real_services, url(api), cameras_url(api), "canary")
+    canary.run_canary(real_services, url(api), cameras_url(api), "canary")
+    canary.run_canary(real_services, url(api), cameras_url(api), "canary")
     assert [one.path for one in api.heard] == 2 * ["/api/openapi/face/getFaceByPicture", "/v1/captures/uploads"]
     directory = real_services.groups.all(real_services.tenants.get_by_name("canary"))
     assert [group.count for group in directory] == [0, 0]
@@ -58,7 +58,7 @@ def test_a_stage_that_works_knows_nobody_and_stores_nothing(api: Receiver, real_
 
 def test_the_drawn_face_is_found_and_only_that() -> None:
     vision = FacePipeline(packs.find(None))
-    image = vision.read_picture(canary.drawn_face(), PICTURES)
+    image = vision.read_picture(canary.draw_face(), PICTURES)
     [face] = vision.detect(image)
     [quality] = vision.qualities(image, [face])
     assert face.score > 0.8
@@ -67,7 +67,7 @@ def test_the_drawn_face_is_found_and_only_that() -> None:
 
 def test_its_tenant_has_to_be_made_first(services: Services) -> None:
     with receiving(a_good_stage) as api, pytest.raises(TenantNotFound, match="there is no tenant 'canary'"):
-        canary.ask(services, url(api), cameras_url(api), "canary")
+        canary.run_canary(services, url(api), cameras_url(api), "canary")
     assert api.heard == []
 
 
@@ -84,13 +84,13 @@ def test_its_tenant_has_to_be_made_first(services: Services) -> None:
 def test_another_answer_is_a_failure(services: Services, answer: object) -> None:
     services.tenants.add("canary", Profile.CAMERA)
     with receiving(answer) as api, pytest.raises(StorageUnavailable):  # type: ignore[arg-type]
-        canary.ask(services, url(api), cameras_url(api), "canary")
+        canary.run_canary(services, url(api), cameras_url(api), "canary")
 
 
 def test_silence_is_a_failure(services: Services) -> None:
     services.tenants.add("canary", Profile.CAMERA)
     with pytest.raises(StorageUnavailable, match=r"http://127\.0\.0\.1:9/api/\S+ did not answer"):
-        canary.ask(services, "http://127.0.0.1:9/api", "http://127.0.0.1:9/", "canary")
+        canary.run_canary(services, "http://127.0.0.1:9/api", "http://127.0.0.1:9/", "canary")
 
 
 @pytest.mark.parametrize("status", [200, 405, 502])
@@ -101,4 +101,4 @@ def test_an_address_of_cameras_that_answers_otherwise_is_a_failure(services: Ser
         (answers(status) if handler.path == "/v1/captures/uploads" else a_good_stage)(handler)
 
     with receiving(behave) as api, pytest.raises(StorageUnavailable, match=f"cameras' address was answered {status}"):
-        canary.ask(services, url(api), cameras_url(api), "canary")
+        canary.run_canary(services, url(api), cameras_url(api), "canary")

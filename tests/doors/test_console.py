@@ -14,13 +14,13 @@ from chalice.app import Chalice
 
 from chalicelib.bootstrap import build
 from chalicelib.doors import console
-from chalicelib.doors.console_files import LIBRARIES, folder, own_files
+from chalicelib.doors.console_files import LIBRARIES, list_own_files, locate_folder
 from chalicelib.settings import Settings
 from regulars.libraries import COMMAND, libraries, modules
 from tests.support.api.gateway import Reply, send
 from tests.support.api.stage import make_stage
 
-OURS = folder()
+OURS = locate_folder()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def app_of(libraries: Path, public_url: str | None = None) -> Iterator[Chalice]:
     page = console.Console(lambda: services)
     page.use(modules(libraries))
     made = Chalice("console", configure_logs=False)
-    made.register_blueprint(console.blueprint(page))
+    made.register_blueprint(console.make_blueprint(page))
     yield made
     services.close()
 
@@ -144,7 +144,7 @@ def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_
     for name in ("main.js", "visits/visits.js", f"{LIBRARIES}/preact.mjs"):
         (ours / name).parent.mkdir(parents=True, exist_ok=True)
         (ours / name).touch()
-    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["main.js", "visits/visits.js"]
+    assert [path.relative_to(ours).as_posix() for path in list_own_files(ours)] == ["main.js", "visits/visits.js"]
 
 
 def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path) -> None:

@@ -109,33 +109,33 @@ DIALECT = Dialect(
 )
 """,
     "routes.py": """
-from chalicelib.doors.claims import KeyClaim, by_service_key
-from chalicelib.doors.http import Refused, Views, json_response
+from chalicelib.doors.claims import KeyClaim, find_by_service_key
+from chalicelib.doors.http import Refused, Views, make_json_response
 from chalicelib.doors.sixth import DIALECT, Own
 
 
 def look(provide, request):
-    own = provide().settings.of_dialect(DIALECT.name, Own)
-    return json_response({"says": own.greeting})
+    own = provide().settings.get_dialect_settings(DIALECT.name, Own)
+    return make_json_response({"says": own.greeting})
 
 
 VIEWS = Views(
-    lambda error, path: json_response({"sixth": str(error)}),
+    lambda error, path: make_json_response({"sixth": str(error)}),
     "There is no such path.",
     Refused(413, "The body is too long."),
-    lambda settings, request: KeyClaim(by_service_key, request.headers.get("x-sixth", "")),
+    lambda settings, request: KeyClaim(find_by_service_key, request.headers.get("x-sixth", "")),
     answers={"/sixth/look": {"POST": look}},
     gateway_fields=lambda error, text: {"sixth": text},
 )
 """,
     "probe.py": """
-from chalicelib.doors.probes import Ask, is_done
+from chalicelib.doors.probes import Probe, is_done
 
 LIMITS = "none"
 
 
 def calls(keys):
-    return [Ask("look", "/sixth/look", is_done, b"x", {"x-sixth": keys["sixth"]})]
+    return [Probe("look", "/sixth/look", is_done, b"x", {"x-sixth": keys["sixth"]})]
 """,
 }
 
@@ -153,7 +153,7 @@ from chalicelib.book.words.model import Profile
 from chalicelib.rights.words.reading import kinds_of
 from infra.template import gateway_answers
 from regulars.cli import commands
-from chalicelib.settings import variable_of
+from chalicelib.settings import name_variable
 from regulars.configuration import TABLE
 from regulars.serve.callers import Tenants
 from regulars.serve.gateway import Gateway
@@ -164,10 +164,10 @@ services = app.provide()
 key = services.tenants.add("shop", Profile.CLOUD).api_key
 shop = services.tenants.get_by_name("shop")
 own = add_service_key(services, shop, "Program", "sixth")
-told = services.access.keys.by_service_key(own)[1]
+told = services.access.keys.find_by_service_key(own)[1]
 services.tenants.note_use(shop, "sixth")
 listed = send(app.app, "/v1/dialects", method="GET", headers={"Authorization": f"Bearer {key}"}).json["dialects"]
-(ask,) = dialects.find_dialect("sixth").probe(Keys(sixth=own))
+(ask,) = dialects.find_dialect("sixth").make_probes(Keys(sixth=own))
 head = Request(ask.method, ask.path, headers=ask.headers, body=ask.body)
 choices = {name: {one.name: one.type.choices for one in found.params if hasattr(one.type, "choices")}
     for name, found in (("doctor", commands.commands["doctor"]),
@@ -176,12 +176,12 @@ print(json.dumps({
     "answer": send(app.app, "/sixth/look").json,
     "front": json.loads(Gateway(app.app).answer_error(Request("POST", "/sixth/none"), NotFound("none")).body),
     "caller": Tenants(services).read_claim(head).prove(head),
-    "act": dialects.find_dialect("sixth").act("look", "key", shop).kind,
-    "tells": list(kinds_of(dialects.find_dialect("sixth").act("look", "key", shop))),
+    "act": dialects.find_dialect("sixth").make_act("look", "key", shop).kind,
+    "tells": list(kinds_of(dialects.find_dialect("sixth").make_act("look", "key", shop))),
     "reads": "sixth look" in dialects.READS,
     "key": [told.service, told.role],
     "shared": [one["id"] for one in listed if one["last_used_at"]],
-    "setting": variable_of(TABLE["sixth_greeting"]),
+    "setting": name_variable(TABLE["sixth_greeting"]),
     "doctor": "sixth" in choices["doctor"]["dialect"],
     "for": "sixth" in choices["keys"]["dialect"],
     "gateway": "sixth" in json.dumps(gateway_answers()),

@@ -151,7 +151,7 @@ class TroubledWalk(Walk):
             services.ports.pictures_by_url = FakePictures({ids["photo_url"]: base64.b64decode(ids["photo"])})
             self._stage = make_stage(services)
             self._app = self._stage.app
-            self._app.register_middleware(observability.observer(LAMBDA, self.out), "all")
+            self._app.register_middleware(observability.make_observer(LAMBDA, self.out), "all")
         return self._app
 
 

@@ -29,7 +29,7 @@ def services(tmp_path: Path, clock: FakeClock) -> Services:
 @pytest.fixture
 def stage(services: Services) -> Chalice:
     app = Chalice("health", configure_logs=False)
-    app.register_blueprint(health.blueprint(lambda: services))
+    app.register_blueprint(health.make_blueprint(lambda: services))
     return app
 
 
@@ -127,7 +127,7 @@ def test_a_sweep_looks_for_damage_at_the_start_and_once_a_week_and_the_service_s
     services.storage = replace(services.storage, damage=lambda: found.pop(0))
     for days, left, damage in ((0, 2, None), (6, 2, None), (1, 1, DAMAGED), (6, 1, DAMAGED), (1, 0, None)):
         clock.advance(timedelta(days=days))
-        services.sweep.all(clock.now())
+        services.sweep.request_sweeps(clock.now())
         reply = get(stage, "/ready")
         assert (reply.status, reply.json.get("damage"), len(found)) == (200, damage, left)
 

@@ -185,7 +185,7 @@ def test_no_chore_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path
             book.sweep()
         assert shop.v1.failed(404, "GET", f"/v1/faces/{shop.other}")["code"] == "FaceNotFound"
         assert shop.kept() == (before, files)
-        assert not book.services.consistency.disagreements("shop")
+        assert not book.services.consistency.list_disagreements("shop")
 
         book.services.tenants.change("shop", {"keeps_pictures": True})
         shop.seen(EVA, 0)

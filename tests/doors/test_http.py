@@ -9,8 +9,8 @@ from chalice.test import Client
 from msgspec.structs import replace
 
 from chalicelib.book.words.model import Decision
-from chalicelib.doors.dialects import owner_of
-from chalicelib.doors.http import FUNCTION_URL, ONE_BOX, HttpRequest, Refused, search_headers, server_timing
+from chalicelib.doors.dialects import find_owner
+from chalicelib.doors.http import FUNCTION_URL, ONE_BOX, HttpRequest, Refused, make_search_headers, write_server_timing
 from tests.support.api.gateway import BOUNDARY, FORM, MULTIPART, send
 from tests.support.api.icredit.client import PATHS, MarketClient
 from tests.support.api.sunmi.client import CameraClient
@@ -40,7 +40,7 @@ def request_of(body: bytes | str, headers: Mapping[str, str], *, is_base64: bool
 @pytest.mark.shows("sunmi", "Each call is POST")
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(app: Chalice, method: str) -> None:
-    owners = {path: owner_of(path) for path in app.routes}
+    owners = {path: find_owner(path) for path in app.routes}
     assert set(ENDPOINTS) == {path for path, one in owners.items() if one and one.name in ("sunmi", "icredit")}
     for path in ENDPOINTS:
         reply = send(app, path, method=method, content_type=None)
@@ -69,7 +69,7 @@ def test_a_request_knows_what_stands_before_our_paths(called: str, route: str, p
         "isBase64Encoded": False,
         "stageVariables": None,
     }
-    assert HttpRequest.of(Request(event)).prefix == prefix
+    assert HttpRequest.from_chalice(Request(event)).prefix == prefix
 
 
 def test_a_head_request_gets_no_body(app: Chalice) -> None:
@@ -141,13 +141,13 @@ def test_a_body_over_4_mib_is_413(app: Chalice, market: MarketClient) -> None:
 def test_a_compressed_body_is_415_and_told_how_to_come(stage: str, coding: str) -> None:
     sent = replace(request_of(gzip.compress(b"a=1"), {"content-encoding": coding}), stage=stage)
     with pytest.raises(Refused, match="not compressed by") as refused:
-        sent.body()
+        sent.read_body()
     assert (refused.value.status, refused.value.headers) == (415, {"Accept-Encoding": "identity"})
 
 
 @pytest.mark.parametrize(("coding", "stage"), [("gzip", "api"), ("identity", ONE_BOX), ("amz-1.0", FUNCTION_URL)])
 def test_other_codings_are_read_as_is_what_the_gateway_unpacked(coding: str, stage: str) -> None:
-    assert replace(request_of(b"a=1", {"content-encoding": coding}), stage=stage).body() == b"a=1"
+    assert replace(request_of(b"a=1", {"content-encoding": coding}), stage=stage).read_body() == b"a=1"
 
 
 def test_no_cache_keeps_an_answer(app: Chalice) -> None:
@@ -159,20 +159,20 @@ def test_no_cache_keeps_an_answer(app: Chalice) -> None:
 @pytest.mark.parametrize("size", [0, 1, 2, 3, LIMIT - 2, LIMIT - 1, LIMIT])
 def test_base64_bodies_are_measured_as_the_bytes_they_stand_for(size: int) -> None:
     encoded = base64.b64encode(b"x" * size).decode()
-    assert len(request_of(encoded, {}, is_base64=True).body()) == size
+    assert len(request_of(encoded, {}, is_base64=True).read_body()) == size
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT + 2, LIMIT + 3])
 def test_a_base64_body_that_is_too_large_is_refused_before_it_is_decoded(size: int) -> None:
     request = request_of("!" * (-(-size // 3) * 4), {}, is_base64=True)
     with pytest.raises(Refused) as refused:
-        request.body()
+        request.read_body()
     assert refused.value.status == 413
 
 
 @pytest.mark.parametrize("body", ["name=会员", "name=会员".encode()])
 def test_a_body_may_come_as_text_or_bytes(body: str | bytes) -> None:
-    assert request_of(body, {}).body() == "name=会员".encode()
+    assert request_of(body, {}).read_body() == "name=会员".encode()
 
 
 def test_answers_are_json_in_utf_8_that_people_can_read(camera: CameraClient) -> None:
@@ -195,16 +195,16 @@ def test_every_answer_tells_how_long_its_stages_took(app: Chalice, camera: Camer
 
 
 def test_stages_are_named_in_the_order_of_their_first_use() -> None:
-    assert server_timing({"decode": 7.94, "detect": 5.06}, 20) == "decode;dur=7.9, detect;dur=5.1, total;dur=20.0"
+    assert write_server_timing({"decode": 7.94, "detect": 5.06}, 20) == "decode;dur=7.9, detect;dur=5.1, total;dur=20.0"
 
 
 def test_search_headers_leave_out_the_score_where_nothing_was_compared() -> None:
-    assert search_headers([Decision(0.51239, 0.3, 12), Decision(0.4, 0.35, 12)]) == {
+    assert make_search_headers([Decision(0.51239, 0.3, 12), Decision(0.4, 0.35, 12)]) == {
         "X-Regulars-Score": "0.5124,0.4000",
         "X-Regulars-Threshold": "0.3000,0.3500",
         "X-Regulars-Gallery-Size": "12",
     }
-    assert "X-Regulars-Score" not in search_headers([Decision(None, 0.3, 0)])
+    assert "X-Regulars-Score" not in make_search_headers([Decision(None, 0.3, 0)])
 
 
 def test_chalices_own_test_client_drives_the_endpoints_too(app: Chalice, camera: CameraClient) -> None:

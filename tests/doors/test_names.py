@@ -118,7 +118,7 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 def agreement(services: Services, house: Credentials) -> Iterator[None]:
     """After each test, what is stored agrees with itself."""
     yield
-    assert services.consistency.disagreements("home") == []
+    assert services.consistency.list_disagreements("home") == []
 
 
 @pytest.mark.parametrize(("one", "other"), TWO_PEOPLE + [pair[::-1] for pair in TWO_PEOPLE])

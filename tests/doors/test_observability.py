@@ -30,7 +30,7 @@ def app(services: Services) -> Chalice:
 @pytest.fixture
 def out(app: Chalice) -> io.StringIO:
     out = io.StringIO()
-    app.register_middleware(observability.observer(LAMBDA, out), "all")
+    app.register_middleware(observability.make_observer(LAMBDA, out), "all")
     return out
 
 
@@ -75,7 +75,7 @@ def test_a_function_that_fails_says_why_and_leaves_the_count_to_aws(
     def fails(_event: object) -> object:
         raise error from said
 
-    observed = observability.observer({**LAMBDA, "AWS_LAMBDA_FUNCTION_NAME": "search"}, out)
+    observed = observability.make_observer({**LAMBDA, "AWS_LAMBDA_FUNCTION_NAME": "search"}, out)
     with pytest.raises(type(error)):
         observed(SimpleNamespace(context=SimpleNamespace(aws_request_id="r-1")), fails)
     [line] = lines(out)
@@ -100,7 +100,7 @@ def test_who_is_not_known_is_nobodys_request(out: io.StringIO, app: Chalice) -> 
 
 
 def test_on_one_box_nothing_is_written(app: Chalice, camera: CameraClient, capsys: pytest.CaptureFixture[str]) -> None:
-    app.register_middleware(observability.observer({}), "all")
+    app.register_middleware(observability.make_observer({}), "all")
     camera.call("getGroupList")
     assert capsys.readouterr().out == ""
 

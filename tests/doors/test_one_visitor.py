@@ -113,7 +113,7 @@ def test_a_person_with_many_photos_is_one_visitor(
         see(services, tenant, clock.now(), Person(1, side_px=300.0 + day))
     (face,) = visitors(services, tenant)
     assert face.arrive_count == DAYS
-    assert services.consistency.disagreements(tenant.name) == []
+    assert services.consistency.list_disagreements(tenant.name) == []
 
 
 @pytest.mark.parametrize("enrol_photos", ["compreface", "deepstack", "import"], indirect=True)

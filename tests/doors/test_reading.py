@@ -181,7 +181,7 @@ def test_after_a_breach_all_people_and_kinds_that_a_key_of_a_role_read_are_print
 @pytest.fixture(scope="module")
 def log(walk: Walk) -> io.StringIO:
     out = io.StringIO()
-    walk.app.register_middleware(observability.observer(LAMBDA, out), "all")
+    walk.app.register_middleware(observability.make_observer(LAMBDA, out), "all")
     return out
 
 

@@ -34,7 +34,7 @@ def main(folder: Path, starts: int) -> None:
     book = Book(folder, vision=Deadly())
     book.clock.advance(starts * timedelta(seconds=VISIBILITY_S))
     app.provide.use(book.services)
-    book.services.watch.start()
+    book.services.watch.resume_all()
     queue = book.storage.captures_queue
     while hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, app.ingest, "ingest") == 0.0:
         pass

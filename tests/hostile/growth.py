@@ -26,7 +26,7 @@ from chalicelib.doors.sunmi.request import SignedForm, is_signed, read_list
 from chalicelib.doors.v1.cameras import NewCamera
 from chalicelib.doors.v1.captures import CapturesWanted
 from chalicelib.doors.v1.times import read_time, read_time_parameter
-from chalicelib.doors.v1.wire import finite_object, read_body, read_query
+from chalicelib.doors.v1.wire import read_body, read_finite_object, read_query
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding
 
 MOST = 8
@@ -57,7 +57,7 @@ def unknown_members(body: bytes) -> object:
 def form(n: int, name: str = "timestamp", text: str = "9") -> SignedForm:
     public = {"app_id": "a", "random": "123456", "timestamp": "1", "sign": "x"} | {name: text * n}
     body = "&".join(f"{key}={value}" for key, value in public.items()).encode()
-    return SignedForm.of(read_form(URLENCODED, body))
+    return SignedForm.read(read_form(URLENCODED, body))
 
 
 def of_jpeg(n: int, part: bytes, begin: bytes = b"") -> object:
@@ -70,15 +70,15 @@ def of_part(n: int, head: bytes, part: bytes) -> object:
 
 CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     # JSON
-    "a member twice, v1": (4_000, lambda n: partial(finite_object, members(n, again=True))),
+    "a member twice, v1": (4_000, lambda n: partial(read_finite_object, members(n, again=True))),
     "a member twice, iCREDIT": (4_000, lambda n: partial(read_parameters, MediaType(JSON), members(n, again=True))),
     "unknown members": (2_500, lambda n: partial(unknown_members, members(n))),
-    "nested lists": (40_000, lambda n: lambda: finite_object(b"[" * n)),
-    "nested objects": (40_000, lambda n: lambda: finite_object(b'{"a":' * n)),
-    "a long number": (100_000, lambda n: lambda: finite_object(b'{"a":' + b"9" * n + b"}")),
-    "a long fraction": (100_000, lambda n: lambda: finite_object(b'{"a":0.' + b"9" * n + b"}")),
-    "escapes": (20_000, lambda n: lambda: finite_object(b'{"a":"' + rb"\u00e9" * n + b'"}')),
-    "half characters": (20_000, lambda n: lambda: finite_object(b'{"a":"' + rb"\ud800" * n + b'"}')),
+    "nested lists": (40_000, lambda n: lambda: read_finite_object(b"[" * n)),
+    "nested objects": (40_000, lambda n: lambda: read_finite_object(b'{"a":' * n)),
+    "a long number": (100_000, lambda n: lambda: read_finite_object(b'{"a":' + b"9" * n + b"}")),
+    "a long fraction": (100_000, lambda n: lambda: read_finite_object(b'{"a":0.' + b"9" * n + b"}")),
+    "escapes": (20_000, lambda n: lambda: read_finite_object(b'{"a":"' + rb"\u00e9" * n + b'"}')),
+    "half characters": (20_000, lambda n: lambda: read_finite_object(b'{"a":"' + rb"\ud800" * n + b'"}')),
     # urlencoded forms, and what stands in their values
     "percent signs": (20_000, lambda n: lambda: read_form(URLENCODED, b"a=" + b"%" * n)),
     "escaped bytes": (10_000, lambda n: lambda: read_form(URLENCODED, b"a=" + b"%e4%bc%9a" * n)),
@@ -90,7 +90,7 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a data URL": (100_000, lambda n: lambda: decode_base64("data:" + ":" * n)),
     "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).number("n")),
     "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).number("n")),
-    "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).seconds("n")),
+    "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).read_seconds("n")),
     "a list of commas": (40_000, lambda n: lambda: read_list("list", "," * n)),
     "a list of quotes": (100_000, lambda n: lambda: read_list("list", "\u201c" * n)),
     "a list of brackets": (100_000, lambda n: lambda: read_list("list", "[" * n)),

@@ -28,7 +28,7 @@ from fido2.utils import websafe_decode, websafe_encode
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from regulars_client.connection import read_answer, refusal
+from regulars_client.connection import make_refusal, read_answer
 from regulars_client.errors import RegularsError as ClientError
 from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
@@ -54,7 +54,7 @@ from chalicelib.book.records.faces import journal_entries, journal_item
 from chalicelib.book.rules.decision import SearchRequest
 from chalicelib.book.store.embedded.uploads import SignedPaths
 from chalicelib.book.store.limits import Span, item_from_json, item_to_json
-from chalicelib.book.store.web.fetch import SafeFetcher, SafePostman
+from chalicelib.book.store.web.safe_requests import SafeFetcher, SafePostman
 from chalicelib.book.store.web.url import read_url
 from chalicelib.book.vision.pictures import image
 from chalicelib.book.words import channels, keys
@@ -80,34 +80,34 @@ from chalicelib.book.words.web_push import new_key, write_push
 from chalicelib.book.words.webhooks import Way
 from chalicelib.bootstrap import build
 from chalicelib.doors.access import passkeys
-from chalicelib.doors.application import Routes, of_the_rest_api
-from chalicelib.doors.base64_text import of_form, read_base64
-from chalicelib.doors.compreface.requests import Options, Sent, image_id, name_in_path
+from chalicelib.doors.application import Routes, convert_to_rest_event
+from chalicelib.doors.base64_text import clean_form_value, read_base64
+from chalicelib.doors.compreface.requests import Options, Sent, read_image_id, read_name_in_path
 from chalicelib.doors.forms import read_form
 from chalicelib.doors.http import CHARSETS, FORMS, JSON, Failure, HttpRequest, MediaType, Refused
 from chalicelib.doors.icredit.request import decode_base64, read_parameters
-from chalicelib.doors.rekognition.collections import place
+from chalicelib.doors.rekognition.collections import read_place
 from chalicelib.doors.rekognition.requests import REQUESTS
 from chalicelib.doors.rekognition.requests import read_members as read_request
-from chalicelib.doors.rekognition.signature import SignedRequest, verify
+from chalicelib.doors.rekognition.signature import SignedRequest, verify_signature
 from chalicelib.doors.rekognition.signature import read_signature as read_signature
-from chalicelib.doors.sites import is_own
+from chalicelib.doors.sites import is_own_host
 from chalicelib.doors.sunmi.request import Parameters, SignedForm, is_signed
-from chalicelib.doors.v1.auth import require_own_page, session_token
+from chalicelib.doors.v1.auth import read_session_token, require_own_page
 from chalicelib.doors.v1.cameras import NewCamera
 from chalicelib.doors.v1.captures import Offers
 from chalicelib.doors.v1.hooks import NewHook
 from chalicelib.doors.v1.pictures import NewPicture
 from chalicelib.doors.v1.routes import OPERATIONS, Operation
 from chalicelib.doors.v1.times import read_time, read_time_parameter
-from chalicelib.doors.v1.wire import finite_object, read_body
-from chalicelib.doors.words.addresses import network_of, sender
+from chalicelib.doors.v1.wire import read_body, read_finite_object
+from chalicelib.doors.words.addresses import find_network, find_sender
 from chalicelib.doors.words.roles import Passkey
 from chalicelib.rights.audit.audit import verified_export
 from chalicelib.rights.erasure.again import read_receipt
 from chalicelib.rights.words import audit, signing
 from chalicelib.services import Services
-from chalicelib.settings import SettingError, Settings, networks
+from chalicelib.settings import SettingError, Settings, read_networks
 from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
@@ -142,7 +142,7 @@ def plain(read: Read) -> Opened:
     return lambda _: nullcontext(read)
 
 
-PASSKEY_SITE = passkeys.site_of("https://box.example")
+PASSKEY_SITE = passkeys.read_site("https://box.example")
 
 
 def passkey(data: bytes) -> None:
@@ -153,8 +153,8 @@ def passkey(data: bytes) -> None:
     sent = {"id": "AA", "rawId": "AA", "type": "public-key", "response": {**answer, "userHandle": "AA"}}
     known = Passkey("AA", PASSKEY_SITE.host, signed, 0, datetime.now(UTC))
     for read in (
-        passkeys.challenge_of,
-        passkeys.handle,
+        passkeys.read_challenge,
+        passkeys.read_handle,
         lambda sent: passkeys.check_registration(PASSKEY_SITE, "AA", sent, known.created_at),
         lambda sent: passkeys.check_sign_in(PASSKEY_SITE, "AA", [known], sent),
     ):
@@ -229,7 +229,7 @@ def multipart_of(data: bytes) -> object:
 
 
 def members_of(data: bytes) -> object:
-    finite_object(data)
+    read_finite_object(data)
     tried(*(partial(read_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture)))
     return read_parameters(MediaType(JSON), data)
 
@@ -256,7 +256,7 @@ def opening_of(data: bytes) -> object:
 
 def content_type_of(data: bytes) -> object:
     request = HttpRequest("POST", "/", {"content-type": data.decode("latin-1")}, {}, data, one_of([True, False], data))
-    return request.media_type(FORMS)
+    return request.read_media_type(FORMS)
 
 
 def signature_of(data: bytes) -> object:
@@ -272,7 +272,7 @@ def rekognition_members_of(data: bytes) -> object:
     for kind in REQUESTS.values():
         with suppress(Failure):
             read_request(data, kind)
-    return place(PageTokens("q"), data.decode("latin-1"))
+    return read_place(PageTokens("q"), data.decode("latin-1"))
 
 
 def compreface_request_of(data: bytes) -> object:
@@ -286,8 +286,8 @@ def compreface_request_of(data: bytes) -> object:
     sent = Sent.of(request)
     for read in (
         partial(Options.of, sent), sent.page, sent.subject, sent.new_name, sent.ids, lambda: sent.picture().data,
-        partial(sent.vectors, "embeddings"), partial(image_id, named["name"]),
-        partial(name_in_path, request),
+        partial(sent.vectors, "embeddings"), partial(read_image_id, named["name"]),
+        partial(read_name_in_path, request),
     ):  # fmt: skip
         with suppress(Failure):
             read()
@@ -305,7 +305,9 @@ def function_url_of(data: bytes) -> object:
     http = {"method": "POST", "path": path, "sourceIp": "203.0.113.7", "userAgent": body}
     context = {"requestId": "x", "http": http}
     event = {"version": "2.0", "rawPath": path, "rawQueryString": query, "headers": {"host": "x"}, "body": body}
-    return of_the_rest_api({**event, "requestContext": context, "isBase64Encoded": False}, path, {"id": query}, "")
+    return convert_to_rest_event(
+        {**event, "requestContext": context, "isBase64Encoded": False}, path, {"id": query}, ""
+    )
 
 
 def picture_place_of(data: bytes) -> object:
@@ -317,7 +319,7 @@ def rekognition_signature_of(data: bytes) -> object:
     authorization, at, path, body = (*data.decode("latin-1").split("\n", 3), "", "", "")[:4]
     headers = {"authorization": authorization, "x-amz-date": at, "host": "box"}
     request, now = SignedRequest(path, headers, body.encode(), {path: [at]}), datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
-    verify(read_signature(headers), request, "secret", now, tolerance=timedelta(hours=1), hosts=())
+    verify_signature(read_signature(headers), request, "secret", now, tolerance=timedelta(hours=1), hosts=())
     return None
 
 
@@ -354,7 +356,7 @@ def icredit_parameters_of(data: bytes) -> object:
 def base64_of(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
     with suppress(ValueError):
-        read_base64(of_form(text))
+        read_base64(clean_form_value(text))
     return read_base64(text)
 
 
@@ -371,11 +373,11 @@ def cookie_of(data: bytes) -> object:
     request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")
-    return session_token(request, None)
+    return read_session_token(request, None)
 
 
 def sender_behind(told: str) -> str:
-    return sender("127.0.0.1", {"x-forwarded-for": told}, networks("127.0.0.1"))[0]
+    return find_sender("127.0.0.1", {"x-forwarded-for": told}, read_networks("127.0.0.1"))[0]
 
 
 # --- whole requests ---------------------------------------------------------------------------------------------------
@@ -954,7 +956,7 @@ def client_answer_of(data: bytes) -> object:
     status = one_of((200, 404, 429, 500), data)
     response = httpx.Response(status, content=data, request=httpx.Request("GET", "http://a.example/v1/x"))
     if status >= 400:
-        return refusal(response).details
+        return make_refusal(response).details
     return read_answer(response, CameraKeyMade)
 
 
@@ -1314,7 +1316,7 @@ PARSERS = {
         st.fixed_dictionaries({"tenant": values, "id": values | texts, "due": values}).map(as_json), share=4,
     ),
     "index messages": Parser(
-        message(lambda services, body: services.sweep.message(body, 1, lambda: 300.0)),
+        message(lambda services, body: services.sweep.handle_message(body, 1, lambda: 300.0)),
         # As app.build_index: a message that it cannot read ends in the dead letters.
         (RegularsError, ValueError, KeyError, TypeError, OverflowError, RecursionError), ("chalicelib.sweep",),
         [as_json({"tenant": "shop"}), as_json({"tenant": "shop", "hour": 0, "chores": ["pictures"], "after": ""})],
@@ -1427,12 +1429,12 @@ PARSERS = {
         any_bytes,
     ),
     "senders behind proxies": Parser(
-        plain(lambda data: network_of(sender_behind(data.decode("latin-1")))), (),
+        plain(lambda data: find_network(sender_behind(data.decode("latin-1")))), (),
         ("chalicelib.doors.words.addresses",),
         [b"198.51.100.1, ::ffff:127.0.0.1", b"fe80::1%eth0", b"1.2.3.4:5"], any_bytes,
     ),
     "hosts that ask for metrics": Parser(
-        plain(lambda data: is_own(data.decode("latin-1"), {"box.example"})), (),
+        plain(lambda data: is_own_host(data.decode("latin-1"), {"box.example"})), (),
         ("chalicelib.doors.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
     ),
     "bytes on a connection": Parser(

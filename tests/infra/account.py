@@ -148,7 +148,7 @@ class Account:
         app.provide.use(services)
         search_function.provide.use(services)
         environ = {"AWS_LAMBDA_FUNCTION_NAME": function, "REGULARS_TABLE_PREFIX": PREFIX}
-        observed = observability.observer(environ, self.lines)
+        observed = observability.make_observer(environ, self.lines)
         with self.recorder.working(function):
             return observed(SimpleNamespace(context=Context(function)), lambda _event: work())
 

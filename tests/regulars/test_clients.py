@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from chalicelib.book.words.model import Credentials, Profile
-from chalicelib.doors.sunmi.probe import signature
+from chalicelib.doors.sunmi.probe import compute_signature
 from regulars.clients import Connection, Reply
 from tests.support.api.over_http import Sunmi
 from tests.support.ports import free_port
@@ -18,7 +18,7 @@ PICTURE = b"\xff\xd8\r\n--x\x00"
 
 def test_the_signature_is_that_of_public_client_code() -> None:
     parameters = {"timestamp": "1593029283", "random": "289192", "sn": "FS101D8BS00106", "app_id": "JO83UNV983U9OR"}
-    assert signature(parameters, "12345678") == "72CB1C1031D3BA103D2FA1A57E171C2D"
+    assert compute_signature(parameters, "12345678") == "72CB1C1031D3BA103D2FA1A57E171C2D"
 
 
 class Recorder:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regulars_edge import config as edge_config
 
 from chalicelib.book.words.setting import Setting
-from chalicelib.settings import SettingError, Settings, read_named, variable_of
+from chalicelib.settings import SettingError, Settings, name_variable, read_named
 from regulars import configuration
 from regulars.cli import main
 from regulars.configuration import TABLE, VARIABLES
@@ -227,7 +227,7 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.toml"
         path.write_text("\n".join(configuration.read_settings(file, {}, Path("/dev/null")).lines()), "utf-8")
-        texts = {variable_of(TABLE[key]): text(value) for key, value in environ.items()}
+        texts = {name_variable(TABLE[key]): text(value) for key, value in environ.items()}
         read = configuration.read_settings(options, texts, path)
     assert {key: one.value for key, one in read.given.items()} == {**file, **environ, **options}
 

@@ -347,7 +347,7 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
         assert "ann  (no name)" in capsys.readouterr().out
         assert erase(restored, "--again", str(receipt), str(receipt), "--yes") == 0
         assert set(book.faceids()) == {"bob"}
-        assert not book.services.consistency.disagreements("shop")
+        assert not book.services.consistency.list_disagreements("shop")
         capsys.readouterr()
         assert erase(restored, "--again", str(receipt)) == 0
         assert "nobody of these receipts is in the book" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from chalicelib.book.words.lazy import lazy
 from chalicelib.bootstrap import build
 from chalicelib.doors.application import Application
 from chalicelib.doors.dialect import Dialect
-from chalicelib.doors.dialects import DIALECTS, NAMES, owner_of
+from chalicelib.doors.dialects import DIALECTS, NAMES, find_owner
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from infra.arrows import read_all_rooms
@@ -152,7 +152,7 @@ def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_r
 
 def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     own = Application("api")
-    own.register_dialects(app.provide, now=False)
+    own.register_dialects(app.provide, at_once=False)
     with monkeypatch.context() as broken:
         broken.setitem(sys.modules, "chalicelib.doors.icredit.routes", None)
         with pytest.raises(ImportError):
@@ -164,9 +164,9 @@ def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(monke
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
 def test_each_path_of_a_dialect_is_known_for_its_own(dialect: Dialect) -> None:
     own = Application(dialect.name)
-    own.register_blueprint(dialect.blueprint(app.provide))
+    own.register_blueprint(dialect.make_blueprint(app.provide))
     assert own.routes
-    assert [path for path in own.routes if owner_of(path) is not dialect] == []
+    assert [path for path in own.routes if find_owner(path) is not dialect] == []
 
 
 def made_later(kind: type) -> list[str]:

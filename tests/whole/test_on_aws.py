@@ -82,7 +82,7 @@ def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, 
         book.sweep()
         assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None
         assert found(aws, wanted) == []
-        assert not book.services.consistency.disagreements("shop")
+        assert not book.services.consistency.list_disagreements("shop")
 
 
 def test_nothing_of_a_tenant_is_left_but_its_receipt(aws: Aws, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_nothing_of_a_tenant_is_left_but_its_receipt(aws: Aws, tmp_path: Path) -
         done = finished(book)
         while messages_left := book.storage.index_queue.receive(10, 1):  # the functions drop them as they come
             for message in messages_left:
-                book.services.sweep.message(message.body, 1, lambda: 600.0)
+                book.services.sweep.handle_message(message.body, 1, lambda: 600.0)
                 book.storage.index_queue.delete(message.receipt)
         assert traces(book) == []
         own = {name: value.encode() for name, value in asdict(credentials).items() if name not in ("tenant", "profile")}

@@ -76,7 +76,7 @@ class Hour:
         for _ in range(10):
             for message in self.storage.index_queue.receive(10, 60):
                 with suppress(by):
-                    self.services.sweep.message(message.body, message.receive_count, lambda: 300.0)
+                    self.services.sweep.handle_message(message.body, message.receive_count, lambda: 300.0)
                     self.storage.index_queue.delete(message.receipt)
             self.clock.advance(timedelta(minutes=2))
 
@@ -163,7 +163,7 @@ def test_a_chore_that_fails_stops_no_other_and_its_message_comes_again(tmp_path:
     assert "merges" in hour.failed[0]
     assert swept_at(hour, "shop") is None
     hour.clock.advance(timedelta(hours=1))
-    chores = len(hour.services.sweep._chores(hour.clock.now()))
+    chores = len(hour.services.sweep._list_chores(hour.clock.now()))
     assert hour.work_off() == 1 + chores, "the message that failed does not come again, by a message for each chore"
     assert len(hour.failed) == 2
     hour.services.close()
@@ -181,7 +181,7 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
 
     hour.services.index = Hanging()
     key = hour.leave_picture("shop")
-    hour.services.sweep.all(hour.clock.now())
+    hour.services.sweep.request_sweeps(hour.clock.now())
     hour.work_off_killed(Killed)
     assert hour.storage.blobs.size(key) is None
     assert swept_at(hour, "shop") is None, "a sweep that is not whole is reported as one"
@@ -202,7 +202,7 @@ def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_k
     stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     hour.services.captures.redrive = Hanging()
     hour.clock.advance(timedelta(days=200))
-    hour.services.sweep.all(hour.clock.now().replace(hour=3))
+    hour.services.sweep.request_sweeps(hour.clock.now().replace(hour=3))
     hour.work_off_killed(Killed)
     assert hour.services.faces.find(tenant, stranger.faceid) is None
     hour.services.close()
@@ -231,7 +231,7 @@ def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late
 
 def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -> None:
     messages = hour.tick(left_s=30.0)
-    assert messages == len(hour.services.sweep._chores(hour.clock.now()))
+    assert messages == len(hour.services.sweep._list_chores(hour.clock.now()))
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     assert hour.failed == []
 
@@ -244,7 +244,7 @@ def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None
     hour.storage.index_queue.send(json.dumps(body))
     while messages := hour.storage.index_queue.receive(10, 60):
         for message in messages:
-            hour.services.sweep.message(message.body, 1, lambda: 30.0)
+            hour.services.sweep.handle_message(message.body, 1, lambda: 30.0)
             hour.storage.index_queue.delete(message.receipt)
             seen.append(sum(hour.storage.blobs.size(key) is not None for key in left))
     assert seen == [3, 1, 0, 0]
@@ -427,7 +427,7 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
 def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
     stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
-    hour.services.sweep.all(hour.clock.now())
+    hour.services.sweep.request_sweeps(hour.clock.now())
     hour.clock.advance(timedelta(days=3_650))
     assert hour.work_off() == 1
     assert hour.services.faces.find(tenant, stranger.faceid)

@@ -20,7 +20,7 @@ from chalicelib.book.words.ports import Action
 from chalicelib.book.words.telemetry import FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, SWEEP_AGE
 from chalicelib.book.words.webhooks import Delivery, Event, EventKind, delivery_from
 from chalicelib.services import Services
-from chalicelib.sweep import Watch, begins_with
+from chalicelib.sweep import Watch, choose_first_tenant
 from tests.support.book.book_with import book_with
 from tests.support.book.tenants import add_tenant
 from tests.support.fakes import FakeClock
@@ -87,10 +87,10 @@ def test_the_age_of_the_oldest_sweep_is_reported(services: Services, clock: Fake
         return this.measured[SWEEP_AGE]
 
     assert oldest() == 2 * 3600
-    services.sweep.tenant(first, clock.now())
+    services.sweep.sweep_tenant(first, clock.now())
     assert oldest() == 0
     clock.advance(timedelta(hours=1))
-    services.sweep.tenant(second, clock.now())
+    services.sweep.sweep_tenant(second, clock.now())
     assert oldest() == 3600
 
 
@@ -109,7 +109,7 @@ def test_a_watch_whose_time_always_runs_out_looks_at_all_tenants_in_turn(service
 @given(st.integers(1, 2_000), st.datetimes(timezones=st.just(UTC)))
 def test_runs_that_reach_a_third_of_the_tenants_leave_none_out_for_an_hour(count: int, now: datetime) -> None:
     reached = {
-        (begins_with(count, now + timedelta(minutes=5 * run)) + place) % count
+        (choose_first_tenant(count, now + timedelta(minutes=5 * run)) + place) % count
         for run in range(12)
         for place in range(-(-count // 3))
     }

@@ -18,6 +18,7 @@ from chalicelib.book.rules.decision import (
     SearchRequest,
     fit_similarity,
     is_match,
+    rate_similarity,
     subtract_demand,
 )
 from chalicelib.book.rules.recognised import Similar, SimilarUser, Wanted

@@ -1,7 +1,8 @@
-"""Access to the service: keys; beside them members, sessions and rates.
+"""Access to the service (`Access`: keys, sessions, members, rate limits), and a tenant's API keys (`KeyRing`).
 
-Here the keys of a tenant: each has a name, a role and perhaps an end, so that people and programs have keys of their
-own. Storage holds a hash of each secret. The tenant's first key stands in the tenant's record, every other has its own.
+Each key has a name, a role and perhaps an end, so that people and programs have keys of their own. A tenant has up to
+MAX_KEYS. Storage holds a hash of each secret. The tenant's first key stands in the tenant's record, every other has a
+record of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.rooms import Made
 from chalicelib.book.words import api_keys, keys
-from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.chores import Chore, ChoreContext
 from chalicelib.book.words.errors import (
     Busy,
     ConditionFailed,
@@ -34,8 +35,8 @@ from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.names import printable_name
 from chalicelib.book.words.ports import Action, Delete, Put, Update, absent, equals
 from chalicelib.book.words.values import is_uuid, milliseconds, optional, time_ordered_id
-from chalicelib.doors.access.rates import Rates
-from chalicelib.doors.words.records import first_key, first_key_item, key_fields, key_from, key_item
+from chalicelib.doors.access.rate_limits import Rates
+from chalicelib.doors.words.records import key_from, make_first_key_item, make_key_fields, make_key_item, read_first_key
 from chalicelib.doors.words.roles import FIRST, ROLES, ApiKey, Role
 from chalicelib.rights.outside import Outside
 
@@ -75,12 +76,13 @@ class KeyRing(Outside):
         key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
         return self._add_key(tenant, self._check_key(key), request), secret
 
-    def add_for(
+    def add_service_key(
         self, tenant: Tenant, name: str, service: str, role: Role, *, group: str = "", given: str | None = None
     ) -> str:
-        """Make a key of a dialect's service, which has this role, or take the UUID that is `given`, and return it.
+        """Make a key of a dialect's service, and return its secret, a UUID.
 
-        Raises InvalidInput, TooManyKeys, Busy.
+        `role`: the role of the service's keys. `group`: the id of the only group that it reaches; "": none. `given`:
+        the UUID to take; None: a new one is made. Raises InvalidInput, TooManyKeys, Busy.
         """
         secret = str(uuid.uuid4()) if given is None else given.lower()
         if not is_uuid(secret):
@@ -97,7 +99,7 @@ class KeyRing(Outside):
         listed = self._list_keys(tenant.name)
         if len(listed.rows) >= MAX_KEYS:
             raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
-        put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
+        put = Put(keys.TENANTS, make_key_item(tenant.name, key), (absent("id-free"),))
         let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
         self.book.requests.write_with_answer(tenant.name, [put, let_in, listed.changed], request, {"id": key.id})
         return key
@@ -108,7 +110,7 @@ class KeyRing(Outside):
 
     def get(self, tenant: Tenant, id_: str) -> ApiKey:
         """Return the key of that id. Raises KeyNotFound."""
-        return _of_id(self._list_keys(tenant.name).rows, id_)
+        return _find_key(self._list_keys(tenant.name).rows, id_)
 
     @retry_if_changed(_BUSY)
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
@@ -121,8 +123,10 @@ class KeyRing(Outside):
         if before.service and changes.get("role", before.role) is not before.role:
             raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
         key = self._check_key(replace(before, **changes, version=before.version + 1))
-        _require_ruler(listed.rows, before, key)
-        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        _require_permanent_admin(listed.rows, before, key)
+        update = Update(
+            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(before), set=make_key_fields(key)
+        )
         self.book.requests.write_with_answer(tenant.name, [update, listed.changed], request, {"id": id_})
         return key
 
@@ -137,8 +141,10 @@ class KeyRing(Outside):
         before = _find_changeable_key(listed.rows, id_)
         if before.service:
             raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
-        key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
-        update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+        key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)  # the secret's hash
+        update = Update(
+            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(before), set=make_key_fields(key)
+        )
         let_in = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
         actions: list[Action] = [update, api_keys.shut_out(before.digest), let_in, listed.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
@@ -151,45 +157,45 @@ class KeyRing(Outside):
         Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
         """
         listed = self._list_keys(tenant.name)
-        key = _of_id(listed.rows, id_)
-        _require_ruler(listed.rows, key, None)
+        key = _find_key(listed.rows, id_)
+        _require_permanent_admin(listed.rows, key, None)
         actions = [*_deletion_actions(tenant.name, key), listed.changed]
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
-    def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
+    def find_by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key; None for a camera's key.
 
         Raises WrongCredentials if the key's end has come.
         """
-        return self._by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
+        return self._find_by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
 
-    def by_service_key(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+    def find_by_service_key(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant, even a disabled one, and the key of a dialect's service, which may be written in any case.
 
         Raises WrongCredentials if the key's end has come.
         """
-        return self._by_secret(secret.lower()) if is_uuid(secret) else None
+        return self._find_by_secret(secret.lower()) if is_uuid(secret) else None
 
-    def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+    def _find_by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         hashed = api_keys.digest(secret)
         owner = self.book.tenants.read_owner(keys.api_key_item(hashed))
-        return None if owner is None else self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
+        return None if owner is None else self.find_current(owner["tenant"], owner.get("key", FIRST), hashed)
 
-    def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
+    def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.
 
         Raises WrongCredentials if the key's end has come.
         """
         places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
-        record, own = self.book.items.get_many(keys.TENANTS, places)
-        if record is None:
+        tenant_record, key_record = self.book.items.get_many(keys.TENANTS, places)
+        if tenant_record is None:
             return None
-        key = first_key(record, own) if id_ == FIRST else optional(key_from, own)
+        key = read_first_key(tenant_record, key_record) if id_ == FIRST else optional(key_from, key_record)
         if key is None or key.digest != digest:
             return None
         if key.is_expired(self.book.clock.now()):
             raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
-        return self.book.tenants.open_tenant(record), key
+        return self.book.tenants.open_tenant(tenant_record), key
 
     def note_use(self, tenant: Tenant, key: ApiKey) -> None:
         """Note the hour in which the key is used: one write an hour and key."""
@@ -202,10 +208,10 @@ class KeyRing(Outside):
     def _list_keys(self, tenant: str) -> CountedList[ApiKey]:
         kind, place = keys.key_record(tenant, keys.CHANGES)
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, place)]
-        record, own, changes = self.book.items.get_many(keys.TENANTS, places)
-        first = None if record is None else first_key(record, own)
-        named = map(key_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
-        by_age = sorted(named, key=lambda key: (key.created_at, key.id))
+        tenant_record, key_record, changes = self.book.items.get_many(keys.TENANTS, places)
+        first = None if tenant_record is None else read_first_key(tenant_record, key_record)
+        others = map(key_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        by_age = sorted(others, key=lambda key: (key.created_at, key.id))
         return CountedList([*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": place}, changes)
 
     def _check_key(self, key: ApiKey) -> ApiKey:
@@ -220,9 +226,10 @@ class KeyRing(Outside):
         return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
 
 
-def _of_id(listed: Sequence[ApiKey], id_: str) -> ApiKey:
+def _find_key(listed: Sequence[ApiKey], id_: str) -> ApiKey:
     """Return the key of that id. Raises KeyNotFound."""
-    if (key := next((one for one in listed if one.id == id_), None)) is None:
+    key = next((key for key in listed if key.id == id_), None)
+    if key is None:
         raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
     return key
 
@@ -233,28 +240,32 @@ def _find_changeable_key(listed: Sequence[ApiKey], id_: str) -> ApiKey:
         raise InvalidInput(
             "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
         )
-    return _of_id(listed, id_)
+    return _find_key(listed, id_)
 
 
-def _require_ruler(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
-    """Raise LastAdminKey if no admin's key without an end would be left. `after`: None: the key is deleted."""
+def _require_permanent_admin(listed: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
+    """Raise LastAdminKey if a change would leave no admin's key without an end.
+
+    `before`, `after`: the key that changes; None: it is deleted.
+    """
     others = [key for key in listed if key.id != before.id]
-    if before.rules and not any(key.rules for key in [*others, *([after] if after else [])]):
+    if before.is_permanent_admin and not any(key.is_permanent_admin for key in [*others, *([after] if after else [])]):
         raise LastAdminKey(
             f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"
         )
 
 
-def _same(key: ApiKey) -> tuple[Any, ...]:
+def _expect_version(key: ApiKey) -> tuple[Any, ...]:
+    """Return the condition that nobody has changed the key since it was read."""
     return (equals("version", key.version, _SAME),)
 
 
 def _deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
     shut_out = api_keys.shut_out(key.digest)
     if key.id == FIRST:
-        gone = first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
+        gone = make_first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
         return [Put(keys.TENANTS, gone), shut_out]
-    return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _same(key)), shut_out]
+    return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _expect_version(key)), shut_out]
 
 
 def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
@@ -262,7 +273,7 @@ def _make_use_note(tenant: str, key: ApiKey, hour: datetime) -> Action:
     noted = optional(milliseconds, key.last_used_at)
     if key.id == FIRST:
         when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
-        return Put(keys.TENANTS, first_key_item(tenant, used_at=hour), (when,))
+        return Put(keys.TENANTS, make_first_key_item(tenant, used_at=hour), (when,))
     when = equals("used_at", noted, "not-noted")
     place = keys.key_record(tenant, key.id)
     return Update(keys.TENANTS, place, (when,), set={"used_at": milliseconds(hour)})
@@ -278,4 +289,7 @@ class Access(Outside):
         return Rates(self.book.settings.requests_a_second, self.book.settings.searches_a_second)
 
     def chores(self) -> tuple[Chore, ...]:
-        return (Chore("sessions", lambda one: self.sessions.forget_expired(one.tenant.name), of_expired=True),)
+        def forget_expired(context: ChoreContext) -> int:
+            return self.sessions.forget_expired(context.tenant.name)
+
+        return (Chore("sessions", forget_expired, of_expired=True),)

@@ -31,14 +31,14 @@ from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.names import printable_name
 from chalicelib.book.words.ports import Delete, Put, absent, equals
 from chalicelib.book.words.values import time_ordered_id
-from chalicelib.doors.words.records import member_from, member_item
+from chalicelib.doors.words.records import make_member_item, member_from
 from chalicelib.doors.words.roles import Member, Role
 from chalicelib.rights.outside import Outside
 
 MAX_MEMBERS = 100
 """People and screens that sign in to a tenant's console."""
 NAME_LENGTH = 100
-INVITED_FOR = timedelta(days=7)
+INVITATION_LASTS = timedelta(days=7)
 
 SECRET_BYTES = 32
 _INVITATION = re.compile(r"([a-z0-9-]{1,40})\.([0-9]{1,40})\.([A-Za-z0-9_-]{43})")
@@ -55,7 +55,7 @@ class Members(Outside):
 
     def get(self, tenant: Tenant, id_: str) -> Member:
         """Return the member of that id. Raises MemberNotFound."""
-        return _of_id(self._list_members(tenant.name).rows, id_)
+        return _find_member(self._list_members(tenant.name).rows, id_)
 
     @retry_if_changed(_BUSY)
     def add(
@@ -74,13 +74,13 @@ class Members(Outside):
         """
         now = self.book.clock.now()
         new = Member(time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen)
-        invitation, fields = self._invitation(tenant, new.id)
+        invitation, fields = self._make_invitation(tenant, new.id)
         member = _check_member(replace(new, **fields))
         listed = self._list_members(tenant.name)
         _require_free(listed.rows, member)
         if len(listed.rows) >= MAX_MEMBERS:
             raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
-        put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
+        put = Put(keys.TENANTS, make_member_item(tenant.name, member), (absent("id-free"),))
         self.book.requests.write_with_answer(tenant.name, [put, listed.changed], request, {"id": member.id})
         return member, invitation
 
@@ -93,17 +93,17 @@ class Members(Outside):
 
     def invite(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> tuple[Member, str]:
         """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
-        invitation, fields = self._invitation(tenant, id_)
+        invitation, fields = self._make_invitation(tenant, id_)
         return self._change_member(tenant.name, id_, lambda before: replace(before, **fields), request), invitation
 
     def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
         """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
 
         def drop_passkey(before: Member) -> Member:
-            left = tuple(one for one in before.passkeys if one.id != passkey)
-            if len(left) == len(before.passkeys):
+            others = tuple(each for each in before.passkeys if each.id != passkey)
+            if len(others) == len(before.passkeys):
                 raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
-            return replace(before, passkeys=left, digest=api_keys.new_secret())
+            return replace(before, passkeys=others, digest=api_keys.new_secret())
 
         self._change_member(tenant.name, id_, drop_passkey, request)
 
@@ -111,19 +111,19 @@ class Members(Outside):
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
         listed = self._list_members(tenant.name)
-        member = _of_id(listed.rows, id_)
-        gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
+        member = _find_member(listed.rows, id_)
+        gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member))
         self.book.requests.write_with_answer(tenant.name, [gone, listed.changed], request, {"id": id_})
 
-    def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
+    def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
-        found = self._of_id(tenant, id_)
+        found = self._find_with_tenant(tenant, id_)
         return found if found is not None and hmac.compare_digest(found[1].digest, digest) else None
 
     def find_invited(self, invitation: str) -> tuple[Tenant, Member]:
         """Return an invitation's tenant and member. Raises WrongCredentials if it is used up, too old or not ours."""
         parts = _INVITATION.fullmatch(invitation)
-        found = self._of_id(parts[1], parts[2]) if parts else None
+        found = self._find_with_tenant(parts[1], parts[2]) if parts else None
         if parts and found:
             kept, until = found[1].invitation or "", found[1].invited_until
             fits = hmac.compare_digest(kept, api_keys.digest(parts[3]))
@@ -131,38 +131,43 @@ class Members(Outside):
                 return found
         raise WrongCredentials("this link is not good any more: it signs in once, within seven days; ask for a new one")
 
-    def of_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
-        """Return the tenant and the member that a passkey names (`handle_of`)."""
+    def find_by_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
+        """Return the tenant and the member that a passkey names (`make_handle`)."""
         parts = _HANDLE.fullmatch(handle)
-        return self._of_id(parts[1].decode(), parts[2].decode()) if parts else None
+        return self._find_with_tenant(parts[1].decode(), parts[2].decode()) if parts else None
 
-    def of_name(self, tenant: str | None, name: str) -> tuple[str, tuple[Tenant, Member] | None]:
-        """Return the tenant's name and, if somebody has this name there, the two.
+    def find_by_name(self, tenant: str | None, name: str) -> tuple[str, tuple[Tenant, Member] | None]:
+        """Return the tenant's name and, if somebody has this name there, the tenant and the member.
 
         `tenant`: None means the only one, or of two the only one that has people. Raises InvalidInput if there are
         several.
         """
-        if tenant is None:
-            stored = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
-            found = [str(one["id"]) for one in stored]
-            if len(found) == 2:  # as on a box that began with two
-                found = [one for one in found if self._list_members(one).rows]
-            if len(found) > 1:
-                raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
-            tenant = found[0] if found else ""
+        tenant = self._find_only_tenant() if tenant is None else tenant
         record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
-        listed = self._list_members(tenant).rows if record else ()
-        member = next((one for one in listed if plain(one.name) == plain(name)), None)
+        members = self._list_members(tenant).rows if record else ()
+        member = next((member for member in members if normalize_name(member.name) == normalize_name(name)), None)
         return tenant, (self.book.tenants.open_tenant(record), member) if record and member else None
 
-    def _of_id(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
-        places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
-        record, own = self.book.items.get_many(keys.TENANTS, places)
-        return None if record is None or own is None else (self.book.tenants.open_tenant(record), member_from(own))
+    def _find_only_tenant(self) -> str:
+        """Return the name of the only tenant, or of two the only one that has people; "" if there is none."""
+        stored = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
+        names = [str(item["id"]) for item in stored]
+        if len(names) == 2:  # as on a box that began with two
+            names = [name for name in names if self._list_members(name).rows]
+        if len(names) > 1:
+            raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
+        return names[0] if names else ""
 
-    def _invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
+    def _find_with_tenant(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
+        places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
+        tenant_item, item = self.book.items.get_many(keys.TENANTS, places)
+        if tenant_item is None or item is None:
+            return None
+        return self.book.tenants.open_tenant(tenant_item), member_from(item)
+
+    def _make_invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
         """Make an invitation, and the fields that a member has of it."""
-        secret, until = secrets.token_urlsafe(SECRET_BYTES), self.book.clock.now() + INVITED_FOR
+        secret, until = secrets.token_urlsafe(SECRET_BYTES), self.book.clock.now() + INVITATION_LASTS
         return f"{tenant.name}.{id_}.{secret}", {"invitation": api_keys.digest(secret), "invited_until": until}
 
     def _list_members(self, tenant: str) -> CountedList[Member]:
@@ -177,16 +182,16 @@ class Members(Outside):
         self, tenant: str, id_: str, changed: Callable[[Member], Member], request: RequestId | None
     ) -> Member:
         listed = self._list_members(tenant)
-        before = _of_id(listed.rows, id_)
+        before = _find_member(listed.rows, id_)
         member = replace(changed(before), version=before.version + 1)
         _require_free(listed.rows, member)
         self.book.requests.write_with_answer(
-            tenant, [member_put(tenant, member, before), listed.changed], request, {"id": id_}
+            tenant, [make_member_put(tenant, member, before), listed.changed], request, {"id": id_}
         )
         return member
 
 
-def _of_id(listed: Sequence[Member], id_: str) -> Member:
+def _find_member(listed: Sequence[Member], id_: str) -> Member:
     """Return the member of that id. Raises MemberNotFound."""
     if (member := next((one for one in listed if one.id == id_), None)) is None:
         raise MemberNotFound(f"nobody who signs in has the id {id_[:40]!r}: see the list")
@@ -195,25 +200,26 @@ def _of_id(listed: Sequence[Member], id_: str) -> Member:
 
 def _require_free(listed: Sequence[Member], member: Member) -> None:
     """Raise MemberExists if somebody else has this name, however it is written."""
-    if any(one.id != member.id and plain(one.name) == plain(member.name) for one in listed):
+    if any(one.id != member.id and normalize_name(one.name) == normalize_name(member.name) for one in listed):
         raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
 
 
-def handle_of(tenant: str, member: Member) -> bytes:
+def make_handle(tenant: str, member: Member) -> bytes:
     """Return a passkey's handle for its owner: 64 bytes at most, and no name of a person (WebAuthn, 14.6.1)."""
     return f"{tenant}#{member.id}".encode()
 
 
-def member_put(tenant: str, member: Member, before: Member) -> Put:
+def make_member_put(tenant: str, member: Member, before: Member) -> Put:
     """Return the write of a member, unless somebody changed it since it was read."""
-    return Put(keys.TENANTS, member_item(tenant, member), same(before))
+    return Put(keys.TENANTS, make_member_item(tenant, member), expect_version(before))
 
 
-def same(member: Member) -> tuple[Any, ...]:
+def expect_version(member: Member) -> tuple[Any, ...]:
+    """Return the condition that nobody has changed the member since it was read."""
     return (equals("version", member.version, _SAME),)
 
 
-def plain(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return a name as it is compared: Maria and MARIA are one."""
     return unicodedata.normalize("NFKC", name[: 4 * NAME_LENGTH]).casefold().strip()
 

@@ -23,7 +23,7 @@ from fido2.webauthn import (
 from msgspec.structs import replace
 
 from chalicelib.book.words.errors import InvalidInput, WrongCredentials
-from chalicelib.doors.words.addresses import address_of
+from chalicelib.doors.words.addresses import read_address
 from chalicelib.doors.words.roles import Passkey
 
 _LOCAL = "localhost"
@@ -39,11 +39,11 @@ class Site(NamedTuple):
     host: str
 
 
-def site_of(origin: str) -> Site:
+def read_site(origin: str) -> Site:
     """Read an origin such as `https://box.example:8443`. Raises InvalidInput if browsers make no passkeys there."""
     url = urlsplit(origin)
     host = url.hostname or ""
-    if (url.scheme != "https" and host != _LOCAL) or address_of(host):
+    if (url.scheme != "https" and host != _LOCAL) or read_address(host):
         raise InvalidInput(
             f"there are no passkeys on {origin[:100]}: browsers make them on https and a host name only, such as "
             "https://box.example; take a password here"
@@ -54,21 +54,21 @@ def site_of(origin: str) -> Site:
 def check_registration(site: Site, challenge: str, response: Mapping[str, Any], now: datetime) -> Passkey:
     """Check the answer to "make a passkey" and return that. Raises WrongCredentials."""
     try:
-        found = _server(site).register_complete(_state(challenge), response)
+        found = _make_server(site).register_complete(_make_state(challenge), response)
         data = found.credential_data
         if data is None:
             raise ValueError("no credential in it")
         return Passkey(websafe_encode(data.credential_id), site.host, bytes(data), found.counter, now)
     except Exception as error:  # what a stranger sent goes through the library's parsers
-        raise _refusal_error(error) from error
+        raise _make_refusal(error) from error
 
 
-def handle(response: Mapping[str, Any]) -> bytes:
+def read_handle(response: Mapping[str, Any]) -> bytes:
     """Read whose passkey signed, as it says itself. Raises WrongCredentials."""
     try:
         return AuthenticationResponse.from_dict(response).response.user_handle or b""
     except Exception as error:
-        raise _refusal_error(error) from error
+        raise _make_refusal(error) from error
 
 
 def check_sign_in(site: Site, challenge: str, passkeys: Sequence[Passkey], response: Mapping[str, Any]) -> Passkey:
@@ -76,14 +76,15 @@ def check_sign_in(site: Site, challenge: str, passkeys: Sequence[Passkey], respo
 
     Raises WrongCredentials if none of these gave it on this site, or if its counter says that it was copied.
     """
-    here = {one.id: one for one in passkeys if one.host == site.host}
+    of_site = {passkey.id: passkey for passkey in passkeys if passkey.host == site.host}
     try:
-        known = [AttestedCredentialData(one.data) for one in here.values()]
+        credentials = [AttestedCredentialData(passkey.data) for passkey in of_site.values()]
         answer = AuthenticationResponse.from_dict(response)
-        found = _server(site).authenticate_complete(_state(challenge), known, response)
-        passkey, counter = here[websafe_encode(found.credential_id)], answer.response.authenticator_data.counter
-    except Exception as error:
-        raise _refusal_error(error) from error
+        credential = _make_server(site).authenticate_complete(_make_state(challenge), credentials, response)
+        passkey = of_site[websafe_encode(credential.credential_id)]
+        counter = answer.response.authenticator_data.counter
+    except Exception as error:  # what a stranger sent goes through the library's parsers
+        raise _make_refusal(error) from error
     if (counter or passkey.counter) and counter <= passkey.counter:
         raise WrongCredentials(
             "this passkey was used elsewhere since, so it may be a copy: ask for a new link, and remove this passkey"
@@ -91,24 +92,24 @@ def check_sign_in(site: Site, challenge: str, passkeys: Sequence[Passkey], respo
     return replace(passkey, counter=counter)
 
 
-def challenge_of(response: Mapping[str, Any]) -> str:
+def read_challenge(response: Mapping[str, Any]) -> str:
     """Read which challenge was signed. Raises WrongCredentials."""
     try:
         client_data = response["response"]["clientDataJSON"]
         return websafe_encode(CollectedClientData(websafe_decode(client_data)).challenge)
     except Exception as error:
-        raise _refusal_error(error) from error
+        raise _make_refusal(error) from error
 
 
-def _server(site: Site) -> Fido2Server:
+def _make_server(site: Site) -> Fido2Server:
     party = PublicKeyCredentialRpEntity(id=site.host, name="Regulars")
     return Fido2Server(party, verify_origin=lambda origin: origin == site.origin)
 
 
-def _state(challenge: str) -> Mapping[str, Any]:
+def _make_state(challenge: str) -> Mapping[str, Any]:
     return {"challenge": challenge, "user_verification": UserVerificationRequirement.REQUIRED}
 
 
-def _refusal_error(error: Exception) -> WrongCredentials:
+def _make_refusal(error: Exception) -> WrongCredentials:
     said = f" ({error})" if isinstance(error, ValueError) and str(error).isprintable() else ""
     return WrongCredentials(f"this passkey does not sign in here{said[:100]}: try once more, or ask for a new link")

@@ -1,4 +1,4 @@
-"""Sessions of browsers, which begin with a sign-in.
+"""Sessions of browsers: how do they begin, how long do they last (SESSION_LASTS), and when do they end?
 
 A browser signs in and gets a token for its cookie: by a key, a code that is good once, an invitation, a password or a
 passkey. Storage holds hashes of tokens, codes and challenges. A session ends with the secret of its key or the mark of
@@ -25,18 +25,18 @@ from chalicelib.book.words.items import delete_in_parts, every, write, write_unl
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.ports import Action, Delete, Item, Put, absent, exists
 from chalicelib.book.words.values import milliseconds, moment, optional
-from chalicelib.doors.access.members import handle_of, member_put, plain
+from chalicelib.doors.access.members import make_handle, make_member_put, normalize_name
 from chalicelib.doors.words import passwords
-from chalicelib.doors.words.records import sign_in_item
+from chalicelib.doors.words.records import make_sign_in_item
 from chalicelib.doors.words.roles import ApiKey, Member, Session
 from chalicelib.rights.outside import Outside
 
-GOOD_FOR, KEPT_FOR = timedelta(hours=12), timedelta(days=30)
-"""How long a session lasts, and one on a person's own device."""
+SESSION_LASTS, KEPT_SESSION_LASTS = timedelta(hours=12), timedelta(days=30)
+"""How long a session lasts, and one on a person's own device (`keep`)."""
 
-CODE_GOOD_FOR = timedelta(minutes=10)
-CHALLENGE_GOOD_FOR = timedelta(minutes=5)
-MOST_PASSKEYS = 10
+CODE_LASTS = timedelta(minutes=10)
+CHALLENGE_LASTS = timedelta(minutes=5)
+MAX_PASSKEYS = 10
 _TOKEN_BYTES, _HALF_BYTES, _TIME_BYTES = 32, 16, 5
 
 _NEVER = 2**40
@@ -57,57 +57,57 @@ class Challenge(Struct, frozen=True):
     @property
     def handle(self) -> str | None:
         """Id of the user, in base64url, whose passkey is made."""
-        return plain_base64(handle_of(self.invited[0].name, self.invited[1])) if self.invited else None
+        return write_base64url(make_handle(self.invited[0].name, self.invited[1])) if self.invited else None
 
 
-def plain_base64(data: bytes) -> str:
+def write_base64url(data: bytes) -> str:
     """Write base64url without padding, as browsers do."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class Sessions(Outside):
-    def code(self, tenant: Tenant, key: ApiKey) -> str:
+    def make_code(self, tenant: Tenant, key: ApiKey) -> str:
         """Make a code that signs in once, within ten minutes, with the rights of the key."""
         code, now = secrets.token_urlsafe(_TOKEN_BYTES), self.book.clock.now()
         place = keys.code_item(api_keys.digest(code))
-        item = sign_in_item(place, tenant.name, key, now, now + CODE_GOOD_FOR)
+        item = make_sign_in_item(place, tenant.name, key, now, now + CODE_LASTS)
         write(self.book.items, [Put(keys.TENANTS, item, (absent("code-free"),))])
         return code
 
-    def challenge(self, origin: str, invitation: str | None = None) -> Challenge:
+    def make_challenge(self, origin: str, invitation: str | None = None) -> Challenge:
         """Make a challenge for passkeys of the page's origin; with an invitation, to make one.
 
         Raises InvalidInput if there are no passkeys on this origin, WrongCredentials for the invitation.
         """
         from chalicelib.doors.access import passkeys  # a second of a cold start
 
-        site, invited = passkeys.site_of(origin), optional(self.book.access.members.find_invited, invitation)
-        until = int((self.book.clock.now() + CHALLENGE_GOOD_FOR).timestamp())
+        site, invited = passkeys.read_site(origin), optional(self.book.access.members.find_invited, invitation)
+        until = int((self.book.clock.now() + CHALLENGE_LASTS).timestamp())
         whose = (invited[0].name, invited[1].id) if invited else ("", "")
-        text = self._challenge_of(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
+        text = self._sign_challenge(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
         return Challenge(text, site.host, passkeys.algorithms, invited)
 
-    def of_key(self, api_key: str, *, keep: bool = False) -> tuple[str, Session]:
+    def begin_by_key(self, api_key: str, *, keep: bool = False) -> tuple[str, Session]:
         """Begin a session with a key; return its token. Raises WrongCredentials, TenantDisabled."""
-        known = self.book.access.keys.by_api_key(api_key)
+        known = self.book.access.keys.find_by_api_key(api_key)
         if known is None:
             raise WrongCredentials(_UNKNOWN_KEY)
         return self._begin_session(known, [], keep=keep)
 
-    def of_code(self, code: str, *, keep: bool = False) -> tuple[str, Session]:
-        """Begin a session with a code, which is used up then; return its token. Raises as `of_key`."""
+    def begin_by_code(self, code: str, *, keep: bool = False) -> tuple[str, Session]:
+        """Begin a session with a code, which is used up then; return its token. Raises as `begin_by_key`."""
         if not _SECRET.fullmatch(code):
-            raise _unknown_code()
+            raise _make_unknown_code()
         place = keys.code_item(api_keys.digest(code))
-        known = self._standing(place)
+        known = self._read_sign_in(place)
         if known is None:
-            raise _unknown_code()
+            raise _make_unknown_code()
         try:
             return self._begin_session(known[0], [Delete(keys.TENANTS, place, (exists("code-unused"),))], keep=keep)
         except ConditionFailed as error:
-            raise _unknown_code() from error
+            raise _make_unknown_code() from error
 
-    def of_invitation(
+    def begin_by_invitation(
         self,
         invitation: str,
         *,
@@ -132,59 +132,61 @@ class Sessions(Outside):
         actions: list[Action] = []
         if password is not None:
             passwords.require_password(password, member.name, tenant.name)
-            with passwords.place():
+            with passwords.hold_hashing_place():
                 member = replace(member, password=passwords.hash_password(password), digest=api_keys.new_secret())
         if passkey is not None:
             from chalicelib.doors.access import passkeys
 
-            site, (challenge, used_up) = passkeys.site_of(origin), self._challenge(passkey, tenant.name, member.id)
-            made = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
-            others = tuple(one for one in member.passkeys if one.id != made.id)
-            if len(others) >= MOST_PASSKEYS:
-                raise InvalidInput(f"you have {MOST_PASSKEYS} passkeys already: ask for one to be removed first")
-            member = replace(member, passkeys=(*others, made))
-            actions.append(used_up)
+            site = passkeys.read_site(origin)
+            challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
+            new = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
+            others = tuple(each for each in member.passkeys if each.id != new.id)
+            if len(others) >= MAX_PASSKEYS:
+                raise InvalidInput(f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first")
+            member = replace(member, passkeys=(*others, new))
+            actions.append(use_up)
         try:
-            return self._begun_by(tenant, before, member, actions, keep=keep)
+            return self._begin_member_session(tenant, before, member, actions, keep=keep)
         except ConditionFailed as error:
             raise WrongCredentials("this link was used meanwhile: it is good once; ask for a new one") from error
 
-    def of_password(
+    def begin_by_password(
         self, tenant: str | None, name: str, password: str, address: str, *, keep: bool = False
     ) -> tuple[str, Session]:
         """Begin a session with a name and a password; it takes as long if nobody has that name.
 
-        `tenant`: None means the only one; `address`: the sender's, since guesses are counted. Raises
-        WrongCredentials, TooManyRequests, Busy, TenantDisabled, InvalidInput if there are several tenants.
+        `tenant`: the name of the tenant; None: the only one. `address`: the sender's, whose wrong passwords are
+        counted. `keep`: whether it lasts as on a person's own device. Raises WrongCredentials, TooManyRequests, Busy,
+        TenantDisabled, InvalidInput if there are several tenants.
         """
-        shop, known = self.book.access.members.of_name(tenant, name)
-        with passwords.place(), self.book.access.rates.count_guess(address, f"{shop}#{plain(name)}"):
-            is_right = len(password) <= passwords.LENGTHS[-1] and passwords.fits(
-                password, known[1].password if known else None
-            )
-            if known is None or not is_right:
+        tenant_name, found = self.book.access.members.find_by_name(tenant, name)
+        person = f"{tenant_name}#{normalize_name(name)}"
+        with passwords.hold_hashing_place(), self.book.access.rates.count_guess(address, person):
+            stored_hash = found[1].password if found else None
+            is_right = len(password) <= passwords.LENGTHS[-1] and passwords.matches_hash(password, stored_hash)
+            if found is None or not is_right:
                 raise WrongCredentials("name and password do not fit: check both, or ask for a new link")
-        return self._again(*known, [], keep=keep)
+        return self._sign_in_again(*found, [], keep=keep)
 
-    def of_passkey(self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False) -> tuple[str, Session]:
+    def begin_by_passkey(self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False) -> tuple[str, Session]:
         """Begin a session with a passkey's signature. Raises WrongCredentials, TenantDisabled, InvalidInput."""
         from chalicelib.doors.access import passkeys
 
-        site, (challenge, used_up) = passkeys.site_of(origin), self._challenge(passkey)
-        known = self.book.access.members.of_handle(passkeys.handle(passkey))
-        used = passkeys.check_sign_in(site, challenge, known[1].passkeys if known else (), passkey)
-        if known is None:
+        site, (challenge, use_up) = passkeys.read_site(origin), self._check_challenge(passkey)
+        found = self.book.access.members.find_by_handle(passkeys.read_handle(passkey))
+        used = passkeys.check_sign_in(site, challenge, found[1].passkeys if found else (), passkey)
+        if found is None:
             raise WrongCredentials(_UNKNOWN_KEY)
-        tenant, member = known
-        counted = tuple(used if one.id == used.id else one for one in member.passkeys)
-        return self._again(tenant, replace(member, passkeys=counted), [used_up], keep=keep)
+        tenant, member = found
+        updated = tuple(used if each.id == used.id else each for each in member.passkeys)  # its counter is higher
+        return self._sign_in_again(tenant, replace(member, passkeys=updated), [use_up], keep=keep)
 
     def find(self, token: str) -> Session | None:
         """Return the session of a token, even of a disabled tenant; None: there is none, or it has ended.
 
         Raises WrongCredentials if the end of its key has come.
         """
-        found = self._standing(keys.session_item(api_keys.digest(token))) if _SECRET.fullmatch(token) else None
+        found = self._read_sign_in(keys.session_item(api_keys.digest(token))) if _SECRET.fullmatch(token) else None
         if found is None:
             return None
         (tenant, key), item = found
@@ -201,50 +203,58 @@ class Sessions(Outside):
 
         Return how many.
         """
-        return delete_in_parts(self.book.items, keys.TENANTS, self._old(tenant))
+        return delete_in_parts(self.book.items, keys.TENANTS, self._list_expired(tenant))
 
-    def _old(self, tenant: str) -> Iterator[Item]:
+    def _list_expired(self, tenant: str) -> Iterator[Item]:
         now = self.book.clock.now().timestamp()
+
+        def is_over(item: Item) -> bool:
+            until = item.get("expires_at")
+            return self._find_holder(item) is None if until is None else until <= now
+
         expiring = keys.session_item(""), keys.code_item(""), keys.challenge_item(""), keys.still_item("", "")
         for kind, _ in expiring:
             for item in every(self.book.items, keys.TENANTS, kind):
-                until = item.get("expires_at")
-                if item["tenant"] in (tenant, "") and (
-                    self._standing_for(item) is None if until is None else until <= now
-                ):
+                if item["tenant"] in (tenant, "") and is_over(item):
                     yield item
 
-    def _standing(self, place: tuple[str, str]) -> tuple[tuple[Tenant, ApiKey | Member], Item] | None:
+    def _read_sign_in(self, place: tuple[str, str]) -> tuple[tuple[Tenant, ApiKey | Member], Item] | None:
         """Read a session or a code, and its key or member; None if it is over."""
         item = self.book.items.get(keys.TENANTS, place)
         if item is None or ("expires_at" in item and item["expires_at"] <= self.book.clock.now().timestamp()):
             return None
-        known = self._standing_for(item)
+        known = self._find_holder(item)
         return None if known is None else (known, item)
 
-    def _standing_for(self, item: Item) -> tuple[Tenant, ApiKey | Member] | None:
+    def _find_holder(self, item: Item) -> tuple[Tenant, ApiKey | Member] | None:
         if "member" in item:
-            return self.book.access.members.standing(item["tenant"], item["member"], item["digest"])
-        return self.book.access.keys.standing(item["tenant"], item["key"], item["digest"])
+            return self.book.access.members.find_current(item["tenant"], item["member"], item["digest"])
+        return self.book.access.keys.find_current(item["tenant"], item["key"], item["digest"])
 
-    def _challenge(self, passkey: Mapping[str, Any], tenant: str = "", member: str = "") -> tuple[str, Action]:
-        """Return the challenge that a passkey signed, and the action that uses it up. Raises WrongCredentials."""
+    def _check_challenge(self, passkey: Mapping[str, Any], tenant: str = "", member: str = "") -> tuple[str, Action]:
+        """Return the challenge that a passkey signed, and the action that uses it up. Raises WrongCredentials.
+
+        `tenant`, `member`: the names for which it was made; "": for a sign-in, before which nobody is known.
+        """
         from chalicelib.doors.access import passkeys
 
-        text = passkeys.challenge_of(passkey)
-        begun = urlsafe_b64decode(text + "==")[:-_HALF_BYTES]
-        until = int.from_bytes(begun[:_TIME_BYTES])
-        is_ours = hmac.compare_digest(text, self._challenge_of(begun, tenant, member))
+        text = passkeys.read_challenge(passkey)
+        unsigned = urlsafe_b64decode(text + "==")[:-_HALF_BYTES]
+        until = int.from_bytes(unsigned[:_TIME_BYTES])
+        is_ours = hmac.compare_digest(text, self._sign_challenge(unsigned, tenant, member))
         if not is_ours or until <= self.book.clock.now().timestamp():
             raise WrongCredentials("this took longer than five minutes, or was made for something else: try once more")
         kind, id_ = keys.challenge_item(api_keys.digest(text))
-        used = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": until}
-        return text, Put(keys.TENANTS, used, (absent("challenge-unused"),))
+        used_up = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": until}
+        return text, Put(keys.TENANTS, used_up, (absent("challenge-unused"),))
 
-    def _challenge_of(self, begun: bytes, tenant: str, member: str) -> str:
-        """Complete a challenge by a signature of ours. So none has to be stored before it was answered rightly."""
-        whose = f"{tenant}#{member}".encode()
-        return plain_base64(begun + hmac.digest(self._challenge_key, begun + whose, "sha256")[:_HALF_BYTES])
+    def _sign_challenge(self, unsigned: bytes, tenant: str, member: str) -> str:
+        """Complete a challenge by a signature of ours. So none has to be stored before it was answered rightly.
+
+        `unsigned`: its end in UNIX seconds, 5 bytes, and 16 random bytes; 16 bytes of the signature follow them.
+        """
+        signed = unsigned + f"{tenant}#{member}".encode()
+        return write_base64url(unsigned + hmac.digest(self._challenge_key, signed, "sha256")[:_HALF_BYTES])
 
     @cached_property
     def _challenge_key(self) -> bytes:
@@ -255,42 +265,47 @@ class Sessions(Outside):
         item = self.book.items.get(keys.TENANTS, keys.CHALLENGE_KEY)
         return bytes((item or made)["key"])
 
-    def _again(self, tenant: Tenant, member: Member, actions: Sequence[Action], *, keep: bool) -> tuple[str, Session]:
+    def _sign_in_again(
+        self, tenant: Tenant, member: Member, actions: Sequence[Action], *, keep: bool
+    ) -> tuple[str, Session]:
         try:
-            return self._begun_by(tenant, member, member, actions, keep=keep)
+            return self._begin_member_session(tenant, member, member, actions, keep=keep)
         except ConditionFailed as error:
             if "challenge-unused" in error.names:
                 raise WrongCredentials("this was sent twice: try once more") from error
             raise Busy("this person was changed meanwhile: try again") from error
 
-    def _begun_by(
+    def _begin_member_session(
         self, tenant: Tenant, before: Member, member: Member, actions: Sequence[Action], *, keep: bool
     ) -> tuple[str, Session]:
         """Begin a session of a member, and note when."""
         member = replace(member, version=before.version + 1, signed_in_at=self.book.clock.now())
-        acts.says(member=member.said)
-        return self._begin_session((tenant, member), [*actions, member_put(tenant.name, member, before)], keep=keep)
+        acts.says(member=member.audit_name)
+        return self._begin_session(
+            (tenant, member), [*actions, make_member_put(tenant.name, member, before)], keep=keep
+        )
 
     def _begin_session(
-        self, known: tuple[Tenant, ApiKey | Member], actions: Sequence[Action], *, keep: bool
+        self, holder: tuple[Tenant, ApiKey | Member], actions: Sequence[Action], *, keep: bool
     ) -> tuple[str, Session]:
-        tenant, key = known
+        """Store a session together with what the `actions` write; return its token and the session."""
+        tenant, key = holder
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), moment(milliseconds(self.book.clock.now()))
-        until = _until(key, now, keep=keep)
-        item = sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, until)
+        until = _compute_end(key, now, keep=keep)
+        item = make_sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, until)
         write(self.book.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),))])
         return token, Session(tenant, key, now, until)
 
 
-def _until(key: ApiKey | Member, now: datetime, *, keep: bool) -> datetime | None:
+def _compute_end(key: ApiKey | Member, now: datetime, *, keep: bool) -> datetime | None:
     """Return when a session that begins now ends; None: that of a screen on the wall has no end."""
     if isinstance(key, Member) and key.screen:
         return None
-    until = now + (KEPT_FOR if keep else GOOD_FOR)
+    until = now + (KEPT_SESSION_LASTS if keep else SESSION_LASTS)
     return min(until, key.expires_at or until).replace(microsecond=0)
 
 
-def _unknown_code() -> WrongCredentials:
+def _make_unknown_code() -> WrongCredentials:
     return WrongCredentials("this code is not good any more: it signs in once, within ten minutes; make another")

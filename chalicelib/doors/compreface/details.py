@@ -33,7 +33,7 @@ _ENDINGS = ("tif", "tiff", "jpg", "jpeg", "png", "bmp", "ico", "gif", "webp")
 _MODELS = ("age", "gender")
 
 
-class Looked(Struct, frozen=True):
+class LookedAt(Struct, frozen=True):
     """A picture's faces that pass the options, largest first, and the milliseconds by name that all took together."""
 
     seen: SeenPicture
@@ -41,29 +41,29 @@ class Looked(Struct, frozen=True):
     times: dict[str, float]
     detected: bool = True
 
-    def body(self, number: int, **more: Any) -> Body:
+    def describe_face(self, number: int, **more: Any) -> Body:
         """Return a face with its box and what was asked for. `more`: other members, None for those it has not."""
         face, plugins = self.seen.described.faces[number], self.options.plugins
         estimates, pose = face.estimates, face.estimates.pose
-        made: Body = {"box": self._box(face), **more}
+        body: Body = {"box": self._describe_box(face), **more}
         if "age" in plugins and estimates.age is not None:
             low = max(round(estimates.age) - _YEARS, 0)
-            made["age"] = {"probability": 1.0, "high": round(estimates.age) + _YEARS, "low": low}
+            body["age"] = {"probability": 1.0, "high": round(estimates.age) + _YEARS, "low": low}
         if "gender" in plugins and estimates.genders:
-            gender, sure = estimates.genders[0]
-            made["gender"] = {"probability": round(float(sure), 5), "value": str(gender)}
+            gender, probability = estimates.genders[0]
+            body["gender"] = {"probability": round(float(probability), 5), "value": str(gender)}
         if "pose" in plugins and pose is not None:
-            made["pose"] = {name: round(float(getattr(pose, name)), 5) for name in ("pitch", "roll", "yaw")}
+            body["pose"] = {name: round(float(getattr(pose, name)), 5) for name in ("pitch", "roll", "yaw")}
         if "landmarks" in plugins:
-            made["landmarks"] = [[round(x), round(y)] for x, y in face.detected.landmarks]
+            body["landmarks"] = [[round(x), round(y)] for x, y in face.detected.landmarks]
         if "calculator" in plugins:
-            made["embedding"] = [float(one) for one in self.seen.embeddings[number]]
+            body["embedding"] = [float(value) for value in self.seen.embeddings[number]]
         if self.options.status:
             count = len(self.seen.described.faces)
-            made["execution_time"] = {name: round(ms / count, 1) for name, ms in self.times.items()}
-        return made
+            body["execution_time"] = {name: round(ms / count, 1) for name, ms in self.times.items()}
+        return body
 
-    def versions(self, call: Call) -> Body:
+    def describe_versions(self, call: Call) -> Body:
         """Return the member `plugins_versions`, if it was asked for."""
         if not self.options.status:
             return {}
@@ -71,13 +71,13 @@ class Looked(Struct, frozen=True):
         named = {name: call.tenant.model if name == "calculator" else pack for name in self.times}
         return {"plugins_versions": named}
 
-    def _box(self, face: DescribedFace) -> Body:
+    def _describe_box(self, face: DescribedFace) -> Body:
         width, height = self.seen.described.width, self.seen.described.height
         if not self.detected:
             return {"probability": 1.0, "x_max": width, "y_max": height, "x_min": 0, "y_min": 0}
         box = face.detected.box
         return {
-            "probability": round(probability(face.detected.score), 5),
+            "probability": round(compute_probability(face.detected.score), 5),
             "x_max": min(round(box.x + box.width * (1 + _ACROSS)), width),
             "y_max": min(round(box.y + box.height * (1 + _DOWN)), height),
             "x_min": max(round(box.x - box.width * _ACROSS), 0),
@@ -85,26 +85,27 @@ class Looked(Struct, frozen=True):
         }
 
 
-def probability(score: float) -> float:
+def compute_probability(score: float) -> float:
     """Return how sure the detector is, on their scale: clear faces have 0.99, and programs send 0.8 to 0.95."""
     return 1 - _SPREAD * ((_CLEAR - min(max(score, _LEAST), _CLEAR)) / (_CLEAR - _LEAST)) ** 2
 
 
-def least_score(threshold: float) -> float:
-    """Return the detector's score from which on `probability` reaches a threshold; above the best one, none does."""
+def compute_least_score(threshold: float) -> float:
+    """Return the detector's score at which `compute_probability` reaches a threshold; none does above the best one."""
     if threshold <= 1 - _SPREAD:
         return 0.0
     return _CLEAR - (_CLEAR - _LEAST) * math.sqrt((1 - threshold) / _SPREAD)
 
 
-def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False) -> Looked:
+def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False) -> LookedAt:
     """Look at a picture for the faces that the options ask for. Raises Failure if there are none.
 
-    `cropped`: the picture is one face, whatever is found in it.
+    `embeds`: whether embeddings are needed; `live`: whether a picture of a face is told from a face; `cropped`: whether
+    the picture is one face, whatever is found in it.
     """
-    options, wanted = call.options, call.options.plugins
-    embeds = embeds or "calculator" in wanted
-    models = [one for one in _MODELS if one in wanted and one not in call.tenant.attributes_off]
+    options, plugins = call.options, call.options.plugins
+    embeds = embeds or "calculator" in plugins
+    models = [model for model in _MODELS if model in plugins and model not in call.tenant.attributes_off]
     with translate_unusable(photo), telemetry.collect_stages() as stages:
         seen = call.services.recognition.face_analysis.describe_picture(
             call.tenant,
@@ -113,27 +114,27 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
             models,
             most=MOST_FACES,
             embeds=embeds,
-            poses=bool({"pose", *models} & wanted),
+            poses=bool({"pose", *models} & plugins),
             live=live,
             cropped=cropped,
         )
-    shown = replace(options, plugins=wanted - call.tenant.attributes_off)
-    times = _times(stages, models, embeds, wanted)
+    shown = replace(options, plugins=plugins - call.tenant.attributes_off)
+    times = _name_times(stages, models, embeds, plugins)
     if cropped:
-        return Looked(seen, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
-    fit = seen.without(lambda face: probability(face.detected.score) < options.threshold)
-    kept = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
-    fit = fit.without(lambda face: id(face) not in kept)
+        return LookedAt(seen, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
+    fit = seen.without(lambda face: compute_probability(face.detected.score) < options.threshold)
+    largest = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
+    fit = fit.without(lambda face: id(face) not in largest)
     if not fit.described.faces:
         raise Failure(28, NO_FACE)
-    return Looked(fit, shown, times)
+    return LookedAt(fit, shown, times)
 
 
-def the_only(found: Looked) -> Looked:
+def keep_only_face(found: LookedAt) -> LookedAt:
     """Return the picture with its only face, or the only one that is no passer-by far behind. Raises Failure."""
     described = found.seen.described
     far_px = FAR * max(described.width, described.height)
-    near = [one for one in described.faces if _side(one.detected.box) >= far_px] or list(described.faces[:1])
+    near = [one for one in described.faces if _measure_side(one.detected.box) >= far_px] or list(described.faces[:1])
     if len(near) > 1:
         raise Failure(31, SEVERAL_FACES)
     return replace(found, seen=found.seen.without(lambda face: face is not near[0]))
@@ -151,11 +152,13 @@ def translate_unusable(photo: Photo) -> Iterator[None]:
         raise
 
 
-def _side(box: Box) -> float:
+def _measure_side(box: Box) -> float:
     return min(box.width, box.height)
 
 
-def _times(stages: dict[str, float], models: Sequence[str], embeds: bool, wanted: frozenset[str]) -> dict[str, float]:
+def _name_times(
+    stages: dict[str, float], models: Sequence[str], embeds: bool, wanted: frozenset[str]
+) -> dict[str, float]:
     """Return the milliseconds of what ran. Models run beside each other: each counts what all took together."""
     together = stages.get("examine", 0.0) + stages.get("attributes", 0.0)
     names = {

@@ -20,13 +20,13 @@ from chalicelib.doors.http import (
     Failure,
     HttpRequest,
     Provide,
-    Told,
+    Wording,
     answer_request,
-    failure_of,
-    json_response,
-    sentence,
+    describe_error,
+    make_json_response,
+    translate_error,
 )
-from chalicelib.doors.service_keys import holder
+from chalicelib.doors.service_keys import find_holder
 from chalicelib.doors.words.roles import ApiKey
 from chalicelib.services import Services
 
@@ -44,41 +44,41 @@ CORS: Mapping[str, str] = MappingProxyType(
 """Of every answer: pages of other origins may ask."""
 
 
-_UNAVAILABLE = Told(41, 503, "Error during synchronization between servers: {}")
+_UNAVAILABLE = Wording(41, 503, "Error during synchronization between servers: {}")
 
-TABLE: Mapping[type[errors.RegularsError], Told] = {
-    errors.RegularsError: Told(0, 500, "Something went wrong, please try again"),
-    errors.InvalidInput: Told(26),
-    errors.NotFound: Told(0, 404),
-    errors.UserNotFound: Told(42, 404),
-    errors.FaceNotFound: Told(42, 404),
-    errors.PictureNotFound: Told(44, 404),
-    errors.Conflict: Told(43),
-    errors.UserExists: Told(43, text="Subject already exists"),
-    errors.LimitReached: Told(0),
-    errors.TooManyRequests: Told(0, 429),
-    errors.Unauthorized: Told(10, 404),
+TABLE: Mapping[type[errors.RegularsError], Wording] = {
+    errors.RegularsError: Wording(0, 500, "Something went wrong, please try again"),
+    errors.InvalidInput: Wording(26),
+    errors.NotFound: Wording(0, 404),
+    errors.UserNotFound: Wording(42, 404),
+    errors.FaceNotFound: Wording(42, 404),
+    errors.PictureNotFound: Wording(44, 404),
+    errors.Conflict: Wording(43),
+    errors.UserExists: Wording(43, text="Subject already exists"),
+    errors.LimitReached: Wording(0),
+    errors.TooManyRequests: Wording(0, 429),
+    errors.Unauthorized: Wording(10, 404),
     errors.Busy: _UNAVAILABLE,
     errors.StorageUnavailable: _UNAVAILABLE,
 }
 
 
-def _unusable(error: errors.Unusable) -> Failure:
+def _translate_unusable(error: errors.Unusable) -> Failure:
     if error.breaks in ("bytes", "largest side"):
-        return Failure(0, sentence(error), 413)
+        return Failure(0, describe_error(error), 413)
     if error.breaks == "several faces":
         return Failure(31, SEVERAL_FACES)
-    return Failure(28, NO_FACE if error.breaks == "no face" else f"{NO_FACE}: {sentence(error)}")
+    return Failure(28, NO_FACE if error.breaks == "no face" else f"{NO_FACE}: {describe_error(error)}")
 
 
-def response(failure: Failure) -> Response:
+def make_response(failure: Failure) -> Response:
     body = {"message": failure.text, "code": failure.code}
-    return json_response(body, failure.status, {**CORS, **failure.headers})
+    return make_json_response(body, failure.status, {**CORS, **failure.headers})
 
 
 def answer_error(error: Exception) -> tuple[int | str, Response]:
-    told = _unusable(error) if isinstance(error, errors.Unusable) else failure_of(TABLE, error)
-    return told.code, response(told)
+    told = _translate_unusable(error) if isinstance(error, errors.Unusable) else translate_error(TABLE, error)
+    return told.code, make_response(told)
 
 
 class Call(Struct, frozen=True, dict=True):
@@ -92,17 +92,17 @@ class Call(Struct, frozen=True, dict=True):
     headers: dict[str, str] = field(default_factory=dict)
     """A view may add response headers."""
 
-    def act(self, name: str) -> Act:
+    def make_act(self, name: str) -> Act:
         telemetry.of_tenant(self.tenant.name, f"key {self.key.id}")
-        return DIALECT.act(name, f"key {self.key.id}", self.tenant)
+        return DIALECT.make_act(name, f"key {self.key.id}", self.tenant)
 
     @cached_property
     def sent(self) -> Sent:
-        return Sent.of(self.request)
+        return Sent.read(self.request)
 
     @cached_property
     def options(self) -> Options:
-        return Options.of(self.sent)
+        return Options.read(self.sent)
 
 
 class Operation(Struct, frozen=True):
@@ -135,27 +135,27 @@ class Operation(Struct, frozen=True):
 
     def _run_view(self, services: Services, request: HttpRequest) -> Response:
         if not self.service:
-            return self._response(self.view(services, request))
-        call = caller(services, request, self.service, self.act)
-        with services.audit.reads.of(call.act(self.act)):
-            return self._response(self.view(call), call.headers)
+            return self._make_response(self.view(services, request))
+        call = authenticate(services, request, self.service, self.act)
+        with services.audit.reads.of(call.make_act(self.act)):
+            return self._make_response(self.view(call), call.headers)
 
-    def _response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-        return body if isinstance(body, Response) else json_response(body, self.status, headers)
+    def _make_response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+        return body if isinstance(body, Response) else make_json_response(body, self.status, headers)
 
 
-def caller(services: Services, request: HttpRequest, service: str, act: str) -> Call:
+def authenticate(services: Services, request: HttpRequest, service: str, act: str) -> Call:
     """Return whose request for an act it is. Raises Failure, TooManyRequests."""
     key = request.headers.get("x-api-key", "").partition(",")[0].strip()
     if not key:
         raise Failure(20, "Missing header: x-api-key")
     if not is_uuid(key):
         raise Failure(26, "Service API key should be UUID")
-    found = holder(services, DIALECT, service, key, act)
+    found = find_holder(services, DIALECT, service, key, act)
     if found is None:
         raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
     return Call(services, request, *found)
 
 
-def preflight(_provide: Provide, _request: HttpRequest) -> Response:
+def answer_preflight(_provide: Provide, _request: HttpRequest) -> Response:
     return Response("", {**CORS, "Access-Control-Max-Age": "1728000"}, 204)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.book.words.errors import InvalidInput
-from chalicelib.doors.probes import Ask, Keys, has_member, is_done, multipart, picture_file
+from chalicelib.doors.probes import Keys, Probe, encode_multipart, expect_member, is_done, make_picture_file
 
 _NO_FACE = 28
 """Code for a picture without a face."""
@@ -11,21 +11,28 @@ _NO_FACE = 28
 LIMITS = "0.5 is the match, however many are enrolled, in place of a raw likeness: take 0.5 (docs/compreface.md)"
 
 
-def calls(keys: Keys) -> list[Ask]:
+def calls(keys: Keys) -> list[Probe]:
     """Ask each service whose key there is. Raises InvalidInput if there is none."""
-    asked, faceless = [], has_member("code", _NO_FACE)
+    asked, faceless = [], expect_member("code", _NO_FACE)
     if key := keys.get("recognition"):
         own = {"x-api-key": key}
         asked += [
-            Ask("subjects", "/api/v1/recognition/subjects", is_done, headers=own, method="GET"),
-            Ask("search", "/api/v1/recognition/recognize", faceless, *multipart({"file": picture_file()}, own)),
+            Probe("subjects", "/api/v1/recognition/subjects", is_done, headers=own, method="GET"),
+            Probe(
+                "search",
+                "/api/v1/recognition/recognize",
+                faceless,
+                *encode_multipart({"file": make_picture_file()}, own),
+            ),
         ]
     if key := keys.get("detection"):
-        form = multipart({"file": picture_file()}, {"x-api-key": key})
-        asked.append(Ask("detect", "/api/v1/detection/detect", faceless, *form))
+        form = encode_multipart({"file": make_picture_file()}, {"x-api-key": key})
+        asked.append(Probe("detect", "/api/v1/detection/detect", faceless, *form))
     if key := keys.get("verification"):
-        files = {"source_image": picture_file(), "target_image": picture_file()}
-        asked.append(Ask("verify", "/api/v1/verification/verify", faceless, *multipart(files, {"x-api-key": key})))
+        files = {"source_image": make_picture_file(), "target_image": make_picture_file()}
+        asked.append(
+            Probe("verify", "/api/v1/verification/verify", faceless, *encode_multipart(files, {"x-api-key": key}))
+        )
     if not asked:
         raise InvalidInput("the file that --keys names has none of `recognition`, `detection` and `verification`")
     return asked

@@ -51,15 +51,15 @@ class Sent(Texts, frozen=True):
     is_json: bool = False
 
     @classmethod
-    def of(cls, request: HttpRequest) -> Sent:
+    def read(cls, request: HttpRequest) -> Sent:
         """Read the query and the body, if its method has one. Raises Refused, Failure."""
         query = dict(_read_query(request.query))
         if request.method in ("GET", "DELETE"):
             return cls(query)
-        media_type = request.media_type((JSON, *FORMS))
-        body = request.body(request.most_bytes(ONE_BOX_BODY_BYTES))
+        media_type = request.read_media_type((JSON, *FORMS))
+        body = request.read_body(request.limit_bytes(ONE_BOX_BODY_BYTES))
         if media_type.name == JSON:
-            return cls(query, json=_json(body), is_json=True)
+            return cls(query, json=_read_json(body), is_json=True)
         if media_type.name == MULTIPART and not media_type.boundary:
             media_type = replace(media_type, boundary=body.partition(b"\n")[0].strip()[2:])
         try:
@@ -68,30 +68,30 @@ class Sent(Texts, frozen=True):
             raise Failure(0, str(error)) from error
         return cls({**dict(reversed(form.fields)), **query}, form.uploads)
 
-    def picture(self, name: str = "file") -> Photo:
+    def read_picture(self, name: str = "file") -> Photo:
         """Return a picture as it was sent. Raises Failure."""
         if self.is_json:
-            return Photo(self.member(name))
+            return Photo(self.read_member(name))
         found = next((one for one in self.uploads if one.name == name), None)
         if found is None:
             raise Failure(34, f"Required part {name} is missing")
         return Photo(found.data, found.filename or "")
 
-    def member(self, name: str) -> Any:
+    def read_member(self, name: str) -> Any:
         """Return a member of the JSON object. Raises Failure if it is missing or empty."""
         found = self.json.get(name) if isinstance(self.json, dict) else None
         if found is None or found in ([], ""):
             raise Failure(5, f"Field {name} cannot be empty")
         return found
 
-    def subject(self) -> str:
+    def read_subject(self) -> str:
         """Return the name in the parameter `subject`. Raises Failure."""
         name = self.values.get("subject")
         if name is None:
             raise Failure(33, "Required parameter subject is missing")
-        return in_address(name)
+        return check_name(name)
 
-    def new_name(self) -> str:
+    def read_new_name(self) -> str:
         """Return the name in a JSON body: its member `subject`, or all of it. Raises Failure."""
         name = self.json.get("subject") if isinstance(self.json, dict) else self.json
         if not isinstance(name, str) or not name.strip():
@@ -102,24 +102,24 @@ class Sent(Texts, frozen=True):
             raise Failure(36, r"The name cannot contain the following special characters: ';', '/', '\'")
         return name
 
-    def ids(self) -> list[str]:
+    def read_ids(self) -> list[str]:
         """Return the ids in a body that is a list of them. Raises Failure."""
         if not isinstance(self.json, list):
             raise Failure(0, "The body is a JSON list of image ids")
         if len(self.json) > 1_000:
             raise Failure(26, "1,000 ids are deleted at once, at most")
-        return [image_id(one) for one in self.json]
+        return [read_image_id(one) for one in self.json]
 
-    def page(self) -> tuple[int, int]:
+    def read_page(self) -> tuple[int, int]:
         """Return the number of the page, from 0, and its size; what is no such number counts as not sent."""
         page, size = (self.values.get(name, "") for name in ("page", "size"))
         number = int(page) if _WHOLE.fullmatch(page) else 0
         wanted = int(size) if _WHOLE.fullmatch(size) else 0
         return max(number, 0), min(wanted, _MAX_PAGE) if wanted > 0 else _PAGE
 
-    def vectors(self, name: str) -> list[Any]:
+    def read_vectors(self, name: str) -> list[Any]:
         """Return a member that is a list of embeddings. Raises Failure."""
-        found = self.member(name)
+        found = self.read_member(name)
         if not isinstance(found, list):
             raise Failure(0, f"{name} is a list of embeddings")
         return found
@@ -148,14 +148,14 @@ class Options(Struct, frozen=True):
     detects: bool = True
 
     @classmethod
-    def of(cls, sent: Sent) -> Options:
+    def read(cls, sent: Sent) -> Options:
         """Read them. Raises Failure, which says all that is wrong with the values."""
         usual = cls()
-        limit = _read_parameter(sent, "limit", usual.limit, _whole, "a whole number")
-        count = _read_parameter(sent, "prediction_count", usual.count, _whole, "a whole number")
-        threshold = _read_parameter(sent, "det_prob_threshold", usual.threshold, _finite, "a number")
-        status = _read_parameter(sent, "status", usual.status, _flag, "true or false")
-        detects = _read_parameter(sent, "detect_faces", usual.detects, _flag, "true or false")
+        limit = _read_parameter(sent, "limit", usual.limit, _read_whole, "a whole number")
+        count = _read_parameter(sent, "prediction_count", usual.count, _read_whole, "a whole number")
+        threshold = _read_parameter(sent, "det_prob_threshold", usual.threshold, _read_finite, "a number")
+        status = _read_parameter(sent, "status", usual.status, _read_flag, "true or false")
+        detects = _read_parameter(sent, "detect_faces", usual.detects, _read_flag, "true or false")
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),
@@ -167,7 +167,7 @@ class Options(Struct, frozen=True):
         return cls(limit, threshold, count, frozenset(names.intersection(PLUGINS)), status, detects)
 
 
-def in_address(name: str) -> str:
+def check_name(name: str) -> str:
     """Return a name that stands in a query or a path. Raises Failure."""
     if not name.strip():
         raise Failure(26, NO_SUBJECT_NAME)
@@ -176,14 +176,14 @@ def in_address(name: str) -> str:
     return name
 
 
-def name_in_path(request: HttpRequest) -> str:
+def read_name_in_path(request: HttpRequest) -> str:
     """Return the name in a path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
     parts = (request.parameters.get(one) for one in ("name", "second", "third"))
     name = "/".join(one for one in parts if one is not None)
-    return in_address(unquote(name) if request.is_through_gateway else name)
+    return check_name(unquote(name) if request.is_through_gateway else name)
 
 
-def image_id(value: Any) -> str:
+def read_image_id(value: Any) -> str:
     """Return an id of an example. Raises Failure if it is no UUID."""
     if not isinstance(value, str) or not is_uuid(value):
         raise Failure(0, f"An image id is a UUID, not {str(value)[:40]!r}")
@@ -200,7 +200,7 @@ def _read_query(query: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str]]
         yield name, first
 
 
-def _json(body: bytes) -> Any:
+def _read_json(body: bytes) -> Any:
     """Read any JSON value. Raises Failure."""
     try:
         return read_value(body)
@@ -226,17 +226,17 @@ def _read_parameter(sent: Sent, name: str, default: _Value, read: Callable[[str]
         raise Failure(0, f"{name} is {wanted}, not {str(text)[:40]!r}") from None
 
 
-def _whole(text: str) -> int:
+def _read_whole(text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise ValueError(text)
     return min(int(text), _LARGEST)
 
 
-def _flag(text: str) -> bool:
+def _read_flag(text: str) -> bool:
     return _FLAGS[text.lower()]
 
 
-def _finite(text: str) -> float:
+def _read_finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value

@@ -15,21 +15,27 @@ from chalicelib.book.rules.templates import User
 from chalicelib.book.words.acts import read_users, reads, shows
 from chalicelib.book.words.errors import PictureNotFound, StorageUnavailable, UserNotFound
 from chalicelib.book.words.version import VERSION
-from chalicelib.doors.claims import Head, KeyClaim, by_service_key
+from chalicelib.doors.claims import Head, KeyClaim, find_by_service_key
 from chalicelib.doors.compreface import DIALECT, PREFIX
-from chalicelib.doors.compreface.details import Body, least_score, look_at_picture, the_only, translate_unusable
-from chalicelib.doors.compreface.operation import Call, Operation, answer_error, preflight, response
+from chalicelib.doors.compreface.details import (
+    Body,
+    compute_least_score,
+    keep_only_face,
+    look_at_picture,
+    translate_unusable,
+)
+from chalicelib.doors.compreface.operation import Call, Operation, answer_error, answer_preflight, make_response
 from chalicelib.doors.compreface.requests import (
     LARGEST_FILE_BYTES,
     NO_SUBJECT_NAME,
     ONE_BOX_BODY_BYTES,
     PLUGINS,
     RULES,
-    image_id,
-    name_in_path,
+    read_image_id,
+    read_name_in_path,
 )
-from chalicelib.doors.http import Failure, HttpRequest, Provide, Refused, Views, search_headers
-from chalicelib.doors.service_keys import holder
+from chalicelib.doors.http import Failure, HttpRequest, Provide, Refused, Views, make_search_headers
+from chalicelib.doors.service_keys import find_holder
 from chalicelib.services import Services
 
 if TYPE_CHECKING:
@@ -45,39 +51,46 @@ _MOST_NAMED = 100
 
 
 def detect(call: Call) -> Body:
-    photo = call.sent.picture()
+    photo = call.sent.read_picture()
     found = look_at_picture(call, photo, embeds=False)
-    return {"result": [found.body(number) for number in range(len(found.seen.described.faces))], **found.versions(call)}
+    return {
+        "result": [found.describe_face(number) for number in range(len(found.seen.described.faces))],
+        **found.describe_versions(call),
+    }
 
 
 def verify(call: Call) -> Body:
-    photos = call.sent.picture("source_image"), call.sent.picture("target_image")
+    photos = call.sent.read_picture("source_image"), call.sent.read_picture("target_image")
     source, target = (look_at_picture(call, photo, embeds=True, live=True) for photo in photos)
-    source = the_only(source)
+    source = keep_only_face(source)
     close = call.services.subjects.compare_pictures(call.tenant, source.seen, target.seen)
-    matches = [target.body(number, similarity=value) for number, value in enumerate(close)]
-    return {"result": [{"source_image_face": source.body(0), "face_matches": matches, **source.versions(call)}]}
+    matches = [target.describe_face(number, similarity=value) for number, value in enumerate(close)]
+    return {
+        "result": [
+            {"source_image_face": source.describe_face(0), "face_matches": matches, **source.describe_versions(call)}
+        ]
+    }
 
 
 def verify_embeddings(call: Call) -> Body:
     """Compare embeddings with one that was sent or, in a recognition service, with an example."""
     if "id" in call.request.parameters:
-        targets, id_ = call.sent.vectors("embeddings"), image_id(call.request.parameters["id"])
-        vectors(call, targets)
-        example = _example(call, id_, "Image Id is incorrect")
+        targets, id_ = call.sent.read_vectors("embeddings"), read_image_id(call.request.parameters["id"])
+        normalize_vectors(call, targets)
+        example = _find_example(call, id_, "Image Id is incorrect")
         reads([example.face.faceid])
         return {
             "result": compare_embeddings(
                 call, call.services.subjects.template_of(call.tenant, example.picture), targets
             )
         }
-    source, targets = call.sent.vectors("source"), call.sent.vectors("targets")
-    (one,) = vectors(call, [source])
-    return {"result": compare_embeddings(call, one, targets)}
+    source, targets = call.sent.read_vectors("source"), call.sent.read_vectors("targets")
+    (vector,) = normalize_vectors(call, [source])
+    return {"result": compare_embeddings(call, vector, targets)}
 
 
 def show_config(_services: Services, request: HttpRequest) -> Body:
-    file, body = request.most_bytes(LARGEST_FILE_BYTES), request.most_bytes(ONE_BOX_BODY_BYTES)
+    file, body = request.limit_bytes(LARGEST_FILE_BYTES), request.limit_bytes(ONE_BOX_BODY_BYTES)
     return {"clientMaxFileSize": file, "clientMaxBodySize": body}
 
 
@@ -100,24 +113,24 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
 
 def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
     """Return how close embeddings are to a face, the closest first, each as it was sent."""
-    close = call.services.subjects.rate_closeness(call.tenant, one, vectors(call, sent), [None] * len(sent))
+    close = call.services.subjects.rate_closeness(call.tenant, one, normalize_vectors(call, sent), [None] * len(sent))
     bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
 
-def vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
-    """Return embeddings that were sent as unit rows. Raises Failure."""
+def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
+    """Return embeddings that were sent as rows of length 1. Raises Failure."""
     import numpy as np
 
     length = call.services.tenant_vision.of(call.tenant.model).dimensions
-    for one in sent:
-        if not isinstance(one, list) or not all(type(value) in (int, float) for value in one):
+    for embedding in sent:
+        if not isinstance(embedding, list) or not all(type(value) in (int, float) for value in embedding):
             raise Failure(0, "An embedding is a list of numbers")
-        if len(one) != length:
-            raise Failure(36, f"This embedding has {len(one)} numbers, and those of the model here have {length}")
+        if len(embedding) != length:
+            raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
     try:
         rows = np.asarray(sent, dtype=np.float64)
-        rows /= max(float(np.abs(rows).max()), _TINY)
+        rows /= max(float(np.abs(rows).max()), _TINY)  # so that no square of a number overflows
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -133,20 +146,20 @@ def list_subjects(call: Call) -> Body:
 
 
 def add_subject(call: Call) -> Body:
-    return {"subject": call.services.subjects.add(call.tenant, call.group, call.sent.new_name()).name}
+    return {"subject": call.services.subjects.add(call.tenant, call.group, call.sent.read_new_name()).name}
 
 
 def rename_subject(call: Call) -> Body:
-    name, new = name_in_path(call.request), call.sent.new_name()
+    name, new = read_name_in_path(call.request), call.sent.read_new_name()
     if name == new:
         return {"updated": False}
-    _subject(call, name)
+    _find_subject(call, name)
     call.services.subjects.rename(call.tenant, call.group, name, new)
     return {"updated": True}
 
 
 def delete_subject(call: Call) -> Body:
-    subject = _subject(call, name_in_path(call.request))
+    subject = _find_subject(call, read_name_in_path(call.request))
     call.services.subjects.delete(call.tenant, call.group, [subject], call.key.id)
     return {"subject": subject.name}
 
@@ -161,7 +174,7 @@ def list_examples(call: Call) -> Body:
     wanted = _find_subjects(call, call.sent.text("subject"))
     examples = call.services.subjects.list_examples(call.tenant, call.group, wanted)
     found = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
-    page, size = call.sent.page()
+    page, size = call.sent.read_page()
     return {
         "faces": [_describe_example(each) for each in found[page * size : (page + 1) * size]],
         "page_number": page,
@@ -172,8 +185,8 @@ def list_examples(call: Call) -> Body:
 
 
 def add_example(call: Call) -> Body:
-    name, photo = call.sent.subject(), call.sent.picture()
-    least = least_score(call.options.threshold)
+    name, photo = call.sent.read_subject(), call.sent.read_picture()
+    least = compute_least_score(call.options.threshold)
     with translate_unusable(photo):
         added = call.services.subjects.enrol_photo(call.tenant, call.group, name, photo.data, RULES, least)
     if added.like:
@@ -197,8 +210,8 @@ def _find_subjects(call: Call, name: str | None) -> list[User]:
 
 
 def delete_example(call: Call) -> Body:
-    id_ = image_id(call.request.parameters["id"])
-    found = _example(call, id_, f"Image {id_} not found")
+    id_ = read_image_id(call.request.parameters["id"])
+    found = _find_example(call, id_, f"Image {id_} not found")
     call.services.subjects.remove_example(call.tenant, found, call.key.id)
     return _describe_example(found)
 
@@ -208,7 +221,7 @@ def delete_examples(call: Call) -> list[Body]:
     subjects = call.services.subjects
     found: list[Example] = []
     deleted: list[Body] = []
-    for id_ in dict.fromkeys(one.lower() for one in call.sent.ids()):
+    for id_ in dict.fromkeys(one.lower() for one in call.sent.read_ids()):
         with suppress(PictureNotFound):
             found.append(subjects.get_example(call.tenant, call.group, id_))
     require_free(one.face for one in found)
@@ -220,66 +233,68 @@ def delete_examples(call: Call) -> list[Body]:
 
 
 def show_example(call: Call) -> Response:
-    return _show_picture(call, image_id(call.request.parameters["id"]))
+    return _show_picture(call, read_image_id(call.request.parameters["id"]))
 
 
 def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
-    id_ = image_id(request.parameters["id"])
-    found = holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
+    id_ = read_image_id(request.parameters["id"])
+    found = find_holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
     if found is None:
-        return _picture(b"")
+        return _answer_picture(b"")
     call = Call(services, request, *found)
-    with services.audit.reads.of(call.act(show_example.__name__)):
+    with services.audit.reads.of(call.make_act(show_example.__name__)):
         return _show_picture(call, id_)
 
 
 def recognize(call: Call) -> Body:
-    photo = call.sent.picture()
+    photo = call.sent.read_picture()
     found = look_at_picture(call, photo, embeds=True, live=True, cropped=not call.options.detects)
-    near = _nearest(call, found.seen.embeddings, found.seen.described.faces)
-    results = [found.body(number, subjects=each) for number, each in enumerate(near)]
-    return {"result": results, **found.versions(call)}
+    near = _find_nearest(call, found.seen.embeddings, found.seen.described.faces)
+    results = [found.describe_face(number, subjects=each) for number, each in enumerate(near)]
+    return {"result": results, **found.describe_versions(call)}
 
 
 def verify_example(call: Call) -> Body:
-    photo, id_ = call.sent.picture(), image_id(call.request.parameters["id"])
+    photo, id_ = call.sent.read_picture(), read_image_id(call.request.parameters["id"])
     call.options  # noqa: B018 -- what is wrong with the values comes before what is not there
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
-    example = _example(call, id_, "Image Id is incorrect")
+    example = _find_example(call, id_, "Image Id is incorrect")
     reads([example.face.faceid])
     own = call.services.subjects.template_of(call.tenant, example.picture)
     found = look_at_picture(call, photo, embeds=True, live=True)
     faces, quality = found.seen.described.faces, example.picture.estimates.quality
     close = call.services.subjects.rate_closeness(call.tenant, own, found.seen.embeddings, faces, quality)
-    results = [found.body(number, subject=example.subject, similarity=value) for number, value in enumerate(close)]
-    return {"result": results, **found.versions(call)}
+    results = [
+        found.describe_face(number, subject=example.subject, similarity=value) for number, value in enumerate(close)
+    ]
+    return {"result": results, **found.describe_versions(call)}
 
 
 def recognize_embeddings(call: Call) -> Body:
-    sent = call.sent.vectors("embeddings")
-    near = _nearest(call, vectors(call, sent), [None] * len(sent))
+    sent = call.sent.read_vectors("embeddings")
+    near = _find_nearest(call, normalize_vectors(call, sent), [None] * len(sent))
     return {"result": [{"embedding": one, "similarities": each} for one, each in zip(sent, near, strict=True)]}
 
 
-def _nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:
+def _find_nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:
     """Return the candidates for each probe. `seen`: its face; None: a vector was sent."""
     found = call.services.subjects.find_nearest(
         call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED)
     )
-    call.headers.update(search_headers(found.decisions))
+    call.headers.update(make_search_headers(found.decisions))
     reads(faceid for each in found.near for one in each for faceid in one.faceids)
     return [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in found.near]
 
 
-def _subject(call: Call, name: str) -> User:
+def _find_subject(call: Call, name: str) -> User:
     try:
         return call.services.subjects.get(call.tenant, call.group, name)
     except UserNotFound:
         raise Failure(42, f"Subject {name} not found", 404) from None
 
 
-def _example(call: Call, id_: str, otherwise: str) -> Example:
+def _find_example(call: Call, id_: str, otherwise: str) -> Example:
     try:
         return call.services.subjects.get_example(call.tenant, call.group, id_)
     except PictureNotFound:
@@ -295,14 +310,14 @@ def _show_picture(call: Call, id_: str) -> Response:
     try:
         found = call.services.subjects.get_example(call.tenant, call.group, id_)
     except PictureNotFound:
-        return _picture(b"")
+        return _answer_picture(b"")
     jpeg = call.services.face_pictures.load_jpeg(found.picture) if call.key.pictures else None
     if jpeg:
         shows(found.face.faceid)
-    return _picture(jpeg or b"")
+    return _answer_picture(jpeg or b"")
 
 
-def _picture(jpeg: bytes) -> Response:
+def _answer_picture(jpeg: bytes) -> Response:
     return Response(jpeg, {"Content-Type": "image/jpeg", "Cache-Control": "private, max-age=86400"}, 200)
 
 
@@ -339,20 +354,20 @@ OPERATIONS = (
 
 _BY_PATH: dict[str, dict[str, Callable[[Provide, HttpRequest], Response]]] = {}
 for _one in OPERATIONS:
-    _BY_PATH.setdefault(_one.path, {"OPTIONS": preflight})[_one.method] = _one.answer
+    _BY_PATH.setdefault(_one.path, {"OPTIONS": answer_preflight})[_one.method] = _one.answer
 
 
-def claim(_settings: Settings, request: Head) -> KeyClaim:
+def read_claim(_settings: Settings, request: Head) -> KeyClaim:
     """Read the key of a request."""
-    return KeyClaim(by_service_key, request.headers.get("x-api-key", ""))
+    return KeyClaim(find_by_service_key, request.headers.get("x-api-key", ""))
 
 
 VIEWS = Views(
     lambda error, _: answer_error(error)[1],
     "There is no such path here: docs/compreface.md names those that are.",
     Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
-    claim,
+    read_claim,
     bodies={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
     answers=_BY_PATH,
-    refusal=response,
+    refusal=make_response,
 )

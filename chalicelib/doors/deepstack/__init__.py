@@ -12,7 +12,7 @@ from chalicelib.book.words.setting import setting
 from chalicelib.doors.dialect import Dialect, Keyless
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.reading import data_by_name
-from chalicelib.settings import networks
+from chalicelib.settings import read_networks
 
 SERVICE = "deepstack"
 PREFIX = "/v1/vision/"
@@ -31,7 +31,7 @@ class KeylessClients(Keyless, frozen=True):
         (),
         "networks that such calls may come from, as 192.168.7.20 or 127.0.0.0/8",
         name="deepstack_networks",
-        read=networks,
+        read=read_networks,
         nothing="none",
     )
 

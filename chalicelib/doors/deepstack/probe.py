@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.doors.probes import Ask, Keys, has_member, multipart, picture_file
+from chalicelib.doors.probes import Keys, Probe, encode_multipart, expect_member, make_picture_file
 
 _FACE = "/v1/vision/face/"
 
@@ -11,11 +11,11 @@ LIMITS = (
 )
 
 
-def calls(keys: Keys) -> list[Ask]:
+def calls(keys: Keys) -> list[Probe]:
     """Ask with the key as a field, or without one, by the network."""
-    key, done = ({"api_key": keys["api_key"]} if "api_key" in keys else {}), has_member("success", True)
+    key, done = ({"api_key": keys["api_key"]} if "api_key" in keys else {}), expect_member("success", True)
     return [
-        Ask("ping", "/v1/server/status/ping", done, method="GET"),
-        Ask("list", f"{_FACE}list", done, *multipart({**key, "limit": "1"})),
-        Ask("search", f"{_FACE}recognize", done, *multipart({**key, "image": picture_file()})),
+        Probe("ping", "/v1/server/status/ping", done, method="GET"),
+        Probe("list", f"{_FACE}list", done, *encode_multipart({**key, "limit": "1"})),
+        Probe("search", f"{_FACE}recognize", done, *encode_multipart({**key, "image": make_picture_file()})),
     ]

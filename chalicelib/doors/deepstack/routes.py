@@ -19,49 +19,49 @@ from chalicelib.book.words.model import Group, Tenant
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES, PictureRules
 from chalicelib.book.words.version import VERSION
 from chalicelib.doors import http
-from chalicelib.doors.base64_text import of_form, read_base64
-from chalicelib.doors.claims import NOBODY, Head, KeyClaim, by_service_key, form_value
+from chalicelib.doors.base64_text import clean_form_value, read_base64
+from chalicelib.doors.claims import NOBODY, Head, KeyClaim, find_by_service_key, read_form_value
 from chalicelib.doors.deepstack import DIALECT, PREFIX, SERVICE, KeylessClients
-from chalicelib.doors.forms import Form, sent_form
+from chalicelib.doors.forms import Form, read_sent_form
 from chalicelib.doors.http import (
     Failure,
     HttpRequest,
     Part,
     Provide,
     Refused,
-    Told,
     Views,
+    Wording,
     answer_request,
-    json_response,
-    sentence,
+    describe_error,
+    make_json_response,
 )
-from chalicelib.doors.service_keys import Holder, holder, use_key
-from chalicelib.doors.sites import is_of_another_site, is_own, own_names
-from chalicelib.doors.words.addresses import FORWARDING, is_in
+from chalicelib.doors.service_keys import Holder, find_holder, use_key
+from chalicelib.doors.sites import is_of_another_site, is_own_host, list_own_names
+from chalicelib.doors.words.addresses import FORWARDING, is_in_networks
 from chalicelib.doors.words.roles import ApiKey
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 
 NO_FACE = "no face detected"
 NO_IMAGE = "No valid image file found"
-_TABLE = {error: Told(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
+_TABLE = {error: Wording(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
 
 
-def failure_of(error: Exception) -> Failure:
+def translate_error(error: Exception) -> Failure:
     """Translate an error."""
     if isinstance(error, Unusable):
-        return Failure(0, NO_FACE if error.breaks == "no face" else f"invalid image: {sentence(error)}")
-    return http.failure_of(_TABLE, error)
+        return Failure(0, NO_FACE if error.breaks == "no face" else f"invalid image: {describe_error(error)}")
+    return http.translate_error(_TABLE, error)
 
 
-def response(failure: Failure) -> Response:
+def make_response(failure: Failure) -> Response:
     body = {"success": False, "error": failure.text, "code": failure.status}
-    return json_response(body, failure.status, failure.headers)
+    return make_json_response(body, failure.status, failure.headers)
 
 
 def answer_error(error: Exception) -> tuple[int, Response]:
-    told = failure_of(error)
-    return told.status, response(told)
+    told = translate_error(error)
+    return told.status, make_response(told)
 
 
 class Call(Struct, frozen=True):
@@ -74,21 +74,21 @@ class Call(Struct, frozen=True):
     values: Mapping[str, str]
     uploads: Sequence[Part]
 
-    def userid(self) -> str:
+    def read_userid(self) -> str:
         """Return the name that was sent. Raises Failure."""
         name = self.values.get("userid", "")
         if not name.strip():
             raise Failure(0, "userid not specified")
         return name
 
-    def image(self) -> bytes:
+    def read_image(self) -> bytes:
         """Return the picture that was sent. Raises Failure."""
         found = next((one.data for one in self.uploads if one.name == "image"), None)
         if found is None:
             raise Failure(0, NO_IMAGE)
         return found
 
-    def least(self, default: float) -> float:
+    def read_least_confidence(self, default: float) -> float:
         """Return `min_confidence`. Raises Failure."""
         text = self.values.get("min_confidence") or str(default)
         try:
@@ -105,52 +105,58 @@ class Call(Struct, frozen=True):
 Body = dict[str, Any]
 
 RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"}), 10 * 2**20, 8_192, 8_192)
-LONGEST = timedelta(seconds=10)
+REGISTER_TIME = timedelta(seconds=10)
 """How long a call begins with photos. A tenant whose calls all take a minute looks like a server that stands still."""
-DETECTED, NAMED = 0.55, 0.5
+LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
 """The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less counts."""
 
 
 def detect(call: Call) -> Body:
-    image, least = call.image(), call.least(DETECTED)
+    image, least = call.read_image(), call.read_least_confidence(LEAST_DETECTED)
     seen = _look_at_picture(call, image, embeds=False)
     faces = [face for face in seen.described.faces if face.detected.score >= least]
     return {
-        "predictions": [{"confidence": round(face.detected.score, 5), **_place(face, seen.described)} for face in faces]
+        "predictions": [
+            {"confidence": round(face.detected.score, 5), **_describe_box(face, seen.described)} for face in faces
+        ]
     }
 
 
 def register(call: Call) -> Body:
-    """Take the pictures of all files that show one face; those that do not are named, unless there are no others."""
-    name, subjects, clock = call.userid(), call.services.subjects, call.services.clock
+    """Enrol somebody by the pictures of all files. Those without one clear face are named in the answer.
+
+    Raises the error of the first picture if all are refused. `looks_like`: somebody else whom they look like.
+    """
+    name, subjects, clock = call.read_userid(), call.services.subjects, call.services.clock
     if not call.uploads:
         raise Failure(0, NO_IMAGE)
-    known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
-    refused: list[tuple[str, errors.RegularsError]] = []
-    like = ""
-    until = clock.now() + LONGEST
-    for one in call.uploads:
+    is_known = subjects.find(call.tenant, call.group, name, matches_case=True) is not None
+    errors_by_field: list[tuple[str, errors.RegularsError]] = []
+    looks_like = ""
+    until = clock.now() + REGISTER_TIME
+    for upload in call.uploads:
         if clock.now() > until:
             late = errors.Busy("the photos before it took all the time of this call: send it again")
-            refused.append((one.name, late))
+            errors_by_field.append((upload.name, late))
             continue
         try:
-            taken = subjects.enrol_photo(call.tenant, call.group, name, one.data, RULES, 0.0, matches_case=True)
-            like = like or taken.like
+            enrolled = subjects.enrol_photo(call.tenant, call.group, name, upload.data, RULES, 0.0, matches_case=True)
+            looks_like = looks_like or enrolled.like
         except Unusable as error:
-            refused.append((one.name, error))
-    if len(refused) == len(call.uploads):
-        raise refused[0][1]
-    told = [f"{field}: {failure_of(error).text}" for field, error in refused]
+            errors_by_field.append((upload.name, error))
+    if len(errors_by_field) == len(call.uploads):
+        _, first_error = errors_by_field[0]
+        raise first_error
+    refused = [f"{field}: {translate_error(error).text}" for field, error in errors_by_field]
     return {
-        "message": "face updated" if known else "face added",
-        **({"looks_like": like} if like else {}),
-        **({"refused": told} if told else {}),
+        "message": "face updated" if is_known else "face added",
+        **({"looks_like": looks_like} if looks_like else {}),
+        **({"refused": refused} if refused else {}),
     }
 
 
 def recognize(call: Call) -> Body:
-    image, least = call.image(), max(NAMED, call.least(NAMED))
+    image, least = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
     seen = _look_at_picture(call, image, embeds=True)
     faces = seen.described.faces
     if not faces:
@@ -158,11 +164,13 @@ def recognize(call: Call) -> Body:
     found = call.services.subjects.find_nearest(call.tenant, call.group, seen.embeddings, faces, 1)
     predictions = []
     for face, near in zip(faces, found.near, strict=True):
-        sure = near[0].closeness if near else 0.0
-        who = near[0].name if sure >= least else "unknown"
-        confidence = round(sure, 5) if sure >= least else 0
-        reads(near[0].faceids if near and sure >= least else ())
-        predictions.append({"confidence": confidence, "userid": who, **_place(face, seen.described)})
+        nearest = near[0] if near and near[0].closeness >= least else None
+        if nearest is None:
+            answer: Body = {"confidence": 0, "userid": "unknown"}
+        else:
+            reads(nearest.faceids)
+            answer = {"confidence": round(nearest.closeness, 5), "userid": nearest.name}
+        predictions.append({**answer, **_describe_box(face, seen.described)})
     return {"predictions": predictions}
 
 
@@ -172,7 +180,7 @@ def match(call: Call) -> Body:
     if len(call.uploads) != 2:
         few = "expected two image files, only one found"
         raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
-    one, other = (_largest(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
+    one, other = (_keep_largest_face(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
     (close,) = call.services.subjects.compare_pictures(call.tenant, one, other)
     return {"similarity": round(close, 5)}
 
@@ -186,7 +194,7 @@ def list_names(call: Call) -> Body:
 def delete(call: Call) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = call.services.subjects
-    if (held := subjects.find(call.tenant, call.group, call.userid(), matches_case=True)) is not None:
+    if (held := subjects.find(call.tenant, call.group, call.read_userid(), matches_case=True)) is not None:
         subjects.delete(call.tenant, call.group, [held], call.key.id)
 
 
@@ -195,14 +203,14 @@ def _look_at_picture(call: Call, image: bytes, *, embeds: bool) -> SeenPicture:
     return analysis.describe_picture(call.tenant, image, RULES, embeds=embeds, poses=False, live=embeds)
 
 
-def _largest(seen: SeenPicture) -> SeenPicture:
+def _keep_largest_face(seen: SeenPicture) -> SeenPicture:
     if not seen.described.faces:
         raise Failure(0, NO_FACE)
     largest = seen.described.faces[0]
     return seen.without(lambda face: face is not largest)
 
 
-def _place(face: DescribedFace, picture: DescribedPicture) -> Body:
+def _describe_box(face: DescribedFace, picture: DescribedPicture) -> Body:
     box = face.detected.box
     return {
         "y_min": max(round(box.y), 0),
@@ -231,20 +239,20 @@ class Operation(Struct, frozen=True):
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
         return answer_request(
-            request, lambda: json_response(self._run_view(provide(), request)), answer_error, self.name
+            request, lambda: make_json_response(self._run_view(provide(), request)), answer_error, self.name
         )
 
     def _run_view(self, services: Services, request: HttpRequest) -> dict[str, Any]:
-        most_bytes = request.most_bytes(MAX_PICTURE_BYTES)
-        form = sent_form(request, most_bytes) if request.body(most_bytes) else Form()
+        most_bytes = request.limit_bytes(MAX_PICTURE_BYTES)
+        form = read_sent_form(request, most_bytes) if request.read_body(most_bytes) else Form()
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
-        found = caller(services, request, values.get("api_key", ""), self.act)
-        act = DIALECT.act(self.act, f"key {found.key.id}", found.tenant)
+        found = authenticate(services, request, values.get("api_key", ""), self.act)
+        act = DIALECT.make_act(self.act, f"key {found.key.id}", found.tenant)
         telemetry.of_tenant(act.tenant, act.by)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collect_stages() as stages:
             answer = {"success": True, **(self.view(Call(services, *found, values, uploads)) or {})}
-        return {**answer, **_times(stages, began)} if uploads else answer
+        return {**answer, **_describe_times(stages, began)} if uploads else answer
 
 
 OPERATIONS = tuple(
@@ -276,59 +284,61 @@ def _read_base64_pictures(form: Form) -> Iterator[Part]:
     for name, value in form.fields:
         if name == "image" and value:
             try:
-                yield Part(name, None, "", "", read_base64(of_form(value)))
+                yield Part(name, None, "", "", read_base64(clean_form_value(value)))
             except ValueError:
                 raise Failure(0, NO_IMAGE) from None
 
 
-def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
+def _describe_times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
     """Return how long a picture took, in ms, as clients read it."""
     whole = math.ceil((time.perf_counter() - began) * 1000)
     models = math.ceil(sum(stages.get(name, 0) for name in ("detect", "embed", "quality")))
     return {"inferenceMs": models, "processMs": whole, "analysisRoundTripMs": whole}
 
 
-def _status(_provide: Provide, _request: HttpRequest) -> Response:
+def _answer_status(_provide: Provide, _request: HttpRequest) -> Response:
     """Answer that the server is there, with its version and its one module."""
     major, minor, patch = map(int, VERSION.split("."))
     version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
     known = {"version": version, "current": version, "latest": version, "updateAvailable": False}
     module = {"moduleId": "FaceProcessing", "name": "Face Processing", "version": VERSION, "status": "Started"}
-    return json_response({"success": True, "message": VERSION, "statuses": [module], **known})
+    return make_json_response({"success": True, "message": VERSION, "statuses": [module], **known})
 
 
-def caller(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:
+def authenticate(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:
     """Return whose call for an act it is: by its key or, without one, by the address that it comes from.
 
     Raises Failure, TooManyRequests.
     """
     if secret:
-        found = holder(services, DIALECT, SERVICE, secret, act)
+        found = find_holder(services, DIALECT, SERVICE, secret, act)
     else:
-        found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers), act)
+        found = _find_keyless_holder(
+            services, find_keyless_tenant(services.settings, request.address, request.headers), act
+        )
     if found is None:
         raise Failure(0, "Incorrect api key", 401)
     return found
 
 
-def keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
+def find_keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
     """Return whose calls without a key from this address are, by the settings. Raises Failure.
 
     Browsers and proxies of a named machine send what others tell them to: theirs are refused.
     """
-    keyless = settings.of_dialect(DIALECT.name, KeylessClients)
-    if not is_in(address, keyless.networks):
+    keyless = settings.get_dialect_settings(DIALECT.name, KeylessClients)
+    if not is_in_networks(address, keyless.networks):
         return None
     if any(name in headers for name in FORWARDING):
         raise Failure(0, "Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one", 401)
     if is_of_another_site(headers, settings.public_url):
         raise Failure(0, "Incorrect api key: another site's page sent this without one", 401)
-    if not is_own(headers.get("host", ""), own_names(settings.public_url)):
+    if not is_own_host(headers.get("host", ""), list_own_names(settings.public_url)):
         raise Failure(0, "Incorrect api key: without one, call this machine by its address or its name", 401)
     return keyless.tenant
 
 
-def _keyless(services: Services, name: str | None, act: str) -> Holder | None:
+def _find_keyless_holder(services: Services, name: str | None, act: str) -> Holder | None:
     """Return what the oldest key for this service reaches that the tenant has."""
     if name is None:
         return None
@@ -341,23 +351,24 @@ def _keyless(services: Services, name: str | None, act: str) -> Holder | None:
     return None if own is None else use_key(services, DIALECT, tenant, own, act)
 
 
-def claim(settings: Settings, request: Head) -> KeyClaim:
+def read_claim(settings: Settings, request: Head) -> KeyClaim:
     """Read the key in a form or, without one, whose calls from this address are. A question of status needs none."""
     if not request.path.startswith(PREFIX):
         return NOBODY
     try:
-        tenant = keyless_tenant(settings, request.client, request.headers)
+        tenant = find_keyless_tenant(settings, request.client, request.headers)
     except Failure:
         tenant = None
-    return KeyClaim(by_service_key, form_value(b"api_key", request.body), tenant, in_body=True)
+    return KeyClaim(find_by_service_key, read_form_value(b"api_key", request.body), tenant, in_body=True)
 
 
 VIEWS = Views(
     lambda error, _: answer_error(error)[1],
     "There is no such path here: docs/deepstack.md names those that are.",
     Refused(413, "The body is larger than 20 MiB."),
-    claim,
+    read_claim,
     bodies={("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS},
-    answers={one.path: {"POST": one.answer} for one in OPERATIONS} | {path: {"GET": _status} for path in STATUS_PATHS},
-    refusal=response,
+    answers={one.path: {"POST": one.answer} for one in OPERATIONS}
+    | {path: {"GET": _answer_status} for path in STATUS_PATHS},
+    refusal=make_response,
 )

@@ -22,9 +22,9 @@ from chalicelib.doors.http import (
     Provide,
     Refused,
     answer_request,
-    json_response,
-    nearest,
-    sentence,
+    describe_error,
+    find_nearest,
+    make_json_response,
 )
 from chalicelib.doors.icredit import DIALECT
 from chalicelib.doors.icredit.request import Parameters, read_parameters
@@ -92,51 +92,51 @@ class Operation(Struct, frozen=True):
 
         def work() -> Response:
             services = provide()
-            tenant = caller(request, services)
+            tenant = authenticate(request, services)
             telemetry.of_tenant(tenant.name, _APPCODE)
-            media_type, body = request.media_type((*FORMS, JSON)), request.body()
+            media_type, body = request.read_media_type((*FORMS, JSON)), request.read_body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
-            with services.audit.reads.of(self._act(call)):
+            with services.audit.reads.of(self._make_act(call)):
                 answer = self.view(call)
-            return json_response(answer, headers=headers)
+            return make_json_response(answer, headers=headers)
 
         return answer_request(request, work, self.answer_error, self.name)
 
     def answer_error(self, error: Exception) -> tuple[str, Response]:
-        code = nearest(CODES, type(error))
+        code = find_nearest(CODES, type(error))
         empty = dict.fromkeys(self.failed_lists, ())
-        failure = {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": sentence(error)}
-        return code, json_response(failure)
+        failure = {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": describe_error(error)}
+        return code, make_json_response(failure)
 
-    def _act(self, call: Call) -> Act:
+    def _make_act(self, call: Call) -> Act:
         """Name the act. That of `manage` depends on a parameter."""
         control = call.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
-        return DIALECT.act(" ".join(filter(None, (self.name, control))), _APPCODE, call.tenant)
+        return DIALECT.make_act(" ".join(filter(None, (self.name, control))), _APPCODE, call.tenant)
 
 
 _APPCODE = "appcode"
 
 
-def caller(request: HttpRequest, services: Services) -> Tenant:
+def authenticate(request: HttpRequest, services: Services) -> Tenant:
     """Return the tenant with the app code of the request, and count the request against its quota, whatever its result.
 
     Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
     """
-    appcode = sent_code(request.headers, request.query)
+    appcode = read_appcode(request.headers, request.query)
     newest = services.tenants.find_by_appcode(appcode) if appcode else None
     tenant = newest or (services.tenants.find_by_old_appcode(appcode, DIALECT.name) if appcode else None)
     if tenant is None:
-        raise _refusal(400, "Invalid AppCode", "A400AC")
+        raise _make_refusal(400, "Invalid AppCode", "A400AC")
     if tenant.disabled:
-        raise _refusal(403, "Unauthorized", "A403AU")
+        raise _make_refusal(403, "Unauthorized", "A403AU")
     if not request.is_second_try and not services.quotas.take_request(tenant):
-        raise _refusal(403, "Quota Exhausted", "A403QE")
+        raise _make_refusal(403, "Quota Exhausted", "A403QE")
     if newest is not None:
         services.tenants.note_use(tenant, DIALECT.name)
     return tenant
 
 
-def sent_code(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> str | None:
+def read_appcode(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> str | None:
     """Read the app code from `Authorization: APPCODE <code>`, else from the query, in which its name has any case."""
     scheme, _, code = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == _APPCODE:
@@ -145,5 +145,5 @@ def sent_code(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) ->
     return codes.pop().strip() if len(codes) == 1 else None
 
 
-def _refusal(status: int, message: str, code: str) -> Refused:
+def _make_refusal(status: int, message: str, code: str) -> Refused:
     return Refused(status, "", {"X-Ca-Error-Message": message, "X-Ca-Error-Code": code})

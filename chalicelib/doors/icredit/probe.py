@@ -6,14 +6,14 @@ import base64
 from urllib.parse import urlencode
 
 from chalicelib.doors.http import URLENCODED
-from chalicelib.doors.probes import OWN_THRESHOLD, Ask, Keys, empty_picture, is_done
+from chalicelib.doors.probes import OWN_THRESHOLD, Keys, Probe, draw_empty_picture, is_done
 
 LIMITS = OWN_THRESHOLD
 
 
-def calls(keys: Keys) -> list[Ask]:
+def calls(keys: Keys) -> list[Probe]:
     """Make a search."""
-    sent = {"CONTROL_TYPE": "1", "IMAGE_TYPE": "0", "IMAGE": base64.b64encode(empty_picture()).decode()}
+    sent = {"CONTROL_TYPE": "1", "IMAGE_TYPE": "0", "IMAGE": base64.b64encode(draw_empty_picture()).decode()}
     body = urlencode({**sent, "PERSON_GROUP_LABEL": keys.get("group", "regular")}).encode()
     headers = {"Content-Type": URLENCODED, "Authorization": f"APPCODE {keys['appcode']}"}
-    return [Ask("search", "/icredit/face/manage", is_done, body, headers)]
+    return [Probe("search", "/icredit/face/manage", is_done, body, headers)]

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from chalicelib.book.words.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.book.words.local_time import LAST_SECOND
 from chalicelib.book.words.model import Labels, is_faceid
-from chalicelib.doors.base64_text import of_form, read_base64
-from chalicelib.doors.forms import Form, Texts, each_once, read_form, read_object
+from chalicelib.doors.base64_text import clean_form_value, read_base64
+from chalicelib.doors.forms import Form, Texts, collect_once, read_form, read_object
 from chalicelib.doors.http import JSON, MediaType
 
 MAX_ENCODED = 2_097_152
@@ -26,11 +26,11 @@ _TIMES_ENCODED = 2
 class Parameters(Texts, frozen=True):
     """Parameters by name; an empty one counts as not sent."""
 
-    def labels(self) -> Labels:
+    def read_labels(self) -> Labels:
         """Read LABLE_A to LABLE_D, which may also be spelled LABEL_A to LABEL_D."""
-        return Labels(*(self._label(letter) for letter in "ABCD"))
+        return Labels(*(self._read_label(letter) for letter in "ABCD"))
 
-    def token(self, name: str) -> str:
+    def read_token(self, name: str) -> str:
         """Read a PERSON_TOKEN. Raises FaceNotFound for a text that cannot be one."""
         token = self.required_text(name).strip()
         if not is_faceid(token):
@@ -39,7 +39,7 @@ class Parameters(Texts, frozen=True):
             )
         return token
 
-    def seconds(self, name: str) -> int:
+    def read_seconds(self, name: str) -> int:
         """Read a required time in UNIX seconds."""
         text = self.required_text(name)
         if not _DIGITS.fullmatch(text) or int(text) > LAST_SECOND:
@@ -48,13 +48,13 @@ class Parameters(Texts, frozen=True):
             )
         return int(text)
 
-    def flag(self, name: str) -> bool:
+    def read_flag(self, name: str) -> bool:
         text = self.text(name)
         if text not in (None, "0", "1"):
             raise InvalidInput(f"{name} is 1 (yes) or 0 (no, as when it is not sent), not {text[:40]!r}")
         return text == "1"
 
-    def _label(self, letter: str) -> str:
+    def _read_label(self, letter: str) -> str:
         spelled = {value for name in (f"LABLE_{letter}", f"LABEL_{letter}") if (value := self.text(name))}
         if len(spelled) > 1:
             raise InvalidInput(f"LABLE_{letter} and LABEL_{letter} are one label, and they differ: send one of them")
@@ -67,9 +67,9 @@ class Parameters(Texts, frozen=True):
 def read_parameters(media_type: MediaType, body: bytes) -> Parameters:
     """Read the parameters from the body of a form or a JSON object. Raises InvalidInput."""
     if media_type.name != JSON:
-        return Parameters(each_once(_form_pairs(read_form(media_type, body))))
+        return Parameters(collect_once(_list_pairs(read_form(media_type, body))))
     sent = read_object(body, media_type.codec, parse_int=str, parse_float=str)  # so that numbers keep their digits
-    return Parameters({name: _scalar(name, value) for name, value in sent.items()})
+    return Parameters({name: _read_scalar(name, value) for name, value in sent.items()})
 
 
 def decode_base64(sent: str) -> bytes:
@@ -77,7 +77,7 @@ def decode_base64(sent: str) -> bytes:
     text = sent
     for _ in range(_TIMES_ENCODED):
         text = unquote(text) if "%" in text else text
-    text = of_form(text)
+    text = clean_form_value(text)
     if len(text) > MAX_ENCODED:
         raise Unusable(f"IMAGE has up to {MAX_ENCODED} characters of base64, not {len(text)}: send a smaller picture")
     try:
@@ -86,7 +86,7 @@ def decode_base64(sent: str) -> bytes:
         raise Unusable("IMAGE is not base64: encode the picture's bytes, then URL-encode the text in a form") from error
 
 
-def _form_pairs(form: Form) -> Iterable[tuple[str, str]]:
+def _list_pairs(form: Form) -> Iterable[tuple[str, str]]:
     yield from form.fields
     for upload in form.uploads:
         try:
@@ -95,7 +95,7 @@ def _form_pairs(form: Form) -> Iterable[tuple[str, str]]:
             raise InvalidInput(f"{upload.name[:100]!r} is sent as text; a picture as base64") from error
 
 
-def _scalar(name: str, value: Any) -> str:
+def _read_scalar(name: str, value: Any) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):

@@ -18,9 +18,9 @@ from chalicelib.book.words.model import Decision, Face, Tenant, is_faceid
 from chalicelib.book.words.pictures import Box, Estimates, Gender, PictureRules, Pose
 from chalicelib.book.words.telemetry import stage
 from chalicelib.doors.claims import Head, KeyClaim
-from chalicelib.doors.http import Views, search_headers
+from chalicelib.doors.http import Views, make_search_headers
 from chalicelib.doors.icredit import DIALECT, PREFIX
-from chalicelib.doors.icredit.operation import CODES, PERSONS, Body, Call, Operation, sent_code
+from chalicelib.doors.icredit.operation import CODES, PERSONS, Body, Call, Operation, read_appcode
 from chalicelib.doors.icredit.request import MAX_ENCODED, Parameters, decode_base64
 from chalicelib.rights.words.erasures import is_erased
 from chalicelib.services import Services
@@ -66,34 +66,34 @@ def manage(call: Call) -> Body:
 
 def enrol(call: Call) -> Body:
     parameters, enrolment = call.parameters, call.services.enrolment.everybody
-    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.labels()
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
     if _is_token(parameters):
         return describe_enrolled_faces(
-            [enrolment.enrol_stored_face(call.tenant, group, parameters.token("IMAGE"), labels)]
+            [enrolment.enrol_stored_face(call.tenant, group, parameters.read_token("IMAGE"), labels)]
         )
-    picture, rules = _picture(call)
+    picture, rules = _read_picture(call)
     return describe_enrolled_faces(enrolment.enrol_all_in_picture(call.tenant, group, picture, rules, labels))
 
 
 def search(call: Call) -> Body:
     """Search; the answer carries the stored labels, and the observations those of the call."""
     parameters, analysis = call.parameters, call.services.recognition.face_analysis
-    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.labels()
+    group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.read_labels()
     if _is_token(parameters):
-        match = analysis.search_by_face(call.tenant, parameters.token("IMAGE"), group, labels)
+        match = analysis.search_by_face(call.tenant, parameters.read_token("IMAGE"), group, labels)
         matches = [match] if match else []
     else:
-        picture, rules = _picture(call)
+        picture, rules = _read_picture(call)
         matches = analysis.search_all_in_picture(call.tenant, picture, group, rules, labels).matches
     if matches:
-        call.headers.update(search_headers([match.decision for match in matches]))
+        call.headers.update(make_search_headers([match.decision for match in matches]))
     return describe_matches(matches)
 
 
 def delete(call: Call) -> Body:
     parameters = call.parameters
     group = parameters.required_text("PERSON_GROUP_LABEL")
-    token = _token_to_delete(parameters)
+    token = _read_token_to_delete(parameters)
     deleted = call.services.deletion.delete_faces_of_group(call.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
@@ -118,7 +118,7 @@ def _is_token(parameters: Parameters) -> bool:
     return kind in _TOKENS
 
 
-def _picture(call: Call) -> tuple[bytes, PictureRules]:
+def _read_picture(call: Call) -> tuple[bytes, PictureRules]:
     """Return the picture that IMAGE holds or links to, and the rules for it.
 
     Raises Unusable; Busy if too many pictures are being fetched.
@@ -130,7 +130,7 @@ def _picture(call: Call) -> tuple[bytes, PictureRules]:
         return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
 
 
-def _token_to_delete(parameters: Parameters) -> str:
+def _read_token_to_delete(parameters: Parameters) -> str:
     """Read the token from PERSON_TOKEN, or from IMAGE with IMAGE_TYPE 3.
 
     Raises InvalidInput if both are missing or they differ.
@@ -141,7 +141,7 @@ def _token_to_delete(parameters: Parameters) -> str:
         raise InvalidInput("a deletion needs the face's token: send it as PERSON_TOKEN, or as IMAGE with IMAGE_TYPE 3")
     if named and held and named.strip() != held.strip():
         raise InvalidInput("PERSON_TOKEN and IMAGE hold two different tokens: send the one to delete")
-    return parameters.token("PERSON_TOKEN" if named else "IMAGE")
+    return parameters.read_token("PERSON_TOKEN" if named else "IMAGE")
 
 
 _UNITS: Mapping[str, tuple[Granularity, str]] = {
@@ -158,17 +158,17 @@ def query(call: Call) -> Body:
     from chalicelib.book.statistics.statistics import PAGE_SIZES
 
     parameters, most = call.parameters, PAGE_SIZES[-1]
-    start, end = _span(parameters)
+    start, end = _read_span(parameters)
     page = call.services.statistics.observations.query(
         call.tenant,
-        _filter(parameters),
+        _read_filter(parameters),
         start,
         end,
         page_size=parameters.number("PAGE_SIZE", PAGE_SIZES[0], most) or most,
         page_token=parameters.text("PAGE_TOKEN"),
     )
     entities = [_describe_observation(observation) for observation in page.observations]
-    return {**_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
+    return {**_render_persons(entities), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
 
 
 def analysis(call: Call) -> Body:
@@ -178,25 +178,27 @@ def analysis(call: Call) -> Body:
     if statistical not in _UNITS:
         raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
     granularity, unit = _UNITS[statistical]
-    start, end = _span(parameters)
-    fill, distinct, wanted = parameters.flag("FILL"), parameters.flag("DISTINCT"), _filter(parameters)
-    counted = call.services.statistics.visitors.staff(call.tenant).leave_out(wanted)
+    start, end = _read_span(parameters)
+    fill, distinct = parameters.read_flag("FILL"), parameters.read_flag("DISTINCT")
+    sent_filter = _read_filter(parameters)
+    without_staff = call.services.statistics.visitors.staff(call.tenant).leave_out(sent_filter)
     amounts = call.services.statistics.count_by_time(
-        call.tenant, counted, start, end, granularity, fill=fill, distinct=distinct
+        call.tenant, without_staff, start, end, granularity, fill=fill, distinct=distinct
     )
-    acts.reads([wanted.faceid] if wanted.faceid is not None and any(amounts.values()) else [])
+    if sent_filter.faceid is not None and any(amounts.values()):
+        acts.reads([sent_filter.faceid])
     entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
 
-def _span(parameters: Parameters) -> tuple[int, int]:
-    start, end = parameters.seconds("START_TIME"), parameters.seconds("END_TIME")
+def _read_span(parameters: Parameters) -> tuple[int, int]:
+    start, end = parameters.read_seconds("START_TIME"), parameters.read_seconds("END_TIME")
     if end < start:
         raise InvalidInput(f"END_TIME ({end}) lies before START_TIME ({start}): swap them")
     return start, end
 
 
-def _filter(parameters: Parameters) -> ObservationFilter:
+def _read_filter(parameters: Parameters) -> ObservationFilter:
     """Read the filter. Raises InvalidInput for a token that no face can have.
 
     A token that no face has now is no mistake, because observations outlive faces.
@@ -206,29 +208,29 @@ def _filter(parameters: Parameters) -> ObservationFilter:
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):
         raise InvalidInput(f"a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called {token[:70]!r}")
-    return ObservationFilter(parameters.labels(), parameters.text("PERSON_GROUP_LABEL"), token)
+    return ObservationFilter(parameters.read_labels(), parameters.text("PERSON_GROUP_LABEL"), token)
 
 
 def describe_enrolled_faces(faces: Sequence[EnrolledFace]) -> Body:
-    return _persons([_person(one) for one in faces])
+    return _render_persons([_render_person(one) for one in faces])
 
 
 def describe_matches(matches: Sequence[Match]) -> Body:
     """Render matches: tokens and labels are the stored ones, box and estimates the probe's."""
-    return _persons([_person(one, one.decision) for one in matches])
+    return _render_persons([_render_person(one, one.decision) for one in matches])
 
 
-def similarity(decision: Decision | None) -> str:
+def render_similarity(decision: Decision | None) -> str:
     """Render the score (cosine) as 0..100; "" if there is none."""
     score = None if decision is None else decision.score
     return "" if score is None else f"{min(max(score, 0.0), 1.0) * 100:.2f}"
 
 
-def _persons(entities: list[Body]) -> Body:
+def _render_persons(entities: list[Body]) -> Body:
     return {**DONE, PERSONS: entities}
 
 
-def _person(one: EnrolledFace | Match, decision: Decision | None = None) -> Body:
+def _render_person(one: EnrolledFace | Match, decision: Decision | None = None) -> Body:
     """Render a face. Age and gender are the ones that were set, else the estimates."""
     face, estimates = one.face, one.estimates
     known = replace(
@@ -236,7 +238,7 @@ def _person(one: EnrolledFace | Match, decision: Decision | None = None) -> Body
         age=estimates.age if face.age is None else face.age,
         gender=estimates.gender if face.gender is None else face.gender,
     )
-    return _entity(face, one.group.name, known, box=one.box, decision=decision)
+    return _render_entity(face, one.group.name, known, box=one.box, decision=decision)
 
 
 def _describe_observation(observation: Observation) -> Body:
@@ -244,32 +246,32 @@ def _describe_observation(observation: Observation) -> Body:
 
     found = observation.decision if observation.kind is ObservationKind.SEARCH else None
     group, estimates = observation.group_name, observation.estimates
-    entity = _entity(observation, group, estimates, box=observation.box, decision=found)
+    entity = _render_entity(observation, group, estimates, box=observation.box, decision=found)
     return {**entity, "TIME": str(int(observation.at.timestamp()))}
 
 
-def _entity(
+def _render_entity(
     of: Face | Observation, group_name: str, estimates: Estimates, *, box: Box | None, decision: Decision | None
 ) -> Body:
     acts.reads([] if is_erased(of.faceid) else [of.faceid])
     score = estimates.emotion_score
     return {
         "PERSON_TOKEN": of.faceid,
-        **_box(box),
-        "AGE": _whole(estimates.age),
-        "BEAUTY": _whole(estimates.beauty),
+        **_render_box(box),
+        "AGE": _render_whole(estimates.age),
+        "BEAUTY": _render_whole(estimates.beauty),
         "GENDER": _GENDERS.get(estimates.gender, "") if estimates.gender else "",
         "EMOTION_TYPE": (estimates.emotion or "").upper(),
-        "EMOTION_SCORE": _whole(None if score is None else score * 100),
+        "EMOTION_SCORE": _render_whole(None if score is None else score * 100),
         **dict(zip(_LABELS, of.labels * 2, strict=True)),
         "PERSON_GROUP_LABEL": group_name,
-        "POSE": _pose(estimates.pose),
-        "SIMILARITY": similarity(decision),
-        "QUALITY": _whole(estimates.quality),
+        "POSE": _render_pose(estimates.pose),
+        "SIMILARITY": render_similarity(decision),
+        "QUALITY": _render_whole(estimates.quality),
     }
 
 
-def _box(box: Box | None) -> Body:
+def _render_box(box: Box | None) -> Body:
     """Render a box in whole pixels. One that reaches over the picture's left or upper edge is cut there."""
     if box is None:
         return dict.fromkeys(("LEFT", "TOP", "WIDTH", "HEIGHT"), "")
@@ -278,11 +280,11 @@ def _box(box: Box | None) -> Body:
     return {"LEFT": str(left), "TOP": str(top), "WIDTH": str(max(width, 0)), "HEIGHT": str(max(height, 0))}
 
 
-def _whole(value: float | None) -> str:
+def _render_whole(value: float | None) -> str:
     return "" if value is None else str(round(value))
 
 
-def _pose(pose: Pose | None) -> str:
+def _render_pose(pose: Pose | None) -> str:
     return (
         "" if pose is None else ",".join(f"{round(angle, 1) + 0.0:.1f}" for angle in (pose.yaw, pose.pitch, pose.roll))
     )
@@ -297,16 +299,16 @@ OPERATIONS = (
 _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
-def _holder_of_appcode(services: Services, appcode: str) -> Tenant | None:
+def _find_tenant(services: Services, appcode: str) -> Tenant | None:
     return services.tenants.find_by_appcode(appcode) or services.tenants.find_by_old_appcode(appcode, DIALECT.name)
 
 
-def claim(_settings: Settings, request: Head) -> KeyClaim:
+def read_claim(_settings: Settings, request: Head) -> KeyClaim:
     """Read the app code of a request."""
-    return KeyClaim(_holder_of_appcode, sent_code(request.headers, parse_qs(request.query)) or "")
+    return KeyClaim(_find_tenant, read_appcode(request.headers, parse_qs(request.query)) or "")
 
 
-def gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
+def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
     """Return the error's code and its text, as the answer to a failure has them."""
     return {"PERSON_TOKEN_STATUS": "1", "ERROR_CODE": CODES[error], "ERROR_MSG": text}
 
@@ -315,7 +317,7 @@ VIEWS = Views(
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
     f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
     InvalidInput("The body is larger than 4 MiB."),
-    claim,
+    read_claim,
     answers={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
-    gateway_fields=gateway_fields,
+    gateway_fields=make_gateway_fields,
 )

@@ -24,7 +24,13 @@ from chalicelib.book.words.pictures import Found, Sides
 from chalicelib.book.words.values import milliseconds
 from chalicelib.doors.http import Failure
 from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, Call, Members
-from chalicelib.doors.rekognition.pictures import describe_box, face_detail, picture_of, reason_of, require_one
+from chalicelib.doors.rekognition.pictures import (
+    describe_box,
+    describe_face_detail,
+    find_flaw,
+    read_picture,
+    require_one_picture,
+)
 
 LARGEST_PAGE = 4_096
 
@@ -42,7 +48,7 @@ def create_collection(call: Call, asked: Members) -> Members:
         )
 
     call.once(create)
-    return {"StatusCode": 200, "CollectionArn": arn(call, name), "FaceModelVersion": model_version(call)}
+    return {"StatusCode": 200, "CollectionArn": write_arn(call, name), "FaceModelVersion": write_model_version(call)}
 
 
 def delete_collection(call: Call, asked: Members) -> Members:
@@ -54,26 +60,26 @@ def delete_collection(call: Call, asked: Members) -> Members:
 def list_collections(call: Call, asked: Members) -> Members:
     most = asked.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {call.tenant.name}")
-    behind = place(tokens, asked.get("NextToken"))
+    behind = read_place(tokens, asked.get("NextToken"))
     groups = [one for one in call.services.groups.all(call.tenant) if _is_collection(one)]
-    left = [one for one in groups if behind is None or _place(one) > behind]
+    left = [one for one in groups if behind is None or _make_sort_key(one) > behind]
     page = left[:most]
     answer: dict[str, object] = {
         "CollectionIds": [one.name for one in page],
-        "FaceModelVersions": [model_version(call)] * len(page),
+        "FaceModelVersions": [write_model_version(call)] * len(page),
     }
     if len(left) > most:
-        answer["NextToken"] = tokens.make_token(_place(page[-1]))
+        answer["NextToken"] = tokens.make_token(_make_sort_key(page[-1]))
     return answer
 
 
 def describe_collection(call: Call, asked: Members) -> Members:
-    group = collection(call, asked["CollectionId"])
+    group = find_collection(call, asked["CollectionId"])
     answer = {
         "FaceCount": group.count,
         "UserCount": group.users,
-        "FaceModelVersion": model_version(call),
-        "CollectionARN": arn(call, group.name),
+        "FaceModelVersion": write_model_version(call),
+        "CollectionARN": write_arn(call, group.name),
     }
     created = group.created_at
     return answer if created is None else {**answer, "CreationTimestamp": created.timestamp()}
@@ -81,33 +87,33 @@ def describe_collection(call: Call, asked: Members) -> Members:
 
 def tag_resource(call: Call, asked: Members) -> None:
     name, tags = _read_arn(asked["ResourceArn"]), asked["Tags"]
-    call.once(lambda: call.services.groups.tag(call.tenant, collection(call, name).name, tags, call.request))
+    call.once(lambda: call.services.groups.tag(call.tenant, find_collection(call, name).name, tags, call.request))
 
 
 def untag_resource(call: Call, asked: Members) -> None:
     name, tags = _read_arn(asked["ResourceArn"]), asked["TagKeys"]
-    call.once(lambda: call.services.groups.untag(call.tenant, collection(call, name).name, tags, call.request))
+    call.once(lambda: call.services.groups.untag(call.tenant, find_collection(call, name).name, tags, call.request))
 
 
 def list_tags_for_resource(call: Call, asked: Members) -> Members:
-    return {"Tags": dict(collection(call, _read_arn(asked["ResourceArn"])).tags)}
+    return {"Tags": dict(find_collection(call, _read_arn(asked["ResourceArn"])).tags)}
 
 
-def collection(call: Call, name: str) -> Group:
+def find_collection(call: Call, name: str) -> Group:
     """Return the group of a collection. Raises GroupNotFound."""
     return call.services.groups.get_by_name(call.tenant, name)
 
 
-def arn(call: Call, name: str) -> str:
-    return f"arn:aws:rekognition:{call.region}:{_account(call.tenant)}:collection/{name}"
+def write_arn(call: Call, name: str) -> str:
+    return f"arn:aws:rekognition:{call.region}:{_compute_account(call.tenant)}:collection/{name}"
 
 
-def model_version(call: Call) -> str:
+def write_model_version(call: Call) -> str:
     """Return the number of the tenant's embedding model, in the form of Rekognition's versions."""
     return f"7.{call.services.ports.model_number(call.tenant.model)}"
 
 
-def place(tokens: PageTokens, token: str | None) -> str | None:
+def read_place(tokens: PageTokens, token: str | None) -> str | None:
     """Return the place that a NextToken names; None if there is none, or it is empty. Raises Failure."""
     if not token:
         return None
@@ -123,14 +129,14 @@ def _is_collection(group: Group) -> bool:
     return is_named and (group.id not in DEFAULT_GROUPS or group.count > 0)
 
 
-def _place(group: Group) -> str:
+def _make_sort_key(group: Group) -> str:
     """Return what sorts groups as Groups.all does: the default ones first, then by creation."""
     if group.is_default:
         return f"0{DEFAULT_GROUPS.index(group.id)}"
     return f"1{0 if group.created_at is None else milliseconds(group.created_at):013d}{group.id}"
 
 
-def _account(tenant: Tenant) -> str:
+def _compute_account(tenant: Tenant) -> str:
     """Return 12 digits for the tenant, which its ARNs have in place of an account's number."""
     return f"{int.from_bytes(hashlib.sha256(tenant.name.encode()).digest()[:8], 'big') % 10**12:012d}"
 
@@ -148,21 +154,21 @@ _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
 def index_faces(call: Call, asked: Members) -> Members:
-    group, picture = in_collection(call, asked)
+    group, picture = read_collection_and_picture(call, asked)
     attributes = asked.get("DetectionAttributes", [])
     indexed = call.services.enrolment.everybody.index_faces(
         call.tenant,
         group,
         picture,
         RULES,
-        partial(reason_of, quality_filter=asked.get("QualityFilter", "AUTO")),
+        partial(find_flaw, quality_filter=asked.get("QualityFilter", "AUTO")),
         most=asked.get("MaxFaces", MOST_FACES),
         external_id=asked.get("ExternalImageId", ""),
         call=call.id,
     )
-    seen, version = indexed.seen.described, model_version(call)
+    seen, version = indexed.seen.described, write_model_version(call)
     unseen = call.tenant.answers_unknown
-    details = [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]
+    details = [describe_face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]
     return {
         "FaceRecords": [
             {"Face": describe_face(indexed.faces[number], version), "FaceDetail": details[number]}
@@ -177,22 +183,22 @@ def index_faces(call: Call, asked: Members) -> Members:
 
 
 def list_faces(call: Call, asked: Members) -> Members:
-    group = collection(call, asked["CollectionId"])
+    group = find_collection(call, asked["CollectionId"])
     most = asked.get("MaxResults") or LARGEST_PAGE
     wanted = None if "FaceIds" not in asked else [read_faceid(one) for one in asked["FaceIds"]]
     if "UserId" in asked:
         own = call.services.users.get(call.tenant, group, asked["UserId"]).faceids
         wanted = [one for one in own if wanted is None or one in wanted]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
-    behind = place(tokens, asked.get("NextToken"))
+    behind = read_place(tokens, asked.get("NextToken"))
     faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, most, behind, wanted)
-    version = model_version(call)
+    version = write_model_version(call)
     answer = {"Faces": [describe_face(one, version) for one in faces], "FaceModelVersion": version}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
 def delete_faces(call: Call, asked: Members) -> Members:
-    group = collection(call, asked["CollectionId"])
+    group = find_collection(call, asked["CollectionId"])
     asked_ids = {read_faceid(one): one for one in asked["FaceIds"]}
     gone: set[str] = set()
     for number, some in enumerate(parts(asked_ids, MAX_DELETED)):
@@ -200,30 +206,31 @@ def delete_faces(call: Call, asked: Members) -> Members:
     left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
     kept = call.services.faces.read_faces_in_group(call.tenant, group, [*left])
     return {
-        "DeletedFaces": [shown_id(faceid) for faceid in asked_ids if faceid in gone],
+        "DeletedFaces": [write_faceid(faceid) for faceid in asked_ids if faceid in gone],
         "UnsuccessfulFaceDeletions": [_describe_kept_face(one, kept.get(faceid)) for faceid, one in left.items()],
     }
 
 
 def search_faces(call: Call, asked: Members) -> Members:
-    group, faceid = collection(call, asked["CollectionId"]), read_faceid(asked["FaceId"])
-    face = face_of(call, group, faceid)
+    group, faceid = find_collection(call, asked["CollectionId"]), read_faceid(asked["FaceId"])
+    face = find_face(call, group, faceid)
     acts.reads([faceid])
     found = call.services.recognition.ranking.rank_faces_like(
         call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
     )
-    return {"SearchedFaceId": shown_id(faceid), **_face_matches(call, found)}
+    return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(call, found)}
 
 
 def search_faces_by_image(call: Call, asked: Members) -> Members:
-    group, picture = in_collection(call, asked)
+    group, picture = read_collection_and_picture(call, asked)
     quality_filter = asked.get("QualityFilter", "NONE")
-    filters = quality_filter != "NONE"
-    looked_at = MOST_FACES if filters else 1
+    is_filtered = quality_filter != "NONE"
+    # Without a filter, the largest face is searched, so no other is described.
+    face_count = MOST_FACES if is_filtered else 1
     seen = call.services.recognition.face_analysis.describe_picture(
-        call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
+        call.tenant, picture, RULES, most=face_count, embeds=True, poses=is_filtered, live=True
     )
-    fit = seen.without(partial(reason_of, quality_filter=quality_filter))
+    fit = seen.without(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     largest = fit.described.faces[0]
@@ -236,22 +243,22 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
         )
     )
     found_at = describe_box(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
-    return {**{f"SearchedFace{name}": value for name, value in found_at.items()}, **_face_matches(call, found)}
+    return {**{f"SearchedFace{name}": value for name, value in found_at.items()}, **_describe_face_matches(call, found)}
 
 
-def _face_matches(call: Call, found: Sequence[Similar]) -> dict[str, Any]:
-    version = model_version(call)
+def _describe_face_matches(call: Call, found: Sequence[Similar]) -> dict[str, Any]:
+    version = write_model_version(call)
     matches = [{"Similarity": one.similarity, "Face": describe_face(one.face, version)} for one in found]
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
-def in_collection(call: Call, asked: Members) -> tuple[Group, bytes]:
+def read_collection_and_picture(call: Call, asked: Members) -> tuple[Group, bytes]:
     """Return the collection and the picture that are asked about. Raises Failure, GroupNotFound."""
-    require_one(asked["Image"])
-    return collection(call, asked["CollectionId"]), picture_of(call, asked["Image"])
+    require_one_picture(asked["Image"])
+    return find_collection(call, asked["CollectionId"]), read_picture(call, asked["Image"])
 
 
-def face_of(call: Call, group: Group, faceid: str) -> Face:
+def find_face(call: Call, group: Group, faceid: str) -> Face:
     """Return a face of a collection. Raises FaceNotFound."""
     face = call.services.faces.find(call.tenant, faceid)
     if face is None or face.group_id != group.id:
@@ -262,7 +269,7 @@ def face_of(call: Call, group: Group, faceid: str) -> Face:
 def describe_face(face: Face, version: str) -> dict[str, Any]:
     """Return the Face of answers, with what is known of it."""
     acts.reads([face.faceid])
-    answer: dict[str, Any] = {"FaceId": shown_id(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
+    answer: dict[str, Any] = {"FaceId": write_faceid(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
     if face.external_id:
         answer["ExternalImageId"] = face.external_id
     if face.user:
@@ -272,7 +279,7 @@ def describe_face(face: Face, version: str) -> dict[str, Any]:
     return {**answer, "IndexFacesModelVersion": version}
 
 
-def shown_id(faceid: str) -> str:
+def write_faceid(faceid: str) -> str:
     """Return a face's id in the form of Rekognition's: a number as a UUID, any other as it is."""
     if not _NUMBER.fullmatch(faceid) or int(faceid) >= 2**63:
         return faceid
@@ -312,21 +319,21 @@ _LEAST = 75.0
 
 def create_user(call: Call, asked: Members) -> None:
     name, users = asked["CollectionId"], call.services.users
-    call.once(lambda: users.create(call.tenant, collection(call, name), asked["UserId"], call.request))
+    call.once(lambda: users.create(call.tenant, find_collection(call, name), asked["UserId"], call.request))
 
 
 def delete_user(call: Call, asked: Members) -> None:
     name, users = asked["CollectionId"], call.services.users
-    call.once(lambda: users.delete(call.tenant, collection(call, name), asked["UserId"], call.request))
+    call.once(lambda: users.delete(call.tenant, find_collection(call, name), asked["UserId"], call.request))
 
 
 def list_users(call: Call, asked: Members) -> Members:
-    group = collection(call, asked["CollectionId"])
+    group = find_collection(call, asked["CollectionId"])
     tokens = PageTokens(f"users {call.tenant.name} {group.id}")
-    behind = place(tokens, asked.get("NextToken"))
+    behind = read_place(tokens, asked.get("NextToken"))
     users, following = call.services.users.page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
     acts.read_users(users)
-    answer = {"Users": [{"UserId": one.id, "UserStatus": _status(len(one.faceids))} for one in users]}
+    answer = {"Users": [{"UserId": one.id, "UserStatus": _name_status(len(one.faceids))} for one in users]}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
@@ -344,14 +351,14 @@ def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome
     """Change the faces of a user. `names`: of what was done in the answer, and of what was refused."""
 
     def work() -> dict[str, Any]:
-        group, faceids = collection(call, asked["CollectionId"]), [read_faceid(one) for one in asked["FaceIds"]]
+        group, faceids = find_collection(call, asked["CollectionId"]), [read_faceid(one) for one in asked["FaceIds"]]
         return asdict(change(call.tenant, group, asked["UserId"], faceids, request=call.request))
 
     outcome = Outcome.read_progress(call.once(work))
     return {
-        names[0]: [{"FaceId": shown_id(one)} for one in outcome.done],
+        names[0]: [{"FaceId": write_faceid(one)} for one in outcome.done],
         names[1]: [_describe_refusal(one) for one in outcome.refused],
-        "UserStatus": _status(outcome.held),
+        "UserStatus": _name_status(outcome.held),
     }
 
 
@@ -360,27 +367,27 @@ def search_users(call: Call, asked: Members) -> Members:
     if len(names) != 1:
         which = "not both" if names else "one of them is needed"
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {which}")
-    group, ranking = collection(call, asked["CollectionId"]), call.services.recognition.ranking
+    group, ranking = find_collection(call, asked["CollectionId"]), call.services.recognition.ranking
     least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
     if "UserId" in asked:
         one = call.services.users.get(call.tenant, group, asked["UserId"])
         acts.read_users([one])
         found = ranking.rank_users_like_user(call.tenant, group, one, least=least, most=most)
-        return {**_matches(call, found), "SearchedUser": {"UserId": one.id}}
-    face = face_of(call, group, read_faceid(asked["FaceId"]))
+        return {**_describe_user_matches(call, found), "SearchedUser": {"UserId": one.id}}
+    face = find_face(call, group, read_faceid(asked["FaceId"]))
     acts.reads([face.faceid])
     found = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
-    return {**_matches(call, found), "SearchedFace": {"FaceId": shown_id(face.faceid)}}
+    return {**_describe_user_matches(call, found), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
-    group, picture = in_collection(call, asked)
+    group, picture = read_collection_and_picture(call, asked)
     seen = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
     )
     described = seen.described
-    reasons = [reason_of(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
-    details = [face_detail(face, described.width, described.height, []) for face in described.faces]
+    reasons = [find_flaw(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
+    details = [describe_face_detail(face, described.width, described.height, []) for face in described.faces]
     fit = [number for number, reason in enumerate(reasons) if not reason]
     found: Sequence[SimilarUser] = ()
     answer: dict[str, Any] = {}
@@ -391,25 +398,26 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
             least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
             like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
             found = call.services.recognition.ranking.rank_users(call.tenant, group, like)
+    searched = fit[:1]
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
         for number, reason in enumerate(reasons)
-        if number not in fit[:1]
+        if number not in searched
     ]
-    return {**answer, **_matches(call, found)}
+    return {**answer, **_describe_user_matches(call, found)}
 
 
-def _matches(call: Call, found: Sequence[SimilarUser]) -> dict[str, Any]:
+def _describe_user_matches(call: Call, found: Sequence[SimilarUser]) -> dict[str, Any]:
     users = [{"Similarity": one.similarity, "User": {"UserId": one.id, "UserStatus": "ACTIVE"}} for one in found]
-    return {"UserMatches": users, "FaceModelVersion": model_version(call)}
+    return {"UserMatches": users, "FaceModelVersion": write_model_version(call)}
 
 
-def _status(faces: int) -> str:
+def _name_status(faces: int) -> str:
     return "ACTIVE" if faces else "CREATED"
 
 
 def _describe_refusal(refusal: Refusal) -> dict[str, Any]:
-    told: dict[str, Any] = {"FaceId": shown_id(refusal.faceid), "Reasons": [refusal.reason]}
+    told: dict[str, Any] = {"FaceId": write_faceid(refusal.faceid), "Reasons": [refusal.reason]}
     if refusal.user:
         acts.reads([refusal.faceid])
         told["UserId"] = refusal.user

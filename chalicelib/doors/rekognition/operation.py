@@ -30,10 +30,10 @@ from chalicelib.doors.http import (
     HttpRequest,
     Provide,
     Refused,
-    Told,
+    Wording,
     answer_request,
-    failure_of,
-    sentence,
+    describe_error,
+    translate_error,
 )
 from chalicelib.doors.rekognition import DIALECT, SignedHosts, requests, signature
 from chalicelib.services import Services
@@ -52,67 +52,69 @@ BAD_REQUEST = "Request has invalid parameters"
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
 
-_INVALID = Told("InvalidParameterException", text=BAD_REQUEST + ": {}")
-_LIMIT = Told("ServiceQuotaExceededException")
-_DENIED = Told("AccessDeniedException")
-_THROTTLED = Told("ThrottlingException")
-_NO_COLLECTION = Told("ResourceNotFoundException", text="The collection id: {CollectionId} does not exist")
+_INVALID = Wording("InvalidParameterException", text=BAD_REQUEST + ": {}")
+_LIMIT = Wording("ServiceQuotaExceededException")
+_DENIED = Wording("AccessDeniedException")
+_THROTTLED = Wording("ThrottlingException")
+_NO_COLLECTION = Wording("ResourceNotFoundException", text="The collection id: {CollectionId} does not exist")
 
-TABLE: Mapping[type[errors.RegularsError], Told] = {
-    errors.RegularsError: Told("InternalServerError", 500, "Internal server error"),
+TABLE: Mapping[type[errors.RegularsError], Wording] = {
+    errors.RegularsError: Wording("InternalServerError", 500, "Internal server error"),
     errors.InvalidInput: _INVALID,
     errors.DefaultGroup: _DENIED,
     errors.IllegalCapacity: _LIMIT,
-    errors.NotFound: Told("ResourceNotFoundException"),
+    errors.NotFound: Wording("ResourceNotFoundException"),
     errors.GroupNotFound: _NO_COLLECTION,
     errors.TenantNotFound: _NO_COLLECTION,
-    errors.UserNotFound: Told("ResourceNotFoundException", text="The user id: {UserId} does not exist"),
-    errors.FaceNotFound: Told("InvalidParameterException", text="faceId was not found in the collection."),
-    errors.Conflict: Told("ConflictException"),
-    errors.GroupExists: Told("ResourceAlreadyExistsException", text="The collection id: {CollectionId} already exists"),
-    errors.UserExists: Told("ConflictException", text="The user id: {UserId} already exists"),
+    errors.UserNotFound: Wording("ResourceNotFoundException", text="The user id: {UserId} does not exist"),
+    errors.FaceNotFound: Wording("InvalidParameterException", text="faceId was not found in the collection."),
+    errors.Conflict: Wording("ConflictException"),
+    errors.GroupExists: Wording(
+        "ResourceAlreadyExistsException", text="The collection id: {CollectionId} already exists"
+    ),
+    errors.UserExists: Wording("ConflictException", text="The user id: {UserId} already exists"),
     errors.FaceHeld: _DENIED,
-    errors.RequestReused: Told("IdempotentParameterMismatchException"),
+    errors.RequestReused: Wording("IdempotentParameterMismatchException"),
     errors.ConditionFailed: _THROTTLED,
     errors.LimitReached: _LIMIT,
     errors.TooManyRequests: _THROTTLED,
     errors.Unauthorized: _DENIED,
     errors.Busy: _THROTTLED,
-    errors.StorageUnavailable: Told("ThrottlingException", 500, "Service Unavailable"),
+    errors.StorageUnavailable: Wording("ThrottlingException", 500, "Service Unavailable"),
 }
 
 
-def too_long(most_bytes: int) -> Failure:
+def make_too_long(most_bytes: int) -> Failure:
     text = f"Image size is too large: a request has up to {most_bytes} bytes here"
     return Failure("ImageTooLargeException", text)
 
 
-def in_words(error: Exception, members: Mapping[str, Any] = NOTHING) -> Failure:
+def word_error(error: Exception, members: Mapping[str, Any] = NOTHING) -> Failure:
     """Say an error in Rekognition's words. `members`: the request's."""
     if isinstance(error, errors.Unusable):
-        return _unusable(error)
-    return failure_of(TABLE, error, {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members})
+        return _translate_unusable(error)
+    return translate_error(TABLE, error, {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members})
 
 
-def _unusable(error: errors.Unusable) -> Failure:
+def _translate_unusable(error: errors.Unusable) -> Failure:
     if error.breaks == "largest side" and error.sides is not None:
         width, height = error.sides
         limit = f"exceed the maximum limit of {RULES.max_long_side_px} x {RULES.max_short_side_px}"
         return Failure("ImageTooLargeException", f"Image dimensions: {width} x {height} pixels {limit}")
     if error.breaks == "bytes":
-        return Failure("ImageTooLargeException", f"Image size is too large: {sentence(error)}")
+        return Failure("ImageTooLargeException", f"Image size is too large: {describe_error(error)}")
     if error.breaks == "least side":
-        return Failure("InvalidParameterException", f"{BAD_REQUEST}: {sentence(error)}")
+        return Failure("InvalidParameterException", f"{BAD_REQUEST}: {describe_error(error)}")
     return Failure("InvalidImageFormatException", "Request has invalid image format")
 
 
 def answer_error(error: Exception, _path: str) -> Response:
     """Make the response of an error before the application saw the request."""
     id_ = str(uuid.uuid4())
-    return response(in_words(error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
+    return make_response(word_error(error), id_, {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_})
 
 
-def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> Response:
+def make_response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> Response:
     """Make the HTTP response of a failure. `headers`: those of every answer."""
     body = {"__type": failure.code, "Code": failure.code, "Message": failure.text, "Logref": request_id}
     return Response(json.dumps(body), {**headers, "x-amzn-ErrorType": str(failure.code)}, failure.status)
@@ -160,21 +162,21 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
         call, members = _read_call(services, request, sent, operation)
-        with services.audit.reads.of(DIALECT.act(operation, _CALLER, call.tenant)):
+        with services.audit.reads.of(DIALECT.make_act(operation, _CALLER, call.tenant)):
             answer = views[re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()](call, members) or {}
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers})
 
     def answer_failure(error: Exception) -> tuple[int | str, Response]:
-        told = in_words(error, members)
-        return told.code, response(told, id_, headers)
+        told = word_error(error, members)
+        return told.code, make_response(told, id_, headers)
 
     return answer_request(request, work, answer_failure, operation[:40])
 
 
-def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
+def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     """Return the id of the key that signed a request, and its tenant. Raises Failure."""
-    claim, tenant = _verify_signature(services, request, request.headers, _body(request))
+    claim, tenant = _verify_signature(services, request, request.headers, _read_body(request))
     return claim.access_key_id, tenant
 
 
@@ -182,7 +184,7 @@ def _read_call(
     services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str
 ) -> tuple[Call, Members]:
     """Return the arguments of the operation's view. Raises Failure."""
-    body = _body(request)
+    body = _read_body(request)
     is_ours = sent.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or operation not in {*requests.REQUESTS, *requests.OTHER_OPERATIONS}:
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
@@ -193,7 +195,7 @@ def _read_call(
         raise Failure("AccessDeniedException", refusal)
     members = requests.read_members(body, requests.REQUESTS[operation])
     id_ = sent.get(_INVOCATION) or claim.signature
-    call = Call(services, tenant, claim.region, id_, _request_id(operation, sent, members))
+    call = Call(services, tenant, claim.region, id_, _identify_request(operation, sent, members))
     # What is not signed tells attempts of a call, but not calls: who overheard a signature writes what they like.
     name = members.get("ClientRequestToken") or sent.get(_INVOCATION)
     name = name or (str(uuid.uuid4()) if operation in requests.CHANGES else id_)
@@ -202,7 +204,7 @@ def _read_call(
     return call, members
 
 
-def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> RequestId | None:
+def _identify_request(operation: str, sent: Mapping[str, str], members: Members) -> RequestId | None:
     """Return what is the same in all attempts of one call: the client's token, else the SDK's id of the call.
 
     With another content a token is an error, and an id of the SDK means another call.
@@ -218,21 +220,21 @@ def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> Re
     return RequestId(f"{operation}-{hashlib.sha256(of_call.encode()).hexdigest()}", digest, reused)
 
 
-def _body(request: HttpRequest) -> bytes:
-    limit = request.most_bytes(ONE_BOX_BODY_BYTES)
+def _read_body(request: HttpRequest) -> bytes:
+    limit = request.limit_bytes(ONE_BOX_BODY_BYTES)
     try:
-        return request.body(limit)
+        return request.read_body(limit)
     except Refused as refused:
         if refused.status != 413:
             raise
-        raise too_long(limit) from None
+        raise make_too_long(limit) from None
 
 
 def _verify_signature(
     services: Services, request: HttpRequest, sent: Mapping[str, str], body: bytes
 ) -> tuple[signature.Claim, Tenant]:
     """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
-    claim = _claim(request, sent)
+    claim = _read_signature(request, sent)
     known = services.tenants.find_by_access_key(claim.access_key_id)
     if known is None:
         raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
@@ -240,16 +242,16 @@ def _verify_signature(
     signed = signature.SignedRequest(request.called_path, sent, body, request.query)
     tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
     public = urlsplit(services.settings.public_url or "")
-    own = services.settings.of_dialect(DIALECT.name, SignedHosts)
+    own = services.settings.get_dialect_settings(DIALECT.name, SignedHosts)
     hosts = [*own.endpoint_hosts, *([public.netloc] if public.netloc else [])]
     now = services.clock.now()
-    signature.verify(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
+    signature.verify_signature(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
     if tenant.disabled:
         raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
     return claim, tenant
 
 
-def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Claim:
+def _read_signature(request: HttpRequest, sent: Mapping[str, str]) -> signature.Claim:
     """Read the signature. API Gateway may drop it: its callers are told which endpoint keeps it."""
     try:
         return signature.read_signature(sent, presigned="X-Amz-Signature" in request.query)

@@ -16,7 +16,7 @@ from chalicelib.doors.rekognition.operation import BAD_REQUEST, RULES, Call
 Members = dict[str, Any]
 
 
-def require_one(image: Mapping[str, Any]) -> None:
+def require_one_picture(image: Mapping[str, Any]) -> None:
     """Raise Failure unless an Image member has a picture, once."""
     if len(image) != 1:
         which = "not both" if image else "one of them is needed"
@@ -25,7 +25,7 @@ def require_one(image: Mapping[str, Any]) -> None:
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name")
 
 
-def picture_of(call: Call, image: Mapping[str, Any]) -> bytes:
+def read_picture(call: Call, image: Mapping[str, Any]) -> bytes:
     """Return the bytes of an Image member. Raises Failure."""
     if "Bytes" in image:
         sent: bytes = image["Bytes"]
@@ -78,7 +78,7 @@ _REASONS = {
 """By Quality.aspect; for what is none of these, LOW_FACE_QUALITY."""
 
 
-def wanted_models(attributes: Sequence[str]) -> frozenset[str]:
+def choose_models(attributes: Sequence[str]) -> frozenset[str]:
     """Return the attributes of the core that are asked for. An empty list asks for Rekognition's default members."""
     asked = MODELS if "ALL" in attributes else attributes
     return frozenset(MODELS[name] for name in asked if name in MODELS)
@@ -92,7 +92,7 @@ def describe_box(found: Found) -> Members:
     }
 
 
-def reason_of(face: DescribedFace, quality_filter: str) -> str:
+def find_flaw(face: DescribedFace, quality_filter: str) -> str:
     """Return why a face does not pass a filter; "" if it does."""
     box = face.detected.box
     if quality_filter != "NONE" and min(box.width, box.height) < _LEAST_SIDE_PX:
@@ -102,7 +102,7 @@ def reason_of(face: DescribedFace, quality_filter: str) -> str:
     return ""
 
 
-def compared_face(face: DescribedFace, width: int, height: int) -> Members:
+def describe_compared_face(face: DescribedFace, width: int, height: int) -> Members:
     """Return the members that every face of a picture has. `width`, `height`: those of the picture."""
     detected, quality, pose = face.detected, face.quality, face.estimates.pose
     detail: Members = {
@@ -118,37 +118,39 @@ def compared_face(face: DescribedFace, width: int, height: int) -> Members:
     return detail
 
 
-def face_detail(
+def describe_face_detail(
     face: DescribedFace, width: int, height: int, attributes: Collection[str], *, unseen: bool = False
 ) -> Members:
     """Return a FaceDetail with the attributes that were asked for and are known. `unseen`: with those that are not."""
     asked = {*MODELS, *_UNSEEN, "EYE_DIRECTION"} if "ALL" in attributes else attributes
-    made = {_member(name): _MADE[name](face.estimates) for name in _MADE if name in asked}
+    made = {_name_member(name): _DESCRIBERS[name](face.estimates) for name in _DESCRIBERS if name in asked}
     known = {name: value for name, value in made.items() if value is not None}
-    return {**compared_face(face, width, height), **known, **(_unseen(face, asked) if unseen else {})}
+    return {**describe_compared_face(face, width, height), **known, **(_describe_unseen(face, asked) if unseen else {})}
 
 
-def _member(attribute: str) -> str:
+def _name_member(attribute: str) -> str:
     """Return the member of a FaceDetail that an attribute asks for."""
     return attribute.title().replace("_", "")
 
 
-def _unseen(face: DescribedFace, asked: Collection[str]) -> Members:
+def _describe_unseen(face: DescribedFace, asked: Collection[str]) -> Members:
     """Return "no" for what nobody looked at, as unsure as can be; of the eyes, the direction of the head."""
-    answers: dict[str, Any] = {_member(name): {"Value": False, "Confidence": 50.0} for name in _UNSEEN if name in asked}
+    answers: dict[str, Any] = {
+        _name_member(name): {"Value": False, "Confidence": 50.0} for name in _UNSEEN if name in asked
+    }
     if (pose := face.estimates.pose) is not None and "EYE_DIRECTION" in asked:
         answers["EyeDirection"] = {"Yaw": pose.yaw, "Pitch": -pose.pitch, "Confidence": 50.0}
     return answers
 
 
-def _age_range(estimates: Estimates) -> Members | None:
+def _describe_age(estimates: Estimates) -> Members | None:
     if estimates.age is None:
         return None
     either_way = max(3.0, 0.15 * estimates.age)
     return {"Low": max(0, round(estimates.age - either_way)), "High": round(estimates.age + either_way)}
 
 
-def _gender(estimates: Estimates) -> Members | None:
+def _describe_gender(estimates: Estimates) -> Members | None:
     """Return the likelier gender, however unsure it is: Amazon always tells it, and programs read the member."""
     if not estimates.genders:
         return None
@@ -156,11 +158,11 @@ def _gender(estimates: Estimates) -> Members | None:
     return {"Value": gender.capitalize(), "Confidence": 100 * score}
 
 
-def _emotions(estimates: Estimates) -> list[Members] | None:
+def _describe_emotions(estimates: Estimates) -> list[Members] | None:
     return [{"Type": _EMOTIONS[name], "Confidence": 100 * one} for name, one in estimates.emotions] or None
 
 
-def _smile(estimates: Estimates) -> Members | None:
+def _describe_smile(estimates: Estimates) -> Members | None:
     if not estimates.emotions:
         return None
     happy = dict(estimates.emotions).get("happy", 0.0)
@@ -168,33 +170,39 @@ def _smile(estimates: Estimates) -> Members | None:
     return {"Value": smiles, "Confidence": 100 * (happy if smiles else 1 - happy)}
 
 
-_MADE: Mapping[str, Callable[[Estimates], object]] = {
-    "AGE_RANGE": _age_range,
-    "SMILE": _smile,
-    "GENDER": _gender,
-    "EMOTIONS": _emotions,
+_DESCRIBERS: Mapping[str, Callable[[Estimates], object]] = {
+    "AGE_RANGE": _describe_age,
+    "SMILE": _describe_smile,
+    "GENDER": _describe_gender,
+    "EMOTIONS": _describe_emotions,
 }
 
 
 def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
-    require_one(asked["Image"])
-    picture, analysis = picture_of(call, asked["Image"]), call.services.recognition.face_analysis
-    seen = analysis.describe_picture(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
+    require_one_picture(asked["Image"])
+    picture, analysis = read_picture(call, asked["Image"]), call.services.recognition.face_analysis
+    seen = analysis.describe_picture(call.tenant, picture, RULES, choose_models(attributes), most=MOST_FACES).described
     unseen = call.tenant.answers_unknown
-    return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]}
+    return {
+        "FaceDetails": [
+            describe_face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces
+        ]
+    }
 
 
 def compare_faces(call: Call, asked: Members) -> Members:
     names = ("SourceImage", "TargetImage")
     for name in names:
-        require_one(asked[name])
+        require_one_picture(asked[name])
     quality_filter = asked.get("QualityFilter", "NONE")
-    looked = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
-    most = 1 if quality_filter == "NONE" else MOST_FACES, MOST_FACES
-    both = [looked(call.tenant, picture_of(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
-    unfit = partial(reason_of, quality_filter=quality_filter)
-    source, target = (seen.without(unfit) for seen in both)
+    describe = partial(call.services.recognition.face_analysis.describe_picture, rules=RULES, embeds=True)
+    # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
+    most_in_source = 1 if quality_filter == "NONE" else MOST_FACES
+    seen_source = describe(call.tenant, read_picture(call, asked["SourceImage"]), most=most_in_source)
+    seen_target = describe(call.tenant, read_picture(call, asked["TargetImage"]), most=MOST_FACES)
+    is_unfit = partial(find_flaw, quality_filter=quality_filter)
+    source, target = seen_source.without(is_unfit), seen_target.without(is_unfit)
     for name, seen in zip(names, (source, target), strict=True):
         if not seen.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
@@ -203,13 +211,16 @@ def compare_faces(call: Call, asked: Members) -> Members:
     least = asked.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [
-        (similarity, compared_face(face, *sides))
+        (similarity, describe_compared_face(face, *sides))
         for similarity, face in zip(similar, target.described.faces, strict=True)
     ]
-    matches = sorted((one for one in compared if one[0] >= least), key=lambda one: -one[0])
+    matches: list[dict[str, Any]] = [
+        {"Similarity": similarity, "Face": face} for similarity, face in compared if similarity >= least
+    ]
+    matches.sort(key=lambda match: -match["Similarity"])
     largest = source.described.faces[0].detected
     return {
         "SourceImageFace": describe_box(Found.of(largest, Sides(source.described.width, source.described.height))),
-        "FaceMatches": [{"Similarity": similarity, "Face": face} for similarity, face in matches],
+        "FaceMatches": matches,
         "UnmatchedFaces": [face for similarity, face in compared if similarity < least],
     }

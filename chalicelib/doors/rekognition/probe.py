@@ -7,21 +7,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.doors.probes import Ask, Keys, empty_picture, is_done
+from chalicelib.doors.probes import Keys, Probe, draw_empty_picture, is_done
 
 LIMITS = "a match has reached the service's threshold; FaceMatchThreshold asks for more (docs/rekognition.md)"
 
 
-def calls(keys: Keys) -> list[Ask]:
+def calls(keys: Keys) -> list[Probe]:
     """Make a question and a detection, both signed."""
-    image = {"Image": {"Bytes": base64.b64encode(empty_picture()).decode()}}
+    image = {"Image": {"Bytes": base64.b64encode(draw_empty_picture()).decode()}}
     return [
         _make_signed_ask(keys, "collections", "ListCollections", {}),
         _make_signed_ask(keys, "detect", "DetectFaces", image),
     ]
 
 
-def _make_signed_ask(keys: Keys, subject: str, operation: str, members: Mapping[str, Any]) -> Ask:
+def _make_signed_ask(keys: Keys, subject: str, operation: str, members: Mapping[str, Any]) -> Probe:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
@@ -31,4 +31,4 @@ def _make_signed_ask(keys: Keys, subject: str, operation: str, members: Mapping[
     body = json.dumps(members).encode()
     sent = AWSRequest("POST", f"{keys['service']}/", headers, body)
     SigV4Auth(own, "rekognition", keys.get("region", "eu-central-1")).add_auth(sent)
-    return Ask(subject, "/", is_done, body, dict(sent.headers))
+    return Probe(subject, "/", is_done, body, dict(sent.headers))

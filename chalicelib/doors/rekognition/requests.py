@@ -35,16 +35,16 @@ class Text(Struct, frozen=True):
 
     def read_value(self, value: Any, place: str, problems: Problems) -> str:
         if not isinstance(value, str):
-            raise _wrong_type(place, value, "a string")
+            raise _make_type_failure(place, value, "a string")
         if not is_unicode(value):
             raise Failure("SerializationException", f"{place} has half of a character")
-        problems += (_describe_flaw(value, place, what) for what in self.flaws(value))
+        problems += (_describe_flaw(value, place, what) for what in self.list_flaws(value))
         return value
 
-    def flaws(self, value: str) -> Iterator[str]:
+    def list_flaws(self, value: str) -> Iterator[str]:
         if self.choices and value not in self.choices:
             yield f"Member must satisfy enum value set: [{', '.join(self.choices)}]"
-        yield from _bounds(len(value), self.least, self.most)
+        yield from _list_bound_flaws(len(value), self.least, self.most)
         fits = self.fits or re.compile(self.pattern).fullmatch
         if self.pattern and not fits(value):
             yield f"Member must satisfy regular expression pattern: {self.pattern}"
@@ -57,8 +57,10 @@ class Number(Struct, frozen=True):
 
     def read_value(self, value: Any, place: str, problems: Problems) -> float | int:
         if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value % 1):
-            raise _wrong_type(place, value, "a whole number" if self.whole else "a number")
-        problems += (_describe_flaw(value, place, what) for what in _bounds(value, self.least, self.most, "value"))
+            raise _make_type_failure(place, value, "a whole number" if self.whole else "a number")
+        problems += (
+            _describe_flaw(value, place, what) for what in _list_bound_flaws(value, self.least, self.most, "value")
+        )
         return int(value) if self.whole else value
 
 
@@ -68,12 +70,12 @@ class Blob(Struct, frozen=True):
 
     def read_value(self, value: Any, place: str, problems: Problems) -> bytes:
         if not isinstance(value, str):
-            raise _wrong_type(place, value, "a string in base64")
+            raise _make_type_failure(place, value, "a string in base64")
         try:
             data = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
             raise Failure("SerializationException", f"{place} is not in base64, with its padding") from None
-        flaws = _bounds(len(data), self.least, self.most)
+        flaws = _list_bound_flaws(len(data), self.least, self.most)
         problems += (f"Value at '{place}' failed to satisfy constraint: {what}" for what in flaws)
         return data
 
@@ -85,11 +87,13 @@ class ListOf(Struct, frozen=True):
 
     def read_value(self, value: Any, place: str, problems: Problems) -> list[str]:
         if not isinstance(value, list):
-            raise _wrong_type(place, value, "a list")
+            raise _make_type_failure(place, value, "a list")
         found = [self.member.read_value(one, place, []) for one in value if one is not None]
         shown = f"[{', '.join(found)}]"
-        flaws = [what for one in found for what in self.member.flaws(one)]
-        problems += (_describe_flaw(shown, place, what) for what in _bounds(len(found), self.least, self.most))
+        flaws = [what for one in found for what in self.member.list_flaws(one)]
+        problems += (
+            _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(found), self.least, self.most)
+        )
         problems += (
             _describe_flaw(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
         )
@@ -104,13 +108,15 @@ class MapOf(Struct, frozen=True):
 
     def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
         if not isinstance(value, dict):
-            raise _wrong_type(place, value, "an object")
+            raise _make_type_failure(place, value, "an object")
         found = {key: self.value.read_value(one, place, []) for key, one in value.items() if one is not None}
         shown = "{" + ", ".join(f"{key}={one}" for key, one in found.items()) + "}"
-        problems += (_describe_flaw(shown, place, what) for what in _bounds(len(found), self.least, self.most))
+        problems += (
+            _describe_flaw(shown, place, what) for what in _list_bound_flaws(len(found), self.least, self.most)
+        )
         for part, flaws in (
-            ("keys", [what for key in found for what in self.key.flaws(key)]),
-            ("value", [what for one in found.values() for what in self.value.flaws(one)]),
+            ("keys", [what for key in found for what in self.key.list_flaws(key)]),
+            ("value", [what for one in found.values() for what in self.value.list_flaws(one)]),
         ):
             told = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
             problems += (_describe_flaw(shown, place, what) for what in told)
@@ -125,7 +131,7 @@ class Members(Struct, frozen=True):
 
     def read_value(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise _wrong_type(place or "the body", value, "an object")
+            raise _make_type_failure(place or "the body", value, "an object")
         found: dict[str, Any] = {}
         for name, kind in self.members.items():
             inner = ".".join(filter(None, (place, name[0].lower() + name[1:])))
@@ -157,7 +163,7 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _bounds(size: float, least: int | None, most: int | None, what: str = "length") -> Iterator[str]:
+def _list_bound_flaws(size: float, least: int | None, most: int | None, what: str = "length") -> Iterator[str]:
     """Say which bounds a length or a value does not keep."""
     if least is not None and size < least:
         yield f"Member must have {what} greater than or equal to {least}"
@@ -171,19 +177,19 @@ def _describe_flaw(value: object, place: str, what: str) -> str:
     return f"Value '{shown}' at '{place}' failed to satisfy constraint: {what}"
 
 
-def _wrong_type(place: str, value: object, wanted: str) -> Failure:
+def _make_type_failure(place: str, value: object, wanted: str) -> Failure:
     kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
     return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value)) or str(value)[:20]}")
 
 
-def _of_tag(text: str) -> bool:
+def _is_tag_text(text: str) -> bool:
     """Tell whether these are letters, separators and digits of any script, or signs that tags may have."""
     return all(one in "_.:/=+-@" or unicodedata.category(one)[0] in "LZN" for one in text)
 
 
 _TAG = r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*"
-_TAG_KEY = Text(1, 128, f"^(?!aws:){_TAG}$", fits=lambda text: _of_tag(text) and not text.startswith("aws:"))
-_TAGS = MapOf(_TAG_KEY, Text(0, 256, f"^({_TAG})$", fits=_of_tag), 0, 200)
+_TAG_KEY = Text(1, 128, f"^(?!aws:){_TAG}$", fits=lambda text: _is_tag_text(text) and not text.startswith("aws:"))
+_TAGS = MapOf(_TAG_KEY, Text(0, 256, f"^({_TAG})$", fits=_is_tag_text), 0, 200)
 _COLLECTION = Text(1, 255, r"[a-zA-Z0-9_.\-]+")
 _USER = Text(1, 128, r"[a-zA-Z0-9_.\-:]+")
 _EXTERNAL_IMAGE = Text(1, 255, r"[a-zA-Z0-9_.\-:]+")
@@ -214,48 +220,50 @@ _COLLECTION_ID = {"CollectionId": _COLLECTION}
 _USER_ID = {**_COLLECTION_ID, "UserId": _USER}
 
 
-def _asks(required: Mapping[str, Kind], /, **others: Kind) -> Members:
+def _require(required: Mapping[str, Kind], /, **others: Kind) -> Members:
     return Members({**required, **others}, tuple(required))
 
 
 REQUESTS: Mapping[str, Members] = {
-    "CreateCollection": _asks(_COLLECTION_ID, Tags=_TAGS),
-    "DeleteCollection": _asks(_COLLECTION_ID),
-    "ListCollections": _asks({}, NextToken=_NEXT, MaxResults=_PAGE),
-    "DescribeCollection": _asks(_COLLECTION_ID),
-    "TagResource": _asks({"ResourceArn": _ARN, "Tags": _TAGS}),
-    "UntagResource": _asks({"ResourceArn": _ARN, "TagKeys": ListOf(_TAG_KEY, 0, 200)}),
-    "ListTagsForResource": _asks({"ResourceArn": _ARN}),
-    "IndexFaces": _asks(
+    "CreateCollection": _require(_COLLECTION_ID, Tags=_TAGS),
+    "DeleteCollection": _require(_COLLECTION_ID),
+    "ListCollections": _require({}, NextToken=_NEXT, MaxResults=_PAGE),
+    "DescribeCollection": _require(_COLLECTION_ID),
+    "TagResource": _require({"ResourceArn": _ARN, "Tags": _TAGS}),
+    "UntagResource": _require({"ResourceArn": _ARN, "TagKeys": ListOf(_TAG_KEY, 0, 200)}),
+    "ListTagsForResource": _require({"ResourceArn": _ARN}),
+    "IndexFaces": _require(
         {**_COLLECTION_ID, "Image": _IMAGE},
         ExternalImageId=_EXTERNAL_IMAGE,
         DetectionAttributes=_ATTRIBUTES,
         MaxFaces=Number(1, whole=True),
         QualityFilter=_FILTER,
     ),
-    "ListFaces": _asks(
+    "ListFaces": _require(
         _COLLECTION_ID, NextToken=_NEXT, MaxResults=_PAGE, UserId=_USER, FaceIds=ListOf(_FACE, 1, 4_096)
     ),
-    "DeleteFaces": _asks({**_COLLECTION_ID, "FaceIds": ListOf(_FACE, 1, 4_096)}),
-    "SearchFaces": _asks({**_COLLECTION_ID, "FaceId": _FACE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT),
-    "SearchFacesByImage": _asks(
+    "DeleteFaces": _require({**_COLLECTION_ID, "FaceIds": ListOf(_FACE, 1, 4_096)}),
+    "SearchFaces": _require({**_COLLECTION_ID, "FaceId": _FACE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT),
+    "SearchFacesByImage": _require(
         {**_COLLECTION_ID, "Image": _IMAGE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT, QualityFilter=_FILTER
     ),
-    "CompareFaces": _asks(
+    "CompareFaces": _require(
         {"SourceImage": _IMAGE, "TargetImage": _IMAGE}, SimilarityThreshold=_PERCENT, QualityFilter=_FILTER
     ),
-    "DetectFaces": _asks({"Image": _IMAGE}, Attributes=_ATTRIBUTES),
-    "CreateUser": _asks(_USER_ID, ClientRequestToken=_TOKEN),
-    "DeleteUser": _asks(_USER_ID, ClientRequestToken=_TOKEN),
-    "ListUsers": _asks(_COLLECTION_ID, MaxResults=_MOST_USERS, NextToken=_NEXT),
-    "AssociateFaces": _asks(
+    "DetectFaces": _require({"Image": _IMAGE}, Attributes=_ATTRIBUTES),
+    "CreateUser": _require(_USER_ID, ClientRequestToken=_TOKEN),
+    "DeleteUser": _require(_USER_ID, ClientRequestToken=_TOKEN),
+    "ListUsers": _require(_COLLECTION_ID, MaxResults=_MOST_USERS, NextToken=_NEXT),
+    "AssociateFaces": _require(
         {**_USER_ID, "FaceIds": ListOf(_FACE, 1, 100)}, UserMatchThreshold=_PERCENT, ClientRequestToken=_TOKEN
     ),
     "DisassociateFaces": Members(
         {**_USER_ID, "ClientRequestToken": _TOKEN, "FaceIds": ListOf(_FACE, 1, 100)}, (*_USER_ID, "FaceIds")
     ),
-    "SearchUsers": _asks(_COLLECTION_ID, UserId=_USER, FaceId=_FACE, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS),
-    "SearchUsersByImage": _asks(
+    "SearchUsers": _require(
+        _COLLECTION_ID, UserId=_USER, FaceId=_FACE, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS
+    ),
+    "SearchUsersByImage": _require(
         {**_COLLECTION_ID, "Image": _IMAGE}, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS, QualityFilter=_FILTER
     ),
 }

@@ -24,20 +24,20 @@ def answer(provide: Provide, request: HttpRequest) -> Response:
     return operation.answer(provide, request, _VIEWS)
 
 
-def claim(_settings: Settings, request: Head) -> Claim:
+def read_claim(_settings: Settings, request: Head) -> Claim:
     """Read the id of the access key that signed a request."""
     scheme, _, said = request.headers.get("authorization", "").strip().partition(" ")
     if scheme != signature.ALGORITHM:
         return NOBODY
     named = _ACCESS_KEY.search(said)
-    return SignatureClaim(operation.signer, named[1] if named else "")
+    return SignatureClaim(operation.find_signer, named[1] if named else "")
 
 
 VIEWS = Views(
     operation.answer_error,
     "Operations are called by POST.",
-    operation.too_long(operation.ONE_BOX_BODY_BYTES),
-    claim,
+    operation.make_too_long(operation.ONE_BOX_BODY_BYTES),
+    read_claim,
     bodies={("POST", ROOT): operation.ONE_BOX_BODY_BYTES},
     answers={ROOT: {"POST": answer}},
 )

@@ -67,26 +67,26 @@ def read_signature(headers: Mapping[str, str], *, presigned: bool = False) -> Cl
         raise Failure(MISSING, "Missing Authentication Token")
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != ALGORITHM:
-        raise _incomplete(f"Authorization must begin with {ALGORITHM}, not with {algorithm[:40]!r}")
+        raise _make_incomplete(f"Authorization must begin with {ALGORITHM}, not with {algorithm[:40]!r}")
     pairs = (part.strip().partition("=") for part in rest.split(","))
     parts = {name: value for name, _, value in pairs}
     lacking = [name for name in _PARTS if not parts.get(name)]
     if lacking:
-        raise _incomplete(f"Authorization header requires {', '.join(repr(name) for name in lacking)}")
+        raise _make_incomplete(f"Authorization header requires {', '.join(repr(name) for name in lacking)}")
     credential = parts["Credential"].split("/")
     if len(credential) != 5 or not all(credential):
-        raise _incomplete("Credential must be <access key>/<yyyymmdd>/<region>/rekognition/aws4_request")
+        raise _make_incomplete("Credential must be <access key>/<yyyymmdd>/<region>/rekognition/aws4_request")
     signed = tuple(parts["SignedHeaders"].split(";"))
     needed = [*_ALWAYS_SIGNED, *(name for name in _SIGNED_IF_SENT if name in headers)]
     unsigned = [name for name in needed if name not in signed]
     if unsigned:
-        raise _incomplete(f"SignedHeaders must name {', '.join(unsigned)}")
+        raise _make_incomplete(f"SignedHeaders must name {', '.join(unsigned)}")
     id_, day, region, service, terminator = credential
-    sent_at, at = _time(headers)
+    sent_at, at = _read_time(headers)
     return Claim(id_, day, region, service, terminator, signed, parts["Signature"], sent_at, at)
 
 
-def verify(
+def verify_signature(
     claim: Claim,
     request: SignedRequest,
     secret: str,
@@ -110,31 +110,31 @@ def verify(
     if sent != hashed:
         what = "is of another body" if _HEX_64.fullmatch(sent) else f"is a hash of the body here, not {sent[:60]!r}"
         raise Failure("InvalidSignatureException", f"{_DIFFERS} x-amz-content-sha256 {what}.")
-    candidates = [signed_with(claim, one, hashed, secret) for one in _variants(request, hosts, prefix)]
+    candidates = [compute_signature(claim, one, hashed, secret) for one in _list_variants(request, hosts, prefix)]
     matches = [hmac.compare_digest(one.encode(), claim.signature.encode()) for one in candidates]
     if not any(matches):
         what = "The secret, the path, the host or a signed header differs from what arrived here"
-        raise Failure("InvalidSignatureException", f"{_DIFFERS} {what}; Host arrived as {_host(request)!r}.")
+        raise Failure("InvalidSignatureException", f"{_DIFFERS} {what}; Host arrived as {_read_host(request)!r}.")
 
 
-def signed_with(claim: Claim, request: SignedRequest, hashed: str, secret: str) -> str:
+def compute_signature(claim: Claim, request: SignedRequest, hashed: str, secret: str) -> str:
     """Make the signature of a POST, in small hexadecimal digits. `hashed`: the SHA-256 of the body."""
     lines = [f"{name}:{re.sub(' +', ' ', request.headers.get(name, '')).strip()}" for name in claim.signed_headers]
     names = ";".join(claim.signed_headers)
     path = quote(request.path, safe="/~")  # what was sent is escaped once more, as for every service but S3
-    canonical = "\n".join(("POST", path, _query(request.query), *lines, "", names, hashed))
+    canonical = "\n".join(("POST", path, _write_query(request.query), *lines, "", names, hashed))
     text = "\n".join((ALGORITHM, claim.sent_at, claim.scope, hashlib.sha256(canonical.encode()).hexdigest()))
     key = f"AWS4{secret}".encode()
     for part in (claim.day, claim.region, claim.service, claim.terminator):
-        key = _mac(key, part)
-    return _mac(key, text).hex()
+        key = _compute_mac(key, part)
+    return _compute_mac(key, text).hex()
 
 
-def _variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iterator[SignedRequest]:
+def _list_variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iterator[SignedRequest]:
     """Yield the request as a client may have signed it."""
     bare = request.path.rstrip("/")
     ends = [one for path in dict.fromkeys([bare, prefix + bare]) for one in (path or "/", f"{path}/")]
-    for host in dict.fromkeys([_host(request), *hosts]):
+    for host in dict.fromkeys([_read_host(request), *hosts]):
         for path in dict.fromkeys([request.path or "/", *ends]):
             yield replace(request, path=path, headers={**request.headers, "host": host})
 
@@ -152,26 +152,26 @@ def _require_now(claim: Claim, now: datetime, tolerance: timedelta) -> None:
     raise Failure("InvalidSignatureException", text)
 
 
-def _time(headers: Mapping[str, str]) -> tuple[str, datetime]:
+def _read_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
     sent = headers.get("x-amz-date", "")
     try:
         return sent, datetime.strptime(sent, _TIME).replace(tzinfo=UTC)
     except ValueError:
-        raise _incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {sent[:40]!r}") from None
+        raise _make_incomplete(f"X-Amz-Date must be a time such as 20260115T093000Z, not {sent[:40]!r}") from None
 
 
-def _query(query: Mapping[str, Sequence[str]]) -> str:
+def _write_query(query: Mapping[str, Sequence[str]]) -> str:
     pairs = sorted((quote(name, safe="-_.~"), quote(one, safe="-_.~")) for name, all_ in query.items() for one in all_)
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def _host(request: SignedRequest) -> str:
+def _read_host(request: SignedRequest) -> str:
     return request.headers.get("host", "")
 
 
-def _mac(key: bytes, text: str) -> bytes:
+def _compute_mac(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def _incomplete(what: str) -> Failure:
+def _make_incomplete(what: str) -> Failure:
     return Failure("IncompleteSignatureException", what)

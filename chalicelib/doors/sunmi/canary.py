@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from chalicelib.doors.probes import Ask, has_member, multipart
+from chalicelib.doors.probes import Probe, encode_multipart, expect_member
 from chalicelib.doors.sunmi import PREFIX
 from chalicelib.doors.sunmi.endpoint import DONE, NO_MATCH
 from chalicelib.doors.sunmi.request import SignType, sign
@@ -13,7 +13,7 @@ from chalicelib.services import Services
 _SEARCH = "getFaceByPicture"
 
 
-def search(services: Services, tenant: str, picture: bytes) -> Ask:
+def search(services: Services, tenant: str, picture: bytes) -> Probe:
     """Make the search for a face that nobody has. Raises TenantNotFound."""
     app_id, app_key = services.tenants.read_signing_key(tenant)
     fields = {
@@ -23,5 +23,5 @@ def search(services: Services, tenant: str, picture: bytes) -> Ask:
         "sign_type": SignType.HMAC_SHA256.value,
     }
     fields["sign"] = sign(fields.items(), app_key, SignType.HMAC_SHA256)
-    form = multipart({**fields, "pic": ("canary.jpg", picture, "image/jpeg")})
-    return Ask(_SEARCH, f"{PREFIX}{_SEARCH}", has_member("code", DONE, NO_MATCH), *form)
+    form = encode_multipart({**fields, "pic": ("canary.jpg", picture, "image/jpeg")})
+    return Probe(_SEARCH, f"{PREFIX}{_SEARCH}", expect_member("code", DONE, NO_MATCH), *form)

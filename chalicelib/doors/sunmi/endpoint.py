@@ -15,8 +15,16 @@ from chalicelib.book.idempotency import OK, Answer, RequestId
 from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.model import Tenant
-from chalicelib.doors.forms import Form, sent_form
-from chalicelib.doors.http import NOTHING, HttpRequest, Provide, answer_request, json_response, nearest, sentence
+from chalicelib.doors.forms import Form, read_sent_form
+from chalicelib.doors.http import (
+    NOTHING,
+    HttpRequest,
+    Provide,
+    answer_request,
+    describe_error,
+    find_nearest,
+    make_json_response,
+)
 from chalicelib.doors.sunmi import DIALECT
 from chalicelib.doors.sunmi.request import Parameters, SignedForm
 from chalicelib.services import Services
@@ -87,7 +95,7 @@ LISTED: Mapping[str, frozenset[int]] = {
 }
 """Codes that each endpoint's section of the source lists; the endpoint answers no other."""
 
-_STANDS_IN: Mapping[tuple[str, int], int] = {
+_SUBSTITUTES: Mapping[tuple[str, int], int] = {
     ("updateGroup", 240): 201,
     ("deleteGroup", 240): 201,
     ("getFaceByArrival", 204): 207,
@@ -96,12 +104,12 @@ _STANDS_IN: Mapping[tuple[str, int], int] = {
 """Substitutes for codes that an endpoint does not list. Without one, BUSY becomes 211 and any other code 2."""
 
 
-def code_of(error: Exception, endpoint: str) -> int:
+def choose_code(error: Exception, endpoint: str) -> int:
     """Return the code with which `endpoint` answers this error: always one of those that it lists."""
-    code = nearest(CODES, type(error))
+    code = find_nearest(CODES, type(error))
     if code in LISTED[endpoint]:
         return code
-    return _STANDS_IN.get((endpoint, code), STORAGE_UNAVAILABLE if code == BUSY else MALFORMED)
+    return _SUBSTITUTES.get((endpoint, code), STORAGE_UNAVAILABLE if code == BUSY else MALFORMED)
 
 
 class Call(Struct, frozen=True):
@@ -115,10 +123,10 @@ class Call(Struct, frozen=True):
     """A view may add response headers."""
 
 
-def signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
+def find_signer(services: Services, request: HttpRequest) -> tuple[str, Tenant]:
     """Return the app_id of a signed request, and its tenant. Raises RegularsError, Refused."""
-    signed = SignedForm.of(sent_form(request))
-    return signed.app_id, signed.caller(services)
+    signed = SignedForm.read(read_sent_form(request))
+    return signed.app_id, signed.authenticate(services)
 
 
 class Endpoint(Struct, frozen=True):
@@ -141,25 +149,25 @@ class Endpoint(Struct, frozen=True):
 
         def work() -> Response:
             nonlocal asked
-            form = sent_form(request)
+            form = read_sent_form(request)
             asked = (self.means(form) if self.means else None) or self
-            return json_response(asked.respond(provide, request.path, form, headers), headers=headers)
+            return make_json_response(asked.respond(provide, request.path, form, headers), headers=headers)
 
         return answer_request(request, work, lambda error: asked.answer_error(error, headers), self.name)
 
     def answer_error(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
-        failure = self.failure_body(error)
-        return failure["code"], json_response(failure, headers=headers)
+        failure = self.describe_failure(error)
+        return failure["code"], make_json_response(failure, headers=headers)
 
     def respond(self, provide: Provide, path: str, form: Form, headers: dict[str, str]) -> Body:
-        signed = SignedForm.of(form)
+        signed = SignedForm.read(form)
         services = provide()
-        caller = signed.caller(services)
+        caller = signed.authenticate(services)
         telemetry.of_tenant(caller.name, _CALLER)
-        request_id = signed.request_id(path) if self.changes else None
+        request_id = signed.identify(path) if self.changes else None
         if request_id is None:
             services.requests.remember_read(signed.key)
-        with services.audit.reads.of(DIALECT.act(self.name, _CALLER, caller)):
+        with services.audit.reads.of(DIALECT.make_act(self.name, _CALLER, caller)):
             answer = self._run_view_once(Call(services, caller, request_id, headers), form)
         if answer.code != OK:
             telemetry.report_error_code(answer.body["code"], answer.code)
@@ -172,14 +180,14 @@ class Endpoint(Struct, frozen=True):
         requests, tenant = call.services.requests, call.tenant.name
         try:
             done, stored = requests.do_once(
-                tenant, call.request, lambda: self.view(call, Parameters.of(form, self.parameters))
+                tenant, call.request, lambda: self.view(call, Parameters.read(form, self.parameters))
             )
         except RegularsError as error:
-            failure = self.failure_body(error)
+            failure = self.describe_failure(error)
             if call.request is None or failure["code"] in NEVER_STORED:
                 raise
             return requests.store_answer(tenant, call.request, Answer(type(error).__name__, failure))
         return stored or Answer(OK, done or {})
 
-    def failure_body(self, error: Exception) -> Body:
-        return {"code": code_of(error, self.name), "msg": sentence(error)}
+    def describe_failure(self, error: Exception) -> Body:
+        return {"code": choose_code(error, self.name), "msg": describe_error(error)}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from chalicelib.doors.http import URLENCODED
-from chalicelib.doors.probes import OWN_THRESHOLD, Ask, Keys, has_member, multipart, picture_file
+from chalicelib.doors.probes import OWN_THRESHOLD, Keys, Probe, encode_multipart, expect_member, make_picture_file
 
 DONE, NO_MATCH, UNUSABLE = 0, 283, 210
 """Most frequent codes."""
@@ -16,19 +16,19 @@ DONE, NO_MATCH, UNUSABLE = 0, 283, 210
 LIMITS = OWN_THRESHOLD
 
 
-def calls(keys: Keys) -> list[Ask]:
+def calls(keys: Keys) -> list[Probe]:
     """Make a question and a search, both signed."""
     sent = {"app_id": keys["app_id"], "random": "1234567890", "timestamp": str(int(time.time()))}
-    sent["sign"] = signature(sent, keys["app_key"])
+    sent["sign"] = compute_signature(sent, keys["app_key"])
     form = {"Content-Type": URLENCODED}
-    search = multipart({**sent, "pic": picture_file()})
+    search = encode_multipart({**sent, "pic": make_picture_file()})
     return [
-        Ask("groups", "/openapi/face/getGroupList", has_member("code", DONE), urlencode(sent).encode(), form),
-        Ask("search", "/openapi/face/getFaceByPicture", has_member("code", UNUSABLE, NO_MATCH), *search),
+        Probe("groups", "/openapi/face/getGroupList", expect_member("code", DONE), urlencode(sent).encode(), form),
+        Probe("search", "/openapi/face/getFaceByPicture", expect_member("code", UNUSABLE, NO_MATCH), *search),
     ]
 
 
-def signature(parameters: Mapping[str, str], app_key: str) -> str:
+def compute_signature(parameters: Mapping[str, str], app_key: str) -> str:
     """Sign the parameters: upper-case hex MD5 of `k=v&...&key=app_key`, keys in ASCII order."""
     text = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
     return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest().upper()

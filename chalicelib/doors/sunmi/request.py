@@ -20,7 +20,7 @@ from msgspec import Struct
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.words.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.book.words.model import Tenant
-from chalicelib.doors.forms import Form, Texts, each_once, is_unicode, whole
+from chalicelib.doors.forms import Form, Texts, collect_once, is_unicode, parse_whole
 from chalicelib.doors.http import Part
 from chalicelib.doors.sunmi import DIALECT
 from chalicelib.services import Services
@@ -40,7 +40,7 @@ _COMMAS = re.compile("[,\uff0c]")
 """ASCII and full-width."""
 
 
-def own_name(sent: str, own: Collection[str]) -> str:
+def match_name(sent: str, own: Collection[str]) -> str:
     """Return our parameter's name that was meant, or the trimmed name if none was."""
     name = sent.strip()
     lowered = name[:1].lower() + name[1:]
@@ -60,17 +60,17 @@ class Parameters(Texts, frozen=True):
     """Names of this endpoint's parameters; others may be a group's attributes."""
 
     @classmethod
-    def of(cls, form: Form, own: frozenset[str]) -> Parameters:
+    def read(cls, form: Form, own: frozenset[str]) -> Parameters:
         """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
         known = own | PUBLIC | {alias for alias, name in ALIASES.items() if name in own}
 
         def read_name(sent: str) -> str:
-            name = own_name(sent, known)
+            name = match_name(sent, known)
             return ALIASES.get(name, name) if name in known else name
 
         fields = [(read_name(name), value) for name, value in form.fields]
         files = [(read_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)]
-        each_once([*fields, *files])
+        collect_once([*fields, *files])
         return cls(dict(fields), dict(files), own)
 
     def required_maybe_empty(self, name: str) -> str:
@@ -78,13 +78,13 @@ class Parameters(Texts, frozen=True):
             raise InvalidInput(f"{name} is missing: it is required")
         return self.values[name]
 
-    def texts(self, name: str) -> list[str]:
+    def read_texts(self, name: str) -> list[str]:
         """Read a required list of texts of any length."""
         return read_list(name, self.required_text(name))
 
-    def ids(self, name: str) -> list[str]:
+    def read_ids(self, name: str) -> list[str]:
         """Read a required list of texts of 1 to _LONGEST_ID characters."""
-        items = self.texts(name)
+        items = self.read_texts(name)
         if not all(0 < len(item) <= _LONGEST_ID for item in items):
             raise InvalidInput(f"each text of {name} has 1 to {_LONGEST_ID} characters")
         return items
@@ -104,7 +104,7 @@ class Parameters(Texts, frozen=True):
             raise InvalidInput(f"{name} is missing: send it as a file, in multipart/form-data")
         return data
 
-    def others(self) -> dict[str, str]:
+    def list_others(self) -> dict[str, str]:
         """Return `itemN` and all names that are not the endpoint's own; they may be attributes of the group.
 
         Empty ones are included.
@@ -122,14 +122,14 @@ def read_list(name: str, text: str) -> list[str]:
         except (ValueError, RecursionError):
             continue
         if isinstance(parsed, list):
-            return _texts(name, parsed)
+            return _check_texts(name, parsed)
         if isinstance(parsed, dict):
             raise InvalidInput(f'{name} is a list such as ["105"], not an object')
     inner = text.strip().removeprefix("[").removesuffix("]")
-    return _texts(name, [item.strip().strip(_ANY_QUOTE).strip() for item in _COMMAS.split(inner)])
+    return _check_texts(name, [item.strip().strip(_ANY_QUOTE).strip() for item in _COMMAS.split(inner)])
 
 
-def _texts(name: str, items: list[Any]) -> list[str]:
+def _check_texts(name: str, items: list[Any]) -> list[str]:
     for item in items:
         if not isinstance(item, str) or not is_unicode(item):
             raise InvalidInput(f'{name} is a list of texts such as ["105"]')
@@ -158,14 +158,14 @@ class SignedForm(Struct, frozen=True):
     sign_type: SignType
 
     @classmethod
-    def of(cls, form: Form) -> SignedForm:
+    def read(cls, form: Form) -> SignedForm:
         """Read the public parameters. Raises InvalidInput if one is missing or malformed, or any name was sent twice.
 
         With a name sent twice, it would be unclear which value is signed.
         """
-        each_once([*form.fields, *((upload.name, "") for upload in form.uploads)])
-        named = ((own_name(sent, PUBLIC), value) for sent, value in form.fields)
-        public = each_once((name, value) for name, value in named if name in PUBLIC)
+        collect_once([*form.fields, *((upload.name, "") for upload in form.uploads)])
+        named = ((match_name(sent, PUBLIC), value) for sent, value in form.fields)
+        public = collect_once((name, value) for name, value in named if name in PUBLIC)
         for name in _REQUIRED:
             if not public.get(name):
                 raise InvalidInput(
@@ -174,9 +174,9 @@ class SignedForm(Struct, frozen=True):
         if not _DIGITS.fullmatch(public["timestamp"]):
             raise InvalidInput("timestamp has digits only: seconds since 1970")
         app_id, random, timestamp, sign = (public[name] for name in _REQUIRED)
-        return cls(form, app_id, random, timestamp, sign, _sign_type(public.get("sign_type") or SignType.MD5))
+        return cls(form, app_id, random, timestamp, sign, _read_sign_type(public.get("sign_type") or SignType.MD5))
 
-    def caller(self, services: Services) -> Tenant:
+    def authenticate(self, services: Services) -> Tenant:
         """Return the tenant that signed the form. Raises StaleRequest, WrongCredentials, TenantDisabled."""
         if not _RANDOM.fullmatch(self.random):
             raise StaleRequest("random has 6 to 10 letters or digits")
@@ -187,9 +187,9 @@ class SignedForm(Struct, frozen=True):
         tenant, app_key = known
         if self.sign_type is SignType.MD5 and tenant.refuse_md5:
             raise WrongCredentials("this tenant refuses MD5: sign with sign_type=HMAC-SHA256")
-        is_newest = is_signed(self._signed_pairs(), app_key, self.sign, self.sign_type)
+        is_newest = is_signed(self._list_signed_pairs(), app_key, self.sign, self.sign_type)
         if not is_newest and not self._is_signed_by_old_key(services, tenant):
-            raise WrongCredentials(f"sign is wrong: {self._how_to_sign()}")
+            raise WrongCredentials(f"sign is wrong: {self._explain_signing()}")
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         if is_newest:
@@ -198,14 +198,14 @@ class SignedForm(Struct, frozen=True):
 
     def _is_signed_by_old_key(self, services: Services, tenant: Tenant) -> bool:
         old = services.tenants.read_old_app_key(tenant, DIALECT.name)
-        return old is not None and is_signed(self._signed_pairs(), old, self.sign, self.sign_type)
+        return old is not None and is_signed(self._list_signed_pairs(), old, self.sign, self.sign_type)
 
     @property
     def key(self) -> str:
         """Hash of the four parameters by which a request is known."""
-        return _digest([self.app_id, self.random, self.timestamp, self.sign.upper()])
+        return _compute_digest([self.app_id, self.random, self.timestamp, self.sign.upper()])
 
-    def request_id(self, path: str) -> RequestId:
+    def identify(self, path: str) -> RequestId:
         """Identify the request: equal keys mean the same attempt, equal digests the same content.
 
         The content is the path, the parameters and the files, in any order.
@@ -213,23 +213,23 @@ class SignedForm(Struct, frozen=True):
         files = [(upload.name, hashlib.sha256(upload.data).hexdigest()) for upload in self.form.uploads]
         return RequestId(
             key=self.key,
-            digest=_digest([path, sorted(self._signed_pairs()), sorted(files)]),
+            digest=_compute_digest([path, sorted(self._list_signed_pairs()), sorted(files)]),
             reused="these random, timestamp and sign were used for another request: take a new random or timestamp and "
             "sign again",
         )
 
-    def _how_to_sign(self) -> str:
+    def _explain_signing(self) -> str:
         """Say what the sign is made of, with the names that were sent, in their order."""
-        text = "&".join(f"{name}=..." for name, _ in sorted(self._signed_pairs()))
+        text = "&".join(f"{name}=..." for name, _ in sorted(self._list_signed_pairs()))
         if self.sign_type is SignType.MD5:
             return f"it should be the MD5, in hex, of `{text}&key=APP_KEY`"
         return f"it should be the HMAC-SHA256, in hex, of `{text}` with the app_key"
 
-    def _signed_pairs(self) -> list[tuple[str, str]]:
-        return [pair for pair in self.form.fields if own_name(pair[0], PUBLIC) != "sign"]
+    def _list_signed_pairs(self) -> list[tuple[str, str]]:
+        return [pair for pair in self.form.fields if match_name(pair[0], PUBLIC) != "sign"]
 
     def _require_fresh(self, now: datetime, tolerance_s: int) -> None:
-        signed_s = (whole(self.timestamp) or 0) / (1000 if len(self.timestamp) == _MILLISECOND_DIGITS else 1)
+        signed_s = (parse_whole(self.timestamp) or 0) / (1000 if len(self.timestamp) == _MILLISECOND_DIGITS else 1)
         if abs(now.timestamp() - signed_s) > tolerance_s:
             raise StaleRequest(
                 f"timestamp is more than {tolerance_s} s away from the service's clock, which shows "
@@ -237,14 +237,14 @@ class SignedForm(Struct, frozen=True):
             )
 
 
-def _sign_type(sent: str) -> SignType:
+def _read_sign_type(sent: str) -> SignType:
     try:
         return SignType(sent.upper())
     except ValueError:
         raise InvalidInput(f"sign_type is MD5 or HMAC-SHA256, not {sent[:40]!r}") from None
 
 
-def _digest(parts: list[object]) -> str:
+def _compute_digest(parts: list[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

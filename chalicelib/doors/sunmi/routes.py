@@ -20,12 +20,12 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.model import STRANGER, Face, Group, Migration, Tenant
 from chalicelib.book.words.pictures import Gender, PictureRules
-from chalicelib.doors.claims import Head, SignatureClaim, form_value
+from chalicelib.doors.claims import Head, SignatureClaim, read_form_value
 from chalicelib.doors.forms import Form
-from chalicelib.doors.http import Views, search_headers
+from chalicelib.doors.http import Views, make_search_headers
 from chalicelib.doors.sunmi import PREFIX
-from chalicelib.doors.sunmi.endpoint import CODES, Body, Call, Endpoint, signer
-from chalicelib.doors.sunmi.request import ITEMS, Parameters, omit_empty_files, own_name
+from chalicelib.doors.sunmi.endpoint import CODES, Body, Call, Endpoint, find_signer
+from chalicelib.doors.sunmi.request import ITEMS, Parameters, match_name, omit_empty_files
 
 if TYPE_CHECKING:
     from chalicelib.book.faces import FacePage
@@ -55,8 +55,8 @@ def is_update(form: Form) -> bool:
     It is if it has no picture but a parameter that the source shows with updateFace only.
     """
     known = _OF_FACE | _ONLY_UPDATED
-    sent = {own_name(name, known) for name, value in form.fields if value}
-    files = {own_name(upload.name, known) for upload in omit_empty_files(form.uploads)}
+    sent = {match_name(name, known) for name, value in form.fields if value}
+    files = {match_name(upload.name, known) for upload in omit_empty_files(form.uploads)}
     return "pic" not in sent | files and not sent.isdisjoint(_ONLY_UPDATED)
 
 
@@ -68,8 +68,8 @@ def add_face(call: Call, parameters: Parameters) -> Body:
         PICTURES,
         faceid=parameters.text("faceid"),
         age=parameters.number("age", 0, 120),
-        gender=_gender(parameters),
-        values={name: value for name, value in parameters.others().items() if value},
+        gender=_read_gender(parameters),
+        values={name: value for name, value in parameters.list_others().items() if value},
         request=call.request,
     )
     return {"faceid": enrolled.faceid}
@@ -82,8 +82,8 @@ def update_face(call: Call, parameters: Parameters) -> None:
         new_group_name=parameters.text("new_group_name"),
         picture=parameters.file("pic"),
         age=parameters.number("age", 0, 120),
-        gender=_gender(parameters),
-        values=parameters.others(),
+        gender=_read_gender(parameters),
+        values=parameters.list_others(),
     )
     group_name, faceid = parameters.required_text("group_name"), parameters.required_text("faceid")
     call.services.enrolment.update.change_in_group(
@@ -93,7 +93,7 @@ def update_face(call: Call, parameters: Parameters) -> None:
 
 def delete_face(call: Call, parameters: Parameters) -> Body:
     number, group_name = parameters.required_number("num"), parameters.required_text("group_name")
-    faceids = parameters.ids("faceid_list")
+    faceids = parameters.read_ids("faceid_list")
     if number != len(faceids) or not 1 <= number <= 100:
         raise InvalidInput(
             f"num is the length of faceid_list, 1 to 100; it is {number} and the list has {len(faceids)}"
@@ -108,37 +108,37 @@ def get_face(call: Call, parameters: Parameters) -> Body:
         found = call.services.faces.get(call.tenant, parameters.required_text("faceid"))
     except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
         found = call.services.faces.get(call.tenant, str(merged.details["into"]))
-    return face(found, _group_of(call, found))
+    return render_face(found, _find_group(call, found))
 
 
 def get_face_list(call: Call, parameters: Parameters) -> Body:
     name = parameters.required_text("group_name")
     page_num, page_size = parameters.number("page_num", low=1), parameters.number("page_size", 1, 100)
     page = call.services.faces.page(call.tenant, name, page_num or 1, page_size or 10)
-    return {"total_num": page.group.count, **_faces(page)}
+    return {"total_num": page.group.count, **_render_page(page)}
 
 
 def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
     name, number = parameters.required_text("group_name"), parameters.number("num", 1, 10)
-    return _faces(call.services.faces.list_longest_away(call.tenant, name, number or 1))
+    return _render_page(call.services.faces.list_longest_away(call.tenant, name, number or 1))
 
 
 def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
     search = call.services.recognition.face_analysis.search_by_picture(
         call.tenant, parameters.required_file("pic"), PICTURES
     )
-    call.headers.update(search_headers([search.decision]))
+    call.headers.update(make_search_headers([search.decision]))
     if search.match is None:
         raise FaceNotFound("no enrolled face matches the one in the picture")
-    return face(search.match.face, search.match.group)
+    return render_face(search.match.face, search.match.group)
 
 
-def _gender(parameters: Parameters) -> Gender | None:
+def _read_gender(parameters: Parameters) -> Gender | None:
     sent = parameters.number("gender", 0, 2)
     return None if sent is None else GENDERS[sent]
 
 
-def _group_of(call: Call, face: Face) -> Group:
+def _find_group(call: Call, face: Face) -> Group:
     group = call.services.groups.find_by_id(call.tenant, face.group_id)
     if group is None:
         raise Busy("the face is just being moved or deleted: ask again")
@@ -146,11 +146,11 @@ def _group_of(call: Call, face: Face) -> Group:
 
 
 def create_group(call: Call, parameters: Parameters) -> None:
-    call.services.groups.create(call.tenant, *_of_group(call, parameters), request=call.request)
+    call.services.groups.create(call.tenant, *_read_group(call, parameters), request=call.request)
 
 
 def update_group(call: Call, parameters: Parameters) -> None:
-    old_name, new = parameters.required_text("old_name"), _of_group(call, parameters)
+    old_name, new = parameters.required_text("old_name"), _read_group(call, parameters)
     changes = dict(zip(("name", "capacity", "description"), new, strict=True))
     call.services.groups.change_by_name(call.tenant, old_name, changes, request=call.request)
 
@@ -166,16 +166,16 @@ def delete_group(call: Call, parameters: Parameters) -> None:
 
 def get_group_list(call: Call, _: Parameters) -> Body:
     groups, migration = call.services.groups.all(call.tenant), call.services.groups.read_migration(call.tenant)
-    return {"face_group": [_group(call.tenant, group, migration) for group in groups], "num": len(groups)}
+    return {"face_group": [_render_group(call.tenant, group, migration) for group in groups], "num": len(groups)}
 
 
 def add_face_info_item(call: Call, parameters: Parameters) -> None:
-    group_name, names = parameters.required_text("group_name"), _attribute_names(parameters)
+    group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
     call.services.groups.add_attributes(call.tenant, group_name, names, request=call.request)
 
 
 def remove_face_info_item(call: Call, parameters: Parameters) -> None:
-    group_name, names = parameters.required_text("group_name"), _attribute_names(parameters)
+    group_name, names = parameters.required_text("group_name"), _read_attribute_names(parameters)
     call.services.groups.remove_attributes(call.tenant, group_name, names, request=call.request)
 
 
@@ -184,22 +184,22 @@ def get_face_info_item(call: Call, parameters: Parameters) -> Body:
     return {"num": len(group.attributes), "name_list": [attribute.name for attribute in group.attributes]}
 
 
-def _of_group(call: Call, parameters: Parameters) -> tuple[str, int | None, str]:
+def _read_group(call: Call, parameters: Parameters) -> tuple[str, int | None, str]:
     """Read name, capacity and description of a group; no capacity is None, if the tenant's groups need none."""
     read = parameters.required_number if call.tenant.limits.group_capacity_required else parameters.number
     name, capacity = parameters.required_maybe_empty("name"), read("capacity")
     return name, capacity, parameters.required_maybe_empty("description")
 
 
-def _attribute_names(parameters: Parameters) -> list[str]:
+def _read_attribute_names(parameters: Parameters) -> list[str]:
     """Read the names, trimmed as all parameters' names are, because addFace sends values under these names."""
-    number, names = parameters.required_number("num"), parameters.texts("name_list")
+    number, names = parameters.required_number("num"), parameters.read_texts("name_list")
     if number != len(names):
         raise WrongAttributeCount(f"num is the length of name_list; it is {number} and the list has {len(names)}")
     return [name.strip() for name in names]
 
 
-def _group(tenant: Tenant, group: Group, migration: Migration) -> Body:
+def _render_group(tenant: Tenant, group: Group, migration: Migration) -> Body:
     moving = {"times": migration.arrive_times, "period": migration.period_days} if group.id == STRANGER else {}
     return {
         "name": group.name,
@@ -210,39 +210,39 @@ def _group(tenant: Tenant, group: Group, migration: Migration) -> Body:
     }
 
 
-def face(found: Face, group: Group) -> Body:
+def render_face(found: Face, group: Group) -> Body:
     """Render a face whose group the caller did not name, with its group's name."""
-    return {**listed_face(found, group), "group_name": group.name}
+    return {**render_listed_face(found, group), "group_name": group.name}
 
 
-def _faces(page: FacePage) -> Body:
+def _render_page(page: FacePage) -> Body:
     """Render a page of faces, with the count under both names that the source has for it."""
-    listed = [listed_face(each, page.group) for each in page.faces]
+    listed = [render_listed_face(each, page.group) for each in page.faces]
     return {"num": len(listed), "return_num": len(listed), "faceid_list": listed}
 
 
-def listed_face(found: Face, group: Group) -> Body:
+def render_listed_face(found: Face, group: Group) -> Body:
     """Render a face of a group that the caller named."""
     acts.reads([found.faceid])
     last = found.last_arrival_at
     return {
-        **_attributes(found, group),
+        **_render_attributes(found, group),
         "faceid": found.faceid,
         "age": found.age,
-        "age_range": age_range(found),
+        "age_range": choose_age_range(found),
         "gender": GENDERS.index(found.gender or found.estimates.gender or Gender.UNKNOWN),
         "arrive_count": found.arrive_count,
         "arrive_time": None if last is None else int(last.timestamp()),
     }
 
 
-def _attributes(found: Face, group: Group) -> Body:
+def _render_attributes(found: Face, group: Group) -> Body:
     """Render every attribute of the group, by its name and by its place; "" if the face has no value."""
     values = [(attribute.name, found.attributes.get(attribute.id, "")) for attribute in group.attributes]
     return dict(values) | {f"item{place}": value for place, (_, value) in enumerate(values, start=1)}
 
 
-def age_range(found: Face) -> int | None:
+def choose_age_range(found: Face) -> int | None:
     """Return the range, 1 to 8, of the age that was set, else of the estimate; None if there is neither."""
     age = found.estimates.age if found.age is None else found.age
     return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
@@ -286,12 +286,12 @@ _BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
 _BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
 
 
-def claim(_settings: Settings, request: Head) -> SignatureClaim:
+def read_claim(_settings: Settings, request: Head) -> SignatureClaim:
     """Read the app_id that signed a request."""
-    return SignatureClaim(signer, form_value(b"app_id", request.body))
+    return SignatureClaim(find_signer, read_form_value(b"app_id", request.body))
 
 
-def gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
+def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
     """Return the camera's code and its text. No camera calls a path that nobody declared."""
     return {"msg": text} if error is NotFound else {"code": CODES[error], "msg": text}
 
@@ -300,7 +300,7 @@ VIEWS = Views(
     lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
     f"There is no such call here: by POST, there are {', '.join(endpoint.name for endpoint in ENDPOINTS)}.",
     InvalidInput("The body is larger than 4 MiB."),
-    claim,
+    read_claim,
     answers={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
-    gateway_fields=gateway_fields,
+    gateway_fields=make_gateway_fields,
 )

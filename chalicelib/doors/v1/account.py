@@ -13,8 +13,8 @@ from chalicelib.book.words.model import MAX_PICTURES, Tenant
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES
 from chalicelib.book.words.tenant_settings import OF_TENANT, SETTINGS, NoticeSetting, captures_kept
 from chalicelib.book.words.values import milliseconds, moment_of_text, time_text
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_of
-from chalicelib.doors.v1.shapes import qr_code
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_as
+from chalicelib.doors.v1.shapes import draw_qr_code
 from chalicelib.doors.v1.wire import (
     MAX_BYTES,
     Answer,
@@ -25,7 +25,7 @@ from chalicelib.doors.v1.wire import (
     Time,
     Token,
     list_sent_members,
-    setting_type,
+    make_setting_type,
 )
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.audit import faces_of
@@ -51,7 +51,7 @@ _OPERATORS = {
     ],
 }
 _FIRST = ("display_name", "time_zone")
-_OWN = {name: setting_type(SETTINGS[name]) for name in OF_TENANT}
+_OWN = {name: make_setting_type(SETTINGS[name]) for name in OF_TENANT}
 _TYPES = {**{name: _OWN[name] for name in _FIRST}, **_MIGRATION, **_OWN}
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class SigningKey(Answer):
 @operations("GET", "/v1/settings", Role.VIEWER)
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    tenant, migration = call.services.account.settings(call.tenant)
+    tenant, migration = call.services.account.read_settings(call.tenant)
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
     return Settings.made_of(
         tenant,
@@ -160,7 +160,7 @@ def get_settings(call: Call) -> Settings:
     )
 
 
-@operations("PATCH", "/v1/settings", Role.ADMIN, again=answer_of(get_settings))
+@operations("PATCH", "/v1/settings", Role.ADMIN, again=answer_as(get_settings))
 def change_settings(call: Call, body: SettingsChanges) -> Settings:
     """Change what is sent, all or nothing; the rest stays.
 
@@ -179,13 +179,13 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
 @operations("GET", "/v1/usage", Role.VIEWER)
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    used = call.services.account.usage(call.tenant)
+    used = call.services.account.measure_usage(call.tenant)
     return Usage.made_of(
         used,
         captures_kept=None if used.kept is None else KeptCaptures.made_of(used.kept, bytes=used.kept.size),
         disk=None if used.disk is None else Disk.made_of(used.disk),
         nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in used.nobodies],
-        limits=_limits(call.tenant, call.http.most_bytes(MAX_BYTES)),
+        limits=_describe_limits(call.tenant, call.http.limit_bytes(MAX_BYTES)),
     )
 
 
@@ -199,19 +199,19 @@ def get_signing_key(call: Call) -> SigningKey:
 
     keys = call.services.audit.signing.public_keys(call.tenant.name)
     earlier = [
-        EarlierKey(**_public(one.old), since=one.since, until=one.until, signed_next=one.is_vouched)
+        EarlierKey(**_describe_public_key(one.old), since=one.since, until=one.until, signed_next=one.is_vouched)
         for one in map(renewal_of, keys.renewals)
     ]
-    return SigningKey(**_public(keys.current), earlier=earlier)
+    return SigningKey(**_describe_public_key(keys.current), earlier=earlier)
 
 
-def _public(key: bytes) -> dict[str, str]:
+def _describe_public_key(key: bytes) -> dict[str, str]:
     from chalicelib.rights.words.signing import fingerprint
 
     return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
 
 
-def _limits(tenant: Tenant, body_bytes: int) -> Limits:
+def _describe_limits(tenant: Tenant, body_bytes: int) -> Limits:
     from chalicelib.book.cameras import MAX_CAMERAS  # not at the other routes' cold starts
     from chalicelib.book.webhooks import MAX_HOOKS
     from chalicelib.doors.access.access import MAX_KEYS
@@ -274,7 +274,7 @@ def get_notice(call: Call, query: NoticeWanted) -> Notice:
 
     facts = call.services.notices.read_facts(call.tenant)
     made = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(facts, query.language)
-    code = qr_code(made.url) if made.url else {"qr_path": None, "qr_size": None}
+    code = draw_qr_code(made.url) if made.url else {"qr_path": None, "qr_size": None}
     return Notice(
         language=query.language,
         title=made.title,
@@ -368,9 +368,11 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     wanted = EntryFilter(first, last, query.face, query.what, query.by)
     page = call.services.audit.chain.page(call.tenant.name, wanted, query.limit, query.token)
     acts.reads(face for _, entry in page.rows for face in sorted(faces_of(entry)))
-    return EntriesPage(entries=[_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token)
+    return EntriesPage(
+        entries=[_describe_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token
+    )
 
 
-def _entry(hour: int | None, said: dict[str, Any]) -> Entry:
+def _describe_entry(hour: int | None, said: dict[str, Any]) -> Entry:
     id_, at, what, by = (said.pop(name) for name in ("id", "at", "what", "by"))
     return Entry(id=id_, at=time_text(moment_of_text(at)), what=what, by=by, hour=hour, details=said)

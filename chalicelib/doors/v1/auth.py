@@ -15,7 +15,7 @@ from msgspec import Struct
 from chalicelib.book.words.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors.http import JSON, HttpRequest
-from chalicelib.doors.sites import host_of, is_of_another_site, is_of_this_host
+from chalicelib.doors.sites import is_of_another_site, is_of_this_host, read_host
 from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
 from chalicelib.services import Services
 
@@ -42,12 +42,12 @@ class Caller(Struct, frozen=True):
         return self.key.id if self.key is not None else f"camera {self.camera.id}" if self.camera is not None else ""
 
     @property
-    def said(self) -> str:
+    def audit_name(self) -> str:
         """The caller's name in the audit: a key's id says nothing of its secret."""
         if self.key is None:
             return self.id
         if isinstance(self.key, Member):
-            return self.key.said
+            return self.key.audit_name
         return f"key {self.key.id}" if self.session is None else f"key {self.key.id}, signed in"
 
     @property
@@ -103,19 +103,19 @@ class Caller(Struct, frozen=True):
                 )
 
 
-def caller(request: HttpRequest, services: Services) -> Caller:
+def authenticate(request: HttpRequest, services: Services) -> Caller:
     """Authenticate the request. Raises WrongCredentials, TenantDisabled, NotAllowed if another site sent a cookie."""
     public_url = services.settings.public_url
     if "authorization" in request.headers:
-        found = _of_bearer(request.headers["authorization"], services)
-    elif (token := session_token(request, public_url)) is not None:
+        found = _authenticate_bearer(request.headers["authorization"], services)
+    elif (token := read_session_token(request, public_url)) is not None:
         session = services.access.sessions.find(token)
         if session is None:
             raise WrongCredentials("this session is over: sign in again")
         found = Caller(session.tenant, key=session.key, session=session)
         require_own_page(request, public_url)
     else:
-        raise _without_key()
+        raise _make_no_key_error()
     if found.tenant.disabled:
         raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
     if isinstance(found.key, ApiKey):
@@ -123,19 +123,19 @@ def caller(request: HttpRequest, services: Services) -> Caller:
     return found
 
 
-def _of_bearer(header: str, services: Services) -> Caller:
+def _authenticate_bearer(header: str, services: Services) -> Caller:
     scheme, _, key = header.strip().partition(" ")
     key = key.strip()
     if scheme.lower() != "bearer" or not key:
-        raise _without_key()
-    if named := services.access.keys.by_api_key(key):
+        raise _make_no_key_error()
+    if named := services.access.keys.find_by_api_key(key):
         return Caller(named[0], key=named[1])
     if of_camera := services.cameras.find_by_api_key(key):
         return Caller(of_camera[0], camera=of_camera[1])
     raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")
 
 
-def _without_key() -> WrongCredentials:
+def _make_no_key_error() -> WrongCredentials:
     return WrongCredentials(
         "send `Authorization: Bearer <api_key>`: the key stands in the tenant's credentials, a camera's own in the "
         "answer that made the camera"
@@ -158,7 +158,7 @@ def is_secure(request: HttpRequest, public_url: str | None) -> bool:
     return by_https or (public_url or "").startswith("https:")
 
 
-def session_token(request: HttpRequest, public_url: str | None) -> str | None:
+def read_session_token(request: HttpRequest, public_url: str | None) -> str | None:
     """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice."""
     name = _SECURE_NAME if is_secure(request, public_url) else _NAME
     pairs = (one.strip().partition("=") for one in request.headers.get("cookie", "").split(";"))
@@ -170,7 +170,7 @@ def session_token(request: HttpRequest, public_url: str | None) -> str | None:
     return tokens[0] if tokens else None
 
 
-def cookie_of(token: str, expires_at: datetime | None, request: HttpRequest, services: Services) -> str:
+def make_cookie(token: str, expires_at: datetime | None, request: HttpRequest, services: Services) -> str:
     """Make the header that sets the cookie. None: as long as browsers keep one; a time that is over deletes it."""
     secure, now = is_secure(request, services.settings.public_url), services.clock.now()
     name = _SECURE_NAME if secure else _NAME
@@ -188,7 +188,7 @@ def require_own_page(request: HttpRequest, public_url: str | None) -> None:
             "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer <api_key>`"
         )
     if request.encoded_body or request.headers.get("content-type"):
-        request.media_type((JSON,))
+        request.read_media_type((JSON,))
 
 
 def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
@@ -197,9 +197,9 @@ def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
         raise NotAllowed("another site's page asked for this sign-in: open the console of this host itself")
 
 
-def origin_of(request: HttpRequest, public_url: str | None) -> str:
+def find_origin(request: HttpRequest, public_url: str | None) -> str:
     """Return the origin of the page that asks, as its browser says, else that of the service."""
     sent = request.headers.get("origin")
-    if sent and host_of(sent) in {request.headers.get("host", "").lower(), host_of(public_url or "")} - {""}:
+    if sent and read_host(sent) in {request.headers.get("host", "").lower(), read_host(public_url or "")} - {""}:
         return sent.lower()
     return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"

@@ -8,28 +8,28 @@ from importlib import import_module
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.doors.http import Answer, Failure, Provide, route
+from chalicelib.doors.http import Answer, Failure, Provide, add_route
 from chalicelib.doors.v1.paths import PATHS
 
 
-def blueprint(provide: Provide) -> Blueprint:
+def make_blueprint(provide: Provide) -> Blueprint:
     """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
 
     def refusal(refused: Failure) -> Response:
         from chalicelib.doors.v1 import endpoint  # not at the cold starts of other dialects
 
-        return endpoint.refusal(provide, refused)
+        return endpoint.answer_refusal(provide, refused)
 
     routes = Blueprint(__name__)
     for module, paths in PATHS.items():
         for path in paths.split():
-            route(routes, path, cache(partial(_answers, provide, module, path)), refusal)
+            add_route(routes, path, cache(partial(_load_answers, provide, module, path)), refusal)
     return routes
 
 
-def _answers(provide: Provide, module: str, path: str) -> Mapping[str, Answer]:
+def _load_answers(provide: Provide, module: str, path: str) -> Mapping[str, Answer]:
     """Return the views of a path, by method."""
     from chalicelib.doors.v1 import endpoint  # not at the cold starts of other dialects
 
     operations = import_module(f"{__package__}.{module}").operations
-    return endpoint.answers(provide, [one for one in operations if one.path == path])
+    return endpoint.make_answers(provide, [one for one in operations if one.path == path])

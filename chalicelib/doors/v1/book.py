@@ -18,9 +18,18 @@ from chalicelib.book.words.observations import Measure, ObservationFilter, Obser
 from chalicelib.book.words.pictures import Gender
 from chalicelib.book.words.values import milliseconds, moment, time_text, write_rows
 from chalicelib.doors.v1 import endpoint
-from chalicelib.doors.v1.captures import urls_of
+from chalicelib.doors.v1.captures import link_sighting
 from chalicelib.doors.v1.endpoint import Call, Operations
-from chalicelib.doors.v1.shapes import Box, Decided, Labels, Number, Portrait, describe_decision, number_of, portrait_of
+from chalicelib.doors.v1.shapes import (
+    Box,
+    Decided,
+    Labels,
+    Number,
+    Portrait,
+    describe_decision,
+    describe_portrait,
+    read_number,
+)
 from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.erasures import is_erased
@@ -247,11 +256,11 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
 
     Enrolments and searches are no visits: `kind` says what an observation is.
     """
-    span, wanted = _span(call, query.from_, query.to, moment(0)), _filter(call, query, query.kind)
+    span, wanted = _make_span(call, query.from_, query.to, moment(0)), _make_filter(call, query, query.kind)
     page = call.services.statistics.observations.page(call.tenant, wanted, span, query.limit, query.token)
     faces = call.services.faces.by_id(call.tenant, {one.faceid for one in page.observations})
     return ObservationsPage(
-        observations=[_observation(call, one, faces.get(one.faceid)) for one in page.observations],
+        observations=[_describe_observation(call, one, faces.get(one.faceid)) for one in page.observations],
         next_token=page.next_token,
     )
 
@@ -263,12 +272,12 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     It follows late captures, merges and rejections, as the book does. A page reads 5,000 observations at most. So it
     may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
-    span, wanted = _span(call, query.from_, query.to), _filter(call, query, None)
+    span, wanted = _make_span(call, query.from_, query.to), _make_filter(call, query, None)
     book = call.services.sightings.arrivals
     page = book.page(call.tenant, wanted, span, query.limit, query.token, only=query.only)
     totals = ArrivalTotals.made_of(book.totals(call.tenant, wanted, span)) if query.totals else None
     return ArrivalsPage(
-        arrivals=[arrival_of(call, one, query.only) for one in page.rows],
+        arrivals=[describe_arrival(call, one, query.only) for one in page.rows],
         totals=totals,
         time_zone=call.tenant.time_zone,
         next_token=page.next_token,
@@ -309,30 +318,36 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     """
     from chalicelib.book.statistics.statistics import Question  # not at the other routes' cold starts
 
-    off = call.tenant.attributes_off
-    if query.split is not None and query.split.value in off:
-        raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {', '.join(sorted(off))}")
+    attributes_off = call.tenant.attributes_off
+    if query.split is not None and query.split.value in attributes_off:
+        names = ", ".join(sorted(attributes_off))
+        raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
     now = call.services.clock.now()
-    span = _span(call, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
-    wanted = _filter(call, query, _kind(query))
+    span = _make_span(call, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
+    wanted = _make_filter(call, query, _choose_kind(query))
     question = Question(span, query.by, query.measure, query.split, wanted)
     buckets = call.services.statistics.list_buckets(call.tenant, question, fill=True)
-    acts.reads([query.face] if query.face is not None and any(one.amounts for one in buckets) else [])
+    if query.face is not None and any(bucket.amounts for bucket in buckets):
+        acts.reads([query.face])
     if query.format is Format.CSV:
-        return endpoint.TextAnswer(_csv(buckets, query.split), _CSV)
-    begun = call.services.statistics.find_first_day(call.tenant)
+        return endpoint.TextAnswer(_write_csv(buckets, query.split), _CSV)
+    first_day = call.services.statistics.find_first_day(call.tenant)
     return Statistics(
-        buckets=[Bucket(time=_time(one.time), amounts=_amounts(one, query.split)) for one in buckets],
+        buckets=[
+            Bucket(time=_write_bucket_time(bucket.time), amounts=_list_amounts(bucket, query.split))
+            for bucket in buckets
+        ],
         time_zone=call.tenant.time_zone,
-        begun=None if begun is None else _time(begun),
+        begun=None if first_day is None else _write_bucket_time(first_day),
         staff=call.services.statistics.count_staff(call.tenant, question),
     )
 
 
-def _span(call: Call, first: datetime | None, end: datetime | None, otherwise: datetime | None = None) -> Span:
-    """Return the span from `first` to the instant before `end`. `otherwise`: in place of today's begin.
+def _make_span(call: Call, first: datetime | None, end: datetime | None, otherwise: datetime | None = None) -> Span:
+    """Return the span from `first` to the instant before `end`.
 
-    Raises InvalidInput.
+    `end`: None: there is no end. `otherwise`: the first instant if `first` is None; without it, today's begin. Raises
+    InvalidInput.
     """
     if first is None:
         first = otherwise or LocalTime(call.tenant.time_zone).begin_of_day(call.services.clock.now())
@@ -345,7 +360,7 @@ def _span(call: Call, first: datetime | None, end: datetime | None, otherwise: d
     return Span(milliseconds(first), last_ms)
 
 
-def _filter(
+def _make_filter(
     call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
 ) -> ObservationFilter:
     camera = query.camera and call.services.cameras.id_of(call.tenant, query.camera)
@@ -355,13 +370,13 @@ def _filter(
     return call.services.statistics.visitors.staff(call.tenant).leave_out(wanted)
 
 
-def _kind(query: StatisticsWanted) -> ObservationKind | None:
+def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
     if query.kind is None:
         return None if query.split is Split.KIND else ObservationKind.SIGHTING
     return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
 
 
-def _observation(call: Call, one: observations.Observation, face: Face | None) -> Observation:
+def _describe_observation(call: Call, one: observations.Observation, face: Face | None) -> Observation:
     is_sighting = one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid)
     age = one.estimates.age
     return Observation.made_of(
@@ -375,7 +390,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     )
 
 
-def arrival_of(call: Call, one: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
+def describe_arrival(call: Call, one: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
     first = one.first
     return FaceArrival.made_of(
         one,
@@ -395,33 +410,36 @@ def _describe_seen_face(call: Call, one: observations.Observation, face: Face | 
     if not is_erased(one.faceid):
         acts.reads([one.faceid])
     if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid):
-        urls = urls_of(call, one.camera, one.id)
+        urls = link_sighting(call, one.camera, one.id)
     return {
         "face": one.faceid,
         "name": None if face is None else face.name,
-        "number": number_of(face),
-        "portrait": None if face is None else portrait_of(call, face),
+        "number": read_number(face),
+        "portrait": None if face is None else describe_portrait(call, face),
         **urls,
         **describe_decision(one.decision),
     }
 
 
-def _time(key: str) -> str:
-    """Write a bucket's time as people do. `key`: YYYYMM, YYYYMMDD or YYYYMMDDHH."""
+def _write_bucket_time(key: str) -> str:
+    """Write a bucket's time as people do. `key`: YYYYMM, YYYYMMDD or YYYYMMDDHH.
+
+    2026112009 is 2026-11-20T09:00.
+    """
     year, month, day, hour = key[:4], key[4:6], key[6:8], key[8:]
     return "-".join(filter(None, (year, month, day))) + (f"T{hour}:00" if hour else "")
 
 
-def _amounts(bucket: SplitBucket, split: Split | None) -> dict[str, int]:
+def _list_amounts(bucket: SplitBucket, split: Split | None) -> dict[str, int]:
     return dict(bucket.amounts) if split else {TOTAL: sum(bucket.amounts.values())}
 
 
-def _csv(buckets: list[SplitBucket], split: Split | None) -> str:
+def _write_csv(buckets: list[SplitBucket], split: Split | None) -> str:
     text = io.StringIO()
     rows = [
-        [_time(bucket.time), *([value] if split else []), amount]
+        [_write_bucket_time(bucket.time), *([value] if split else []), amount]
         for bucket in buckets
-        for value, amount in _amounts(bucket, split).items()
+        for value, amount in _list_amounts(bucket, split).items()
     ]
     write_rows([["time", *([split.value] if split else []), "amount"], *rows], text)
     return text.getvalue()

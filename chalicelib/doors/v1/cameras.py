@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType, defstruct
 
 from chalicelib.book.words import captures, model
 from chalicelib.book.words.values import optional, time_text
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
-from chalicelib.doors.v1.shapes import Labels, Name, QrPath, qr_code
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing, refuse_secret_again
+from chalicelib.doors.v1.shapes import Labels, Name, QrPath, draw_qr_code
 from chalicelib.doors.v1.wire import (
     Answer,
     Changes,
@@ -21,7 +21,7 @@ from chalicelib.doors.v1.wire import (
     Sent,
     Time,
     list_sent_members,
-    setting_type,
+    make_setting_type,
 )
 from chalicelib.doors.words.roles import Role
 
@@ -115,7 +115,7 @@ if TYPE_CHECKING:
     from chalicelib.doors.v1.wire import Answer as _Options
     from chalicelib.doors.v1.wire import Sent as _SentOptions
 else:
-    _types = {"groups": Groups, **{name: setting_type(one) for name, one in captures.CAMERA_SETTINGS.items()}}
+    _types = {"groups": Groups, **{name: make_setting_type(one) for name, one in captures.CAMERA_SETTINGS.items()}}
     _sent = [(name, kind | UnsetType, UNSET) for name, kind in {"labels": LabelChanges, **_types}.items()]
     _SentOptions = defstruct("_SentOptions", _sent, bases=(Sent,), kw_only=True)
     _answered = {"id": CameraId, "name": Name, "labels": Labels, **_types}
@@ -273,7 +273,9 @@ def list_cameras(call: Call) -> Cameras:
     return Cameras(cameras=_describe_cameras(call, Camera, call.services.cameras.all(call.tenant)))
 
 
-@operations("POST", "/v1/cameras", Role.ADMIN, status=201, again=secret_not_kept("camera", "ask for another key of it"))
+@operations(
+    "POST", "/v1/cameras", Role.ADMIN, status=201, again=refuse_secret_again("camera", "ask for another key of it")
+)
 def add_camera(call: Call, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
 
@@ -282,7 +284,7 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     """
     from chalicelib.book import cameras as bounds  # not at the other routes' cold starts
 
-    settings = _settings(body)
+    settings = _list_settings(body)
     del settings["id"], settings["name"]
     settings["labels"] = model.Labels(**settings.get("labels", {}))
     made, api_key = call.services.cameras.add(
@@ -311,7 +313,7 @@ def list_boxes(call: Call) -> Boxes:
     """List the machines with the edge uploader, by id."""
     from chalicelib.book.cameras import boxes_of  # not at the other routes' cold starts
 
-    return Boxes(boxes=[_box(one) for one in boxes_of(call.services.cameras.all(call.tenant))])
+    return Boxes(boxes=[_describe_box(one) for one in boxes_of(call.services.cameras.all(call.tenant))])
 
 
 @operations("GET", "/v1/fleet", Role.VIEWER)
@@ -324,7 +326,7 @@ def get_fleet(call: Call) -> Fleet:
     return Fleet.made_of(wave, state=state, most_boxes=MAX_CAMERAS, most_cameras=MAX_CAMERAS)
 
 
-@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_of(get_fleet))
+@operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet))
 def change_fleet(call: Call, body: FleetChanges) -> Fleet:
     """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
     call.services.cameras.begin_wave(call.tenant, list_sent_members(body.settings), call.request)
@@ -335,21 +337,23 @@ def change_fleet(call: Call, body: FleetChanges) -> Fleet:
 def get_camera(call: Call) -> Camera:
     """Read one camera."""
     call.caller.require_camera(call.path["id"])
-    return _one(call, call.services.cameras.get(call.tenant, call.path["id"]))
+    return _describe_camera(call, call.services.cameras.get(call.tenant, call.path["id"]))
 
 
-@operations("PATCH", "/v1/cameras/{id}", Role.ADMIN, again=answer_of(get_camera))
+@operations("PATCH", "/v1/cameras/{id}", Role.ADMIN, again=answer_as(get_camera))
 def change_camera(call: Call, body: CameraChanges) -> Camera:
     """Change what is sent; the rest stays, labels that are not sent too.
 
     Captures are resolved by the settings that hold when they are resolved.
     """
-    changes = _settings(body)
+    changes = _list_settings(body)
     revision = changes.pop("revision", None)
-    return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request))
+    return _describe_camera(
+        call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request)
+    )
 
 
-@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=nothing)
+@operations("DELETE", "/v1/cameras/{id}", Role.ADMIN, again=answer_nothing)
 def delete_camera(call: Call) -> None:
     """Forget a camera; its key stops at once, its captures and sightings stay."""
     call.services.cameras.delete(call.tenant, call.path["id"], call.request)
@@ -362,11 +366,11 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     cameras, id_, by = call.services.cameras, call.path["id"], call.caller.camera
     known = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
     camera = cameras.note_heartbeat(call.tenant, known, body.status, is_working=body.working)
-    return _one(call, call.services.captures.count_faceless(call.tenant, camera))
+    return _describe_camera(call, call.services.captures.count_faceless(call.tenant, camera))
 
 
 @operations(
-    "POST", "/v1/cameras/{id}/key", Role.ADMIN, again=secret_not_kept("a key of camera", "ask for one once more")
+    "POST", "/v1/cameras/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of camera", "ask for one once more")
 )
 def renew_camera_key(call: Call) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
@@ -383,7 +387,7 @@ def make_claim_code(call: Call) -> ClaimCode:
     """
     code, until = call.services.cameras.make_claim_code(call.tenant, call.path["id"])
     line = f"regulars-edge claim {code} {call.route('')}"
-    return ClaimCode(claim_code=code, expires_at=time_text(until), **qr_code(line))
+    return ClaimCode(claim_code=code, expires_at=time_text(until), **draw_qr_code(line))
 
 
 @operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
@@ -403,7 +407,7 @@ def get_still(call: Call) -> Still:
     return Still.made_of(call.services.cameras.read_still(call.tenant, call.path["id"]))
 
 
-@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=nothing)
+@operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=answer_nothing)
 def give_still(call: Call, body: StillTaken) -> None:
     """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
 
@@ -413,7 +417,7 @@ def give_still(call: Call, body: StillTaken) -> None:
     call.services.cameras.store_still(call.tenant, call.path["id"], body.picture, call.request)
 
 
-def _box(one: cameras.Box) -> EdgeBox:
+def _describe_box(one: cameras.Box) -> EdgeBox:
     """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
 
     def read_status(name: str, kind: type[_Told]) -> _Told | None:
@@ -432,7 +436,7 @@ def _box(one: cameras.Box) -> EdgeBox:
     )
 
 
-def _settings(body: CameraSettings) -> dict[str, Any]:
+def _list_settings(body: CameraSettings) -> dict[str, Any]:
     """Give the settings that were sent, in the form that Cameras.change takes."""
     settings = list_sent_members(body)
     if "labels" in settings:
@@ -442,7 +446,7 @@ def _settings(body: CameraSettings) -> dict[str, Any]:
     return settings
 
 
-def _one(call: Call, camera: captures.Camera) -> Camera:
+def _describe_camera(call: Call, camera: captures.Camera) -> Camera:
     return _describe_cameras(call, Camera, [camera])[0]
 
 
@@ -457,13 +461,15 @@ def _describe_cameras(
     for one in cameras:  # groups that were deleted since are left out
         groups = None if one.group_ids is None else [names[id_] for id_ in one.group_ids if id_ in names]
         made.append(
-            kind.made_of(one, groups=groups, revision=one.version, health=_health(call.tenant, one, now), **more)
+            kind.made_of(
+                one, groups=groups, revision=one.version, health=_describe_health(call.tenant, one, now), **more
+            )
         )
     return made
 
 
-def _health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
-    state = _state(tenant, camera, now)
+def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
+    state = _name_state(tenant, camera, now)
     muted_until = camera.muted_until if camera.muted_until and now < camera.muted_until else None
     outages = [Outage.made_of(one) for one in camera.outages]
     if state in ("silent", "quiet"):
@@ -471,7 +477,7 @@ def _health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Hea
     return Health.made_of(camera, state=state, outages=outages, muted_until=optional(time_text, muted_until))
 
 
-def _state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:
+def _name_state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:
     from chalicelib.book.cameras import find_silence, is_unwatched  # not at the other routes' cold starts
 
     if not camera.enabled:

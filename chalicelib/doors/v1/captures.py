@@ -15,8 +15,8 @@ from chalicelib.book.words.model import DEFAULT_GROUPS, Face, Tenant
 from chalicelib.book.words.observations import ReviewKind
 from chalicelib.book.words.values import milliseconds, time_text
 from chalicelib.doors.v1.cameras import CameraId
-from chalicelib.doors.v1.endpoint import Call, Operations, Redirect, nothing
-from chalicelib.doors.v1.shapes import Box, Decided, Number, describe_decision, number_of, shown_capture
+from chalicelib.doors.v1.endpoint import Call, Operations, Redirect, answer_nothing
+from chalicelib.doors.v1.shapes import Box, Decided, Number, describe_decision, link_capture, read_number
 from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words.erasures import is_erased
@@ -202,10 +202,10 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     offers = []
     for index, one in enumerate(body.captures):
         with errors.concerning(index):
-            offers.append(_offer(call, one, f"captures[{index}]"))
+            offers.append(_make_offer(call, one, f"captures[{index}]"))
     uploads = call.services.captures.offer(call.tenant, offers, call.caller.camera)
     now = call.services.clock.now()
-    return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=time_text(now))
+    return Uploads(uploads=[_describe_upload(call, upload) for upload in uploads], server_time=time_text(now))
 
 
 @operations("POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True)
@@ -222,7 +222,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     shot = Shot(
         _require_camera(call, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or ""
     )
-    return _one(call, call.services.captures.store_shot(call.tenant, shot, call.request))
+    return _describe_one_capture(call, call.services.captures.store_shot(call.tenant, shot, call.request))
 
 
 @operations("GET", "/v1/captures", Role.VIEWER, of_cameras=True)
@@ -236,18 +236,22 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     """
     from chalicelib.book.captures.captures import CaptureFilter  # not at the other routes' cold starts
 
-    camera = _camera(call, query.camera)
+    camera = _choose_camera(call, query.camera)
     state = None if query.state is None else CaptureState(query.state)
     only = CaptureFilter(query.since, query.until, state, query.faces)
     found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
-    faces = faces_seen(call, ((one, seen) for one in found.rows for seen in one.sightings))
-    return CapturesPage(captures=[_capture(call, one, faces) for one in found.rows], next_token=found.next_token)
+    faces = find_faces_seen(call, ((one, seen) for one in found.rows for seen in one.sightings))
+    return CapturesPage(
+        captures=[_describe_capture(call, one, faces) for one in found.rows], next_token=found.next_token
+    )
 
 
 @operations("GET", "/v1/captures/{id}", Role.VIEWER, of_cameras=True)
 def get_capture(call: Call, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
-    return _one(call, call.services.captures.get(call.tenant, _of_camera(call, query), call.path["id"]))
+    return _describe_one_capture(
+        call, call.services.captures.get(call.tenant, _find_camera_id(call, query), call.path["id"])
+    )
 
 
 @operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR)
@@ -256,12 +260,12 @@ def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
 
     One that is not parked stays as it is.
     """
-    camera, id_ = _of_camera(call, body), call.path["id"]
+    camera, id_ = _find_camera_id(call, body), call.path["id"]
     call.services.captures.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
-    return _one(call, call.services.captures.get(call.tenant, camera, id_))
+    return _describe_one_capture(call, call.services.captures.get(call.tenant, camera, id_))
 
 
-def _of_camera(call: Call, query: CaptureWanted) -> str:
+def _find_camera_id(call: Call, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
     return call.services.cameras.id_of(call.tenant, _require_camera(call, query.camera))
 
@@ -295,11 +299,11 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
 def _redirect_to_picture(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:
     """Lead to what is `made` of a capture. Raises NotAllowed."""
     call.caller.require_pictures()
-    camera, id_ = _of_camera(call, query), call.path["id"]
-    return Redirect(shown_capture(call, camera, id_, made(call.tenant, camera, id_)) or "")
+    camera, id_ = _find_camera_id(call, query), call.path["id"]
+    return Redirect(link_capture(call, camera, id_, made(call.tenant, camera, id_)) or "")
 
 
-def _camera(call: Call, named: str | None) -> str | None:
+def _choose_camera(call: Call, named: str | None) -> str | None:
     """Return the camera that is meant; a camera that names none means itself. Raises NotAllowed."""
     call.caller.require_camera(named)
     return call.caller.camera.id if call.caller.camera is not None else named
@@ -307,13 +311,13 @@ def _camera(call: Call, named: str | None) -> str | None:
 
 def _require_camera(call: Call, named: str | None, lacks: str = "camera is missing: say whose capture this is") -> str:
     """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
-    camera = _camera(call, named)
+    camera = _choose_camera(call, named)
     if camera is None:
         raise errors.InvalidInput(lacks)
     return camera
 
 
-def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
+def _make_offer(call: Call, one: OfferedCapture, place: str) -> Offer:
     from chalicelib.book.captures.captures import Offer  # not at the other routes' cold starts
 
     sent = None if one.camera is UNSET else one.camera
@@ -321,7 +325,7 @@ def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
     return Offer(**structs.asdict(one) | {"camera": camera, "track": one.track or ""})
 
 
-def _upload(call: Call, upload: OfferedUpload) -> Upload:
+def _describe_upload(call: Call, upload: OfferedUpload) -> Upload:
     request = upload.request
     return Upload.made_of(
         upload.capture,
@@ -338,7 +342,7 @@ class SeenNow(NamedTuple):
     group: str
 
 
-def faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sighting]]) -> Mapping[str, SeenNow]:
+def find_faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sighting]]) -> Mapping[str, SeenNow]:
     """Return whom sightings show now, by the sightings' ids. A camera's key learns of none."""
     if call.caller.camera is not None:
         return {}
@@ -354,16 +358,16 @@ def faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sight
     return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in found.items()}
 
 
-def _one(call: Call, capture: captures.Capture) -> Capture:
-    return _capture(call, capture, faces_seen(call, ((capture, one) for one in capture.sightings)))
+def _describe_one_capture(call: Call, capture: captures.Capture) -> Capture:
+    return _describe_capture(call, capture, find_faces_seen(call, ((capture, one) for one in capture.sightings)))
 
 
-def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
+def _describe_capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
     if capture.state is not CaptureState.WANTED:
-        url = shown_capture(call, capture.camera_id, capture.id, call.services.ports.storage.uploads.signed_get(key))
+        url = link_capture(call, capture.camera_id, capture.id, call.services.ports.storage.uploads.signed_get(key))
     is_resolved = capture.state is CaptureState.RESOLVED
     return Capture.made_of(
         capture,
@@ -373,31 +377,31 @@ def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, SeenNow]
         width=width,
         height=height,
         url=url,
-        thumb_url=_part_url(call, capture.camera_id, capture.id, "thumbnail") if is_resolved else url,
-        sightings=[sighting_of(call, capture, sighting, faces) for sighting in capture.sightings],
+        thumb_url=_link_part(call, capture.camera_id, capture.id, "thumbnail") if is_resolved else url,
+        sightings=[describe_sighting(call, capture, sighting, faces) for sighting in capture.sightings],
     )
 
 
-def urls_of(call: Call, camera: str, sighting: str) -> dict[str, str | None]:
+def link_sighting(call: Call, camera: str, sighting: str) -> dict[str, str | None]:
     """Give the links to a sighting: to its capture, and to the face cut out."""
     capture, _ = parts_of_sighting(sighting)
     picture = call.services.sightings.picture_url(call.tenant, camera, sighting)
-    return {"picture_url": shown_capture(call, camera, capture, picture), "crop_url": crop_url(call, camera, sighting)}
+    return {"picture_url": link_capture(call, camera, capture, picture), "crop_url": link_crop(call, camera, sighting)}
 
 
-def crop_url(call: Call, camera: str, sighting: str) -> str | None:
+def link_crop(call: Call, camera: str, sighting: str) -> str | None:
     """Return the URL of a sighting's face, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
-    return _part_url(call, camera, capture, f"crops/{number}")
+    return _link_part(call, camera, capture, f"crops/{number}")
 
 
-def _part_url(call: Call, camera: str, capture: str, part: str) -> str | None:
+def _link_part(call: Call, camera: str, capture: str, part: str) -> str | None:
     if not call.caller.is_shown_pictures:
         return None
     return call.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}")
 
 
-def sighting_of(
+def describe_sighting(
     call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
 ) -> Sighting:
     id_ = sighting_id(capture.id, sighting.number)
@@ -408,11 +412,11 @@ def sighting_of(
         id=id_,
         face=sighting.faceid if face is None else face.faceid,
         name=None if face is None else face.name,
-        number=number_of(face),
+        number=read_number(face),
         group=group,
         **describe_decision(sighting.decision),
         reason=sighting.reason or None,
-        crop_url=crop_url(call, capture.camera_id, id_),
+        crop_url=link_crop(call, capture.camera_id, id_),
     )
 
 
@@ -472,23 +476,23 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     `limit` and not be the last: go on until `next_token` is null.
     """
     found = call.services.sightings.reviews.page(call.tenant, query.kind, query.limit, query.token)
-    return ReviewsPage(reviews=[_review(call, one) for one in found.rows], next_token=found.next_token)
+    return ReviewsPage(reviews=[_describe_review(call, one) for one in found.rows], next_token=found.next_token)
 
 
-@operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=nothing)
+@operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)
 def finish_review(call: Call) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
     call.services.sightings.reviews.forget_review(call.tenant, call.path["id"], call.request)
 
 
-def _review(call: Call, review: observations.Review) -> Review:
+def _describe_review(call: Call, review: observations.Review) -> Review:
     acts.reads([review.faceid, *(one.faceid for one in review.near)])
     return Review.made_of(
         review,
         face=review.faceid,
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
-        **urls_of(call, review.camera, review.sighting_id),
+        **link_sighting(call, review.camera, review.sighting_id),
         **describe_decision(review.decision),
         near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
     )

@@ -15,7 +15,7 @@ from chalicelib.book.words.model import Face
 from chalicelib.book.words.tenant_settings import NoticeSetting
 from chalicelib.book.words.values import optional, time_text
 from chalicelib.doors.dialects import NAMES
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing
 from chalicelib.doors.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, read_as
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words import erasures
@@ -98,14 +98,14 @@ def get_consent(call: Call) -> Consent:
     return _answer(face, record)
 
 
-@operations("PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_of(get_consent))
+@operations("PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_as(get_consent))
 def set_consent(call: Call, body: NewConsent) -> Consent:
     """Write down on what basis a face is in the book, in place of what was written before."""
-    call.services.consents.set(call.tenant, call.path["id"], record_of(body), call.request)
+    call.services.consents.set(call.tenant, call.path["id"], make_consent_record(body), call.request)
     return get_consent(call)
 
 
-@operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=nothing)
+@operations("DELETE", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_nothing)
 def withdraw_consent(call: Call) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
@@ -117,7 +117,7 @@ def withdraw_consent(call: Call) -> None:
     call.services.consents.withdraw(call.tenant, call.path["id"], call.request)
 
 
-def record_of(body: NewConsent) -> consent.Consent:
+def make_consent_record(body: NewConsent) -> consent.Consent:
     return consent.Consent(Basis(body.basis), body.given_at, body.evidence, body.expires_at)
 
 
@@ -169,7 +169,7 @@ def _describe_mark(
     return {"face": faceid, "reason": said[0], "since": said[1], "faces": list(faces), "others": list(others)}
 
 
-def _with_others(call: Call) -> tuple[Face, Person]:
+def _read_face_and_person(call: Call) -> tuple[Face, Person]:
     """Return the face of the path, and all faces that may be the same person's."""
     face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
     return face, call.services.faces.find_person(call.tenant, face.faceid)
@@ -200,11 +200,11 @@ def list_holds(call: Call) -> Holds:
 @operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
 def get_hold(call: Call) -> Hold:
     """Read whether a face is under legal hold."""
-    face, person = _with_others(call)
+    face, person = _read_face_and_person(call)
     return Hold(held=face.hold is not None, **_describe_mark(face.faceid, face.hold, person))
 
 
-@operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_of(get_hold))
+@operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
 def change_hold(call: Call, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`).
 
@@ -215,11 +215,11 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     If the setting `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after the
     hold is lifted: renew the consent until then.
     """
-    _each(call, body, call.services.faces.holds, is_set=body.held)
+    _change_each(call, body, call.services.faces.holds, is_set=body.held)
     return get_hold(call)
 
 
-def _each(call: Call, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
+def _change_each(call: Call, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
     """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
     faceids = call.services.faces.find_person(call.tenant, call.path["id"]).choose_faces(body.whole)
     change = marks.set if is_set else marks.lift
@@ -262,13 +262,15 @@ class RestrictionsWanted(Sent):
 def list_restrictions(call: Call, query: RestrictionsWanted) -> Restrictions:
     """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
     page = call.services.restrictions.page(call.tenant, 1_000, query.token)
-    return Restrictions(restrictions=[_restriction(call, one) for one in page.rows], next_token=page.next_token)
+    return Restrictions(
+        restrictions=[_describe_restriction(call, one) for one in page.rows], next_token=page.next_token
+    )
 
 
 _ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {"withdrawn": "withdrawn", "expired": "expired"}
 
 
-def _restriction(call: Call, face: Face, person: Person | None = None) -> Restriction:
+def _describe_restriction(call: Call, face: Face, person: Person | None = None) -> Restriction:
     mark = face.restriction
     goes = erased_at(call.tenant, face) if call.tenant.expired_consent_erases and mark and mark.ended else None
     return Restriction(
@@ -282,10 +284,10 @@ def _restriction(call: Call, face: Face, person: Person | None = None) -> Restri
 @operations("GET", "/v1/faces/{id}/restriction", Role.OPERATOR, tag="restrictions")
 def get_restriction(call: Call) -> Restriction:
     """Read whether a face is restricted."""
-    return _restriction(call, *_with_others(call))
+    return _describe_restriction(call, *_read_face_and_person(call))
 
 
-@operations("PUT", "/v1/faces/{id}/restriction", Role.ADMIN, tag="restrictions", again=answer_of(get_restriction))
+@operations("PUT", "/v1/faces/{id}/restriction", Role.ADMIN, tag="restrictions", again=answer_as(get_restriction))
 def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18.
 
@@ -296,7 +298,7 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     is as after a legal hold. If its record of consent has ended, it stays restricted until there is one again.
     409 TooMany if 1,000 are restricted.
     """
-    _each(call, body, call.services.restrictions, is_set=body.restricted)
+    _change_each(call, body, call.services.restrictions, is_set=body.restricted)
     return get_restriction(call)
 
 
@@ -381,7 +383,7 @@ class ErasuresPage(Answer):
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
     found = call.services.erasure.records.page(call.tenant.name, query.limit, query.token)
-    return ErasuresPage(erasures=[erasure_of(one) for one in found.rows], next_token=found.next_token)
+    return ErasuresPage(erasures=[describe_erasure(one) for one in found.rows], next_token=found.next_token)
 
 
 @operations("GET", "/v1/erasures/{id}", Role.OPERATOR, tag="erasures")
@@ -391,7 +393,7 @@ def get_erasure(call: Call) -> Erasure:
     The face is gone before the erasure is answered at all. The rest takes minutes: requests that were under way end
     first, and a service that was stopped goes on within the hour.
     """
-    return erasure_of(call.services.erasure.records.get(call.tenant.name, call.path["id"]))
+    return describe_erasure(call.services.erasure.records.get(call.tenant.name, call.path["id"]))
 
 
 class ReceiptPageWanted(Sent):
@@ -421,7 +423,7 @@ def get_receipt_page(call: Call, query: ReceiptPageWanted) -> ReceiptPage:
     return ReceiptPage.made_of(made, html=made.html())
 
 
-def erasure_of(erasure: erasures.Erasure) -> Erasure:
+def describe_erasure(erasure: erasures.Erasure) -> Erasure:
     return Erasure.made_of(
         erasure,
         state="running" if erasure.done_at is None else "done",

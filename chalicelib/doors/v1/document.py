@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from chalicelib.book.words.errors import every_error
-from chalicelib.doors.http import JSON, MULTIPART, STATUSES, nearest
+from chalicelib.doors.http import JSON, MULTIPART, STATUSES, find_nearest
 from chalicelib.doors.v1 import errors
 from chalicelib.doors.v1.endpoint import IDEMPOTENCY_KEY, Operation, Operations, Redirect, TextAnswer
 from chalicelib.doors.v1.wire import Changes, Instant, Sent, WithPicture
@@ -80,13 +80,13 @@ stored has `Idempotent-Replayed: true`.
 """
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
+def make_document(operations: Iterable[Operation]) -> dict[str, Any]:
     """Make the document, with the operations by path in their order."""
     operations = tuple(operations)
-    schemas = _Schemas([kind for operation in operations for kind in _kinds(operation)])
+    schemas = _Schemas([kind for operation in operations for kind in _list_kinds(operation)])
     paths: dict[str, Any] = {}
     for operation in operations:
-        described = _operation(operation, schemas)
+        described = _describe_operation(operation, schemas)
         described["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
@@ -95,7 +95,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "title": "Regulars v1",
             "version": "1",
             "summary": "Cameras become a visitor book: faces, captures, and who came when.",
-            "description": f"{DESCRIPTION}\n{_codes()}",
+            "description": f"{DESCRIPTION}\n{_list_codes()}",
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"cookie": []}],
@@ -121,7 +121,9 @@ class _Schemas:
 
     def __init__(self, kinds: Sequence[Any]) -> None:
         kinds = [*dict.fromkeys([errors.Problem, *kinds])]
-        found, self.components = msgspec.json.schema_components(kinds, schema_hook=_custom, ref_template=_REFERENCE)
+        found, self.components = msgspec.json.schema_components(
+            kinds, schema_hook=_describe_custom_type, ref_template=_REFERENCE
+        )
         self._by_kind = dict(zip(kinds, found, strict=True))
         for kind in kinds:
             if inspect.isclass(kind) and issubclass(kind, Sent):
@@ -148,19 +150,19 @@ class _Schemas:
         return bool(named.get("type") == "object")
 
 
-def _kinds(operation: Operation) -> list[Any]:
+def _list_kinds(operation: Operation) -> list[Any]:
     """Return the types that need a schema: those of query, body and answer."""
-    kinds = (operation.query, operation.body, *_answers(operation))
+    kinds = (operation.query, operation.body, *_list_answers(operation))
     return [kind for kind in kinds if kind not in (None, types.NoneType, TextAnswer, Redirect)]
 
 
-def _answers(operation: Operation) -> tuple[Any, ...]:
+def _list_answers(operation: Operation) -> tuple[Any, ...]:
     """Return the types that the view may return."""
     returned = operation.types["return"]
     return get_args(returned) if isinstance(returned, types.UnionType) else (returned,)
 
 
-def _custom(kind: type[Any]) -> dict[str, Any]:
+def _describe_custom_type(kind: type[Any]) -> dict[str, Any]:
     if kind is Instant:
         return {
             "anyOf": [
@@ -181,7 +183,7 @@ def _tidy(schema: dict[str, Any]) -> None:
         schema["description"] = inspect.cleandoc(schema["description"])
 
 
-def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+def _describe_operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     summary, _, rest = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr]
     body, (first, *others) = operation.body, operation.view.__name__.split("_")
     return {
@@ -191,9 +193,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         **({"description": rest.strip()} if rest else {}),
         **({"security": []} if operation.role is None else {"x-role": operation.role.value}),
         **({"x-camera-key": True} if operation.of_cameras else {}),
-        **_omit_if_empty("parameters", _parameters(operation, schemas)),
-        **({} if body is None else {"requestBody": _request_body(operation, body, schemas)}),
-        "responses": _successes(operation, schemas),
+        **_omit_if_empty("parameters", _describe_parameters(operation, schemas)),
+        **({} if body is None else {"requestBody": _describe_body(operation, body, schemas)}),
+        "responses": _describe_successes(operation, schemas),
     }
 
 
@@ -201,25 +203,28 @@ def _omit_if_empty(name: str, value: Any) -> dict[str, Any]:
     return {name: value} if value else {}
 
 
-def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+def _describe_parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(operation.path)
     ]
     if operation.method == "GET":
-        found.append({"$ref": "#/components/parameters/IfNoneMatch"})
+        parameters.append({"$ref": "#/components/parameters/IfNoneMatch"})
     if operation.is_write:
-        found.append({"$ref": f"#/components/parameters/{_IDEMPOTENCY}"})
+        parameters.append({"$ref": f"#/components/parameters/{_IDEMPOTENCY}"})
     if operation.takes_picture:
-        sent = _beside_picture(operation.types["body"], schemas)
-        found += [_beside(_parameter(name, member, needed=False), schemas) for name, member in sent.items()]
+        sent = _list_members_beside_picture(operation.types["body"], schemas)
+        parameters += [
+            _describe_beside_picture(_describe_parameter(name, member, needed=False), schemas)
+            for name, member in sent.items()
+        ]
     if operation.query is not None:
         members, required = schemas.members(operation.query)
-        found += [_parameter(name, member, needed=name in required) for name, member in members.items()]
-    return found
+        parameters += [_describe_parameter(name, member, needed=name in required) for name, member in members.items()]
+    return parameters
 
 
-def _beside(parameter: dict[str, Any], schemas: _Schemas) -> dict[str, Any]:
+def _describe_beside_picture(parameter: dict[str, Any], schemas: _Schemas) -> dict[str, Any]:
     """Describe a parameter beside a bare picture: an object is JSON there, as in a form."""
     schema = parameter.pop("schema")
     is_json = schemas.is_object(schema)
@@ -227,8 +232,8 @@ def _beside(parameter: dict[str, Any], schemas: _Schemas) -> dict[str, Any]:
     return parameter | ({"content": {JSON: {"schema": schema}}} if is_json else {"schema": schema})
 
 
-def _parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
-    schema = _without_null(member)
+def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
+    schema = _drop_null(member)
     if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):  # a number is a text there, too
         schema = {
             "type": "string",
@@ -240,81 +245,81 @@ def _parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[st
     return {"name": name, "in": "query", **kind, **described, "schema": schema}
 
 
-def _beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
+def _list_members_beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
     """Return the members that stand in the query if the body is a bare picture; generators would send defaults."""
     members, _ = schemas.members(body)
-    own = {name: member for name, member in members.items() if not _is_file(member)}
-    return {name: {key: said for key, said in member.items() if key != "default"} for name, member in own.items()}
+    others = {name: member for name, member in members.items() if not _is_file(member)}
+    return {name: {key: value for key, value in member.items() if key != "default"} for name, member in others.items()}
 
 
 def _is_file(member: Mapping[str, Any]) -> bool:
-    return _without_null(member).get("contentEncoding") == "base64"
+    return _drop_null(member).get("contentEncoding") == "base64"
 
 
-def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
     plain = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
     options = [one for one in plain.pop("anyOf", ()) if one != {"type": "null"}]
     return {**options[0], **plain} if len(options) == 1 else {**plain, **_omit_if_empty("anyOf", options)}
 
 
-def _request_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
+def _describe_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
     _members, required = schemas.members(body)
     is_required = bool(required) or issubclass(body, Changes)
     content = {JSON: {"schema": schemas.of(body)}}
     if operation.takes_picture:
-        content |= _with_picture(body, schemas)
+        content |= _describe_picture_forms(body, schemas)
     return {"required": is_required, "content": content}
 
 
-def _with_picture(body: type[WithPicture], schemas: _Schemas) -> dict[str, Any]:
-    """Return the other forms of a body with a picture: a form, and the bare picture."""
+def _describe_picture_forms(body: type[WithPicture], schemas: _Schemas) -> dict[str, Any]:
+    """Return the contents, beside JSON, that a body with a picture may have: a form, and the bare picture."""
     members, required = schemas.members(body)
     file = {"type": "string", "format": "binary"}
-    sent = {name: file if _is_file(member) else _without_null(member) for name, member in members.items()}
+    fields = {name: file if _is_file(member) else _drop_null(member) for name, member in members.items()}
     form = {
         "type": "object",
-        "properties": sent,
+        "properties": fields,
         **_omit_if_empty("required", [*required]),
         "additionalProperties": False,
     }
-    objects = {name: {"contentType": JSON} for name, member in sent.items() if schemas.is_object(member)}
-    bare = {one: {"schema": file} for one in body.MEDIA_TYPES}
-    return {
-        MULTIPART: {"schema": schemas.add(f"{body.__name__}Form", form), **_omit_if_empty("encoding", objects)},
-        **bare,
-    }
+    encodings = {name: {"contentType": JSON} for name, member in fields.items() if schemas.is_object(member)}
+    bare_pictures = {media_type: {"schema": file} for media_type in body.MEDIA_TYPES}
+    form_schema = schemas.add(f"{body.__name__}Form", form)
+    return {MULTIPART: {"schema": form_schema, **_omit_if_empty("encoding", encodings)}, **bare_pictures}
 
 
-def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for kind in _answers(operation):
+def _describe_successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
+    """Return the answers of success by status, with their schemas and headers."""
+    responses: dict[str, Any] = {}
+    for kind in _list_answers(operation):
         if kind in (None, types.NoneType):
-            found["204"] = {"description": "It is done."}
+            responses["204"] = {"description": "It is done."}
         elif kind is Redirect:
             headers = {"Location": {"required": True, "schema": {"type": "string"}}}
-            found["302"] = {"description": "It is found at another URL.", "headers": headers}
+            responses["302"] = {"description": "It is found at another URL.", "headers": headers}
         else:
-            answer = found.setdefault(str(operation.status), {"description": "It is done.", "content": {}})
+            answer = responses.setdefault(str(operation.status), {"description": "It is done.", "content": {}})
             if kind is TextAnswer:
                 answer["content"]["text/*"] = {"schema": {"type": "string"}}
             else:
                 answer["content"][JSON] = {"schema": schemas.of(kind)}
-    if operation.method == "GET" and "200" in found:
+    if operation.method == "GET" and "200" in responses:
         tagged = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
-        found["200"] |= tagged
-        found["304"] = {"description": "It is as it was when it had this ETag.", **tagged}
+        responses["200"] |= tagged
+        responses["304"] = {"description": "It is as it was when it had this ETag.", **tagged}
     if operation.role is not None:
         limits = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMITS}
-        found = {status: {**one, "headers": {**one.get("headers", {}), **limits}} for status, one in found.items()}
-    return found
+        for status, response in responses.items():
+            responses[status] = {**response, "headers": {**response.get("headers", {}), **limits}}
+    return responses
 
 
-def _codes() -> str:
+def _list_codes() -> str:
     """List the codes of problems by their status."""
-    found: dict[int, list[str]] = {status: [errors.code_of(status)] for status in errors.REFUSALS}
+    found: dict[int, list[str]] = {status: [errors.name_code(status)] for status in errors.REFUSALS}
     for error in every_error():
-        found.setdefault(nearest(STATUSES, error), []).append(error.__name__)
+        found.setdefault(find_nearest(STATUSES, error), []).append(error.__name__)
     found.setdefault(500, []).append(errors.INTERNAL)
     lines = (
         f"- {status} {HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}"
@@ -329,4 +334,4 @@ def get_document() -> dict[str, Any]:
     """Read this document, in JSON."""
     from chalicelib.doors.v1.routes import OPERATIONS
 
-    return document(OPERATIONS)
+    return make_document(OPERATIONS)

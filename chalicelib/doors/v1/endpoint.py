@@ -30,7 +30,7 @@ from chalicelib.book.words.values import milliseconds
 from chalicelib.doors import http
 from chalicelib.doors.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
 from chalicelib.doors.v1 import errors
-from chalicelib.doors.v1.auth import Caller, caller
+from chalicelib.doors.v1.auth import Caller, authenticate
 from chalicelib.doors.v1.wire import MAX_BYTES, Sent, WithPicture, read_body, read_query, read_with_picture
 from chalicelib.doors.words.roles import Role
 from chalicelib.services import Services
@@ -177,7 +177,7 @@ class Operation(Struct, frozen=True, dict=True):
         what = f"{self.method} {self.path}"
         return http.answer_request(
             request,
-            lambda: self._unless_known(request, self._run_view(provide, request, reading)),
+            lambda: self._tag_answer(request, self._run_view(provide, request, reading)),
             errors.answer_error,
             what,
         )
@@ -185,13 +185,13 @@ class Operation(Struct, frozen=True, dict=True):
     def require_known(self, provide: Provide, request: HttpRequest) -> None:
         """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""
         read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
-        present = str(self._unless_known(read, self._run_view(provide, read)).headers.get("ETag", ""))
+        present = str(self._tag_answer(read, self._run_view(provide, read)).headers.get("ETag", ""))
         known = {one.strip().removeprefix("W/") for one in request.headers["if-match"].split(",")}
         if not known & {present.removeprefix("W/"), "*"}:
             raise Refused(412, f"This was changed since you read it: read it again; its ETag is {present}.")
 
-    def _unless_known(self, request: HttpRequest, response: Response) -> Response:
-        """Give an answer that was read its ETag, or 304 in its place if the caller says that it has it already.
+    def _tag_answer(self, request: HttpRequest, response: Response) -> Response:
+        """Add its ETag to the answer of a GET. If the caller has that one already (If-None-Match), return 304.
 
         The tag is weak, since the answer may be sent compressed.
         """
@@ -205,19 +205,23 @@ class Operation(Struct, frozen=True, dict=True):
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
 
     def _run_view(self, provide: Provide, request: HttpRequest, reading: Operation | None = None) -> Response:
+        """Authenticate, take from the key's rate, and answer by the view: a repeat from what was stored.
+
+        `reading`: as `answer` takes it.
+        """
         if self.role is None:
-            return self._at_the_door(provide, request)
+            return self._run_keyless_view(provide, request)
         services = provide()
-        who = caller(request, services)
-        telemetry.of_tenant(who.tenant.name, who.said)
+        who = authenticate(request, services)
+        telemetry.of_tenant(who.tenant.name, who.audit_name)
         who.require_role(self.role, of_cameras=self.of_cameras)
-        limit = services.access.rates.searches if self.searches else services.access.rates.requests
-        headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
-        id_ = request_id(request, who.id, self.most_bytes)
-        call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
+        rate = services.access.rates.searches if self.searches else services.access.rates.requests
+        headers = dict(rate.take(f"{who.tenant.name}#{who.id}"))
+        id_ = identify_request(request, who.id, self.most_bytes)
+        call = Call(services, who, request.parameters, _read_origin(request), headers, http=request, request=id_)
         sent = self._read_request(request)
 
-        def do() -> Any:
+        def run() -> Any:
             if reading is not None and self.method != "GET" and "if-match" in request.headers:
                 reading.require_known(provide, request)
             try:
@@ -228,26 +232,26 @@ class Operation(Struct, frozen=True, dict=True):
                 raise
 
         again = None if self.again is None else partial(self.again, call)
-        keeps = id_ is not None and not (self.searches and self.again is None)  # the use case may store an answer
-        with services.audit.reads.of(self._act(who, request)):
-            answer = answer_once(call, do, again=again) if keeps else do()
-        return _response(answer, self.status, call.headers)
+        is_search_without_answer = self.searches and self.again is None  # its use case may store one by itself
+        with services.audit.reads.of(self._make_act(who, request)):
+            answer = run() if id_ is None or is_search_without_answer else answer_once(call, run, again=again)
+        return _make_response(answer, self.status, call.headers)
 
-    def _act(self, who: Caller, request: HttpRequest) -> Act:
+    def _make_act(self, who: Caller, request: HttpRequest) -> Act:
         """Return the act for the audit. Reads by a camera's key are none: it sees its own captures only."""
-        what, id_ = f"{self.method} {self.path}", request.parameters.get("id")
-        kind = Kind.NOTHING if who.camera is not None else kind_of(what)
+        name, id_ = f"{self.method} {self.path}", request.parameters.get("id")
+        kind = Kind.NOTHING if who.camera is not None else kind_of(name)
         about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
-        return Act(what, who.said, kind, who.tenant.name, about)
+        return Act(name, who.audit_name, kind, who.tenant.name, about)
 
-    def _at_the_door(self, provide: Provide, request: HttpRequest) -> Response:
+    def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
         headers: dict[str, str] = {}
         sent = self._read_request(request)
         if "door" in self.types:
             sent["door"] = KeylessCall(provide(), request, headers)
         what = f"{self.method} {self.path}"
         with acts.begin_act(Act(what, "sign-in", kind_of(what))):
-            return _response(self.view(**sent), self.status, headers)
+            return _make_response(self.view(**sent), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
         """Read query and body, as far as the view takes them; what it does not take may not be sent."""
@@ -258,9 +262,9 @@ class Operation(Struct, frozen=True, dict=True):
         if self.query is not None:
             sent["query"] = query
         if self.method not in ("GET", "DELETE"):
-            data = request.body()
+            data = request.read_body()
             if data.strip():  # else it is an empty object, whatever its content type
-                request.media_type((JSON,))
+                request.read_media_type((JSON,))
             body = read_body(data, self.body or Sent)
             if self.body is not None:
                 sent["body"] = body
@@ -279,37 +283,37 @@ class Operations(list[Operation]):
         return add_operation
 
 
-def answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
+def make_answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
     """Return what answers the operations of one path, by method."""
     by_method = {one.method: one for one in operations}
     reading = by_method.get("GET")
     return {name: _add_server_time(provide, partial(one.answer, provide, reading)) for name, one in by_method.items()}
 
 
-def refusal(provide: Provide, refused: http.Failure) -> Response:
+def answer_refusal(provide: Provide, refused: http.Failure) -> Response:
     """Answer a request that no operation gets."""
-    return _add_server_time(provide, errors.refusal)(refused)
+    return _add_server_time(provide, errors.answer_refusal)(refused)
 
 
-def _response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
+def _make_response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
     if answer is None:
         return Response("", {**headers}, 204)
     if isinstance(answer, Redirect):
         return Response("", {**headers, "Location": answer.url}, 302)
     if isinstance(answer, TextAnswer):
         return Response(answer.text, {**headers, "Content-Type": answer.content_type}, status)
-    text = msgspec.json.encode(answer, enc_hook=_plain).decode()
+    text = msgspec.json.encode(answer, enc_hook=_convert_float).decode()
     return Response(text, {"Content-Type": f"{JSON}; charset=utf-8", **headers}, status)
 
 
-def _plain(value: Any) -> Any:
+def _convert_float(value: Any) -> Any:
     """Return what msgspec does not know in a form that it knows: numpy's numbers."""
     if isinstance(value, float):
         return float(value)
     raise TypeError(f"an answer holds a {type(value).__name__}")
 
 
-def _origin(request: HttpRequest) -> str:
+def _read_origin(request: HttpRequest) -> str:
     host, scheme = request.headers.get("host", ""), request.headers.get("x-forwarded-proto", "http")
     return f"{scheme}://{host}" if host else ""
 
@@ -329,39 +333,40 @@ def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> 
     return answer_with_time
 
 
-def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
+def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
     """Identify a request that changes something; None: it came without an Idempotency-Key.
 
-    The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: that the
-    body may have. Raises InvalidInput, Refused.
+    The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: the limit
+    of the body. Raises InvalidInput, Refused.
     """
     sent = request.headers.get(IDEMPOTENCY_KEY.lower())
     if sent is None or request.method == "GET":
         return None
     if not _KEY.fullmatch(sent):
         raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
-    told = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
-    digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body(most_bytes))
+    head = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
+    digest = hashlib.sha256(json.dumps(head).encode() + b"\n" + request.read_body(most_bytes))
     key = hashlib.sha256(sent.encode()).hexdigest()
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 
-def answer_once(call: Call, do: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
-    """Do what is asked, or answer it `again` from what was stored when it was done.
+def answer_once(call: Call, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
+    """Run a view or, if this request was done before, answer it from what was stored then.
 
-    `again` None: it can be done as often as it comes. What failed changed nothing, and is tried anew.
+    `again`: makes that answer of what was stored; None: the view is run once more. What failed changed nothing, and is
+    tried anew.
     """
     requests, tenant = call.services.requests, call.tenant.name
-    done, stored = requests.do_once(tenant, call.request, do)
+    answer, stored = requests.do_once(tenant, call.request, run)
     if stored is not None:
         call.headers["Idempotent-Replayed"] = "true"
-        return do() if again is None else again(stored.body)
+        return run() if again is None else again(stored.body)
     if again is None and call.request:
         requests.store_answer(tenant, call.request, Stored(OK, {}))
-    return done
+    return answer
 
 
-def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:
+def refuse_secret_again(what: str, instead: str) -> Callable[..., NoReturn]:
     """Return an `again` for an operation whose answer has a secret. `what`: was made; `instead`: how to go on."""
 
     def again(_call: object, body: Mapping[str, Any]) -> NoReturn:
@@ -373,10 +378,10 @@ def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:
     return again
 
 
-def answer_of(view: Callable[[Any], Any]) -> Callable[..., Any]:
+def answer_as(view: Callable[[Any], Any]) -> Callable[..., Any]:
     """Return an `again` that answers as `view` does: what was changed, as it is now."""
     return lambda call, _body: view(call)
 
 
-def nothing(_call: object, _body: Mapping[str, Any]) -> None:
+def answer_nothing(_call: object, _body: Mapping[str, Any]) -> None:
     """Answer the repeat of a request whose answer has no body."""

@@ -11,7 +11,15 @@ from chalice.app import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.book.words import errors, telemetry
-from chalicelib.doors.http import STATUSES, Failure, Refused, again_after, json_response, nearest, sentence
+from chalicelib.doors.http import (
+    STATUSES,
+    Failure,
+    Refused,
+    describe_error,
+    find_nearest,
+    make_json_response,
+    make_retry_header,
+)
 
 PROBLEM = "application/problem+json"
 INTERNAL = "InternalError"
@@ -69,26 +77,30 @@ def answer_error(error: Exception) -> tuple[str, Response]:
     `index` in the answer tells which of several items sent at once it concerns.
     """
     if isinstance(error, Failure):
-        return code_of(error.status), refusal(error)
+        return name_code(error.status), answer_refusal(error)
     if not isinstance(error, errors.RegularsError):
-        return INTERNAL, _answer(500, INTERNAL, sentence(error), {})
+        return INTERNAL, _make_answer(500, INTERNAL, describe_error(error), {})
     code = type(error).__name__
-    status = nearest(STATUSES, type(error))
+    status = find_nearest(STATUSES, type(error))
     about = {} if error.index is None else {"index": error.index}
-    headers = {**again_after(error, status), **(_UNKNOWN_KEY if status == 401 else {}), **getattr(error, "headers", {})}
-    return code, _answer(status, code, sentence(error), headers, {**about, **error.details})
+    headers = {
+        **make_retry_header(error, status),
+        **(_UNKNOWN_KEY if status == 401 else {}),
+        **getattr(error, "headers", {}),
+    }
+    return code, _make_answer(status, code, describe_error(error), headers, {**about, **error.details})
 
 
-def refusal(refused: Failure) -> Response:
-    return _answer(refused.status, code_of(refused.status), refused.text, refused.headers)
+def answer_refusal(refused: Failure) -> Response:
+    return _make_answer(refused.status, name_code(refused.status), refused.text, refused.headers)
 
 
-def code_of(status: int) -> str:
+def name_code(status: int) -> str:
     """Return the code of a refusal with this status."""
     return "BodyTooLarge" if status == 413 else HTTPStatus(status).phrase.title().replace(" ", "")
 
 
-def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def make_problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Make the body of an error, with the id that the log has of the request."""
     this = telemetry.current()
     return {
@@ -102,7 +114,9 @@ def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | 
     }
 
 
-def _answer(
+def _make_answer(
     status: int, code: str, sentence: str, headers: Mapping[str, str], details: Mapping[str, Any] | None = None
 ) -> Response:
-    return json_response(problem(status, code, sentence, details), status, {"Content-Type": PROBLEM, **headers})
+    return make_json_response(
+        make_problem(status, code, sentence, details), status, {"Content-Type": PROBLEM, **headers}
+    )

@@ -14,10 +14,17 @@ from chalicelib.book.words.items import FaceOrder
 from chalicelib.book.words.observations import Observation
 from chalicelib.book.words.pictures import Gender
 from chalicelib.book.words.values import moment
-from chalicelib.doors.v1.book import FaceArrival, arrival_of
-from chalicelib.doors.v1.captures import CropUrl, PictureUrl, Sighting, faces_seen, sighting_of, urls_of
-from chalicelib.doors.v1.data_protection import Erasure, NewConsent, Whole, erasure_of, record_of
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_of
+from chalicelib.doors.v1.book import FaceArrival, describe_arrival
+from chalicelib.doors.v1.captures import (
+    CropUrl,
+    PictureUrl,
+    Sighting,
+    describe_sighting,
+    find_faces_seen,
+    link_sighting,
+)
+from chalicelib.doors.v1.data_protection import Erasure, NewConsent, Whole, describe_erasure, make_consent_record
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_as
 from chalicelib.doors.v1.shapes import (
     Box,
     Decided,
@@ -26,8 +33,8 @@ from chalicelib.doors.v1.shapes import (
     Number,
     Portrait,
     describe_decision,
-    number_of,
-    portrait_of,
+    describe_portrait,
+    read_number,
 )
 from chalicelib.doors.v1.wire import (
     PICTURES,
@@ -277,12 +284,12 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
     _require_one_list(query)
     faces, order = call.services.faces, query.order or FaceOrder.ENROLLED
     if query.ids is not None:
-        return FacesPage(faces=faces_of(call, faces.by_id(call.tenant, query.ids).values()), next_token=None)
+        return FacesPage(faces=describe_faces(call, faces.by_id(call.tenant, query.ids).values()), next_token=None)
     if query.name is not None:
         named = faces.search_by_name(call.tenant, query.name, query.limit, query.token)
-        return FacesPage(faces=faces_of(call, named.rows), next_token=named.next_token)
+        return FacesPage(faces=describe_faces(call, named.rows), next_token=named.next_token)
     page = faces.lists.page(call.tenant, query.group, order, query.limit, query.token, descending=query.desc)
-    return FacesPage(faces=faces_of(call, page.rows), next_token=page.next_token)
+    return FacesPage(faces=describe_faces(call, page.rows), next_token=page.next_token)
 
 
 @operations("GET", "/v1/face-ids", Role.VIEWER)
@@ -294,12 +301,12 @@ def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     return FaceIds(ids=found.ids, seq=found.seq)
 
 
-def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
+def _answer_enrolment_again(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
     face = call.services.faces.get(call.tenant, body["faceid"])
     return _describe_enrolled_face(call, call.services.enrolment.absorb_strangers(call.tenant, face))
 
 
-@operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_enrolled_before, searches=True)
+@operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_answer_enrolment_again, searches=True)
 def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.
 
@@ -327,7 +334,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
         name=body.name,
         note=body.note,
         labels=model.Labels(**list_sent_members(body.labels)),
-        consent=None if body.consent is None else record_of(body.consent),
+        consent=None if body.consent is None else make_consent_record(body.consent),
         refuses_known=body.if_known == "refuse",
         refuses_erased=body.if_erased == "refuse",
         request=call.request,
@@ -338,16 +345,16 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
 def _describe_enrolled_face(call: Call, face: model.Face) -> EnrolledFace:
     absorbed = call.services.enrolment.list_absorbed(call.tenant, face)
     acts.reads(absorbed)
-    return EnrolledFace.made_of(face_of(call, face), absorbed=absorbed)
+    return EnrolledFace.made_of(describe_face(call, face), absorbed=absorbed)
 
 
 @operations("GET", "/v1/faces/{id}", Role.VIEWER)
 def get_face(call: Call) -> Face:
     """Read one enrolled face."""
-    return face_of(call, call.services.faces.get(call.tenant, call.path["id"]))
+    return describe_face(call, call.services.faces.get(call.tenant, call.path["id"]))
 
 
-@operations("PATCH", "/v1/faces/{id}", Role.OPERATOR, again=answer_of(get_face))
+@operations("PATCH", "/v1/faces/{id}", Role.OPERATOR, again=answer_as(get_face))
 def change_face(call: Call, body: FaceChanges) -> Face:
     """Change what is sent; the rest stays.
 
@@ -370,14 +377,14 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     face = call.services.enrolment.update.change_face(
         call.tenant, call.path["id"], enrolment.FaceChanges(**fields), revision=revision, request=call.request
     )
-    return face_of(call, face)
+    return describe_face(call, face)
 
 
-def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erased | None:
-    return _erasure(call, body.get("erasures", ()))
+def _answer_deletion_again(call: Call, body: Mapping[str, Any]) -> Erased | None:
+    return _describe_erasures(call, body.get("erasures", ()))
 
 
-@operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_deleted_before)
+@operations("DELETE", "/v1/faces/{id}", Role.OPERATOR, status=202, again=_answer_deletion_again)
 def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
@@ -409,13 +416,13 @@ def delete_face(call: Call, query: FaceDeletion) -> Erased | None:
         raise errors.Busy(f"{len(deleted.failed)} faces of this person are left: send the request again in a moment")
     if faceid in deleted.not_exist:
         raise errors.FaceNotFound(f"there is no face {faceid!r} any more")
-    return _erasure(call, deleted.erasures)
+    return _describe_erasures(call, deleted.erasures)
 
 
-def _erasure(call: Call, ids: Sequence[str]) -> Erased | None:
+def _describe_erasures(call: Call, ids: Sequence[str]) -> Erased | None:
     if not ids:
         return None
-    last = erasure_of(call.services.erasure.records.get(call.tenant.name, ids[-1]))
+    last = describe_erasure(call.services.erasure.records.get(call.tenant.name, ids[-1]))
     return Erased.made_of(last, erasures=list(ids))
 
 
@@ -426,8 +433,8 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     acts.reads([timeline.face.faceid])
     return SightingsPage(
         name=timeline.face.name,
-        number=number_of(timeline.face),
-        sightings=[_sighting(call, seen) for seen in timeline.sightings],
+        number=read_number(timeline.face),
+        sightings=[_describe_face_sighting(call, seen) for seen in timeline.sightings],
         total=timeline.total,
         next_token=timeline.next_token,
         arrivals=[
@@ -436,7 +443,7 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     )
 
 
-def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
+def _answer_rejection_again(call: Call, body: Mapping[str, Any]) -> Rejected:
     faceid, sighting = call.path["id"], call.path["sighting"]
     if "visit" in body:
         given = call.services.sightings.rejection.answer_gift_again(call.tenant, faceid, sighting, body)
@@ -447,7 +454,7 @@ def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
     return _describe_rejection(call, done, [sighting])
 
 
-@operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_rejected_before)
+@operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_answer_rejection_again)
 def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     """Say "not this person": the sighting leaves the face, and is resolved anew without it.
 
@@ -488,44 +495,44 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
 
 def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
     seen = rejected.sighting
-    sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [(rejected.capture, seen)]))
+    sighting = describe_sighting(call, rejected.capture, seen, find_faces_seen(call, [(rejected.capture, seen)]))
     book = call.services.sightings.arrivals
     arrival = book.find_of_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
     return Rejected(
         sighting=sighting,
-        face=face_of(call, rejected.face),
+        face=describe_face(call, rejected.face),
         sightings=list(ids),
-        arrival=None if arrival is None else arrival_of(call, arrival),
+        arrival=None if arrival is None else describe_arrival(call, arrival),
     )
 
 
-def _sighting(call: Call, observation: Observation) -> FaceSighting:
+def _describe_face_sighting(call: Call, observation: Observation) -> FaceSighting:
     return FaceSighting.made_of(
         observation,
         capture=parts_of_sighting(observation.id)[0],
         captured_at=observation.at,
         group=observation.group_name,
         **describe_decision(observation.decision),
-        **urls_of(call, observation.camera, observation.id),
+        **link_sighting(call, observation.camera, observation.id),
     )
 
 
-def face_of(call: Call, face: model.Face) -> Face:
+def describe_face(call: Call, face: model.Face) -> Face:
     """Describe a face. Age and gender are the ones that were set, else the estimates."""
-    (described,) = faces_of(call, [face])
+    (described,) = describe_faces(call, [face])
     return described
 
 
-def faces_of(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
+def describe_faces(call: Call, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
     """Describe faces, reading each of their groups once."""
     faces = list(faces)
     acts.reads(face.faceid for face in faces)
     ids = dict.fromkeys(face.group_id for face in faces)
     groups = {id_: call.services.groups.find_by_id(call.tenant, id_) for id_ in ids}
-    return [_describe_face(call, face, groups[face.group_id]) for face in faces]
+    return [_describe_face_of_group(call, face, groups[face.group_id]) for face in faces]
 
 
-def _describe_face(call: Call, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
+def _describe_face_of_group(call: Call, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
     """Describe a face. `group`: None if it is just being deleted."""
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
@@ -534,13 +541,13 @@ def _describe_face(call: Call, face: model.Face | model.ListedFace, group: model
         face,
         id=face.faceid,
         group=group.name if group else "",
-        number=number_of(face),
+        number=read_number(face),
         age=None if age is None else round(age),
         gender=face.gender or estimates.gender or Gender.UNKNOWN,
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
         arrive_time=face.last_arrival_at,
         quality=estimates.quality,
-        portrait=portrait_of(call, face),
+        portrait=describe_portrait(call, face),
         pictures=face.picture_count,
         rejections=face.negatives,
         kept_until=goes_at(call.tenant, group, face) if group and isinstance(face, model.Face) else None,
@@ -581,7 +588,7 @@ class FacesChanged(Answer):
     failed: list[FailedFace]
 
 
-def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
+def _answer_change_again(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
         return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
     from chalicelib.book.deletion.deletion import Deleted
@@ -589,7 +596,7 @@ def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
     return _describe_deletion(Deleted(**body))
 
 
-@operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_changed_before)
+@operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_answer_change_again)
 def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.book.words import model
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing
 from chalicelib.doors.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, list_sent_members
 from chalicelib.doors.words.roles import Role
 
@@ -86,14 +86,14 @@ class Groups(Answer):
 @operations("GET", "/v1/groups", Role.VIEWER)
 def list_groups(call: Call) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
-    return Groups(groups=[group_of(one) for one in call.services.groups.all(call.tenant)], next_token=None)
+    return Groups(groups=[describe_group(one) for one in call.services.groups.all(call.tenant)], next_token=None)
 
 
-def _made_before(call: Call, body: Mapping[str, Any]) -> Group:
-    return group_of(call.services.groups.get(call.tenant, body["id"]))
+def _answer_group_again(call: Call, body: Mapping[str, Any]) -> Group:
+    return describe_group(call.services.groups.get(call.tenant, body["id"]))
 
 
-@operations("POST", "/v1/groups", Role.OPERATOR, status=201, again=_made_before)
+@operations("POST", "/v1/groups", Role.OPERATOR, status=201, again=_answer_group_again)
 def add_group(call: Call, body: NewGroup) -> Group:
     """Make an empty group.
 
@@ -103,16 +103,16 @@ def add_group(call: Call, body: NewGroup) -> Group:
     made = call.services.groups.create(
         call.tenant, body.name, body.capacity, body.description, call.request, attributes=body.attributes, tells_id=True
     )
-    return group_of(made)
+    return describe_group(made)
 
 
 @operations("GET", "/v1/groups/{id}", Role.VIEWER)
 def get_group(call: Call) -> Group:
     """Read one group, by its id."""
-    return group_of(call.services.groups.get(call.tenant, call.path["id"]))
+    return describe_group(call.services.groups.get(call.tenant, call.path["id"]))
 
 
-@operations("PATCH", "/v1/groups/{id}", Role.OPERATOR, again=answer_of(get_group))
+@operations("PATCH", "/v1/groups/{id}", Role.OPERATOR, again=answer_as(get_group))
 def change_group(call: Call, body: GroupChanges) -> Group:
     """Change what is sent; the rest stays.
 
@@ -122,15 +122,15 @@ def change_group(call: Call, body: GroupChanges) -> Group:
     """
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)
-    return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
+    return describe_group(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
 
 
-@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=nothing)
+@operations("DELETE", "/v1/groups/{id}", Role.OPERATOR, again=answer_nothing)
 def delete_group(call: Call) -> None:
     """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
     call.services.groups.delete_id(call.tenant, call.path["id"], call.request)
 
 
-def group_of(group: model.Group) -> Group:
+def describe_group(group: model.Group) -> Group:
     names = [attribute.name for attribute in group.attributes]
     return Group.made_of(group, attributes=names, revision=group.version)

@@ -13,7 +13,7 @@ from chalicelib.book.words import acts, channels, webhooks
 from chalicelib.book.words.values import moment
 from chalicelib.book.words.webhooks import EventKind, Way
 from chalicelib.doors.v1.cameras import CameraId
-from chalicelib.doors.v1.endpoint import Call, Operations, answer_of, nothing, secret_not_kept
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_as, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, read_as
 from chalicelib.doors.words.roles import Role
 
@@ -262,28 +262,30 @@ class Redelivered(Answer):
 @operations("GET", "/v1/hooks", Role.ADMIN)
 def list_hooks(call: Call) -> Hooks:
     """List all hooks, by age."""
-    return Hooks(hooks=[_hook(one) for one in call.services.webhooks.hooks.all(call.tenant.name)])
+    return Hooks(hooks=[_describe_hook(one) for one in call.services.webhooks.hooks.all(call.tenant.name)])
 
 
-def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
+def _answer_hook_again(call: Call, body: Mapping[str, Any]) -> HookMade:
     """Answer a repeat: without a URL, there is no secret that would be lost."""
     hook = call.services.webhooks.hooks.get(call.tenant.name, body["id"])
     if hook.url is not None:
-        secret_not_kept("hook", "ask for another secret")(call, body)
-    return HookMade.made_of(hook, health=_health(hook), secret=None)
+        refuse_secret_again("hook", "ask for another secret")(call, body)
+    return HookMade.made_of(hook, health=_describe_health(hook), secret=None)
 
 
-@operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_added_before)
+@operations("POST", "/v1/hooks", Role.ADMIN, status=201, again=_answer_hook_again)
 def add_hook(call: Call, body: NewHook) -> HookMade:
     """Add a hook and its secret, which is shown nowhere else.
 
     What is sent to it, how to check the signature, and how people are told, stands in docs/webhooks.md.
     """
-    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **_settings(call, body), request=call.request)
-    return HookMade.made_of(hook, health=_health(hook), secret=secret)
+    hook, secret = call.services.webhooks.hooks.add(
+        call.tenant.name, **_list_settings(call, body), request=call.request
+    )
+    return HookMade.made_of(hook, health=_describe_health(hook), secret=secret)
 
 
-def _settings(call: Call, body: HookSettings) -> dict[str, Any]:
+def _list_settings(call: Call, body: HookSettings) -> dict[str, Any]:
     """Return what was sent. Raises NotAllowed for pictures that the caller does not see."""
     sent = dict(list_sent_members(body))
     if sent.get("picture"):
@@ -311,33 +313,33 @@ def get_push_key(call: Call) -> PushKey:
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)
 def get_hook(call: Call) -> Hook:
     """Read one hook."""
-    return _hook(call.services.webhooks.hooks.get(call.tenant.name, call.path["id"]))
+    return _describe_hook(call.services.webhooks.hooks.get(call.tenant.name, call.path["id"]))
 
 
-@operations("PATCH", "/v1/hooks/{id}", Role.ADMIN, again=answer_of(get_hook))
+@operations("PATCH", "/v1/hooks/{id}", Role.ADMIN, again=answer_as(get_hook))
 def change_hook(call: Call, body: HookChanges) -> Hook:
     """Change what is sent; the rest stays.
 
     A hook that was failing is tried again at once.
     """
-    changes = _settings(call, body)
+    changes = _list_settings(call, body)
 
     def check_pictures(hook: webhooks.Hook) -> None:
         if hook.picture and changes != {"enabled": False}:
             call.caller.require_pictures()
 
     change = call.services.webhooks.hooks.change
-    return _hook(change(call.tenant.name, call.path["id"], changes, call.request, check=check_pictures))
+    return _describe_hook(change(call.tenant.name, call.path["id"], changes, call.request, check=check_pictures))
 
 
-@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=nothing)
+@operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing)
 def delete_hook(call: Call) -> None:
     """Forget a hook with all that waits for it."""
     call.services.webhooks.hooks.delete(call.tenant.name, call.path["id"], call.request)
 
 
 @operations(
-    "POST", "/v1/hooks/{id}/secret", Role.ADMIN, again=secret_not_kept("a secret of hook", "ask for one once more")
+    "POST", "/v1/hooks/{id}/secret", Role.ADMIN, again=refuse_secret_again("a secret of hook", "ask for one once more")
 )
 def renew_hook_secret(call: Call) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
@@ -353,7 +355,7 @@ def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     page = call.services.webhooks.outbox.page(
         call.tenant.name, call.path["id"], parked=query.state == "parked", limit=query.limit, token=query.token
     )
-    return DeliveriesPage(deliveries=[_delivery(one) for one in page.rows], next_token=page.next_token)
+    return DeliveriesPage(deliveries=[_describe_delivery(one) for one in page.rows], next_token=page.next_token)
 
 
 @operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)
@@ -375,11 +377,11 @@ def acknowledge(call: Call, body: EventIds) -> Acknowledged:
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 
-def _tested_before(call: Call, body: Mapping[str, Any]) -> TestSent:
+def _answer_test_again(call: Call, body: Mapping[str, Any]) -> TestSent:
     return _describe_test_event(call, webhooks.test_event(body["id"], moment(body["at"]), call.path["id"]))
 
 
-@operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_tested_before)
+@operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_answer_test_again)
 def test_hook(call: Call) -> TestSent:
     """Send the hook an event of kind `test`, whatever its filters are.
 
@@ -394,15 +396,15 @@ def _describe_test_event(call: Call, event: webhooks.Event) -> TestSent:
     return TestSent(event=read_as(Event, json.loads(webhooks.payload(call.tenant.name, event))))
 
 
-def _hook(hook: webhooks.Hook) -> Hook:
-    return Hook.made_of(hook, health=_health(hook))
+def _describe_hook(hook: webhooks.Hook) -> Hook:
+    return Hook.made_of(hook, health=_describe_health(hook))
 
 
-def _health(hook: webhooks.Hook) -> HookHealth:
+def _describe_health(hook: webhooks.Hook) -> HookHealth:
     return HookHealth.made_of(hook, state="disabled" if not hook.enabled else "failing" if hook.is_failing else "ok")
 
 
-def _delivery(one: webhooks.Delivery) -> Delivery:
+def _describe_delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
     event = read_as(Event, json.loads(one.payload))
     acts.reads(event.data[name] for name in ("faceid", "other") if event.data.get(name))

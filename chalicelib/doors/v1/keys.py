@@ -13,7 +13,7 @@ from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import SharedKey
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.dialects import SHARED_KEYS
-from chalicelib.doors.v1.endpoint import Call, Operations, nothing, secret_not_kept
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.shapes import Name
 from chalicelib.doors.v1.wire import Answer, Changes, Instant, Sent, Time, list_sent_members
 from chalicelib.doors.words.roles import ApiKey, Role
@@ -118,7 +118,7 @@ def list_keys(call: Call) -> Keys:
     "/v1/keys",
     Role.ADMIN,
     status=201,
-    again=secret_not_kept("key", "renew the key, or delete it and make another"),
+    again=refuse_secret_again("key", "renew the key, or delete it and make another"),
 )
 def add_key(call: Call, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
@@ -134,66 +134,68 @@ def add_key(call: Call, body: NewKey) -> KeyMade:
     return KeyMade.made_of(key, api_key=secret)
 
 
-def _of_path(call: Call) -> ApiKey:
+def _read_key(call: Call) -> ApiKey:
     return call.services.access.keys.get(call.tenant, call.path["id"])
 
 
-def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
-    return Key.made_of(_of_path(call))
+def _answer_change_again(call: Call, _body: Mapping[str, Any]) -> Key:
+    return Key.made_of(_read_key(call))
 
 
-def with_role(body: Changes) -> dict[str, Any]:
+def list_changes(body: Changes) -> dict[str, Any]:
     """Return the changes that were sent of a key or a member."""
     changes = list_sent_members(body)
     return {**changes, "role": Role(changes["role"])} if "role" in changes else changes
 
 
-@operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_changed_before)
+@operations("PATCH", "/v1/keys/{id}", Role.ADMIN, again=_answer_change_again)
 def change_key(call: Call, body: KeyChanges) -> Key:
     """Change what is sent; it holds from the key's next request on.
 
     A tenant always has an admin's key without an end.
     """
-    changes = with_role(body)
+    changes = list_changes(body)
     if changes.get("pictures"):
-        call.caller.require_may_give(pictures=not _of_path(call).pictures)
+        call.caller.require_may_give(pictures=not _read_key(call).pictures)
     return Key.made_of(call.services.access.keys.change(call.tenant, call.path["id"], changes, call.request))
 
 
-@operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=nothing)
+@operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=answer_nothing)
 def delete_key(call: Call) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
     call.services.access.keys.delete(call.tenant, call.path["id"], call.request)
 
 
-@operations("POST", "/v1/keys/{id}/renew", Role.ADMIN, again=secret_not_kept("a secret of key", "renew it once more"))
+@operations(
+    "POST", "/v1/keys/{id}/renew", Role.ADMIN, again=refuse_secret_again("a secret of key", "renew it once more")
+)
 def renew_key(call: Call) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
     id_ = call.path["id"]
-    call.caller.require_may_give(pictures=_of_path(call).pictures)
+    call.caller.require_may_give(pictures=_read_key(call).pictures)
     return KeyRenewed(id=id_, api_key=call.services.access.keys.renew(call.tenant, id_, call.request))
 
 
 @operations("GET", "/v1/dialects", Role.ADMIN)
 def list_dialects(call: Call) -> DialectKeys:
     """Read when the keys that all clients of a dialect share were used last."""
-    return DialectKeys(dialects=[_dialect_key(call, id_, key) for id_, key in SHARED_KEYS.items()])
+    return DialectKeys(dialects=[_describe_dialect_key(call, id_, key) for id_, key in SHARED_KEYS.items()])
 
 
-def _dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
+def _describe_dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
     used, renewal = call.tenant.dialects_used_at.get(id_), call.tenant.renewals.get(id_)
     holds = renewal is not None and call.services.clock.now() < renewal.old_until
     return DialectKey.made_of(
         call,
         id=id_,
-        app_id=_app_id(call, key),
+        app_id=_choose_app_id(call, key),
         last_used_at=used,
         old_until=renewal.old_until if renewal and holds else None,
         waits_for=renewal.name if renewal and used is None else "",
     )
 
 
-@operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=secret_not_kept("a key of", "ask for one more"))
+@operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of", "ask for one more"))
 def renew_dialect_key(call: Call, body: NewDialectKey) -> DialectKeyMade:
     """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once.
 
@@ -205,8 +207,8 @@ def renew_dialect_key(call: Call, body: NewDialectKey) -> DialectKeyMade:
     key, tenants = SHARED_KEYS[id_], call.services.tenants
     secret = tenants.renew_key(call.tenant, id_, key, body.name, call.request, at_once=body.at_once)
     until = None if body.at_once else time_text(call.services.clock.now() + OLD_KEY_HOLDS)
-    return DialectKeyMade(id=id_, app_id=_app_id(call, key), secret=secret, old_until=until)
+    return DialectKeyMade(id=id_, app_id=_choose_app_id(call, key), secret=secret, old_until=until)
 
 
-def _app_id(call: Call, key: SharedKey) -> str | None:
+def _choose_app_id(call: Call, key: SharedKey) -> str | None:
     return call.tenant.app_id if key is SharedKey.APP_KEY else None

@@ -10,7 +10,7 @@ from msgspec import Meta
 from chalicelib.book.words import acts
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.doors.v1.endpoint import Call, Operations
-from chalicelib.doors.v1.faces import Face, faces_of
+from chalicelib.doors.v1.faces import Face, describe_faces
 from chalicelib.doors.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.doors.v1.wire import PICTURES, Answer, PictureFile, PictureSent, Sent, Text
 from chalicelib.doors.words.roles import Role
@@ -184,7 +184,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     faceid, sighting = call.path["id"], query.sighting
     seen = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
     found = call.services.recognition.face_analysis.find_similar_faces(call.tenant, faceid, query.limit, seen)
-    return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
+    return SimilarFaces.made_of(found, faces=_describe_candidates(call, found.faces))
 
 
 def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
@@ -193,12 +193,12 @@ def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> Id
         **_describe_quality(face.probe.box, face.probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
-        candidates=_candidates(call, face.candidates),
+        candidates=_describe_candidates(call, face.candidates),
     )
 
 
-def _candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
-    described = faces_of(call, [one.face for one in rated])
+def _describe_candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
+    described = describe_faces(call, [one.face for one in rated])
     pairs = zip(rated, described, strict=True)
     return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.book.words import acts
-from chalicelib.doors.v1.endpoint import Call, Operations, nothing, secret_not_kept
-from chalicelib.doors.v1.keys import KeyRole, with_role
-from chalicelib.doors.v1.shapes import Name, QrPath, qr_code
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing, refuse_secret_again
+from chalicelib.doors.v1.keys import KeyRole, list_changes
+from chalicelib.doors.v1.shapes import Name, QrPath, draw_qr_code
 from chalicelib.doors.v1.wire import Answer, Changes, Sent, Time
 from chalicelib.doors.words.roles import Member as Stored
 from chalicelib.doors.words.roles import Role
@@ -74,7 +74,7 @@ def list_members(call: Call) -> Members:
     return Members(members=[_describe_member(Member, one) for one in call.services.access.members.all(call.tenant)])
 
 
-@operations("POST", "/v1/members", Role.ADMIN, status=201, again=secret_not_kept("member", "invite this one again"))
+@operations("POST", "/v1/members", Role.ADMIN, status=201, again=refuse_secret_again("member", "invite this one again"))
 def add_member(call: Call, body: NewMember) -> MemberInvited:
     """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in.
 
@@ -87,26 +87,26 @@ def add_member(call: Call, body: NewMember) -> MemberInvited:
     return _describe_invitation(call, member, invitation)
 
 
-def _of_path(call: Call) -> Stored:
+def _read_member(call: Call) -> Stored:
     return call.services.access.members.get(call.tenant, call.path["id"])
 
 
-def _changed_before(call: Call, _body: Mapping[str, Any]) -> Member:
-    return _describe_member(Member, _of_path(call))
+def _answer_change_again(call: Call, _body: Mapping[str, Any]) -> Member:
+    return _describe_member(Member, _read_member(call))
 
 
-@operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_changed_before)
+@operations("PATCH", "/v1/members/{id}", Role.ADMIN, again=_answer_change_again)
 def change_member(call: Call, body: MemberChanges) -> Member:
     """Change what is sent; it holds from the person's next request on."""
-    changes = with_role(body)
+    changes = list_changes(body)
     if changes.get("pictures"):
-        call.caller.require_may_give(pictures=not _of_path(call).pictures)
+        call.caller.require_may_give(pictures=not _read_member(call).pictures)
     return _describe_member(
         Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request)
     )
 
 
-@operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=nothing)
+@operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing)
 def delete_member(call: Call) -> None:
     """Remove somebody, whose sessions and link end at once."""
     call.services.access.members.delete(call.tenant, call.path["id"], call.request)
@@ -117,15 +117,15 @@ def delete_member(call: Call) -> None:
     "/v1/members/{id}/invitation",
     Role.ADMIN,
     status=201,
-    again=secret_not_kept("a link for member", "ask for one more"),
+    again=refuse_secret_again("a link for member", "ask for one more"),
 )
 def invite_member(call: Call) -> MemberInvited:
     """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
-    call.caller.require_may_give(pictures=_of_path(call).pictures)
+    call.caller.require_may_give(pictures=_read_member(call).pictures)
     return _describe_invitation(call, *call.services.access.members.invite(call.tenant, call.path["id"], call.request))
 
 
-@operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=nothing)
+@operations("DELETE", "/v1/members/{id}/passkeys/{passkey}", Role.ADMIN, again=answer_nothing)
 def remove_passkey(call: Call) -> None:
     """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
     call.services.access.members.remove_passkey(call.tenant, call.path["id"], call.path["passkey"], call.request)
@@ -133,7 +133,7 @@ def remove_passkey(call: Call) -> None:
 
 def _describe_invitation(call: Call, member: Stored, invitation: str) -> MemberInvited:
     url = call.route(f"/console#invitation={invitation}")
-    return _describe_member(MemberInvited, member, url=url, **qr_code(url))
+    return _describe_member(MemberInvited, member, url=url, **draw_qr_code(url))
 
 
 def _describe_member(kind: type[Shown], member: Stored, **others: Any) -> Shown:

@@ -10,9 +10,9 @@ from chalicelib.book.merges.merges import Suggestion
 from chalicelib.book.records import merges
 from chalicelib.book.records.merges import MergeState
 from chalicelib.book.words import acts, model
-from chalicelib.doors.v1.endpoint import Call, Operations, nothing
-from chalicelib.doors.v1.faces import Face, FaceId, face_of, faces_of
-from chalicelib.doors.v1.shapes import Compared, Number, Portrait, describe_decision, number_of, portrait_of
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing
+from chalicelib.doors.v1.faces import Face, FaceId, describe_face, describe_faces
+from chalicelib.doors.v1.shapes import Compared, Number, Portrait, describe_decision, describe_portrait, read_number
 from chalicelib.doors.v1.wire import Answer, NextToken, Paged, Sent, Text, Time
 from chalicelib.doors.words.roles import Role
 
@@ -85,7 +85,7 @@ def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     found = call.services.merges.records.page(call.tenant, query.limit, query.token, query.face)
     faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows], restricted=True)
     hidden = {one.faceid for one in faces.values() if one.restriction}
-    merged = [_merge(call, one, faces.get(one.survivor)) for one in found.rows if one.survivor not in hidden]
+    merged = [_describe_merge(call, one, faces.get(one.survivor)) for one in found.rows if one.survivor not in hidden]
     return MergesPage(merges=merged, next_token=found.next_token)
 
 
@@ -108,10 +108,10 @@ def _finish_merge(call: Call, merge_id: str) -> Merged:
 
 def _describe_merged_face(call: Call, merge: merges.Merge) -> Merged:
     face = call.services.faces.get(call.tenant, merge.survivor)
-    return Merged(merge=merge.id, state=merge.state, face=face_of(call, face))
+    return Merged(merge=merge.id, state=merge.state, face=describe_face(call, face))
 
 
-def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
+def _describe_merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
     acts.reads([merge.survivor, merge.other])
     other = merge.kept.face if merge.kept and face else None  # whom the gone one went into may be restricted
@@ -119,11 +119,11 @@ def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
         merge,
         face=merge.survivor,
         name=face.name if face else "",
-        number=number_of(face),
-        portrait=portrait_of(call, face) if face else None,
+        number=read_number(face),
+        portrait=describe_portrait(call, face) if face else None,
         other_name=other.name if other else "",
-        other_number=number_of(other),
-        other_portrait=portrait_of(call, other) if other else None,
+        other_number=read_number(other),
+        other_portrait=describe_portrait(call, other) if other else None,
         merged_at=merge.at,
     )
 
@@ -155,20 +155,20 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     is null.
     """
     found = call.services.merges.duplicates.page(call.tenant, query.limit, query.token)
-    described = iter(faces_of(call, [face for one in found.rows for face in one.faces]))
+    described = iter(describe_faces(call, [face for one in found.rows for face in one.faces]))
     return DuplicatesPage(
-        duplicates=[_duplicate(one, next(described), next(described)) for one in found.rows],
+        duplicates=[_describe_duplicate(one, next(described), next(described)) for one in found.rows],
         next_token=found.next_token,
     )
 
 
-@operations("POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=nothing)
+@operations("POST", "/v1/duplicates/{id}/done", Role.OPERATOR, tag="duplicates", again=answer_nothing)
 def finish_duplicate(call: Call) -> None:
     """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
     call.services.merges.duplicates.note_two_people(call.tenant, call.path["id"], call.request)
 
 
-def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
+def _describe_duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
     duplicate = suggestion.duplicate
     return Duplicate.made_of(
         duplicate,

@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.book.words import acts, errors, model
 from chalicelib.book.words.captures import captured_ms, parts_of_sighting
 from chalicelib.book.words.values import moment
-from chalicelib.doors.v1.endpoint import Call, Operations, nothing
-from chalicelib.doors.v1.shapes import Link, Pose, Thumbnail, links, pose_of
+from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing
+from chalicelib.doors.v1.shapes import Link, Pose, Thumbnail, describe_pose, link_picture
 from chalicelib.doors.v1.wire import PICTURES, Answer, NextToken, PictureFile, Time, WithPicture
 from chalicelib.doors.words.roles import Role
 
@@ -75,17 +75,17 @@ def list_pictures(call: Call) -> Pictures:
     is what it shows. Pictures of a face that was merged into this one are among the others.
     """
     face = call.services.faces.get(call.tenant, call.path["id"])
-    return Pictures(pictures=[_picture(call, one) for one in face.pictures])
+    return Pictures(pictures=[_describe_picture(call, one) for one in face.pictures])
 
 
-def _added_before(call: Call, body: Mapping[str, Any]) -> Picture:
+def _answer_picture_again(call: Call, body: Mapping[str, Any]) -> Picture:
     for picture in call.services.faces.get(call.tenant, call.path["id"]).pictures:
         if picture.id == body["picture"]:
-            return _picture(call, picture)
+            return _describe_picture(call, picture)
     raise errors.PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
 
 
-@operations("POST", "/v1/faces/{id}/pictures", Role.OPERATOR, status=201, again=_added_before, searches=True)
+@operations("POST", "/v1/faces/{id}/pictures", Role.OPERATOR, status=201, again=_answer_picture_again, searches=True)
 def add_picture(call: Call, body: NewPicture) -> Picture:
     """Have the face be known by one more photo of the person; it is found by the mean of eight at most.
 
@@ -108,16 +108,16 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     """
     use, faceid = call.services.enrolment.pictures, call.path["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
-        return _picture(
+        return _describe_picture(
             call, use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
         )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
         raise errors.InvalidInput("send either picture, a file, or sighting, the id of one of the face's sightings")
     added = use.add_photo(call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request)
-    return _picture(call, added)
+    return _describe_picture(call, added)
 
 
-@operations("DELETE", "/v1/faces/{id}/pictures/{picture}", Role.OPERATOR, again=nothing)
+@operations("DELETE", "/v1/faces/{id}/pictures/{picture}", Role.OPERATOR, again=answer_nothing)
 def delete_picture(call: Call) -> None:
     """Forget one picture and its templates; the face is found by the mean of the others.
 
@@ -127,14 +127,14 @@ def delete_picture(call: Call) -> None:
     call.services.enrolment.pictures.remove_picture(call.tenant, call.path["id"], call.path["picture"], call.request)
 
 
-def _picture(call: Call, picture: model.Picture) -> Picture:
+def _describe_picture(call: Call, picture: model.Picture) -> Picture:
     acts.reads([call.path["id"]])
     estimates = picture.estimates
     return Picture.made_of(
         picture,
         quality=estimates.quality,
-        pose=pose_of(estimates),
-        **links(call, picture),
+        pose=describe_pose(estimates),
+        **link_picture(call, picture),
         compared=not picture.spare,
         kept=picture.key != "",
         learnt=picture.learnt and Learnt.made_of(picture.learnt, sighting=picture.learnt.sighting_id),
@@ -160,10 +160,10 @@ def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
     found = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
     acts.reads([call.path["id"]] if found else [])
-    return Rejections(rejections=[_rejection(one) for one in found], next_token=None)
+    return Rejections(rejections=[_describe_rejection(one) for one in found], next_token=None)
 
 
-@operations("DELETE", "/v1/faces/{id}/rejections/{sighting}", Role.OPERATOR, tag="rejections", again=nothing)
+@operations("DELETE", "/v1/faces/{id}/rejections/{sighting}", Role.OPERATOR, tag="rejections", again=answer_nothing)
 def delete_rejection(call: Call) -> None:
     """Take a rejection back: pictures like this one may be the face again.
 
@@ -172,7 +172,7 @@ def delete_rejection(call: Call) -> None:
     call.services.sightings.rejection.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
 
 
-def _rejection(negative: model.Negative) -> Rejection:
+def _describe_rejection(negative: model.Negative) -> Rejection:
     capture_id, _ = parts_of_sighting(negative.sighting_id)
     at = moment(captured_ms(capture_id))
     return Rejection.made_of(negative, sighting=negative.sighting_id, capture=capture_id, captured_at=at)

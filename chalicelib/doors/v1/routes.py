@@ -38,24 +38,24 @@ def _answer_early_error(error: Exception, _path: str) -> Response:
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
 
 
-def _holder_of_bearer(services: Services, key: str) -> Tenant | None:
-    found = services.access.keys.by_api_key(key) or services.cameras.find_by_api_key(key)
+def _find_bearer_tenant(services: Services, key: str) -> Tenant | None:
+    found = services.access.keys.find_by_api_key(key) or services.cameras.find_by_api_key(key)
     return None if found is None else found[0]
 
 
-def _holder_of_session(services: Services, secret: str) -> Tenant | None:
+def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
     found = services.access.sessions.find(secret)
     return None if found is None else found.tenant
 
 
-def claim(_settings: Settings, request: Head) -> KeyClaim:
+def read_claim(_settings: Settings, request: Head) -> KeyClaim:
     """Read the key or the session of a request."""
     if "authorization" not in request.headers and (cookie := _SESSION.search(request.headers.get("cookie", ""))):
-        return KeyClaim(_holder_of_session, cookie[1])
+        return KeyClaim(_find_session_tenant, cookie[1])
     scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
-    return KeyClaim(_holder_of_bearer, secret.strip()) if scheme.lower() == "bearer" else NOBODY
+    return KeyClaim(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
 
 
-VIEWS = Views(_answer_early_error, errors.UNKNOWN, errors.TOO_LONG, claim, _BODIES)
+VIEWS = Views(_answer_early_error, errors.UNKNOWN, errors.TOO_LONG, read_claim, _BODIES)
 SIGN_IN = {(one.method, one.path) for one in OPERATIONS if one.is_sign_in}
 """The requests by which people sign in. Only the bodies have credentials."""

@@ -10,10 +10,10 @@ from msgspec import Meta
 
 from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.version import VERSION
-from chalicelib.doors.v1.auth import Caller, cookie_of, origin_of, require_no_other_site, session_token
+from chalicelib.doors.v1.auth import Caller, find_origin, make_cookie, read_session_token, require_no_other_site
 from chalicelib.doors.v1.endpoint import Call, KeylessCall, Operations
 from chalicelib.doors.v1.wire import Answer, Sent, Time
-from chalicelib.doors.words.addresses import network_of
+from chalicelib.doors.words.addresses import find_network
 from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
 from chalicelib.services import Services
 
@@ -123,10 +123,10 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
         raise errors.InvalidInput("send one of api_key, code, invitation, passkey, or name and password")
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
-    token, session = _signed_in(services, body, door, network_of(door.request.address))
+    token, session = _sign_in(services, body, door, find_network(door.request.address))
     caller = Caller(session.tenant, key=session.key, session=session)
-    telemetry.of_tenant(session.tenant.name, caller.said)
-    door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, door.request, services)
+    telemetry.of_tenant(session.tenant.name, caller.audit_name)
+    door.headers["Set-Cookie"] = make_cookie(token, session.expires_at, door.request, services)
     return _describe_session(services, caller)
 
 
@@ -135,16 +135,16 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
     """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
-    sessions, origin = services.access.sessions, origin_of(door.request, public_url)
+    sessions, origin = services.access.sessions, find_origin(door.request, public_url)
     if body.invitation is None:
-        made, invited = sessions.challenge(origin), None
+        made, invited = sessions.make_challenge(origin), None
     else:
-        with _count_wrong_sign_ins(services, network_of(door.request.address)):
+        with _count_wrong_sign_ins(services, find_network(door.request.address)):
             tenant, member = services.access.members.find_invited(body.invitation)
         telemetry.of_tenant(tenant.name)
         invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name)
         try:
-            made = sessions.challenge(origin, body.invitation)
+            made = sessions.make_challenge(origin, body.invitation)
         except errors.InvalidInput:
             return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
     return Challenge.made_of(made, challenge=made.text, user_handle=made.handle, invited=invited)
@@ -156,7 +156,7 @@ def claim_camera(door: KeylessCall, body: Claim) -> Claimed:
 
     Wrong codes count as wrong sign-ins.
     """
-    with _count_wrong_sign_ins(door.services, network_of(door.request.address)):
+    with _count_wrong_sign_ins(door.services, find_network(door.request.address)):
         camera, key = door.services.cameras.redeem_code(body.code)
     return Claimed(id=camera.id, name=camera.name, api_key=key)
 
@@ -166,37 +166,37 @@ def get_session(call: Call) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
     session = call.caller.session
     if session is not None and session.expires_at is None:
-        token = session_token(call.http, call.services.settings.public_url) or ""
-        call.headers["Set-Cookie"] = cookie_of(token, None, call.http, call.services)
+        token = read_session_token(call.http, call.services.settings.public_url) or ""
+        call.headers["Set-Cookie"] = make_cookie(token, None, call.http, call.services)
     return _describe_session(call.services, call.caller)
 
 
 @operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
 def end_session(call: Call) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
-    session = session_token(call.http, call.services.settings.public_url)
+    session = read_session_token(call.http, call.services.settings.public_url)
     if session is not None:
         call.services.access.sessions.end(session)
-    call.headers["Set-Cookie"] = cookie_of("", call.services.clock.now(), call.http, call.services)
+    call.headers["Set-Cookie"] = make_cookie("", call.services.clock.now(), call.http, call.services)
 
 
-def _signed_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
+def _sign_in(services: Services, body: NewSession, door: KeylessCall, address: str) -> tuple[str, Session]:
     """Begin the session. What nobody can guess is taken however many wrong ones come: only those count."""
     sessions, keep = services.access.sessions, body.keep
-    origin = origin_of(door.request, services.settings.public_url)
+    origin = find_origin(door.request, services.settings.public_url)
     with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
         if body.api_key is not None:
-            return sessions.of_key(body.api_key, keep=keep)
+            return sessions.begin_by_key(body.api_key, keep=keep)
         if body.code is not None:
-            return sessions.of_code(body.code, keep=keep)
+            return sessions.begin_by_code(body.code, keep=keep)
         if body.name is not None:
-            return sessions.of_password(body.tenant, body.name, body.password or "", address, keep=keep)
-        passkey = None if body.passkey is None else _as_sent(body.passkey)
+            return sessions.begin_by_password(body.tenant, body.name, body.password or "", address, keep=keep)
+        passkey = None if body.passkey is None else _write_credential(body.passkey)
         if body.invitation is not None:
-            return sessions.of_invitation(
+            return sessions.begin_by_invitation(
                 body.invitation, password=body.password, passkey=passkey, origin=origin, keep=keep
             )
-        return sessions.of_passkey(passkey or {}, origin, keep=keep)
+        return sessions.begin_by_passkey(passkey or {}, origin, keep=keep)
 
 
 @contextmanager
@@ -213,7 +213,7 @@ def _count_wrong_sign_ins(services: Services, address: str, *, is_password: bool
         raise
 
 
-def _as_sent(passkey: PasskeyAnswer) -> dict[str, Any]:
+def _write_credential(passkey: PasskeyAnswer) -> dict[str, Any]:
     """Write a passkey's answer as `PublicKeyCredential.toJSON` does."""
     response = {
         "clientDataJSON": passkey.client_data,

@@ -12,7 +12,7 @@ from msgspec import Meta
 from chalicelib.book.words import keys, model, pictures
 from chalicelib.book.words.pictures import ATTRIBUTES
 from chalicelib.doors.v1.endpoint import Call
-from chalicelib.doors.v1.wire import TOLD, Answer
+from chalicelib.doors.v1.wire import CONVERTERS, Answer
 
 Name = Annotated[
     str,
@@ -149,16 +149,16 @@ class Estimates(Answer):
             age=number("age"),
             gender=word("gender"),
             emotion=word("emotion"),
-            pose=pose_of(estimates),
+            pose=describe_pose(estimates),
             beauty=number("beauty"),
             liveness=number("liveness"),
         )
 
 
-TOLD |= {pictures.Box: Box.of, pictures.Estimates: Estimates.of, model.Labels: Labels.made_of}
+CONVERTERS |= {pictures.Box: Box.of, pictures.Estimates: Estimates.of, model.Labels: Labels.made_of}
 
 
-def pose_of(estimates: pictures.Estimates) -> Pose | None:
+def describe_pose(estimates: pictures.Estimates) -> Pose | None:
     source: Any = estimates.source("pose")
     return None if estimates.pose is None else Pose.made_of(estimates.pose, source=source)
 
@@ -172,7 +172,7 @@ Number = Annotated[
 ]
 
 
-def number_of(face: model.Face | model.ListedFace | None) -> int | None:
+def read_number(face: model.Face | model.ListedFace | None) -> int | None:
     return (face.number or None) if face else None
 
 
@@ -199,20 +199,20 @@ class Portrait(Answer):
     box: Annotated[Box | None, Meta(description="The place of the face, if another one shows in the picture, too.")]
 
 
-def portrait_of(call: Call, face: model.Face | model.ListedFace) -> Portrait:
+def describe_portrait(call: Call, face: model.Face | model.ListedFace) -> Portrait:
     picture = face.portrait
     width, height = picture.sides or (None, None)
     return Portrait.made_of(
         picture,
         picture=picture.id,
-        **links(call, picture),
+        **link_picture(call, picture),
         width=width,
         height=height,
         box=picture.meant,
     )
 
 
-def links(call: Call, picture: model.Picture) -> dict[str, str | None]:
+def link_picture(call: Call, picture: model.Picture) -> dict[str, str | None]:
     """Give the links to a picture and to its thumbnail."""
     if not picture.key or not call.caller.is_shown_pictures:
         return {"url": None, "thumb_url": None}
@@ -222,7 +222,7 @@ def links(call: Call, picture: model.Picture) -> dict[str, str | None]:
     return {"url": url, "thumb_url": call.show_picture(sign(keys.thumbnail(picture.key)), of) if picture.sides else url}
 
 
-def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
+def link_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
     """Return the link to a capture's picture, or to a part of it."""
     return call.show_picture(url, f"capture {camera} {capture}")
 
@@ -230,7 +230,7 @@ def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None
 QrPath = Annotated[str, Meta(description="A QR code: an SVG path of its dark squares, `qr_size` of them a side.")]
 
 
-def qr_code(text: str) -> dict[str, Any]:
+def draw_qr_code(text: str) -> dict[str, Any]:
     """Draw a text as a QR code with a margin: give the path of its dark squares, and the squares of a side."""
     from chalicelib.book.words.qr_code import draw_code  # not at the other routes' cold starts
 

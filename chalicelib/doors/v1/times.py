@@ -25,9 +25,9 @@ TIME_SAID = (
 def read_time(value: Any) -> datetime:
     """Read a time that was sent, in UTC, to the millisecond. Raises ValueError."""
     if isinstance(value, str):
-        return _of_text(value)
+        return _read_text(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _of_number(repr(value))
+        return _read_number(repr(value))
     raise ValueError("neither a text nor a number")
 
 
@@ -36,10 +36,10 @@ def read_time_parameter(text: str) -> datetime:
 
     The plus of an offset comes as a space if nobody wrote it as %2B.
     """
-    return _of_number(text) if _NUMBER.fullmatch(text) else _of_text(_LOST_PLUS.sub("+", text))
+    return _read_number(text) if _NUMBER.fullmatch(text) else _read_text(_LOST_PLUS.sub("+", text))
 
 
-def _of_number(digits: str) -> datetime:
+def _read_number(digits: str) -> datetime:
     """Read a number and cut it by its digits, as a text is, so that one time always identifies the same capture."""
     try:
         sent = Decimal(digits)
@@ -48,7 +48,7 @@ def _of_number(digits: str) -> datetime:
         raise ValueError("no time of the calendar") from error
 
 
-def _of_text(value: str) -> datetime:
+def _read_text(value: str) -> datetime:
     """Parse RFC 3339. Raises ValueError."""
     parts = _RFC_3339.fullmatch(value)
     if parts is None:

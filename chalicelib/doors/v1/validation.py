@@ -36,7 +36,7 @@ class _Spot(Struct, frozen=True):
         return f"{self.name}.{name}" if self.name else name
 
 
-def validation_error(
+def make_validation_error(
     value: Any, struct: type[msgspec.Struct], error: msgspec.ValidationError, *, has_null: bool = True
 ) -> InvalidInput:
     """Make the error for a `value` that msgspec did not convert to `struct`. `has_null`: null can be sent."""
@@ -46,12 +46,13 @@ def validation_error(
     if not has_null and isinstance(spot.kind, types.UnionType):
         others = tuple(one for one in spot.kind.types if not isinstance(one, types.NoneType))
         spot = replace(spot, kind=types.UnionType(others))
-    made = InvalidInput(_sentence(spot, text))
+    made = InvalidInput(_write_sentence(spot, text))
     made.index = spot.index
     return made
 
 
-def _sentence(spot: _Spot, text: str) -> str:
+def _write_sentence(spot: _Spot, text: str) -> str:
+    """Say what is wrong at the spot, and what would be right. `text`: msgspec's error."""
     if isinstance(spot.kind, types.StructType) and isinstance(spot.value, Mapping):
         known = [field.encode_name for field in spot.kind.fields]
         missing = _MISSING.match(text)
@@ -59,26 +60,29 @@ def _sentence(spot: _Spot, text: str) -> str:
             return f"{spot.member(missing[1])} is missing: it is required"
         for name in spot.value:
             if name not in known:
-                can = ", ".join(sorted(known)) if known else "none"
-                return f"there is no field {spot.member(name[:_SHOWN])!r} here: {can} can be sent"
+                names = ", ".join(sorted(known)) if known else "none"
+                return f"there is no field {spot.member(name[:_SHOWN])!r} here: {names} can be sent"
     if "`key` in `" in text and isinstance(spot.kind, types.DictType):
         return f"each name in {spot.name} is {_describe_type(spot.kind.key_type)}"
-    many = isinstance(spot.kind, types.DictType) and isinstance(spot.value, Mapping)
-    sent = f"of {len(spot.value)}" if many else describe_value(spot.value)
+    is_map = isinstance(spot.kind, types.DictType) and isinstance(spot.value, Mapping)
+    sent = f"of {len(spot.value)}" if is_map else describe_value(spot.value)
     return f"{spot.name or 'the body'} is {_describe_type(spot.kind)}, not {sent}"
 
 
 def _follow_path(spot: _Spot, path: str) -> _Spot:
-    """Follow msgspec's path from `spot`, as far as it leads."""
+    """Return the place to which msgspec's path leads from a spot, as far as it fits what was sent.
+
+    The path of `{"captures": [{"size": "x"}]}` is `.captures[0].size`; `[...]` stands for any name of a map.
+    """
     for name, number, any_name in _STEP.findall(path):
-        kind = _whole(spot.kind, spot.value)
+        kind = _choose_type(spot.kind, spot.value)
         if name and isinstance(kind, types.StructType):
-            field = next((one for one in kind.fields if one.encode_name == name), None)
+            field = next((field for field in kind.fields if field.encode_name == name), None)
             if field is None or name not in spot.value:
                 break
             spot = _Spot(field.type, spot.value[name], spot.member(name), spot.index)
         elif number and isinstance(kind, types.ListType):
-            of_objects = isinstance(_plain(kind.item_type), types.StructType)
+            of_objects = isinstance(_unwrap(kind.item_type), types.StructType)
             index = int(number) if of_objects else spot.index
             spot = _Spot(kind.item_type, spot.value[int(number)], f"{spot.name}[{number}]", index)
         elif any_name and isinstance(kind, types.DictType):
@@ -86,27 +90,27 @@ def _follow_path(spot: _Spot, path: str) -> _Spot:
             spot = _Spot(kind.value_type, spot.value[wrong], spot.member(wrong[:_SHOWN]), spot.index)
         else:
             break
-    return replace(spot, kind=_whole(spot.kind, spot.value))
+    return replace(spot, kind=_choose_type(spot.kind, spot.value))
 
 
-def _plain(kind: types.Type) -> types.Type:
-    return _plain(kind.type) if isinstance(kind, types.Metadata) else kind
+def _unwrap(kind: types.Type) -> types.Type:
+    return _unwrap(kind.type) if isinstance(kind, types.Metadata) else kind
 
 
-def _whole(kind: types.Type, value: Any) -> types.Type:
+def _choose_type(kind: types.Type, value: Any) -> types.Type:
     """Return the type that is meant: of a union the one for objects, or for lists, if `value` is one."""
-    kind = _plain(kind)
+    kind = _unwrap(kind)
     if not isinstance(kind, types.UnionType):
         return kind
     wanted = types.ListType if isinstance(value, list) else (types.StructType, types.DictType)
-    options = [_plain(one) for one in kind.types]
+    options = [_unwrap(one) for one in kind.types]
     found = [one for one in options if isinstance(one, wanted)] if isinstance(value, (list, dict)) else []
     return found[0] if found else kind
 
 
 def _fits(value: Any, kind: types.Type) -> bool:
     """Tell whether a value of a map is one of the types that its values may have."""
-    kind = _plain(kind)
+    kind = _unwrap(kind)
     if isinstance(kind, types.UnionType):
         return any(_fits(value, one) for one in kind.types)
     if isinstance(kind, types.StrType):
@@ -119,52 +123,54 @@ def _fits(value: Any, kind: types.Type) -> bool:
 
 def _describe_type(kind: types.Type) -> str:
     """Say in words what a value of the type is."""
-    kind = _plain(kind)
+    kind = _unwrap(kind)
     match kind:
         case types.UnionType():
-            others = [one for one in map(_plain, kind.types) if not isinstance(one, types.NoneType)]
-            null = len(others) < len(kind.types)
-            return _either([*(_describe_type(one) for one in others), *(["null"] if null else [])])
+            others = [option for option in map(_unwrap, kind.types) if not isinstance(option, types.NoneType)]
+            null = ["null"] if len(others) < len(kind.types) else []
+            return _join_by_or([*map(_describe_type, others), *null])
         case types.StrType():
-            return f"a text{_length(kind, 'characters')}" + (f" of the form {kind.pattern}" if kind.pattern else "")
+            return f"a text{_describe_length(kind, 'characters')}" + (
+                f" of the form {kind.pattern}" if kind.pattern else ""
+            )
         case types.IntType():
-            return f"a whole number{_bounds(kind)}"
+            return f"a whole number{_describe_bounds(kind)}"
         case types.FloatType():
-            return f"a number{_bounds(kind)}"
+            return f"a number{_describe_bounds(kind)}"
         case types.BoolType():
             return "true or false"
         case types.BytesType():
             return "a text in base64"
         case types.EnumType():
-            return _either([str(one.value) for one in kind.cls])
+            return _join_by_or([str(one.value) for one in kind.cls])
         case types.LiteralType():
-            return _either([str(one) for one in kind.values])
+            return _join_by_or([str(one) for one in kind.values])
         case types.ListType():
-            return f"a list{_length(kind, _many(kind.item_type))}"
+            return f"a list{_describe_length(kind, _describe_items(kind.item_type))}"
         case types.CustomType():
             return TIME_SAID
         case types.DictType() if kind.max_length is not None:
-            return f"an object{_length(kind, 'members')}"
+            return f"an object{_describe_length(kind, 'members')}"
     return "an object"
 
 
-def _many(kind: types.Type) -> str:
-    kind = _plain(kind)
+def _describe_items(kind: types.Type) -> str:
+    kind = _unwrap(kind)
     if isinstance(kind, types.StrType):
-        return f"texts{_length(kind, 'characters')}" + (" each" if kind.max_length else "")
+        return f"texts{_describe_length(kind, 'characters')}" + (" each" if kind.max_length else "")
     if isinstance(kind, types.StructType | types.DictType):
         return "objects"
     return "values, each " + _describe_type(kind)
 
 
-def _length(kind: Any, units: str) -> str:
+def _describe_length(kind: Any, units: str) -> str:
     low, high = kind.min_length, kind.max_length
     if high is None:
         return "" if units == "characters" and not low else f" of {low} or more {units}" if low else f" of {units}"
     return f" of {low} to {high} {units}" if low else f" of up to {high} {units}"
 
 
-def _bounds(kind: Any) -> str:
+def _describe_bounds(kind: Any) -> str:
     low, high = kind.ge, kind.le
     if kind.gt is not None:
         return f" above {kind.gt:g}" + ("" if high is None else f", up to {high:g}")
@@ -173,6 +179,6 @@ def _bounds(kind: Any) -> str:
     return f" from {low} on" if low is not None else f" up to {high}" if high is not None else ""
 
 
-def _either(choices: Iterable[str]) -> str:
+def _join_by_or(choices: Iterable[str]) -> str:
     *first, last = choices
     return f"{', '.join(first)} or {last}" if first else last

@@ -25,7 +25,7 @@ from chalicelib.book.words.pictures import ATTRIBUTES, MAX_PICTURE_BYTES, Pictur
 from chalicelib.book.words.setting import Setting
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.base64_text import read_base64
-from chalicelib.doors.forms import each_once, read_form, read_object
+from chalicelib.doors.forms import collect_once, read_form, read_object
 from chalicelib.doors.http import JSON, MULTIPART, HttpRequest, is_picture
 from chalicelib.doors.v1.times import read_time, read_time_parameter
 
@@ -74,9 +74,16 @@ class Answer(Struct, kw_only=True):
 
     @classmethod
     def made_of(cls, source: object, /, **others: Any) -> Self:
-        """Make an answer: each member is one of `others`, or else the attribute of that name, as TOLD says it."""
+        """Make an answer: each member is one of `others`, or else the attribute of that name of `source`.
+
+        A value whose type is in CONVERTERS is converted: a datetime becomes a text.
+        """
         members = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in others} | others
-        return cls(**{name: TOLD[type(one)](one) if type(one) in TOLD else one for name, one in members.items()})
+        return cls(**{name: CONVERTERS.get(type(value), _keep)(value) for name, value in members.items()})
+
+
+def _keep(value: Any) -> Any:
+    return value
 
 
 class Instant(datetime):
@@ -87,7 +94,7 @@ class Instant(datetime):
         return cls.combine(at, at.timetz())
 
 
-TOLD: dict[type, Callable[[Any], Any]] = {datetime: time_text, Instant: time_text}
+CONVERTERS: dict[type, Callable[[Any], Any]] = {datetime: time_text, Instant: time_text}
 """How an answer says the values of these types; `shapes` has more of them."""
 
 Time = Annotated[
@@ -145,10 +152,10 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
 
     Raises InvalidInput that names the member, such as `labels.a`, and for changes that change nothing.
     """
-    value = finite_object(body) if body.strip() else {}
+    value = read_finite_object(body) if body.strip() else {}
     if not value and issubclass(struct, Changes):
         raise InvalidInput(f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}")
-    for name, kind in kinds_of(struct).items():
+    for name, kind in find_kinds(struct).items():
         if kind is bytes and isinstance(value.get(name), str):
             with suppress(ValueError):  # what is no base64 is told as any other wrong value
                 value[name] = read_base64(value[name])
@@ -156,19 +163,19 @@ def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
 
 
 @cache
-def kinds_of(struct: type[msgspec.Struct]) -> Mapping[str, type]:
+def find_kinds(struct: type[msgspec.Struct]) -> Mapping[str, type]:
     """Return for each member whether it is `bytes`, a `list`, an object (`dict`), or plain (`str`)."""
-    return {field.encode_name: _kind(field.type) for field in msgspec.structs.fields(struct)}
+    return {field.encode_name: _find_kind(field.type) for field in msgspec.structs.fields(struct)}
 
 
-def _kind(annotation: Any) -> type:
+def _find_kind(annotation: Any) -> type:
     if annotation is bytes or get_origin(annotation) is list:
         return bytes if annotation is bytes else list
     if get_origin(annotation) in (dict, Mapping) or (
         isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)
     ):
         return dict
-    found = {_kind(one) for one in get_args(annotation)}
+    found = {_find_kind(one) for one in get_args(annotation)}
     return next((kind for kind in (bytes, list, dict) if kind in found), str)
 
 
@@ -177,14 +184,14 @@ def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Str
 
     Raises InvalidInput.
     """
-    known = kinds_of(struct)
+    known = find_kinds(struct)
     value: dict[str, Any] = {}
     for name, values in sent.items():
         if name not in known:
-            can = ", ".join(sorted(known)) if known else "none"
-            raise InvalidInput(f"there is no parameter {name[:_SHOWN]!r} here: {can} can be sent")
+            names = ", ".join(sorted(known)) if known else "none"
+            raise InvalidInput(f"there is no parameter {name[:_SHOWN]!r} here: {names} can be sent")
         if known[name] is list:
-            value[name] = [one for one in values if one]
+            value[name] = [text for text in values if text]
         elif len(values) > 1:
             raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
         elif values and values[0]:
@@ -201,14 +208,16 @@ def _read_struct(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: 
                 raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
         return read
     except msgspec.ValidationError as error:
-        from chalicelib.doors.v1.validation import validation_error  # not at a cold start: it looks into all types
+        from chalicelib.doors.v1.validation import make_validation_error  # not at a cold start: it looks into all types
 
-        raise validation_error(value, struct, error, has_null=not are_texts) from error
+        raise make_validation_error(value, struct, error, has_null=not are_texts) from error
 
 
-def finite_object(body: bytes) -> dict[str, Any]:
+def read_finite_object(body: bytes) -> dict[str, Any]:
     """Parse a body that is a JSON object. Raises InvalidInput as `read_object` does, and for infinite numbers."""
-    return read_object(body, parse_int=_read_whole_number, parse_float=_finite, parse_constant=_no_constant)
+    return read_object(
+        body, parse_int=_read_whole_number, parse_float=_read_finite_number, parse_constant=_refuse_constant
+    )
 
 
 def _read_whole_number(text: str) -> int:
@@ -218,7 +227,7 @@ def _read_whole_number(text: str) -> int:
     return int(text)
 
 
-def _finite(text: str) -> float | int:
+def _read_finite_number(text: str) -> float | int:
     """Read a number; 3.0 is the whole number 3, as JSON Schema has it."""
     value = float(text)
     if not math.isfinite(value):
@@ -226,16 +235,16 @@ def _finite(text: str) -> float | int:
     return int(value) if value.is_integer() and abs(value) < _WHOLE_TO else value
 
 
-def _no_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise InvalidInput(f"{name} is no JSON value: send a number, or null")
 
 
-def _instant(read: Callable[[Any], datetime], _kind: type[Instant], value: Any) -> Instant:
+def _read_instant(read: Callable[[Any], datetime], _kind: type[Instant], value: Any) -> Instant:
     """Read a time, the only type that msgspec does not know itself."""
     return Instant.of(read(value))
 
 
-_of_json, _of_parameter = partial(_instant, read_time), partial(_instant, read_time_parameter)
+_of_json, _of_parameter = partial(_read_instant, read_time), partial(_read_instant, read_time_parameter)
 
 
 MAX_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
@@ -255,56 +264,57 @@ _Body = TypeVar("_Body", bound=WithPicture)
 
 def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
-    data = request.body(MAX_BYTES)
-    media_type = request.media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
+    data = request.read_body(MAX_BYTES)
+    media_type = request.read_media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
     if media_type is not None and is_picture(media_type.name):
-        picture = next(name for name, kind in kinds_of(struct).items() if kind is bytes)
+        picture = next(name for name, kind in find_kinds(struct).items() if kind is bytes)
         texts = [(name, value) for name, values in request.query.items() for value in values]
-        return _of_texts(texts, [(picture, data)], struct)
+        return _read_texts(texts, [(picture, data)], struct)
     if media_type is None and request.query:
         raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
     read_query(request.query, Sent)
     if media_type is not None and media_type.name == MULTIPART:
         form = read_form(media_type, data)
-        return _of_texts(form.fields, [(one.name, one.data) for one in form.uploads], struct)
+        return _read_texts(form.fields, [(one.name, one.data) for one in form.uploads], struct)
     return read_body(data, struct)
 
 
-def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
-    kinds = kinds_of(struct)
+def _read_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
+    kinds = find_kinds(struct)
     for name, _ in files:
         if kinds.get(name) is not bytes:
             pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
             raise InvalidInput(f"there is no file {name[:40]!r} here: {pictures} can be sent")
     sent = [(name, text) for name, text in texts if text]
-    value: dict[str, Any] = each_once([*files, *(one for one in sent if kinds.get(one[0]) is not list)])
+    value: dict[str, Any] = collect_once([*files, *(one for one in sent if kinds.get(one[0]) is not list)])
     for name, text in sent:
         if kinds.get(name) is list:
             value.setdefault(name, []).append(text)
         elif kinds.get(name) is dict:
-            value[name] = _object(name, text)
+            value[name] = _read_object_text(name, text)
     return _read_struct(value, struct)
 
 
-def _object(name: str, text: str) -> Any:
+def _read_object_text(name: str, text: str) -> Any:
     try:
-        return finite_object(text.encode())
+        return read_finite_object(text.encode())
     except InvalidInput as error:
         raise InvalidInput(f"{name} is an object in JSON: {error}") from error
 
 
-def setting_type(one: Setting) -> Any:
-    """Return the type of a setting in v1, with its bounds and what it means."""
-    of_list = getitem(Literal, tuple(ATTRIBUTES)) if one.name == "attributes_off" else Text
-    kind: Any = GenericAlias(list, (of_list,)) if one.kind is frozenset else one.kind
-    says = f"{one.says} Null: {one.nothing}." if one.nothing else one.says
-    if one.choices:
-        return Annotated[getitem(Literal, one.choices), Meta(description=says)]
-    if one.kind in (str, frozenset):
-        most = None if one.most is None else int(one.most)
-        return Annotated[kind, Meta(max_length=most or 100, description=says)]
-    low = {"gt" if one.above else "ge": one.kind(one.least)} if one.least is not None else {}
-    bounded = Annotated[kind, Meta(**low, le=one.kind(one.most))] if one.most is not None else kind
-    return (
-        Annotated[bounded | None, Meta(description=says)] if one.nothing else Annotated[bounded, Meta(description=says)]
-    )
+def make_setting_type(setting: Setting) -> Any:
+    """Return the type of a setting in v1, with its bounds and what it means.
+
+    A whole number from 1 to 30 is `Annotated[Annotated[int, Meta(ge=1, le=30)], Meta(description=...)]`.
+    """
+    item_type = getitem(Literal, tuple(ATTRIBUTES)) if setting.name == "attributes_off" else Text
+    kind: Any = GenericAlias(list, (item_type,)) if setting.kind is frozenset else setting.kind
+    description = f"{setting.says} Null: {setting.nothing}." if setting.nothing else setting.says
+    if setting.choices:
+        return Annotated[getitem(Literal, setting.choices), Meta(description=description)]
+    if setting.kind in (str, frozenset):
+        max_length = None if setting.most is None else int(setting.most)
+        return Annotated[kind, Meta(max_length=max_length or 100, description=description)]
+    low = {"gt" if setting.above else "ge": setting.kind(setting.least)} if setting.least is not None else {}
+    bounded = Annotated[kind, Meta(**low, le=setting.kind(setting.most))] if setting.most is not None else kind
+    return Annotated[bounded | None if setting.nothing else bounded, Meta(description=description)]

@@ -1,4 +1,4 @@
-"""Addresses of senders: whose a request is behind proxies, and what counts as one sender."""
+"""Addresses of senders: from whom does a request come behind proxies, and what counts as one sender?"""
 
 from __future__ import annotations
 
@@ -12,44 +12,48 @@ _V6_NETWORK = 64
 """A subscriber has all addresses of such a network."""
 
 
-def sender(
+def find_sender(
     peer: str, headers: Mapping[str, str], proxies: Sequence[IPv4Network | IPv6Network]
 ) -> tuple[str, dict[str, str]]:
     """Return the address that a request came from, and its headers without what our proxies told of its way.
 
     The address is the peer's unless that is one of our proxies. Then it is the last in X-Forwarded-For that is none of
     them. What stands before it, anybody can have written: that stays.
+
+    Peer 10.0.0.1, a proxy, and `X-Forwarded-For: 198.51.100.1, 192.0.2.7`: 192.0.2.7, and 198.51.100.1 stays in the
+    header.
     """
-    told, found, believed = headers.get("x-forwarded-for", "").split(","), peer, 0
-    for index, text in enumerate((peer, *reversed(told))):
-        address = address_of(text)
+    forwarded = headers.get("x-forwarded-for", "").split(",")
+    sender, believed_count = peer, 0
+    for index, text in enumerate((peer, *reversed(forwarded))):
+        address = read_address(text)
         if address is None:
             break
-        found, believed = str(address), index
-        if not is_in(found, proxies):
+        sender, believed_count = str(address), index
+        if not is_in_networks(sender, proxies):
             break
-    if not believed:
-        return found, dict(headers)
-    left = ",".join(told[:-believed])
-    kept = {name: value for name, value in headers.items() if name not in FORWARDING}
-    return found, {**kept, "x-forwarded-for": left} if left else kept
+    if not believed_count:
+        return sender, dict(headers)
+    unbelieved = ",".join(forwarded[:-believed_count])
+    others = {name: value for name, value in headers.items() if name not in FORWARDING}
+    return sender, {**others, "x-forwarded-for": unbelieved} if unbelieved else others
 
 
-def is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     """Tell whether one of the networks has the address."""
-    known = address_of(address)
+    known = read_address(address)
     return known is not None and any(known in network for network in networks)
 
 
-def network_of(address: str) -> str:
+def find_network(address: str) -> str:
     """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a network of IPv6."""
-    known = address_of(address)
+    known = read_address(address)
     if isinstance(known, IPv6Address):
         return str(ip_network((known, _V6_NETWORK), strict=False))
     return str(known or address)
 
 
-def address_of(text: str) -> IPv4Address | IPv6Address | None:
+def read_address(text: str) -> IPv4Address | IPv6Address | None:
     """Read an address; some proxies write its port, too: 192.0.2.1:5555, [2001:db8::1]:80."""
     text = text.strip()
     if text.startswith("["):

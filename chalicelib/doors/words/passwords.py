@@ -1,4 +1,7 @@
-"""Passwords: kept as a slow hash, by scrypt (RFC 7914) of the standard library."""
+"""Passwords: how long must they be (LENGTHS), and how are they stored? As a slow hash, by scrypt (RFC 7914).
+
+How many wrong ones may come says doors/access/rate_limits.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _SALT_BYTES = _HASH_BYTES = 16
 _AT_ONCE = threading.BoundedSemaphore(2)
 
 
-def place() -> AbstractContextManager[None]:
+def hold_hashing_place() -> AbstractContextManager[None]:
     """Hold one of two places, for a hash: so many sign-ins at once take 32 MB, and no more. Raises Busy.
 
     Nobody waits for one. A hash takes a third of a second, and those who wait would hold the threads of all strangers.
@@ -38,39 +41,40 @@ def require_password(password: str, *names: str) -> None:
         raise InvalidInput(
             f"a password has {LENGTHS[0]} to {LENGTHS[-1]} characters, such as four words: this one has {len(password)}"
         )
-    told = _plain(password)
+    unguessable = _normalize(password)
     for name in filter(None, names):
-        told = told.replace(_plain(name), "")
-    if len(set(told)) < 5:
+        unguessable = unguessable.replace(_normalize(name), "")
+    if len(set(unguessable)) < 5:  # different characters
         raise InvalidInput("this password is easy to guess: take four words that do not belong together")
 
 
 def hash_password(password: str) -> str:
     """Hash a password with a new salt."""
     salt = secrets.token_bytes(_SALT_BYTES)
-    return "$".join(("scrypt", str(_COST), str(_BLOCK), str(_TIMES), _text(salt), _text(_digest(password, salt))))
+    return "$".join(
+        ("scrypt", str(_COST), str(_BLOCK), str(_TIMES), _encode(salt), _encode(_compute_hash(password, salt)))
+    )
 
 
-def fits(password: str, stored: str | None) -> bool:
+def matches_hash(password: str, stored: str | None) -> bool:
     """Tell whether the password is the one that was hashed. It takes as long if nothing is stored."""
-    kept = stored or _OF_NOBODY
-    _, cost, block, times, salt, digest = kept.split("$")
-    found = _digest(password, base64.b64decode(salt), int(cost), int(block), int(times))
+    _, cost, block, times, salt, digest = (stored or _OF_NOBODY).split("$")
+    found = _compute_hash(password, base64.b64decode(salt), int(cost), int(block), int(times))
     return hmac.compare_digest(found, base64.b64decode(digest)) and stored is not None
 
 
-def _digest(password: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, times: int = _TIMES) -> bytes:
+def _compute_hash(password: str, salt: bytes, cost: int = _COST, block: int = _BLOCK, times: int = _TIMES) -> bytes:
     """Hash in NFKC, since keyboards compose letters in more than one way."""
     data = unicodedata.normalize("NFKC", password).encode(errors="surrogatepass")
     return hashlib.scrypt(data, salt=salt, n=cost, r=block, p=times, maxmem=_MOST_BYTES, dklen=_HASH_BYTES)
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _text(data: bytes) -> str:
+def _encode(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-_OF_NOBODY = f"scrypt${_COST}${_BLOCK}${_TIMES}${_text(bytes(_SALT_BYTES))}${_text(bytes(_HASH_BYTES))}"
+_OF_NOBODY = f"scrypt${_COST}${_BLOCK}${_TIMES}${_encode(bytes(_SALT_BYTES))}${_encode(bytes(_HASH_BYTES))}"

@@ -21,18 +21,18 @@ _KEY = Codec(
 key_from = _KEY.read
 
 
-def key_item(tenant: str, key: ApiKey) -> Item:
+def make_key_item(tenant: str, key: ApiKey) -> Item:
     kind, id_ = keys.key_record(tenant, key.id)
     item = {"kind": kind, "id": id_, "tenant": tenant, **_KEY.write(key)}
     return {**item, "group": key.group} if key.service else item
 
 
-def key_fields(key: ApiKey) -> Item:
+def make_key_fields(key: ApiKey) -> Item:
     """Make the attributes that a change or a renewal sets."""
     return _KEY.write(key, "name", "role", "pictures", "expires_at", "digest", "version")
 
 
-def first_key(tenant: Item, state: Item | None) -> ApiKey | None:
+def read_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
     """Read a tenant's first key from the tenant's record and, if there is one, its own; None: it was deleted."""
     digest, state = tenant["api_key_digest"], state or {}
     if state.get("deleted") == digest:
@@ -47,7 +47,7 @@ def first_key(tenant: Item, state: Item | None) -> ApiKey | None:
     )
 
 
-def first_key_item(tenant: str, *, used_at: datetime | None, deleted: str | None = None) -> Item:
+def make_first_key_item(tenant: str, *, used_at: datetime | None, deleted: str | None = None) -> Item:
     """Make the own record of a first key. `deleted`: the hash of the secret with which it was deleted."""
     kind, id_ = keys.key_record(tenant, FIRST)
     return {
@@ -63,12 +63,12 @@ _MEMBER = Codec(Member, {"id": "member"}, nulls="password invitation invited_unt
 member_from = _MEMBER.read
 
 
-def member_item(tenant: str, member: Member) -> Item:
+def make_member_item(tenant: str, member: Member) -> Item:
     kind, id_ = keys.member_item(tenant, member.id)
     return {"kind": kind, "id": id_, "tenant": tenant, **_MEMBER.write(member)}
 
 
-def sign_in_item(
+def make_sign_in_item(
     place: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
 ) -> Item:
     """Make the item of a session, or of a code that begins one. It is good while the key's secret is the same, or the

@@ -35,7 +35,7 @@ class ApiKey(Struct, frozen=True):
     """Id of the only group that it reaches, if its service is "recognition"."""
 
     @property
-    def rules(self) -> bool:
+    def is_permanent_admin(self) -> bool:
         """True if it is an admin's key that never ends. A tenant always has one, so that it is never locked out."""
         return self.role is Role.ADMIN and self.expires_at is None
 
@@ -81,9 +81,9 @@ class Member(Struct, frozen=True):
     """As a key without an end."""
 
     @property
-    def said(self) -> str:
+    def audit_name(self) -> str:
         """The member's name in the audit: what follows it nobody can choose."""
-        return f"{self.name} ({_SAID[self.role]}), member {self.id}"
+        return f"{self.name} ({_CONSOLE_NAMES[self.role]}), member {self.id}"
 
 
 class Session(NamedTuple):
@@ -116,6 +116,6 @@ class Role(StrEnum):
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 """Roles of a tenant's own keys and of people."""
 
-_SAID = {Role.VIEWER: "viewer", Role.OPERATOR: "editor", Role.ADMIN: "manager"}
+_CONSOLE_NAMES = {Role.VIEWER: "viewer", Role.OPERATOR: "editor", Role.ADMIN: "manager"}
 """Names that the console gives the roles."""
 _RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

@@ -26,7 +26,7 @@ import stamina
 
 from regulars_client import codes
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
-from regulars_client.proxies import Proxy, Ways
+from regulars_client.proxies import Proxy, ProxyingTransport
 
 Page = TypeVar("Page")
 Item = TypeVar("Item")
@@ -80,19 +80,19 @@ class ApiKey(httpx.Auth):
         return "ApiKey(...)"
 
 
-def chosen_key(given: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
+def choose_key(given: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
     """Choose the key: the one given, else the file's, else REGULARS_API_KEY. Raises NotConfigured."""
     if given is not None:
         return ApiKey(given.strip(), "api_key")
     if file is not None:
-        return ApiKey(secret_in(file), str(file))
+        return ApiKey(read_secret(file), str(file))
     found = environment.get(VARIABLE, "").strip()
     if not found:
         raise NotConfigured(f"no API key: set {VARIABLE}, or name a file that holds it")
     return ApiKey(found, VARIABLE)
 
 
-def secret_in(file: Path) -> str:
+def read_secret(file: Path) -> str:
     """Read a file that only its owner may read. Raises NotConfigured."""
     try:
         with file.open(encoding="utf-8") as stream:
@@ -105,7 +105,7 @@ def secret_in(file: Path) -> str:
     return text
 
 
-AGAIN = frozenset({429, 502, 503, 504})
+RETRIED_STATUSES = frozenset({429, 502, 503, 504})
 """Statuses that are tried again: the service is busy, or a gateway before it is."""
 
 WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
@@ -142,9 +142,9 @@ class Connection:
         timeout_s: float = 60.0,
         patience_s: float = 120.0,
     ) -> None:
-        base, key = _service_url(url), chosen_key(api_key, key_file)
+        base, key = _read_service_url(url), choose_key(api_key, key_file)
         self._patience_s = patience_s
-        self._ways = Ways()
+        self._ways = ProxyingTransport()
         self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s, transport=self._ways)
         self._strange = httpx.Client(timeout=timeout_s, transport=self._ways)
         """For URLs that are signed: the key is never sent to them."""
@@ -201,13 +201,13 @@ class Connection:
         if body is not None:
             content = msgspec.json.encode({name: value for name, value in body.items() if value is not msgspec.UNSET})
             headers["Content-Type"] = "application/json"
-        sent = _query(query or {})
+        sent = _write_query(query or {})
         request = self._http.build_request(method, path, params=sent or None, headers=headers, content=content)
         return self._send_until_answered(lambda: self._http.send(request))
 
     def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """Ask for what is no JSON. A signed URL to which the service points is asked without the key."""
-        request = self._http.build_request("GET", path, params=_query(query or {}) or None)
+        request = self._http.build_request("GET", path, params=_write_query(query or {}) or None)
         response = self._send_until_answered(lambda: self._http.send(request))
         return self.fetched(response.headers["Location"]) if response.is_redirect else response.content
 
@@ -227,13 +227,15 @@ class Connection:
                 with attempt:
                     response: httpx.Response = send()
                     if response.status_code >= 400:
-                        raise refusal(response, self._ways.proxy_for(response.request.url))
+                        raise make_refusal(response, self._ways.proxy_for(response.request.url))
                     return response
         except ApiError as error:
             raise error.with_traceback(None) from None  # not through the loop that tries again
         except httpx.TransportError as error:
             why = str(error) or type(error).__name__
-            raise NoAnswer(f"{self.url} does not answer: {why}{_hint(error)}{self._way(error.request.url)}") from error
+            raise NoAnswer(
+                f"{self.url} does not answer: {why}{_find_hint(error)}{self._way(error.request.url)}"
+            ) from error
         raise AssertionError("a retry either returns or raises")
 
     def _way(self, url: httpx.URL) -> str:
@@ -244,18 +246,18 @@ class Connection:
     def _again(self, error: Exception) -> bool | float:
         """Say whether to try again, or in how many seconds."""
         if isinstance(error, ApiError):
-            if error.status not in AGAIN:
+            if error.status not in RETRIED_STATUSES:
                 return False
             if error.retry_after_s is None:
                 return True
             # Not all at the same moment: many clients may have been told the same.
             return error.retry_after_s <= self._patience_s and error.retry_after_s + random.uniform(0, 0.5)
-        if isinstance(error, httpx.UnsupportedProtocol) or _hint(error):
+        if isinstance(error, httpx.UnsupportedProtocol) or _find_hint(error):
             return False
         return isinstance(error, httpx.TransportError)
 
 
-def _service_url(url: str) -> httpx.URL:
+def _read_service_url(url: str) -> httpx.URL:
     """Read the URL of a service. Raises NotConfigured."""
     with suppress(httpx.InvalidURL, UnicodeError):  # the latter for a host that no name can be
         read = httpx.URL(url)
@@ -264,7 +266,7 @@ def _service_url(url: str) -> httpx.URL:
     raise NotConfigured(f"{url!r} is no URL of a service: write it as http://HOST:PORT or https://HOST")
 
 
-def _hint(error: Exception) -> str:
+def _find_hint(error: Exception) -> str:
     """Say what would be right, if no repeat can help."""
     return next((hint for fault, hint in _TLS_FAULTS.items() if fault in str(error)), "")
 
@@ -274,7 +276,7 @@ def quote_part(part: str) -> str:
     return quote(part, safe="")
 
 
-def refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
+def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
     """Make the error that an answer says. `proxy`: the one that it came through."""
     try:
         said = msgspec.json.decode(response.content)
@@ -292,7 +294,7 @@ def refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
         status=response.status_code,
         request_id=str(problem.get("request_id") or ""),
         details={name: value for name, value in problem.items() if name not in known},
-        retry_after_s=_seconds(response.headers.get("Retry-After")),
+        retry_after_s=_read_seconds(response.headers.get("Retry-After")),
     )
 
 
@@ -324,18 +326,19 @@ def read_answer(response: httpx.Response, answer: type[Answer]) -> Answer:
         ) from error
 
 
-def _query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
+def _write_query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
     """Write the query's values as texts, without those that are not sent. A list is sent value by value.
 
     An empty list is sent as an empty text: left out, it would ask for everything.
     """
     sent = {name: value for name, value in values.items() if value is not msgspec.UNSET and value is not None}
     return {
-        name: [*map(_text, value)] or "" if isinstance(value, list) else _text(value) for name, value in sent.items()
+        name: [*map(_write_value, value)] or "" if isinstance(value, list) else _write_value(value)
+        for name, value in sent.items()
     }
 
 
-def _text(value: Any) -> str:
+def _write_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
@@ -343,5 +346,5 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _seconds(header: str | None) -> float | None:
+def _read_seconds(header: str | None) -> float | None:
     return float(header) if header is not None and header.isascii() and header.isdigit() else None

@@ -23,15 +23,15 @@ Picture = bytes | Path
 
 def in_base64(picture: Picture) -> str:
     """Encode a picture for a body of JSON. Raises PictureTooLarge."""
-    return base64.b64encode(fitting(picture if isinstance(picture, bytes) else picture.read_bytes())).decode()
+    return base64.b64encode(shrink_to_fit(picture if isinstance(picture, bytes) else picture.read_bytes())).decode()
 
 
-def fitting(data: bytes) -> bytes:
+def shrink_to_fit(data: bytes) -> bytes:
     """Return the picture as it is if the service takes it, else as a smaller JPEG. Raises PictureTooLarge."""
-    return shrunk(data) if len(data) > MAX_BYTES else data
+    return shrink(data) if len(data) > MAX_BYTES else data
 
 
-def shrunk(data: bytes) -> bytes:
+def shrink(data: bytes) -> bytes:
     """Make an upright JPEG of up to SHRUNK_SIDE_PX a side.
 
     Raises PictureTooLarge if Pillow is not there, does not read the picture, or finds no way to make it small enough.

@@ -37,16 +37,16 @@ def is_of_this_machine(host: str) -> bool:
         return host.rstrip(".").lower().rpartition(".")[2] == "localhost"
 
 
-class Ways(httpx.BaseTransport):
+class ProxyingTransport(httpx.BaseTransport):
     """The transport that chooses for each request. Raises NotConfigured if a variable names no proxy."""
 
     def __init__(self) -> None:
         found = getproxies()
         named = {scheme: scheme if scheme in found else "all" for scheme in _SCHEMES}
-        self._proxies = {scheme: _proxy(name, found[name]) for scheme, name in named.items() if name in found}
+        self._proxies = {scheme: _read_proxy(name, found[name]) for scheme, name in named.items() if name in found}
         self._transports: dict[Proxy | None, httpx.HTTPTransport] = {None: httpx.HTTPTransport()}
         for proxy in self._proxies.values():
-            self._transports[proxy] = _through(proxy)
+            self._transports[proxy] = _open_transport(proxy)
 
     def proxy_for(self, url: httpx.URL) -> Proxy | None:
         """Return the proxy through which a URL is asked; None: directly."""
@@ -62,12 +62,12 @@ class Ways(httpx.BaseTransport):
             transport.close()
 
 
-def _proxy(name: str, url: str) -> Proxy:
+def _read_proxy(name: str, url: str) -> Proxy:
     names = (one for one in sorted(os.environ, reverse=True) if one.lower() == f"{name}_proxy" and os.environ[one])
     return Proxy(next(names, "the system's proxy"), url if "://" in url else f"http://{url}")
 
 
-def _through(proxy: Proxy) -> httpx.HTTPTransport:
+def _open_transport(proxy: Proxy) -> httpx.HTTPTransport:
     try:
         return httpx.HTTPTransport(proxy=proxy.url)
     except (ValueError, ImportError, httpx.InvalidURL) as error:

@@ -74,7 +74,7 @@ def test_each_absence_is_told_once_and_not_of_strangers_or_staff(book: Book) -> 
     told = []
     book.clock.advance(MONDAY + 13 * DAY - book.clock.now())
     for _ in range(24 * 10):
-        book.services.sweep.tenant(book.tenant, book.clock.now(), ["absences"])
+        book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
         told = [
             json.loads(one.payload)
             for one in book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows
@@ -92,8 +92,8 @@ def test_a_disabled_tenant_is_told_of_nobody(book: Book) -> None:
     book.see(*(shot(day * 24 * 60, EVA.seed) for day in range(0, 14, 2)))
     book.clock.advance(MONDAY + 16 * DAY - book.clock.now())
     book.services.tenants.disable("shop")
-    book.services.sweep.tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+    book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
     assert not book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows
     book.services.tenants.enable("shop")
-    book.services.sweep.tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+    book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
     assert len(book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows) == 1

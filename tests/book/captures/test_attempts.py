@@ -111,7 +111,7 @@ def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within
     queue, waiting = book.storage.captures_queue, []
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.one_by_one(SQSEvent(event, context), book.services.sightings.ingest.take_message, queue)
+        return batches.handle_one_by_one(SQSEvent(event, context), book.services.sightings.ingest.take_message, queue)
 
     def five_minutes(minutes: int) -> None:
         book.services.watch.run()
@@ -170,7 +170,7 @@ def test_an_attempt_that_storage_ended_does_not_count(book: Book, error: Excepti
 def test_what_was_sent_again_counts_from_its_first_receive(book: Book) -> None:
     capture = book.put(Shot(book.clock.now(), (Person(1),)))
     book.vision = Failing(MemoryError("unable to allocate 16 GB"))
-    book.services.watch.start()
+    book.services.watch.resume_all()
     for number in range(1, 4):
         work_off(book)
         assert stored(book, capture)["attempts"] == number
@@ -208,7 +208,7 @@ def test_what_s3_told_just_now_is_resolved_at_once(book: Book) -> None:
 def test_a_box_that_starts_again_and_again_sends_what_waits_once(book: Book) -> None:
     capture = book.put(Shot(book.clock.now(), (Person(1),)))
     for _ in range(20):
-        book.services.watch.start()
+        book.services.watch.resume_all()
         book.services.watch.run()
         book.clock.advance(timedelta(seconds=30))
     assert sum(work_off(book).values()) == 1
@@ -288,7 +288,7 @@ def test_a_parked_capture_stays_parked_until_an_operator_sends_it_again(book: Bo
     tell(book, capture)
     work_off(book)
     book.services.watch.run()
-    book.services.watch.start()
+    book.services.watch.resume_all()
     work_off(book)
     assert stored(book, capture)["state"] == CaptureState.PARKED
     [parked] = book.services.captures.redrive.list_parked(book.tenant)

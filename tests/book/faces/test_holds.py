@@ -63,11 +63,11 @@ def test_a_held_stranger_becomes_a_regular_when_the_hold_is_lifted(book: Book) -
     face = book.services.faces.get(book.tenant, eva)
     assert (face.arrive_count, face.group_id) == (120, STRANGER)
     assert len(read_visits(book.storage.items, "shop", eva).arrivals.recent) == 120
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
     book.services.faces.holds.lift(book.tenant, eva, "closed")
     seen(book, 120 * 24 * 60, 1)
     assert book.services.faces.get(book.tenant, eva).group_id == REGULAR
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 def test_a_held_stranger_makes_room_for_nobody(book: Book) -> None:
@@ -86,7 +86,7 @@ def test_fsck_finds_and_mends_a_list_of_holds_that_is_wrong(book: Book) -> None:
     lost = Delete(keys.DIRECTORY, ("shop", keys.hold_item(eva)))
     other = {"tenant": "shop", "item": keys.hold_item(finn), "faceid": finn, "hold": ["case 8", 0]}
     book.storage.items.transact([lost, Put(keys.DIRECTORY, other)])
-    assert len(book.services.consistency.disagreements("shop")) == 2
+    assert len(book.services.consistency.list_disagreements("shop")) == 2
     _, left = book.services.consistency.repair("shop")
     assert not left
     assert held(book) == {eva: "case 7"}

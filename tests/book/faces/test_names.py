@@ -179,7 +179,7 @@ def test_what_does_not_agree_with_the_names_is_told_and_mended(book: Book) -> No
     of_nobody = {"tenant": "shop", "term": "ann#7", "faceid": "7"}
     actions = [Delete(keys.NAMES, ("shop", "lee#1")), Put(keys.NAMES, wrong), Put(keys.NAMES, of_nobody)]
     book.storage.items.transact(actions)
-    said = [one.says for one in book.services.consistency.disagreements("shop")]
+    said = [one.says for one in book.services.consistency.list_disagreements("shop")]
     assert said == [
         "face 1 is not found by 'lee'",
         "'ann' finds face 7, and no such face has such a name or number",

@@ -89,7 +89,7 @@ def test_a_count_below_the_newest_number_is_told_and_mended(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
     directory = ("shop", keys.TENANT_ITEM)
     book.storage.items.transact([Update(keys.DIRECTORY, directory, (exists("there"),), set={"numbered": 1})])
-    said = [one.says for one in book.services.consistency.disagreements("shop")]
+    said = [one.says for one in book.services.consistency.list_disagreements("shop")]
     assert said == ["the tenant says that 1 is the newest stranger's number, and there is 2"]
     assert book.services.consistency.repair("shop")[1] == []
     assert [item["term"] for item in every(book.storage.items, keys.NAMES, "shop")] == sorted(

@@ -94,7 +94,7 @@ def test_who_is_two_stays_so_when_one_of_them_is_merged_into_another_face(book: 
     book.services.merges.duplicates.delete_past_pairs(book.tenant)
     assert stored(book) == sorted([f"{first}.{second}", f"{first}.{third}"])
     book.clock.advance(timedelta(days=40))
-    book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
+    book.services.sweep.sweep_tenant(book.tenant, book.clock.now().replace(hour=3))
     assert stored(book) == [f"{first}.{third}"]
 
 
@@ -104,5 +104,5 @@ def test_the_sweep_forgets_the_pairs_of_faces_that_are_gone(book: Book) -> None:
     book.services.deletion.delete_faces(book.tenant, [first])
     assert suggested(book) == []
     assert stored(book) == [f"{first}.{second}"]
-    book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
+    book.services.sweep.sweep_tenant(book.tenant, book.clock.now().replace(hour=3))
     assert stored(book) == []

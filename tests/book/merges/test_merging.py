@@ -334,7 +334,7 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
     services = book.services
     services.merges.mover = Failing(services)
     with pytest.raises(Busy, match="merges"):
-        services.sweep.tenant(book.tenant, book.clock.now())
+        services.sweep.sweep_tenant(book.tenant, book.clock.now())
     assert [item["id"] for item in every(book.storage.items, keys.MERGES, "shop")] == [ill]
     assert "at" not in (book.storage.items.get(keys.DIRECTORY, ("shop", keys.SWEPT_ITEM)) or {})
 

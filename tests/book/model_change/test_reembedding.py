@@ -326,7 +326,7 @@ class TestUsers:
         face = shop.faces.get(now, people[1])
         (near,) = shop.recognition.ranking.rank_users_like_face(now, regular, face, least=0.0, most=9)
         assert near.id == "ann"
-        assert shop.consistency.disagreements(tenant.name) == []
+        assert shop.consistency.list_disagreements(tenant.name) == []
 
     def test_a_face_that_joins_a_user_meanwhile_is_in_its_new_mean(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES * 2))
@@ -339,4 +339,4 @@ class TestUsers:
 
         assert change(shop, tenant, join).switched
         assert len(shop.users.get(tenant, regular, "ann").faceids) == 3
-        assert shop.consistency.disagreements(tenant.name) == []
+        assert shop.consistency.list_disagreements(tenant.name) == []

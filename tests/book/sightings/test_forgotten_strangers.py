@@ -124,7 +124,7 @@ def test_those_that_were_kept_are_erased_by_the_one_change(book: Book) -> None:
     forget(book)
     while messages := book.storage.index_queue.receive(10, 60):
         for message in messages:
-            book.services.sweep.message(message.body, 1, lambda: float("inf"))
+            book.services.sweep.handle_message(message.body, 1, lambda: float("inf"))
             book.storage.index_queue.delete(message.receipt)
         book.clock.advance(timedelta(minutes=30))
     for _ in range(3):

@@ -116,10 +116,10 @@ def test_without_the_given_picture_the_first_learnt_one_takes_its_place(book: Bo
 def test_learnt_pictures_go_after_as_many_days_as_the_tenant_says(book: Book) -> None:
     book.see(visit(DAY, 60), visit(5 * DAY, 61))  # it is the 14th day
     night = book.clock.now().replace(hour=NIGHT_HOUR)
-    book.services.sweep.tenant(book.tenant, night)
+    book.services.sweep.sweep_tenant(book.tenant, night)
     assert len(learnt(only_face(book))) == 2
     book.services.tenants.change("shop", {"learnt_days": 10})
-    book.services.sweep.tenant(book.tenant, night)
+    book.services.sweep.sweep_tenant(book.tenant, night)
     assert [one.estimates.quality for one in only_face(book).pictures] == [70, 61]
     assert book.nothing_else_is_stored()
 

@@ -112,7 +112,7 @@ def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_swe
         book.services.deletion.delete_faces_of_group(book.tenant, group.name, [face.faceid])
     assert reviews(book) == []
     assert review_id(ReviewKind.PROMOTED, faceid) in stored(book)
-    book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
+    book.services.sweep.sweep_tenant(book.tenant, book.clock.now().replace(hour=3))
     assert stored(book) == []
 
 
@@ -141,7 +141,7 @@ def test_a_review_is_over_when_the_picture_of_its_sighting_is_not_kept_any_more(
     assert len(reviews(book)) == 1
     book.clock.advance(timedelta(days=3))
     assert reviews(book) == []
-    book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
+    book.services.sweep.sweep_tenant(book.tenant, book.clock.now().replace(hour=3))
     assert stored(book) == []
 
 

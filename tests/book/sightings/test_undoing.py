@@ -193,7 +193,7 @@ def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of
     assert [one["id"] for one in every(book.storage.items, keys.HOOKS, "shop") if one.get("people")] == []
     assert [*services.merges.records.all("shop")] == []
     assert "Berta" not in str([*every(book.storage.items, keys.OUTBOX, "shop")])
-    assert services.consistency.disagreements("shop") == []
+    assert services.consistency.list_disagreements("shop") == []
 
 
 @pytest.mark.disk
@@ -202,7 +202,7 @@ def test_after_a_month_the_audit_tells_who_was_made_by_a_correction_that_was_und
     face, _ = seen_as(book, 0, Person(1))
     made = undo_correction(book, correct_to_new, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)])
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
-    services.sweep.tenant(book.tenant, book.clock.now())
+    services.sweep.sweep_tenant(book.tenant, book.clock.now())
     assert not [*services.merges.records.all("shop")]
     assert entries("shop", {made})
     services.deletion.delete_faces(book.tenant, [face], erase=True)

@@ -54,7 +54,7 @@ def faces(services: Services, tenant: Tenant, name: str) -> list[Face]:
 def agreement(services: Services, tenant: Tenant) -> Iterator[None]:
     """After each test, what is stored agrees with itself."""
     yield
-    assert services.consistency.disagreements(tenant.name) == []
+    assert services.consistency.list_disagreements(tenant.name) == []
 
 
 def test_a_photo_that_looks_like_somebody_else_is_an_example_and_not_compared(

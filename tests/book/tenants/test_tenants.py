@@ -60,7 +60,7 @@ def test_keys_that_are_renewed_meanwhile_stop_with_a_rotation(services: Services
     assert not [name for name in item if name.startswith("old_")]
     assert services.tenants.find_by_appcode(made.appcode) == tenant
     assert services.tenants.read_old_app_key(tenant, dialect) is None
-    assert services.consistency.disagreements("shop") == []
+    assert services.consistency.list_disagreements("shop") == []
 
 
 @pytest.mark.parametrize(("dialect", "key"), [("sunmi", SharedKey.APP_KEY), ("icredit", SharedKey.APPCODE)])

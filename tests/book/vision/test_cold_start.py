@@ -15,7 +15,7 @@ from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
-from chalicelib.cold_start import AHEAD, VisionAhead
+from chalicelib.cold_start import LOADER_THREAD, VisionAhead
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.support.fakes import FakeVision
@@ -38,7 +38,7 @@ class Provided:
 
 def ended() -> None:
     for thread in threading.enumerate():
-        if thread.name == AHEAD:
+        if thread.name == LOADER_THREAD:
             thread.join()
 
 
@@ -49,7 +49,7 @@ def test_it_loads_what_the_first_picture_needs(pack: Pack, album: Album, tmp_pat
     for file in pack.files:
         (folder / file.name).write_bytes(pack.content(file.name))
     pipeline = FacePipeline(Pack(pack.manifest, folder))
-    VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin(describes=describes)
+    VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin_loading(describes=describes)
     ended()
     shutil.rmtree(folder)
     seen = album.seen(PORTRAIT)
@@ -71,7 +71,7 @@ def test_a_run_that_does_nothing_else_waits_for_the_models(tmp_path: Path) -> No
         loaded.set()
         return FakeVision()
 
-    VisionAhead(Provided(tmp_path, slow), LAMBDA).begin(describes=True, waits=True)
+    VisionAhead(Provided(tmp_path, slow), LAMBDA).begin_loading(describes=True, waits=True)
     assert loaded.is_set()
 
 
@@ -80,7 +80,7 @@ def test_a_fault_is_told_to_the_request_that_needs_the_models(tmp_path: Path) ->
         raise MissingModel("a file is missing")
 
     provide = Provided(tmp_path, missing)
-    VisionAhead(provide, LAMBDA).begin(describes=True)
+    VisionAhead(provide, LAMBDA).begin_loading(describes=True)
     ended()
     with pytest.raises(MissingModel, match="a file is missing"):
         provide.services.tenant_vision.of("any")
@@ -94,7 +94,7 @@ def test_it_happens_once_and_only_in_a_function(tmp_path: Path) -> None:
     for environ, calls in (({}, 0), (LAMBDA, 1)):
         ahead = VisionAhead(provide, environ)
         for _ in range(2):
-            ahead.begin(describes=True)
+            ahead.begin_loading(describes=True)
             ended()
         assert provide.calls == calls
 
@@ -110,7 +110,7 @@ def answer(fails):
 during = [gc.isenabled()]
 for fails in (True, False):
     try:
-        cold_start.collecting(fails, answer)
+        cold_start.delay_garbage_collection(fails, answer)
     except ZeroDivisionError:
         print("failed")
 print(during, gc.isenabled())

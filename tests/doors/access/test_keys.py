@@ -35,14 +35,14 @@ def test_the_tenants_own_key_is_listed_as_first(services: Services, shop: Tenant
     (key,) = services.access.keys.all(shop)
     assert (key.id, key.name, key.role, key.pictures) == (FIRST, FIRST, Role.ADMIN, True)
     assert (key.created_at, key.expires_at, key.last_used_at) == (shop.created_at, None, None)
-    assert services.access.keys.by_api_key(credentials.api_key) == (shop, key)
+    assert services.access.keys.find_by_api_key(credentials.api_key) == (shop, key)
 
 
 def test_no_secret_is_stored(services: Services, shop: Tenant, tmp_path: Path) -> None:
     key, secret = services.access.keys.add(shop, "one")
     new = services.access.keys.renew(shop, key.id)
-    code = services.access.sessions.code(shop, services.access.keys.get(shop, key.id))
-    token, _ = services.access.sessions.of_code(code)
+    code = services.access.sessions.make_code(shop, services.access.keys.get(shop, key.id))
+    token, _ = services.access.sessions.begin_by_code(code)
     for file in (tmp_path / "data").rglob("*.db*"):
         for one in (secret, new, code, token):
             assert one.removeprefix("rk_").encode() not in file.read_bytes()
@@ -52,7 +52,7 @@ def test_a_camera_has_no_key_of_a_tenant(services: Services, shop: Tenant) -> No
     with pytest.raises(InvalidInput, match="role is viewer, operator, admin"):
         services.access.keys.add(shop, "door", Role.CAMERA)
     _, of_camera = services.cameras.add(shop, None, "door")
-    assert services.access.keys.by_api_key(of_camera) is None
+    assert services.access.keys.find_by_api_key(of_camera) is None
 
 
 def test_the_first_key_stays_as_it_is_but_can_be_deleted_and_comes_back_by_rotating(
@@ -68,10 +68,10 @@ def test_the_first_key_stays_as_it_is_but_can_be_deleted_and_comes_back_by_rotat
         services.access.keys.delete(shop, FIRST)
     services.access.keys.add(shop, "mine", Role.ADMIN)
     services.access.keys.delete(shop, FIRST)
-    assert services.access.keys.by_api_key(credentials.api_key) is None
+    assert services.access.keys.find_by_api_key(credentials.api_key) is None
     assert services.tenants.find_by_api_key(credentials.api_key) is None
     assert [key.name for key in services.access.keys.all(shop)] == ["mine"]
-    assert services.access.keys.by_api_key(services.tenants.rotate_keys("shop").api_key) is not None
+    assert services.access.keys.find_by_api_key(services.tenants.rotate_keys("shop").api_key) is not None
     assert [key.name for key in services.access.keys.all(shop)] == [FIRST, "mine"]
 
 
@@ -99,7 +99,7 @@ def test_two_admins_who_delete_each_other_at_once_leave_one(services: Services, 
 
         with ThreadPoolExecutor(5) as pool:
             list(pool.map(delete, [FIRST, *ids]))
-        assert len([key for key in services.access.keys.all(shop) if key.rules]) == 1
+        assert len([key for key in services.access.keys.all(shop) if key.is_permanent_admin]) == 1
         for key in services.access.keys.all(shop)[1:]:
             services.access.keys.delete(shop, key.id)
 
@@ -136,7 +136,7 @@ def test_whatever_is_done_an_admin_without_an_end_is_left(
                     services.access.keys.renew(tenant, id_)
                 case "delete":
                     services.access.keys.delete(tenant, id_)
-        assert any(key.rules for key in services.access.keys.all(tenant))
+        assert any(key.is_permanent_admin for key in services.access.keys.all(tenant))
 
 
 def test_there_is_an_end_to_the_number_of_keys_even_if_many_come_at_once(services: Services, shop: Tenant) -> None:
@@ -172,7 +172,7 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
     items = Counted(services.ports.storage.items)
     ring = KeyRing(book_with(services, items=items))
     for _ in range(3):
-        known = [found for one in (secret, credentials.api_key) if (found := ring.by_api_key(one))]
+        known = [found for one in (secret, credentials.api_key) if (found := ring.find_by_api_key(one))]
         items.written = 0
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda both: ring.note_use(*both), known * 10))
@@ -180,6 +180,6 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
         hour = clock.now().replace(minute=0, second=0, microsecond=0)
         assert [key.last_used_at for key in ring.all(shop)] == [hour, hour]
         for one in (secret, credentials.api_key):
-            ring.note_use(*ring.by_api_key(one))  # type: ignore[misc]
+            ring.note_use(*ring.find_by_api_key(one))  # type: ignore[misc]
         assert items.written == 2
         clock.advance(timedelta(hours=1))

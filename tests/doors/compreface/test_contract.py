@@ -8,7 +8,7 @@ import pytest
 from chalicelib.book.words.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.book.words.items import FaceOrder
 from chalicelib.book.words.model import MAX_PICTURES, Profile
-from chalicelib.doors.access.rates import Rates
+from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.doors.compreface.routes import OPERATIONS
 from chalicelib.doors.dialects import SERVICES
 from chalicelib.doors.v1.wire import PICTURES
@@ -88,7 +88,7 @@ def test_a_key_of_a_disabled_tenant_or_of_a_group_that_is_gone_is_unknown(home: 
 
 
 def test_a_key_of_a_service_is_none_of_v1(home: Client, services: Services, keys: dict[str, str]) -> None:
-    assert all(services.access.keys.by_api_key(key) is None for key in keys.values())
+    assert all(services.access.keys.find_by_api_key(key) is None for key in keys.values())
     held = services.access.keys.all(services.tenants.get_by_name("home"))
     assert {one.service: one.role for one in held if one.service} == dict(SERVICES)
 

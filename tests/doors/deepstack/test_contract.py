@@ -18,7 +18,7 @@ from chalicelib.book.words.model import Profile
 from chalicelib.book.words.pictures import PictureRules
 from chalicelib.book.words.version import VERSION
 from chalicelib.bootstrap import build
-from chalicelib.doors.access.rates import Rates
+from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.doors.deepstack import KeylessClients
 from chalicelib.doors.deepstack.routes import OPERATIONS, STATUS_PATHS
 from chalicelib.doors.service_keys import add_service_key

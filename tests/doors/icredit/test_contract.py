@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.book.store.web import fetch
-from chalicelib.book.store.web.fetch import IMAGE_TYPES
+from chalicelib.book.store.web.safe_requests import IMAGE_TYPES
 from chalicelib.book.vision.pictures.image import read_picture
 from chalicelib.book.words.model import Credentials, Labels, Profile, Tenant
 from chalicelib.book.words.observations import Observation, ObservationKind

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.book.deletion.deletion import Deleted
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.model import Tenant
-from chalicelib.doors.http import nearest
+from chalicelib.doors.http import find_nearest
 from chalicelib.doors.icredit.operation import CODES
 from tests.support.api.errors import tree
 from tests.support.api.icredit.client import MarketClient, failure
@@ -16,7 +16,7 @@ from tests.support.api.stage import Stage
 
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_code(error: type[RegularsError]) -> None:
-    code = nearest(CODES, error)
+    code = find_nearest(CODES, error)
     assert code.isupper()
     assert (code == "INTERNAL_ERROR") == (error is RegularsError)
 

@@ -63,4 +63,4 @@ def test_pose_is_yaw_pitch_roll_in_degrees() -> None:
     ("score", "shown"), [(1.0004, "100.00"), (0.5123, "51.23"), (0.0, "0.00"), (-0.3, "0.00"), (None, "")]
 )
 def test_similarity_is_0_to_100(score: float | None, shown: str) -> None:
-    assert routes.similarity(Decision(score, 0.4, 1)) == shown
+    assert routes.render_similarity(Decision(score, 0.4, 1)) == shown

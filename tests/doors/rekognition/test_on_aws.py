@@ -137,7 +137,7 @@ def test_through_the_rest_api_a_lost_signature_is_told_with_the_endpoint_that_ke
 
 def test_the_request_id_is_the_invocations(app: Chalice, faces: Any) -> None:
     lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "regulars-prod-APIHandler"}
-    app.register_middleware(observability.observer(lambdas, io.StringIO()), "all")
+    app.register_middleware(observability.make_observer(lambdas, io.StringIO()), "all")
     assert faces.list_collections()["ResponseMetadata"]["RequestId"] == LAMBDAS_ID
 
 

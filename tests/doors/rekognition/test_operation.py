@@ -9,7 +9,7 @@ from chalice.app import Chalice
 from chalicelib.book.words.errors import GroupNotFound, RegularsError, StorageUnavailable, Unusable
 from chalicelib.book.words.model import Credentials
 from chalicelib.doors.rekognition import requests
-from chalicelib.doors.rekognition.operation import in_words
+from chalicelib.doors.rekognition.operation import word_error
 from chalicelib.services import Services
 from tests.support.api.errors import instance, tree
 from tests.support.api.rekognition import signed
@@ -31,7 +31,7 @@ def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_wa
 
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_of_the_core_has_an_answer(error: type[RegularsError]) -> None:
-    failure = in_words(instance(error))
+    failure = word_error(instance(error))
     assert str(failure.code).endswith(("Exception", "Error"))
     assert (failure.status == 500) == (error in {RegularsError, StorageUnavailable})
 

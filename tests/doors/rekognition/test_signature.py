@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.doors.http import Failure
-from chalicelib.doors.rekognition.signature import SignedRequest, read_signature, verify
+from chalicelib.doors.rekognition.signature import SignedRequest, read_signature, verify_signature
 
 KEY, SECRET = "RKEXAMPLE2345ABCDEFG", "exampleSecretExampleSecretExampleSecret0"
 NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
@@ -66,7 +66,9 @@ def check(
     hosts: tuple[str, ...] = (),
     prefix: str = "",
 ) -> None:
-    verify(read_signature(request.headers), request, secret, now, tolerance=TOLERANCE, hosts=hosts, prefix=prefix)
+    verify_signature(
+        read_signature(request.headers), request, secret, now, tolerance=TOLERANCE, hosts=hosts, prefix=prefix
+    )
 
 
 def refusal(request: SignedRequest, secret: str = SECRET, now: datetime = NOW) -> Failure:
@@ -138,7 +140,7 @@ def test_what_botocore_signs_verifies(secret: str, path: str, region: str, body:
     request = SignedRequest(path, {"host": "regulars.example:8443", **headers}, body)
     now = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     claim = read_signature(request.headers)
-    verify(claim, request, secret, now, tolerance=TOLERANCE, hosts=())
+    verify_signature(claim, request, secret, now, tolerance=TOLERANCE, hosts=())
     assert (claim.access_key_id, claim.region) == (KEY, region)
 
 

@@ -17,7 +17,7 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.model import Group, Tenant
 from chalicelib.doors.sunmi import endpoint as ours
-from chalicelib.doors.sunmi.endpoint import CODES, code_of
+from chalicelib.doors.sunmi.endpoint import CODES, choose_code
 from chalicelib.doors.sunmi.routes import ALIASES, ENDPOINTS
 from tests.support.api.errors import instance, tree
 from tests.support.api.stage import Stage
@@ -36,7 +36,7 @@ def test_each_endpoint_lists_what_its_section_of_the_source_lists() -> None:
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_listed_code_on_every_endpoint(error: type[RegularsError]) -> None:
     for endpoint, listed in LISTED.items():
-        code = code_of(instance(error), endpoint)
+        code = choose_code(instance(error), endpoint)
         assert code in listed
         assert code != 0
         assert (code == 1) == (error is RegularsError), "1 is never for what the tree names"
@@ -45,7 +45,7 @@ def test_every_error_has_a_listed_code_on_every_endpoint(error: type[RegularsErr
 def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
     class Emptied(GroupNotFound): ...
 
-    assert code_of(Emptied("gone"), "addFace") == CODES[GroupNotFound] == 204
+    assert choose_code(Emptied("gone"), "addFace") == CODES[GroupNotFound] == 204
 
 
 @pytest.mark.shows("sunmi", "or the tenant is.")
@@ -78,7 +78,7 @@ def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
     ],
 )
 def test_an_unlisted_code_falls_back_as_the_contract_says(endpoint: str, error: type[RegularsError], code: int) -> None:
-    assert code_of(error("why"), endpoint) == code
+    assert choose_code(error("why"), endpoint) == code
 
 
 def test_a_callers_long_text_is_not_sent_back_at_length(camera: CameraClient) -> None:

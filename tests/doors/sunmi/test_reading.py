@@ -15,7 +15,7 @@ OWN = frozenset({"name", "description", "faceid", "pic", "item1"})
 
 
 def parameters(*fields: tuple[str, str], own: frozenset[str] = OWN) -> Parameters:
-    return Parameters.of(Form(fields), own)
+    return Parameters.read(Form(fields), own)
 
 
 @pytest.mark.shows("sunmi", "Names of parameters are trimmed")
@@ -33,12 +33,12 @@ def test_other_letters_keep_their_case(sent: str) -> None:
 
 @pytest.mark.shows("sunmi", "names of attributes match exactly")
 def test_names_of_attributes_match_exactly() -> None:
-    others = parameters(("Hobby", "tennis"), (" weight ", "60"), ("Item1", "x"), ("empty", "")).others()
+    others = parameters(("Hobby", "tennis"), (" weight ", "60"), ("Item1", "x"), ("empty", "")).list_others()
     assert others == {"Hobby": "tennis", "weight": "60", "item1": "x", "empty": ""}
 
 
 def test_public_and_own_parameters_are_no_attributes() -> None:
-    assert parameters(("sn", "1"), ("Sign", "1"), ("name", "x"), ("facdid", "7")).others() == {}
+    assert parameters(("sn", "1"), ("Sign", "1"), ("name", "x"), ("facdid", "7")).list_others() == {}
 
 
 @pytest.mark.shows("sunmi", "Two spellings of one name in one call are a repetition.")
@@ -51,13 +51,13 @@ def test_two_spellings_of_one_name_are_a_repetition(pair: tuple[str, str]) -> No
 def test_facdid_means_faceid_where_there_is_one() -> None:
     assert parameters(("facdid", "21")).text("faceid") == "21"
     assert parameters(("Facdid", "21")).text("faceid") == "21"
-    assert parameters(("facdid", "21"), own=frozenset({"name"})).others() == {"facdid": "21"}
+    assert parameters(("facdid", "21"), own=frozenset({"name"})).list_others() == {"facdid": "21"}
 
 
 def test_a_file_and_a_text_of_one_name_are_a_repetition() -> None:
     form = Form((("pic", "x"),), (Part("Pic", "a.jpg", "", "", b"1"),))
     with pytest.raises(InvalidInput, match="twice"):
-        Parameters.of(form, OWN)
+        Parameters.read(form, OWN)
 
 
 @pytest.mark.shows(
@@ -119,7 +119,7 @@ def test_what_is_no_list_of_texts_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ['[""]', "a,,b", "[a,]", ",", "[“”]", "9" * 251])
 def test_ids_have_1_to_250_characters(text: str) -> None:
     with pytest.raises(InvalidInput, match="250 characters"):
-        parameters(("faceid_list", text)).ids("faceid_list")
+        parameters(("faceid_list", text)).read_ids("faceid_list")
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

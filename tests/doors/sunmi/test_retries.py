@@ -180,7 +180,7 @@ def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(tmp_path: 
     assert codes(request) == [0]
     camera.clock.advance(timedelta(seconds=2 * day))
     assert codes(camera.signed("deleteGroup", [("name", "vip")])) == [0]
-    services.sweep.tenant(services.tenants.get_by_name("shop"), services.clock.now())
+    services.sweep.sweep_tenant(services.tenants.get_by_name("shop"), services.clock.now())
     assert codes(request) == [0]
     assert "vip" not in camera.groups()
     services.close()

@@ -32,14 +32,14 @@ def face_of(age: int | None = None, estimates: Estimates | None = None, gender: 
     ],
 )
 def test_age_ranges(ages: range, age_range: int) -> None:
-    assert {routes.age_range(face_of(age)) for age in ages} == {age_range}
-    assert {routes.age_range(face_of(estimates=Estimates(age=float(age)))) for age in ages} == {age_range}
+    assert {routes.choose_age_range(face_of(age)) for age in ages} == {age_range}
+    assert {routes.choose_age_range(face_of(estimates=Estimates(age=float(age)))) for age in ages} == {age_range}
 
 
 def test_a_set_age_counts_more_than_an_estimate_and_neither_is_null() -> None:
-    assert routes.age_range(face_of(10, Estimates(age=40.0))) == 2
-    assert routes.age_range(face_of()) is None
-    assert routes.age_range(face_of(estimates=Estimates(age=-0.4))) == 1
+    assert routes.choose_age_range(face_of(10, Estimates(age=40.0))) == 2
+    assert routes.choose_age_range(face_of()) is None
+    assert routes.choose_age_range(face_of(estimates=Estimates(age=-0.4))) == 1
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_set_age_counts_more_than_an_estimate_and_neither_is_null() -> None:
     ],
 )
 def test_gender_is_as_set_else_as_estimated(set_gender: Gender | None, estimate: Gender | None, shown: int) -> None:
-    assert routes.listed_face(face_of(None, Estimates(gender=estimate), set_gender), GROUP)["gender"] == shown
+    assert routes.render_listed_face(face_of(None, Estimates(gender=estimate), set_gender), GROUP)["gender"] == shown
 
 
 @pytest.mark.shows("sunmi", "Every attribute of the group is there")
@@ -70,7 +70,7 @@ def test_a_face_carries_its_attributes_by_name_and_by_place() -> None:
         arrive_count=2,
         last_arrival_at=datetime.fromtimestamp(1566215943.9, UTC),
     )
-    assert routes.face(seen, GROUP) == {
+    assert routes.render_face(seen, GROUP) == {
         "faceid": "123456",
         "group_name": "vip",
         "age": 10,
@@ -87,4 +87,4 @@ def test_a_face_carries_its_attributes_by_name_and_by_place() -> None:
 
 def test_no_attribute_can_stand_in_for_a_field() -> None:
     group = Group("g1", "vip", "", 1, 10, attributes=(Attribute(1, "faceid"),))
-    assert routes.listed_face(FACE, group)["faceid"] == "123456"
+    assert routes.render_listed_face(FACE, group)["faceid"] == "123456"

@@ -181,7 +181,7 @@ def test_captures_that_are_kept_are_counted_once_a_day(
     services.captures.kept.count(shop.tenant)
     assert v1.done("GET", USAGE)["captures_kept"] == counted
     clock.advance(timedelta(hours=2))
-    services.sweep.tenant(services.tenants.get_by_name(shop.tenant), clock.now())
+    services.sweep.sweep_tenant(services.tenants.get_by_name(shop.tenant), clock.now())
     assert v1.done("GET", USAGE)["captures_kept"]["captures"] == 4
 
 

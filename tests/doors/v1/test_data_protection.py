@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import json
 
 from chalicelib.book.words.model import Credentials
-from chalicelib.doors.v1.data_protection import erasure_of
+from chalicelib.doors.v1.data_protection import describe_erasure
 from chalicelib.doors.words.roles import Role
 from chalicelib.rights.words import erasures, signing
 from chalicelib.services import Services
@@ -249,7 +249,7 @@ def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(c
     erasure = erasures.Erasure("1", AT, "first", True, (), 1, faces=("0" * 64,), hashes=hashes, counts=counts)
     receipt = signing.sign_statement(erasures.statement("shop", erasure, NOW, NOW), private)
     done = erasures.Erasure("1", AT, "first", True, (), 1, counts=counts, done_at=AT, receipt=receipt)
-    statement, _ = signing.verify_statement(json.decode(json.encode(erasure_of(done)))["receipt"])
+    statement, _ = signing.verify_statement(json.decode(json.encode(describe_erasure(done)))["receipt"])
     assert {name: number for name, number in statement["counts"].items() if number} == counts
 
 

@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from chalicelib.doors.deepstack.routes import STATUS_PATHS
 from chalicelib.doors.v1 import errors
 from chalicelib.doors.v1.document import get_document
 from chalicelib.doors.v1.routes import OPERATIONS
-from regulars.openapi import PATH, PATHS, format_document, written_paths
+from regulars.openapi import PATH, PATHS, ROOT, format_document, format_paths, write_changed
 from tests.support.api.v1.client import V1Client, document
 from tests.support.api.v1.document import names_of
 
@@ -38,7 +41,21 @@ DOCUMENTED = {(method, path): operation for method, path, operation in document(
 
 def test_it_is_the_one_that_the_code_makes() -> None:
     assert PATH.read_text("utf-8") == format_document(), "run `python -m regulars.openapi --write`"
-    assert PATHS.read_text("utf-8") == written_paths(), "run `python -m regulars.openapi --write`"
+    assert PATHS.read_text("utf-8") == format_paths(), "run `python -m regulars.openapi --write`"
+
+
+def test_its_command_says_that_nothing_changed() -> None:
+    command = [sys.executable, "-m", "regulars.openapi", "--write"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "nothing changed\n"
+
+
+def test_only_files_whose_text_changes_are_written(tmp_path: Path) -> None:
+    same, other, new = (tmp_path / name for name in ("same", "other", "new"))
+    same.write_text("a")
+    other.write_text("a")
+    same.chmod(0o400)
+    assert write_changed({same: "a", other: "b", new: "c"}) == [other, new]
+    assert [path.read_text() for path in (same, other, new)] == ["a", "b", "c"]
 
 
 def test_it_is_served_without_a_key(v1: V1Client) -> None:
@@ -118,13 +135,13 @@ def test_every_error_is_listed_with_its_status_and_no_other_is_as_documented() -
         answer = errors.answer_error(error("none"))[1]
         document().require_answer("GET", "/v1/cameras", answer.status_code, json.loads(answer.body))
     with pytest.raises(AssertionError, match="lists no Odd of 503"):
-        document().require_answer("GET", "/v1/cameras", 503, errors.problem(503, "Odd", "odd"))
+        document().require_answer("GET", "/v1/cameras", 503, errors.make_problem(503, "Odd", "odd"))
 
 
 def test_an_answer_with_a_member_too_many_or_too_few_is_not_as_documented() -> None:
     from jsonschema import ValidationError
 
-    good = errors.problem(429, "Busy", "busy")
+    good = errors.make_problem(429, "Busy", "busy")
     document().require_answer("GET", "/v1/cameras", 429, good)
     few = {name: value for name, value in good.items() if name != "code"}
     for wrong in ({**good, "details": "x"}, {**good, "error": {"code": "Busy"}}, few, {}, {**good, "x": 1}):

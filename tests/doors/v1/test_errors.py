@@ -5,7 +5,7 @@ from chalice.app import Chalice
 
 from chalicelib.book.words.errors import Busy, RegularsError, Unusable, concerning
 from chalicelib.doors.v1 import errors
-from chalicelib.doors.v1.blueprint import blueprint
+from chalicelib.doors.v1.blueprint import make_blueprint
 from tests.support.api.errors import instance, tree
 from tests.support.api.stage import Stage
 from tests.support.api.v1.client import V1Client, document
@@ -60,5 +60,5 @@ def test_services_that_cannot_be_made_are_a_fault_of_ours_too(stage: Stage, v1: 
         raise OSError("no disk")
 
     app = Chalice("broken", configure_logs=False)
-    app.register_blueprint(blueprint(nothing))  # type: ignore[arg-type]
+    app.register_blueprint(make_blueprint(nothing))  # type: ignore[arg-type]
     assert V1Client(app, "rk_x").failed(500, "GET", "/v1/cameras")["code"] == "InternalError"

@@ -1,4 +1,4 @@
-from chalicelib.doors.access.rates import Rates
+from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.services import Services
 from tests.support.api.v1.client import V1Client
 

@@ -10,7 +10,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.errors import TooManyRequests, WrongCredentials
 from chalicelib.book.words.items import every
 from chalicelib.book.words.model import Profile
-from chalicelib.doors.access.rates import Rates
+from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.doors.words import passwords
 from chalicelib.services import Services
 from tests.support.api.devices import BY_HTTPS, PRESENT, Device, asked, invitation_of, sign_in
@@ -398,7 +398,7 @@ def test_a_password_that_would_have_to_wait_for_others_is_told_to_come_again_and
 ) -> None:
     right = {"name": "Maria", "password": WORDS}
     sign_in(browser, {"invitation": invitation, "password": WORDS})
-    with passwords.place(), passwords.place():
+    with passwords.hold_hashing_place(), passwords.hold_hashing_place():
         replies = [sign_in(browser, right) for _ in range(20)]
         assert {(reply.status, reply.json["code"], reply.headers["retry-after"]) for reply in replies} == {
             (429, "Busy", "1")
@@ -413,8 +413,8 @@ def test_guesses_from_many_addresses_end_and_leave_her_own_address_alone(
 ) -> None:
     sign_in(browser, {"invitation": invitation, "password": WORDS})
     sessions = services.access.sessions
-    token, _ = sessions.of_password(None, "Maria", WORDS, "192.0.2.1")
+    token, _ = sessions.begin_by_password(None, "Maria", WORDS, "192.0.2.1")
     for n in range(25):
         with pytest.raises(WrongCredentials if n < 20 else TooManyRequests):
-            sessions.of_password(None, "maria", TOO_LONG, f"203.0.113.{n}")
-    assert sessions.of_password(None, "Maria", WORDS, "192.0.2.1")[0] != token
+            sessions.begin_by_password(None, "maria", TOO_LONG, f"203.0.113.{n}")
+    assert sessions.begin_by_password(None, "Maria", WORDS, "192.0.2.1")[0] != token

@@ -101,7 +101,7 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     assert nearest(shop, before, before, again[erased]) > threshold(shop, before)
     assert nearest(shop, before, after, again[erased]) < threshold(shop, before)
     assert nearest(shop, before, after, again[1 - erased]) > threshold(shop, before)
-    assert list(shop.services.consistency.disagreements("shop")) == []
+    assert list(shop.services.consistency.list_disagreements("shop")) == []
 
 
 def threshold(shop: Shop, picture: bytes) -> float:

@@ -90,7 +90,7 @@ def test_a_key_is_refused_whose_role_is_not_enough_by_either_way_to_come_and_tol
     path = re.sub(r"{\w+}", "nothing", operation.path)
     for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN):
         _, key = services.access.keys.add(tenant, role.value, role)
-        token, _ = services.access.sessions.of_key(key)
+        token, _ = services.access.sessions.begin_by_key(key)
         signed_in = {"Cookie": f"regulars={token}", "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
         for client, headers in ((v1.with_key(key), {}), (v1.with_key(None), signed_in)):
             reply = client.send(operation.method, path, headers=headers)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.words.model import Credentials
 from chalicelib.book.words.version import VERSION
-from chalicelib.doors.access.rates import Rates
+from chalicelib.doors.access.rate_limits import Rates
 from chalicelib.services import Services
 from tests.support.api.gateway import Reply
 from tests.support.api.v1.client import HOST, V1Client
@@ -263,6 +263,6 @@ def test_how_much_of_a_key_is_right_changes_nothing_in_how_it_is_looked_up(
     for right in range(32):
         key = shop.api_key[: 3 + right] + "".join("1" if c == "0" else "0" for c in shop.api_key[3 + right :])
         counted.calls.clear()
-        assert services.access.keys.by_api_key(key) is None
+        assert services.access.keys.find_by_api_key(key) is None
         looked[right] = list(counted.calls)
     assert set(map(tuple, looked.values())) == {("get",)}

@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from chalicelib.doors.words.addresses import is_in, network_of, sender
+from chalicelib.doors.words.addresses import find_network, find_sender, is_in_networks
 
 PROXIES = (ip_network("127.0.0.1"), ip_network("10.9.0.0/24"), ip_network("fd00::/8"))
 
@@ -29,7 +29,7 @@ PROXIES = (ip_network("127.0.0.1"), ip_network("10.9.0.0/24"), ip_network("fd00:
     ],
 )
 def test_only_what_our_proxies_wrote_tells_the_sender(peer: str, forwarded_for: str, expected: str) -> None:
-    assert sender(peer, {"x-forwarded-for": forwarded_for}, PROXIES)[0] == expected
+    assert find_sender(peer, {"x-forwarded-for": forwarded_for}, PROXIES)[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_only_what_our_proxies_wrote_tells_the_sender(peer: str, forwarded_for: 
     ],
 )
 def test_what_is_left_was_forwarded_by_strangers(peer: str, sent: dict[str, str], left: set[str]) -> None:
-    assert set(sender(peer, sent, PROXIES)[1]) - {"host"} == set(left)
+    assert set(find_sender(peer, sent, PROXIES)[1]) - {"host"} == set(left)
 
 
 def test_an_address_is_in_a_network_however_it_is_written() -> None:
-    assert is_in("127.0.0.1", PROXIES)
-    assert is_in("::ffff:127.0.0.1", PROXIES)
-    assert not is_in("127.0.0.2", PROXIES)
-    assert not is_in("", PROXIES)
+    assert is_in_networks("127.0.0.1", PROXIES)
+    assert is_in_networks("::ffff:127.0.0.1", PROXIES)
+    assert not is_in_networks("127.0.0.2", PROXIES)
+    assert not is_in_networks("", PROXIES)
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_an_address_is_in_a_network_however_it_is_written() -> None:
     ],
 )
 def test_one_sender_has_an_address_of_ipv4_or_a_network_of_ipv6(address: str, expected: str) -> None:
-    assert network_of(address) == expected
+    assert find_network(address) == expected

@@ -21,7 +21,7 @@ from chalicelib.book.words.tenant_settings import OF_NOTICE, TenantSettings
 from chalicelib.book.words.webhooks import Event, EventKind, Way
 from chalicelib.doors.deepstack import KeylessClients
 from chalicelib.services import Services
-from chalicelib.settings import Settings, networks
+from chalicelib.settings import Settings, read_networks
 from regulars import folder
 from regulars.cli import main
 from regulars.clients import V1, Connection
@@ -346,9 +346,9 @@ def test_a_proxy_before_a_door_without_a_key_is_told(
 ) -> None:
     tenant = "shop" if named else None
     settings = Settings(
-        Path("data"), public_url=public_url, of_dialects={"deepstack": KeylessClients(tenant, networks(named))}
+        Path("data"), public_url=public_url, of_dialects={"deepstack": KeylessClients(tenant, read_networks(named))}
     )
-    assert levels(check_keyless(settings, ServeSettings(trusted_proxies=networks(proxies)))) == expected
+    assert levels(check_keyless(settings, ServeSettings(trusted_proxies=read_networks(proxies)))) == expected
 
 
 # --- models and book --------------------------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ from chalicelib import bootstrap
 from chalicelib.book.words.errors import Busy
 from chalicelib.book.words.model import Profile
 from chalicelib.doors.deepstack import KeylessClients
-from chalicelib.doors.dialects import owner_of
+from chalicelib.doors.dialects import find_owner
 from chalicelib.doors.forms import MAX_URLENCODED_BYTES
 from chalicelib.doors.http import URLENCODED
 from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
-from chalicelib.settings import Settings, networks
+from chalicelib.settings import Settings, read_networks
 from regulars.serve.callers import REMEMBERED, Tenants
 from regulars.serve.gateway import Gateway
 from regulars.serve.lanes import FULL, UNPROVED, Budget, Holding
@@ -183,7 +183,7 @@ def test_of_what_was_proved_the_last_is_remembered(services: Services) -> None:
 
 
 def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) -> None:
-    keyless = KeylessClients("home", networks("192.0.2.0/28"))
+    keyless = KeylessClients("home", read_networks("192.0.2.0/28"))
     settings = Settings(storage=tmp_path, of_dialects={"deepstack": keyless})
     with closing(bootstrap.build(settings)) as services:
         for client, headers, tenant in (
@@ -200,7 +200,7 @@ def test_every_route_can_say_that_there_is_no_room() -> None:
         answer = Gateway(app.app).answer_error(Request("POST", path), Busy(FULL))
         body = json.loads(answer.body)
         assert dict(answer.headers)["Retry-After"] == "1"
-        owner = owner_of(path)
+        owner = find_owner(path)
         match owner and owner.name:
             case "sunmi":
                 assert (answer.status, body["code"]) in ((200, 220), (200, 211))

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from regulars_client.errors import ApiError
 
 from chalicelib.book.words.telemetry import UNITS
-from chalicelib.doors.sites import is_own, own_names
+from chalicelib.doors.sites import is_own_host, list_own_names
 from infra.dependencies import ROOT
 from regulars.errors import PortTaken
 from regulars.serve import metrics
@@ -111,7 +111,7 @@ def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(tm
     ],
 )
 def test_no_name_that_a_website_can_have_reads_them(host: str, is_answered: bool) -> None:
-    assert is_own(host, own_names("https://box.example")) is is_answered
+    assert is_own_host(host, list_own_names("https://box.example")) is is_answered
 
 
 def test_there_is_nothing_else_at_their_port(tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def test_a_start_makes_links_only_for_somebody_who_sits_there(tmp_path: Path) ->
     link = "console of tenant shop: http://box:8000/console#code="
     [told] = console_lines(services, "http://box:8000", tmp_path, asks=True)
     assert told.startswith(link)
-    assert services.access.sessions.of_code(told.removeprefix(link))[1].tenant.name == "shop"
+    assert services.access.sessions.begin_by_code(told.removeprefix(link))[1].tenant.name == "shop"
     [told] = console_lines(services, "http://box:8000", tmp_path, asks=False)
     assert "code=" not in told
     assert f"`regulars console --tenant NAME --data {tmp_path}`" in told

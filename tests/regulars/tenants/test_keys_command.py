@@ -40,7 +40,7 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
     options = ("--role", "operator", "--days", "30", "--no-pictures", "--data", data)
     made = said(capsys, "tenants", "keys", "add", "shop-12", "Ann's phone", *options).strip()
     with opened(data) as services:
-        known = services.access.keys.by_api_key(made)
+        known = services.access.keys.find_by_api_key(made)
         tenant, key = known
         assert (tenant.name, key.name, key.role, key.pictures) == ("shop-12", "Ann's phone", Role.OPERATOR, False)
         assert (key.expires_at - key.created_at).days in (29, 30)
@@ -51,7 +51,7 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
     renewed = said(capsys, "tenants", "keys", "renew", "shop-12", key.id, "--yes", "--data", data).strip()
     said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--yes", "--data", data)
     with opened(data) as services:
-        assert services.access.keys.by_api_key(renewed) is None
+        assert services.access.keys.find_by_api_key(renewed) is None
         assert [one.id for one in services.access.keys.all(services.tenants.get_by_name("shop-12"))] == ["first"]
 
 
@@ -75,7 +75,7 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
     matched = re.fullmatch(r"https://box\.example/console#code=([A-Za-z0-9_-]{43})", link)
     assert matched
     with opened(data) as services:
-        _, session = services.access.sessions.of_code(matched[1])
+        _, session = services.access.sessions.begin_by_code(matched[1])
         assert (session.tenant.name, session.key.id) == ("shop-12", "first")
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8000/console#code=")
     monkeypatch.setenv("REGULARS_PORT", "8100")
@@ -101,7 +101,7 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
     with opened(data) as services:
         group = services.groups.get_by_name(services.tenants.get_by_name("shop-12"), "family")
         for service, secret in made.items():
-            known = services.access.keys.by_service_key(secret)
+            known = services.access.keys.find_by_service_key(secret)
             assert (known[1].service, known[1].group) == (service, group.id if service == "recognition" else "")
     listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
     assert "Double Take, recognition" in listed

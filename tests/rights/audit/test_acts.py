@@ -156,7 +156,7 @@ def named(command: click.Command, path: str) -> Iterator[str]:
 
 def chores(services: Services) -> set[str]:
     night = datetime(2026, 3, 2, NIGHT_HOUR, tzinfo=UTC)
-    return {f"sweep {name}" for name in services.sweep._chores(night)}
+    return {f"sweep {name}" for name in services.sweep._list_chores(night)}
 
 
 def test_every_route_chore_and_command_has_its_line_and_no_other_has_one(services: Services) -> None:

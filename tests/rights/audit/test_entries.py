@@ -232,7 +232,7 @@ def test_the_sweep_closes_hours_and_what_it_does_itself_is_an_entry(shop: Shop) 
     shop.enrol(1, "anna")
     shop.clock.advance(2 * HOUR)
     try:
-        shop.services.sweep.tenant(shop.tenant, shop.clock.now())
+        shop.services.sweep.sweep_tenant(shop.tenant, shop.clock.now())
     except RegularsError as error:
         pytest.fail(str(error))
     assert shop.services.audit.chain.end("shop").number >= 1

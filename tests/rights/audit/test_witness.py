@@ -37,7 +37,7 @@ def shop(folder: Path, witness: str) -> Iterator[tuple[Services, Callable[[str],
             v1.done("POST", "/v1/groups", {"name": name})
             clock.advance(2 * HOUR)
             with suppress(Busy):  # the sweep says so if the witness did not take one, and does all else
-                services.sweep.tenant(services.tenants.get_by_name("shop"), clock.now())
+                services.sweep.sweep_tenant(services.tenants.get_by_name("shop"), clock.now())
 
         yield services, hour
 

@@ -74,7 +74,7 @@ def test_nobody_is_found_named_learnt_or_told_of_from_that_moment_on(book: Book,
     told = [json.loads(one["payload"])["data"] for one in every(book.storage.items, keys.OUTBOX, "shop")]
     assert {one["name"] for one in told if one["faceid"] == eva.faceid} == {""}, mailbox
     assert book.disagreements() == []
-    assert book.services.consistency.disagreements("shop") == []
+    assert book.services.consistency.list_disagreements("shop") == []
 
 
 def test_an_expiry_is_seen_by_the_reader_itself_and_by_no_sweep(book: Book) -> None:
@@ -97,7 +97,7 @@ def test_a_record_that_is_written_down_again_brings_all_of_it_back(book: Book, e
     assert find_face(book) == before.faceid
     assert book.group_counts()["regular"] == 1
     assert book.disagreements() == []
-    assert book.services.consistency.disagreements("shop") == []
+    assert book.services.consistency.list_disagreements("shop") == []
 
 
 @ENDS
@@ -267,7 +267,7 @@ def messages(book: Book) -> list[str]:
 def put_away(book: Book) -> None:
     """What the function of the sweep does with the message of a reader who may restrict nobody."""
     for body in messages(book):
-        book.services.sweep.message(body, 1, lambda: 600.0)
+        book.services.sweep.handle_message(body, 1, lambda: 600.0)
 
 
 def test_a_capture_waits_until_whose_consent_has_expired_is_put_away(book: Book) -> None:

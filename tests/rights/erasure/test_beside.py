@@ -142,7 +142,7 @@ def test_a_picture_of_a_shared_capture_goes_with_the_sighting_that_is_rejected_a
     reject(book, has, capture)
     after = book.services.faces.get(book.tenant, has)
     assert len(after.pictures) == len(before.pictures) - 1
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -64,7 +64,7 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     with acts.begin_act(Act("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
         merges.merging.undo(tenant, mistaken.id)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
-    book.services.sweep.tenant(tenant, book.clock.now())
+    book.services.sweep.sweep_tenant(tenant, book.clock.now())
     assert not [*merges.records.all("shop")]
     assert entries("shop", {same})
 
@@ -84,7 +84,7 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
         with acts.begin_act(Act("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
             book.services.merges.merging.merge(tenant, eva, part)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
-    book.services.sweep.tenant(tenant, book.clock.now())
+    book.services.sweep.sweep_tenant(tenant, book.clock.now())
     steps.most_named = 2
     deleted = book.services.deletion.delete_faces(tenant, [eva], by="first", erase=True)
     person.worked_off(book)
@@ -131,7 +131,7 @@ def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before
     queue, calls = book.storage.index_queue, 0
     for _ in range(5):
         for message in queue.receive(10, 1):
-            book.services.sweep.message(message.body, 1, lambda: 600.0)
+            book.services.sweep.handle_message(message.body, 1, lambda: 600.0)
             queue.delete(message.receipt)
             calls += 1
     assert calls == 1

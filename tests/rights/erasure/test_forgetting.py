@@ -271,7 +271,7 @@ class Forgetting(RuleBasedStateMachine):
     def the_book_is_the_model(self) -> None:
         book, items = self.book, self.book.storage.items
         book.date_pictures(self.now - timedelta(hours=7))
-        book.services.sweep.tenant(book.tenant, self.now.replace(hour=LISTED[0]), ["snapshots", "pictures"])
+        book.services.sweep.sweep_tenant(book.tenant, self.now.replace(hour=LISTED[0]), ["snapshots", "pictures"])
         assert {one.faceid for one in book.services.faces.holds.all("shop")} == {
             faceid for faceid, known in self.model.faces.items() if known.held
         }
@@ -284,7 +284,7 @@ class Forgetting(RuleBasedStateMachine):
         assert book.group_counts() == {
             group: sum(one.group == group for one in self.model.faces.values()) for group in UNSEEN
         }
-        assert not book.services.consistency.disagreements("shop")
+        assert not book.services.consistency.list_disagreements("shop")
         sighted = sum(one.kind is ObservationKind.SIGHTING for one in every_observation(book))
         assert sighted == sum(bool(one.capture) for one in self.model.seen)
 

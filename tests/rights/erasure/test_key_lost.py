@@ -61,7 +61,7 @@ def erased(book: Book, seed: int) -> str:
 
 def swept(book: Book) -> None:
     book.clock.advance(timedelta(hours=2))
-    book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=12))
+    book.services.sweep.sweep_tenant(book.tenant, book.clock.now().replace(hour=12))
 
 
 def renewed(book: Book, *, is_lost: bool) -> None:

@@ -55,7 +55,7 @@ def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as
     stranger = after.sightings[0].faceid
     assert stranger not in (old, None)
     assert {one.sightings[-1].faceid for one in [*seen, *now]} <= {old, stranger}
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 @pytest.mark.parametrize("writes", range(3))
@@ -89,7 +89,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
     assert person.held(book, face) == {}
     assert person.left(book, wanted) == []
     assert shown_of(book, [capture] if capture else [], face.faceid) == []
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the_own(book: Book) -> None:
@@ -118,7 +118,7 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
     held = person.held(book, gus)
     numbers = {"observations": 3, "captures": 2, "outbox": 2, "requests": 1, "duplicates": 1, "audit": 2}
     assert {name: held.get(name) for name in numbers} == numbers
-    assert not services.consistency.disagreements("shop")
+    assert not services.consistency.list_disagreements("shop")
 
 
 def lived(book: Book) -> tuple[Face, dict[str, bytes]]:

@@ -46,7 +46,7 @@ def sweep_later(book: Book, days: float) -> None:
     book.clock.advance(timedelta(days=days))
     night = book.clock.now().replace(hour=NIGHT_HOUR, minute=0) + timedelta(days=1)
     book.clock.advance(night - book.clock.now())
-    book.services.sweep.tenant(book.tenant, night)
+    book.services.sweep.sweep_tenant(book.tenant, night)
 
 
 def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_any_more(book: Book) -> None:
@@ -63,7 +63,7 @@ def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_
     [old], [new] = list_negatives(book, faceid), list_negatives(book, eva)
     assert old == {name: value for name, value in before[0].items() if name not in MEMORY}, "templates stay"
     assert "was" in new
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 @pytest.mark.parametrize("mark", ["held", "restricted"])

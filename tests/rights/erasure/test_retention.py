@@ -41,7 +41,7 @@ def sets(book: Book, **changes: Any) -> None:
 
 def swept(book: Book) -> None:
     assert book.services.erasure.retention.tenant(book.tenant, lambda: 600.0)
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 def plan(book: Book, kind: Kind, group: str | None = None) -> Planned:
@@ -184,7 +184,7 @@ def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right
     swept(book)
     assert len(observed(book)) == 3
     book.services.statistics.sealing.seal_tenant(book.tenant)
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
     book.clock.advance(10 * DAY)
     swept(book)
     book.services.statistics.sealing.seal_tenant(book.tenant)

@@ -35,7 +35,7 @@ def test_sightings_of_whoever_had_the_id_before_are_in_no_visit_of_the_one_who_h
 
     timeline = book.services.sightings.read_timeline(book.tenant, "seven")
     assert [one.at for one in timeline.sightings] == [shot(at).at for at in reversed(GUSES)]
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(book: Book) -> None:
@@ -56,5 +56,5 @@ def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(boo
     assert {name: person.held(book, gus).get(name) for name in own} == own
     assert book.services.sightings.read_timeline(book.tenant, "seven").sightings == timeline
     assert book.services.faces.get(book.tenant, "seven").name == "Gus"
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
     assert book.services.erasure.of_gone(book.tenant, "seven").not_exist == ["seven"], "nothing is left"

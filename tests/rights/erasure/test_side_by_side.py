@@ -62,7 +62,7 @@ def beside(folder: Path, before: tuple[int, ...], first: Act, meanwhile: tuple[i
             if not seen:
                 break
             assert [one for one in (*before, *meanwhile) if not is_hidden(other, capture, one)] == [], at
-            assert not other.services.consistency.disagreements("shop")
+            assert not other.services.consistency.list_disagreements("shop")
     assert at > 4, "calls"
 
 

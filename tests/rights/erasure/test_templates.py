@@ -48,7 +48,7 @@ def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_anoth
     book.services.deletion.delete_faces(book.tenant, [other])
     person.worked_off(book)
     assert book.services.faces.get(book.tenant, faceid).negatives == 0
-    assert not book.services.consistency.disagreements("shop")
+    assert not book.services.consistency.list_disagreements("shop")
 
 
 def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None:

@@ -125,13 +125,13 @@ def test_nobody_finds_it_from_the_first_moment_and_nobody_gets_its_name(tmp_path
         assert services.tenants.all() == []
         assert services.tenants.find_by_api_key(credentials.api_key) is None
         assert services.tenants.find_by_app_id(credentials.app_id) is None
-        assert services.access.keys.by_api_key(secret) is None
+        assert services.access.keys.find_by_api_key(secret) is None
         assert services.cameras.find_by_api_key(camera) is None
         services.sightings.ingest.take_message(
             picture_event(UPLOADED, keys.capture_picture("shop", "door", capture.id))
         )
-        services.sweep.message(json.dumps({"tenant": "shop"}), 1, lambda: 600.0)
-        services.sweep.all(book.clock.now())
+        services.sweep.handle_message(json.dumps({"tenant": "shop"}), 1, lambda: 600.0)
+        services.sweep.request_sweeps(book.clock.now())
         for _ in range(2):
             with pytest.raises(TenantExists, match="no other one gets its name"):
                 services.tenants.add("shop", Profile.CLOUD)

@@ -159,7 +159,7 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
     assert len(held["duplicates"]) == 1
     assert held["requests"] == []
     assert {one["at"] >= held["faces"][0]["enrolled_at"] for one in held["journal"]} == {True}
-    assert not services.consistency.disagreements("shop")
+    assert not services.consistency.list_disagreements("shop")
 
 
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from chalice.app import Chalice
 from msgspec import Struct
 
-from chalicelib.doors.application import Routes, normal_path
+from chalicelib.doors.application import Routes, normalize_path
 
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"
@@ -86,7 +86,7 @@ def _event(
 ) -> dict[str, Any]:
     media_type = {name.lower(): value for name, value in headers.items()}.get("content-type", "").partition(";")[0]
     is_binary = media_type.strip().lower() in app.api.binary_types
-    resource, parameters = Routes(app.routes).match(method, normal_path(path)) or (path, {})
+    resource, parameters = Routes(app.routes).match(method, normalize_path(path)) or (path, {})
     return {
         "resource": resource,
         "path": path,

@@ -17,7 +17,7 @@ import urllib3
 from msgspec import Struct
 
 from chalicelib.book.words.model import Credentials
-from chalicelib.doors.sunmi.probe import signature
+from chalicelib.doors.sunmi.probe import compute_signature
 from regulars.clients import Reply, Transport
 from regulars.errors import WrongAnswer
 
@@ -67,7 +67,7 @@ class Sunmi(Struct, frozen=True):
         sent["app_id"] = self.credentials.app_id
         sent["random"] = f"{secrets.randbelow(10**10):010d}"
         sent["timestamp"] = str(int(time.time()))
-        sent["sign"] = signature(sent, self.credentials.app_key)
+        sent["sign"] = compute_signature(sent, self.credentials.app_key)
         return sent
 
 

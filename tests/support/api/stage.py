@@ -40,9 +40,9 @@ class Failing:
 def make_stage(services: Services) -> Stage:
     app = Application("dialects")
     stage = Stage(app, services)
-    app.register_dialects(lambda: stage.services, now=True)
-    app.register_blueprint(v1.blueprint(lambda: stage.services))
+    app.register_dialects(lambda: stage.services, at_once=True)
+    app.register_blueprint(v1.make_blueprint(lambda: stage.services))
     page = console.Console(lambda: stage.services)
     page.use(_modules())
-    app.register_blueprint(console.blueprint(page, dialects.root_answer(lambda: stage.services)))
+    app.register_blueprint(console.make_blueprint(page, dialects.find_root_answer(lambda: stage.services)))
     return stage

@@ -127,7 +127,7 @@ class Book:
         return disagreements(self.services, self.tenant)
 
     def sweep(self) -> None:
-        self.services.sweep.tenant(self.tenant, self.clock.now())
+        self.services.sweep.sweep_tenant(self.tenant, self.clock.now())
 
     def entries(self) -> Counter[Entry]:
         groups = {group.id: group.name for group in self.services.groups.all(self.tenant)}
@@ -152,7 +152,7 @@ class Book:
     def nothing_else_is_stored(self) -> bool:
         """When the pictures are 7 hours old: every picture belongs to one face that is there, or can come back."""
         self.date_pictures(self.clock.now() - timedelta(hours=7))
-        self.services.sweep.tenant(self.tenant, self.clock.now().replace(hour=LISTED[0]), ["pictures"])
+        self.services.sweep.sweep_tenant(self.tenant, self.clock.now().replace(hour=LISTED[0]), ["pictures"])
         merges = self.services.merges.records.all("shop")
         faces = [*self.faces(), *(one.kept.face for one in merges if one.kept and one.is_active)]
         stored = stored_of(picture for face in faces for picture in face.pictures)

@@ -45,7 +45,7 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
         services.captures.kept.get_thumbnail_url(tenant, "door", capture.id)
         for number in range(len(capture.sightings)):
             services.captures.kept.get_crop_url(tenant, "door", capture.id, number)
-    services.sweep.tenant(tenant, book.clock.now())
+    services.sweep.sweep_tenant(tenant, book.clock.now())
     means = join_user(book, eva, finn)
     face = services.faces.get(tenant, eva)
     return face, {**needles(book, face, twice, [captures[0].id, captures[3].id]), **means}
@@ -115,6 +115,6 @@ def worked_off(book: Book) -> None:
     """Let the messages of the index queue be done, as time passes."""
     for _ in range(20):
         for message in book.storage.index_queue.receive(10, 1):
-            book.services.sweep.message(message.body, 1, lambda: 600.0)
+            book.services.sweep.handle_message(message.body, 1, lambda: 600.0)
             book.storage.index_queue.delete(message.receipt)
         book.clock.advance(SETTLED / 4)

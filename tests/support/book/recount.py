@@ -15,7 +15,7 @@ def every_face(services: Services, tenant: Tenant) -> dict[str, Face]:
 def disagreements(services: Services, tenant: Tenant) -> list[str]:
     """Return what `regulars fsck` says, and what it would not call wrong: lists as they are read, faces not found."""
     faces = every_face(services, tenant)
-    said = [one.says for one in services.consistency.disagreements(tenant.name)]
+    said = [one.says for one in services.consistency.list_disagreements(tenant.name)]
     return [*said, *_lists(services, tenant, faces), *_pictures(services, tenant, faces)]
 
 

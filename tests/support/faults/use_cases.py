@@ -362,7 +362,7 @@ def _taken(box: Box, at: str | None = "2026-03-07T09:00:00Z") -> Any:
 
 
 def _code(box: Box) -> str:
-    return box.services.access.sessions.code(box.tenant, box.services.access.keys.get(box.tenant, "first"))
+    return box.services.access.sessions.make_code(box.tenant, box.services.access.keys.get(box.tenant, "first"))
 
 
 BY_WORDS = {"password": PASSWORD}
@@ -422,7 +422,7 @@ def _claimed(box: Box) -> Any:
 
 
 def _signed_out(box: Box) -> Any:
-    token, _ = box.services.access.sessions.of_key(box.credentials.api_key)
+    token, _ = box.services.access.sessions.begin_by_key(box.credentials.api_key)
     done = _asked(box, "DELETE", f"regulars={token}")
     return {**done, "is over": box.services.access.sessions.find(token) is None}
 

@@ -14,7 +14,7 @@ from chalicelib.book.idempotency import Requests
 from chalicelib.book.store.embedded.items import SqliteItemStore
 from chalicelib.book.store.embedded.queue import SqliteQueue
 from chalicelib.book.store.embedded.vault import PlainVault
-from chalicelib.book.store.web.fetch import SafePostman
+from chalicelib.book.store.web.safe_requests import SafePostman
 from chalicelib.book.tenants import Tenants
 from chalicelib.book.webhooks import Deliveries, Hooks, Outbox
 from chalicelib.book.words import keys

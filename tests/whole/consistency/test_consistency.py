@@ -59,7 +59,7 @@ def regular(book: Book) -> Face:
 
 
 def said(book: Book) -> list[str]:
-    return [one.says for one in book.services.consistency.disagreements("shop")]
+    return [one.says for one in book.services.consistency.list_disagreements("shop")]
 
 
 def change(book: Book, *actions: Put | Update | Delete) -> None:

@@ -30,7 +30,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def said(book: Book) -> list[str]:
-    return [one.says for one in book.services.consistency.disagreements("shop")]
+    return [one.says for one in book.services.consistency.list_disagreements("shop")]
 
 
 @later

@@ -163,7 +163,7 @@ class Shop:
         """Send the sweep's messages of this hour, and do all that is asked for until nothing is left."""
         self.call += 1
         queue, hour = self.storage.index_queue, self.clock.now().replace(minute=0)
-        self.services.sweep.all(hour)
+        self.services.sweep.request_sweeps(hour)
         while messages := queue.receive(10, 60):
             for message in messages:
                 queue.delete(message.receipt)
@@ -172,7 +172,7 @@ class Shop:
 
     def run(self, when: str, asked: dict[str, Any]) -> None:
         self.begin()
-        self.services.sweep.message(json.dumps(asked), 1, lambda: LIMIT_S - self.seconds())
+        self.services.sweep.handle_message(json.dumps(asked), 1, lambda: LIMIT_S - self.seconds())
         name = asked["chores"][0] if "chores" in asked else next(iter({*asked} - {"tenant"}), "index")
         self.note(when, name, self.seconds())
 

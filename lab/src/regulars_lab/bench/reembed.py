@@ -123,7 +123,7 @@ def _play_captures(
             (number, person, sighting_id(capture_id, person_in(found, width, height).number) if found else None)
         )
     said = change.communicate()[0].splitlines() if change else []
-    services.sweep.tenant(services.tenants.get_by_name(SHOP), clock.now())
+    services.sweep.sweep_tenant(services.tenants.get_by_name(SHOP), clock.now())
     return {
         "model": services.tenants.get_by_name(SHOP).model,
         "said": said,

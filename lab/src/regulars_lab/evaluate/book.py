@@ -187,9 +187,9 @@ class Player:
                 clock.at = BEGINS + (count if scene.chores_every else len(order)) * scene.apart
                 main[number] = self._resolve_picture(services, tenant, number, taken)
                 if scene.chores_every and count % scene.chores_every == 0:
-                    services.sweep.tenant(tenant, clock.at)
+                    services.sweep.sweep_tenant(tenant, clock.at)
                 advance()
-            services.sweep.tenant(tenant, clock.at)
+            services.sweep.sweep_tenant(tenant, clock.at)
             faces = _faces(services, tenant)
         return [Sighting(one, self._persons[one], faces.get(id_ or "")) for one, id_ in main.items()]
 

@@ -170,7 +170,7 @@ class Shop:
         self._do("empty batch", lambda: None)
 
     def _sweep(self) -> None:
-        self._do("send_sweeps", lambda: self.stage.services.sweep.all(self.stage.clock.at))
+        self._do("send_sweeps", lambda: self.stage.services.sweep.request_sweeps(self.stage.clock.at))
         self._worked_off()
 
     def _worked_off(self) -> None:
@@ -182,7 +182,9 @@ class Shop:
                 asked = json.loads(message.body)
                 swept = "canary's sweep" if asked["tenant"] == CANARY else "sweep"
                 name = swept if "chores" in asked else "build_index"
-                self._do(name, lambda body=message.body: self.stage.services.sweep.message(body, 1, lambda: 300.0))
+                self._do(
+                    name, lambda body=message.body: self.stage.services.sweep.handle_message(body, 1, lambda: 300.0)
+                )
 
 
 def rows(shop: Shop, caller: Shop, idle: Shop, figures: dict[str, Any], a_day: int, days: int) -> Rows:

@@ -195,14 +195,14 @@ class Stage:
     def sweep(self) -> Callable[[], object]:
         """Sweep one tenant, with nothing to do, in an hour without special chores."""
         self.clock.at += timedelta(seconds=5)
-        self.services.sweep.all(self.clock.at.replace(hour=8))
+        self.services.sweep.request_sweeps(self.clock.at.replace(hour=8))
         (message,) = self.storage.index_queue.receive(10, 60)
         self.storage.index_queue.delete(message.receipt)
-        return lambda: self.services.sweep.message(message.body, 1, lambda: 300.0)
+        return lambda: self.services.sweep.handle_message(message.body, 1, lambda: 300.0)
 
     def send_sweeps(self) -> Callable[[], object]:
         """Send the message of one tenant, as the schedule does."""
-        return lambda: self.services.sweep.all(self.clock.at)
+        return lambda: self.services.sweep.request_sweeps(self.clock.at)
 
     def retention(self) -> Callable[[], object]:
         """Look for what is kept no longer, as a sweep does at night, while nothing is."""
@@ -290,7 +290,7 @@ def open_stage(
     services.ports.postman = Postman()  # as tests give theirs
     try:
         app = Application("operations")
-        for blueprint in (SUNMI.blueprint, v1.blueprint):
+        for blueprint in (SUNMI.make_blueprint, v1.make_blueprint):
             app.register_blueprint(blueprint(lambda: services))
         credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
         tenant = services.tenants.get_by_name("shop")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib.book.store.web.connection import Connector, Deadline, dial
-from chalicelib.book.store.web.fetch import OF_TENANT, SafeFetcher
+from chalicelib.book.store.web.safe_requests import OF_TENANT, SafeFetcher
 from chalicelib.book.store.web.url import Target, is_public, read_redirect, read_url
 from chalicelib.book.words.errors import Busy, Unusable
 from chalicelib.book.words.ports import PictureFetcher

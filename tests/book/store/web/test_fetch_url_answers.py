@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.store.web.fetch import MAX_BYTES, SafeFetcher
+from chalicelib.book.store.web.safe_requests import MAX_BYTES, SafeFetcher
 from chalicelib.book.store.web.url import Address
 from chalicelib.book.words.errors import Unusable
 from tests.book.store.web.certificates import Authority

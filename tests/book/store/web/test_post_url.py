@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from chalicelib.book.store.web.fetch import POST_LIMIT_S, SafeFetcher, SafePostman
+from chalicelib.book.store.web.safe_requests import POST_LIMIT_S, SafeFetcher, SafePostman
 from chalicelib.book.words.errors import Busy, InvalidInput, Unusable
 from chalicelib.book.words.ports import Postman
 from chalicelib.settings import SettingError, Settings

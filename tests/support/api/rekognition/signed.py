@@ -12,7 +12,14 @@ from chalice.app import Chalice
 from msgspec.structs import replace
 
 from chalicelib.doors.rekognition.operation import CONTENT_TYPE
-from chalicelib.doors.rekognition.signature import ALGORITHM, SERVICE, TERMINATOR, Claim, SignedRequest, signed_with
+from chalicelib.doors.rekognition.signature import (
+    ALGORITHM,
+    SERVICE,
+    TERMINATOR,
+    Claim,
+    SignedRequest,
+    compute_signature,
+)
 from tests.support.api.gateway import Reply, send
 
 _INVOCATION = "amz-sdk-invocation-id"
@@ -40,7 +47,9 @@ def call(
     if invocation:
         headers[_INVOCATION] = invocation
     claim = Claim(access_key_id, sent_at[:8], "box", SERVICE, TERMINATOR, names, "", sent_at, at)
-    signature = signed_with(claim, SignedRequest("/api/", headers, body), hashlib.sha256(body).hexdigest(), secret)
+    signature = compute_signature(
+        claim, SignedRequest("/api/", headers, body), hashlib.sha256(body).hexdigest(), secret
+    )
     claim = replace(claim, signature=signature)
     credential = f"Credential={access_key_id}/{claim.scope}"
     headers["authorization"] = f"{ALGORITHM} {credential}, SignedHeaders={';'.join(names)}, Signature={claim.signature}"

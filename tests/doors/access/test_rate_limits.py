@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.book.words.errors import TooManyRequests
-from chalicelib.doors.access.rates import Buckets, Rate, Rates
+from chalicelib.doors.access.rate_limits import Buckets, Rate, Rates
 
 
 class Timer:

@@ -1,4 +1,6 @@
-"""Safe fetching of a picture from a URL that a stranger chose: it gives the stranger no way into our network.
+"""Safe requests to URLs of others: SafeFetcher fetches a picture, SafePostman posts a message to a hook.
+
+A stranger chose the URL of a picture: it gives the stranger no way into our network.
 
 A name is resolved once, and all its addresses are checked. The connection is made to a checked address, not to the
 name. A redirect is a new URL, for which all of this is done again. See docs/decisions/0008.
