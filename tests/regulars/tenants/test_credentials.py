@@ -75,11 +75,11 @@ def assert_all_usable(data: Path, names: set[str]) -> None:
     entries = read_credentials(data)
     assert {tenant.name for tenant in tenants.all()} == names == set(entries)
     for name, entry in entries.items():
-        signer = tenants.by_app_id(entry.app_id)
+        signer = tenants.find_by_app_id(entry.app_id)
         assert (signer[0].name, signer[1]) == (name, entry.app_key)
-        bearer = tenants.by_appcode(entry.appcode)
+        bearer = tenants.find_by_appcode(entry.appcode)
         assert (bearer.name, bearer.profile) == (name, entry.profile)
-        assert tenants.by_api_key(entry.api_key) == bearer
+        assert tenants.find_by_api_key(entry.api_key) == bearer
 
 
 def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Path) -> None:

@@ -227,7 +227,7 @@ class Stage:
         """Tell a hook of one event. There is none before, which events of captures would go to."""
         hooks, deliveries, tenant = self.services.webhooks.hooks, self.services.webhooks.deliveries, self.tenant.name
         hook = next(iter(hooks.all(tenant)), None) or hooks.add(tenant, "https://hook.example/")[0]
-        deliveries.test(tenant, hook.id)
+        deliveries.send_test(tenant, hook.id)
         (message,) = self.storage.deliveries_queue.receive(10, 60)
         self.storage.deliveries_queue.delete(message.receipt)
         return lambda: require(not deliveries.deliver_all({"message": message.body}))
