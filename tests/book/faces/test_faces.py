@@ -69,11 +69,11 @@ def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services:
     faceids = [enrol(services, camera, seed) for seed in range(60)]
     request = RequestId("k", "digest")
     whole = services.deletion
-    nothing = type(whole.of_group(camera, "stranger", ["x"]))([], [], [])
-    whole._chunk(camera, faceids, nothing, request, DeletionOptions("", erases=False))
+    nothing = type(whole.delete_faces_of_group(camera, "stranger", ["x"]))([], [], [])
+    whole._delete_chunk(camera, faceids, nothing, request, DeletionOptions("", erases=False))
 
     assert services.requests.find(camera.name, request) is None
-    deleted = whole.of_group(camera, "regular", faceids, request)
+    deleted = whole.delete_faces_of_group(camera, "regular", faceids, request)
 
     assert (deleted.success, deleted.not_exist) == (faceids, [])
 

@@ -13,9 +13,9 @@ AGREES = """
 import sys
 from pathlib import Path
 
-from chalicelib.book.index.scan.scan import Kernel, _agrees
+from chalicelib.book.index.scan.scan import Kernel, _is_exact
 
-sys.exit(not _agrees(Kernel(Path(sys.argv[1]))))
+sys.exit(not _is_exact(Kernel(Path(sys.argv[1]))))
 """
 
 

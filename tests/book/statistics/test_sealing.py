@@ -295,7 +295,7 @@ def test_day_with_more_labels_than_fit_is_counted_from_its_columns(
         record(services, camera, NOON, f"again{chunk_bytes}{max_chunks}")
         small = book_with(services).statistics.sealing
         small.chunk_bytes, small.max_chunks = chunk_bytes, max_chunks
-        assert small.tenant(camera) == BOTH
+        assert small.seal_tenant(camera) == BOTH
         watched.read.clear()
         assert days(watched, services, camera, ObservationFilter(labels[7])) == {"20260210": 1}
         assert {table for table, _ in watched.read} == {"summaries"}
