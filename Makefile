@@ -23,7 +23,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases back clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-chores bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases systemd back clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -222,7 +222,7 @@ crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by
 	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
 proofs: .venv/lab  ## The longest proofs one after the other, for a night, then a table of how each ended; PROOFS="soak stale"
-	@table=; for one in $(or $(PROOFS),faults growth fuzz fuzz-api crash crash-edge soak stale back published load); do \
+	@table=; for one in $(or $(PROOFS),faults growth fuzz fuzz-api crash crash-edge systemd soak stale back published load); do \
 		begun=$$(date +%s); said=held; $(MAKE) --no-print-directory $$one || said=FAILED; \
 		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac
@@ -254,6 +254,9 @@ back: .venv/test  ## Three older versions upgraded, taken back and upgraded agai
 
 broken-releases: .venv/test  ## Eleven broken releases, power cuts, a full disk: each box is heard again within a quarter of an hour
 	$(PROOF) -s -n 0 --hypothesis-profile long edge/tests/test_update.py -k "quarter_of_an_hour_whatever or power_cut or full_disk"
+
+systemd: .venv/test  ## The uploader's shipped units under a real systemd: started, heard, updated, taken back; needs root
+	$(PROOF) -s -n 0 edge/tests/under_systemd.py
 
 soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
 	$(PROOF) -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)

@@ -99,20 +99,20 @@ class _Drips(Handler):
 
 def test_a_head_that_never_ends_is_given_up() -> None:
     camera, clock = Dripping(), FakeClock()
-    source = SnapshotSource(Http(clock, Timeouts(whole_s=0.3)), lambda: Address.of(camera.url), clock, 1)
+    source = SnapshotSource(Http(clock, Timeouts(whole_s=0.3)), lambda: Address.read(camera.url), clock, 1)
     with pytest.raises(SourceFailed, match=r"the head of its answer was not whole after 0\.3 s"):
-        source.take()
+        source.take_picture()
     camera.stop()
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0\0\0", b"its maker's own bytes"])
 def test_half_a_snapshot_is_not_taken(tail: bytes, camera: Camera, clock: FakeClock) -> None:
-    source = SnapshotSource(Http(clock), lambda: Address.of(f"http://{camera.host}/"), clock, 1)
+    source = SnapshotSource(Http(clock), lambda: Address.read(f"http://{camera.host}/"), clock, 1)
     camera.gives = lambda number: pictures.jpeg(number)[:700]
     with pytest.raises(SourceFailed, match="was cut off"):
-        source.take()
+        source.take_picture()
     camera.gives = lambda number: pictures.jpeg(number) + tail
-    assert source.take().encode_picture() == pictures.jpeg(2) + tail
+    assert source.take_picture().encode_picture() == pictures.jpeg(2) + tail
 
 
 def test_a_metrics_port_that_is_taken_stops_nothing_and_is_taken_when_it_is_free(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 from regulars_edge.clock import Moment
 from regulars_edge.frames import EncodedFrame
-from regulars_edge.sources.blockage_check import FROZEN_S, LOOK_S, UNOPENED, BlockageCheck
+from regulars_edge.sources.blockage_check import FROZEN_S, LOOK_S, MOST_UNOPENED, BlockageCheck
 from regulars_edge.spool.model import Stamp
 from rig import covers, street
 
@@ -34,8 +34,8 @@ ROOM = framed(Image.effect_noise((320, 240), 60))
 
 def test_a_camera_whose_pictures_cannot_be_opened_is_blind_and_says_why() -> None:
     bomb = framed(Image.new("L", (8000, 6000)), "PNG")
-    assert not seen(bomb, UNOPENED - 1).is_blind, "one may be broken"
-    check = seen(bomb, UNOPENED)
+    assert not seen(bomb, MOST_UNOPENED - 1).is_blind, "one may be broken"
+    check = seen(bomb, MOST_UNOPENED)
     assert check.is_blind
     assert check.trouble == "its pictures cannot be opened: 8000 x 6000 pixels are too many"
     check.look(ROOM)

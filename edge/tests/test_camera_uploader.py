@@ -17,7 +17,7 @@ from regulars_edge.capture import Wiring
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured, Unreachable
-from regulars_edge.health import NEAR_S
+from regulars_edge.health import AIMED_BEAT_S
 from regulars_edge.http import Http
 from regulars_edge.logs import Dropped
 from regulars_edge.pace import Bandwidth, PerMinute
@@ -52,7 +52,7 @@ def uploader_of(
 
 def drain(uploader: CameraUploader, clock: FakeClock, rounds: int = 500) -> None:
     for _ in range(rounds):
-        result = uploader.round()
+        result = uploader.make_round()
         if result.idle:
             return
         clock.pass_(round(result.wait_s * 1000))
@@ -75,7 +75,7 @@ def test_what_is_there_already_is_not_sent_again(
     with spools.open_spool(tmp_path / "other", clock=clock) as other:
         add(other, 1)
         drain(uploader_of(other, stand_in, clock), clock)
-        assert other.totals()["door"].sent == 1
+        assert other.count_totals()["door"].sent == 1
     assert [one.puts for one in stand_in.books.captures.values()] == [1]
 
 
@@ -91,7 +91,7 @@ def test_one_bad_picture_is_set_aside_and_the_others_go_on(
     drain(uploader, clock)
     assert uploader.dropped.counts() == {Dropped.REFUSED: 1}
     assert sorted(there(stand_in)) == sorted(digests(*[number for number in range(20) if number != 13]))
-    totals = spool.totals()["door"]
+    totals = spool.count_totals()["door"]
     assert (totals.refused, totals.unsent) == (1, 0)
     assert len(copies(spool.folder)) == 1, "the quarantine keeps the picture"
 
@@ -100,8 +100,8 @@ def test_a_put_that_has_run_out_gets_a_new_address(spool: Spool, stand_in: Stand
     add(spool, 1)
     stand_in.url_good_s = -1
     uploader = uploader_of(spool, stand_in, clock)
-    uploader.round()
-    assert "403" in str(uploader.round().trouble)
+    uploader.make_round()
+    assert "403" in str(uploader.make_round().trouble)
     stand_in.url_good_s = 900
     drain(uploader, clock)
     assert there(stand_in) == digests(1)
@@ -112,17 +112,17 @@ def test_a_copy_that_rotted_on_the_disk_is_set_aside_and_not_sent_for_ever(
 ) -> None:
     add(spool, 1)
     add(spool, 2)
-    (entry, _) = spool.next("door", 2, 10**9)
+    (entry, _) = spool.list_next("door", 2, 10**9)
     (copy,) = [path for path in copies(spool.folder) if path.name == entry.copy]
     copy.write_bytes(pictures.jpeg(1).replace(b"picture", b"pictura"))
     drain(uploader_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(2)
-    assert spool.totals()["door"].refused == 1
+    assert spool.count_totals()["door"].refused == 1
 
 
 def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
-    result = uploader_of(spool, stand_in, clock, makes=False).round()
+    result = uploader_of(spool, stand_in, clock, makes=False).make_round()
     assert result.needs_operator
     assert "CameraNotFound" in str(result.trouble)
     assert stand_in.books.cameras == {}
@@ -135,7 +135,7 @@ def test_a_picture_that_always_fails_steps_aside(spool: Spool, stand_in: StandIn
     blocked = digests(0)[0]
     stand_in.fails_sha256.add(blocked)
     for _ in range(3 * TRIES_IN_TURN):
-        result = uploader.round()
+        result = uploader.make_round()
         clock.pass_(round(min(result.wait_s, 1.0) * 1000))
     assert there(stand_in) == digests(1, 2)
     stand_in.fails_sha256.clear()
@@ -150,7 +150,7 @@ def test_the_service_lists_late_and_nothing_is_put_twice_meanwhile(
     stand_in.lists_late_s = 0.3
     uploader = uploader_of(spool, stand_in, clock)
     rounds = 0
-    while not uploader.round().idle:
+    while not uploader.make_round().idle:
         rounds += 1
         clock.pass_(1)
     assert [one.puts for one in stand_in.books.captures.values()] == [1]
@@ -179,9 +179,9 @@ def test_a_store_that_says_that_it_has_a_picture_is_believed_the_second_time_wha
     uploader = CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000)
     for _ in range(before + 1):
         clock.pass_(1_000_000)
-        assert uploader.round().trouble
+        assert uploader.make_round().trouble
     clock.pass_(1_000_000)
-    assert uploader.round().trouble is None
+    assert uploader.make_round().trouble is None
     assert (uploader.done, list(service.puts)) == (1, [])
 
 
@@ -198,7 +198,7 @@ def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(
 def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     stand_in.busy_for = 17
-    result = uploader_of(spool, stand_in, clock).round()
+    result = uploader_of(spool, stand_in, clock).make_round()
     assert 17 <= result.wait_s < 18
 
 
@@ -206,7 +206,7 @@ def test_backoff_grows_while_only_the_puts_fail(spool: Spool, stand_in: StandIn,
     add(spool, 1)
     stand_in.fails_sha256 |= set(digests(1))
     uploader = uploader_of(spool, stand_in, clock)
-    waits = [uploader.round().wait_s for _ in range(TRIES_IN_TURN)]
+    waits = [uploader.make_round().wait_s for _ in range(TRIES_IN_TURN)]
     assert max(waits) > 1.0, waits
 
 
@@ -216,7 +216,7 @@ def test_bandwidth_bounds_what_a_round_holds(spool: Spool, stand_in: StandIn, cl
     spent: list[float] = []
     cap = Bandwidth(80.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds))
     uploader = uploader_of(spool, stand_in, clock, bandwidth=cap)
-    uploader.round()
+    uploader.make_round()
     assert len(stand_in.books.captures) == 2, "of 1,200 bytes each, in half a minute at 80 bytes a second"
 
 
@@ -229,7 +229,7 @@ def test_what_is_taken_while_a_backlog_goes_out_is_among_the_next_ones(
     cap = Bandwidth(80.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: clock.pass_(round(seconds * 1000)))
     uploader = uploader_of(spool, stand_in, clock, bandwidth=cap)
     for number in range(66, 76):
-        uploader.round()
+        uploader.make_round()
         add(spool, number)
     sent = {row["sha256"] for row in stand_in.captures() if row["state"] != "wanted"}
     assert len(sent & set(digests(*range(66, 75)))) == 9
@@ -241,7 +241,7 @@ def test_a_network_that_is_gone_is_no_verdict_on_a_picture(spool: Spool, stand_i
     weather = Weather(None, share=0)
     uploader = uploader_of(spool, stand_in, clock, url=weather.url)
     for _ in range(30):
-        assert uploader.round().trouble
+        assert uploader.make_round().trouble
         clock.pass_(60_000)
     weather.goes_to = stand_in.url
     drain(uploader, clock)
@@ -260,13 +260,13 @@ def test_a_copy_that_is_gone_is_set_aside_and_one_that_cannot_be_read_now_is_not
     second.symlink_to(second)  # opening it fails, but not because there is nothing
     uploader = uploader_of(spool, stand_in, clock)
     for _ in range(2 * TRIES_IN_TURN):
-        uploader.round()
-    assert spool.totals()["door"].refused == 1
+        uploader.make_round()
+    assert spool.count_totals()["door"].refused == 1
     second.unlink()
     moved.rename(second)
     drain(uploader, clock)
     assert len(stand_in.captures()) == 1
-    assert spool.totals()["door"].refused == 1
+    assert spool.count_totals()["door"].refused == 1
 
 
 def test_a_time_that_a_heartbeat_measured_is_good_for_pictures(
@@ -276,7 +276,7 @@ def test_a_time_that_a_heartbeat_measured_is_good_for_pictures(
     clock.wall_error_ms = 3_600_000
     add(spool, 1, Stamp(clock.moment()))
     uploader = uploader_of(spool, stand_in, clock)
-    uploader.service_time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
+    uploader.service_time.take_sample(clock.true_ms, clock.boot_ms(), clock.boot_ms())
     drain(uploader, clock)
     (row,) = stand_in.captures()
     assert row["captured_at"] == pictures.text(clock.true_ms)
@@ -296,7 +296,7 @@ def test_a_line_too_slow_for_a_good_time_is_not_asked_for_it_each_round(
     uploader = uploader_of(spool, stand_in, clock)
     for number in range(10):
         add(spool, number, Stamp(clock.moment()))
-        uploader.round()
+        uploader.make_round()
     assert len(stand_in.captures()) == 10
     assert len(asked) < 10 * 2 + 12, "two for each offer of the stand-in's, and one measurement"
 
@@ -362,14 +362,14 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
             spend=allowance.spend,
             is_spent=allowance.is_spent,
         )
-        rounds = [uploader.round() for _ in range(6)]
+        rounds = [uploader.make_round() for _ in range(6)]
         assert rounds[-1].wait_s == SPENT_WAIT_S, rounds
         sent = math.ceil(MIB / PICTURE_BYTES)
-        assert len(spool.next("door", 100, 10**9)) == 40 - sent
+        assert len(spool.list_next("door", 100, 10**9)) == 40 - sent
         assert uploader.done == sent, "those that were put are confirmed, too"
         clock.pass_(31 * 86_400_000)
-        assert any(uploader.round().wait_s == SPENT_WAIT_S for _ in range(20))
-        assert len(spool.next("door", 100, 10**9)) == 40 - 2 * sent
+        assert any(uploader.make_round().wait_s == SPENT_WAIT_S for _ in range(20))
+        assert len(spool.list_next("door", 100, 10**9)) == 40 - 2 * sent
 
 
 def test_the_cap_is_set_in_mib() -> None:
@@ -396,7 +396,7 @@ def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_
     said = []
     for _ in range(5):
         health.take_settings({"send": "motion"})
-        said.append(health.error())
+        said.append(health.find_error())
     unfit = "the service's settings cannot be used: the password's file is missing"
     assert said == [unfit, unfit, None, None, None]
     assert caplog.text.count(unfit) == 1
@@ -429,11 +429,11 @@ def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(
     spool: Spool, stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     health = health_of(uploader_of(spool, stand_in, clock))
-    health.beat()
+    health.send_heartbeat()
     said = []
     for share in (None, 0.79, 0.8, 0.95, 0.2, 0.9):
         stand_in.books.cameras["door"]["faceless_share"] = share
-        health.beat()
+        health.send_heartbeat()
         said.append([text for text in caplog.messages if "no face" in text])
     assert [len(texts) for texts in said] == [0, 0, 1, 1, 1, 2]
     assert "80 % of the last pictures show no face" in said[-1][0]
@@ -451,7 +451,7 @@ def test_the_log_says_once_that_pictures_get_through_and_once_that_they_do_again
     add(spool, 3)
     stand_in.url_good_s = -1
     for _ in range(3):
-        uploader.round()
+        uploader.make_round()
     stand_in.url_good_s = 900
     add(spool, 4)
     drain(uploader, clock)
@@ -467,7 +467,7 @@ def test_a_heart_says_once_that_nobody_hears_it_and_once_that_it_is_heard_again(
     health = health_of(CameraUploader(spool, service, "door", time))
     for now in (stand_in.key, "wrong", "wrong", stand_in.key, stand_in.key):
         key["now"] = now
-        health.beat()
+        health.send_heartbeat()
         assert health.is_heard is (now == stand_in.key)
     said = [text for text in caplog.messages if "heartbeat" in text or "hears it" in text]
     assert len(said) == 2, said
@@ -481,7 +481,7 @@ def test_a_camera_that_was_made_anew_under_its_name_is_heard_from_the_next_heart
     for id_ in ("c1", "c2"):
         stand_in.books.cameras = {id_: {"id": id_, "name": "door", "api_key": f"key-of-{id_}", "enabled": True}}
         for _ in range(2):
-            health.beat()
+            health.send_heartbeat()
         assert (health.is_heard, stand_in.books.heartbeats[-1][0]) == (True, id_)
 
 
@@ -499,13 +499,13 @@ class Thrice(threading.Event):
         return self.is_set()
 
 
-@pytest.mark.parametrize(("asked", "waits"), [(None, [300.0] * 3), ("2026-03-01T12:00:00.000Z", [NEAR_S] * 3)])
+@pytest.mark.parametrize(("asked", "waits"), [(None, [300.0] * 3), ("2026-03-01T12:00:00.000Z", [AIMED_BEAT_S] * 3)])
 def test_heartbeats_come_soon_while_somebody_aims_the_camera(
     spool: Spool, stand_in: StandIn, clock: FakeClock, asked: str | None, waits: list[float]
 ) -> None:
     health, stop = health_of(uploader_of(spool, stand_in, clock)), Thrice()
     health.aim = Preview()
-    health.uploader.service.camera_id("door")
+    health.uploader.service.find_camera_id("door")
     stand_in.books.cameras["door"]["still_asked_at"] = asked
     health.run(stop)
     assert stop.waits == waits

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from regulars_edge.capture import SEATS, Capture, Wiring
+from regulars_edge.capture import MOST_WAITING, Capture, Wiring
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.choose.faces import Face
-from regulars_edge.clock import Anchor, Moment, moment
+from regulars_edge.clock import Anchor, Moment, read_moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.frames import HELD_BYTES, EncodedFrame, Frame
@@ -56,7 +56,7 @@ def filmed(folder: Path, worths: list[float], quiet_s: int = 0, size: int = 0) -
         source = Film(worths, clock, quiet_s, size)
         dropped = Tally("door")
         capture_of(spool, source, per_minute=per_minute, dropped=dropped).run(threading.Event())
-        rows = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
+        rows = [row[0] for row in spool.books.read_rows("SELECT boot_ms FROM pictures ORDER BY id")]
     left_out = dropped.counts().get(Dropped.PER_MINUTE, 0)
     assert left_out == len(worths) - len(rows), "each is in the spool or counted"
     return spool, rows
@@ -73,7 +73,7 @@ def test_the_best_are_taken_later(tmp_path: Path) -> None:
 
 def test_of_frames_that_are_worth_as_much_the_oldest_are_taken_in_their_order(tmp_path: Path) -> None:
     _, rows = filmed(tmp_path, [1.0] * 100, quiet_s=61)
-    assert rows == list(range(PER_MINUTE + SEATS))
+    assert rows == list(range(PER_MINUTE + MOST_WAITING))
 
 
 def test_of_frames_that_are_too_large_to_wait_together_the_best_stay(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_camera_rests_outside_of_its_hours_and_begins_again(tmp_path: Path) ->
         capture = capture_of(spool, stream, LastOf(), is_open=is_open)
         began = time.monotonic()
         capture.run(stop)
-        taken = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
+        taken = [row[0] for row in spool.books.read_rows("SELECT boot_ms FROM pictures ORDER BY id")]
     assert taken == [3, 7], "what was chosen until then goes out when the hours end"
     assert (stream.opened, capture.finished) == (2, False)
     assert capture.alive_at >= began
@@ -154,7 +154,7 @@ class Six:
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
         for data in self._bytes:
             self._clock.pass_(5_000)
-            yield EncodedFrame(data, Stamp(moment(self._clock)))
+            yield EncodedFrame(data, Stamp(read_moment(self._clock)))
 
 
 class BestOfThree:
@@ -211,13 +211,13 @@ def test_a_films_frame_waits_for_room_and_is_not_lost(tmp_path: Path) -> None:
             """While somebody waits, a picture is sent."""
 
             def wait(self, timeout: float | None = None) -> bool:
-                first, *_ = spool.next("door", 1, 10**9)
-                spool.record("door", {first.id: str(first.id)})
+                first, *_ = spool.list_next("door", 1, 10**9)
+                spool.record_done("door", {first.id: str(first.id)})
                 return False
 
-        spool.remember(Anchor(0, 1, 0))
+        spool.remember_anchor(Anchor(0, 1, 0))
         capture_of(spool, Six(clock), waits=True, dropped=tally).run(Stop())
-        assert (spool.totals()["door"].sent, spool.totals()["door"].unsent) == (4, 2)
+        assert (spool.count_totals()["door"].sent, spool.count_totals()["door"].unsent) == (4, 2)
     assert tally.counts() == {}
 
 
@@ -226,7 +226,7 @@ def test_a_source_whose_hours_close_for_a_moment_goes_on(tmp_path: Path) -> None
     clock, open_ = FakeClock(), iter([True, True, False])
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         capture_of(spool, Six(clock), is_open=lambda: next(open_, True)).run(threading.Event())
-        assert spool.totals()["door"].unsent == 7
+        assert spool.count_totals()["door"].unsent == 7
 
 
 def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path
         per_minute = PerMinute(1, lambda: clock.boot_ms() / 1000)
         capture = capture_of(spool, Six(clock), AtTheEnd(), per_minute, waits=True)
         capture.run(Stop())
-        assert (ended, capture.finished, spool.totals()["door"].unsent) == ([False] * 5, True, 6)
+        assert (ended, capture.finished, spool.count_totals()["door"].unsent) == ([False] * 5, True, 6)
     assert len(turned) == len(ended)
 
 
@@ -279,7 +279,7 @@ def test_a_source_counts_what_it_drops(
 class Somebody:
     """A detector that sees one face, who stands still."""
 
-    def faces(self, frame: Frame) -> list[Face]:
+    def find_faces(self, frame: Frame) -> list[Face]:
         return [Face((2.0, 2.0, 10.0, 10.0), ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0)), 0.9)]
 
 
@@ -297,7 +297,7 @@ def test_what_is_held_when_a_source_fails_is_taken_even_if_the_box_stops_then(tm
         capture = capture_of(spool, Failing(clock), BestShot(Somebody(), longest_s=600), dropped=tally)
         with suppress(OSError):
             capture.run(stop)
-        ((taken,),) = spool.books.rows("SELECT count(*) FROM pictures")
+        ((taken,),) = spool.books.read_rows("SELECT count(*) FROM pictures")
     assert taken + sum(tally.counts().values()) == 6
     assert taken >= 1
 
@@ -314,4 +314,4 @@ def test_settings_that_can_be_used_come_in_place_of_those_that_never_could(tmp_p
         assert capture.trouble == "`send` needs onnxruntime"
         capture.rewire(Wiring(Six(clock), Everything(), PerMinute(None), lambda: True))
         capture.run(threading.Event())
-        assert (capture.trouble, spool.totals()["door"].unsent) == (None, 6)
+        assert (capture.trouble, spool.count_totals()["door"].unsent) == (None, 6)

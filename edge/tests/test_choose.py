@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Detector, Face, Still, worth
+from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Detector, Face, FaceFinder, judge_worth
 from regulars_edge.clock import Moment
-from regulars_edge.frames import HELD, HELD_BYTES, EncodedFrame, Frame, Pixels, jpeg
+from regulars_edge.frames import HELD_BYTES, WAITING_FRAMES, EncodedFrame, Frame, Pixels, encode_jpeg
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig.film import decoded
@@ -81,36 +81,36 @@ def detector() -> Detector:
 def test_faces_are_found_where_they_are(detector: Detector, faces: Path, portraits: list[Path]) -> None:
     """Boxes of people: the face holds the eyes above the mouth; places without people have none."""
     for path in portraits:
-        found = detector.faces(Image.open(path).convert("RGB"))
+        found = detector.find_faces(Image.open(path).convert("RGB"))
         assert len(found) == 1, path
         (left_eye, right_eye, nose, *mouth) = found[0].landmarks
         assert left_eye[0] < nose[0] < right_eye[0]
         assert left_eye[1] < nose[1] < mouth[0][1]
     nobody = (faces / "noface").iterdir()
-    assert sum(len(detector.faces(Image.open(path).convert("RGB"))) for path in nobody) == 0
+    assert sum(len(detector.find_faces(Image.open(path).convert("RGB"))) for path in nobody) == 0
 
 
 def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portraits: list[Path]) -> None:
     person = Image.open(portraits[1]).convert("RGB")
     nobody = Image.new("RGB", person.size, "teal")
     frames: list[Frame] = [decoded(picture, at(0)) for picture in (person, nobody)]
-    assert [one.encode_picture() for one in WithFaces(Still(detector, 40)).choose(frames)] == [
+    assert [one.encode_picture() for one in WithFaces(FaceFinder(detector, 40)).choose(frames)] == [
         frames[0].encode_picture()
     ]
-    assert list(WithFaces(Still(detector, 4000)).choose(frames)) == []
+    assert list(WithFaces(FaceFinder(detector, 4000)).choose(frames)) == []
 
 
 def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, portraits: list[Path]) -> None:
     person = Image.open(portraits[1]).convert("RGB")
-    (face,) = detector.faces(person)
+    (face,) = detector.find_faces(person)
     blurred = person.filter(ImageFilter.GaussianBlur(person.width / 60))
     aside = Face(face.box_xywh, (face.landmarks[0], face.landmarks[1], face.landmarks[0]), face.score)
     small = Face((*face.box_xywh[:2], 30, 40), face.landmarks, face.score)
-    assert worth(person, face) > 2 * worth(blurred, face)
-    assert worth(person, face) > 2 * worth(person, aside)
+    assert judge_worth(person, face) > 2 * judge_worth(blurred, face)
+    assert judge_worth(person, face) > 2 * judge_worth(person, aside)
     dim = person.point(lambda grey: grey // 4)
-    assert worth(dim, face) > 0.8 * worth(person, face), "light says nothing of sharpness"
-    assert worth(person, face) > worth(person, small)
+    assert judge_worth(dim, face) > 0.8 * judge_worth(person, face), "light says nothing of sharpness"
+    assert judge_worth(person, face) > judge_worth(person, small)
 
 
 class Told:
@@ -119,7 +119,7 @@ class Told:
     def __init__(self, rows: dict[int, list[Face]]) -> None:
         self._rows = rows
 
-    def faces(self, frame: Frame) -> list[Face]:
+    def find_faces(self, frame: Frame) -> list[Face]:
         return self._rows.get(frame.pixels.crop((0, 0, 1, 1)).getpixel((0, 0))[0], [])  # type: ignore[index]  # "L": one number
 
 
@@ -203,7 +203,7 @@ class Asked:
     def __init__(self) -> None:
         self.times = 0
 
-    def faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
+    def find_faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
         self.times += 1
         self.area = area
         return [face(float(self.times), 40)]
@@ -211,56 +211,60 @@ class Asked:
 
 def test_a_detector_is_asked_only_if_something_has_changed() -> None:
     asked = Asked()
-    still = Still(asked)
+    still = FaceFinder(asked)
     room = Image.effect_noise((1280, 720), 20).convert("RGB")
     grains = [Image.effect_noise(room.size, 15).convert("RGB") for _ in range(3)]
-    assert [still.faces(looked(Image.blend(room, grain, 0.3))) for grain in grains] == [[face(1.0, 40)]] * 3
+    assert [still.find_faces(looked(Image.blend(room, grain, 0.3))) for grain in grains] == [[face(1.0, 40)]] * 3
     assert asked.area == (0, 0, 1280, 720)
     somebody = room.copy()
     somebody.paste("white", (20, 10, 60, 50))
-    assert still.faces(looked(somebody)) == still.faces(looked(somebody)) == [face(2.0, 40)]
+    assert still.find_faces(looked(somebody)) == still.find_faces(looked(somebody)) == [face(2.0, 40)]
     left, top, right, bottom = asked.area
     assert (left, top) == (0, 0)
     assert 60 < right < 200, "what has changed, and the face beside it"
     assert 50 < bottom < 200
-    assert still.faces(looked(room)) == [face(3.0, 40)]
+    assert still.find_faces(looked(room)) == [face(3.0, 40)]
 
 
 def test_a_face_beside_what_has_changed_stays() -> None:
     asked = Asked()
-    still = Still(asked)
+    still = FaceFinder(asked)
     room = Image.effect_noise((1280, 720), 20).convert("RGB")
-    still.faces(looked(room))
+    still.find_faces(looked(room))
     room.paste("white", (900, 500, 960, 560))
-    assert still.faces(looked(room)) == [face(1.0, 40), face(2.0, 40)]
+    assert still.find_faces(looked(room)) == [face(1.0, 40), face(2.0, 40)]
 
 
 def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
     detector: Detector, portraits: list[Path]
 ) -> None:
     """Three people with 18 pixels between the eyes come into an empty room."""
-    counting = Still(detector, SMALLEST_FACE_PX)
+    counting = FaceFinder(detector, SMALLEST_FACE_PX)
     room = Image.effect_noise((3840, 2160), 12).convert("RGB")
-    assert counting.faces(looked(room)) == []
+    assert counting.find_faces(looked(room)) == []
     for at, path in enumerate(portraits):
         portrait = Image.open(path).convert("RGB")
-        (found,) = detector.faces(portrait)
+        (found,) = detector.find_faces(portrait)
         small = ImageOps.scale(portrait, 18 / math.dist(*found.landmarks[:2]))
         room.paste(small, (300 + 1120 * at, 700 + 100 * at))
-        assert len(counting.faces(looked(room))) == at + 1
+        assert len(counting.find_faces(looked(room))) == at + 1
 
 
 def test_in_4k_most_faces_with_14_pixels_between_the_eyes_are_found(detector: Detector, portraits: list[Path]) -> None:
     room = Image.effect_noise((3840, 2160), 12).convert("RGB")
     for down, path in enumerate(portraits[:3]):
         portrait = Image.open(path).convert("RGB")
-        (found,) = detector.faces(portrait)
+        (found,) = detector.find_faces(portrait)
         small = ImageOps.scale(portrait, 14 / math.dist(*found.landmarks[:2]))
         for across in range(8):
             room.paste(small, (100 + 461 * across + 13 * down, 200 + 607 * down + 17 * across))
-    counting = Still(detector, SMALLEST_FACE_PX)
+    counting = FaceFinder(detector, SMALLEST_FACE_PX)
     assert (
-        len(counting.faces(looked(ImageChops.add(room, Image.effect_noise(room.size, 6).convert("RGB"), offset=-128))))
+        len(
+            counting.find_faces(
+                looked(ImageChops.add(room, Image.effect_noise(room.size, 6).convert("RGB"), offset=-128))
+            )
+        )
         >= 20
     )
 
@@ -269,20 +273,20 @@ def test_what_has_changed_in_a_camera_picture_that_lies_on_its_side_is_looked_at
     asked, exif = Asked(), Image.Exif()
     exif[0x0112] = 6  # turn it to the right
     room = Image.new("RGB", (480, 640), "grey")
-    still = Still(asked)
+    still = FaceFinder(asked)
     for corner in ("grey", "white"):
         room.paste(corner, (0, 0, 100, 100))
         out = io.BytesIO()
         room.transpose(Image.Transpose.ROTATE_90).save(out, "JPEG", exif=exif)
-        still.faces(EncodedFrame(out.getvalue(), at(0)))
+        still.find_faces(EncodedFrame(out.getvalue(), at(0)))
     assert asked.area[:2] == (0, 0)
     assert max(asked.area[2:]) < 200
 
 
 def test_nothing_is_decoded_of_a_picture_in_which_nothing_has_changed() -> None:
-    still, room = Still(Asked()), Image.effect_noise((640, 360), 12).convert("RGB")
-    first, second = (EncodedFrame(jpeg(room), at(0)) for _ in range(2))
-    assert still.faces(first) == still.faces(second)
+    still, room = FaceFinder(Asked()), Image.effect_noise((640, 360), 12).convert("RGB")
+    first, second = (EncodedFrame(encode_jpeg(room), at(0)) for _ in range(2))
+    assert still.find_faces(first) == still.find_faces(second)
     assert ("pixels" in vars(first), "pixels" in vars(second)) == (True, False)
 
 
@@ -293,7 +297,7 @@ def test_faces_are_looked_for_anew_when_a_camera_changes_its_size(
     """Somebody stands still meanwhile."""
     room = Image.effect_noise((1280, 720), 12).convert("RGB")
     room.paste(ImageOps.contain(Image.open(portraits[0]).convert("RGB"), (400, 400)), (800, 250))
-    counting = Still(detector, SMALLEST_FACE_PX)
+    counting = FaceFinder(detector, SMALLEST_FACE_PX)
     chooser = BestShot(counting, longest_s=10, room=0.5)
     sizes = [(1280, 720)] * 2 + [(640, 360)] * 3 + [(1280, 720)] * 2
     pictures = [room.resize(size) for size in sizes]
@@ -303,7 +307,7 @@ def test_faces_are_looked_for_anew_when_a_camera_changes_its_size(
     ]
     sent = [Image.open(io.BytesIO(one.encode_picture())).convert("RGB") for one in chooser.choose(frames)]
     assert sent
-    assert all(len(detector.faces(picture)) == 1 for picture in sent)
+    assert all(len(detector.find_faces(picture)) == 1 for picture in sent)
 
 
 class Heavy(EncodedFrame):
@@ -312,7 +316,7 @@ class Heavy(EncodedFrame):
     def __init__(self, at_ms: int, person: int) -> None:
         picture = Image.effect_noise((1500, 60), 60).convert("RGB")
         picture.putpixel((0, 0), (person, 0, 0))
-        super().__init__(jpeg(picture) + bytes(3 * 2**20), at(at_ms))
+        super().__init__(encode_jpeg(picture) + bytes(3 * 2**20), at(at_ms))
         self.pixels = picture
 
 
@@ -327,7 +331,7 @@ def test_of_a_crowd_before_a_large_camera_the_best_stay_within_the_bound_in_byte
 def test_a_good_frame_that_finds_no_room_does_not_count_as_sent() -> None:
     others = [EncodedFrame(bytes(HELD_BYTES), at(0))]
     others[0].worth = 1.0
-    HELD.hold(others[0])
+    WAITING_FRAMES.hold(others[0])
     chooser, frames = walk([[face(10, 90)], [face(12, 90)], *[[]] * 6], early=True)
 
     def told() -> Iterator[Frame]:
@@ -340,9 +344,9 @@ def test_a_good_frame_that_finds_no_room_does_not_count_as_sent() -> None:
 
 def test_light_that_changes_slowly_is_seen_in_time() -> None:
     asked = Asked()
-    still = Still(asked)
+    still = FaceFinder(asked)
     for light in range(60, 120):
-        still.faces(looked(Image.new("RGB", (640, 360), (light, light, light))))
+        still.find_faces(looked(Image.new("RGB", (640, 360), (light, light, light))))
     assert asked.times == 4, "each 16 grey levels"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from regulars_edge import config
-from regulars_edge.setup.command import save
+from regulars_edge.setup.command import save_file
 from rig.real import Regulars
 from rig.uploader import ENTRY
 
@@ -51,7 +51,7 @@ def test_a_box_gets_its_keys_and_its_file_by_codes(started_regulars: Regulars, t
     for one in found.cameras:
         assert one.api_key_file is not None
         request = urllib.request.Request(f"{started_regulars.url}/v1/cameras/{one.name}")
-        request.add_header("Authorization", f"Bearer {config.secret_in(one.api_key_file)}")
+        request.add_header("Authorization", f"Bearer {config.read_secret(one.api_key_file)}")
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("*.*")} == {0o600}
@@ -126,7 +126,7 @@ def test_a_key_whose_place_cannot_be_written_lies_beside_edge_toml(started_regul
     code = asked(started_regulars, f"/v1/cameras/{id_}/claim", {})["claim_code"]
     done = claim(tmp_path, code, started_regulars.url)
     assert (done.returncode, f'write api_key_file = "{tmp_path / id_}.key"' in done.stdout) == (0, True), done
-    assert config.secret_in(tmp_path / f"{id_}.key")
+    assert config.read_secret(tmp_path / f"{id_}.key")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files to others")
@@ -135,15 +135,15 @@ def test_what_root_writes_for_a_box_stays_readable_by_the_user_that_it_runs_as(t
     file.write_text("as it was")
     file.chmod(0o644)
     os.chown(file, uid, uid)
-    save(file, b"as it is", mode=0o644)
+    save_file(file, b"as it is", mode=0o644)
     found = file.stat()
     assert (file.read_text(), found.st_uid, stat.S_IMODE(found.st_mode)) == ("as it is", uid, 0o644)
-    save(tmp_path / "door.key", b"rk_1", like=file)
+    save_file(tmp_path / "door.key", b"rk_1", like=file)
     os.chown(tmp_path, uid, uid)
-    save(tmp_path / "new.toml", b"")
+    save_file(tmp_path / "new.toml", b"")
     by_hand = tmp_path / "by_hand.toml"
     by_hand.write_text("of root's editor")
-    save(tmp_path / "other.key", b"rk_2", like=by_hand)
+    save_file(tmp_path / "other.key", b"rk_2", like=by_hand)
     for name in ("door.key", "new.toml", "other.key"):
         found = (tmp_path / name).stat()
         assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (uid, 0o600), name

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from regulars_edge import config
-from regulars_edge.choose.by_face import BestShot, WithFaces, parts
-from regulars_edge.choose.faces import Detector, Face, Still
+from regulars_edge.choose.by_face import BestShot, WithFaces, cut_parts
+from regulars_edge.choose.faces import Detector, Face, FaceFinder
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.sources.video import DecodedFrame
@@ -32,7 +32,7 @@ class Told:
     def __init__(self, *rows: list[Face]) -> None:
         self._rows = iter(rows)
 
-    def faces(self, frame: Frame) -> list[Face]:
+    def find_faces(self, frame: Frame) -> list[Face]:
         return next(self._rows)
 
 
@@ -46,25 +46,25 @@ def size_px(one: Frame) -> tuple[int, int]:
 
 def test_a_crop_is_the_face_with_room_as_far_as_the_picture_goes() -> None:
     one = frame()
-    found = parts(one, [face(180, 180), face(0, 0), face(380, 280)], 0.5)
-    assert [size_px(part.packed) for part in found] == [(160, 160), (100, 100), (80, 80)]
+    found = cut_parts(one, [face(180, 180), face(0, 0), face(380, 280)], 0.5)
+    assert [size_px(part.encoded) for part in found] == [(160, 160), (100, 100), (80, 80)]
 
 
 def test_a_crop_shows_its_part_and_keeps_the_time() -> None:
     one = frame(17)
-    (part,) = parts(one, [face(100.4, 100.4)], 0.5)
-    shown, meant = Image.open(io.BytesIO(part.packed.encode_picture())), one.image().crop((40, 40, 201, 201))
+    (part,) = cut_parts(one, [face(100.4, 100.4)], 0.5)
+    shown, meant = Image.open(io.BytesIO(part.encoded.encode_picture())), one.image().crop((40, 40, 201, 201))
     off = sum(abs(a - b) for a, b in zip(shown.tobytes(), meant.tobytes(), strict=True)) / len(meant.tobytes())
     assert off < 10, "of 255, as JPEG rounds noise; another part is off by 60"
-    assert part.packed.stamp == one.stamp
+    assert part.encoded.stamp == one.stamp
 
 
 def test_faces_close_together_share_a_crop_and_nobody_is_cut_in_half() -> None:
     one = frame()
     row = [face(10, 100), face(300, 100), face(80, 100), face(140, 100)]
-    first, far, second, third = parts(one, row, 0.5)
+    first, far, second, third = cut_parts(one, row, 0.5)
     assert first is second is third is not far
-    assert size_px(first.packed) == (240, 160)
+    assert size_px(first.encoded) == (240, 160)
 
 
 def test_each_of_a_frames_faces_is_sent_once() -> None:
@@ -88,9 +88,9 @@ def test_crops_need_faces() -> None:
 
 
 @pytest.fixture
-def detector() -> Still:
+def detector() -> FaceFinder:
     pytest.importorskip("onnxruntime")
-    return Still(Detector(), 40)
+    return FaceFinder(Detector(), 40)
 
 
 def scene(portrait: Path, number: int) -> DecodedFrame:
@@ -128,7 +128,7 @@ def sent(
 
 
 def test_the_service_knows_the_same_people_in_crops(
-    detector: Still, portraits: list[Path], started_regulars: Regulars, tmp_path: Path
+    detector: FaceFinder, portraits: list[Path], started_regulars: Regulars, tmp_path: Path
 ) -> None:
     first = portraits
     later = [path.with_name(path.name.replace("_1.", "_2.")) for path in first]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
-from regulars_edge.capture import source_of
+from regulars_edge.capture import make_source
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.clock import Clock, Moment
 from regulars_edge.config import read_config
@@ -129,13 +129,13 @@ def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, 
                     time.sleep(each_s)
 
         threading.Thread(target=answer, daemon=True).start()
-        address = Address.of(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
+        address = Address.read(f"rtsp://127.0.0.1:{server.getsockname()[1]}/live")
         with closing(Line(address, ssl.create_default_context, whole_s=0.3)) as line:
             with socket.create_connection(("127.0.0.1", urlsplit(line.url).port or 0)) as client:
                 client.sendall(f"OPTIONS {line.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
                 with suppress(OSError):
                     client.recv(1)
-            assert re.search(said, str(line.explain(SourceFailed("nothing"))))
+            assert re.search(said, str(line.explain_error(SourceFailed("nothing"))))
 
 
 def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(camera: Rtsp) -> None:
@@ -217,7 +217,7 @@ class Failing(LiveSource):
         mailbox.decoder = self
         while not mailbox.closed.wait(0.003):
             self.clock.pass_(1_000)
-            mailbox.put(SimpleNamespace(pts=None, is_keyframe=True, size=1), self.clock.boot_ms())
+            mailbox.put_packet(SimpleNamespace(pts=None, is_keyframe=True, size=1), self.clock.boot_ms())
 
     def decode(self, _packet: object) -> list[Any]:
         import av
@@ -291,7 +291,7 @@ def test_a_gate_is_open_while_something_moves_and_as_long_as_nothing_can_be_seen
 def test_a_camera_is_asked_for_snapshots_only_while_its_small_stream_moves() -> None:
     camera, small, stop = Camera(), Small(), threading.Event()
     gate = MotionGate(small, Moving(0.01))
-    source = SnapshotSource(Http(Clock()), lambda: Address.of(f"http://{camera.host}/"), Clock(), 0.02, gate)
+    source = SnapshotSource(Http(Clock()), lambda: Address.read(f"http://{camera.host}/"), Clock(), 0.02, gate)
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
@@ -314,7 +314,7 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
     small = Rtsp(still, RATE)
     row = {"name": "door", "source": "rtsp", "url": camera.url, "motion_url": small.url, "interval_s": 0.1}
     config = read_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
-    source, stop, found = source_of(config.cameras[0], config, Clock()), threading.Event(), list[Any]()
+    source, stop, found = make_source(config.cameras[0], config, Clock()), threading.Event(), list[Any]()
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
     until(lambda: found[-20:] == [None] * 20)

@@ -28,7 +28,7 @@ def room(portrait: Path, side_px: int) -> Image.Image:
     """Draw a person in a room, whose portrait is so wide: twice as wide as the face."""
     picture = Image.effect_noise((160, 90), 60).resize((1280, 720)).convert("RGB")
     whole = Image.open(portrait).convert("RGB")
-    left, top, width, height = Detector().faces(whole)[0].box_xywh
+    left, top, width, height = Detector().find_faces(whole)[0].box_xywh
     box = (left - width / 2, top - height / 2, left + 1.5 * width, top + 1.5 * height)
     picture.paste(whole.crop(tuple(map(round, box))).resize((side_px, round(side_px * height / width))), (500, 100))
     return picture

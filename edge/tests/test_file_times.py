@@ -11,7 +11,7 @@ from regulars_edge.cli import main
 from regulars_edge.config import SPOOL_VARIABLE, read_config
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import EncodedFrame
-from regulars_edge.picture import NameTime, content_of, rfc3339
+from regulars_edge.picture import NameTime, format_rfc3339, read_content
 from regulars_edge.sources.folder import FolderSource, Picture, read_picture
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
@@ -129,12 +129,12 @@ def test_exif_times_are_believed_while_the_clock_says_1970(drop: Path, clock: Fa
 )
 def test_a_name_says_the_time_by_the_pattern_that_is_set(pattern: str, name: str) -> None:
     taken_ms = round(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000)
-    assert NameTime(pattern).ms(Path(name), UTC) == taken_ms
+    assert NameTime(pattern).find_ms(Path(name), UTC) == taken_ms
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "20261304050607.jpg", "2026030405.jpg"])
 def test_a_name_that_does_not_say_a_time_says_none(name: str) -> None:
-    assert NameTime("%Y%m%d%H%M%S").ms(Path(name), UTC) is None
+    assert NameTime("%Y%m%d%H%M%S").find_ms(Path(name), UTC) is None
 
 
 @pytest.mark.parametrize("pattern", ["", "%Y%m%d", "%H%M%S", "%Y%m%d%H%M%S%Q", "(%Y%m%d%H%M%S%"])
@@ -161,9 +161,9 @@ def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
     assert [frame.stamp.stated_ms for frame in found] == [1_772_600_767_000, 1_772_600_767_000, 1_700_000_002_000]
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         for frame in found:
-            content = content_of(frame.encode_picture())
+            content = read_content(frame.encode_picture())
             assert content is not None
-            spool.add(Origin("door", "folder:door"), frame.encode_picture(), content, frame.stamp, frame.mark)
+            spool.add_picture(Origin("door", "folder:door"), frame.encode_picture(), content, frame.stamp, frame.mark)
     monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "spool"))
     assert main(["status", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["cameras"]["door"]["times_by"]
@@ -179,7 +179,7 @@ def test_a_file_of_a_year_that_no_date_has_can_be_offered(tmp_path: Path, second
     os.utime(tmp_path / "a.jpg", (second, second))
     one = read_picture(tmp_path / "a.jpg", UTC, 0)
     assert isinstance(one, Picture)
-    assert rfc3339(one.stamp.stated_ms or 0) <= "9999"
+    assert format_rfc3339(one.stamp.stated_ms or 0) <= "9999"
 
 
 def test_a_spool_that_another_user_has_is_told(

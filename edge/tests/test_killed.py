@@ -44,7 +44,7 @@ def kills(request: pytest.FixtureRequest) -> int:
 
 def has_taken(spool: Path) -> bool:
     """Whether a picture has ever got a row."""
-    with suppress(sqlite3.Error), closing(database.opened_for_reading(spool)) as db:
+    with suppress(sqlite3.Error), closing(database.open_for_reading(spool)) as db:
         return bool(db.execute("SELECT 1 FROM pictures LIMIT 1").fetchone())
     return False
 

@@ -75,7 +75,7 @@ class Client:
 
 @contextmanager
 def client_of(url: str, ca_file: Path | None = None) -> Iterator[Client]:
-    line = Line(Address.of(url), lambda: ssl.create_default_context(cafile=ca_file))
+    line = Line(Address.read(url), lambda: ssl.create_default_context(cafile=ca_file))
     with closing(line), closing(Client(line)) as client:
         yield client
 
@@ -141,7 +141,7 @@ def test_a_part_of_a_stream_may_have_a_space_in_its_name() -> None:
 def test_what_does_not_speak_rtsp_is_said(answer: bytes) -> None:
     with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
         assert client.ask("OPTIONS") == b""
-        assert re.search("answers something that is no RTSP", str(client.line.explain(SourceFailed("nothing"))))
+        assert re.search("answers something that is no RTSP", str(client.line.explain_error(SourceFailed("nothing"))))
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
@@ -204,7 +204,7 @@ def test_another_machine_that_a_camera_sends_to_gets_no_password_and_that_is_sai
         REFUSALS.count(other.url, "admin", "secret")
         with closing(Camera(sends_to(other.url, first))) as before, client_of(add_password(before.url)) as client:
             assert client.ask("DESCRIBE") == b""
-            said = str(client.line.explain(SourceFailed("nothing")))
+            said = str(client.line.explain_error(SourceFailed("nothing")))
             assert re.search(f"sends to {other.url}, which does not get your password: let `url` name it", said)
             assert b"Authorization" not in b"".join(other.asked)
 
@@ -235,7 +235,7 @@ def test_a_status_that_is_none_is_said_in_few_words(status: bytes) -> None:
     answer = b"RTSP/1.0%s\r\nCSeq: 1\r\n\r\n" % status
     with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
         assert client.ask("DESCRIBE") == b""
-        said = str(client.line.explain(SourceFailed("nothing")))
+        said = str(client.line.explain_error(SourceFailed("nothing")))
         assert "answers something that is no RTSP" in said
         assert len(said) <= 200
 

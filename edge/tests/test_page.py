@@ -39,7 +39,7 @@ class Texts(HTMLParser):
 
 
 def shown(*cameras: tuple[str, Shot | None]) -> Texts:
-    found = page.answer("/", cameras, NOW_MS)
+    found = page.make_answer("/", cameras, NOW_MS)
     return Texts(found[1].decode())
 
 
@@ -58,7 +58,7 @@ def test_no_text_becomes_markup(text: str) -> None:
 
 @pytest.mark.parametrize("path", ["/picture/1", "/picture/-1", "/picture/0/", "/picture/²", "/x", "", "/../etc/passwd"])
 def test_nothing_else_is_there(path: str) -> None:
-    assert page.answer(path, [DOOR], NOW_MS) is None
+    assert page.make_answer(path, [DOOR], NOW_MS) is None
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def port() -> Iterator[int]:
     """The port of an endpoint that is served."""
     port = free_port()
     stop = threading.Event()
-    served = (port, CollectorRegistry(), lambda path: page.answer(path, [DOOR], NOW_MS), stop)
-    thread = threading.Thread(target=page.serve, args=served)
+    served = (port, CollectorRegistry(), lambda path: page.make_answer(path, [DOOR], NOW_MS), stop)
+    thread = threading.Thread(target=page.serve_page, args=served)
     thread.start()
     while not answers(port):
         time.sleep(0.01)
@@ -111,5 +111,5 @@ def test_the_page_is_on_this_machine_only(port: int) -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:
-    found = page.answer("/", [DOOR], NOW_MS)
+    found = page.make_answer("/", [DOOR], NOW_MS)
     assert not re.search(rb"<script|https?://|@import|url\(", found[1])

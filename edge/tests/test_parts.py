@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import cli, config, exits
-from regulars_edge.capture import address_of
+from regulars_edge.capture import read_address
 from regulars_edge.cli import main
-from regulars_edge.config import VARIABLE, CameraConfig, api_key, load, secret_in
+from regulars_edge.config import KEY_VARIABLE, CameraConfig, load, read_api_key, read_secret
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import Machine
 from regulars_edge.logs import JsonLines, Redaction, redact_text
 from regulars_edge.pace import PIECE_BYTES, Backoff, Bandwidth, Hours, PerMinute, throttle_stream
-from regulars_edge.picture import exif_ms
+from regulars_edge.picture import read_exif_ms
 from regulars_edge.sources.login import Credentials
 from rig import pictures
 
@@ -42,12 +42,12 @@ NOW_MS = 1_790_000_000_000
 )
 def test_exif_time_with_and_without_an_offset(offset: str | None, zone: ZoneInfo | None, expected: datetime) -> None:
     data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", offset)
-    assert exif_ms(data, zone, NOW_MS) == round(expected.timestamp() * 1000)
+    assert read_exif_ms(data, zone, NOW_MS) == round(expected.timestamp() * 1000)
 
 
 def test_exif_subseconds_that_are_no_number_count_as_none() -> None:
     data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00", "777").replace(b"777\0", b"\xb277\0")
-    assert exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000)
+    assert read_exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_exif_subseconds_that_are_no_number_count_as_none() -> None:
     ["0000:00:00 00:00:00", "1970:01:01 00:00:00", "2000:01:01 00:00:12", "2099:01:01 00:00:00", "yesterday", ""],
 )
 def test_an_exif_time_that_cannot_be_is_none(taken: str) -> None:
-    assert exif_ms(pictures.jpeg_with_exif(1, taken, "+00:00"), None, NOW_MS) is None
+    assert read_exif_ms(pictures.jpeg_with_exif(1, taken, "+00:00"), None, NOW_MS) is None
 
 
 @given(st.binary(max_size=400))
 def test_no_bytes_make_the_exif_reader_fail(data: bytes) -> None:
-    exif_ms(b"\xff\xd8\xff\xe1" + data, None, NOW_MS)
+    read_exif_ms(b"\xff\xd8\xff\xe1" + data, None, NOW_MS)
 
 
 # pace
@@ -97,7 +97,7 @@ def test_hours_over_midnight_and_by_zone() -> None:
     def at(hour: int) -> int:
         return round(datetime(2026, 1, 5, hour, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
 
-    assert [night.open_at(at(hour)) for hour in (21, 22, 23, 0, 5, 6, 12)] == [
+    assert [night.is_open_at(at(hour)) for hour in (21, 22, 23, 0, 5, 6, 12)] == [
         False,
         True,
         True,
@@ -106,7 +106,7 @@ def test_hours_over_midnight_and_by_zone() -> None:
         False,
         False,
     ]
-    assert Hours.read_spans([]).open_at(0)
+    assert Hours.read_spans([]).is_open_at(0)
     with pytest.raises(ValueError, match="write them as 22:00-06:00"):
         Hours.read_spans(["22-6"])
 
@@ -115,7 +115,7 @@ def test_hours_of_some_days() -> None:
     shop = Hours.read_spans(["Mon-Fri 08:00-20:00", "sat 09:00-14:00", "Fri-Sat 22:00-02:00"], UTC)
 
     def open_at(day: int, hour: int) -> bool:
-        return shop.open_at(round(datetime(2026, 1, 4 + day, hour, tzinfo=UTC).timestamp() * 1000))
+        return shop.is_open_at(round(datetime(2026, 1, 4 + day, hour, tzinfo=UTC).timestamp() * 1000))
 
     sunday, monday, friday, saturday = 0, 1, 5, 6
     assert [open_at(monday, hour) for hour in (1, 7, 8, 19, 20, 23)] == [False, False, True, True, False, False]
@@ -168,7 +168,7 @@ def test_no_password_of_a_url_survives(password: str) -> None:
 def test_a_url_whose_password_cuts_it_short_is_refused_and_not_shown(source: str, password: str) -> None:
     scheme = {"rtsp": "rtsp", "snapshot": "http"}[source]
     with pytest.raises(Misconfigured, match=r"url is none.* password_file") as told:
-        address_of(CameraConfig("door", source, f"{scheme}://admin:{password}@127.0.0.1/1"))
+        read_address(CameraConfig("door", source, f"{scheme}://admin:{password}@127.0.0.1/1"))
     assert "geh" not in str(told.value)
 
 
@@ -227,22 +227,22 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file.write_text("rk_1\n")
     file.chmod(0o640)
     with pytest.raises(Misconfigured, match="chmod 600"):
-        api_key(file, {})
+        read_api_key(file, {})
     file.chmod(0o600)
-    assert api_key(file, {}) == "rk_1"
-    assert api_key(None, {"REGULARS_API_KEY": "rk_2"}) == "rk_2"
+    assert read_api_key(file, {}) == "rk_1"
+    assert read_api_key(None, {"REGULARS_API_KEY": "rk_2"}) == "rk_2"
     with pytest.raises(Misconfigured, match="no API key"):
-        api_key(None, {})
+        read_api_key(None, {})
     file.write_text("two words")
     with pytest.raises(Misconfigured, match="one word"):
-        api_key(file, {})
+        read_api_key(file, {})
 
 
 def test_what_systemd_hands_out_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("rk_1")
     file.chmod(0o440)
-    assert secret_in(file, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "rk_1"
+    assert read_secret(file, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "rk_1"
 
 
 @pytest.mark.parametrize("password", ["correct horse", "Käsekuchen", "p@ss:w/rd"])
@@ -250,9 +250,11 @@ def test_a_cameras_password_may_hold_any_character(tmp_path: Path, password: str
     file = tmp_path / "password"
     file.write_text(f"{password}\n")
     file.chmod(0o600)
-    assert secret_in(file) == password
+    assert read_secret(file) == password
     with pytest.raises(Misconfigured, match="is no API key"):
-        api_key(file, {}) if " " in password or not password.isascii() else api_key(None, {VARIABLE: "two words"})
+        read_api_key(file, {}) if " " in password or not password.isascii() else read_api_key(
+            None, {KEY_VARIABLE: "two words"}
+        )
 
 
 # cameras' authentication
@@ -393,7 +395,7 @@ def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no
     found = config.read_config({"server": SERVER, "zone": "Asia/Tokyo", "upload": upload})
     now = found.with_settings({"kib_per_s": 200, "mib_per_month": 7, "upload_hours": ["09:00-10:00"], "send": "all"})
     assert (now.bandwidth_bytes_s, now.bytes_a_month) == (200 * 1024, 7 * 2**20)
-    assert now.hours.open_at(0) != found.hours.open_at(0), "9 o'clock in Tokyo"
+    assert now.hours.is_open_at(0) != found.hours.is_open_at(0), "9 o'clock in Tokyo"
     assert found.with_settings({"kib_per_s": "much", "mib_per_month": 0, "upload_hours": ["x"]}) == found
 
 
@@ -435,7 +437,7 @@ def test_every_command_says_what_it_does_and_what_its_codes_mean(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="0"):
-        cli.parser().parse_args([command, "--help"])
+        cli.make_parser().parse_args([command, "--help"])
     usage, said, *_, codes = capsys.readouterr().out.split("\n\n")
     assert codes.startswith("exit codes:")
     assert usage.startswith(f"usage: regulars-edge {command} ")
@@ -448,20 +450,20 @@ def test_every_command_says_what_it_does_and_what_its_codes_mean(
 
 def test_a_machine_keeps_its_id_and_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
     parsed = config.read_config({"server": {"url": "https://regulars.example", "box": "shop-12"}})
-    machine = Machine.of(parsed, tmp_path)
+    machine = Machine.of_folder(parsed, tmp_path)
     assert len(machine.id) == 16
     assert machine.name == "shop-12"
-    assert Machine.of(parsed, tmp_path) == machine
+    assert Machine.of_folder(parsed, tmp_path) == machine
     for damaged in ("", machine.id[:7], machine.id + "x"):
         (tmp_path / "box").write_text(damaged)
-        assert len(Machine.of(parsed, tmp_path).id) == 16
+        assert len(Machine.of_folder(parsed, tmp_path).id) == 16
     (tmp_path / "box").write_bytes(b"\xff" * 16)
-    assert Machine.of(parsed, tmp_path).id not in (machine.id, Machine.of(parsed, tmp_path / "gone").id)
+    assert Machine.of_folder(parsed, tmp_path).id not in (machine.id, Machine.of_folder(parsed, tmp_path / "gone").id)
 
 
 def test_the_temperature_is_that_of_the_hottest_sensor_that_can_be_read(tmp_path: Path) -> None:
-    assert Machine("b1", "shop", tmp_path).status() == {"box": "b1", "box_name": "shop"}
+    assert Machine("b1", "shop", tmp_path).describe() == {"box": "b1", "box_name": "shop"}
     for number, text in enumerate(["48500\n", "61234\n", "asleep"]):
         (tmp_path / f"thermal_zone{number}").mkdir()
         (tmp_path / f"thermal_zone{number}" / "temp").write_text(text)
-    assert Machine("b1", "shop", tmp_path).status()["temperature_c"] == 61
+    assert Machine("b1", "shop", tmp_path).describe()["temperature_c"] == 61

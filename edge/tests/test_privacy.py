@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from regulars_edge import config
-from regulars_edge.capture import chooser_of
-from regulars_edge.choose.chooser import Areas, Moving, Prepared, Through
-from regulars_edge.choose.faces import Area, Face, Still
+from regulars_edge.capture import make_chooser
+from regulars_edge.choose.chooser import Areas, ChangeFirst, Moving, Prepared
+from regulars_edge.choose.faces import Area, Face, FaceFinder
 from regulars_edge.clock import Clock, Moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured
@@ -53,8 +53,8 @@ def is_hidden(encoded: bytes) -> bool:
 @given(st.lists(st.tuples(share, share), min_size=3, max_size=6), share, share)
 def test_what_is_inside_a_mask_is_painted(corners: list[tuple[float, float]], x: float, y: float) -> None:
     areas = Areas((tuple(corners),))
-    if areas.hold(x, y):
-        assert areas.stencil((64, 48)).getpixel((min(63, int(x * 64)), min(47, int(y * 48)))) == 255
+    if areas.contain(x, y):
+        assert areas.make_stencil((64, 48)).getpixel((min(63, int(x * 64)), min(47, int(y * 48)))) == 255
 
 
 @pytest.mark.parametrize("kind", ["decoded", "JPEG", "PNG"])
@@ -91,7 +91,7 @@ def test_masks_are_meant_for_the_picture_as_it_is_seen() -> None:
 def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for_that(kind: str, degrees: int) -> None:
     lying = split().rotate(degrees, expand=True)
     frame: Frame = decoded(lying, STAMP) if kind == "decoded" else EncodedFrame(data(lying, kind), STAMP)
-    shown = list(chooser_of(camera(send="all", rotate=degrees)).choose([frame]))
+    shown = list(make_chooser(camera(send="all", rotate=degrees)).choose([frame]))
     (turned,) = shown
     assert is_hidden(turned.encode_picture())
     assert is_hidden(data(turned.image(), "PNG"))
@@ -112,7 +112,7 @@ def camera(**more: object) -> CameraConfig:
 @pytest.mark.parametrize("send", ["all", "motion", "faces", "best_shot"])
 def test_whatever_is_chosen_was_masked_before(send: str) -> None:
     frames = [decoded(split(right="lime" if number else "black"), STAMP) for number in range(2)]
-    chosen = list(chooser_of(camera(send=send)).choose(frames))
+    chosen = list(make_chooser(camera(send=send)).choose(frames))
     assert len(chosen) == {"all": 2, "motion": 1}.get(send, 0)
     assert all(is_hidden(frame.encode_picture()) for frame in chosen[-1:])
 
@@ -126,12 +126,12 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
     (drop / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
     source = FolderSource(drop, Clock())
     with spools.open_spool(tmp_path / "spool") as spool:
-        masking = chooser_of(camera())
+        masking = make_chooser(camera())
         capture = capture_of(spool, source, masking, camera="yard", waits=True)
         for _ in range(3):
             for frame in masking.choose(source.look()):
-                capture.take(frame, stop)
-        (entry,) = spool.next("yard", 10, 10**9)
+                capture.take_picture(frame, stop)
+        (entry,) = spool.list_next("yard", 10, 10**9)
         with spool.open_picture(entry) as copy:
             assert is_hidden(copy.read())
     assert entry.captured_at_ms == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000
@@ -152,12 +152,12 @@ def test_motion_counts_in_zones_only() -> None:
 
 def test_faces_count_if_their_middle_is_in_a_zone() -> None:
     class Two:
-        def faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
+        def find_faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
             return [Face((x, 10.0, 40.0, 40.0), (), 0.9) for x in (30.0, 45.0)]
 
     frame = decoded(split(), STAMP)
-    assert [face.box_xywh[0] for face in Still(Two(), 40, LEFT_HALF).faces(frame)] == [30.0]
-    assert Still(Two(), 41, LEFT_HALF).faces(frame) == []
+    assert [face.box_xywh[0] for face in FaceFinder(Two(), 40, LEFT_HALF).find_faces(frame)] == [30.0]
+    assert FaceFinder(Two(), 41, LEFT_HALF).find_faces(frame) == []
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_the_services_settings_leave_masks_zones_and_crops_as_they_are() -> None
         before.place,
     )
     assert after.send == "best_shot"
-    assert isinstance(chooser_of(camera().with_settings({"send": "motion"})), Through)
+    assert isinstance(make_chooser(camera().with_settings({"send": "motion"})), ChangeFirst)
 
 
 def test_the_service_hides_more_than_the_file_and_never_less() -> None:
@@ -212,13 +212,13 @@ def test_the_service_hides_more_than_the_file_and_never_less() -> None:
     file = camera(masks=[left], send="faces", crop_room=0.5, zone="UTC", capture_hours=["08:00-12:00"])
     asked = {"masks": [right], "crop_room": 0.9, "capture_hours": ["10:00-20:00"], "zones": [left]}
     found = file.with_settings(asked)
-    assert found.masks.hold(0.2, 0.5)
-    assert found.masks.hold(0.8, 0.5)
+    assert found.masks.contain(0.2, 0.5)
+    assert found.masks.contain(0.8, 0.5)
     assert found.crop_room == 0.5
     assert file.with_settings({"crop_room": 0.2}).crop_room == 0.2
     hours = [9, 11, 13]
-    assert [found.capture_hours.open_at(hour * 3_600_000) for hour in hours] == [False, True, False]
-    assert file.with_settings({"capture_hours": []}).capture_hours.open_at(13 * 3_600_000) is False
+    assert [found.capture_hours.is_open_at(hour * 3_600_000) for hour in hours] == [False, True, False]
+    assert file.with_settings({"capture_hours": []}).capture_hours.is_open_at(13 * 3_600_000) is False
     assert found.zones is not None
     assert found.with_settings({"zones": [right]}).zones == found.zones
 
@@ -238,7 +238,7 @@ def test_what_a_newer_service_sets_is_left_alone() -> None:
 def test_areas_are_rectangles_and_polygons() -> None:
     found = camera(masks=[[0, 0, 0.5, 1], [[0.6, 0.1], [0.9, 0.1], [0.75, 0.4]]], zones=[[0, 0, 1, 1]], send="motion")
     assert found.masks is not None
-    assert [found.masks.hold(*point) for point in ((0.2, 0.9), (0.75, 0.2), (0.6, 0.4))] == [True, True, False]
+    assert [found.masks.contain(*point) for point in ((0.2, 0.9), (0.75, 0.2), (0.6, 0.4))] == [True, True, False]
 
 
 def test_upload_refuses_a_camera_with_masks(tmp_path: Path, stand_in: StandIn) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from regulars_edge.clock import Clock
 from regulars_edge.errors import PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Http, Timeouts
-from regulars_edge.setup.onvif import read_xml, text_of
+from regulars_edge.setup.onvif import read_text, read_xml
 from regulars_edge.sources import video
 from regulars_edge.sources.login import FIRST_REST_S, REST_S, Refusals
 from regulars_edge.sources.rtsp import Line
@@ -152,7 +152,7 @@ def test_the_connection_is_kept_by_signed_requests_and_given_back_at_the_end(rts
 
 def test_a_client_that_comes_again_is_answered_anew(rtsp: Rtsp) -> None:
     """As FFmpeg does if hardware that is there does not decode a stream."""
-    with closing(Line(Address.of(rtsp.url), ssl.create_default_context)) as line:
+    with closing(Line(Address.read(rtsp.url), ssl.create_default_context)) as line:
         for _ in range(2):
             with av.open(line.url, options=video.rtsp_options("tcp")) as container:
                 assert next(container.demux(video=0)).size
@@ -243,14 +243,14 @@ def test_a_stream_gives_a_wrong_password_once_and_the_right_one_as_soon_as_its_f
 
 def test_a_snapshot_gives_a_wrong_password_once(camera: Camera, clock: object) -> None:
     camera.asks_for = "Digest"
-    address = [Address.of(f"http://{camera.host}/", "admin", "wrong")]
+    address = [Address.read(f"http://{camera.host}/", "admin", "wrong")]
     source = SnapshotSource(Http(Clock()), lambda: address[0], Clock(), 1)
     for _ in range(5):
         with pytest.raises(PasswordRefused):
-            source.take()
+            source.take_picture()
     assert camera.refused == 2, "one that brought the challenge, one with the password"
-    address[0] = Address.of(f"http://{camera.host}/", "admin", camera.password)
-    assert source.take().encode_picture()
+    address[0] = Address.read(f"http://{camera.host}/", "admin", camera.password)
+    assert source.take_picture().encode_picture()
 
 
 # snapshots
@@ -275,7 +275,9 @@ def odd() -> Iterator[Odd]:
 
 def take_snapshot(camera: Odd) -> bytes:
     http = Http(Clock(), Timeouts(1, 1, 3))
-    return SnapshotSource(http, lambda: Address.of(f"{camera.url}/shot.jpg"), Clock(), 1).take().encode_picture()
+    return (
+        SnapshotSource(http, lambda: Address.read(f"{camera.url}/shot.jpg"), Clock(), 1).take_picture().encode_picture()
+    )
 
 
 @pytest.mark.parametrize(
@@ -353,7 +355,7 @@ def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(odd: Odd
 @pytest.mark.parametrize("around", [(b"\r\n", b""), (b"\n \xef\xbb\xbf", b""), (b"\0", b"\0\0"), (b"", b"\0\r\n")])
 def test_a_blank_line_or_zeros_around_xml_are_passed_over(around: tuple[bytes, bytes]) -> None:
     xml = b'<?xml version="1.0" encoding="UTF-8"?><a><b>door</b></a>'
-    assert text_of(read_xml(around[0] + xml + around[1]), "b") == "door"
+    assert read_text(read_xml(around[0] + xml + around[1]), "b") == "door"
 
 
 # USB

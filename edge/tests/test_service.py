@@ -101,7 +101,7 @@ def xml(code: str) -> bytes:
 def test_what_the_store_answers_to_a_put(scripted: Scripted, status: int, body: bytes, error: type[Exception]) -> None:
     scripted.says(status, body)
     with pytest.raises(error):
-        service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
+        service_at(scripted.url).put_picture(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
 
 
 DIGEST = base64.b64encode(CONTENT.sha256).decode()
@@ -111,7 +111,7 @@ DIGEST = base64.b64encode(CONTENT.sha256).decode()
 def test_an_answer_that_does_not_name_the_picture_is_no_proof(scripted: Scripted, digest: str) -> None:
     scripted.says(200, b"", x_amz_checksum_sha256=digest, ETag='"abc"')
     with pytest.raises(Busy, match="does not name the picture"):
-        service_at(scripted.url).put(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
+        service_at(scripted.url).put_picture(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_answer_that_does_not_name_the_picture_is_no_proof(scripted: Scripted
 def test_what_the_service_answers_to_an_offer(scripted: Scripted, status: int, error: type[Exception]) -> None:
     scripted.says(status, {"code": "Some", "detail": "words", "index": 0})
     with pytest.raises(error, match="Some: words") as caught:
-        service_at(scripted.url).offer([CAPTURE])
+        service_at(scripted.url).offer_pictures([CAPTURE])
     if isinstance(caught.value, Refused):
         assert caught.value.index == 0
 
@@ -148,7 +148,7 @@ def test_retry_after_in_seconds_or_as_a_date_of_the_services_clock(
 ) -> None:
     scripted.says(503, b"", Retry_After=said)
     with pytest.raises(Busy) as caught:
-        service_at(scripted.url).offer([CAPTURE])
+        service_at(scripted.url).offer_pictures([CAPTURE])
     assert caught.value.retry_after_s == seconds
 
 
@@ -156,7 +156,7 @@ def test_retry_after_in_seconds_or_as_a_date_of_the_services_clock(
 def test_what_a_proxy_refuses_is_no_verdict_on_a_picture(scripted: Scripted, status: int) -> None:
     scripted.says(status, b"<html>Proxy</html>")
     with pytest.raises(Unreachable, match="or a proxy's"):
-        service_at(scripted.url).offer([CAPTURE])
+        service_at(scripted.url).offer_pictures([CAPTURE])
 
 
 def upload(**changes: object) -> dict[str, object]:
@@ -181,25 +181,25 @@ def upload(**changes: object) -> dict[str, object]:
 def test_an_answer_that_cannot_be_this_requests_is_no_answer(scripted: Scripted, body: object) -> None:
     scripted.says(200, body)
     with pytest.raises(Unreachable, match="is not understood"):
-        service_at(scripted.url).offer([CAPTURE])
+        service_at(scripted.url).offer_pictures([CAPTURE])
 
 
 def test_two_pictures_with_one_id_are_no_answer(scripted: Scripted) -> None:
     scripted.says(200, {"uploads": [upload(), upload()]})
     with pytest.raises(Unreachable, match="is not understood"):
-        service_at(scripted.url).offer([CAPTURE, CAPTURE])
+        service_at(scripted.url).offer_pictures([CAPTURE, CAPTURE])
 
 
 def test_a_service_that_hangs_is_given_up(scripted: Scripted) -> None:
     scripted.hangs = True
     with pytest.raises(Unreachable, match="does not answer"):
-        service_at(scripted.url, timeouts=Timeouts(1, 0.2, 1)).offer([CAPTURE])
+        service_at(scripted.url, timeouts=Timeouts(1, 0.2, 1)).offer_pictures([CAPTURE])
 
 
 def test_an_endless_answer_is_given_up(scripted: Scripted) -> None:
     scripted.says(200, b"x" * (9 * 2**20))
     with pytest.raises(Unreachable, match="more than"):
-        service_at(scripted.url).offer([CAPTURE])
+        service_at(scripted.url).offer_pictures([CAPTURE])
 
 
 def test_a_host_that_is_no_regulars_is_told_by_its_missing_time(scripted: Scripted) -> None:
@@ -253,7 +253,7 @@ def test_a_new_certificate_counts_as_soon_as_ca_file_has_it(tmp_path: Path) -> N
 def test_a_certificate_that_has_expired_may_be_a_clock_that_is_ahead(scripted: Scripted, tmp_path: Path) -> None:
     certificate = certified(scripted, tmp_path, days=-1)
     with pytest.raises(Unreachable, match=r"certificate has expired.*Is this machine's clock right"):
-        service_at(scripted.url.replace("http:", "https:"), ca_file=certificate).offer([CAPTURE])
+        service_at(scripted.url.replace("http:", "https:"), ca_file=certificate).offer_pictures([CAPTURE])
 
 
 def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
@@ -261,10 +261,10 @@ def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
     scripted.says(200, {"uploads": [upload()]})
     url = scripted.url.replace("http:", "https:")
     with pytest.raises(Unreachable, match=r"CERTIFICATE_VERIFY_FAILED.*let ca_file of \[server\] name it"):
-        service_at(url).offer([CAPTURE])
-    assert len(service_at(url, ca_file=certificate).offer([CAPTURE])) == 1
+        service_at(url).offer_pictures([CAPTURE])
+    assert len(service_at(url, ca_file=certificate).offer_pictures([CAPTURE])) == 1
     with pytest.raises(Unreachable, match=r"(?i)hostname|localhost"):
-        service_at(url.replace("127.0.0.1", "localhost"), ca_file=certificate).offer([CAPTURE])
+        service_at(url.replace("127.0.0.1", "localhost"), ca_file=certificate).offer_pictures([CAPTURE])
     with pytest.raises(Misconfigured, match="cannot be read"):
         service_at(url, ca_file=tmp_path / "nothing.pem")
 
@@ -331,7 +331,7 @@ def test_a_proxy_that_does_not_answer_is_named_by_its_variable_without_its_passw
     monkeypatch.setenv(variable, f"{scheme}127.0.0.1:1")
     url = f"{variable.lower().removesuffix('_proxy')}://service.example"
     with pytest.raises(Unreachable) as told:
-        service_at(url, proxies=proxies_of_environment()).camera_id("door")
+        service_at(url, proxies=proxies_of_environment()).find_camera_id("door")
     assert str(told.value) == (
         f"{url}/v1/cameras/door does not answer: Failed to establish a new connection: [Errno 111] Connection refused. "
         f"It was asked through {variable} (http://127.0.0.1:1): NO_PROXY=service.example asks it directly"
@@ -343,12 +343,12 @@ def test_what_a_proxy_says_in_place_of_the_service_is_said_with_its_variable(sta
     proxy.status = status
     told = re.escape(f"through HTTP_PROXY ({proxy.url}), which may have said it")
     with pytest.raises((Unreachable, Busy, NotAllowed), match=told):
-        service_at("http://service.example", proxies={"http": proxy.url}).camera_id("door")
+        service_at("http://service.example", proxies={"http": proxy.url}).find_camera_id("door")
 
 
 def test_no_proxy_is_blamed_for_a_service_that_is_asked_directly() -> None:
     with pytest.raises(Unreachable) as told:
-        service_at("http://127.0.0.1:1", proxies={"http": "http://127.0.0.1:2"}).camera_id("door")
+        service_at("http://127.0.0.1:1", proxies={"http": "http://127.0.0.1:2"}).find_camera_id("door")
     assert str(told.value).endswith(
         "does not answer: Failed to establish a new connection: [Errno 111] Connection refused"
     )
@@ -366,7 +366,7 @@ def test_the_tenants_key_is_not_used_on_a_box_unless_that_was_asked_for(service:
         time = ServiceTime(clock)
         return Service(Http(clock), service.url, lambda: key, time, tenant_key=tenant_key, makes_cameras=tenant_key)
 
-    assert with_key(service.key, True).camera_id("boxed")
+    assert with_key(service.key, True).find_camera_id("boxed")
     request = urllib.request.Request(
         f"{service.url}/v1/cameras",
         b'{"id": "own", "name": "own"}',
@@ -375,10 +375,10 @@ def test_the_tenants_key_is_not_used_on_a_box_unless_that_was_asked_for(service:
     with urllib.request.urlopen(request, timeout=10) as response:
         own = json.load(response)["api_key"]
     for call in (
-        lambda one: one.camera_id("own"),
-        lambda one: one.heartbeat("own", {}),
-        lambda one: one.offer([CAPTURE]),
+        lambda one: one.find_camera_id("own"),
+        lambda one: one.send_heartbeat("own", {}),
+        lambda one: one.offer_pictures([CAPTURE]),
     ):
         with pytest.raises(NotAllowed, match="give it the camera's own key"):
             call(with_key(service.key, False))
-    assert with_key(own, False).camera_id("own") == "own"
+    assert with_key(own, False).find_camera_id("own") == "own"

@@ -15,7 +15,7 @@ from regulars_edge.clock import Clock
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.setup import command, onvif
-from regulars_edge.setup.onvif import Camera, Talk, is_at, read_xml
+from regulars_edge.setup.onvif import Camera, Talk, is_url_at, read_xml
 from rig.camera import PASSWORD, USER
 from rig.onvif import GROUP, Device
 from rig.uploader import ENTRY
@@ -53,7 +53,7 @@ def setup(device: Device, folder: Path, *more: str) -> subprocess.CompletedProce
 def asked(device: Device, password: str = PASSWORD) -> list[Camera]:
     http = Http(Clock(), Timeouts(connect_s=2.0, silence_s=2.0, whole_s=2.0))
     found = onvif.Device("127.0.0.1", f"{device.url}/onvif/device_service", "it")
-    return list(Talk(http, found, USER, password).cameras())
+    return list(Talk(http, found, USER, password).list_cameras())
 
 
 # what it is for
@@ -127,7 +127,7 @@ def test_what_is_missing_is_said(device: Device, tmp_path: Path) -> None:
     assert "no camera answered" in done.stdout
     assert "belong together" in setup(device, tmp_path, "--camera-user", USER).stderr
     assert "--wait: should be a number" in setup(device, tmp_path, "--wait", "nan").stderr
-    assert "invalid address value" in setup(device, tmp_path, "--probe", "no address").stderr
+    assert "is no address: write it as 10.0.0.9" in setup(device, tmp_path, "--probe", "no address").stderr
 
 
 def test_a_wrong_password_is_said(device: Device) -> None:
@@ -145,7 +145,7 @@ def test_each_channel_of_a_recorder_is_a_camera(device: Device) -> None:
     device.channels = 3
     found = asked(device)
     assert [camera.stream for camera in found] == [f"rtsp://127.0.0.1:554/live{n}?a=1&b=2" for n in range(3)]
-    assert command.names(found) == ["it-1", "it-2", "it-3"]
+    assert command.name_cameras(found) == ["it-1", "it-2", "it-3"]
 
 
 def test_names_are_the_devices_own_and_differ() -> None:
@@ -158,12 +158,12 @@ def test_names_are_the_devices_own_and_differ() -> None:
         camera("10.0.0.11", "Küche"),
         camera("10.0.0.12", "门"),
     ]
-    assert command.names(cameras) == ["ipc-10-0-0-9", "ipc-10-0-0-10", "k-che", "camera"]
+    assert command.name_cameras(cameras) == ["ipc-10-0-0-9", "ipc-10-0-0-10", "k-che", "camera"]
 
 
 def test_the_search_asks_its_group_on_the_networks_that_it_is_told(device: Device) -> None:
     target = (GROUP, device.address[1])
-    found = onvif.search(target, 2.0, [socket.if_nametoindex("lo")])
+    found = onvif.search_devices(target, 2.0, [socket.if_nametoindex("lo")])
     assert [one.name for one in found] == ["Front door"]
 
 
@@ -259,7 +259,7 @@ def test_a_device_of_endless_channels_has_an_end(device: Device) -> None:
 
 def test_what_nobody_asked_for_is_no_device(device: Device) -> None:
     device.datagrams = [b"", b"\0" * 60_000, LAUGHS.encode(), device.match(str(uuid.uuid4()))] * 20
-    assert onvif.search(device.address, 0.6) == []
+    assert onvif.search_devices(device.address, 0.6) == []
 
 
 def test_a_device_that_names_other_addresses_is_asked_at_its_own() -> None:
@@ -279,8 +279,8 @@ def test_a_datagram_is_a_device_or_none_or_refused(data: bytes) -> None:
 
 @given(st.text(max_size=40))
 def test_a_url_of_another_host_is_never_at_this_one(text: str) -> None:
-    assert not is_at(f"http://{text}", "10.0.0.9", "http") or "10.0.0.9" in text
-    assert is_at(f"http://10.0.0.9/{text}", "10.0.0.9", "http") is (
+    assert not is_url_at(f"http://{text}", "10.0.0.9", "http") or "10.0.0.9" in text
+    assert is_url_at(f"http://10.0.0.9/{text}", "10.0.0.9", "http") is (
         text.isascii() and text.isprintable() and not set(text) & set(' "\\<>')
     )
 
@@ -289,8 +289,8 @@ def test_a_url_of_another_host_is_never_at_this_one(text: str) -> None:
 def test_the_file_is_valid_whatever_a_device_calls_itself(name: str, path: str) -> None:
     camera = Camera(onvif.Device("10.0.0.9", "", name), 1, stream="rtsp://10.0.0.9/a")
     try:
-        text = command.toml(
-            URL, [(command.names([camera])[0], camera)], key_file=None, user=path, password_file=Path("p")
+        text = command.make_toml(
+            URL, [(command.name_cameras([camera])[0], camera)], key_file=None, user=path, password_file=Path("p")
         )
     except Misconfigured:
         assert not path.isprintable()

@@ -23,9 +23,9 @@ import pytest
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.by_face import BestShot
-from regulars_edge.choose.chooser import Areas, Chooser, Everything, Moving, Prepared, Through
+from regulars_edge.choose.chooser import Areas, ChangeFirst, Chooser, Everything, Moving, Prepared
 from regulars_edge.choose.faces import Face
-from regulars_edge.clock import ServiceTime, moment
+from regulars_edge.clock import ServiceTime, read_moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import EncodedFrame, Frame
@@ -150,7 +150,7 @@ class Stream:
             if draw < 0.05:
                 yield None
                 continue
-            yield EncodedFrame(day.given.note(self._name, day.picture()), Stamp(moment(day.clock)))
+            yield EncodedFrame(day.given.note(self._name, day.picture()), Stamp(read_moment(day.clock)))
 
 
 class Film:
@@ -272,7 +272,7 @@ class Box:
         others = stage.playing
         with spools.open_spool(day.folder / "spool", limits, day.clock) as spool:
             stop = stage.event()
-            service_time = ServiceTime(day.clock, spool.anchor())
+            service_time = ServiceTime(day.clock, spool.read_anchor())
             http = Http(day.clock)
             for station in self._stations:
                 service = Service(http, day.weather.url, lambda: self._key, service_time, makes_cameras=True)
@@ -326,7 +326,7 @@ class Box:
         while not stop.wait(self._day.units_s / 4):
             spool.sweep()
             if service_time.anchor is not None:
-                spool.remember(service_time.anchor)
+                spool.remember_anchor(service_time.anchor)
 
 
 def memory_mb() -> float:
@@ -355,7 +355,7 @@ def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:
     http, place = Http(day.clock), day.folder
 
     def asked(name: str, interval_s: float) -> Callable[[], Source]:
-        address = Address.of(f"http://{cameras[name].host}/", USER, PASSWORD)
+        address = Address.read(f"http://{cameras[name].host}/", USER, PASSWORD)
         return lambda: SnapshotSource(http, lambda: address, day.clock, interval_s)
 
     def film() -> Source:
@@ -369,7 +369,7 @@ def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:
         Station("snap", asked("snap", 30)),
         Station("fast", asked("fast", 8), per_minute=5),
         Station("motion", asked("motion", 30), partial(Moving, 0.01)),
-        Station("masked", asked("masked", 30), partial(Through, Everything(), left_hidden)),
+        Station("masked", asked("masked", 30), partial(ChangeFirst, Everything(), left_hidden)),
         Station("stream", partial(Stream, day, "stream"), lambda: BestShot(Passers(), 10)),
         Station("film", film, waits=True, ends=True),
     ]
@@ -459,12 +459,12 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     with Box(day, still, service.key, tallies).alive(Limits(min_free_bytes=1)) as spool:
         for _ in range(2_000):
             stage.sleep(30)
-            if spool.unsent() == 0 and not list((tmp_path / "sync").glob("*.jpg")):
+            if spool.count_unsent() == 0 and not list((tmp_path / "sync").glob("*.jpg")):
                 break
         stage.sleep(300)
-        assert spool.unsent() == 0
+        assert spool.count_unsent() == 0
         sql = "SELECT camera, sha256, captured_at_ms FROM pictures WHERE state = 2"
-        set_aside = {(camera, sha256.hex(), at_ms) for camera, sha256, at_ms in spool.books.rows(sql)}
+        set_aside = {(camera, sha256.hex(), at_ms) for camera, sha256, at_ms in spool.books.read_rows(sql)}
     there = service.captures()
     service.stop()
     weather.stop()

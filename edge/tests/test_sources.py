@@ -67,7 +67,7 @@ def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_beh
         capture = capture_of(spool, source, waits=True, dropped=dropped)
         for _ in range(3):
             for frame in source.look():
-                capture.take(frame, threading.Event())
+                capture.take_picture(frame, threading.Event())
     assert [path.read_bytes() for path in (tmp_path / "spool").rglob("*.jpg")] == [more]
     assert [path.name for path in drop.iterdir()] == ["cut.jpg"]
     assert dropped.counts() == {Dropped.DAMAGED: 1}
@@ -121,9 +121,9 @@ def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tm
         stop.set()
         names(source, clock)
         for frame in source.look():
-            capture.take(frame, stop)
+            capture.take_picture(frame, stop)
         assert [path.name for path in drop.iterdir()] == ["b.jpg"]
-        assert spool.totals()["door"].turned_away == 1
+        assert spool.count_totals()["door"].turned_away == 1
         assert "no room" in str(capture.trouble)
 
 
@@ -137,11 +137,11 @@ def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: F
             if drop.joinpath("a.jpg").exists():
                 copy = drop.joinpath("a.jpg").read_bytes(), drop.joinpath("a.jpg").stat().st_mtime_ns
             capture = capture_of(spool, source, waits=True)
-            capture.take(frame, threading.Event())
+            capture.take_picture(frame, threading.Event())
             assert list(drop.iterdir()) == []
             drop.joinpath("a.jpg").write_bytes(copy[0])  # as if it had never gone
             os.utime(drop / "a.jpg", ns=(copy[1], copy[1]))
-        assert spool.totals()["door"].unsent == 1
+        assert spool.count_totals()["door"].unsent == 1
 
 
 def test_files_can_be_moved_away_in_place_of_removed(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_a_snapshot_is_fetched_with_the_authentication_that_the_camera_asks_for(
     asks_for: str, clock: FakeClock, camera: Camera
 ) -> None:
     camera.asks_for = asks_for
-    address = Address.of(f"http://admin:p%40ss%20word@{camera.host}/shot.jpg?channel=1")
+    address = Address.read(f"http://admin:p%40ss%20word@{camera.host}/shot.jpg?channel=1")
     source = SnapshotSource(Http(clock), lambda: address, clock, 0.01)
-    frames = [source.take() for _ in range(3)]
+    frames = [source.take_picture() for _ in range(3)]
     assert [frame.encode_picture() for frame in frames] == [pictures.jpeg(number) for number in (1, 2, 3)]
     assert camera.refused == (1 if asks_for else 0), "the challenge is remembered"
     assert frames[0].stamp.moment == clock.moment()
@@ -209,9 +209,9 @@ def test_a_snapshot_that_fails_is_said_without_the_password(
 ) -> None:
     camera.asks_for = "Digest"
     camera.broken = broken
-    source = SnapshotSource(Http(clock), lambda: Address.of(url.format(camera.host)), clock, 1)
+    source = SnapshotSource(Http(clock), lambda: Address.read(url.format(camera.host)), clock, 1)
     with pytest.raises(SourceFailed, match=said) as caught:
-        source.take()
+        source.take_picture()
     assert "wrong" not in str(caught.value)
     assert "p%40ss" not in str(caught.value)
 

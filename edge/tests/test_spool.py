@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from regulars_edge.cli import main
-from regulars_edge.clock import Anchor, Clock, moment
+from regulars_edge.clock import Anchor, Clock, read_moment
 from regulars_edge.config import SPOOL_VARIABLE
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
-from regulars_edge.picture import content_of
+from regulars_edge.picture import read_content
 from regulars_edge.spool import database, files
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp
@@ -29,15 +29,15 @@ DAY_MS = 86_400_000
 
 
 def ids(spool: Spool, camera: str = "door") -> list[int]:
-    return [entry.id for entry in spool.next(camera, 100, 10**9)]
+    return [entry.id for entry in spool.list_next(camera, 100, 10**9)]
 
 
 def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_path: Path) -> None:
     with spools.open_spool(tmp_path) as spool:
         add(spool, 1)
     stamp = Stamp(stated_ms=STATED_MS)
-    (tmp_path / "pictures" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(b"\xff\xd8\xff half")
-    (tmp_path / "pictures" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
+    (tmp_path / "pictures" / files.make_name("yard", stamp, "image/jpeg")).write_bytes(b"\xff\xd8\xff half")
+    (tmp_path / "pictures" / files.make_name("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
     with spools.open_spool(tmp_path) as spool:
         spool.take_in(threading.Event())
         assert len(copies(tmp_path)) == 2
@@ -63,7 +63,7 @@ def test_the_same_picture_at_the_same_time_is_one(tmp_path: Path) -> None:
         again = add(spool, 1, Stamp(stated_ms=STATED_MS + 2_001))
         assert (again.id, again.is_new) == (first.id, False)
         assert len(copies(tmp_path)) == 1
-        spool.record("door", {first.id: "c1"})
+        spool.record_done("door", {first.id: "c1"})
         assert not add(spool, 1).is_new, "also when it is sent"
 
 
@@ -112,11 +112,11 @@ def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(t
         door = [add(spool, number).id for number in (3, 1, 2)]
         add(spool, 4, origin=Origin("yard", "test"))
         assert ids(spool) == door
-        assert [entry.id for entry in spool.next("door", 2, 10**9)] == [door[0], door[2]], "who is there now, too"
-        assert [entry.id for entry in spool.next("door", 1, 10**9)] == door[:1]
-        assert [entry.id for entry in spool.next("door", 9, 10**9, skip={door[0]})] == door[1:]
-        assert [entry.id for entry in spool.next("door", 9, 1)] == door[:1], "one at least"
-        assert spool.cameras() == ["door", "yard"]
+        assert [entry.id for entry in spool.list_next("door", 2, 10**9)] == [door[0], door[2]], "who is there now, too"
+        assert [entry.id for entry in spool.list_next("door", 1, 10**9)] == door[:1]
+        assert [entry.id for entry in spool.list_next("door", 9, 10**9, skip={door[0]})] == door[1:]
+        assert [entry.id for entry in spool.list_next("door", 9, 1)] == door[:1], "one at least"
+        assert spool.list_cameras() == ["door", "yard"]
 
 
 def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave(tmp_path: Path) -> None:
@@ -125,12 +125,12 @@ def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave
         left = []
         for new in range(20, 23):
             waiting.append(add(spool, new).id)
-            some = spool.next("door", 4, 10**9)
+            some = spool.list_next("door", 4, 10**9)
             assert waiting[-1] in [entry.id for entry in some], "what just came goes at once"
-            spool.record("door", {entry.id: f"r-{entry.id}" for entry in some})
+            spool.record_done("door", {entry.id: f"r-{entry.id}" for entry in some})
             left += [entry.id for entry in some]
-        while some := spool.next("door", 4, 10**9):
-            spool.record("door", {entry.id: f"r-{entry.id}" for entry in some})
+        while some := spool.list_next("door", 4, 10**9):
+            spool.record_done("door", {entry.id: f"r-{entry.id}" for entry in some})
             left += [entry.id for entry in some]
         assert sorted(left) == waiting
 
@@ -138,9 +138,9 @@ def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave
 def test_an_id_of_the_service_belongs_to_one_picture(tmp_path: Path) -> None:
     with spools.open_spool(tmp_path) as spool:
         first, second = add(spool, 1), add(spool, 2)
-        spool.record("door", {first.id: "c1"})
+        spool.record_done("door", {first.id: "c1"})
         with pytest.raises(Unreachable, match="ids of other pictures"):
-            spool.record("door", {second.id: "c1"})
+            spool.record_done("door", {second.id: "c1"})
         assert ids(spool) == [second.id]
 
 
@@ -151,21 +151,21 @@ def test_what_is_sent_frees_its_room(tmp_path: Path) -> None:
         add(spool, 2)
         with pytest.raises(SpoolFull, match="it was not taken"):
             add(spool, 3)
-        spool.record("door", {first.id: "c1"})
+        spool.record_done("door", {first.id: "c1"})
         add(spool, 3)
-        assert spool.totals()["door"].turned_away == 1
+        assert spool.count_totals()["door"].turned_away == 1
 
 
 def test_refused_pictures_make_room_and_unsent_ones_never_do(tmp_path: Path) -> None:
     size = len(pictures.jpeg(1))
     with spools.open_spool(tmp_path, Limits(max_bytes=2 * size, min_free_bytes=0)) as spool:
         first, second = add(spool, 1), add(spool, 2)
-        spool.refuse(first.id, "not wanted")
+        spool.refuse_picture(first.id, "not wanted")
         third = add(spool, 3)
         with pytest.raises(SpoolFull):
             add(spool, 4)
         assert ids(spool) == [second.id, third.id]
-        assert spool.totals()["door"].refused == 1, "the reason stays"
+        assert spool.count_totals()["door"].refused == 1, "the reason stays"
 
 
 def test_the_oldest_unsent_picture_makes_room_if_that_was_chosen(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_the_oldest_unsent_picture_makes_room_if_that_was_chosen(tmp_path: Path)
         assert spool.dropped == [(Dropped.SPOOL_FULL, "yard")], "whose picture went, not whose came"
         assert ids(spool) == kept
         assert len(copies(tmp_path)) == 2
-        assert (spool.totals()["yard"].turned_away, spool.totals()["yard"].refused) == (1, 1)
+        assert (spool.count_totals()["yard"].turned_away, spool.count_totals()["yard"].refused) == (1, 1)
         assert spool.retry_refused() == 0
 
 
@@ -195,7 +195,7 @@ def test_what_was_refused_long_ago_is_there_when_somebody_asks_for_it_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with spools.open_spool(tmp_path / "spool") as spool:
-        spool.refuse(add(spool, 1).id, "not wanted")
+        spool.refuse_picture(add(spool, 1).id, "not wanted")
         with spool.books.writing() as db:
             db.execute("UPDATE pictures SET finished_at_ms = finished_at_ms - ?", (60 * DAY_MS,))
     monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "spool"))
@@ -224,12 +224,12 @@ def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(t
     clock = FakeClock()
     with spools.open_spool(tmp_path, Limits(kept_days=30), clock) as spool:
         taken, refused = add(spool, 1), add(spool, 2)
-        spool.record("door", {taken.id: "c1"})
-        spool.refuse(refused.id, "no")
+        spool.record_done("door", {taken.id: "c1"})
+        spool.refuse_picture(refused.id, "no")
         clock.pass_(31 * DAY_MS)
         add(spool, 3)
         spool.sweep()
-        totals = spool.totals()["door"]
+        totals = spool.count_totals()["door"]
         assert (totals.sent, totals.refused, totals.unsent) == (1, 0, 1)
         assert len(copies(tmp_path)) == 1
 
@@ -240,25 +240,25 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
         mark = FileMark(tmp_path / "a.jpg", len(pictures.jpeg(99)), 1)
         of_file = add(spool, 99, mark=mark)
         done = [of_file, *(add(spool, number) for number in range(5))]
-        spool.record("door", {one.id: f"c{one.id}" for one in done})
+        spool.record_done("door", {one.id: f"c{one.id}" for one in done})
         left = add(spool, 6)
         spool.sweep()
-        assert spool.books.rows("SELECT count(*) FROM pictures") == [(7,)]
+        assert spool.books.read_rows("SELECT count(*) FROM pictures") == [(7,)]
         clock.pass_(2 * 3_600_000)
         spool.sweep()
-        assert spool.books.rows("SELECT id FROM pictures ORDER BY id") == [(of_file.id,), (left.id,)]
+        assert spool.books.read_rows("SELECT id FROM pictures ORDER BY id") == [(of_file.id,), (left.id,)]
         assert spool.find_picture("door", mark) is not None
-        spool.record("door", {left.id: "left"})
+        spool.record_done("door", {left.id: "left"})
         clock.pass_(2 * 3_600_000)
         spool.sweep()
-        assert spool.totals()["door"].sent == 7, "still counted"
+        assert spool.count_totals()["door"].sent == 7, "still counted"
 
 
 def test_what_is_held_is_known_again_after_a_start(tmp_path: Path) -> None:
     with spools.open_spool(tmp_path) as spool:
         taken = [add(spool, number) for number in range(6)]
-        spool.record("door", {taken[0].id: "c"})
-        spool.refuse(taken[1].id, "no")
+        spool.record_done("door", {taken[0].id: "c"})
+        spool.refuse_picture(taken[1].id, "no")
         held = spool.held_bytes
         assert held == 5 * len(pictures.jpeg(1))
     with spools.open_spool(tmp_path) as spool:
@@ -274,18 +274,18 @@ def written(folder: Path, kind: str) -> float:
 
     clock, size, count = Clock(), 102_400, 100
     with spools.open_spool(folder, Limits(min_free_bytes=0), clock) as spool:
-        spool.remember(Anchor(clock.wall_ms() - clock.boot_ms(), 1, clock.boot_ms()))
+        spool.remember_anchor(Anchor(clock.wall_ms() - clock.boot_ms(), 1, clock.boot_ms()))
         before = so_far()
         for number in range(count):
             data = pictures.jpeg(number) + bytes(size - len(pictures.jpeg(number)))
-            found = content_of(data)
+            found = read_content(data)
             assert found is not None
             mark = (
                 FileMark(Path(f"/srv/ftp/entrance/2026/11/{number:06}.jpg"), size, number) if kind == "file" else None
             )
-            spool.add(DOOR, data, found, Stamp(moment(clock)), mark)
-            ids = {one.id: hashlib.md5(b"%d" % one.id).hexdigest() for one in spool.next("door", 50, 10**9)}
-            spool.record("door", ids)
+            spool.add_picture(DOOR, data, found, Stamp(read_moment(clock)), mark)
+            ids = {one.id: hashlib.md5(b"%d" % one.id).hexdigest() for one in spool.list_next("door", 50, 10**9)}
+            spool.record_done("door", ids)
         return (so_far() - before) / (size * count)
 
 
@@ -314,7 +314,7 @@ def test_pictures_of_an_earlier_versions_spool_are_taken_in_again(tmp_path: Path
         books.execute("PRAGMA user_version = 1")
     with spools.open_spool(tmp_path) as spool:
         spool.take_in(threading.Event())
-        (entry,) = spool.next("door", 10, 10**9)
+        (entry,) = spool.list_next("door", 10, 10**9)
         assert (entry.content, entry.captured_at_ms) == (content(1)[1], STATED_MS + 1)
 
 
@@ -352,8 +352,8 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
         with spools.open_spool(tmp_path, clock=clock) as spool:
             assert len(list(tmp_path.glob("damaged-*"))) == (how != "is gone")
             spool.take_in(threading.Event())
-            spool.remember(Anchor(clock.true_ms - clock.boot_ms(), 1, 0))
-            (*stated, stamped) = spool.next("door", 100, 10**9)
+            spool.remember_anchor(Anchor(clock.true_ms - clock.boot_ms(), 1, 0))
+            (*stated, stamped) = spool.list_next("door", 100, 10**9)
             assert [one.captured_at_ms for one in stated] == [1_700_000_000_000 + at for at in range(0, 30, 2)]
             assert abs(stamped.captured_at_ms - taken_at) <= 1
             assert len(ids(spool, yard.camera)) == 15
@@ -371,13 +371,13 @@ def test_books_that_know_the_time_of_a_copy_that_cannot_be_read_stay_whatever_fa
     damage(tmp_path, "is something else")
     (tmp_path / "pictures" / "1_1___door.jpg").mkdir()  # as a sector that cannot be read
     with spools.open_spool(tmp_path) as spool:
-        ((pages,),) = spool.books.rows("PRAGMA page_count")
-        spool.books.rows(f"PRAGMA max_page_count={pages + 4}")
+        ((pages,),) = spool.books.read_rows("PRAGMA page_count")
+        spool.books.read_rows(f"PRAGMA max_page_count={pages + 4}")
         with pytest.raises(SpoolFull):
             spool.take_in(threading.Event())
-        spool.books.rows(f"PRAGMA max_page_count={100 * pages}")
+        spool.books.read_rows(f"PRAGMA max_page_count={100 * pages}")
         spool.take_in(threading.Event())
-        assert spool.unsent() == 30
+        assert spool.count_unsent() == 30
         assert len(list(tmp_path.glob("damaged-*"))) == 1
 
 
@@ -389,7 +389,7 @@ def take_in(folder: Path) -> None:
 def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_path: Path) -> None:
     with spools.open_spool(tmp_path) as spool:
         taken = [add(spool, number).id for number in range(200)]
-        spool.record("door", {taken[0]: "c0"})
+        spool.record_done("door", {taken[0]: "c0"})
     damage(tmp_path, "has damaged pages")
     rng, ended = random.Random(9), []
     while 0 not in ended:
@@ -402,7 +402,7 @@ def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_p
     assert ended.count(-9) > 1, ended
     with spools.open_spool(tmp_path) as spool:
         assert spool.strays == []
-        assert len(spool.next("door", 300, 10**9)) == len(copies(tmp_path)) == 199
+        assert len(spool.list_next("door", 300, 10**9)) == len(copies(tmp_path)) == 199
         assert spool.held_bytes == 199 * len(pictures.jpeg(1))
     assert list(tmp_path.glob("damaged-*")) == []
 
@@ -461,7 +461,7 @@ def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_n
         add(spool, 100)
     with spools.open_spool(tmp_path) as spool:
         spool.take_in(threading.Event())
-        assert len(spool.next("door", 200, 10**9)) == 100
+        assert len(spool.list_next("door", 200, 10**9)) == 100
     assert list(tmp_path.glob("damaged-*")) == [], "what was taken in does not take room twice"
 
 
@@ -471,14 +471,14 @@ def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_
         for number in range(60):
             clock.pass_(3_000)
             add(spool, number, Stamp(clock.moment()))
-        spool.remember(Anchor(12_345, 1, 0))
-        heard = [entry.captured_at_ms for entry in spool.next("door", 10, 10**9)]
+        spool.remember_anchor(Anchor(12_345, 1, 0))
+        heard = [entry.captured_at_ms for entry in spool.list_next("door", 10, 10**9)]
     damage_index(tmp_path, "finished")
     with spools.open_spool(tmp_path, clock=clock) as spool:
         assert ids(spool) == []
         spool.take_in(threading.Event())
-        spool.remember(Anchor(99_999, 1, 0))
-        assert [entry.captured_at_ms for entry in spool.next("door", 10, 10**9)] == heard
+        spool.remember_anchor(Anchor(99_999, 1, 0))
+        assert [entry.captured_at_ms for entry in spool.list_next("door", 10, 10**9)] == heard
 
 
 def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_only_disk_are_not(tmp_path: Path) -> None:

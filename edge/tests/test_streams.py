@@ -185,22 +185,22 @@ def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() ->
 
     def put(*numbers: int, key: bool = False) -> None:
         for number in numbers:
-            mailbox.put(Packet(number, key), 0)
+            mailbox.put_packet(Packet(number, key), 0)
 
     put(0)
-    assert mailbox.newest() is None, "without its key frame a packet cannot be decoded"
+    assert mailbox.decode_newest() is None, "without its key frame a packet cannot be decoded"
     put(1, key=True)
     put(2)
-    assert (mailbox.newest(), decoder.flushed) == (2, 0)
+    assert (mailbox.decode_newest(), decoder.flushed) == (2, 0)
     put(3)
     put(4, key=True)
-    assert (mailbox.newest(), decoder.flushed) == (4, 1), "3 is left out, so the decoder begins anew"
+    assert (mailbox.decode_newest(), decoder.flushed) == (4, 1), "3 is left out, so the decoder begins anew"
     put(*range(5, 30))
-    assert mailbox.newest() is None, "more than it may hold"
+    assert mailbox.decode_newest() is None, "more than it may hold"
     put(30, key=True)
-    assert (mailbox.newest(), decoder.flushed) == (30, 2)
+    assert (mailbox.decode_newest(), decoder.flushed) == (30, 2)
     put(31, key=True)
-    assert (mailbox.newest(), decoder.flushed) == (31, 2), "nothing was left out"
+    assert (mailbox.decode_newest(), decoder.flushed) == (31, 2), "nothing was left out"
 
 
 # films

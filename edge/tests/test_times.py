@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from regulars_edge.clock import Anchor, ServiceTime, StreamTime, moment
+from regulars_edge.clock import Anchor, ServiceTime, StreamTime, read_moment
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
@@ -18,24 +18,24 @@ def take(spool: Spool, number: int, clock: FakeClock, source: str = "test") -> N
 
 
 def anchored(spool: Spool, clock: FakeClock) -> None:
-    spool.remember(Anchor(clock.true_ms - clock.boot_ms(), 5, clock.boot_ms()))
+    spool.remember_anchor(Anchor(clock.true_ms - clock.boot_ms(), 5, clock.boot_ms()))
 
 
 def times(spool: Spool) -> list[int]:
-    return [entry.captured_at_ms for entry in spool.next("door", 100, 10**9)]
+    return [entry.captured_at_ms for entry in spool.list_next("door", 100, 10**9)]
 
 
 def test_the_anchor_is_the_middle_of_the_round_trip(clock: FakeClock) -> None:
     time = ServiceTime(clock)
-    time.observe(service_ms=1_000_000, sent_boot_ms=100, received_boot_ms=300)
+    time.take_sample(service_ms=1_000_000, sent_boot_ms=100, received_boot_ms=300)
     assert time.anchor == Anchor(offset_ms=999_800, uncertainty_ms=101, at_boot_ms=300)
 
 
 def test_a_surer_sample_replaces_a_less_sure_one_and_not_the_other_way_round() -> None:
     time = ServiceTime(FakeClock())
-    time.observe(1_000_000, 0, 2_000)
+    time.take_sample(1_000_000, 0, 2_000)
     for sample in ((1_000_100, 0, 100), (1_001_500, 0, 3_000)):
-        time.observe(*sample)
+        time.take_sample(*sample)
         assert time.anchor == Anchor(1_000_050, 51, 100)
 
 
@@ -49,17 +49,17 @@ def test_one_odd_answer_moves_nothing_and_two_that_agree_do() -> None:
         (4_600_030, 30, 40),
         (4_600_040, 40, 50),
     ):
-        time.observe(*sample)
+        time.take_sample(*sample)
         found.append(time.anchor.offset_ms)
     assert found == [999_995, 999_995, 999_995, 999_995, 4_599_995]
 
 
 def test_an_anchor_grows_less_sure_with_its_age(clock: FakeClock) -> None:
     time = ServiceTime(clock)
-    time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
-    assert time.good()
+    time.take_sample(clock.true_ms, clock.boot_ms(), clock.boot_ms())
+    assert time.is_good()
     clock.pass_(2 * 3_600_000)
-    assert not time.good(), "100 ppm of two hours are 0.72 s"
+    assert not time.is_good(), "100 ppm of two hours are 0.72 s"
 
 
 def test_pictures_wait_until_the_service_s_time_is_known(tmp_path: Path, clock: FakeClock) -> None:
@@ -82,7 +82,7 @@ def test_times_of_one_source_are_in_order_however_the_anchor_is_refined(
         for number, (passed_ms, refined_ms) in enumerate(steps):
             clock.pass_(passed_ms)
             take(spool, number, clock)
-            spool.remember(Anchor(BOOTED_MS + refined_ms, 50, clock.boot_ms()))
+            spool.remember_anchor(Anchor(BOOTED_MS + refined_ms, 50, clock.boot_ms()))
             found = times(spool)
             assert abs(found[-1] - clock.true_ms) < 1_000
         assert found == sorted(set(found))
@@ -98,7 +98,7 @@ def stamps(delays_ms: list[int], *, rate: float = 1.0, frame_ms: int = 67) -> li
         true_ms = 50_000 + number * frame_ms
         presented_ms = number * frame_ms * rate
         time.note_packet(presented_ms, true_ms + delay_ms)
-        off.append(time.taken_ms(presented_ms) - true_ms)
+        off.append(time.find_taken_ms(presented_ms) - true_ms)
     return off
 
 
@@ -125,13 +125,13 @@ def test_a_camera_whose_time_begins_anew_is_followed() -> None:
     time = StreamTime()
     for presented_ms, now_ms in ((1_000, 60_000), (1_100, 60_100), (0, 60_200), (100, 60_300), (9_000_000, 60_400)):
         time.note_packet(presented_ms, now_ms)
-        assert time.taken_ms(presented_ms) == now_ms
+        assert time.find_taken_ms(presented_ms) == now_ms
 
 
 def test_frames_without_presentation_times_were_taken_when_they_came() -> None:
     time = StreamTime()
     time.note_packet(None, 60_000)
-    assert time.taken_ms(None) == 60_000
+    assert time.find_taken_ms(None) == 60_000
 
 
 # the spool
@@ -142,7 +142,7 @@ def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_p
     with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         for number, after_ms in enumerate((5_000, 2_000, 3_500, 1_999, 5_000)):
-            add(spool, number, Stamp(moment(clock, clock.boot_ms() + after_ms)))
+            add(spool, number, Stamp(read_moment(clock, clock.boot_ms() + after_ms)))
         assert [at - clock.true_ms for at in times(spool)] == [5_000, 2_000, 3_500, 1_999, 5_001]
 
 
@@ -203,7 +203,7 @@ def test_a_stated_time_is_never_corrected(tmp_path: Path) -> None:
 
 
 def states(spool: Spool) -> list[int]:
-    return [state for (state,) in spool.books.rows("SELECT state FROM pictures ORDER BY id")]
+    return [state for (state,) in spool.books.read_rows("SELECT state FROM pictures ORDER BY id")]
 
 
 @pytest.mark.parametrize("wrong_ms", [-BOOTED_MS, -DAY_MS, 400 * DAY_MS])
@@ -216,11 +216,11 @@ def test_the_limits_in_days_survive_a_clock_that_jumps(tmp_path: Path, wrong_ms:
         with spools.open_spool(tmp_path, limits, clock) as spool:
             take(spool, 2 * step, clock)
             take(spool, 2 * step + 1, clock)
-            spool.refuse(2 * step + 2, "no")
+            spool.refuse_picture(2 * step + 2, "no")
             clock.wall_error_ms = wrong_ms - clock.wall_error_ms
             spool.sweep()
             assert states(spool) == [0, 2] * (step + 1)
-            assert (spool.totals()["door"].oldest_unsent_s or 0) == step * 3600
+            assert (spool.count_totals()["door"].oldest_unsent_s or 0) == step * 3600
             clock.pass_(3_600_000)
             spool.sweep()
         if boots == 2:

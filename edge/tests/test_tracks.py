@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 from regulars_edge import config
-from regulars_edge.choose.by_face import MOST, Tracks
+from regulars_edge.choose.by_face import MOST_TRACKS, Tracks
 from regulars_edge.choose.faces import Face
 
 SIZE = 40.0
@@ -18,9 +18,9 @@ def ways(seen_at: Callable[[float], list[Face]], interval_s: float = 0.2, second
     tracks, ended = Tracks(10_000), 0
     for number in range(round(seconds / interval_s)):
         now = round(number * interval_s * 1000)
-        assert len(set(tracks.follow(faces := seen_at(now / 1000), now))) == len(faces)
+        assert len(set(tracks.follow_faces(faces := seen_at(now / 1000), now))) == len(faces)
         ended += len(tracks.take_ended_tracks(now))
-    return ended + len(tracks.all_ended())
+    return ended + len(tracks.end_all())
 
 
 @pytest.mark.parametrize("widths_a_second", [0.0, 0.6, 1.0, 2.0, 4.0])
@@ -75,6 +75,6 @@ def test_a_crowd_is_bounded_and_nobody_is_lost() -> None:
         return [face(100.0 * column, 100.0 * row) for column in range(8) for row in range(5)]
 
     tracks = Tracks(10_000)
-    first = tracks.follow(crowd(0), 0)
-    assert len(tracks.take_ended_tracks(0)) == len(first) - MOST
-    assert len(tracks.all_ended()) == MOST
+    first = tracks.follow_faces(crowd(0), 0)
+    assert len(tracks.take_ended_tracks(0)) == len(first) - MOST_TRACKS
+    assert len(tracks.end_all()) == MOST_TRACKS

@@ -1,6 +1,5 @@
 """Signed updates: real wheels, environments, signatures and processes; nothing but systemd is played."""
 
-import hashlib
 import os
 import re
 import secrets
@@ -8,13 +7,10 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,17 +22,17 @@ from regulars_edge import SPOOL, __version__
 from regulars_edge.clock import Clock
 from regulars_edge.config import Config
 from regulars_edge.report import Report, read_object, write_object
-from regulars_edge.update import LOOKS, REST, STARTS, WATCHED, State, _copy, decide
+from regulars_edge.update import MOST_STARTS, REST_LOOKS, TRIAL_LOOKS, WATCHED_LOOKS, State, _link_library, decide_step
 from rig.box import SNAPSHOT, until
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.real import Regulars
+from rig.releases import BEAT, CRASHES, IMPORTS, LOOP, READY, Releases, in_module, wheel
 from rig.unit import Unit
 
 from tests.support.examples import drawn
 from tests.support.needs import needed
 
-PACKAGE = Path(__file__).parents[1] / "src" / "regulars_edge"
 NEW, BAD = "8.0.0", "9.0.0"
 
 
@@ -49,27 +45,6 @@ def keygen() -> None:
 WELL = Report(NEW, NEW, is_well=True, cameras=("door",))
 
 
-def wheel(folder: Path, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> Path:
-    """Make a wheel of this uploader that says it is `version`; `changes` gets each module's name and text."""
-    file = folder / f"regulars_edge-{version}-py3-none-any.whl"
-    info = f"regulars_edge-{version}.dist-info"
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(PACKAGE.rglob("*")):
-            name = f"regulars_edge/{path.relative_to(PACKAGE)}"
-            if path.suffix == ".py":
-                text = path.read_text().replace(f'__version__ = "{__version__}"', f'__version__ = "{version}"')
-                archive.writestr(name, changes(path.name, text))
-            elif path.suffix in (".onnx", ".typed"):
-                archive.write(path, name)
-        needs = "".join(f"Requires-Dist: {name}\n" for name in ("urllib3>=2.2", "shtab>=1.7"))
-        about = f"Metadata-Version: 2.1\nName: regulars-edge\nVersion: {version}\n{needs}"
-        archive.writestr(f"{info}/METADATA", f"{about}Provides-Extra: video\nProvides-Extra: detector\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\nregulars-edge = regulars_edge.cli:command\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return file
-
-
 def library(folder: Path) -> None:
     """Make a wheel of a library that the uploader needs, newer than any there is."""
     with zipfile.ZipFile(folder / "shtab-99.0-py3-none-any.whl", "w") as archive:
@@ -77,42 +52,6 @@ def library(folder: Path) -> None:
         archive.writestr("shtab-99.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: shtab\nVersion: 99.0\n")
         archive.writestr("shtab-99.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr("shtab-99.0.dist-info/RECORD", "")
-
-
-class Releases:
-    """A web server with releases, signed by a key of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "releases"
-        self.key = folder / "release-key"
-        self.signers = folder / "signers"
-        keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", ""]
-        for key in (self.key, folder / "stranger"):
-            subprocess.run([*keygen, "-f", key], check=True)
-        self.signers.write_text(f"release {self.key.with_suffix('.pub').read_text()}")
-        handler = partial(SimpleHTTPRequestHandler, directory=str(self.folder))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def add(self, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> Path:
-        folder = self.folder / version
-        folder.mkdir(parents=True)
-        wheel(folder, version, changes)
-        return self.sign(folder)
-
-    def sign(self, folder: Path, key: Path | None = None) -> Path:
-        wheels = sorted(folder.glob("*.whl"))
-        sums = folder / "SHA256SUMS"
-        lines = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}\n" for one in wheels]
-        sums.write_text("".join([f"# regulars-edge least {__version__}\n", *lines]))
-        sums.with_suffix(".sig").unlink(missing_ok=True)
-        subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", key or self.key, sums], check=True)
-        return folder
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class Versions:
@@ -162,7 +101,7 @@ class Versions:
         else:
             for library in next((self.root / __version__).glob("lib/python*/site-packages")).iterdir():
                 if not library.name.startswith("regulars"):
-                    _copy(library, site / library.name)
+                    _link_library(library, site / library.name)
         self._wheels.mkdir(exist_ok=True)
         with zipfile.ZipFile(wheel(self._wheels, version, changes)) as archive:
             archive.extractall(site)
@@ -245,7 +184,7 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     assert "update" not in told
     assert library_of(versions, NEW) == "99.0"
     assert library_of(versions, __version__) not in ("99.0", ""), "that of the version before is as it was"
-    assert State.read_file(versions.root) == State(former=__version__, least=__version__, watched=WATCHED)
+    assert State.read_file(versions.root) == State(former=__version__, least=__version__, watched=WATCHED_LOOKS)
     ask_for(started_regulars, versions, __version__)
     said = versions.update()
     assert said.stdout == f"{__version__} is tried in place of {NEW}\n", (
@@ -292,31 +231,33 @@ WAITING = State(former="1.0.0", tried=NEW, looks=1, cameras=("door",))
 
 def test_what_is_decided() -> None:
     asked = Report(__version__, NEW, is_well=True, cameras=("door",))
-    assert decide(State(), __version__, asked)[0] == "try"
-    assert decide(State(), __version__, replace(asked, wanted=None))[0] == "wait"
-    assert decide(WAITING, NEW, WELL) == ("keep", State(former="1.0.0", watched=WATCHED))
-    assert decide(WAITING, NEW, replace(WELL, cameras=()))[0] == "wait", "a camera is missing"
-    assert decide(WAITING, NEW, replace(WELL, version="1.0.0"))[0] == "switch", "the one before still runs"
+    assert decide_step(State(), __version__, asked)[0] == "try"
+    assert decide_step(State(), __version__, replace(asked, wanted=None))[0] == "wait"
+    assert decide_step(WAITING, NEW, WELL) == ("keep", State(former="1.0.0", watched=WATCHED_LOOKS))
+    assert decide_step(WAITING, NEW, replace(WELL, cameras=()))[0] == "wait", "a camera is missing"
+    assert decide_step(WAITING, NEW, replace(WELL, version="1.0.0"))[0] == "switch", "the one before still runs"
     silent = replace(WELL, version="", is_well=False)
-    assert decide(WAITING, NEW, silent)[0] == "wait", "it starts"
-    stays = State(former="1.0.0", watched=9, looks=LOOKS - 1)
-    step, then = decide(stays, NEW, silent)
-    assert (step, then.looks, then.watched) == ("wait", LOOKS, 8)
-    assert decide(then, NEW, silent) == (
+    assert decide_step(WAITING, NEW, silent)[0] == "wait", "it starts"
+    stays = State(former="1.0.0", watched=9, looks=TRIAL_LOOKS - 1)
+    step, then = decide_step(stays, NEW, silent)
+    assert (step, then.looks, then.watched) == ("wait", TRIAL_LOOKS, 8)
+    assert decide_step(then, NEW, silent) == (
         "back",
-        replace(stays, looks=0, watched=0, failed=NEW, rest=REST, trouble=f"{NEW} was not well, 1.0.0 runs again"),
+        replace(
+            stays, looks=0, watched=0, failed=NEW, rest=REST_LOOKS, trouble=f"{NEW} was not well, 1.0.0 runs again"
+        ),
     )
-    assert decide(then, NEW, replace(WELL, lasts=True))[1].looks == 0, "also if the service is out of reach"
-    assert decide(replace(then, watched=0), NEW, silent)[0] == "wait", "the box has worked for a day"
-    again = replace(WELL, lasts=True, starts=STARTS + 3)
-    assert decide(replace(stays, starts=3), NEW, again)[0] == "wait", "people start it, too"
-    assert decide(replace(stays, starts=2), NEW, again)[0] == "back", "it ends again and again, between looks too"
-    assert decide(replace(WAITING, looks=LOOKS), NEW, replace(WELL, is_well=False))[0] == "back"
-    step, then = decide(State(former="1.0.0"), NEW, Report(NEW, "0.9.0"))
+    assert decide_step(then, NEW, replace(WELL, lasts=True))[1].looks == 0, "also if the service is out of reach"
+    assert decide_step(replace(then, watched=0), NEW, silent)[0] == "wait", "the box has worked for a day"
+    again = replace(WELL, lasts=True, starts=MOST_STARTS + 3)
+    assert decide_step(replace(stays, starts=3), NEW, again)[0] == "wait", "people start it, too"
+    assert decide_step(replace(stays, starts=2), NEW, again)[0] == "back", "it ends again and again, between looks too"
+    assert decide_step(replace(WAITING, looks=TRIAL_LOOKS), NEW, replace(WELL, is_well=False))[0] == "back"
+    step, then = decide_step(State(former="1.0.0"), NEW, Report(NEW, "0.9.0"))
     assert step == "wait"
     assert "older" in str(then.trouble), "an order may not bring an old fault back"
-    assert decide(State(former="1.0.0"), NEW, Report(NEW, "1.0.0"))[0] == "try", "the one before may come back"
-    step, then = decide(State(former="1.0.0", least="1.0.1"), NEW, Report(NEW, "1.0.0"))
+    assert decide_step(State(former="1.0.0"), NEW, Report(NEW, "1.0.0"))[0] == "try", "the one before may come back"
+    step, then = decide_step(State(former="1.0.0", least="1.0.1"), NEW, Report(NEW, "1.0.0"))
     assert (step, "from 1.0.1 on" in str(then.trouble)) == ("wait", True), (
         "unless a signed release says that it may not"
     )
@@ -326,7 +267,7 @@ def test_starts_of_a_version_are_counted_but_for_those_of_the_machine(tmp_path: 
     clock = FakeClock()
 
     def begin(version: str) -> int:
-        first = Report.first(version, tmp_path, clock)
+        first = Report.begin(version, tmp_path, clock)
         first.write(tmp_path, clock)
         return Report.read_file(tmp_path, clock).starts
 
@@ -349,10 +290,10 @@ def test_no_order_brings_a_box_below_what_a_signed_release_named(
     state, current, kept = State(former="2.0.0"), "3.0.0", "1.0.0"
     for wanted, is_well in orders:
         before = current
-        step, state = decide(state, current, Report(current, wanted, is_well=is_well))
+        step, state = decide_step(state, current, Report(current, wanted, is_well=is_well))
         if step == "try":
             kept = max(kept, least[str(state.tried)]) if state.tried != before else kept
-            step, state = decide(replace(state, least=kept), current, Report(current))
+            step, state = decide_step(replace(state, least=kept), current, Report(current))
             assert str(state.tried) >= kept or str(state.tried) > before
         if step in ("switch", "back"):
             current = str(state.tried or state.former)
@@ -364,15 +305,15 @@ def test_no_order_brings_a_box_below_what_a_signed_release_named(
 )
 def test_whatever_is_reported_a_version_that_is_not_well_is_left_and_rests_for_a_day(reports: list[Report]) -> None:
     state, current, tries = State(), "1.0.0", 0
-    for at, report in enumerate([*reports, *[Report("1.0.0", NEW)] * REST]):
-        step, state = decide(state, current, report)
+    for at, report in enumerate([*reports, *[Report("1.0.0", NEW)] * REST_LOOKS]):
+        step, state = decide_step(state, current, report)
         if step == "try":
             tries += at >= len(reports)
-            step, state = decide(state, current, Report(current))
+            step, state = decide_step(state, current, Report(current))
         if step in ("switch", "back"):
             current = str(state.tried or state.former)
         assert state.tried in (None, current)
-        assert state.looks <= LOOKS
+        assert state.looks <= TRIAL_LOOKS
     assert tries <= 2
 
 
@@ -380,22 +321,8 @@ def test_six_looks_take_longer_than_a_version_has_to_be_well_and_less_than_a_qua
     timer = (Path(__file__).parents[1] / "systemd" / "regulars-edge-update.timer").read_text()
     minutes = int(re.findall(r"OnUnitActiveSec=(\d+)min", timer)[0])
     late_s = int(re.findall(r"RandomizedDelaySec=(\d+)s", timer)[0]) + int(re.findall(r"AccuracySec=(\d+)s", timer)[0])
-    assert LOOKS * minutes * 60 >= Config.well_after_s + 60
-    assert LOOKS * (minutes * 60 + late_s) <= 15 * 60 - 30, "30 s: the former version starts, and is heard"
-
-
-def in_module(module: str, before: str, code: str) -> Callable[[str, str], str]:
-    """Return what writes code before a place in a module."""
-
-    def changed(name: str, text: str) -> str:
-        return text.replace(before, f"{code}\n{before}", 1) if name == module else text
-
-    return changed
-
-
-READY, LOOP, BEAT = '        systemd.tell("READY=1")\n', "        began = swept =", '            self._begin(f"beat'
-IMPORTS = "from __future__ import annotations\n"
-CRASHES = in_module("run.py", READY, "        os._exit(3)")
+    assert TRIAL_LOOKS * minutes * 60 >= Config.well_after_s + 60
+    assert TRIAL_LOOKS * (minutes * 60 + late_s) <= 15 * 60 - 30, "30 s: the former version starts, and is heard"
 
 
 def remember(versions: Versions, looks: int = 0, tried: str = BAD) -> None:
@@ -418,7 +345,7 @@ def is_well(versions: Versions, version: str) -> bool:
     return told.version == version and told.is_well and told.cameras == (versions.camera_id,)
 
 
-def look_until(versions: Versions, version: str, looks: int = LOOKS + 2) -> None:
+def look_until(versions: Versions, version: str, looks: int = TRIAL_LOOKS + 2) -> None:
     """Look every two minutes until a version runs that is well, and none is on trial; then it is heard."""
     for _ in range(looks):
         if versions.report().version != version:
@@ -500,7 +427,7 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
     assert len(RELEASES) >= 10
 
 
-STEPS = [(0, False), (LOOKS, False), (1, True)]
+STEPS = [(0, False), (TRIAL_LOOKS, False), (1, True)]
 """Looks that were done, and whether the version is well: it is switched to, taken back, or kept."""
 CUT = """
 import os, sys
@@ -524,7 +451,7 @@ def test_a_power_cut_before_each_write_of_a_step_leaves_a_version_that_is_well_i
     until(lambda: is_well(versions, __version__), 60)
     for writes in range(20):
         versions.lay(BAD, (lambda _name, text: text) if stays else CRASHES)
-        remember(versions, max(looks, LOOKS - 1 if looks == 0 else 0))
+        remember(versions, max(looks, TRIAL_LOOKS - 1 if looks == 0 else 0))
         if looks:
             (versions.root / "current").unlink()
             (versions.root / "current").symlink_to(BAD)

@@ -3,7 +3,7 @@
 import threading
 
 from regulars_edge.choose.by_face import BestShot
-from regulars_edge.choose.faces import Detector, Still
+from regulars_edge.choose.faces import Detector, FaceFinder
 from regulars_edge.sources.video import VideoFileSource
 
 from regulars_lab import studio
@@ -12,6 +12,6 @@ from regulars_lab import studio
 def test_best_shots_are_far_fewer_than_frames_and_each_has_a_face() -> None:
     detector, film = Detector(), studio.FOLDER / studio.FILM
     looked = [frame for frame in VideoFileSource(film, 0.5).frames(threading.Event()) if frame]
-    chosen = list(BestShot(Still(detector, 20), 10.0).choose(looked))
+    chosen = list(BestShot(FaceFinder(detector, 20), 10.0).choose(looked))
     assert 1 <= len(chosen) < len(looked) / 3
-    assert all(detector.faces(frame.image()) for frame in chosen)
+    assert all(detector.find_faces(frame.image()) for frame in chosen)

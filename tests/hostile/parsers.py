@@ -655,7 +655,7 @@ def picture_of(data: bytes) -> None:
 
 def edge_picture_of(data: bytes) -> object:
     whole = edge_picture.is_whole(edge_picture.JPEG, data)
-    return edge_picture.content_of(data), whole, edge_picture.exif_ms(data, UTC, 1_800_000_000_000)
+    return edge_picture.read_content(data), whole, edge_picture.read_exif_ms(data, UTC, 1_800_000_000_000)
 
 
 exif_texts = st.text(st.characters(max_codepoint=127), max_size=8)
@@ -960,7 +960,7 @@ def client_answer_of(data: bytes) -> object:
     return read_answer(response, CameraKeyMade)
 
 
-PICTURE = edge_picture.content_of(PICTURES[0])
+PICTURE = edge_picture.read_content(PICTURES[0])
 UPLOADS = {"uploads": [{"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}]}
 SERVICE_ANSWERS = [
     b"200\nX-Regulars-Time: 1772366400000\n\n" + as_json(UPLOADS),
@@ -975,11 +975,11 @@ def service_answer_of(data: bytes) -> None:
     service = EdgeService(Said(data), "http://a.example", lambda: "key", ServiceTime(Clock()))
     assert PICTURE is not None
     for call in (
-        lambda: service.offer([Entry(1, "door", PICTURE, 1_772_366_400_000, "a copy")]),
-        lambda: service.put(Offer("1", "new", "PUT", "http://a", {}), b"", PICTURE),
-        lambda: service.heartbeat("door", {}),
+        lambda: service.offer_pictures([Entry(1, "door", PICTURE, 1_772_366_400_000, "a copy")]),
+        lambda: service.put_picture(Offer("1", "new", "PUT", "http://a", {}), b"", PICTURE),
+        lambda: service.send_heartbeat("door", {}),
         lambda: service.ask_time("door"),
-        lambda: service.camera_id("door"),
+        lambda: service.find_camera_id("door"),
     ):
         with suppress(ServiceError):
             call()
@@ -1002,7 +1002,7 @@ def spooled_name_of(data: bytes) -> None:
 
 
 def asked_host_of(data: bytes) -> None:
-    page.is_ours(data.decode("latin-1"))
+    page.is_of_this_machine(data.decode("latin-1"))
 
 
 def box_report_of(data: bytes) -> None:
@@ -1011,7 +1011,7 @@ def box_report_of(data: bytes) -> None:
         (Path(folder) / report.FILE).write_bytes(data)
         told = report.Report.read_file(Path(folder), Clock())
     assert told.wanted is None or re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){2}", told.wanted)
-    report.newest([told.version, told.wanted])
+    report.find_newest([told.version, told.wanted])
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

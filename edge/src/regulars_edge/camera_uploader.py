@@ -52,8 +52,8 @@ CLOSED_S = 30.0
 
 
 @dataclass(frozen=True)
-class UploadCycle:
-    """The outcome of a round. `wait_s`: until the next one makes sense; `idle`: nothing is left."""
+class RoundOutcome:
+    """The outcome of a round. `wait_s`: the seconds until the next one makes sense; `idle`: nothing is left to send."""
 
     wait_s: float = 0.0
     idle: bool = False
@@ -91,12 +91,12 @@ class CameraUploader:
     is_spent: Callable[[], bool] = lambda: False
     now: Callable[[], float] = time.monotonic
     wake: threading.Event = field(default_factory=threading.Event)
-    last: UploadCycle = field(default_factory=UploadCycle, init=False)
+    last: RoundOutcome = field(default_factory=RoundOutcome, init=False)
     turned_at: float = field(default_factory=time.monotonic, init=False)
     """When the loop came round last, for the watchdog."""
     done: int = field(default=0, init=False)
     """Pictures that are at the service since this began."""
-    _limit: int = field(default=OFFERED_A_ROUND, init=False)
+    _offer_limit: int = field(default=OFFERED_A_ROUND, init=False)
     _troubles: dict[int, _Trouble] = field(default_factory=dict, init=False)
     _time_asked_at: float | None = field(default=None, init=False)
 
@@ -107,57 +107,60 @@ class CameraUploader:
         """Send what is due until `stop` is set. Raises SpoolDamaged."""
         while not stop.is_set():
             self.turned_at = time.monotonic()
-            if not self.hours.open_at(self.service_time.best_ms()):
+            if not self.hours.is_open_at(self.service_time.best_ms()):
                 stop.wait(CLOSED_S)
                 continue
             self.wake.clear()
-            self.last = self.round()
+            self.last = self.make_round()
             if self.last.idle:
                 self.wake.wait(IDLE_S)
             elif self.last.wait_s:
                 stop.wait(self.last.wait_s)
 
-    def round(self) -> UploadCycle:
+    def make_round(self) -> RoundOutcome:
         """Make one round. Raises SpoolDamaged."""
         try:
-            return self._round()
+            return self._send_due()
         except (Busy, Unreachable, SpoolFull) as error:
             wait_s = self.backoff.count_failure(getattr(error, "retry_after_s", None))
             log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
-            return UploadCycle(wait_s=wait_s, trouble=str(error))
+            return RoundOutcome(wait_s=wait_s, trouble=str(error))
         except NotAllowed as error:
             log.error("%s: %s; the pictures are kept, please see to it", self.camera, error)
-            return UploadCycle(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
+            return RoundOutcome(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
 
-    def _round(self) -> UploadCycle:
+    def _send_due(self) -> RoundOutcome:
+        """Offer the pictures that are due, and put those that the service wants. Raises what `make_round` handles."""
         if self.spool.needs_time(self.camera):
             self._measure_time()
-        aside = {row_id: one.until for row_id, one in self._troubles.items() if one.until > self.now()}
-        most = min(ROUND_BYTES, (self.bandwidth.bytes_per_s or math.inf) * ROUND_S)
-        entries = self.spool.next(self.camera, self._limit, most, skip=aside)
+        aside_until = {
+            row_id: trouble.until for row_id, trouble in self._troubles.items() if trouble.until > self.now()
+        }
+        most_bytes = min(ROUND_BYTES, (self.bandwidth.bytes_per_s or math.inf) * ROUND_S)
+        entries = self.spool.list_next(self.camera, self._offer_limit, most_bytes, skip=aside_until)
         if not entries:
-            wait_s = max(0.01, min(aside.values()) - self.now()) if aside else 0.0
-            return UploadCycle(idle=not aside, wait_s=wait_s)
+            wait_s = max(0.01, min(aside_until.values()) - self.now()) if aside_until else 0.0
+            return RoundOutcome(idle=not aside_until, wait_s=wait_s)
         if self.is_spent():
-            return UploadCycle(wait_s=SPENT_WAIT_S)
+            return RoundOutcome(wait_s=SPENT_WAIT_S)
         offers = self._offer(entries)
         if offers is None:
-            return UploadCycle()
+            return RoundOutcome()
         pairs, ends_at = list(zip(entries, offers, strict=True)), self.now() + ROUND_S
-        self._are_there({entry.id: offer.id for entry, offer in pairs if offer.state in THERE})
-        self._limit = min(OFFERED_A_ROUND, self._limit * 2)
+        self._note_arrivals({entry.id: offer.id for entry, offer in pairs if offer.state in THERE})
+        self._offer_limit = min(OFFERED_A_ROUND, self._offer_limit * 2)
         for entry, offer in pairs:
             if self.is_spent() or self.now() > ends_at:
                 break
             if offer.state not in THERE:
-                self._put_one(entry, offer)
-        return UploadCycle()
+                self._put_picture(entry, offer)
+        return RoundOutcome()
 
-    def _are_there(self, ids: Mapping[int, str]) -> None:
+    def _note_arrivals(self, ids: Mapping[int, str]) -> None:
         """Note that the service has these pictures, by the ids that they have there."""
         if ids:
             had_sent = self.done > 0
-            self.done += self.spool.record(self.camera, ids)
+            self.done += self.spool.record_done(self.camera, ids)
             if self.backoff.failures:
                 log.info("%s: pictures get to the service again", self.camera)
             elif not had_sent:
@@ -169,29 +172,32 @@ class CameraUploader:
     def _measure_time(self) -> None:
         """Settle times by the anchor in the spool. Over a line too slow for a good anchor, do not ask each round."""
         recently = self._time_asked_at is not None and self.now() - self._time_asked_at < ASK_TIME_S
-        if not self.service_time.good() and not (recently and self.service_time.anchor):
+        if not self.service_time.is_good() and not (recently and self.service_time.anchor):
             for _ in range(TIME_SAMPLES):
                 self.service.ask_time(self.camera)
-                if self.service_time.good():
+                if self.service_time.is_good():
                     break
             self._time_asked_at = self.now()
-        self.spool.remember(self.service_time.anchor)
+        self.spool.remember_anchor(self.service_time.anchor)
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """Offer pictures; None if another round comes first: a bad one was set aside, or the batch made smaller."""
         try:
-            return self.service.offer(entries)
+            return self.service.offer_pictures(entries)
         except Refused as error:
             if error.index is not None and 0 <= error.index < len(entries):
                 self._refuse(entries[error.index], str(error))
             elif len(entries) == 1:
                 self._refuse(entries[0], str(error))
             else:
-                self._limit = max(1, min(self._limit, len(entries)) // 2)
+                self._offer_limit = max(1, min(self._offer_limit, len(entries)) // 2)
             return None
 
-    def _put_one(self, entry: Entry, offer: Offer) -> None:
-        """Put one picture. Raises Busy, Unreachable, NotAllowed: then the rest of the round waits, for the order."""
+    def _put_picture(self, entry: Entry, offer: Offer) -> None:
+        """Put one picture, or set it aside if it can never be sent.
+
+        Raises Busy, Unreachable, NotAllowed: the rest of the round waits then, so that pictures stay in order.
+        """
         if offer.state != WANTED or offer.url is None:
             raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
         try:
@@ -204,7 +210,7 @@ class CameraUploader:
         with stream:
             try:
                 try:
-                    took = self.service.put(offer, throttle_stream(stream, self.bandwidth), entry.content)
+                    was_stored = self.service.put_picture(offer, throttle_stream(stream, self.bandwidth), entry.content)
                 finally:
                     self.spend(stream.tell())
             except Refused as error:
@@ -218,23 +224,26 @@ class CameraUploader:
                 self._raise_failure(entry, Busy(str(error)))
             except (Busy, Unreachable) as error:
                 self._raise_failure(entry, error)
-        # The second time to hear that it is there: the store has said it twice, and what lists the captures is behind.
-        if not took and not (trouble := self._troubles.setdefault(entry.id, _Trouble())).is_in_store:
+        # Something is there already. If the store says so twice, it is believed: the service's list is behind.
+        if not was_stored and not (trouble := self._troubles.setdefault(entry.id, _Trouble())).is_in_store:
             trouble.is_in_store = True
             self._raise_failure(entry, Busy(f"picture {entry.id} is in the store, and the service does not say so yet"))
-        self._are_there({entry.id: offer.id})
+        self._note_arrivals({entry.id: offer.id})
 
     def _raise_failure(self, entry: Entry, error: Exception) -> NoReturn:
-        one = self._troubles.setdefault(entry.id, _Trouble())
-        one.tries += 1
-        if one.tries >= TRIES_IN_TURN:
-            log.error("%s: picture %d failed %d times and steps aside for a while", self.camera, entry.id, one.tries)
-            one.until = self.now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**one.asides)
-            one.tries, one.asides = 0, one.asides + 1
+        """Raise the error; after TRIES_IN_TURN of them the picture steps aside, for longer each time."""
+        trouble = self._troubles.setdefault(entry.id, _Trouble())
+        trouble.tries += 1
+        if trouble.tries >= TRIES_IN_TURN:
+            log.error(
+                "%s: picture %d failed %d times and steps aside for a while", self.camera, entry.id, trouble.tries
+            )
+            trouble.until = self.now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**trouble.asides)
+            trouble.tries, trouble.asides = 0, trouble.asides + 1
         raise error
 
     def _refuse(self, entry: Entry, reason: str) -> None:
         log.error("%s: picture %d is set aside: %s", self.camera, entry.id, reason)
-        self.spool.refuse(entry.id, reason)
+        self.spool.refuse_picture(entry.id, reason)
         self.dropped.add(Dropped.REFUSED)
         self._troubles.pop(entry.id, None)

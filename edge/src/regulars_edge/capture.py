@@ -12,15 +12,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from regulars_edge.choose.chooser import Chooser, Everything, Moving, Prepared, Preview, Through
+from regulars_edge.choose.chooser import ChangeFirst, Chooser, Everything, Moving, Prepared, Preview
 from regulars_edge.clock import Clock
-from regulars_edge.config import CameraConfig, Config, secret_in
+from regulars_edge.config import CameraConfig, Config, read_secret
 from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed, SpoolFull
-from regulars_edge.frames import HELD, EncodedFrame, Frame
+from regulars_edge.frames import WAITING_FRAMES, EncodedFrame, Frame
 from regulars_edge.http import CAMERA, Address, Http, Timeouts, tls_context
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
-from regulars_edge.picture import Content, content_of
+from regulars_edge.picture import Content, read_content
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.rtsp import Line
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-SEATS = 8
-"""Of a camera's frames that wait for their turn."""
+MOST_WAITING = 8
+"""How many of a camera's frames may wait for their turn (`per_minute`)."""
 
 
 class Wiring(NamedTuple):
@@ -55,9 +55,9 @@ FULL_WAIT_S = 10.0
 HANGS_S = 900.0
 """A source that neither gives a sign of life nor fails for so long beyond its interval hangs in a driver: only a new
 process helps."""
-REST_S = 1.0
+REST_LOOK_S = 1.0
 """How often a camera that rests looks whether its hours have come."""
-LOOK_S = 5.0
+PASSWORD_LOOK_S = 5.0
 """How often it looks whether a password that was refused has become another."""
 _SAY_EVERY_S = 60.0
 
@@ -72,7 +72,8 @@ class Shot:
 
 @dataclass(eq=False)
 class Capture:
-    """One source of a camera. Beyond the number a minute files wait for their turn; of other frames the best ones do.
+    """Capture from one source of a camera. If there are more than `per_minute`, files wait for their turn; of other
+    frames the best MOST_WAITING do.
 
     `make` makes its parts when they are first needed: what is missing then (a password file, a model, PyAV) is missing
     to this camera only, and may come.
@@ -82,7 +83,7 @@ class Capture:
     make: Callable[[CameraConfig], Wiring]
     spool: Spool
     dropped: Tally
-    taken: Callable[[], object] = int
+    on_taken: Callable[[], object] = int
     film: str | None = None
     """Mark in the spool of a video file that was read to its end. A changed file has another, and is read again."""
 
@@ -126,7 +127,8 @@ class Capture:
             return alive_s < READABLE_S and not self._is_silent()
         return alive_s < self.config.silent_after_s
 
-    def fault(self) -> str | None:
+    def find_fault(self) -> str | None:
+        """Say what is wrong now; None: nothing."""
         if self.trouble is None and self._is_silent():
             return f"no picture for more than {self.config.silent_after_s:g} s"
         return self.trouble
@@ -136,6 +138,7 @@ class Capture:
         return time.monotonic() - last_at >= self.config.silent_after_s
 
     def hangs(self, now: float) -> bool:
+        """Tell whether the source hangs in a driver (HANGS_S)."""
         return not self.finished and now - self.turned_at > HANGS_S + self.settings.interval_s
 
     def rewire(self, wiring: Wiring) -> None:
@@ -155,40 +158,44 @@ class Capture:
                 self._waiting.clear()
 
     def _run(self, stop: threading.Event) -> None:
+        """Watch the source; after a failure wait, and begin again. Raises as `run` does."""
         while not stop.is_set() and not self.finished:
             self.turned_at = time.monotonic()
             if self._next is not None:
                 if "_wired" in vars(self):  # else its parts were never made, and may never be
-                    self._choose((), stop)  # what is held for a better one
+                    self._choose((), stop)  # gives out the frames that waited for a better one
                 self._wired, self._next = self._next, None
             if not self._wired.is_open():
                 self.alive_at = self.gave_at = time.monotonic()  # it rests because it shall: that is no silence
-                stop.wait(REST_S)
+                stop.wait(REST_LOOK_S)
                 continue
             try:
-                self._choose(self._living(stop), stop)
+                self._choose(self._watch_source(stop), stop)
                 self.finished = self._has_ended
             except Exception as error:
-                self._choose((), stop)  # what is held would be lost if the box stops while the source fails
+                self._choose((), stop)  # else frames that wait for a better one were lost if the box stops meanwhile
                 if not isinstance(error, SourceFailed):
                     raise
-                is_news = self.trouble != str(error)
+                is_new = self.trouble != str(error)
                 self.trouble, self._failing = str(error), True
                 wait_s = self._backoff.count_failure()
                 if isinstance(error, PasswordRefused):
-                    wait_s = LOOK_S  # at its file alone: the camera does not hear of it
-                if is_news or not isinstance(error, PasswordRefused):
+                    wait_s = PASSWORD_LOOK_S  # at its file alone: the camera does not hear of it
+                if is_new or not isinstance(error, PasswordRefused):
                     log.error("%s: %s; next try in %.0f s", self.config.name, error, wait_s)
                 stop.wait(wait_s)
 
     def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
         for frame in self._wired.chooser.choose(frames):
             self._count_chosen(frame)
-            self.take(frame, stop)
+            self.take_picture(frame, stop)
         self._count_not_chosen()
 
-    def take(self, frame: Frame, stop: threading.Event) -> None:
-        """Take one picture into the spool; its owner hears of it when it is durable there."""
+    def take_picture(self, frame: Frame, stop: threading.Event) -> None:
+        """Take one picture into the spool, or let it wait if there were too many in this minute.
+
+        A file is released when the spool has it, and given up if it can never be sent.
+        """
         if frame.mark is not None and self.spool.find_picture(self.config.name, frame.mark) is not None:
             frame.release_file()
             return
@@ -198,15 +205,15 @@ class Capture:
         self.turned_at = time.monotonic()
         try:
             if wait_s and not self.config.is_of_files:
-                self._seat(frame)
+                self._seat_frame(frame)
                 return
             data = frame.encode_picture()
-            content, why = content_of(data), "cut off"
+            content, why = read_content(data), "cut off"
         except OSError as error:
             content, why = None, str(error)
         if content is None:
             self.dropped.add(Dropped.DAMAGED)
-            frame.spoilt(f"not sent: {why}")
+            frame.give_up_file(f"not sent: {why}")
             return
         taken = self._add_picture(frame, data, content, stop)
         if taken is None:
@@ -215,15 +222,15 @@ class Capture:
         if taken.is_new:
             self._wired.per_minute.take()
         frame.release_file()
-        self.taken()
+        self.on_taken()
 
     def _add_picture(self, frame: Frame, data: bytes, content: Content, stop: threading.Event) -> Taken | None:
         """Add the picture; None if there is no room. A file comes again by itself, for a film's frame this waits."""
         while True:
             try:
-                return self.spool.add(self._origin, data, content, frame.stamp, frame.mark, track=frame.track)
+                return self.spool.add_picture(self._origin, data, content, frame.stamp, frame.mark, track=frame.track)
             except SpoolFull as error:
-                self._say_full(error)
+                self._log_full(error)
             if not self.config.is_of_files:
                 self.dropped.add(Dropped.SPOOL_FULL)
                 return None
@@ -231,7 +238,8 @@ class Capture:
                 return None
             self.turned_at = time.monotonic()
 
-    def _living(self, stop: threading.Event) -> Iterator[Frame]:
+    def _watch_source(self, stop: threading.Event) -> Iterator[Frame]:
+        """Give the source's frames, until it shall rest or go on with other settings; note its signs of life."""
         self._has_ended = False
         for frame in self._wired.source.frames(stop):
             if self._next is not None or not self._wired.is_open():
@@ -240,7 +248,7 @@ class Capture:
             if self._failing:
                 log.info("%s: the source is back", self.config.name)
             self.trouble, self._failing = self._find_trouble(frame), False
-            self._call_waiting(stop)
+            self._take_waiting(stop)
             if frame is not None:
                 self.gave_at = time.monotonic()
                 self._count_look()
@@ -253,9 +261,9 @@ class Capture:
 
     def _count_look(self) -> None:
         self._looked_at += 1
-        since, before = self._minute
-        if time.monotonic() - since >= _SAY_EVERY_S:
-            self.looks_per_s = (self._looked_at - before) / (time.monotonic() - since)
+        began_at, count_before = self._minute
+        if time.monotonic() - began_at >= _SAY_EVERY_S:
+            self.looks_per_s = (self._looked_at - count_before) / (time.monotonic() - began_at)
             self._minute = time.monotonic(), self._looked_at
 
     def _find_trouble(self, frame: Frame | None) -> str | None:
@@ -278,42 +286,42 @@ class Capture:
 
     def _count_not_chosen(self) -> None:
         """Count the frames that were looked at, and will not be chosen any more."""
-        more = self._looked_at - self._chosen - self._wired.chooser.held - self._not_chosen
-        if more > 0:
-            self._not_chosen += more
-            self.dropped.add(Dropped.NOT_CHOSEN, more)
+        new_count = self._looked_at - self._chosen - self._wired.chooser.held - self._not_chosen
+        if new_count > 0:
+            self._not_chosen += new_count
+            self.dropped.add(Dropped.NOT_CHOSEN, new_count)
 
-    def _seat(self, frame: Frame) -> None:
+    def _seat_frame(self, frame: Frame) -> None:
         """Let a frame wait if a seat is free, or another is worth less. Raises OSError for what is no picture."""
-        if len(self._waiting) == SEATS and frame.worth <= self._waiting[-1].worth:
+        if len(self._waiting) == MOST_WAITING and frame.worth <= self._waiting[-1].worth:
             self.dropped.add(Dropped.PER_MINUTE)
             return
-        one = EncodedFrame(frame.encode_picture(), frame.stamp, frame.track)
-        one.worth = frame.worth
-        HELD.hold(one)
-        self._waiting = sorted([*self._waiting, one], key=lambda seated: -seated.worth)
+        encoded = EncodedFrame(frame.encode_picture(), frame.stamp, frame.track)
+        encoded.worth = frame.worth
+        WAITING_FRAMES.hold(encoded)
+        self._waiting = sorted([*self._waiting, encoded], key=lambda waiting: -waiting.worth)
         self._clear_seats()
 
     def _clear_seats(self) -> None:
-        """Drop the frames that are too many, and those that were let go."""
-        left = [one for one in self._waiting if one.encode_picture()][:SEATS]
-        if more := len(self._waiting) - len(left):
-            self.dropped.add(Dropped.PER_MINUTE, more)
-        self._waiting = left
+        """Drop the frames that are too many, and those whose bytes were dropped for want of memory."""
+        seated = [frame for frame in self._waiting if frame.encode_picture()][:MOST_WAITING]
+        if dropped_count := len(self._waiting) - len(seated):
+            self.dropped.add(Dropped.PER_MINUTE, dropped_count)
+        self._waiting = seated
 
-    def _call_waiting(self, stop: threading.Event) -> None:
+    def _take_waiting(self, stop: threading.Event) -> None:
         self._clear_seats()
         while self._waiting and self._wired.per_minute.wait_s() == 0:
-            self.take(self._waiting.pop(0), stop)
+            self.take_picture(self._waiting.pop(0), stop)
 
-    def _say_full(self, error: SpoolFull) -> None:
+    def _log_full(self, error: SpoolFull) -> None:
         self.trouble = str(error)
         if time.monotonic() - self._said_full >= _SAY_EVERY_S:
             self._said_full = time.monotonic()
             log.error("%s: PICTURES ARE TURNED AWAY: %s", self.config.name, error)
 
 
-def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
+def make_source(camera: CameraConfig, config: Config, clock: Clock) -> Source:
     """Make the source that a camera's configuration names. Raises Misconfigured."""
     if camera.source == "folder":
         after = None if camera.after == "delete" else Path(camera.after.removeprefix("move:"))
@@ -327,13 +335,13 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
             leave_out=config.spool,
         )
     if camera.source == "snapshot":
-        address_of(camera)
+        read_address(camera)  # raises Misconfigured now, and not only when a picture is due
         timeouts, ca_file = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), camera.ca_file or config.ca_file
         http = Http(clock, timeouts, ca_file, tls_name=camera.tls_name, whose=CAMERA)
-        gate = _gate(camera, config, clock)
-        return SnapshotSource(http, partial(address_of, camera), clock, camera.interval_s, gate)
+        gate = _make_gate(camera, config, clock)
+        return SnapshotSource(http, partial(read_address, camera), clock, camera.interval_s, gate)
     if camera.source == "rtsp":
-        return _stream(camera, config, clock)
+        return _make_stream(camera, config, clock)
     from regulars_edge.sources.video import LiveSource, VideoFileSource
 
     if camera.source == "usb":
@@ -353,21 +361,21 @@ def frames_within(seconds: float, source: Source) -> Iterator[Frame | None]:
         timer.cancel()
 
 
-def small_stream(camera: CameraConfig) -> CameraConfig | None:
+def make_small_camera(camera: CameraConfig) -> CameraConfig | None:
     """Return the camera's small stream as a camera of its own, which is looked at for motion."""
     if camera.motion_url is None:
         return None
     return replace(camera, source="rtsp", place=camera.motion_url, motion_url=None, send="motion", hardware=None)
 
 
-def _stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
+def _make_stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
     from regulars_edge.sources.video import LiveSource, rtsp_options
 
-    address, gate = address_of(camera), _gate(camera, config, clock)
+    address, gate = read_address(camera), _make_gate(camera, config, clock)
     tls = partial(tls_context, camera.ca_file or config.ca_file, is_camera=True)
 
     def connect() -> AbstractContextManager[Line]:
-        return closing(Line(address_of(camera), tls, camera.tls_name))  # its password may be another by now
+        return closing(Line(read_address(camera), tls, camera.tls_name))  # its password may be another by now
 
     transport = "tcp" if address.url.lower().startswith("rtsps:") else camera.transport
     options = rtsp_options(transport)
@@ -376,43 +384,43 @@ def _stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
     )
 
 
-def _gate(camera: CameraConfig, config: Config, clock: Clock) -> MotionGate | None:
-    small = small_stream(camera)
-    return None if small is None else MotionGate(_stream(small, config, clock), chooser_of(small))
+def _make_gate(camera: CameraConfig, config: Config, clock: Clock) -> MotionGate | None:
+    small = make_small_camera(camera)
+    return None if small is None else MotionGate(_make_stream(small, config, clock), make_chooser(small))
 
 
-def address_of(camera: CameraConfig) -> Address:
+def read_address(camera: CameraConfig) -> Address:
     """Return the camera's URL, with the password from its file if there is one. Raises Misconfigured."""
     schemes = ("rtsp://", "rtsps://") if camera.source == "rtsp" else ("http://", "https://")
     if not camera.place.lower().startswith(schemes):
         raise Misconfigured(f"camera {camera.name}: its url begins with {' or '.join(schemes)}")
-    password = secret_in(camera.password_file) if camera.password_file else None
+    password = read_secret(camera.password_file) if camera.password_file else None
     try:
-        return Address.of(camera.place, camera.user, password)
+        return Address.read(camera.place, camera.user, password)
     except ValueError:
         why = "a port is a number, IPv6 has [ ], a path's @ is %40, a password with / ? # goes into password_file"
         raise Misconfigured(f"camera {camera.name}: its url is none: {why}") from None  # which may show the password
 
 
-def chooser_of(camera: CameraConfig, aim: Preview | None = None) -> Chooser:
+def make_chooser(camera: CameraConfig, aim: Preview | None = None) -> Chooser:
     """Make the choice of frames that a camera's configuration names. Raises Misconfigured.
 
     `aim` sees what is behind the masks.
     """
-    chooser = Through(_choice(camera), aim.look) if aim else _choice(camera)
+    chooser = ChangeFirst(_make_choice(camera), aim.look) if aim else _make_choice(camera)
     if not (camera.masks or camera.rotate):
         return chooser
-    return Through(chooser, lambda frame: Prepared(frame, camera.masks, camera.rotate))
+    return ChangeFirst(chooser, lambda frame: Prepared(frame, camera.masks, camera.rotate))
 
 
-def _choice(camera: CameraConfig) -> Chooser:
+def _make_choice(camera: CameraConfig) -> Chooser:
     if camera.send == "all":
         return Everything()
     if camera.send == "motion":
         return Moving(camera.motion_share, camera.zones)
-    from regulars_edge.choose.faces import Detector, Still
+    from regulars_edge.choose.faces import Detector, FaceFinder
 
-    detector = Still(Detector(camera.face_score, camera.min_face_px), camera.min_face_px, camera.zones)
+    detector = FaceFinder(Detector(camera.face_score, camera.min_face_px), camera.min_face_px, camera.zones)
     if camera.send == "faces":
         from regulars_edge.choose.by_face import WithFaces
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from functools import partial
 
 from regulars_edge import exits, logs
-from regulars_edge.capture import address_of, chooser_of, frames_within, small_stream, source_of
+from regulars_edge.capture import frames_within, make_chooser, make_small_camera, make_source, read_address
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
+from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text
@@ -35,46 +35,47 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.config is None:
         raise Misconfigured("give --config with a file, or --camera with a camera's URL or address")
     config = load(arguments.config)
-    logs.to_stderr("text", "error")
+    logs.log_to_stderr("text", "error")
     clock, bad = Clock(), list[str]()
     service_time = ServiceTime(clock)
 
-    def look(what: str, ask: Callable[..., str | None], *given: object) -> None:
-        """`ask` says that it is well, or raises EdgeError; None: it cannot be said yet."""
+    def print_line(what: str, ask: Callable[..., str | None], *given: object) -> None:
+        """Print what `ask` says, or the EdgeError that it raises; nothing if it says None: that is not known yet."""
         try:
-            mark, said = "ok  ", ask(*given)
+            mark, text = "ok  ", ask(*given)
         except EdgeError as error:
-            mark, said = "BAD ", str(error)
+            mark, text = "BAD ", str(error)
             bad.append(what)
-        if said is not None:
-            print(f"{mark} {what}: {redact_text(said)}")
+        if text is not None:
+            print(f"{mark} {what}: {redact_text(text)}")
 
-    look("disk", _disk, config)
+    print_line("disk", _check_disk, config)
     if config.metrics_port:
-        look("local port", _port, config.metrics_port, clock)
+        print_line("local port", _check_port, config.metrics_port, clock)
     for camera in config.cameras:
-        look(f"camera {camera.name}", _camera, replace(camera, motion_url=None), config, clock)
-        if small := small_stream(camera):
-            look(f"small stream of {camera.name}", _camera, small, config, clock)
+        print_line(f"camera {camera.name}", _check_camera, replace(camera, motion_url=None), config, clock)
+        if small := make_small_camera(camera):
+            print_line(f"small stream of {camera.name}", _check_camera, small, config, clock)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
     http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
-    asked = config.tenant_key or config.make_cameras
+    may_be_tenants = config.tenant_key or config.make_cameras
     for camera in config.cameras:
-        key = partial(api_key, camera.api_key_file or config.api_key_file)
-        service = Service(http, config.url, key, service_time, tenant_key=asked)
+        key = partial(read_api_key, camera.api_key_file or config.api_key_file)
+        service = Service(http, config.url, key, service_time, tenant_key=may_be_tenants)
         if service_time.anchor is None:
-            look("network", _network, service, camera.name, config.url)
-        look(f"credential of {camera.name}", _credential, service, key, camera.name, config, service_time)
+            print_line("network", _check_network, service, camera.name, config.url)
+        print_line(f"credential of {camera.name}", _check_credential, service, key, camera.name, config, service_time)
     if service_time.anchor is not None or "network" in bad:
-        look("clock", _clock, service_time)
+        print_line("clock", _check_clock, service_time)
     return exits.INCOMPLETE if bad else exits.OK
 
 
-def _disk(config: Config) -> str:
-    place = config.spool
-    while not place.exists():
-        place = place.parent
-    free, needed = shutil.disk_usage(place).free, config.limits.min_free_bytes
+def _check_disk(config: Config) -> str:
+    """Say how much room the spool has. Raises SpoolFull, also for a spool that cannot be written."""
+    folder = config.spool
+    while not folder.exists():
+        folder = folder.parent
+    free, needed = shutil.disk_usage(folder).free, config.limits.min_free_bytes
     try:
         config.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = config.spool / ".check"
@@ -82,13 +83,13 @@ def _disk(config: Config) -> str:
         probe.unlink()
     except OSError as error:
         raise SpoolFull(f"the spool {config.spool} cannot be written: give it to this user") from error
-    said = f"{free / 2**20:.0f} MiB free on the disk of the spool {config.spool}, {needed / 2**20:.0f} MiB stay free"
+    room = f"{free / 2**20:.0f} MiB free on the disk of the spool {config.spool}, {needed / 2**20:.0f} MiB stay free"
     if free <= needed:
-        raise SpoolFull(f"{said}: no picture can be taken; free some space")
-    return said
+        raise SpoolFull(f"{room}: no picture can be taken; free some space")
+    return room
 
 
-def _port(port: int, clock: Clock) -> str:
+def _check_port(port: int, clock: Clock) -> str:
     url = f"http://127.0.0.1:{port}"
     try:
         socket.create_server(("127.0.0.1", port)).close()
@@ -101,21 +102,21 @@ def _port(port: int, clock: Clock) -> str:
     return f"{url} will be the page of the uploader"
 
 
-def _camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
-    chooser_of(camera)
+def _check_camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
+    make_chooser(camera)
     try:
-        for frame in frames_within(FIRST_FRAME_S, source_of(camera, config, clock)):
+        for frame in frames_within(FIRST_FRAME_S, make_source(camera, config, clock)):
             if frame is None:
                 return f"the folder {camera.place} can be read"
-            place = address_of(camera).url if camera.source in ("rtsp", "snapshot") else camera.place
+            place = read_address(camera).url if camera.source in ("rtsp", "snapshot") else camera.place
             said = f"{len(frame.encode_picture())} bytes from {camera.source} {place}"
-            return said + _reach(camera, frame.image().width)
+            return said + _describe_reach(camera, frame.image().width)
     except OSError as error:
         raise SourceFailed(f"its picture cannot be opened: {error}") from error
     raise SourceFailed(f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")
 
 
-def _reach(camera: CameraConfig, width_px: int) -> str:
+def _describe_reach(camera: CameraConfig, width_px: int) -> str:
     """Say how far away a face may be to count, at the angle of common lenses."""
     if camera.send not in ("faces", "best_shot"):
         return ""
@@ -126,7 +127,7 @@ def _reach(camera: CameraConfig, width_px: int) -> str:
     )
 
 
-def _network(service: Service, camera: str, url: str) -> str | None:
+def _check_network(service: Service, camera: str, url: str) -> str | None:
     try:
         service.ask_time(camera)
     except Misconfigured:
@@ -138,14 +139,14 @@ def _network(service: Service, camera: str, url: str) -> str | None:
     return f"{url} answers"
 
 
-def _credential(
+def _check_credential(
     service: Service, key: Callable[[], str], camera: str, config: Config, service_time: ServiceTime
 ) -> str | None:
     key()
     if service_time.anchor is None:
         return None
     try:
-        return f"the key is good for camera {service.camera_id(camera)}"
+        return f"the key is good for camera {service.find_camera_id(camera)}"
     except NotAllowed as error:
         if error.code == "CameraNotFound" and config.make_cameras:
             return "the camera is not there yet and will be made"
@@ -153,7 +154,7 @@ def _credential(
         raise NotAllowed(f"{error}: {hint}") from error
 
 
-def _clock(service_time: ServiceTime) -> str:
+def _check_clock(service_time: ServiceTime) -> str:
     error_ms = service_time.wall_error_ms()
     if error_ms is None:
         raise Unreachable("cannot be compared as long as the service does not answer")

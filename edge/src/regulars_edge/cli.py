@@ -36,7 +36,7 @@ def command() -> NoReturn:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     try:
         return int(resolve_name(f"regulars_edge.{arguments.run}")(arguments))
     except EdgeError as error:
@@ -60,33 +60,38 @@ class Command:
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of all COMMANDS; what it parses has the function to call as `run`."""
     raw = argparse.RawDescriptionHelpFormatter
     about = "Pushes camera pictures to Regulars: none lost, none twice."
     top = argparse.ArgumentParser("regulars-edge", description=about, epilog=exits.HELP, formatter_class=raw)
     top.add_argument("--version", action="version", version=f"regulars-edge {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for name, one in COMMANDS.items():
-        said = f"{one.help[0].upper()}{one.help[1:]}.{one.more and chr(10)}{one.more}"
-        example = f"example:\n  regulars-edge {name} {one.example}\n\n" if one.example else ""
-        made = commands.add_parser(
-            name, help=one.help, description=said, epilog=f"{example}{exits.HELP}", formatter_class=raw
+    for name, command in COMMANDS.items():
+        description = f"{command.help[0].upper()}{command.help[1:]}.{command.more and chr(10)}{command.more}"
+        example = f"example:\n  regulars-edge {name} {command.example}\n\n" if command.example else ""
+        sub = commands.add_parser(
+            name, help=command.help, description=description, epilog=f"{example}{exits.HELP}", formatter_class=raw
         )
-        made.set_defaults(run=one.run)
-        for argument, settings in one.arguments.items():
-            made.add_argument(argument, **settings)
+        sub.set_defaults(run=command.run)
+        for argument, settings in command.arguments.items():
+            sub.add_argument(argument, **settings)
     return top
 
 
-def address(text: str) -> tuple[str, int]:
+def read_address(text: str) -> tuple[str, int]:
+    """Read an address and perhaps its port. Raises ArgumentTypeError."""
     host, _, port = text.partition(":")
-    return str(IPv4Address(host)), int(port or 3702)
+    try:
+        return str(IPv4Address(host)), int(port or 3702)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address: write it as 10.0.0.9 or 10.0.0.9:3702") from None
 
 
-def completion(arguments: argparse.Namespace) -> int:
+def print_completion(arguments: argparse.Namespace) -> int:
     import shtab
 
-    print(shtab.complete(parser(), arguments.shell))
+    print(shtab.complete(make_parser(), arguments.shell))
     return exits.OK
 
 
@@ -156,7 +161,7 @@ COMMANDS = {
             **_CAMERA_USER,
             "--pictures": {"type": Path, "metavar": "DIR", "help": "folder (default: cameras, beside edge.toml)"},
             "--replace": {"action": "store_true", "help": "write edge.toml anew if it is there"},
-            "--probe": {"type": address, "metavar": "ADDRESS[:PORT]", "help": "ask this address alone"},
+            "--probe": {"type": read_address, "metavar": "ADDRESS[:PORT]", "help": "ask this address alone"},
             "--wait": {"type": float, "default": 4.0, "metavar": "SECONDS", "help": "for answers (default: 4)"},
         },
     ),
@@ -181,7 +186,7 @@ COMMANDS = {
         },
     ),
     "completion": Command(
-        "cli:completion",
+        "cli:print_completion",
         "print a script that lets a shell complete commands on Tab",
         arguments={"shell": {"choices": ("bash", "zsh", "tcsh")}},
     ),

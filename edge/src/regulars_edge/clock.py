@@ -51,7 +51,7 @@ class Clock:
         return time.time_ns() // 1_000_000
 
 
-def moment(clock: Clock, boot_ms: int | None = None) -> Moment:
+def read_moment(clock: Clock, boot_ms: int | None = None) -> Moment:
     """Return now, or another moment of this boot, by the wall clock as it is set now."""
     now_ms = clock.boot_ms()
     at_ms = now_ms if boot_ms is None else boot_ms
@@ -103,7 +103,7 @@ class StreamTime:
             self._presented_ms = presented_ms
         self._arrived_ms = now_ms
 
-    def taken_ms(self, presented_ms: float | None) -> int:
+    def find_taken_ms(self, presented_ms: float | None) -> int:
         """Return when a frame was taken, by the boot clock; never later than the last packet came."""
         if presented_ms is None or self._delay_ms is None:
             return self._arrived_ms
@@ -119,7 +119,7 @@ class ServiceTime:
     _dissent: Anchor | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    def good(self) -> bool:
+    def is_good(self) -> bool:
         anchor = self.anchor
         return anchor is not None and anchor.uncertainty_at(self.clock.boot_ms()) <= GOOD_MS
 
@@ -137,14 +137,14 @@ class ServiceTime:
         now = self.now_ms()
         return None if now is None else self.clock.wall_ms() - now
 
-    def observe(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> None:
-        """Take in a time that an answer carried.
+    def take_sample(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> None:
+        """Take in the service's time that an answer carried, asked and answered at these times of the boot clock.
 
         A surer sample replaces the anchor. One that contradicts it counts only when the next one says the same: a
         single odd answer (a cached one, one that came twice) must not move any picture's time.
         """
-        half = (received_boot_ms - sent_boot_ms) / 2
-        sample = Anchor(round(service_ms - sent_boot_ms - half), half + 1, received_boot_ms)
+        half_ms = (received_boot_ms - sent_boot_ms) / 2
+        sample = Anchor(round(service_ms - sent_boot_ms - half_ms), half_ms + 1, received_boot_ms)
         with self._lock:
             if self.anchor is not None and self._contradict(self.anchor, sample):
                 if self._dissent is None or self._contradict(self._dissent, sample):
@@ -157,5 +157,5 @@ class ServiceTime:
 
     @staticmethod
     def _contradict(one: Anchor, other: Anchor) -> bool:
-        apart = abs(one.offset_ms - other.offset_ms)
-        return apart > one.uncertainty_at(other.at_boot_ms) + other.uncertainty_ms
+        apart_ms = abs(one.offset_ms - other.offset_ms)
+        return apart_ms > one.uncertainty_at(other.at_boot_ms) + other.uncertainty_ms

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from regulars_edge.choose.chooser import Areas, polygon
+from regulars_edge.choose.chooser import Areas, read_polygon
 from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import ALWAYS, Hours
 from regulars_edge.picture import NameTime
@@ -50,50 +50,54 @@ def read_value(read: Callable[[Any], _T], value: object, where: str) -> _T:
         raise Misconfigured(f"{where}: {error}") from error
 
 
-def of(kind: type[_T]) -> Callable[[Any], _T]:
+def require_type(kind: type[_T]) -> Callable[[Any], _T]:
+    """Make a reader of values of just this type; a whole number is a float, too."""
+
     def read_kind(value: Any) -> _T:
         if isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise ValueError(f"should be a number of at most {_LARGEST:,}")
-        found = float(value) if kind is float and type(value) is int else value
-        if type(found) is not kind:
+        converted = float(value) if kind is float and type(value) is int else value
+        if type(converted) is not kind:
             raise ValueError(f"{value!r} should be of type {kind.__name__}")
-        return found
+        return converted
 
     return read_kind
 
 
-def number(most: float = _LARGEST, scale: int = 1) -> Read:
+def require_number(most: float = _LARGEST, scale: int = 1) -> Read:
+    """Make a reader of numbers above 0, which gives `scale` times the number that is written."""
+
     def read_number(value: Any) -> float:
-        found = of(float)(value)
-        if not 0 < found <= most:
+        number = require_type(float)(value)
+        if not 0 < number <= most:
             raise ValueError(f"should be more than 0{f' and at most {most}' * (most < _LARGEST)}")
-        return found * scale
+        return number * scale
 
     return read_number
 
 
-def whole(least: int, most: int = _LARGEST) -> Read:
+def require_whole_number(least: int, most: int = _LARGEST) -> Read:
     def read_whole_number(value: Any) -> int:
-        if not least <= of(int)(value) <= most:
+        if not least <= require_type(int)(value) <= most:
             raise ValueError(f"should be {least} {f'to {most}' if most < _LARGEST else 'or more'}")
         return int(value)
 
     return read_whole_number
 
 
-def one_of(*choices: str) -> Read:
+def require_choice(*choices: str) -> Read:
     def read_choice(value: Any) -> str:
-        if of(str)(value) not in choices:
+        if require_type(str)(value) not in choices:
             raise ValueError(f"{value!r} should be one of {', '.join(choices)}")
         return str(value)
 
     return read_choice
 
 
-def service_url(text: Any) -> str:
+def read_service_url(text: Any) -> str:
     """Read an http or https URL with a host, without user and password."""
     try:
-        parts = urlsplit(of(str)(text))
+        parts = urlsplit(require_type(str)(text))
         host = parts.hostname or ""
         right = parts.scheme in ("http", "https") and host.encode("idna") and " " not in host and parts.port != 0
     except ValueError:
@@ -105,108 +109,108 @@ def service_url(text: Any) -> str:
     return str(text).rstrip("/")
 
 
-def camera_name(text: Any) -> str:
-    if len(files.camera_text(of(str)(text)).encode()) > files.LONGEST_CAMERA_BYTES:
+def read_camera_name(text: Any) -> str:
+    if len(files.escape_camera(require_type(str)(text)).encode()) > files.LONGEST_CAMERA_BYTES:
         raise ValueError(f"should have at most {files.LONGEST_CAMERA_BYTES} bytes: use the id")
     return str(text)
 
 
-def time_zone(name: Any) -> tzinfo:
+def read_time_zone(name: Any) -> tzinfo:
     try:
-        return ZoneInfo(of(str)(name))
+        return ZoneInfo(require_type(str)(name))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"{name!r} is no time zone; write it as Europe/Berlin") from error
 
 
-def a_path(text: Any) -> Path:
-    return Path(of(str)(text)).expanduser()
+def read_path(text: Any) -> Path:
+    return Path(require_type(str)(text)).expanduser()
 
 
-def open_hours(texts: Any) -> Hours:
-    return Hours.read_spans([str(text) for text in of(list)(texts)])
+def read_hours(texts: Any) -> Hours:
+    return Hours.read_spans([str(text) for text in require_type(list)(texts)])
 
 
-def some_areas(raw: Any) -> Areas | None:
-    return Areas(tuple(map(polygon, raw))) if of(list)(raw) else None
+def read_areas(raw: Any) -> Areas | None:
+    return Areas(tuple(map(read_polygon, raw))) if require_type(list)(raw) else None
 
 
 def toml_field(read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False) -> Any:
-    """Make a field that edge.toml sets; `at`: its table and key there, if that is not its name.
+    """Make a field that edge.toml sets. `of_service`: whether the service may set it, too.
 
-    `of_service`: the service may set it, too.
+    `at`: its table and key there, as "server.url"; "": the key of its name, beside no table.
     """
     return field(default=default, metadata={"read": read, "at": at, "of_service": of_service})
 
 
-def _settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
-    """Return field and reader of each key of a table."""
-    found = {}
-    for one in fields(kind):
-        where, _, key = str(one.metadata.get("at", "-")).rpartition(".")
-        if where == table and key != "-":
-            found[key or one.name] = (one.name, one.metadata["read"])
-    return found
+def _list_settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
+    """Return field and reader of each key of a table; fields that edge.toml does not set have no `at`."""
+    settings = {}
+    for each in fields(kind):
+        its_table, _, key = str(each.metadata.get("at", "-")).rpartition(".")
+        if its_table == table and key != "-":
+            settings[key or each.name] = (each.name, each.metadata["read"])
+    return settings
 
 
 def _read_settings(raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, faults: list[str]) -> dict[str, Any]:
-    """Return what is set, by field; what is wrong is put down in `faults`, and counts as not there."""
-    found: dict[str, Any] = {}
+    """Read a table `raw`: return its values by field. What is wrong is added to `faults`, and counts as not there."""
+    values: dict[str, Any] = {}
     for key, value in raw.items():
         if key in settings:
             name, read = settings[key]
             try:
-                found[name] = read(value)
+                values[name] = read(value)
             except ValueError as error:
                 faults.append(f"{where} {key}: {error}")
         else:
             near = difflib.get_close_matches(key, settings, 1)
             faults.append(f"{where}: {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}")
-    return found
+    return values
 
 
 @dataclass(frozen=True)
 class CameraConfig:
     """One camera: `name` is its id or name at the service, `place` the folder, URL, device or file of its source."""
 
-    name: str = toml_field(camera_name)
-    source: str = toml_field(one_of(*PLACES))
+    name: str = toml_field(read_camera_name)
+    source: str = toml_field(require_choice(*PLACES))
     place: str = ""
-    send: str = toml_field(one_of("all", "motion", "faces", "best_shot"), "all", of_service=True)
-    interval_s: float = toml_field(number(), 1.0, of_service=True)
-    per_minute: int | None = toml_field(whole(1), 60, of_service=True)
-    api_key_file: Path | None = toml_field(a_path, None)
-    password_file: Path | None = toml_field(a_path, None)
-    user: str | None = toml_field(of(str), None)
-    ca_file: Path | None = toml_field(a_path, None)
+    send: str = toml_field(require_choice("all", "motion", "faces", "best_shot"), "all", of_service=True)
+    interval_s: float = toml_field(require_number(), 1.0, of_service=True)
+    per_minute: int | None = toml_field(require_whole_number(1), 60, of_service=True)
+    api_key_file: Path | None = toml_field(read_path, None)
+    password_file: Path | None = toml_field(read_path, None)
+    user: str | None = toml_field(require_type(str), None)
+    ca_file: Path | None = toml_field(read_path, None)
     """What the camera's certificate is verified against, which may be that certificate; None: [server]'s."""
-    tls_name: str | None = toml_field(of(str), None)
+    tls_name: str | None = toml_field(require_type(str), None)
     """The name in the camera's certificate; None: the URL's."""
-    transport: str = toml_field(one_of("auto", "tcp", "udp"), "auto")
+    transport: str = toml_field(require_choice("auto", "tcp", "udp"), "auto")
     """What carries a stream's pictures; auto: TCP, unless the camera has UDP only."""
-    after: str = toml_field(of(str), "delete")
-    zone: tzinfo | None = toml_field(time_zone, None)
-    time_in_name: NameTime | None = toml_field(lambda text: NameTime(of(str)(text)), None)
-    silent_after_s: float = toml_field(number(), 300.0)
+    after: str = toml_field(require_type(str), "delete")
+    zone: tzinfo | None = toml_field(read_time_zone, None)
+    time_in_name: NameTime | None = toml_field(lambda text: NameTime(require_type(str)(text)), None)
+    silent_after_s: float = toml_field(require_number(), 300.0)
     """Without a frame; of a folder, without a file."""
-    motion_share: float = toml_field(number(most=1), 0.01, of_service=True)
-    face_score: float = toml_field(number(most=1), 0.7, of_service=True)
-    min_face_px: int = toml_field(whole(1), 26, of_service=True)
-    track_s: float = toml_field(number(), 10.0, of_service=True)
-    early: bool = toml_field(of(bool), False, of_service=True)
+    motion_share: float = toml_field(require_number(most=1), 0.01, of_service=True)
+    face_score: float = toml_field(require_number(most=1), 0.7, of_service=True)
+    min_face_px: int = toml_field(require_whole_number(1), 26, of_service=True)
+    track_s: float = toml_field(require_number(), 10.0, of_service=True)
+    early: bool = toml_field(require_type(bool), False, of_service=True)
     """Whether `best_shot` sends a good frame while the face is still there."""
-    capture_hours: Hours = toml_field(open_hours, ALWAYS, of_service=True)
+    capture_hours: Hours = toml_field(read_hours, ALWAYS, of_service=True)
     """When pictures are taken."""
-    crop_room: float | None = toml_field(number(), None, of_service=True)
+    crop_room: float | None = toml_field(require_number(), None, of_service=True)
     """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
-    rotate: int = toml_field(whole(0, 270), 0)
+    rotate: int = toml_field(require_whole_number(0, 270), 0)
     """By how many degrees pictures are turned to the right; masks and zones are of the turned picture."""
-    masks: Areas | None = toml_field(some_areas, None, of_service=True)
+    masks: Areas | None = toml_field(read_areas, None, of_service=True)
     """Areas that nobody may see: they are black before anything is chosen or written."""
-    zones: Areas | None = toml_field(some_areas, None, of_service=True)
+    zones: Areas | None = toml_field(read_areas, None, of_service=True)
     """Where motion and faces count; None: everywhere."""
-    motion_url: str | None = toml_field(of(str), None)
+    motion_url: str | None = toml_field(require_type(str), None)
     """The camera's small stream: its pictures are looked at only while something moves there."""
-    hardware: str | None = toml_field(one_of("v4l2m2m", "vaapi"), None, of_service=True)
+    hardware: str | None = toml_field(require_choice("v4l2m2m", "vaapi"), None, of_service=True)
     """What decodes, by FFmpeg's name; None: the processor."""
 
     @property
@@ -221,82 +225,84 @@ class CameraConfig:
         """
         of_service = {key: _CAMERA[key] for key in _OF_SERVICE if (key, self.source) != ("send", "folder")}
         where, faults = f"camera {self.name}, with edge.toml", list[str]()
-        said = {key: settings[key] for key in of_service if settings.get(key) is not None}
-        asked = _read_settings(said, of_service, where, faults)
+        raw = {key: settings[key] for key in of_service if settings.get(key) is not None}
+        changes = _read_settings(raw, of_service, where, faults)
         if faults:
             raise Misconfigured("\n".join(faults))
-        masks = tuple(one for areas in (self.masks, asked.get("masks")) if areas for one in areas.polygons)
-        asked |= {"masks": Areas(masks) if masks else None, "zones": self.zones or asked.get("zones")}
-        if "capture_hours" in asked:
-            asked["capture_hours"] = replace(asked["capture_hours"], zone=self.zone, within=self.capture_hours)
+        both_masks = [areas for areas in (self.masks, changes.get("masks")) if areas]
+        masks = tuple(polygon for areas in both_masks for polygon in areas.polygons)
+        changes |= {"masks": Areas(masks) if masks else None, "zones": self.zones or changes.get("zones")}
+        if "capture_hours" in changes:
+            changes["capture_hours"] = replace(changes["capture_hours"], zone=self.zone, within=self.capture_hours)
         if self.crop_room:
-            asked["crop_room"] = min(self.crop_room, asked.get("crop_room", self.crop_room))
-        changed = replace(self, **asked)
-        _check(changed, where)
+            changes["crop_room"] = min(self.crop_room, changes.get("crop_room", self.crop_room))
+        changed = replace(self, **changes)
+        _check_camera(changed, where)
         return changed
 
 
-_CAMERA = _settings(CameraConfig)
-_OF_SERVICE = [one.name for one in fields(CameraConfig) if one.metadata.get("of_service")]
+_CAMERA = _list_settings(CameraConfig)
+_OF_SERVICE = [each.name for each in fields(CameraConfig) if each.metadata.get("of_service")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Settings of a box; `setting` names their places in edge.toml."""
 
-    url: str = toml_field(service_url, at="server.url")
+    url: str = toml_field(read_service_url, at="server.url")
     cameras: tuple[CameraConfig, ...] = ()
-    spool: Path = toml_field(a_path, at="spool.folder")
+    spool: Path = toml_field(read_path, at="spool.folder")
     limits: Limits = field(default_factory=Limits)
-    api_key_file: Path | None = toml_field(a_path, None, "server.api_key_file")
-    ca_file: Path | None = toml_field(a_path, None, "server.ca_file")
-    bandwidth_bytes_s: float | None = toml_field(number(scale=1024), None, "upload.kib_per_s")
-    bytes_a_month: float = toml_field(number(scale=2**20), math.inf, "upload.mib_per_month")
+    api_key_file: Path | None = toml_field(read_path, None, "server.api_key_file")
+    ca_file: Path | None = toml_field(read_path, None, "server.ca_file")
+    bandwidth_bytes_s: float | None = toml_field(require_number(scale=1024), None, "upload.kib_per_s")
+    bytes_a_month: float = toml_field(require_number(scale=2**20), math.inf, "upload.mib_per_month")
     """Of pictures that `run` sends, in a calendar month of `zone`."""
-    zone: tzinfo | None = toml_field(time_zone, None)
-    hours: Hours = toml_field(open_hours, ALWAYS, "upload.hours")
-    metrics_port: int | None = toml_field(whole(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
-    heartbeat_s: float = toml_field(number(300), 120.0, "server.heartbeat_s")
-    make_cameras: bool = toml_field(of(bool), False, "server.make_cameras")
-    box: str | None = toml_field(of(str), None, "server.box")
+    zone: tzinfo | None = toml_field(read_time_zone, None)
+    hours: Hours = toml_field(read_hours, ALWAYS, "upload.hours")
+    metrics_port: int | None = toml_field(require_whole_number(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
+    heartbeat_s: float = toml_field(require_number(300), 120.0, "server.heartbeat_s")
+    make_cameras: bool = toml_field(require_type(bool), False, "server.make_cameras")
+    box: str | None = toml_field(require_type(str), None, "server.box")
     """What this machine is called in the console; None: as the host is."""
-    tenant_key: bool = toml_field(of(bool), False, "server.tenant_key")
+    tenant_key: bool = toml_field(require_type(bool), False, "server.tenant_key")
     """Whether the tenant's own key may lie on this box."""
-    log_form: str = toml_field(one_of("text", "json"), "text", "log.format")
-    log_level: str = toml_field(one_of("debug", "info", "warning", "error"), "info", "log.level")
-    update_url: str | None = toml_field(service_url, None, "update.url")
+    log_form: str = toml_field(require_choice("text", "json"), "text", "log.format")
+    log_level: str = toml_field(require_choice("debug", "info", "warning", "error"), "info", "log.level")
+    update_url: str | None = toml_field(read_service_url, None, "update.url")
     """The folder of releases, each in one of its version's name; None: this box is updated by hand."""
-    signers: Path | None = toml_field(a_path, None, "update.signers")
+    signers: Path | None = toml_field(read_path, None, "update.signers")
     """Whose signatures count, as ssh-keygen(1) has it (ALLOWED SIGNERS)."""
-    restart: str = toml_field(of(str), "systemctl restart regulars-edge", "update.restart")
-    well_after_s: float = toml_field(number(), 600.0, "update.well_after_s")
+    restart: str = toml_field(require_type(str), "systemctl restart regulars-edge", "update.restart")
+    well_after_s: float = toml_field(require_number(), 600.0, "update.well_after_s")
     """Of a new version, without a fault, until it stays."""
 
     def with_settings(self, settings: Mapping[str, Any]) -> Config:
         """Return this with the settings that the service has for the whole box; what cannot be read is left out."""
-        said = {key: settings[key] for key in _OF_BOX if settings.get(key) is not None}
-        asked = {"hours": self.hours, **_read_settings(said, _OF_BOX, "the service's settings of the box", [])}
-        return replace(self, **{**asked, "hours": replace(asked["hours"], zone=self.zone)})
+        raw = {key: settings[key] for key in _OF_BOX if settings.get(key) is not None}
+        changes = {"hours": self.hours, **_read_settings(raw, _OF_BOX, "the service's settings of the box", [])}
+        return replace(self, **{**changes, "hours": replace(changes["hours"], zone=self.zone)})
 
 
 _LIMITS: dict[str, tuple[str, Read]] = {
-    "max_mib": ("max_bytes", lambda value: int(number(scale=2**20)(value))),
-    "min_free_mib": ("min_free_bytes", lambda value: int(number(scale=2**20)(value))),
-    "drop": ("drops_oldest", lambda value: one_of("newest", "oldest")(value) == "oldest"),
-    "unsent_days": ("unsent_days", number()),
-    "kept_days": ("kept_days", number()),
+    "max_mib": ("max_bytes", lambda value: int(require_number(scale=2**20)(value))),
+    "min_free_mib": ("min_free_bytes", lambda value: int(require_number(scale=2**20)(value))),
+    "drop": ("drops_oldest", lambda value: require_choice("newest", "oldest")(value) == "oldest"),
+    "unsent_days": ("unsent_days", require_number()),
+    "kept_days": ("kept_days", require_number()),
 }
-_TABLES = {name: _settings(Config, name) for name in ("server", "spool", "upload", "log", "metrics", "update")}
+_TABLES = {name: _list_settings(Config, name) for name in ("server", "spool", "upload", "log", "metrics", "update")}
 _TABLES["spool"] |= _LIMITS
 _OF_BOX = {key: _TABLES["upload"][key] for key in ("kib_per_s", "mib_per_month")}
 _OF_BOX["upload_hours"] = _TABLES["upload"]["hours"]
 
 
-def default_spool(environment: Mapping[str, str] = os.environ) -> Path:
-    """REGULARS_EDGE_SPOOL, or the user's state folder (XDG)."""
-    named = environment.get(SPOOL_VARIABLE)
-    if named:
+def find_spool(environment: Mapping[str, str] = os.environ, configured: Path | None = None) -> Path:
+    """Find the spool's folder: REGULARS_EDGE_SPOOL, else the configured one, else in the user's state folder (XDG)."""
+    if named := environment.get(SPOOL_VARIABLE):
         return Path(named)
+    if configured is not None:
+        return configured
     state = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".local/state"
     return Path(state) / "regulars-edge"
 
@@ -316,14 +322,14 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
 def read_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
     """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured, with all faults."""
     faults: list[str] = []
-    kinds = {**_settings(Config), "camera": ("camera", _rows), **{key: (key, _table) for key in _TABLES}}
-    top = _read_settings(raw, kinds, name, faults)
-    found: dict[str, Any] = {"zone": top.get("zone")}
+    tables = {"camera": ("camera", _read_rows), **{table: (table, _read_table) for table in _TABLES}}
+    top = _read_settings(raw, _list_settings(Config) | tables, name, faults)
+    values: dict[str, Any] = {"zone": top.get("zone")}
     for table, settings in _TABLES.items():
-        found |= _read_settings(top.get(table, {}), settings, f"{name} [{table}]", faults)
+        values |= _read_settings(top.get(table, {}), settings, f"{name} [{table}]", faults)
     cameras = [
-        _camera(row, found["zone"], f"{name} [[camera]] {at + 1}", faults)
-        for at, row in enumerate(top.get("camera", ()))
+        _read_camera(row, values["zone"], f"{name} [[camera]] {number}", faults)
+        for number, row in enumerate(top.get("camera", ()), start=1)
     ]
     if "url" not in top.get("server", {}):
         faults.append(f"{name} [server]: url is missing")
@@ -331,72 +337,74 @@ def read_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mappi
         faults.append(f"{name}: a camera has the same source twice")
     if faults:
         raise Misconfigured("\n".join(faults))
-    limits = {field: found.pop(field) for field, _ in _LIMITS.values() if field in found}
-    named = environment.get(SPOOL_VARIABLE)
-    found["spool"] = Path(named) if named else found.get("spool") or default_spool(environment)
-    found["hours"] = replace(found.get("hours", ALWAYS), zone=found["zone"])
-    return Config(**found, limits=Limits(**limits), cameras=tuple(camera for camera in cameras if camera))
+    limits = {field: values.pop(field) for field, _ in _LIMITS.values() if field in values}
+    values["spool"] = find_spool(environment, values.get("spool"))
+    values["hours"] = replace(values.get("hours", ALWAYS), zone=values["zone"])
+    return Config(**values, limits=Limits(**limits), cameras=tuple(camera for camera in cameras if camera))
 
 
-def _table(raw: Any) -> dict[str, Any]:
+def _read_table(raw: Any) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ValueError("should be a table")
     return raw
 
 
-def _rows(raw: Any) -> list[dict[str, Any]]:
+def _read_rows(raw: Any) -> list[dict[str, Any]]:
     if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
         raise ValueError("write [[camera]], with two brackets")
     return raw
 
 
-def _camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[str]) -> CameraConfig | None:
-    source, before = row.get("source"), len(faults)
-    place = PLACES.get(str(source))
-    places = {key: ("place", of(str)) for key in PLACES.values() if place in (key, None)}
-    found = _read_settings(row, {**_CAMERA, **places}, where, faults)
-    missing = [key for key in ("name", "source", place) if key and row.get(key, "") == ""]
+def _read_camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[str]) -> CameraConfig | None:
+    """Read one [[camera]]; what is wrong is added to `faults`. `zone`: the whole box's, if it has none of its own."""
+    source, faults_before = row.get("source"), len(faults)
+    place_key = PLACES.get(str(source))
+    places = {key: ("place", require_type(str)) for key in PLACES.values() if place_key in (key, None)}
+    values = _read_settings(row, {**_CAMERA, **places}, where, faults)
+    missing = [key for key in ("name", "source", place_key) if key and row.get(key, "") == ""]
     faults += [f"{where}: {key} is missing" for key in missing]
-    if len(faults) > before:  # what is wrong by itself fits nothing
+    if len(faults) > faults_before:  # what is wrong by itself fits nothing
         return None
-    usual: dict[str, Any] = {"zone": zone}
-    usual |= {"interval_s": BEST_SHOT_INTERVAL_S} if found.get("send") == "best_shot" else {}
-    usual |= {"per_minute": None} if source in ("folder", "video") else {}
-    usual |= {"silent_after_s": math.inf} if source == "folder" else {}
-    camera = CameraConfig(**{**usual, **found})
+    defaults: dict[str, Any] = {"zone": zone}
+    defaults |= {"interval_s": BEST_SHOT_INTERVAL_S} if values.get("send") == "best_shot" else {}
+    defaults |= {"per_minute": None} if source in ("folder", "video") else {}
+    defaults |= {"silent_after_s": math.inf} if source == "folder" else {}
+    camera = CameraConfig(**{**defaults, **values})
     camera = replace(camera, capture_hours=replace(camera.capture_hours, zone=camera.zone))
     try:
-        _check(camera, where)
+        _check_camera(camera, where)
     except Misconfigured as error:
         faults.append(str(error))
     return camera
 
 
-def _check(one: CameraConfig, where: str) -> None:
-    """Raise Misconfigured if settings do not fit together."""
-    of_faces, moves = one.send in ("faces", "best_shot"), one.after != "delete"
-    of_files = one.is_of_files
-    unfit = {
-        "a folder's pictures are all sent: leave out `send`": one.source == "folder" and one.send != "all",
-        f'after is "delete" or "move:/some/folder", not {one.after!r}': not re.fullmatch("delete|move:.+", one.after),
-        'the files that are moved would show what the masks hide: after = "delete"': one.masks and moves,
-        "capture_hours are of cameras that are asked for pictures, not of files": one.capture_hours.spans and of_files,
-        'crop_room needs send = "faces" or "best_shot"': one.crop_room and not of_faces,
-        'early needs send = "best_shot"': one.early and one.send != "best_shot",
+def _check_camera(camera: CameraConfig, where: str) -> None:
+    """Raise Misconfigured if a camera's settings do not fit together: with the first of these reasons that applies."""
+    chooses_faces, moves_files = camera.send in ("faces", "best_shot"), camera.after != "delete"
+    reasons = {
+        "a folder's pictures are all sent: leave out `send`": camera.source == "folder" and camera.send != "all",
+        f'after is "delete" or "move:/some/folder", not {camera.after!r}': not re.fullmatch(
+            "delete|move:.+", camera.after
+        ),
+        'the files that are moved would show what the masks hide: after = "delete"': camera.masks and moves_files,
+        "capture_hours are of cameras that are asked for pictures, not of files": camera.is_of_files
+        and camera.capture_hours.spans,
+        'crop_room needs send = "faces" or "best_shot"': camera.crop_room and not chooses_faces,
+        'early needs send = "best_shot"': camera.early and camera.send != "best_shot",
         "zones choose by motion or faces: set `send`, or leave them out": (
-            one.zones and one.send == "all" and not one.motion_url
+            camera.zones and camera.send == "all" and not camera.motion_url
         ),
-        "rotate: should be 0, 90, 180 or 270": one.rotate % 90,
-        "hardware is of sources rtsp and video": one.hardware and one.source not in ("rtsp", "video"),
+        "rotate: should be 0, 90, 180 or 270": camera.rotate % 90,
+        "hardware is of sources rtsp and video": camera.hardware and camera.source not in ("rtsp", "video"),
         "tls_name is of https:// and rtsps://": (
-            one.tls_name and not one.place.lower().startswith(("https:", "rtsps:"))
+            camera.tls_name and not camera.place.lower().startswith(("https:", "rtsps:"))
         ),
-        "transport is of source rtsp": one.transport != "auto" and one.source != "rtsp",
+        "transport is of source rtsp": camera.transport != "auto" and camera.source != "rtsp",
         "motion_url is of sources rtsp and snapshot, which are asked for pictures": (
-            one.motion_url and one.source not in ("rtsp", "snapshot")
+            camera.motion_url and camera.source not in ("rtsp", "snapshot")
         ),
     }
-    if why := next((text for text, is_so in unfit.items() if is_so), None):
+    if why := next((reason for reason, applies in reasons.items() if applies), None):
         raise Misconfigured(f"{where}: {why}")
 
 
@@ -407,34 +415,34 @@ def shows_the_key(url: str) -> bool:
     return parts.scheme == "http" and not (host == "localhost" or host == "::1" or host.startswith("127."))
 
 
-VARIABLE = "REGULARS_API_KEY"
+KEY_VARIABLE = "REGULARS_API_KEY"
 _SYSTEMD = "CREDENTIALS_DIRECTORY"
 
 
-def api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+def read_api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Read the key from `file`, or else from REGULARS_API_KEY. Raises Misconfigured."""
     if file is not None:
-        return _check_key(secret_in(file, environment), str(file))
-    key = environment.get(VARIABLE, "").strip()
+        return _check_key(read_secret(file, environment), str(file))
+    key = environment.get(KEY_VARIABLE, "").strip()
     if not key:
-        raise Misconfigured(f"no API key: set {VARIABLE}, or name a file that holds it (api_key_file, --key-file)")
-    return _check_key(key, VARIABLE)
+        raise Misconfigured(f"no API key: set {KEY_VARIABLE}, or name a file that holds it (api_key_file, --key-file)")
+    return _check_key(key, KEY_VARIABLE)
 
 
-def secret_in(file: Path, environment: Mapping[str, str] = os.environ) -> str:
+def read_secret(file: Path, environment: Mapping[str, str] = os.environ) -> str:
     """Read a file of one line: a key, or a password of any characters. Raises Misconfigured if others may read it."""
     try:
         with file.open(encoding="utf-8") as stream:
-            found = os.fstat(stream.fileno())
+            status = os.fstat(stream.fileno())
             text = stream.read(4096).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"the secret in {file} cannot be read: {error}") from error
     # systemd hands credentials out in a folder of its own, with an access list that looks like group permissions.
-    given_by_systemd = Path(environment.get(_SYSTEMD) or "/nowhere") in file.parents
-    if not given_by_systemd:
-        if stat.S_IMODE(found.st_mode) & 0o077:
+    is_of_systemd = Path(environment.get(_SYSTEMD) or "/nowhere") in file.parents
+    if not is_of_systemd:
+        if stat.S_IMODE(status.st_mode) & 0o077:
             raise Misconfigured(f"others may read {file}, which holds a secret: chmod 600 {file}")
-        if found.st_uid not in (os.geteuid(), 0):
+        if status.st_uid not in (os.geteuid(), 0):
             raise Misconfigured(f"{file}, which holds a secret, belongs to somebody else: chown it to this user")
     if not text or not text.isprintable():
         raise Misconfigured(f"{file} should hold a secret: one line of characters that can be printed")

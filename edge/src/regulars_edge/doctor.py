@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 from PIL import ImageStat
 
 from regulars_edge import config, exits, logs
-from regulars_edge.capture import frames_within, source_of
+from regulars_edge.capture import frames_within, make_source
 from regulars_edge.clock import Clock
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.logs import redact_text
-from regulars_edge.setup.command import camera_values, credentials_of, write_rows
-from regulars_edge.setup.onvif import Talk, search
+from regulars_edge.setup.command import format_rows, make_camera_values, read_credentials
+from regulars_edge.setup.onvif import Talk, search_devices
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.sources.rtsp import RARE_KEYS
 from regulars_edge.sources.snapshot import SnapshotSource
@@ -46,7 +46,7 @@ ROUTES = Path("/proc/net/route")
 
 @dataclass
 class Findings:
-    """Faults in words, and the settings that help."""
+    """Findings about a camera: faults in words, the settings that help, and what is well (`said`)."""
 
     faults: list[str] = field(default_factory=list)
     settings: dict[str, object] = field(default_factory=dict)
@@ -59,128 +59,131 @@ def examine(arguments: argparse.Namespace) -> int:
 
     Raises Misconfigured.
     """
-    logs.to_stderr("text", "critical")
-    user, password = credentials_of(arguments)
-    told = {"user": user, "password_file": arguments.password_file and arguments.password_file.absolute()}
+    logs.log_to_stderr("text", "critical")
+    user, password = read_credentials(arguments)
+    login = {"user": user, "password_file": arguments.password_file and arguments.password_file.absolute()}
     exit_code = exits.OK
-    for place in _places(arguments.camera, user, password):
-        values = {**camera_values("door", place), **{name: one for name, one in told.items() if one}}
+    for place in _list_places(arguments.camera, user, password):
+        values = {**make_camera_values("door", place), **{name: value for name, value in login.items() if value}}
         if arguments.ca_file:
             values["ca_file"] = arguments.ca_file.absolute()
-        found = examine_camera(values)
-        for fault in found.faults:
+        findings = examine_camera(values)
+        for fault in findings.faults:
             print(f"BAD  {redact_text(fault)}")
-        for said in found.said:
-            print(f"ok   {redact_text(said)}")
-        if found.pictures:
-            print(f"\nThese lines of edge.toml work:\n\n{redact_text(write_rows(values | found.settings))}")
-        exit_code = exits.INCOMPLETE if found.faults else exit_code
+        for text in findings.said:
+            print(f"ok   {redact_text(text)}")
+        if findings.pictures:
+            print(f"\nThese lines of edge.toml work:\n\n{redact_text(format_rows(values | findings.settings))}")
+        exit_code = exits.INCOMPLETE if findings.faults else exit_code
     return exit_code
 
 
-def _places(place: str, user: str | None, password: str) -> Iterator[str]:
+def _list_places(place: str, user: str | None, password: str) -> Iterator[str]:
     """Give a camera's URL; of an address alone, those that it names by ONVIF. Raises Misconfigured."""
     try:
         address = str(ipaddress.ip_address(place))
     except ValueError:
         yield place
         return
-    devices = search((address, 3702), 2.0)
+    devices = search_devices((address, 3702), 2.0)
     if not devices:
         why = "is it switched on, and ONVIF in its settings? Else give the URL that its manual names"
         raise Misconfigured(f"{address} does not answer ONVIF{explain_network(address)}: {why}")
-    for camera in Talk(Http(Clock(), Timeouts(3.0, 5.0, 15.0)), devices[0], user, password).cameras():
+    for camera in Talk(Http(Clock(), Timeouts(3.0, 5.0, 15.0)), devices[0], user, password).list_cameras():
         yield camera.stream or camera.snapshot or f"rtsp://{address}/"
 
 
 def examine_camera(values: Mapping[str, object], look_s: float = LOOK_S, first_s: float = FIRST_S) -> Findings:
-    """Look at a camera, of the values of its [[camera]]. Raises Misconfigured for values that are none."""
-    found = Findings()
+    """Look at a camera with the values of its [[camera]]: wait `first_s` for a picture, then look for `look_s`.
+
+    Raises Misconfigured for values that edge.toml may not have.
+    """
+    findings = Findings()
     row = {name: str(value) for name, value in values.items() if name != "send"}
-    known = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [row | {"interval_s": 0.2}]})
-    camera = known.cameras[0]
-    source: Any = source_of(camera, known, Clock())
-    began, last = time.monotonic(), None
-    first_at, lag_s, trouble = math.inf, 0.0, BlockageCheck()
+    settings = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [row | {"interval_s": 0.2}]})
+    camera = settings.cameras[0]
+    source: Any = make_source(camera, settings, Clock())
+    began_at, last = time.monotonic(), None
+    first_at, lag_s, blockage = math.inf, 0.0, BlockageCheck()
     try:
         for frame in frames_within(first_s, source):
             now = time.monotonic()
             if frame is not None:
-                first_at, last, found.pictures = min(first_at, now), frame, found.pictures + 1
+                first_at, last, findings.pictures = min(first_at, now), frame, findings.pictures + 1
                 lag_s = max(lag_s, frame.lag_s or 0.0)
-                trouble.look(frame)
-            if now - first_at > look_s or (isinstance(source, SnapshotSource) and found.pictures == 3):
+                blockage.look(frame)
+            if now - first_at > look_s or (isinstance(source, SnapshotSource) and findings.pictures == 3):
                 break
     except EdgeError as error:
         is_away = any(sign in str(error) for sign in ("timed out", "nreachable", "No route"))
-        found.faults.append(f"{error}{explain_network(urlsplit(camera.place).hostname or '') if is_away else ''}")
+        findings.faults.append(f"{error}{explain_network(urlsplit(camera.place).hostname or '') if is_away else ''}")
     except OSError as error:
-        found.faults.append(f"its picture cannot be opened: {error}")
-    took_s = time.monotonic() - began
-    _judge_stream(source, found, took_s, lag_s)
+        findings.faults.append(f"its picture cannot be opened: {error}")
+    took_s = time.monotonic() - began_at
+    _judge_stream(source, findings, took_s, lag_s)
     if last is not None:
-        _judge_picture(last, trouble.trouble, found)
-    elif not found.faults:
+        _judge_picture(last, blockage.trouble, findings)
+    elif not findings.faults:
         line = getattr(source, "opened", None)
         silence = f"no picture within {first_s:.0f} s: is it switched on?" if line is None else line.explain_silence()
-        found.faults.append(silence)
-    return found
+        findings.faults.append(silence)
+    return findings
 
 
-def _judge_stream(source: Any, found: Findings, took_s: float, lag_s: float) -> None:
-    """Judge how the pictures come."""
+def _judge_stream(source: Any, findings: Findings, took_s: float, lag_s: float) -> None:
+    """Judge how the pictures come: how late, how fast, by what, and by which clock; add to the findings."""
     if lag_s > LATE_S:
-        found.faults.append(f"its pictures are {lag_s:.0f} s behind: use its smaller stream, or a cable")
+        findings.faults.append(f"its pictures are {lag_s:.0f} s behind: use its smaller stream, or a cable")
     if isinstance(source, SnapshotSource):
-        if found.pictures and took_s / found.pictures > SLOW_S:
-            each = took_s / found.pictures
-            found.faults.append(f"a picture takes {each:.1f} s, in which people walk by: use its stream (RTSP)")
-        _judge_clock(source.date, found)
+        if findings.pictures and took_s / findings.pictures > SLOW_S:
+            each = took_s / findings.pictures
+            findings.faults.append(f"a picture takes {each:.1f} s, in which people walk by: use its stream (RTSP)")
+        _judge_clock(source.date, findings)
         return
     packets, line = source.packets, source.opened
     if line is not None and line.has_udp_only:
-        found.settings["transport"] = "udp"
-        found.faults.append("it sends by UDP only, which loses packets: let it send by TCP if it can")
-    if packets.packets > 10 and packets.whole < 2:
-        found.faults.append(
+        findings.settings["transport"] = "udp"
+        findings.faults.append("it sends by UDP only, which loses packets: let it send by TCP if it can")
+    if packets.packets > 10 and packets.whole < 2:  # fewer packets prove nothing
+        findings.faults.append(
             f"it sends {'no' if not packets.whole else 'one'} whole picture in {took_s:.0f} s: {RARE_KEYS}"
         )
-    _judge_clock("" if line is None else line.date, found)
+    _judge_clock("" if line is None else line.date, findings)
 
 
-def _judge_clock(date: str, found: Findings) -> None:
+def _judge_clock(date: str, findings: Findings) -> None:
     try:
         ahead_s = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return
     if abs(ahead_s) > CLOCK_S:
-        found.faults.append(f"its clock is {ahead_s / 60:+.0f} minutes off: let it take its time by NTP")
+        findings.faults.append(f"its clock is {ahead_s / 60:+.0f} minutes off: let it take its time by NTP")
 
 
-def _judge_picture(frame: Frame, trouble: str | None, found: Findings) -> None:
-    """Judge what a picture shows: light, which way it is turned, and how large faces are."""
+def _judge_picture(frame: Frame, trouble: str | None, findings: Findings) -> None:
+    """Judge what a picture shows: light, which way it is turned, and how large faces are; add to the findings."""
     picture = frame.image()
-    found.said.append(f"{found.pictures} pictures of {picture.width} x {picture.height}")
+    findings.said.append(f"{findings.pictures} pictures of {picture.width} x {picture.height}")
     if trouble:
-        found.faults.append(trouble)
+        findings.faults.append(trouble)
     elif (level := ImageStat.Stat(picture.convert("L")).mean[0]) < DARK:
-        found.faults.append(
+        findings.faults.append(
             f"its picture is too dark (grey level {level:.0f} of 255): give it light, or longer exposure"
         )
     degrees, eyes_px = _measure_eyes(picture)
     if degrees:
-        found.settings["rotate"] = degrees
-        found.faults.append(f"its picture is turned: rotate = {degrees} makes it upright")
+        findings.settings["rotate"] = degrees
+        findings.faults.append(f"its picture is turned: rotate = {degrees} makes it upright")
     if eyes_px is None:
-        found.said.append("no face is in the picture: stand where people will, and look at the camera")
+        findings.said.append("no face is in the picture: stand where people will, and look at the camera")
     elif eyes_px < GOOD_EYES_PX:
         how = "nobody is recognised" if eyes_px < LEAST_EYES_PX else "some are not recognised"
-        found.faults.append(
+        findings.faults.append(
             f"faces are too small: {eyes_px:.0f} pixels between the eyes, where {how}; {GOOD_EYES_PX} are good. Hang "
             "it nearer, take a lens with a longer focal length, or more pixels"
         )
     else:
-        found.said.append(f"{eyes_px:.0f} pixels between the eyes of the largest face: enough to recognise people")
+        findings.said.append(f"{eyes_px:.0f} pixels between the eyes of the largest face: enough to recognise people")
 
 
 def _measure_eyes(picture: Image) -> tuple[int, float | None]:
@@ -193,7 +196,7 @@ def _measure_eyes(picture: Image) -> tuple[int, float | None]:
     except Misconfigured:
         return 0, None
     detector = Detector(min_face_px=LEAST_EYES_PX)
-    ways = {degrees: detector.faces(picture.rotate(-degrees, expand=True))[:1] for degrees in (0, 90, 180, 270)}
+    ways = {degrees: detector.find_faces(picture.rotate(-degrees, expand=True))[:1] for degrees in (0, 90, 180, 270)}
     found = [(face.score, degrees, math.dist(*face.landmarks[:2])) for degrees, faces in ways.items() for face in faces]
     _, degrees, eyes_px = max(found, default=(0.0, 0, None))
     return degrees, eyes_px

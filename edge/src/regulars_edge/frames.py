@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
-from regulars_edge.picture import DECODING, WHOLE_PX, open_picture, upright
+from regulars_edge.picture import DECODING, WHOLE_PX, open_picture, turn_upright
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Frame(Protocol):
         if self.owner is not None and self.mark is not None:
             self.owner.let_go(self.mark)
 
-    def spoilt(self, why: str) -> None:
+    def give_up_file(self, why: str) -> None:
         """To be called when nothing can be made of the picture, ever."""
         if self.owner is not None and self.mark is not None:
             self.owner.leave_alone(self.mark, why)
@@ -92,10 +92,10 @@ class EncodedFrame(Frame):
         self.track = track
 
     def encode_picture(self) -> bytes:
-        """Return nothing if it was let go."""
+        """Return its bytes; none if they were dropped for want of memory."""
         return self._data
 
-    def let_go(self) -> None:
+    def drop_bytes(self) -> None:
         self._data = b""
 
     def image(self) -> Image:
@@ -103,7 +103,7 @@ class EncodedFrame(Frame):
         with DECODING:
             if large.width * large.height > WHOLE_PX:
                 large.draft("RGB", (large.width // 2, large.height // 2))
-            picture = upright(large)
+            picture = turn_upright(large)
             picture.load()
         return picture if picture.mode == "RGB" else picture.convert("RGB")
 
@@ -113,7 +113,7 @@ class EncodedFrame(Frame):
         picture = self._open_picture()
         picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
         with DECODING:
-            return upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
+            return turn_upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
 
     def _open_picture(self) -> Image:
         picture = open_picture(self._data)
@@ -124,7 +124,7 @@ class EncodedFrame(Frame):
 HELD_BYTES = 32 * 2**20
 
 
-class Held:
+class WaitingFrames:
     """The frames of all cameras that wait in memory, as JPEGs, for a better one or for their turn."""
 
     def __init__(self, most_bytes: int = HELD_BYTES) -> None:
@@ -136,17 +136,17 @@ class Held:
         """Hold one more; beyond the bound those that are worth least lose their bytes, of equal ones the newest."""
         with self._lock:
             self._frames[frame] = None
-            left = self._most_bytes
-            for one in sorted(self._frames, key=lambda one: -one.worth):
-                if len(one.encode_picture()) > left:
-                    one.let_go()
-                left -= len(one.encode_picture())
+            left_bytes = self._most_bytes
+            for waiting in sorted(self._frames, key=lambda waiting: -waiting.worth):
+                if len(waiting.encode_picture()) > left_bytes:
+                    waiting.drop_bytes()
+                left_bytes -= len(waiting.encode_picture())
 
 
-HELD = Held()
+WAITING_FRAMES = WaitingFrames()
 
 
-def jpeg(picture: Image) -> bytes:
+def encode_jpeg(picture: Image) -> bytes:
     """Encode the pixels without the EXIF data that they came with: a thumbnail there would show more."""
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", comment=b"")

@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 LONGEST_ERROR = 200
 """Characters of a text that a heartbeat may carry."""
 
-BEGIN_S = 5.0
+FIRST_LOOK_S = 5.0
 """How soon to look again whether a camera that has only begun gives pictures."""
-NEAR_S, NEAR_FOR_S = 3.0, 600.0
+AIMED_BEAT_S, AIMED_FOR_S = 3.0, 600.0
 """Somebody aims the camera: so often are heartbeats then, and for so long after the last request."""
 
-FACELESS = 0.8
+FACELESS_SHARE = 0.8
 """Part of a camera's pictures without a face from which on it sends too many."""
 
 ZONES = Path("/sys/class/thermal")
@@ -53,22 +53,22 @@ class Machine:
     versions: Path = VERSIONS
 
     @classmethod
-    def of(cls, config: Config, folder: Path) -> Machine:
-        return cls(_id_in(folder / "box"), (config.box or socket.gethostname())[:LONGEST_ERROR])
+    def of_folder(cls, config: Config, folder: Path) -> Machine:
+        return cls(_read_id(folder / "box"), (config.box or socket.gethostname())[:LONGEST_ERROR])
 
-    def status(self) -> dict[str, object]:
+    def describe(self) -> dict[str, object]:
         """Give what a heartbeat says of the machine: the temperature is that of its hottest sensor, if it has any."""
-        said: dict[str, object] = {"box": self.id, "box_name": self.name}
+        status: dict[str, object] = {"box": self.id, "box_name": self.name}
         if trouble := read_object(self.versions / TOLD_BY_UPDATE).get("trouble"):
-            said["update"] = trouble
+            status["update"] = trouble
         degrees = []
         for file in self.zones.glob("thermal_zone*/temp"):
             with suppress(OSError, ValueError):  # a sensor that is asleep cannot be read
                 degrees.append(int(file.read_text()) // 1000)
-        return {**said, "temperature_c": max(degrees)} if degrees else said
+        return {**status, "temperature_c": max(degrees)} if degrees else status
 
 
-def _id_in(file: Path) -> str:
+def _read_id(file: Path) -> str:
     """Read the id that the file holds; make one if it holds none."""
     with suppress(OSError, UnicodeDecodeError):
         if re.fullmatch("[0-9a-f]{16}", text := file.read_text()):
@@ -101,9 +101,9 @@ class Health:
     _unfit: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.settings: Mapping[str, object] = self.uploader.spool.settings(self.uploader.camera)
+        self.settings: Mapping[str, object] = self.uploader.spool.read_settings(self.uploader.camera)
 
-    def add(self, capture: Capture) -> None:
+    def add_capture(self, capture: Capture) -> None:
         """Take a source in, with the settings of the service that an earlier process had, if they fit the file's."""
         self.captures.append(capture)
         if capture.config.source != "video":
@@ -121,14 +121,15 @@ class Health:
             return
         self.settings = settings
         try:
-            now = {one: one.config.with_settings(settings) for one in self.captures if one.config.source != "video"}
-            wirings = {one: one.make(made) for one, made in now.items() if made != one.settings}
+            cameras = [capture for capture in self.captures if capture.config.source != "video"]
+            configs = {capture: capture.config.with_settings(settings) for capture in cameras}
+            wirings = {capture: capture.make(new) for capture, new in configs.items() if new != capture.settings}
         except Misconfigured as error:
             self._say_unfit(error)
             return
         self._unfit = None
         for capture, wiring in wirings.items():
-            capture.settings = now[capture]
+            capture.settings = configs[capture]
             capture.rewire(wiring)
         log.info("%s: settings of the service: %s", self.uploader.camera, dict(settings) or "none")
         with suppress(SpoolFull):  # then they come with the first heartbeat
@@ -142,63 +143,63 @@ class Health:
     def is_alive(self) -> bool:
         return any(one.is_alive() for one in self.captures)
 
-    def error(self) -> str | None:
+    def find_error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service."""
-        troubles = [*(one.fault() for one in self.captures), self._unfit, self.uploader.last.trouble]
+        troubles = [*(one.find_fault() for one in self.captures), self._unfit, self.uploader.last.trouble]
         return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
 
-    def lag_s(self) -> float | None:
+    def find_lag_s(self) -> float | None:
         return max((one.lag_s for one in self.captures if one.lag_s is not None), default=None)
 
-    def status(self) -> dict[str, object]:
-        """Make a heartbeat's status: what is known, by name."""
-        totals = self.uploader.spool.totals().get(self.uploader.camera)
+    def describe(self) -> dict[str, object]:
+        """Describe the camera and the box for a heartbeat: what is known, by name."""
+        totals = self.uploader.spool.count_totals().get(self.uploader.camera)
         error_ms = self.uploader.service_time.wall_error_ms()
         status = {
             "version": __version__,
-            **self.machine.status(),
+            **self.machine.describe(),
             "disk_free_mib": shutil.disk_usage(self.uploader.spool.folder).free // 2**20,
             **{f"dropped_{reason.name.lower()}": number for reason, number in self.uploader.dropped.counts().items()},
             "spooled": totals.unsent if totals else 0,
             "sent": totals and totals.sent,
             "refused": totals and totals.refused,
             "oldest_unsent_s": int(totals.oldest_unsent_s) if totals and totals.oldest_unsent_s is not None else None,
-            "lag_s": None if (lag_s := self.lag_s()) is None else round(lag_s, 1),
+            "lag_s": None if (lag_s := self.find_lag_s()) is None else round(lag_s, 1),
             "looks_per_s": min((round(one.looks_per_s, 1) for one in self.captures if one.looks_per_s), default=None),
             "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
-            "error": (self.error() or "")[:LONGEST_ERROR] or None,
+            "error": (self.find_error() or "")[:LONGEST_ERROR] or None,
         }
         return {name: value for name, value in status.items() if value is not None}
 
     def run(self, stop: threading.Event) -> None:
         """Send heartbeats until `stop`; none of a camera that is not configured any more."""
         while self.captures and not stop.is_set():
-            wait_s = self.every_s if self.beat() else BEGIN_S
-            stop.wait(min(self.every_s, NEAR_S if time.monotonic() < self._near_until else wait_s))
+            wait_s = self.every_s if self.send_heartbeat() else FIRST_LOOK_S
+            stop.wait(min(self.every_s, AIMED_BEAT_S if time.monotonic() < self._near_until else wait_s))
 
-    def beat(self) -> bool:
+    def send_heartbeat(self) -> bool:
         """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
         service = self.uploader.service
         try:
             if self._id is None:
-                self._id = service.camera_id(self.uploader.camera)
-            working, status = self.is_alive(), self.status()
+                self._id = service.find_camera_id(self.uploader.camera)
+            working, status = self.is_alive(), self.describe()
             if not working and "error" not in status:
                 return False  # it has only begun
             if self.aim is not None and self.aim.picture is not None:
                 picture, self.aim.picture = self.aim.picture, None
                 service.give_still(self._id, picture)
-            heard = service.heartbeat(self._id, status, working=working)
-            self.take_settings(heard.settings)
+            answer = service.send_heartbeat(self._id, status, working=working)
+            self.take_settings(answer.settings)
             self.is_heard = True
             if self._no_beat is not None:
                 log.info("%s: the service hears it again", self.uploader.camera)
             self._no_beat = None
-            self._warn_of_faceless(heard.faceless_share)
+            self._warn_of_faceless(answer.faceless_share)
             if self.aim is not None:
-                self.aim.is_wanted = heard.is_still_asked
-                if heard.is_still_asked:
-                    self._near_until = time.monotonic() + NEAR_FOR_S
+                self.aim.is_wanted = answer.is_still_asked
+                if answer.is_still_asked:
+                    self._near_until = time.monotonic() + AIMED_FOR_S
         except ServiceError as error:
             self.is_heard, self._id = False, None  # the camera may be gone, and another has its name
             if str(error) != self._no_beat:
@@ -208,7 +209,7 @@ class Health:
 
     def _warn_of_faceless(self, share: float) -> None:
         """Say once that too many pictures show nobody, until they do no more."""
-        if share >= FACELESS and not self._is_warned:
+        if share >= FACELESS_SHARE and not self._is_warned:
             text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
             log.warning(text, self.uploader.camera, 100 * share)
-        self._is_warned = share >= FACELESS
+        self._is_warned = share >= FACELESS_SHARE

@@ -15,7 +15,7 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
@@ -87,7 +87,7 @@ class Address:
     password: str
 
     @classmethod
-    def of(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
+    def read(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
         """Read a URL. Raises ValueError, also if a password cuts it short, whose beginning then stands as its port."""
         parts = urlsplit(url)
         if parts.port == 0:
@@ -100,14 +100,6 @@ class Address:
             user if user is not None else (unquote(parts.username) if parts.username else None),
             password if password is not None else unquote(parts.password or ""),
         )
-
-    def with_credentials(self) -> str:
-        """Send the whole URL again, for cameras that take no other form."""
-        if self.user is None:
-            return self.url
-        parts = urlsplit(self.url)
-        who = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return urlunsplit(parts._replace(netloc=f"{who}@{parts.netloc}"))
 
 
 def proxies_of_environment() -> dict[str, str]:
@@ -132,8 +124,8 @@ class Http:
     whose: tuple[str, str] = SERVICE
 
     def __post_init__(self) -> None:
-        self._read_ns = self._changed_ns()
-        self._open()
+        self._read_ns = self._read_change_ns()
+        self._open_pools()
 
     def exchange(
         self,
@@ -144,17 +136,18 @@ class Http:
         largest: int = LARGEST_ANSWER_BYTES,
         enough: Enough | None = None,
     ) -> Answer:
-        """Redirects are not followed. Raises Unreachable, for an answer over `largest` too, and one that breaks off.
+        """Send a request and return its answer; redirects are not followed.
 
-        With `enough` the beginning counts: of an answer that breaks off, and of one that is enough before its end.
+        Raises Unreachable, also for an answer of more than `largest` bytes, and for one that breaks off. With `enough`
+        the beginning counts: of an answer that breaks off, and of one that is enough before its end.
         """
-        changed_ns = self._changed_ns()
+        changed_ns = self._read_change_ns()
         if changed_ns not in (None, self._read_ns):  # the service's certificate is another, say
             with suppress(Misconfigured):  # half a file: the next exchange reads it again
-                self._open()
+                self._open_pools()
                 self._read_ns = changed_ns
-        sent, response, how = self.clock.boot_ms(), None, f"{_place(url)} does not answer"
-        proxy = self._proxy_for(url)
+        sent_ms, response, fault = self.clock.boot_ms(), None, f"{_show_place(url)} does not answer"
+        proxy = self._find_proxy(url)
         try:
             response = self._pools[urlsplit(url).scheme if proxy else ""].request(
                 method,
@@ -164,34 +157,34 @@ class Http:
                 preload_content=False,
                 redirect=False,
             )
-            received, how = self.clock.boot_ms(), f"the answer of {_place(url)} broke off"
+            received_ms, fault = self.clock.boot_ms(), f"the answer of {_show_place(url)} broke off"
             content, broke_off = self._read_body(response, largest, enough)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if response is not None:
                 response.close()
             way = f". It was asked through {proxy}: NO_PROXY={urlsplit(url).hostname} asks it directly" if proxy else ""
-            raise Unreachable(f"{how}: {explain(error, self.whose)}{way}") from error
+            raise Unreachable(f"{fault}: {explain_error(error, self.whose)}{way}") from error
         if broke_off:
             response.close()
         response.release_conn()
-        return Answer(response.status, response.headers, content, sent, received, proxy, broke_off)
+        return Answer(response.status, response.headers, content, sent_ms, received_ms, proxy, broke_off)
 
-    def forget(self) -> None:
+    def close_idle(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be trusted."""
         for pool in self._pools.values():
             pool.clear()
 
-    def _open(self) -> None:
+    def _open_pools(self) -> None:
         context = tls_context(self.ca_file, is_camera=self.whose is CAMERA)
         kinds = {scheme: partial(_make_proxy, url) for scheme, url in self.proxies.items()} | {"": urllib3.PoolManager}
-        self._pools = {scheme: self._pool(kind, context) for scheme, kind in kinds.items()}
+        self._pools = {scheme: self._make_pool(kind, context) for scheme, kind in kinds.items()}
 
-    def _changed_ns(self) -> int | None:
+    def _read_change_ns(self) -> int | None:
         with suppress(OSError):
             return self.ca_file.stat().st_mtime_ns if self.ca_file else None
         return None
 
-    def _pool(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
+    def _make_pool(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
         pool = kind(
             num_pools=8,
             maxsize=4,
@@ -206,17 +199,17 @@ class Http:
         }
         return pool
 
-    def _proxy_for(self, url: str) -> str:
+    def _find_proxy(self, url: str) -> str:
         """Return which variable names the proxy of a URL, and where that is; empty: the URL is asked directly."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme not in self.proxies or _is_of_this_machine(host) or proxy_bypass(host):
             return ""
-        name, its = f"{parts.scheme}_proxy", Address.of(_with_scheme(self.proxies[parts.scheme])).url
+        name, its = f"{parts.scheme}_proxy", Address.read(_add_scheme(self.proxies[parts.scheme])).url
         return f"{name if name in os.environ else name.upper()} ({its})"
 
     def _read_body(self, response: urllib3.BaseHTTPResponse, largest: int, enough: Enough | None) -> tuple[bytes, bool]:
-        """Return the body, and whether more was announced."""
+        """Return the body, and whether more of it was announced and is not read (`enough`). Raises ValueError."""
         deadline, body = time.monotonic() + self.timeouts.whole_s, bytearray()
         try:
             while part := response.read1(_READ_BYTES):
@@ -257,15 +250,15 @@ def _is_of_this_machine(host: str) -> bool:
         return host.rstrip(".").lower().rpartition(".")[2] == "localhost"
 
 
-def _with_scheme(proxy: str) -> str:
+def _add_scheme(proxy: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _make_proxy(url: str, **settings: Any) -> urllib3.ProxyManager:
     """Raise Misconfigured if that is no URL of an HTTP proxy."""
-    url = _with_scheme(url)
+    url = _add_scheme(url)
     try:
-        proxy = Address.of(url)
+        proxy = Address.read(url)
         user = f"{proxy.user}:{proxy.password}" if proxy.user else None
         return urllib3.ProxyManager(proxy.url, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings)
     except (urllib3.exceptions.HTTPError, ValueError):
@@ -275,10 +268,10 @@ def _make_proxy(url: str, **settings: Any) -> urllib3.ProxyManager:
 @contextmanager
 def limit_time(line: socket.socket, whole_s: float) -> Iterator[None]:
     """Cut a connection off when the block takes longer. Raises ConnectionAbortedError then."""
-    late = threading.Event()
+    is_late = threading.Event()
 
     def cut() -> None:
-        late.set()
+        is_late.set()
         with suppress(OSError, AttributeError):
             line.shutdown(socket.SHUT_RDWR)
 
@@ -289,7 +282,7 @@ def limit_time(line: socket.socket, whole_s: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-        if late.is_set():  # what was read until then may look like a whole answer
+        if is_late.is_set():  # what was read until then may look like a whole answer
             raise ConnectionAbortedError(f"the head of its answer was not whole after {whole_s:g} s")
 
 
@@ -309,11 +302,11 @@ def _make_bounded_pool(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
-def _place(url: str) -> str:
+def _show_place(url: str) -> str:
     return redact_text(url).partition("?")[0]
 
 
-def explain(error: BaseException, whose: tuple[str, str]) -> str:
+def explain_error(error: BaseException, whose: tuple[str, str]) -> str:
     """Say what went wrong on the way, and what would be right."""
     while isinstance(error, urllib3.exceptions.ProxyError):
         error = error.original_error

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from regulars_edge.picture import rfc3339
+from regulars_edge.picture import format_rfc3339
 
 _USERINFO = re.compile(r"(?<=:/)/?.*@")
 """To the last @ of the line, for a password may hold any character; and of what a path has made of a URL."""
@@ -28,7 +28,7 @@ def redact_text(text: str) -> str:
 
     Names of files and answers may have these, and a terminal obeys them.
 
-    >>> redacted("rtsp://admin:pa@ss@10.0.0.9/live?password=x")
+    >>> redact_text("rtsp://admin:pa@ss@10.0.0.9/live?password=x")
     'rtsp://***@10.0.0.9/live?password=***'
     """
     text = "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
@@ -67,7 +67,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         row = {
-            "time": rfc3339(int(record.created * 1000)),
+            "time": format_rfc3339(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -77,7 +77,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(row, ensure_ascii=False)
 
 
-def to_stderr(form: str = "text", level: str = "info") -> Redaction:
+def log_to_stderr(form: str = "text", level: str = "info") -> Redaction:
     """Send all logs there; returns what hides secrets in them."""
     redaction = Redaction()
     handler = logging.StreamHandler(sys.stderr)

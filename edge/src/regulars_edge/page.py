@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 
 from regulars_edge.capture import Shot
 from regulars_edge.errors import EdgeError
-from regulars_edge.picture import HEAD_BYTES, JPEG, content_type
-from regulars_edge.status import age
+from regulars_edge.picture import HEAD_BYTES, JPEG, find_content_type
+from regulars_edge.status import format_age
 
 HTML = "text/html; charset=utf-8"
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="10">
@@ -29,21 +29,21 @@ main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minm
 h2 { margin: 0; font-size: 1.2rem; overflow-wrap: anywhere; } img { width: 100%; }</style><h1>Cameras</h1><main>"""
 
 
-def answer(path: str, cameras: Sequence[tuple[str, Shot | None]], now_ms: int) -> tuple[str, bytes] | None:
+def make_answer(path: str, cameras: Sequence[tuple[str, Shot | None]], now_ms: int) -> tuple[str, bytes] | None:
     """Return type and bytes of the page or of one camera's picture, as it is sent; None if nothing is at `path`.
 
     `cameras`: the name and the last picture of each.
     """
     pictures = {f"/picture/{number}": shot.data for number, (_, shot) in enumerate(cameras) if shot}
     if path in pictures:
-        return content_type(pictures[path][:HEAD_BYTES]) or JPEG, pictures[path]
+        return find_content_type(pictures[path][:HEAD_BYTES]) or JPEG, pictures[path]
     cards = []
     for number, (name, shot) in enumerate(cameras):
-        shown = "<p>There is no picture yet.</p>"
+        picture = "<p>There is no picture yet.</p>"
         if shot is not None:
-            ago = age((now_ms - shot.at_ms) / 1000)
-            shown = f'<img src="/picture/{number}" alt="its last picture"><p>{ago} ago</p>'
-        cards.append(f"<article><h2>{escape(name)}</h2>{shown}</article>")
+            age = format_age((now_ms - shot.at_ms) / 1000)
+            picture = f'<img src="/picture/{number}" alt="its last picture"><p>{age} ago</p>'
+        cards.append(f"<article><h2>{escape(name)}</h2>{picture}</article>")
     return (HTML, f"{_HEAD}{''.join(cards)}</main></html>".encode()) if path == "/" else None
 
 
@@ -59,7 +59,7 @@ _HEADERS = {
 }
 
 
-def serve(
+def serve_page(
     port: int, figures: Collector, page: Callable[[str], tuple[str, bytes] | None], stop: threading.Event
 ) -> None:
     """Answer GET /metrics and `page`, which gives type and bytes of a path, or None, on 127.0.0.1 until `stop`.
@@ -72,7 +72,7 @@ def serve(
         timeout = SILENCE_S
 
         def do_GET(self) -> None:
-            if not is_ours(self.headers.get("Host", "")):
+            if not is_of_this_machine(self.headers.get("Host", "")):
                 self.send_error(403, "Ask for 127.0.0.1 or localhost")
                 return
             path = self.path.partition("?")[0]
@@ -81,9 +81,9 @@ def serve(
             if found is None:
                 self.send_error(404)
                 return
-            kind, body = found
+            content_type, body = found
             self.send_response(200)
-            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **_HEADERS}.items():
+            for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **_HEADERS}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
@@ -102,7 +102,7 @@ def serve(
             server.handle_request()
 
 
-def is_ours(host: str) -> bool:
+def is_of_this_machine(host: str) -> bool:
     """Tell whether a Host header names this machine itself."""
     try:
         return urlsplit(f"//{host}").hostname in _OURS

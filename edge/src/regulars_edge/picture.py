@@ -45,7 +45,7 @@ class Content:
     content_type: str
 
 
-def content_type(head: bytes) -> str | None:
+def find_content_type(head: bytes) -> str | None:
     """Of a file's first 8 bytes, not of its name; None for what is neither JPEG nor PNG."""
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
@@ -75,17 +75,17 @@ def open_picture(data: bytes) -> Image:
         raise OSError(str(error)) from error
     pixels = picture.width * picture.height
     if pixels > LARGEST_PX:
-        what = ""
+        advice = ""
     elif picture.format == "PNG" and pixels > WHOLE_PX:
-        what = " for a PNG: let the camera make JPEGs"
-    elif picture.info.get("progressive") and _coefficients_bytes(picture) > PROGRESSIVE_BYTES:
-        what = " for a progressive JPEG: let the camera make baseline ones"
+        advice = " for a PNG: let the camera make JPEGs"
+    elif picture.info.get("progressive") and _count_coefficient_bytes(picture) > PROGRESSIVE_BYTES:
+        advice = " for a progressive JPEG: let the camera make baseline ones"
     else:
         return picture
-    raise OSError(f"{picture.width} x {picture.height} pixels are too many{what}")
+    raise OSError(f"{picture.width} x {picture.height} pixels are too many{advice}")
 
 
-def _coefficients_bytes(picture: Image) -> int:
+def _count_coefficient_bytes(picture: Image) -> int:
     """Return what all coefficients of a JPEG take, two bytes each; some parts may have fewer than there are pixels."""
     # Pillow sets `layer` when it opens a JPEG, and its types do not name it.
     parts: list[tuple[int, int]] = [(across, down) for _, across, down, _ in picture.layer]  # type: ignore[attr-defined]
@@ -103,13 +103,13 @@ def decodes_whole(data: bytes) -> bool:
 
     Then whatever follows changes no pixel: a decoder would make missing ones of it.
     """
-    if _thumbnail(data) is not None:
+    if _decode_thumbnail(data) is not None:
         return True
-    more = [_thumbnail(data + filler * 4_096 + _JPEG_END) for filler in (b"", b"\x55", b"\xaa")]
-    return more[0] is not None and not more[0].info.get("progressive") and all(one == more[0] for one in more)
+    ended = [_decode_thumbnail(data + filler * 4_096 + _JPEG_END) for filler in (b"", b"\x55", b"\xaa")]
+    return ended[0] is not None and not ended[0].info.get("progressive") and all(each == ended[0] for each in ended)
 
 
-def _thumbnail(data: bytes) -> Image | None:
+def _decode_thumbnail(data: bytes) -> Image | None:
     try:
         picture = open_picture(data)
         picture.draft("L", (1, 1))  # a JPEG is decoded at an eighth of its size, and is read to its end all the same
@@ -120,23 +120,23 @@ def _thumbnail(data: bytes) -> Image | None:
     return picture
 
 
-def content_of(data: bytes) -> Content | None:
+def read_content(data: bytes) -> Content | None:
     """Return type, size and digest; None for what is neither JPEG nor PNG."""
-    kind = content_type(data[:HEAD_BYTES])
+    kind = find_content_type(data[:HEAD_BYTES])
     return Content(hashlib.sha256(data).digest(), len(data), kind) if kind else None
 
 
-def exif_ms(data: bytes, zone: tzinfo | None, now_ms: int) -> int | None:
+def read_exif_ms(data: bytes, zone: tzinfo | None, now_ms: int) -> int | None:
     """Return when the picture was taken by its EXIF data, in ms since 1970; None if it does not say or cannot be right.
 
     Times without an offset are local time: of `zone`, or of the machine's zone if that is None.
     """
     try:
-        tags = _time_tags(data)
+        tags = _read_time_tags(data)
     except Exception:  # whatever a broken file makes of a parser, it is a picture without a time
         return None
     for text, fraction, offset in tags:
-        at_ms = _parsed_ms(text, fraction, offset, zone)
+        at_ms = _parse_ms(text, fraction, offset, zone)
         if at_ms is not None and _is_likely(at_ms, now_ms):
             return at_ms
     return None
@@ -154,7 +154,7 @@ class NameTime:
         text = re.sub("%.", lambda found: _NAME_FIELDS[found[0]], re.escape(pattern))
         self._regex = re.compile(rf"(?<!\d){text}" if pattern.startswith("%") else text)
 
-    def ms(self, path: Path, zone: tzinfo | None) -> int | None:
+    def find_ms(self, path: Path, zone: tzinfo | None) -> int | None:
         """Return the last time that the path says, in ms since 1970; in `zone`, or the machine's if that is None."""
         for found in reversed(self._regex.findall(path.as_posix())):
             with suppress(ValueError, OverflowError, OSError):
@@ -162,14 +162,14 @@ class NameTime:
         return None
 
 
-def stated_time(
+def find_stated_time(
     data: bytes, path: Path, in_name: NameTime | None, zone: tzinfo | None, now_ms: int
 ) -> tuple[int, TimeBy] | None:
     """Return when the picture was taken by what it says of itself, and what says so: its EXIF data, else its name."""
-    at_ms = exif_ms(data, zone, now_ms)
+    at_ms = read_exif_ms(data, zone, now_ms)
     if at_ms is not None:
         return at_ms, "exif"
-    at_ms = None if in_name is None else in_name.ms(path, zone)
+    at_ms = None if in_name is None else in_name.find_ms(path, zone)
     return (at_ms, "name") if at_ms is not None and _is_likely(at_ms, now_ms) else None
 
 
@@ -178,7 +178,7 @@ def _is_likely(at_ms: int, now_ms: int) -> bool:
     return at_ms >= EARLIEST_MS and (at_ms <= now_ms + 86_400_000 or now_ms < EARLIEST_MS)
 
 
-def upright(picture: Image) -> Image:
+def turn_upright(picture: Image) -> Image:
     """Turn the pixels as the EXIF data say."""
     from PIL import ImageOps
 
@@ -190,7 +190,7 @@ def upright(picture: Image) -> Image:
         return picture
 
 
-def _time_tags(data: bytes) -> list[tuple[str, str, str]]:
+def _read_time_tags(data: bytes) -> list[tuple[str, str, str]]:
     from PIL import Image  # only who reads EXIF pays for it
 
     with warnings.catch_warnings():
@@ -198,15 +198,15 @@ def _time_tags(data: bytes) -> list[tuple[str, str, str]]:
         with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
             top = image.getexif()
             said = {**top, **top.get_ifd(_EXIF_IFD)}
-    rows = [[_text(said.get(tag)) for tag in tags] for tags in _TIME_TAGS]
+    rows = [[_clean_text(said.get(tag)) for tag in tags] for tags in _TIME_TAGS]
     return [(at, fraction, offset) for at, fraction, offset in rows if at]
 
 
-def _text(value: object) -> str:
+def _clean_text(value: object) -> str:
     return value.strip("\0 \t") if isinstance(value, str) else ""
 
 
-def _parsed_ms(text: str, fraction: str, offset: str, zone: tzinfo | None) -> int | None:
+def _parse_ms(text: str, fraction: str, offset: str, zone: tzinfo | None) -> int | None:
     try:
         at = datetime.strptime(text[:19], "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - the zone follows
         if offset:
@@ -219,7 +219,7 @@ def _parsed_ms(text: str, fraction: str, offset: str, zone: tzinfo | None) -> in
     return whole_ms + (int((fraction + "000")[:3]) if fraction.isdecimal() else 0)
 
 
-def rfc3339(at_ms: int) -> str:
+def format_rfc3339(at_ms: int) -> str:
     """2026-01-02T03:04:05.678Z"""
     at = datetime.fromtimestamp(at_ms // 1000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"

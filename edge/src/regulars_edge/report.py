@@ -17,7 +17,7 @@ FILE = "report.json"
 TOLD_BY_UPDATE = "update.json"
 """Beside the versions, and therefore beside the environment that runs."""
 VERSION = re.compile(r"(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}")
-AGAIN_S, OLD_S = 30.0, 90.0
+REPEAT_S, OUTDATED_S = 30.0, 90.0
 """So often is the same told again; what was told so long ago counts no more: the process may have ended."""
 _LONGEST = 65_536
 
@@ -37,7 +37,7 @@ class Report:
     """How often this version began without a start of the machine."""
 
     @classmethod
-    def first(cls, version: str, folder: Path, clock: Clock) -> Report:
+    def begin(cls, version: str, folder: Path, clock: Clock) -> Report:
         """Return what a process reports when it begins."""
         told = read_object(folder / FILE)
         if told.get("version") != version or not isinstance(starts := told.get("starts"), int):
@@ -53,7 +53,7 @@ class Report:
         told = read_object(folder / FILE)
         version, wanted, cameras = told.get("version"), told.get("wanted"), told.get("cameras")
         at_ms = told.get("boot_ms") if told.get("boot_id") == clock.boot_id else None
-        is_new = isinstance(at_ms, int) and clock.boot_ms() - at_ms < OLD_S * 1000
+        is_new = isinstance(at_ms, int) and clock.boot_ms() - at_ms < OUTDATED_S * 1000
         return cls(
             version if is_new and isinstance(version, str) else "",
             wanted if isinstance(wanted, str) and VERSION.fullmatch(wanted) else None,
@@ -64,20 +64,20 @@ class Report:
         )
 
 
-def newest(versions: Iterable[object]) -> str | None:
+def find_newest(versions: Iterable[object]) -> str | None:
     """Return the highest of those that are versions; None: none is."""
     known = [one for one in versions if isinstance(one, str) and VERSION.fullmatch(one)]
-    return max(known, key=number, default=None)
+    return max(known, key=split_version, default=None)
 
 
-def number(version: str) -> tuple[int, ...]:
+def split_version(version: str) -> tuple[int, ...]:
     """Return a version in a form that compares."""
     return tuple(map(int, version.split(".")))
 
 
 def write_object(file: Path, value: Mapping[str, object]) -> None:
     """Write JSON that others may read. Raises OSError."""
-    files.replace(file, json.dumps(dict(value)).encode(), 0o644)
+    files.replace_file(file, json.dumps(dict(value)).encode(), 0o644)
 
 
 def read_object(file: Path) -> dict[str, Any]:

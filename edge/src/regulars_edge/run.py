@@ -21,17 +21,17 @@ from prometheus_client.registry import Collector
 
 from regulars_edge import __version__, logs, page
 from regulars_edge.camera_uploader import CameraUploader
-from regulars_edge.capture import Capture, Wiring, chooser_of, source_of
+from regulars_edge.capture import Capture, Wiring, make_chooser, make_source
 from regulars_edge.choose.chooser import Preview
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import CameraConfig, Config, api_key, load, shows_the_key
+from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
-from regulars_edge.report import AGAIN_S, Report, newest
+from regulars_edge.report import REPEAT_S, Report, find_newest
 from regulars_edge.service import Service
-from regulars_edge.sources.folder import mark_of
+from regulars_edge.sources.folder import read_mark
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark
 from regulars_edge.spool.spool import Spool
@@ -63,7 +63,7 @@ _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 LARGE_BYTES, ARENAS = 2**17, 2
 
 
-def give_back_what_is_freed() -> None:
+def return_freed_memory() -> None:
     """Let large blocks go back to the system when they are freed.
 
     glibc keeps them, for each thread apart, once a program has freed some: pictures in 4K take 25 MB each. Other C
@@ -82,7 +82,7 @@ STUCK_S = 4 * 3600.0
 JOIN_S = 10.0
 SILENT_AFTER_S, MISSED_BEATS = 600, 5
 """After how long without a heartbeat a camera that this makes is silent: a router may take minutes to start."""
-AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
+RESTART_BASE_S, RESTART_CAP_S, LIVED_S = 1.0, 60.0, 300.0
 """Waits between two starts of a failed thread. After it ran for LIVED_S, the shortest applies again."""
 
 
@@ -98,7 +98,7 @@ _OF_THE_SPOOL = {
 """Name and meaning of the metric of a field of Totals."""
 
 
-def _metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metric:
+def _make_metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metric:
     """Make a metric of values by camera, or by camera and reason."""
     kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
     metric = kind(f"regulars_edge_{name}", about, labels=("camera", "reason")[: max(map(len, values), default=0)])
@@ -114,22 +114,22 @@ class Box(Collector):
         """Wire the threads and start none. Raises Misconfigured."""
         self._config = config
         self._spool = spool
-        self._machine = Machine.of(config, spool.folder)
+        self._machine = Machine.of_folder(config, spool.folder)
         self._stop = threading.Event()
         self._news = threading.Event()
         self._failed: EdgeError | None = None
-        self.service_time = ServiceTime(spool.clock, spool.anchor())
+        self.service_time = ServiceTime(spool.clock, spool.read_anchor())
         self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
         self._allowance = Allowance(spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone)
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s)
         self._healths: dict[str, Health] = {}
-        self.captures = [self._capture(camera, hide) for camera in config.cameras]
-        left = set(spool.cameras()) - {camera.name for camera in config.cameras}
-        for name in sorted(left):
+        self.captures = [self._make_capture(camera, hide) for camera in config.cameras]
+        former_names = set(spool.list_cameras()) - {camera.name for camera in config.cameras}
+        for name in sorted(former_names):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
-            self._health(name, self._service(None, hide))
+            self._make_health(name, self._make_service(None, hide))
         self._threads: list[threading.Thread] = []
-        self._first = Report.first(__version__, spool.folder, spool.clock)
+        self._report_at_start = Report.begin(__version__, spool.folder, spool.clock)
         self._told: Report | None = None
         self._told_at = 0.0
 
@@ -137,36 +137,36 @@ class Box(Collector):
         """Run until `stop`. Raises the error that a thread could not go on with."""
         self._take_settings()
         for number, capture in enumerate(self.captures):
-            self._begin(f"take {number} ({capture.config.name})", capture.run)
+            self._begin_thread(f"take {number} ({capture.config.name})", capture.run)
         for name, health in self._healths.items():
-            self._begin(f"send {name}", health.uploader.run)
-            self._begin(f"beat {name}", health.run)
+            self._begin_thread(f"send {name}", health.uploader.run)
+            self._begin_thread(f"beat {name}", health.run)
         if self._config.metrics_port:
-            self._begin("metrics", partial(page.serve, self._config.metrics_port, self, self.page))
-        self._begin("rescue", self._spool.take_in)
-        self._report(False)
+            self._begin_thread("metrics", partial(page.serve_page, self._config.metrics_port, self, self.answer_page))
+        self._begin_thread("rescue", self._spool.take_in)
+        self._tell_updater(False)
         systemd.tell("READY=1")
-        began = swept = time.monotonic()
+        began_at = swept_at = time.monotonic()
         while not self._stop.is_set():
-            tick_s = LAST_TICK_S if any(one.finished for one in self.captures) else TICK_S
+            tick_s = LAST_TICK_S if any(capture.finished for capture in self.captures) else TICK_S
             self._news.wait(min(tick_s, systemd.watchdog_s or TICK_S))
             self._news.clear()
             if self.is_turning():
-                systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.unsent()} pictures unsent")
+                systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.count_unsent()} pictures unsent")
             try:
-                if time.monotonic() - swept > SWEEP_S:
-                    swept = time.monotonic()
+                if time.monotonic() - swept_at > SWEEP_S:
+                    swept_at = time.monotonic()
                     self._spool.sweep()
                 while self._spool.dropped:  # also those of the sweep with which the spool was opened
                     reason, camera = self._spool.dropped.pop()
                     if camera in self._healths:
                         self._healths[camera].uploader.dropped.add(reason)
                 self._take_settings()
-                self._remember()
-                self._report(time.monotonic() - began >= self._config.well_after_s)
+                self._note_progress()
+                self._tell_updater(time.monotonic() - began_at >= self._config.well_after_s)
             except SpoolFull as error:
                 log.error("%s", error)
-            if self.captures and all(one.finished for one in self.captures) and self._spool.unsent() == 0:
+            if self.captures and all(capture.finished for capture in self.captures) and self._spool.count_unsent() == 0:
                 log.info("all sources have ended and all pictures are sent")
                 self.stop()
         systemd.tell("STOPPING=1")
@@ -183,62 +183,64 @@ class Box(Collector):
             health.uploader.wake.set()
 
     def is_turning(self) -> bool:
+        """Tell whether all threads make progress: systemd's watchdog starts the process anew if not."""
         now = time.monotonic()
-        turns = all(now - health.uploader.turned_at < STUCK_S for health in self._healths.values())
-        return turns and not any(one.hangs(now) for one in self.captures)
+        uploads_turn = all(now - health.uploader.turned_at < STUCK_S for health in self._healths.values())
+        return uploads_turn and not any(capture.hangs(now) for capture in self.captures)
 
     def collect(self) -> Iterator[Metric]:
         """Give the figures that Prometheus is told at the local port."""
-        totals = self._spool.totals().items()
+        totals = self._spool.count_totals().items()
         for field, (name, about) in _OF_THE_SPOOL.items():
-            yield _metric(name, about, {(camera,): getattr(one, field) or 0 for camera, one in totals})
+            yield _make_metric(name, about, {(camera,): getattr(figures, field) or 0 for camera, figures in totals})
         dropped = {
             (camera, reason.name.lower()): number
             for camera, health in self._healths.items()
             for reason, number in health.uploader.dropped.counts().items()
         }
-        yield _metric("dropped_pictures_total", "Not sent, by reason.", dropped)
+        yield _make_metric("dropped_pictures_total", "Not sent, by reason.", dropped)
         alive = {(camera,): health.is_alive() for camera, health in self._healths.items() if health.captures}
-        yield _metric("camera_alive", "1 while the camera gives pictures.", alive)
-        behind = {(camera,): lag_s for camera, one in self._healths.items() if (lag_s := one.lag_s()) is not None}
-        if behind:
-            yield _metric("camera_lag_seconds", "How far its last frame was behind.", behind)
+        yield _make_metric("camera_alive", "1 while the camera gives pictures.", alive)
+        lags = {camera: health.find_lag_s() for camera, health in self._healths.items()}
+        known_lags = {(camera,): lag_s for camera, lag_s in lags.items() if lag_s is not None}
+        if known_lags:
+            yield _make_metric("camera_lag_seconds", "How far its last frame was behind.", known_lags)
         month = {(): self._allowance.read_spent_bytes()}
-        yield _metric("month_bytes", "Bytes of pictures that went out this month.", month)
+        yield _make_metric("month_bytes", "Bytes of pictures that went out this month.", month)
         error_ms = self.service_time.wall_error_ms()
         if error_ms is not None:
             about = "By how much this machine's clock is ahead of the service's."
-            yield _metric("clock_error_seconds", about, {(): error_ms / 1000})
+            yield _make_metric("clock_error_seconds", about, {(): error_ms / 1000})
 
-    def page(self, path: str) -> tuple[str, bytes] | None:
+    def answer_page(self, path: str) -> tuple[str, bytes] | None:
         """Return what the page at the local port has at `path` (`page.answer`)."""
         cameras = [(one.config.name, one.last) for one in self.captures]
-        return page.answer(path, cameras, self._spool.clock.wall_ms())
+        return page.make_answer(path, cameras, self._spool.clock.wall_ms())
 
-    def _capture(self, camera: CameraConfig, hide: Callable[[str], None]) -> Capture:
-        health = self._healths.get(camera.name) or self._health(camera.name, self._service(camera, hide))
+    def _make_capture(self, camera: CameraConfig, hide: Callable[[str], None]) -> Capture:
+        health = self._healths.get(camera.name) or self._make_health(camera.name, self._make_service(camera, hide))
         aim = None
         if camera.crop_room is None and not camera.is_of_files:  # else only faces may leave it
             aim = health.aim = health.aim or Preview()
-        mark = mark_of(Path(camera.place)) if camera.source == "video" else None
+        mark = read_mark(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
         make, wake = partial(self._make_wiring, aim), health.uploader.wake.set
         capture = Capture(camera, make, self._spool, health.uploader.dropped, wake, film)
         if film is not None and self._spool.is_noted(film):
             log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
             capture.finished = True
-        health.add(capture)
+        health.add_capture(capture)
         return capture
 
     def _make_wiring(self, aim: Preview | None, camera: CameraConfig) -> Wiring:
         return Wiring(
-            source_of(camera, self._config, self._spool.clock),
-            chooser_of(camera, aim),
+            make_source(camera, self._config, self._spool.clock),
+            make_chooser(camera, aim),
             PerMinute(camera.per_minute),
-            lambda: camera.capture_hours.open_at(self.service_time.best_ms()),
+            lambda: camera.capture_hours.is_open_at(self.service_time.best_ms()),
         )
 
-    def _health(self, name: str, service: Service) -> Health:
+    def _make_health(self, name: str, service: Service) -> Health:
         uploader = CameraUploader(
             self._spool,
             service,
@@ -252,12 +254,15 @@ class Box(Collector):
         health = self._healths[name] = Health(uploader, self._machine, self._config.heartbeat_s)
         return health
 
-    def _service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
-        """Make the service. Each call reads the key: a new file counts at once, and until then pictures are kept."""
+    def _make_service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
+        """Make the service of a camera; None: of one that is not configured any more.
+
+        Each call reads the key: a new file counts at once, and until then pictures are kept.
+        """
 
         def key() -> str:
             try:
-                found = api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
+                found = read_api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
             except Misconfigured as error:
                 raise NotAllowed(str(error)) from error
             hide(found)
@@ -274,13 +279,13 @@ class Box(Collector):
             silent_after_s=round(max(SILENT_AFTER_S, MISSED_BEATS * self._config.heartbeat_s)),
         )
 
-    def _begin(self, name: str, work: Callable[[threading.Event], None]) -> None:
+    def _begin_thread(self, name: str, work: Callable[[threading.Event], None]) -> None:
         """Start `work` in a thread of its own. If it fails it starts again; the others go on."""
 
         def run_work() -> None:
-            backoff = Backoff(AGAIN_BASE_S, AGAIN_CAP_S)
+            backoff = Backoff(RESTART_BASE_S, RESTART_CAP_S)
             while not self._stop.is_set():
-                began = time.monotonic()
+                began_at = time.monotonic()
                 try:
                     work(self._stop)
                     break
@@ -288,11 +293,11 @@ class Box(Collector):
                     self._failed = error
                     self.stop()
                 except Exception as error:
-                    if time.monotonic() - began > LIVED_S:
+                    if time.monotonic() - began_at > LIVED_S:
                         backoff.reset_failures()
-                    wait_s, fault = backoff.count_failure(), None if isinstance(error, EdgeError) else error
-                    why = str(error) or repr(error)
-                    log.error("%s failed: %s; it begins again in %.0f s", name, why, wait_s, exc_info=fault)
+                    wait_s, why = backoff.count_failure(), str(error) or repr(error)
+                    trace = None if isinstance(error, EdgeError) else error  # of a defect of ours only
+                    log.error("%s failed: %s; it begins again in %.0f s", name, why, wait_s, exc_info=trace)
                     self._stop.wait(wait_s)
             self._news.set()
 
@@ -302,42 +307,46 @@ class Box(Collector):
 
     def _take_settings(self) -> None:
         """Apply the settings for the whole box, which the answer to each camera repeats."""
-        said = {key: value for health in self._healths.values() for key, value in health.settings.items()}
-        now = self._config.with_settings(said)
-        self._bandwidth.bytes_per_s, self._allowance.limit = now.bandwidth_bytes_s, now.bytes_a_month
+        settings = {key: value for health in self._healths.values() for key, value in health.settings.items()}
+        config = self._config.with_settings(settings)
+        self._bandwidth.bytes_per_s, self._allowance.limit = config.bandwidth_bytes_s, config.bytes_a_month
         for health in self._healths.values():
-            health.uploader.hours = now.hours
+            health.uploader.hours = config.hours
 
-    def _remember(self) -> None:
-        for one in self.captures:
-            if one.film is not None and one.finished:
-                self._spool.note(one.film)
-        self._spool.remember(self.service_time.anchor)
+    def _note_progress(self) -> None:
+        """Note which films were read to their ends, and the time that was measured: the next start knows both."""
+        for capture in self.captures:
+            if capture.film is not None and capture.finished:
+                self._spool.note_fact(capture.film)
+        self._spool.remember_anchor(self.service_time.anchor)
 
-    def _report(self, is_old_enough: bool) -> None:
-        """Report the box's health to `regulars-edge update`, if that looks after it."""
+    def _tell_updater(self, is_old_enough: bool) -> None:
+        """Write the box's report for `regulars-edge update`, if that looks after it.
+
+        `is_old_enough`: whether the process has run for `well_after_s`.
+        """
         if self._config.update_url is None:
             return
         lasts = is_old_enough and self.is_turning()
-        now = Report(
+        report = Report(
             __version__,
-            newest(health.settings.get("version") for health in self._healths.values()),
+            find_newest(health.settings.get("version") for health in self._healths.values()),
             lasts and all(health.is_heard for health in self._healths.values() if health.captures),
             tuple(sorted(name for name, health in self._healths.items() if health.is_alive())),
             lasts,
-            self._first.starts,
+            self._report_at_start.starts,
         )
-        if now != self._told or time.monotonic() - self._told_at >= AGAIN_S:
+        if report != self._told or time.monotonic() - self._told_at >= REPEAT_S:
             with suppress(OSError):  # a full disk: at the next tick
-                now.write(self._spool.folder, self._spool.clock)
-                self._told, self._told_at = now, time.monotonic()
+                report.write(self._spool.folder, self._spool.clock)
+                self._told, self._told_at = report, time.monotonic()
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; return the exit code. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
     config = load(arguments.config)
-    redaction = logs.to_stderr(config.log_form, config.log_level)
-    give_back_what_is_freed()
+    redaction = logs.log_to_stderr(config.log_form, config.log_level)
+    return_freed_memory()
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
     with spools.open_spool(config.spool, config.limits, Clock()) as spool:

@@ -18,7 +18,7 @@ from urllib3 import HTTPHeaderDict
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Answer, Http
-from regulars_edge.picture import Content, rfc3339
+from regulars_edge.picture import Content, format_rfc3339
 from regulars_edge.spool.model import Entry
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeartbeatAnswer:
     """The answer to a heartbeat."""
 
     settings: Mapping[str, Any]
@@ -82,7 +82,7 @@ class Service:
     _cameras_key: str = field(default="", init=False, repr=False)
     """The key that was seen to be no tenant's."""
 
-    def offer(self, entries: Sequence[Entry]) -> list[Offer]:
+    def offer_pictures(self, entries: Sequence[Entry]) -> list[Offer]:
         """Ask for one offer for each picture, in order.
 
         Raises Refused (with the index, if the service names one), NotAllowed, Busy, Unreachable.
@@ -93,27 +93,26 @@ class Service:
                 "sha256": entry.content.sha256.hex(),
                 "size": entry.content.size,
                 "content_type": entry.content.content_type,
-                "captured_at": rfc3339(entry.captured_at_ms),
+                "captured_at": format_rfc3339(entry.captured_at_ms),
                 **({"track": entry.track} if entry.track else {}),
             }
             for entry in entries
         ]
         ask = partial(self._call, "POST", "/v1/captures/uploads", {"captures": rows})
-        offers = self._offers(self._of_camera(entries[0].camera, ask))
+        offers = self._read_offers(self._ask_or_make(entries[0].camera, ask))
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
-            raise self._mixed_up("it answered for other captures than it was asked for")
+            raise self._distrust_answer("it answered for other captures than it was asked for")
         for entry, offer in zip(entries, offers, strict=True):
-            if offer.url is not None and offer.headers.get(_DIGEST, _encode_digest(entry.content)) != _encode_digest(
-                entry.content
-            ):
-                raise self._mixed_up("it gave an address for another picture")
+            digest = _encode_digest(entry.content)
+            if offer.url is not None and offer.headers.get(_DIGEST, digest) != digest:
+                raise self._distrust_answer("it gave an address for another picture")
         return offers
 
-    def put(self, offer: Offer, body: Iterable[bytes], content: Content) -> bool:
-        """Send the picture's bytes; return whether the store took them now: else something is there already.
+    def put_picture(self, offer: Offer, body: Iterable[bytes], content: Content) -> bool:
+        """Send the picture's bytes; return whether the store took them now: if not, something is there already.
 
-        It says so by their digest, as S3 does: another answer may have been another request's, on a connection that
-        somebody in between muddled. Raises Damaged, Refused, Busy, Unreachable.
+        The store's answer has to name their digest, as S3's does. Without it, it may answer another request, on a
+        connection that a proxy mixed up. Raises Damaged, Refused, Busy, Unreachable.
         """
         if offer.url is None:
             return False
@@ -124,25 +123,25 @@ class Service:
         if answer.status in (200, 201, 204):
             if answer.headers.get(_DIGEST) == _encode_digest(content):
                 return True
-            self.http.forget()
+            self.http.close_idle()
             raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
-        code, error = _fault(answer)[0], self._error(answer, "the store")
-        if answer.status in _OPERATOR or code in _TRY_AGAIN:
-            raise Busy(str(error), _retry_after_s(answer))
+        (code, *_), error = _read_fault(answer), self._make_error(answer, "the store")
+        if answer.status in _OPERATOR or code in _TRY_AGAIN:  # a new address, which the next offer has, may work
+            raise Busy(str(error), _read_retry_after_s(answer))
         raise Damaged(str(error)) if code in _WRONG_BYTES else error
 
-    def heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> Heard:
+    def send_heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> HeartbeatAnswer:
         """Report how a camera is; one that is not `working` is to fall silent.
 
         Raises NotAllowed, Busy, Unreachable, Refused.
         """
         body = {"status": dict(status), "working": working}
         answer = self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", body)
-        told = self._object(answer)
-        settings, faceless = told.get("edge"), told.get("faceless_share")
-        return Heard(
+        fields = self._read_object(answer)
+        settings, faceless = fields.get("edge"), fields.get("faceless_share")
+        return HeartbeatAnswer(
             settings if isinstance(settings, dict) else {},
-            told.get("still_asked_at") is not None,
+            fields.get("still_asked_at") is not None,
             faceless if isinstance(faceless, float | int) else 0.0,
         )
 
@@ -154,29 +153,32 @@ class Service:
     def ask_time(self, camera: str) -> None:
         """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
         answer = self._send_request("GET", f"/v1/cameras/{quote(camera, safe='')}", None)
-        if _time_ms(answer) is None:
+        if _read_time_ms(answer) is None:
             raise Unreachable(f"{self.url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
 
-    def camera_id(self, camera: str) -> str:
+    def find_camera_id(self, camera: str) -> str:
         """Find the id of the camera with this id or name. A camera's own key can only ask by id.
 
         Raises NotAllowed (CameraNotFound among them), Busy, Unreachable, Refused.
         """
-        return self._of_camera(camera, partial(self._find_camera_id, camera))
+        return self._ask_or_make(camera, partial(self._ask_camera_id, camera))
 
-    def _find_camera_id(self, camera: str) -> str:
+    def _ask_camera_id(self, camera: str) -> str:
         path = f"/v1/cameras/{quote(camera, safe='')}"
         answer = self._call("GET", path, None, 200, 404)
         if answer.status == 404:
-            rows = self._object(self._call("GET", "/v1/cameras", None)).get("cameras")
+            rows = self._read_object(self._call("GET", "/v1/cameras", None)).get("cameras")
             for row in rows if isinstance(rows, list) else []:
                 if isinstance(row, dict) and row.get("name") == camera:
                     return str(row.get("id"))
-            raise self._error(answer)
-        return str(self._object(answer).get("id"))
+            raise self._make_error(answer)
+        return str(self._read_object(answer).get("id"))
 
-    def _of_camera(self, camera: str, ask: Callable[[], _T]) -> _T:
-        """Ask; make the camera first if it is not there and may be made: one that is there by then will do as it is."""
+    def _ask_or_make(self, camera: str, ask: Callable[[], _T]) -> _T:
+        """Call `ask`; if the camera is not there and may be made, make it and ask again.
+
+        409: somebody else has made it meanwhile, which will do.
+        """
         try:
             return ask()
         except NotAllowed as error:
@@ -186,13 +188,13 @@ class Service:
         log.info("%s: the camera was not there and has been made", camera)
         return ask()
 
-    def claim(self, code: str) -> tuple[str, str]:
+    def use_code(self, code: str) -> tuple[str, str]:
         """Use a code up: return its camera's id and key. Raises NotAllowed, Busy, Unreachable, Refused."""
-        made = self._object(self._call("POST", "/v1/claims", {"code": code}, 201))
-        return str(made.get("id")), str(made.get("api_key"))
+        camera = self._read_object(self._call("POST", "/v1/claims", {"code": code}, 201))
+        return str(camera.get("id")), str(camera.get("api_key"))
 
     def _call(self, method: str, path: str, body: object, *good: int) -> Answer:
-        """Return the answer if its status is one of `good`; if none is said, 200. Raises what it means else."""
+        """Return the answer if its status is one of `good` (200 if none is given). Raises what another one means."""
         if not self.tenant_key and (key := self.key()) != self._cameras_key:
             answer = self._send_request("GET", "/v1/cameras", None)  # which only a tenant's key may ask
             if answer.status == 200:
@@ -203,7 +205,7 @@ class Service:
             self._cameras_key = key if answer.status == 403 else ""
         answer = self._send_request(method, path, body)
         if answer.status not in (good or (200,)):
-            raise self._error(answer)
+            raise self._make_error(answer)
         return answer
 
     def _send_request(self, method: str, path: str, body: object) -> Answer:
@@ -215,12 +217,13 @@ class Service:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body, separators=(",", ":")).encode()
         answer = self.http.exchange(method, self.url + path, headers, data)
-        service_ms = _time_ms(answer)
+        service_ms = _read_time_ms(answer)
         if service_ms is not None:
-            self.time.observe(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
+            self.time.take_sample(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
         return answer
 
-    def _offers(self, answer: Answer) -> list[Offer]:
+    def _read_offers(self, answer: Answer) -> list[Offer]:
+        """Read the offers of an answer. Raises Unreachable if it is no list of them."""
         try:
             return [
                 Offer(
@@ -232,36 +235,37 @@ class Service:
                         {str(name): str(value) for name, value in (row.get("headers") or {}).items()}
                     ),
                 )
-                for row in self._object(answer)["uploads"]
+                for row in self._read_object(answer)["uploads"]
             ]
         except (KeyError, TypeError, AttributeError) as error:
-            raise self._mixed_up("it answered something that is no list of uploads") from error
+            raise self._distrust_answer("it answered something that is no list of uploads") from error
 
-    def _object(self, answer: Answer) -> Mapping[str, Any]:
+    def _read_object(self, answer: Answer) -> Mapping[str, Any]:
         try:
             found = json.loads(answer.body)
         except (ValueError, RecursionError) as error:
-            raise self._mixed_up("it answered something that is no JSON") from error
+            raise self._distrust_answer("it answered something that is no JSON") from error
         if not isinstance(found, dict):
-            raise self._mixed_up("it answered something that is no object")
+            raise self._distrust_answer("it answered something that is no object")
         return found
 
-    def _mixed_up(self, what: str) -> Unreachable:
-        """Drop the connections after an answer that cannot be this request's: others may wait in them."""
-        self.http.forget()
+    def _distrust_answer(self, what: str) -> Unreachable:
+        """Close all connections after an answer that cannot be this request's, and return the error to raise."""
+        self.http.close_idle()
         return Unreachable(f"{self.url} is not understood: {what}")
 
-    def _error(self, answer: Answer, who: str = "") -> Exception:
-        code, why, index = _fault(answer)
+    def _make_error(self, answer: Answer, who: str = "") -> Exception:
+        """Make the error that says what a refusal means for the caller; `who` answered it, if not the service."""
+        code, why, index = _read_fault(answer)
         way = f", through {answer.proxy}, which may have said it" if answer.proxy and not code else ""
-        said = f"{who or self.url} answered {answer.status} ({why}{way})"
+        text = f"{who or self.url} answered {answer.status} ({why}{way})"
         if answer.status in _LATER or answer.status >= 500:
-            return Busy(said, _retry_after_s(answer))
+            return Busy(text, _read_retry_after_s(answer))
         if answer.status in _OPERATOR:
-            return NotAllowed(said, code)
+            return NotAllowed(text, code)
         if 400 <= answer.status < 500 and code:  # which no proxy gives
-            return Refused(said, index)
-        return Unreachable(f"{said}: is this the service's own answer, or a proxy's?")
+            return Refused(text, index)
+        return Unreachable(f"{text}: is this the service's own answer, or a proxy's?")
 
 
 def _encode_digest(content: Content) -> str:
@@ -269,8 +273,8 @@ def _encode_digest(content: Content) -> str:
     return base64.b64encode(content.sha256).decode()
 
 
-def _fault(answer: Answer) -> tuple[str, str, int | None]:
-    """Return the code, what is said, and the index of the capture that is meant."""
+def _read_fault(answer: Answer) -> tuple[str, str, int | None]:
+    """Return an error's code, its text, and the index of the capture that is meant: of v1's JSON or of S3's XML."""
     text, index = answer.body[:10_000].decode("utf-8", "replace"), None
     try:
         problem = json.loads(text)
@@ -281,12 +285,12 @@ def _fault(answer: Answer) -> tuple[str, str, int | None]:
     return code, said, index if isinstance(index, int) else None
 
 
-def _time_ms(answer: Answer) -> int | None:
+def _read_time_ms(answer: Answer) -> int | None:
     text = answer.headers.get("X-Regulars-Time")
     return int(text) if text and re.fullmatch("[0-9]{1,15}", text) else None
 
 
-def _retry_after_s(answer: Answer) -> float | None:
+def _read_retry_after_s(answer: Answer) -> float | None:
     """Seconds, or a date, which counts from the answer's own date and not from this machine's."""
     text = answer.headers.get("Retry-After")
     if not text:

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import asdict
 
 from regulars_edge.clock import Clock
-from regulars_edge.config import default_spool, load
+from regulars_edge.config import find_spool, load
 from regulars_edge.errors import Misconfigured
 from regulars_edge.logs import redact_text
 from regulars_edge.spool import database, times, totals
@@ -22,7 +22,7 @@ _SHOWN = 100
 
 def status(arguments: argparse.Namespace) -> int:
     """Print the spool's state. Raises Misconfigured without a spool; SpoolInUse for a retry beside an uploader."""
-    folder = load(arguments.config).spool if arguments.config else default_spool()
+    folder = load(arguments.config).spool if arguments.config else find_spool()
     try:
         if not (folder / database.FILE).is_file():
             raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
@@ -30,33 +30,33 @@ def status(arguments: argparse.Namespace) -> int:
             with spools.open_spool(folder, Limits(kept_days=math.inf)) as spool:  # else older ones than usual would go
                 print(f"{spool.retry_refused()} pictures will be offered once more")
             return 0
-        with contextlib.closing(database.opened_for_reading(folder)) as db:
-            found = totals.by_camera(db, times.now_ms(db, Clock()))
-            rows = totals.list_refused(db, _SHOWN) if arguments.refused else []
+        with contextlib.closing(database.open_for_reading(folder)) as db:
+            figures = totals.count_by_camera(db, times.now_ms(db, Clock()))
+            refused = totals.list_refused(db, _SHOWN) if arguments.refused else []
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
     if arguments.json:
-        cameras = {camera: asdict(one) for camera, one in found.items()}
-        listed = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in rows]
+        cameras = {camera: asdict(its) for camera, its in figures.items()}
+        rows = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in refused]
         print(
             json.dumps(
-                {"spool": str(folder), "cameras": cameras, **({"refused": listed} if arguments.refused else {})},
+                {"spool": str(folder), "cameras": cameras, **({"refused": rows} if arguments.refused else {})},
                 indent=2,
             )
         )
         return 0
     print(f"spool {folder}")
     print(f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'oldest unsent':>14}  sent/h")
-    for camera, one in found.items():
-        counts = f"{camera[:24]:24} {one.unsent:8} {one.sent:8} {one.refused:8} {one.turned_away:12}"
-        print(f"{counts} {age(one.oldest_unsent_s):>14} {one.sent_last_hour:7}")
-        print(f"  times by {', '.join(f'{by} {count}' for by, count in one.times_by.items() if count) or '-'}")
-    for _, camera, file, reason in rows:
+    for camera, its in figures.items():
+        counts = f"{camera[:24]:24} {its.unsent:8} {its.sent:8} {its.refused:8} {its.turned_away:12}"
+        print(f"{counts} {format_age(its.oldest_unsent_s):>14} {its.sent_last_hour:7}")
+        print(f"  times by {', '.join(f'{by} {count}' for by, count in its.times_by.items() if count) or '-'}")
+    for _, camera, file, reason in refused:
         print(redact_text(f"{camera}: {file or 'bytes are gone'}: {reason}"))
     return 0
 
 
-def age(seconds: float | None) -> str:
+def format_age(seconds: float | None) -> str:
     """Write a time as 3 s, 1.5 min, 2.0 h or 4.0 d; "-" for None."""
     if seconds is None:
         return "-"

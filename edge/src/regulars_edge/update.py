@@ -37,20 +37,20 @@ from regulars_edge.clock import Clock
 from regulars_edge.config import Config, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, newest, number, read_object, write_object
+from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, find_newest, read_object, split_version, write_object
 
 LINK, UPDATER, LOCK = "current", "updater", "update.lock"
-LOOKS = 6
+TRIAL_LOOKS = 6
 """So often is a version looked at before it counts as not well; the timer looks every two minutes."""
-REST, REST_PREPARING = 720, 30
+REST_LOOKS, REST_LOOKS_UNINSTALLED = 720, 30
 """Looks until a version is tried again: a day if it was not well, an hour if it could not be installed."""
-WATCHED = 720
+WATCHED_LOOKS = 720
 """Looks at a version that stays, until it is not taken back any more if it ends again and again."""
-STARTS = 8
+MOST_STARTS = 8
 """So often may it begin anew meanwhile, without a start of the machine."""
-SOON_S = 150
+RESTART_TIMEOUT_S = 150
 """systemd gives a version 90 s to start, and 30 s to stop."""
-LONGEST = 200
+LONGEST_TROUBLE = 200
 """Characters that a heartbeat takes."""
 SUMS = "SHA256SUMS"
 SIGNER = "release"
@@ -102,10 +102,10 @@ class State:
         """Return the memory that stays when nothing is tried any more."""
         return State(former=self.former, least=self.least, watched=self.watched, starts=self.starts)
 
-    def without(self, version: str | None) -> State:
+    def note_taken_back(self, version: str | None) -> State:
         """Return the memory that stays when a version was taken back."""
         why = f"{version} was not well, {self.former} runs again"
-        return replace(self.settled, watched=0, starts=0, failed=version, rest=REST, trouble=why)
+        return replace(self.settled, watched=0, starts=0, failed=version, rest=REST_LOOKS, trouble=why)
 
     @classmethod
     def read_file(cls, folder: Path) -> State:
@@ -114,28 +114,28 @@ class State:
         return replace(cls(**known), cameras=tuple(told.get("cameras") or ())) if known else cls()
 
 
-def decide(state: State, current: str, report: Report) -> tuple[Step, State]:
-    """Say what is to be done now, and what is to be remembered of it."""
-    if state.tried is not None:
+def decide_step(state: State, current: str, report: Report) -> tuple[Step, State]:
+    """Return what is to be done now, and what is to be remembered of it. `current`: the version that runs."""
+    if state.tried is not None:  # a version is on trial
         is_well = report.is_well and report.version == state.tried == current
         if is_well and set(state.cameras) <= set(report.cameras):
-            return "keep", replace(state.settled, watched=WATCHED, starts=report.starts)
-        if state.looks == LOOKS:
-            return "back", state.without(state.tried)
-        runs = current == state.tried and report.version != state.former
-        return "wait" if runs else "switch", replace(state, looks=state.looks + 1)
+            return "keep", replace(state.settled, watched=WATCHED_LOOKS, starts=report.starts)
+        if state.looks == TRIAL_LOOKS:
+            return "back", state.note_taken_back(state.tried)
+        is_running = current == state.tried and report.version != state.former
+        return "wait" if is_running else "switch", replace(state, looks=state.looks + 1)
     settled = state.settled
-    if state.watched and state.former != current:
+    if state.watched and state.former != current:  # it has passed its trial, and may still end again and again
         looks = 0 if report.lasts and report.version == current else state.looks + 1
-        if looks > LOOKS or report.starts - state.starts > STARTS:
-            return "back", state.without(current)
+        if looks > TRIAL_LOOKS or report.starts - state.starts > MOST_STARTS:
+            return "back", state.note_taken_back(current)
         starts = min(state.starts, report.starts)
         settled = replace(settled, watched=state.watched - 1, looks=looks, starts=starts)
-    wanted = report.wanted
+    wanted = report.wanted  # by the service
     if wanted is None or wanted == current:
         return "wait", settled
-    is_let_back = wanted == state.former and number(wanted) >= number(state.least or wanted)
-    if number(wanted) < number(current) and not is_let_back:
+    is_let_back = wanted == state.former and split_version(wanted) >= split_version(state.least or wanted)
+    if split_version(wanted) < split_version(current) and not is_let_back:
         least = f", from {state.least} on" if state.least else ""
         why = f"{wanted} is older than {current}, and only the version before may come back{least}"
         return "wait", replace(settled, trouble=why)
@@ -160,16 +160,16 @@ def update(arguments: argparse.Namespace) -> int:
         if not arguments.dry_run:
             fcntl.flock(lock, fcntl.LOCK_EX)
         state, updater = State.read_file(folder), _read_link(folder / UPDATER) or current
-        if state.tried is None and updater != current:  # it is on trial, and the memory of that is lost
+        if state.tried is None and updater != current:  # the current one is on trial, and the memory of that is lost
             state = replace(state, former=updater, tried=current, looks=1)
-        step, then = decide(state, current, Report.read_file(config.spool, Clock()))
+        step, then = decide_step(state, current, Report.read_file(config.spool, Clock()))
         if arguments.dry_run:
             print(step)
             return exits.OK
         if step == "try":
             state = _prepare_trial(state, then, folder, config, file)
-            step, then = decide(state, current, Report(current))
-        then = _do(step, then, state, folder, config, file)
+            step, then = decide_step(state, current, Report(current))
+        then = _do_step(step, then, state, folder, config, file)
     print(then.trouble or (f"{then.tried} is tried in place of {then.former}" if then.tried else f"{current} stays"))
     return exits.OK
 
@@ -177,107 +177,111 @@ def update(arguments: argparse.Namespace) -> int:
 def _prepare_trial(state: State, then: State, folder: Path, config: Config, file: Path) -> State:
     """Prepare the version that is to be tried, and remember it. Raises NotUpdated."""
     version = str(then.tried)
-    is_there = version == state.former  # and was well
+    is_there = version == state.former  # it is installed, and was well
     try:
         if not is_there:
-            then = replace(then, least=newest((state.least, prepare(version, folder, config, file))))
-        _keep(folder, then)
+            then = replace(then, least=find_newest((state.least, prepare_version(version, folder, config, file))))
+        _write_state(folder, then)
     except (EdgeError, OSError) as error:
         if not is_there:
             shutil.rmtree(folder / version, ignore_errors=True)  # which leaves room again, if the disk is full
         why = f"{version}: {error}"
-        _keep(folder, replace(state.settled, failed=version, rest=REST_PREPARING, trouble=why[:LONGEST]))
+        _write_state(
+            folder, replace(state.settled, failed=version, rest=REST_LOOKS_UNINSTALLED, trouble=why[:LONGEST_TROUBLE])
+        )
         raise NotUpdated(str(error)) from error
     return then
 
 
-def _do(step: Step, then: State, state: State, folder: Path, config: Config, file: Path) -> State:
-    """Do what is decided, and return what is remembered. It may be cut off anywhere: the next run goes on."""
+def _do_step(step: Step, then: State, state: State, folder: Path, config: Config, file: Path) -> State:
+    """Do the step that is decided, and return what is remembered. A kill does no harm: the next run goes on."""
     link = folder / LINK
     try:
         if step == "keep":  # by the next run on, its updater decides
             command = [link / "bin" / "regulars-edge", "update", "--config", file, "--dry-run"]
-            if _run(command, timeout_s=SOON_S).strip() not in get_args(Step):
+            if _run_command(command, timeout_s=RESTART_TIMEOUT_S).strip() not in get_args(Step):
                 raise NotUpdated
         elif step != "back" and then != state:
-            _keep(folder, then)
+            _write_state(folder, then)
     except (NotUpdated, OSError) as error:  # or its looks cannot be counted
         if state.tried is None:
             raise NotUpdated(str(error)) from error
-        step, then = "back", state.without(state.tried)
+        step, then = "back", state.note_taken_back(state.tried)
     if step in ("switch", "back"):
-        _point(link, str(then.tried or then.former))
+        _point_link(link, str(then.tried or then.former))
     if step in ("keep", "back"):
-        _point(folder / UPDATER, _read_link(link))
+        _point_link(folder / UPDATER, _read_link(link))
     if step in ("switch", "back"):
         try:
-            _run(shlex.split(config.restart), timeout_s=SOON_S)
+            _run_command(shlex.split(config.restart), timeout_s=RESTART_TIMEOUT_S)
         except NotUpdated as error:  # which is no judge: systemctl fails if the version does, and goes on trying it
             print(error, file=sys.stderr)
     if step in ("keep", "back"):
         for old in folder.iterdir():
             if VERSION.fullmatch(old.name) and old.name not in (_read_link(link), then.former):
                 shutil.rmtree(old)
-        _keep(folder, then)
+        _write_state(folder, then)
     return then
 
 
-def prepare(version: str, folder: Path, config: Config, file: Path) -> str | None:
+def prepare_version(version: str, folder: Path, config: Config, file: Path) -> str | None:
     """Make the version's environment, of what its signed sums name and of this one's libraries.
 
     Return the oldest version that it lets come back, if it names one. Raises NotUpdated.
     """
-    made = folder / version
+    environment = folder / version
     with tempfile.TemporaryDirectory() as scratch:
-        links, least = _links(version, config, Path(scratch))
-        shutil.rmtree(made, ignore_errors=True)
-        _run([sys.executable, "-I", "-m", "venv", made])
-        python = made / "bin" / "python"
+        links, least = _write_links(version, config, Path(scratch))
+        shutil.rmtree(environment, ignore_errors=True)
+        _run_command([sys.executable, "-I", "-m", "venv", environment])
+        python = environment / "bin" / "python"
         ours = Path(sysconfig.get_path("purelib"))
-        site = Path(_run([python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip())
+        site = Path(
+            _run_command([python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
+        )
         for library in ours.iterdir():
             if not library.name.lower().startswith(_OURS) and not (site / library.name).exists():
-                _copy(library, site / library.name)
+                _link_library(library, site / library.name)
         extras = ",".join(name for name, module in EXTRAS.items() if find_spec(module))
         install = [python, "-I", "-m", "pip", "install", "--quiet", "--no-index", "--find-links", links]
         install += ["--cert", config.ca_file] if config.ca_file else []
-        _run([*install, "--upgrade", "--upgrade-strategy", "eager", f"regulars-edge[{extras}]=={version}"])
-    said, layout = _run([python, "-I", "-c", _FITS, file]).split()
-    if said != version:
-        raise NotUpdated(f"it says that it is {said}")
+        _run_command([*install, "--upgrade", "--upgrade-strategy", "eager", f"regulars-edge[{extras}]=={version}"])
+    stated, layout = _run_command([python, "-I", "-c", _FITS, file]).split()
+    if stated != version:
+        raise NotUpdated(f"it says that it is {stated}")
     if layout != str(SPOOL):
         raise NotUpdated(f"it keeps pictures in layout {layout} of the spool, and the way back needs {SPOOL}")
     os.sync()
     return least
 
 
-def _links(version: str, config: Config, scratch: Path) -> tuple[Path, str | None]:
+def _write_links(version: str, config: Config, scratch: Path) -> tuple[Path, str | None]:
     """Write a page of links to the release's wheels, each with its signed sum, which pip verifies.
 
     Return its path, and the least version that the signed file names.
     """
     http = Http(Clock(), ca_file=config.ca_file, proxies=proxies_of_environment())
-    at = f"{config.update_url}/{version}"
+    url = f"{config.update_url}/{version}"
     for name in (SUMS, f"{SUMS}.sig"):
-        answer = http.exchange("GET", f"{at}/{name}", {}, None)
+        answer = http.exchange("GET", f"{url}/{name}", {}, None)
         if answer.status != 200:
-            raise NotUpdated(f"{at}/{name} answered {answer.status}")
+            raise NotUpdated(f"{url}/{name} answered {answer.status}")
         (scratch / name).write_bytes(answer.body)
     verify = ["ssh-keygen", "-Y", "verify", "-f", config.signers, "-I", SIGNER, "-n", "file"]
     sums = (scratch / SUMS).read_bytes()
-    _run([*verify, "-s", scratch / f"{SUMS}.sig"], sums)
+    _run_command([*verify, "-s", scratch / f"{SUMS}.sig"], sums)
     lines = sums.decode("ascii", "replace").splitlines()
-    found = [match.groups() for match in map(_LINE.fullmatch, lines) if match]
-    least = newest(match[1] for match in map(_LEAST.fullmatch, lines) if match)
-    if not any(name.startswith(f"regulars_edge-{version}-") for _, name in found):
-        raise NotUpdated(f"{at}/{SUMS} names no regulars_edge-{version}")
-    rows = [f'<a href="{html.escape(f"{at}/{quote(name)}")}#sha256={sha}">{name}</a>' for sha, name in found]
+    wheels = [match.groups() for match in map(_LINE.fullmatch, lines) if match]  # digest and name
+    least = find_newest(match[1] for match in map(_LEAST.fullmatch, lines) if match)
+    if not any(name.startswith(f"regulars_edge-{version}-") for _, name in wheels):
+        raise NotUpdated(f"{url}/{SUMS} names no regulars_edge-{version}")
+    rows = [f'<a href="{html.escape(f"{url}/{quote(name)}")}#sha256={sha}">{name}</a>' for sha, name in wheels]
     page = scratch / "links.html"
     page.write_text("\n".join(["<!DOCTYPE html>", *rows]), encoding="ascii")
     return page, least
 
 
-def _copy(library: Path, to: Path) -> None:
+def _link_library(library: Path, to: Path) -> None:
     """Copy a library by hard links: neither pip nor Python writes into a file that is there."""
     if library.is_dir():
         shutil.copytree(library, to, symlinks=True, copy_function=os.link)
@@ -289,7 +293,7 @@ def _read_link(link: Path) -> str:
     return str(link.readlink()) if link.is_symlink() else ""
 
 
-def _point(link: Path, version: str) -> None:
+def _point_link(link: Path, version: str) -> None:
     if _read_link(link) == version:
         return
     beside = link.with_name(f"{link.name}.new")
@@ -299,22 +303,22 @@ def _point(link: Path, version: str) -> None:
     os.sync()
 
 
-def _keep(folder: Path, state: State) -> None:
+def _write_state(folder: Path, state: State) -> None:
     write_object(folder / TOLD_BY_UPDATE, asdict(state))
 
 
-def _run(command: Sequence[object], given: bytes = b"", timeout_s: float = 1800) -> str:
+def _run_command(command: Sequence[object], given: bytes = b"", timeout_s: float = 1800) -> str:
     """Run a command and return what it printed. Raises NotUpdated with its last line."""
     words = [str(word) for word in command]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    clean["PIP_CONFIG_FILE"] = os.devnull  # which also leaves out the machine's own
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    environment["PIP_CONFIG_FILE"] = os.devnull  # which also leaves out the machine's own
     try:
         done = subprocess.run(  # noqa: S603 -- words of ours, and of edge.toml
-            words, input=given, capture_output=True, env=clean, timeout=timeout_s, check=False
+            words, input=given, capture_output=True, env=environment, timeout=timeout_s, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotUpdated(f"{words[0]}: {error}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-        raise NotUpdated(f"{Path(words[0]).name} failed: {said[-1] if said else done.returncode}")
+        lines = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+        raise NotUpdated(f"{Path(words[0]).name} failed: {lines[-1] if lines else done.returncode}")
     return done.stdout.decode("utf-8", "replace")

@@ -19,16 +19,16 @@ from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
-from regulars_edge import exits, logs
+from regulars_edge import config, exits, logs
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import Config, api_key, camera_name, default_spool, load, read_value, service_url, time_zone
+from regulars_edge.config import Config, read_value
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
 from regulars_edge.service import Service
-from regulars_edge.sources.folder import NoPicture, Picture, files_in, mark_of, read_picture
+from regulars_edge.sources.folder import NoPicture, Picture, list_files, read_mark, read_picture
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Origin, State
 from regulars_edge.spool.spool import Spool
@@ -71,49 +71,50 @@ class Upload:
         """Take and send, until all is there, an operator is needed, or nothing moves any more. Raises SpoolFull."""
         leave_out = self.spool.folder.resolve()
         self.spool.retry_refused(self.uploader.camera)
-        self.report.found = sum(1 for _ in files_in(self.folder, leave_out))
-        found = files_in(self.folder, leave_out)
-        while self.report.trouble is None and (step := list(itertools.islice(found, _FILES_A_STEP))):
+        self.report.found = sum(1 for _ in list_files(self.folder, leave_out))
+        remaining = list_files(self.folder, leave_out)
+        while self.report.trouble is None and (step := list(itertools.islice(remaining, _FILES_A_STEP))):
             for path in step:
-                self._take(path)
-            self._send(to_the_end=False)
+                self._take_file(path)
+            self._send_spooled(to_the_end=False)
         if self.report.trouble is None:
-            self._send(to_the_end=True)
+            self._send_spooled(to_the_end=True)
         sql = "SELECT state, count(*) FROM pictures WHERE id IN (SELECT value FROM json_each(?)) GROUP BY state"
-        states = dict(self.spool.books.rows(sql, (json.dumps([*self._ids]),)))
+        states = dict(self.spool.books.read_rows(sql, (json.dumps([*self._ids]),)))
         self.report.there, self.report.refused = states.get(State.DONE, 0), states.get(State.REFUSED, 0)
-        self.report.unsent = states.get(State.NEW, 0) + sum(1 for _ in found)
+        self.report.unsent = states.get(State.NEW, 0) + sum(1 for _ in remaining)
         return self.report
 
-    def _send(self, *, to_the_end: bool) -> None:
+    def _send_spooled(self, *, to_the_end: bool) -> None:
         """Send what is in the spool, until nothing moves any more; `to_the_end`: also what steps aside for a while."""
-        moved = time.monotonic()
+        moved_at = time.monotonic()
         while True:
-            result = self.uploader.round()
+            outcome = self.uploader.make_round()
             if self.uploader.done > self.report.there:
-                self.report.there, moved = self.uploader.done, time.monotonic()
+                self.report.there, moved_at = self.uploader.done, time.monotonic()
             self.progress(self.report)
-            if result.idle or (result.wait_s and not (to_the_end or result.trouble)):
+            if outcome.idle or (outcome.wait_s and not (to_the_end or outcome.trouble)):
                 return
-            if result.needs_operator or (result.trouble and time.monotonic() - moved > self.give_up_after_s):
-                self.report.trouble, self.report.needs_operator = result.trouble, result.needs_operator
+            if outcome.needs_operator or (outcome.trouble and time.monotonic() - moved_at > self.give_up_after_s):
+                self.report.trouble, self.report.needs_operator = outcome.trouble, outcome.needs_operator
                 return
-            time.sleep(result.wait_s)
+            time.sleep(outcome.wait_s)
 
-    def _take(self, path: Path | NoPicture) -> None:
-        one = path if isinstance(path, NoPicture) else self._looked_at(path.absolute())
-        if isinstance(one, NoPicture):
-            (self.report.unreadable if one.may_hold else self.report.skipped).append(one)
-            log.warning("%s: %s: %s", "cannot be read" if one.may_hold else "skipped", one.path, one.why)
-        elif one in self._ids:
+    def _take_file(self, path: Path | NoPicture) -> None:
+        """Take a file into the spool, and count what it is."""
+        found = path if isinstance(path, NoPicture) else self._find_or_add(path.absolute())
+        if isinstance(found, NoPicture):
+            (self.report.unreadable if found.may_hold else self.report.skipped).append(found)
+            log.warning("%s: %s: %s", "cannot be read" if found.may_hold else "skipped", found.path, found.why)
+        elif found in self._ids:
             self.report.twins += 1
             log.info("%s holds a picture that another file holds, too", path)
         else:
-            self._ids.add(one)
+            self._ids.add(found)
 
-    def _looked_at(self, path: Path) -> int | NoPicture:
-        """Return the number of the file's picture in the spool."""
-        mark = mark_of(path)
+    def _find_or_add(self, path: Path) -> int | NoPicture:
+        """Return the id of the file's picture in the spool, which takes it in if it does not know the file."""
+        mark = read_mark(path)
         if not isinstance(mark, FileMark):
             return mark
         known = self.spool.find_picture(self.uploader.camera, mark)
@@ -122,15 +123,17 @@ class Upload:
         one = read_picture(path, self.zone, self.spool.clock.wall_ms(), self.time_in_name)
         if not isinstance(one, Picture):
             return one
-        add = partial(self.spool.add, Origin(self.uploader.camera, SOURCE), one.data, one.content, one.stamp, one.mark)
+        add = partial(
+            self.spool.add_picture, Origin(self.uploader.camera, SOURCE), one.data, one.content, one.stamp, one.mark
+        )
         try:
             return add().id
         except SpoolFull:
-            self._send(to_the_end=False)
+            self._send_spooled(to_the_end=False)
             return add().id
 
 
-def summary(report: Report) -> list[str]:
+def list_summary(report: Report) -> list[str]:
     """Render the report in lines, for a person."""
     lines = [f"{report.there} {'picture is' if report.there == 1 else 'pictures are'} at the service"]
     if report.twins:
@@ -138,7 +141,7 @@ def summary(report: Report) -> list[str]:
     for what, files in (("skipped", report.skipped), ("not readable", report.unreadable)):
         if files:
             lines.append(f"{len(files)} files {what}:")
-            lines += [f"  {one.path}: {one.why}" for one in files[:_SHOWN]]
+            lines += [f"  {file.path}: {file.why}" for file in files[:_SHOWN]]
             lines += [f"  and {len(files) - _SHOWN} more"] * (len(files) > _SHOWN)
     if report.refused:
         lines.append(f"{report.refused} pictures were refused (regulars-edge status --refused shows why)")
@@ -149,7 +152,7 @@ def summary(report: Report) -> list[str]:
     return lines
 
 
-def show(report: Report) -> None:
+def show_progress(report: Report) -> None:
     """Write how far it is over the terminal's last line."""
     print(f"\r{report.there} of {report.found} pictures\033[K", end="", file=sys.stderr, flush=True)
 
@@ -164,36 +167,36 @@ def upload_folder(arguments: argparse.Namespace) -> Report:
     """Upload a folder once. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
     if not (arguments.url or arguments.config):
         raise Misconfigured("which service? Give --url, or --config")
-    config = load(arguments.config) if arguments.config else Config(url="", spool=default_spool())
-    url = read_value(service_url, arguments.url, "--url") if arguments.url else config.url
-    folder, camera = arguments.folder, read_value(camera_name, arguments.camera, "--camera")
+    settings = config.load(arguments.config) if arguments.config else Config(url="", spool=config.find_spool())
+    url = read_value(config.read_service_url, arguments.url, "--url") if arguments.url else settings.url
+    folder, camera = arguments.folder, read_value(config.read_camera_name, arguments.camera, "--camera")
     if not folder.is_dir():
         raise Misconfigured(f"{folder} is no folder")
-    if any(one.masks and one.name == camera for one in config.cameras):
+    if any(known.masks and known.name == camera for known in settings.cameras):
         raise Misconfigured(f"{camera} has masks, and `upload` sends files as they are: let `run` watch their folder")
-    redaction = logs.to_stderr(arguments.log)
-    key = api_key(arguments.key_file or config.api_key_file)
+    redaction = logs.log_to_stderr(arguments.log)
+    key = config.read_api_key(arguments.key_file or settings.api_key_file)
     redaction.hide(key)
-    zone = read_value(time_zone, arguments.zone, "--zone") if arguments.zone else None
+    zone = read_value(config.read_time_zone, arguments.zone, "--zone") if arguments.zone else None
     in_name = read_value(NameTime, arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
     clock = Clock()
     service_time = ServiceTime(clock)
-    http = Http(clock, ca_file=config.ca_file, proxies=proxies_of_environment())
+    http = Http(clock, ca_file=settings.ca_file, proxies=proxies_of_environment())
     service = Service(http, url, partial(str, key), service_time, makes_cameras=True)
-    shows = sys.stderr.isatty() and not arguments.no_progress
-    with spools.open_spool(config.spool, config.limits, clock) as spool:
+    shows_progress = sys.stderr.isatty() and not arguments.no_progress
+    with spools.open_spool(settings.spool, settings.limits, clock) as spool:
         spool.take_in(threading.Event())
         uploader = CameraUploader(
             spool,
             service,
             camera,
             service_time,
-            bandwidth=Bandwidth(config.bandwidth_bytes_s),
+            bandwidth=Bandwidth(settings.bandwidth_bytes_s),
             backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
         )
-        give_up_after_s, progress = arguments.give_up_after * 60, show if shows else id
+        give_up_after_s, progress = arguments.give_up_after * 60, show_progress if shows_progress else id
         report = Upload(folder, spool, uploader, give_up_after_s, zone, in_name, progress).upload()
-    if shows:
+    if shows_progress:
         print(file=sys.stderr)
     error_ms = service_time.wall_error_ms()
     if error_ms is not None and abs(error_ms) > WRONG_CLOCK_MS:
@@ -214,5 +217,5 @@ def upload(arguments: argparse.Namespace) -> int:
         code = exits.GAVE_UP
     elif report.refused or report.unreadable or report.trouble:
         code = exits.INCOMPLETE
-    print(logs.redact_text("\n".join(summary(report))), file=sys.stdout if code == exits.OK else sys.stderr)
+    print(logs.redact_text("\n".join(list_summary(report))), file=sys.stdout if code == exits.OK else sys.stderr)
     return code

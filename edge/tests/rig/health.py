@@ -13,7 +13,7 @@ def health_of(uploader: CameraUploader) -> Health:
     health = Health(uploader, Machine("0123456789abcdef", "shop"), 300.0)
     capture = Capture(config.CameraConfig(uploader.camera, "snapshot"), not_wired, uploader.spool, uploader.dropped)
     capture.alive_at = math.inf
-    health.add(capture)
+    health.add_capture(capture)
     return health
 
 

@@ -9,7 +9,7 @@ from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.config import CameraConfig
 from regulars_edge.logs import Tally
 from regulars_edge.pace import PerMinute
-from regulars_edge.picture import Content, content_of
+from regulars_edge.picture import Content, read_content
 from regulars_edge.sources.source import Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
@@ -22,7 +22,7 @@ STATED_MS = 1_700_000_000_000
 
 def content(number: int, size: int = 1200) -> tuple[bytes, Content]:
     data = pictures.jpeg(number, size)
-    found = content_of(data)
+    found = read_content(data)
     assert found is not None
     return data, found
 
@@ -31,7 +31,7 @@ def add(
     spool: Spool, number: int, stamp: Stamp | None = None, origin: Origin = DOOR, *, size: int = 1200, **more: Any
 ) -> Taken:
     """Take a picture in; without a stamp, it says itself when it was taken."""
-    return spool.add(origin, *content(number, size), stamp or Stamp(stated_ms=STATED_MS + number), **more)
+    return spool.add_picture(origin, *content(number, size), stamp or Stamp(stated_ms=STATED_MS + number), **more)
 
 
 def capture_of(

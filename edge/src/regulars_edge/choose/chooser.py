@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from regulars_edge.frames import Frame, jpeg
+from regulars_edge.frames import Frame, encode_jpeg
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -54,10 +54,11 @@ class Moving:
     zones: Areas | None = None
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Give the frames with motion. The first one is background alone."""
         from PIL import Image
 
-        looked_at = self.zones.stencil(self.SIZE_PX) if self.zones else Image.new("L", self.SIZE_PX, 255)
-        all_px = looked_at.histogram()[255]
+        stencil = self.zones.make_stencil(self.SIZE_PX) if self.zones else Image.new("L", self.SIZE_PX, 255)
+        all_px = stencil.histogram()[255]
         background: Image.Image | None = None
         for frame in frames:
             try:
@@ -67,50 +68,53 @@ class Moving:
             if background is None:
                 background = grey
                 continue
-            changed = _count_changed_pixels(grey, background, looked_at)
+            changed_px = _count_changed_pixels(grey, background, stencil)
             background = Image.blend(background, grey, self.LEARN)
-            if changed >= max(1.0, self.share * all_px):
-                frame.worth = changed / all_px
+            if changed_px >= max(1.0, self.share * all_px):
+                frame.worth = changed_px / all_px
                 yield frame
 
 
-LEAST, MOST = 6, 24
+LEAST_CHANGE, MOST_CHANGE = 6, 24
 """Grey levels that a pixel's change takes in the dark, and in full light. `Image.blend` leaves a background up to four
 behind."""
 FULL_LIGHT = 192
-NOISES = 6
+NOISE_FACTOR = 6
 """How often the noise's mean deviation a change takes."""
 
 
-def _count_changed_pixels(grey: Image, background: Image, looked_at: Image) -> int:
-    """Count the pixels that have changed against the background by more than this scene's light and noise do.
+def _count_changed_pixels(grey: Image, background: Image, stencil: Image) -> int:
+    """Count the pixels within the stencil that have changed by more than this scene's light and noise do.
 
-    What has changed everywhere (the median) is the light, or how the camera sees it; the mean deviation from it (the
-    median's again, so that people do not count) is the noise.
+    The median of all pixels' changes is the light's change, or that of the camera's exposure. The median of their
+    distances from it is the noise: neither is moved by people, who cover less than half of the picture.
     """
     from PIL import ImageChops
 
-    levels = ImageChops.subtract(grey, background, 1, 128).histogram(looked_at)
-    light = _level(levels, 0.5)
-    apart = [sum(levels[at] for at in {light - step, light + step} if 0 <= at < 256) for step in range(256)]
-    noise = max(1, _level(apart, 0.5))
-    bright = _level(background.histogram(looked_at), 0.95)
-    needed = max(LEAST, NOISES * noise, round(MOST * min(1.0, bright / FULL_LIGHT)))
-    return sum(apart[needed:])
+    changes = ImageChops.subtract(grey, background, 1, 128).histogram(stencil)  # 128: none
+    light = _find_level(changes, 0.5)
+    by_distance = [
+        sum(changes[level] for level in {light - distance, light + distance} if 0 <= level < 256)
+        for distance in range(256)
+    ]
+    noise = max(1, _find_level(by_distance, 0.5))
+    brightness = _find_level(background.histogram(stencil), 0.95)
+    least_distance = max(LEAST_CHANGE, NOISE_FACTOR * noise, round(MOST_CHANGE * min(1.0, brightness / FULL_LIGHT)))
+    return sum(by_distance[least_distance:])
 
 
-def _level(histogram: Sequence[int], share: float) -> int:
+def _find_level(histogram: Sequence[int], share: float) -> int:
     """Return the level that such a share of the pixels does not exceed."""
-    left = share * sum(histogram)
+    count_left = share * sum(histogram)
     for level, count in enumerate(histogram):
-        left -= count
-        if left <= 0:
+        count_left -= count
+        if count_left <= 0:
             return level
     return 0
 
 
 @dataclass(eq=False)
-class Through:
+class ChangeFirst:
     """A chooser that sees frames as `change` makes them: black within masks, for example."""
 
     chooser: Chooser
@@ -130,15 +134,15 @@ _RIM_PX = 3
 Polygon = tuple[tuple[float, float], ...]
 
 
-def polygon(raw: object) -> Polygon:
-    """Read a rectangle (left, top, right, bottom) or the corners of a polygon. Raises ValueError."""
+def read_polygon(raw: object) -> Polygon:
+    """Read a rectangle or a polygon: [0.0, 0.5, 1.0, 1.0] is the lower half of the picture. Raises ValueError."""
     corners = raw if isinstance(raw, list) else []
-    if len(corners) == 4 and all(_is_share(one) for one in corners):
+    if len(corners) == 4 and all(_is_share(corner) for corner in corners):
         left, top, right, bottom = corners
         if left < right and top < bottom:
             return (left, top), (right, top), (right, bottom), (left, bottom)
     elif len(corners) >= 3 and all(
-        isinstance(one, list) and len(one) == 2 and all(map(_is_share, one)) for one in corners
+        isinstance(corner, list) and len(corner) == 2 and all(map(_is_share, corner)) for corner in corners
     ):
         return tuple((x, y) for x, y in corners)
     raise ValueError(
@@ -149,35 +153,37 @@ def polygon(raw: object) -> Polygon:
 
 @dataclass(frozen=True)
 class Areas:
+    """Areas of a picture: corners are shares of its width and height, 0 to 1."""
+
     polygons: tuple[Polygon, ...]
 
-    def hold(self, x: float, y: float) -> bool:
+    def contain(self, x: float, y: float) -> bool:
         """Tell whether a point is inside (even-odd rule)."""
         return any(
             sum(
                 (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0)
-                for (x0, y0), (x1, y1) in zip(one, (*one[1:], one[0]), strict=True)
+                for (x0, y0), (x1, y1) in zip(polygon, (*polygon[1:], polygon[0]), strict=True)
             )
             % 2
-            for one in self.polygons
+            for polygon in self.polygons
         )
 
-    def paint(self, picture: Image, colour: int) -> None:
+    def paint_over(self, picture: Image, colour: int) -> None:
         """Paint over the areas, in place. `colour`: as Pillow takes it."""
         from PIL import ImageDraw
 
         draw = ImageDraw.Draw(picture)
-        for one in self.polygons:
-            corners = [(x * picture.width, y * picture.height) for x, y in one]
+        for polygon in self.polygons:
+            corners = [(x * picture.width, y * picture.height) for x, y in polygon]
             draw.polygon(corners, fill=colour)
             draw.line((*corners, corners[0]), fill=colour, width=_RIM_PX)
 
-    def stencil(self, size_px: tuple[int, int]) -> Image:
+    def make_stencil(self, size_px: tuple[int, int]) -> Image:
         """Return a grey picture that is 255 within the areas, else 0."""
         from PIL import Image
 
         picture = Image.new("L", size_px)
-        self.paint(picture, 255)
+        self.paint_over(picture, 255)
         return picture
 
 
@@ -192,7 +198,7 @@ class Prepared(Frame):
         self.stamp, self.mark, self.owner, self.lag_s = frame.stamp, frame.mark, frame.owner, frame.lag_s
 
     def encode_picture(self) -> bytes:
-        return jpeg(self._whole)
+        return encode_jpeg(self._whole)
 
     def image(self) -> Image:
         return self._whole
@@ -212,7 +218,7 @@ class Prepared(Frame):
         if self._degrees:
             picture = picture.rotate(-self._degrees, expand=True)
         if self._masks:
-            self._masks.paint(picture, 0)
+            self._masks.paint_over(picture, 0)
         return picture
 
 
@@ -236,12 +242,12 @@ class Preview:
         """Take the frame's picture if one is wanted; return the frame as it is."""
         if self.is_wanted:
             with suppress(OSError):  # half a picture; the next one comes soon
-                self.picture = _small(frame.image())
+                self.picture = _shrink_picture(frame.image())
                 self.is_wanted = self.picture is None
         return frame
 
 
-def _small(image: Image) -> bytes | None:
+def _shrink_picture(image: Image) -> bytes | None:
     """Make a JPEG that the service takes; None if even a poor one is too large."""
     small = image.reduce(-(-max(image.size) // SIDE_PX)).convert("RGB")
     for quality in (80, 50, 20):

@@ -3,7 +3,7 @@
 It looks at the scale at which the smallest face that counts is still found: here it is only decided what is worth
 sending. The decoding is libfacedetection.train's (the same as OpenCV's FaceDetectorYN).
 
-Only the part of a picture that has changed is looked at; the rest shows the same faces (`Still`).
+Only the part of a picture that has changed is looked at; the rest shows the same faces (`FaceFinder`).
 """
 
 from __future__ import annotations
@@ -76,17 +76,17 @@ class Detector:
     """One thread; faces of up to the whole picture, from `min_face_px` on."""
 
     def __init__(self, score: float = 0.7, min_face_px: int = SMALLEST_FACE_PX) -> None:
-        self._session = _session()
+        self._session = _load_session()
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._score = score
         self._finest = min(1.0, _FOUND_PX / min_face_px)
 
-    def faces(self, pixels: Pixels) -> list[Face]:
+    def find_faces(self, pixels: Pixels) -> list[Face]:
         """Largest first."""
-        return self.faces_in(pixels, (0, 0, *pixels.size))
+        return self.find_faces_in(pixels, (0, 0, *pixels.size))
 
-    def faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
+    def find_faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
         """Return the faces within an area, in pixels of the picture, the largest first.
 
         What the usual canvas is too coarse for is looked at again in tiles.
@@ -96,11 +96,12 @@ class Detector:
         looks = [self._look(pixels, area, min(fine, CANVAS_PX / longest))]
         if longest * fine > CANVAS_PX:
             side, lap = _TILE_PX / fine, _LAP_PX / fine
-            across, down = (_cuts(area[at], area[at + 2], side, lap) for at in (0, 1))
-            looks += [self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in across for y0, y1 in down]
-        return sorted(_suppress_overlaps(map(_face, np.concatenate(looks))), key=_pixels, reverse=True)
+            columns, rows = (_cut_line(area[at], area[at + 2], side, lap) for at in (0, 1))
+            looks += [self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in columns for y0, y1 in rows]
+        return sorted(_suppress_overlaps(map(_make_face, np.concatenate(looks))), key=_count_pixels, reverse=True)
 
     def _look(self, picture: Pixels, area: Area, scale: float) -> NDArray[np.float32]:
+        """Find faces in an area at a scale: return a row each, as `_decode_level` does, in the picture's pixels."""
         sides = area[2] - area[0], area[3] - area[1]
         size = max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale))
         small = picture.crop(area).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -109,7 +110,7 @@ class Detector:
         canvas = np.zeros((1, 3, height, width), np.float32)
         canvas[0, :, : pixels.shape[1], : pixels.shape[2]] = pixels
         outputs = dict(zip(self._outputs, self._session.run(None, {self._input: canvas}), strict=True))
-        rows = np.concatenate([_level(outputs, width, stride, self._score) for stride in _STRIDES])
+        rows = np.concatenate([_decode_level(outputs, width, stride, self._score) for stride in _STRIDES])
         rows[:, 0:14:2] *= sides[0] / small.width
         rows[:, 1:14:2] *= sides[1] / small.height
         rows[:, [0, *range(4, 14, 2)]] += area[0]
@@ -117,7 +118,7 @@ class Detector:
         return rows
 
 
-def _cuts(start: int, end: int, most: float, lap: float) -> list[tuple[int, int]]:
+def _cut_line(start: int, end: int, most: float, lap: float) -> list[tuple[int, int]]:
     """Cut a line into the fewest equal parts of at most such a length that overlap by `lap`."""
     count = max(1, math.ceil((end - start - lap) / (most - lap)))
     long = (end - start + (count - 1) * lap) / count
@@ -125,7 +126,7 @@ def _cuts(start: int, end: int, most: float, lap: float) -> list[tuple[int, int]
 
 
 @cache
-def _session() -> Any:
+def _load_session() -> Any:
     """Load the model, once for all cameras (twice, if two begin at the same moment)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -135,18 +136,18 @@ def _session() -> Any:
     return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
 
 
-def detect_faces(detector: Still, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
+def detect_faces(detector: FaceFinder, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
     """Give each frame that is a whole picture, with its faces."""
     for frame in frames:
         try:
-            faces = detector.faces(frame)
+            faces = detector.find_faces(frame)
         except OSError:
             continue
         yield frame, faces
         del frame  # before the next one comes: in 4K it has 25 MB
 
 
-def worth(pixels: Pixels, face: Face) -> float:
+def judge_worth(pixels: Pixels, face: Face) -> float:
     """Judge how well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
     x, y, width, height = face.box_xywh
     left, top, right, bottom = max(0, round(x)), max(0, round(y)), round(x + width), round(y + height)
@@ -156,17 +157,17 @@ def worth(pixels: Pixels, face: Face) -> float:
     edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]  # the rim is left unfiltered
     sharp = edges / (edges + _SHARP * ImageStat.Stat(crop).var[0] + 1)
     size = min(1.0, min(width, height) / ENOUGH_FACE_PX)
-    return face.score * size * sharp * _frontal(face)
+    return face.score * size * sharp * _judge_pose(face)
 
 
-def _frontal(face: Face) -> float:
+def _judge_pose(face: Face) -> float:
     """Return 1 if the nose is in the middle between the eyes, 0 if it is over one of them."""
     (left, _), (right, _), (nose, _) = face.landmarks[:3]
     apart = right - left
     return max(0.0, 1.0 - 2 * abs((nose - left) / apart - 0.5)) if apart > 0 else 0.0
 
 
-def _level(outputs: Mapping[str, Any], width: int, stride: int, score: float) -> NDArray[np.float32]:
+def _decode_level(outputs: Mapping[str, Any], width: int, stride: int, score: float) -> NDArray[np.float32]:
     """Return the cells of one stride that reach `score`: x, y, width, height, five landmarks, score."""
     cls, obj = (np.clip(outputs[f"{name}_{stride}"][0, :, 0], 0, 1) for name in ("cls", "obj"))
     scores = np.sqrt(cls * obj)
@@ -182,23 +183,23 @@ def _suppress_overlaps(faces: Iterable[Face]) -> Iterator[Face]:
     """Greedy non-maximum suppression, surest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(overlap(face.box_xywh, one.box_xywh) <= _NMS_IOU for one in kept):
+        if all(measure_overlap(face.box_xywh, one.box_xywh) <= _NMS_IOU for one in kept):
             kept.append(face)
             yield face
 
 
-def touch(one: Box, other: Box) -> bool:
+def have_common_part(one: Box, other: Box) -> bool:
     """Tell whether two boxes have a part in common."""
     return one[0] < other[2] and one[1] < other[3] and one[2] > other[0] and one[3] > other[1]
 
 
-def around(boxes: Iterable[Box]) -> Box:
+def enclose_boxes(boxes: Iterable[Box]) -> Box:
     """Return the smallest box that holds them."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)
 
 
-def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+def measure_overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     """Intersection over union of two x, y, width, height boxes."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
@@ -208,7 +209,7 @@ def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return both / (one[2] * one[3] + other[2] * other[3] - both)
 
 
-def _face(row: NDArray[np.float32]) -> Face:
+def _make_face(row: NDArray[np.float32]) -> Face:
     values = [float(value) for value in row]
     x, y, width, height = values[:4]
     return Face((x, y, width, height), tuple(zip(values[4:14:2], values[5:14:2], strict=True)), min(values[14], 1.0))
@@ -224,7 +225,7 @@ _MARGIN = 8
 
 
 @dataclass(eq=False)
-class Still:
+class FaceFinder:
     """The faces that count: of `min_face_px` or more on the shorter side, with their middle in one of the zones.
 
     A detector is asked only about the part of a picture that a thumbnail shows changed: rooms are mostly empty.
@@ -237,7 +238,7 @@ class Still:
     _faces: list[Face] = field(default_factory=list, init=False)
     _size: tuple[int, int] = field(default=(0, 0), init=False)
 
-    def faces(self, frame: Frame) -> list[Face]:
+    def find_faces(self, frame: Frame) -> list[Face]:
         """Find them. Raises OSError for what is no picture."""
         self._look(frame)
         return [face for face in self._faces if self._counts(face, frame)]
@@ -249,31 +250,36 @@ class Still:
         if self.zones is None:
             return True
         across, down = frame.pixels.size
-        return self.zones.hold((x + width / 2) / across, (y + height / 2) / down)
+        return self.zones.contain((x + width / 2) / across, (y + height / 2) / down)
 
     def _look(self, frame: Frame) -> None:
-        seen = frame.grey(STILL_PX)
+        """Find faces where the frame has changed since the last one; all over the first one."""
+        thumbnail = frame.grey(STILL_PX)
         if self._seen is None or frame.size != self._size:
             pixels = frame.pixels
-            self._seen, self._size = seen, frame.size
-            self._faces = self.detector.faces_in(pixels, (0, 0, *pixels.size))
+            self._seen, self._size = thumbnail, frame.size
+            self._faces = self.detector.find_faces_in(pixels, (0, 0, *pixels.size))
             return
-        changed = ImageChops.difference(seen, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
+        changed = (
+            ImageChops.difference(thumbnail, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
+        )
         if changed:
-            area, others = _around(changed, frame.pixels.size, self._faces)
-            self._seen.paste(seen.crop(changed), changed)
-            self._faces = sorted([*others, *self.detector.faces_in(frame.pixels, area)], key=_pixels, reverse=True)
+            area, others = _widen_change(changed, frame.pixels.size, self._faces)
+            self._seen.paste(thumbnail.crop(changed), changed)
+            self._faces = sorted(
+                [*others, *self.detector.find_faces_in(frame.pixels, area)], key=_count_pixels, reverse=True
+            )
 
 
-def _around(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple[Area, list[Face]]:
+def _widen_change(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple[Area, list[Face]]:
     """Return what of the image has changed, with the faces that it touches whole; and the other faces."""
     across, down = size_px[0] / STILL_PX[0], size_px[1] / STILL_PX[1]
     left, top, right, bottom = changed
     area = (left - _MARGIN) * across, (top - _MARGIN) * down, (right + _MARGIN) * across, (bottom + _MARGIN) * down
     others = faces
-    while touched := [face for face in others if touch(_widen_box(face, 0), area)]:
+    while touched := [face for face in others if have_common_part(_widen_box(face, 0), area)]:
         others = [face for face in others if face not in touched]
-        area = around([area, *(_widen_box(face, 0.5) for face in touched)])
+        area = enclose_boxes([area, *(_widen_box(face, 0.5) for face in touched)])
     corner = max(0, int(area[0])), max(0, int(area[1]))
     return (*corner, min(size_px[0], int(area[2]) + 1), min(size_px[1], int(area[3]) + 1)), others
 
@@ -284,5 +290,5 @@ def _widen_box(face: Face, room: float) -> Box:
     return x - room * width, y - room * height, x + (1 + room) * width, y + (1 + room) * height
 
 
-def _pixels(face: Face) -> float:
+def _count_pixels(face: Face) -> float:
     return face.box_xywh[2] * face.box_xywh[3]

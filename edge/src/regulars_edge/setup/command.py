@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regulars_edge import config, exits, logs
-from regulars_edge.capture import frames_within, source_of
+from regulars_edge.capture import frames_within, make_source
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import number, read_value, secret_in, service_url, shows_the_key
+from regulars_edge.config import read_secret, read_service_url, read_value, require_number, shows_the_key
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text
 from regulars_edge.service import Service
-from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, search
+from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, search_devices
 from regulars_edge.spool import files
 
 if TYPE_CHECKING:
@@ -36,34 +36,38 @@ _LONGEST_WAIT_S = 300
 
 
 def setup(arguments: argparse.Namespace) -> int:
-    """Return 0 if each device gave a camera, 1 otherwise. Raises Misconfigured."""
-    logs.to_stderr("text", "error")
+    """Find cameras, print each, save its picture, and write edge.toml; return 0 if each device gave a camera, else 1.
+
+    Raises Misconfigured.
+    """
+    logs.log_to_stderr("text", "error")
     file: Path = arguments.config
-    url = read_value(service_url, arguments.url, "--url") if arguments.url else None
+    url = read_value(read_service_url, arguments.url, "--url") if arguments.url else None
     if url is not None:
         _refuse_if_there(file, arguments)
-    read_value(number(_LONGEST_WAIT_S), arguments.wait, "--wait")
-    user, password = credentials_of(arguments)
-    devices = search(arguments.probe or GROUP, arguments.wait)
+    read_value(require_number(_LONGEST_WAIT_S), arguments.wait, "--wait")
+    user, password = read_credentials(arguments)
+    devices = search_devices(arguments.probe or GROUP, arguments.wait)
     if not devices:
         say(
             "no camera answered: is it in this network, and ONVIF switched on in its settings? --probe asks one address"
         )
         return exits.INCOMPLETE
     cameras = [camera for device in devices for camera in _list_cameras(device, user, password)]
-    found = list(zip(names(cameras), cameras, strict=True))
-    for name, camera in found:
-        _show(name, camera, arguments.pictures or file.parent / "cameras")
-    usable = [(name, camera) for name, camera in found if camera.picture is not None or camera.stream is not None]
+    named = list(zip(name_cameras(cameras), cameras, strict=True))
+    for name, camera in named:
+        _show_camera(name, camera, arguments.pictures or file.parent / "cameras")
+    usable = [(name, camera) for name, camera in named if camera.picture is not None or camera.stream is not None]
     if url is None:
         say("nothing was written: --url names the service and writes the file")
     elif usable:
-        text = toml(url, usable, key_file=arguments.key_file, user=user, password_file=arguments.password_file)
+        text = make_toml(url, usable, key_file=arguments.key_file, user=user, password_file=arguments.password_file)
         _refuse_if_there(file, arguments)  # it may have come meanwhile
-        save(file, text.encode())
+        save_file(file, text.encode())
         say(f"{file} has {len(usable)} cameras; `regulars-edge check --config {file}` tries it")
-    seen = {camera.device.address for _, camera in usable}
-    return exits.OK if len(usable) == len(found) and len(seen) == len(devices) else exits.INCOMPLETE
+    addresses = {camera.device.address for _, camera in usable}
+    is_whole = len(usable) == len(named) and len(addresses) == len(devices)
+    return exits.OK if is_whole else exits.INCOMPLETE
 
 
 def _refuse_if_there(file: Path, arguments: argparse.Namespace) -> None:
@@ -71,28 +75,28 @@ def _refuse_if_there(file: Path, arguments: argparse.Namespace) -> None:
         raise Misconfigured(f"{file} is there already: --replace writes it anew, --config names another")
 
 
-def credentials_of(arguments: argparse.Namespace) -> tuple[str | None, str]:
+def read_credentials(arguments: argparse.Namespace) -> tuple[str | None, str]:
     if (arguments.camera_user is None) != (arguments.password_file is None):
         raise Misconfigured("--camera-user and --password-file belong together")
-    return arguments.camera_user, secret_in(arguments.password_file) if arguments.password_file else ""
+    return arguments.camera_user, read_secret(arguments.password_file) if arguments.password_file else ""
 
 
 def _list_cameras(device: Device, user: str | None, password: str) -> Iterator[Camera]:
     http = Http(Clock(), Timeouts(connect_s=3.0, silence_s=5.0, whole_s=15.0))
     try:
-        yield from Talk(http, device, user, password).cameras()
+        yield from Talk(http, device, user, password).list_cameras()
     except SourceFailed as error:
         say(f"{device.address} {device.name}: {error}")
 
 
-def _show(name: str, camera: Camera, pictures: Path) -> None:
+def _show_camera(name: str, camera: Camera, pictures: Path) -> None:
     say(f"{name}: {camera.device.name} at {camera.device.address}")
     for what, said in (("snapshot", camera.snapshot), ("stream", camera.stream)):
         if said is not None:
             say(f"  {what} {said}")
     if camera.picture is not None:
         file = pictures / f"{name}.setup.jpg"
-        save(file, camera.picture)
+        save_file(file, camera.picture)
         say(f"  picture {file}")
     for why in camera.said:
         say(f"  {why}")
@@ -106,22 +110,26 @@ def say(text: str) -> None:
 _LONGEST_NAME = 48
 
 
-def names(cameras: Sequence[Camera]) -> list[str]:
-    """Name each camera by what its device calls itself, with address and channel if that is not enough."""
+def name_cameras(cameras: Sequence[Camera]) -> list[str]:
+    """Name each camera by what its device calls itself: "hall", and "hall-10-0-0-9-2" if that is not enough.
+
+    The address is added if another device calls itself so, the channel if a device has several cameras.
+    """
     words = [re.sub(r"[^a-z0-9]+", "-", camera.device.name.lower()).strip("-")[:_LONGEST_NAME] for camera in cameras]
-    named = []
+    names = []
     for word, camera in zip(words, cameras, strict=True):
         address = camera.device.address
         parts = [word or "camera"]
-        if any(word == other and address != one.device.address for other, one in zip(words, cameras, strict=True)):
+        namesakes = {other.device.address for other, its in zip(cameras, words, strict=True) if its == word}
+        if namesakes != {address}:
             parts.append(address.replace(".", "-"))
-        if sum(address == one.device.address for one in cameras) > 1:
+        if sum(address == other.device.address for other in cameras) > 1:
             parts.append(str(camera.channel))
-        named.append("-".join(parts))
-    return named
+        names.append("-".join(parts))
+    return names
 
 
-def toml(
+def make_toml(
     url: str,
     cameras: Sequence[tuple[str, Camera]],
     *,
@@ -140,7 +148,7 @@ def toml(
         values: dict[str, object] = {"name": name, "source": source, "url": place}
         if user is not None and password_file is not None:
             values |= {"user": user, "password_file": password_file.absolute()}
-        lines += ["", write_rows(values)]
+        lines += ["", format_rows(values)]
         if is_snapshot and camera.stream is not None:
             lines.append(f'# its stream: source = "rtsp", url = {quote_string(camera.stream)}')
     text = "\n".join(lines) + "\n"
@@ -148,7 +156,7 @@ def toml(
     return text
 
 
-def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
+def save_file(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
     """Write a file, in place of one that is there: a key comes once. Raises Misconfigured.
 
     If root calls this, it belongs to whoever has the file that was there, `like`, or the folder, the first who is not
@@ -156,9 +164,9 @@ def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = [one.stat() for one in (file, like or file, file.parent) if one.exists()]
-        owner = next((one for one in found if one.st_uid != 0), found[0])
-        files.replace(file, data, mode, owner if os.geteuid() == 0 else None)
+        models = [path.stat() for path in (file, like or file, file.parent) if path.exists()]
+        owner = next((model for model in models if model.st_uid != 0), models[0])
+        files.replace_file(file, data, mode, owner if os.geteuid() == 0 else None)
     except OSError as error:
         raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
 
@@ -175,15 +183,18 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 def claim(arguments: argparse.Namespace) -> int:
-    """Use the code up. Raises Misconfigured, before that if the file is wrong, NotAllowed, Busy, Unreachable."""
-    logs.to_stderr("text", "error")
+    """Take a camera over by a code; return 0. Raises NotAllowed, Busy, Unreachable.
+
+    Raises Misconfigured too, if it can before the code is used up: for a file that is wrong or cannot be written.
+    """
+    logs.log_to_stderr("text", "error")
     code, url = arguments.code, arguments.url
     if code is None:
-        code, url = _seen_by(arguments.camera)
-    file, url = arguments.config.absolute(), read_value(service_url, url or "", "URL")
-    known = config.load(file) if file.exists() else None
-    if known is not None and known.url != url:
-        raise Misconfigured(f"{file} is of {known.url}: --config names another file")
+        code, url = _ask_camera_for_code(arguments.camera)
+    file, url = arguments.config.absolute(), read_value(read_service_url, url or "", "URL")
+    old_config = config.load(file) if file.exists() else None
+    if old_config is not None and old_config.url != url:
+        raise Misconfigured(f"{file} is of {old_config.url}: --config names another file")
     try:  # before the code is used up, and the camera's old key with it
         with tempfile.TemporaryFile(dir=file.parent) as probe:
             probe.write(bytes(65_536))  # a disk may be full, too
@@ -193,39 +204,38 @@ def claim(arguments: argparse.Namespace) -> int:
     if shows_the_key(url):
         say("the key crosses the network in the clear: use https")
     clock = Clock()
-    http = Http(clock, ca_file=known.ca_file if known else None, proxies=proxies_of_environment())
-    id_, key = Service(http, url, str, ServiceTime(clock)).claim(code)
+    http = Http(clock, ca_file=old_config.ca_file if old_config else None, proxies=proxies_of_environment())
+    id_, key = Service(http, url, str, ServiceTime(clock)).use_code(code)
     if not _ID.fullmatch(id_):
         raise Misconfigured(f"{url} gave the key of {id_!r}, which is no camera's id: is it Regulars?")
-    own = next((one for one in known.cameras if one.name == id_), None) if known else None
-    beside, named = file.parent / f"{id_}.key", own and own.api_key_file
-    key_file = named or beside
+    camera = next((camera for camera in old_config.cameras if camera.name == id_), None) if old_config else None
+    beside, configured = file.parent / f"{id_}.key", camera and camera.api_key_file
+    key_file = configured or beside
     try:
-        save(key_file, f"{key}\n".encode(), like=file)
+        save_file(key_file, f"{key}\n".encode(), like=file)
     except Misconfigured as error:  # but the code is used up
         say(str(error))
-        save(key_file := beside, f"{key}\n".encode(), like=file)
+        save_file(key_file := beside, f"{key}\n".encode(), like=file)
     say(f"{key_file} has the key of {id_}")
-    if own is None:
-        before = file.read_text() if known else f"[server]\nurl = {quote_string(url)}\n"
-        mode = stat.S_IMODE(file.stat().st_mode) if known else 0o600
-        camera = camera_values(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
-        text = f"{before.rstrip()}\n\n{write_rows(camera)}\n"
-        save(file, text.encode(), mode=mode)
-    elif key_file != named:
+    if camera is None:
+        text = file.read_text() if old_config else f"[server]\nurl = {quote_string(url)}\n"
+        mode = stat.S_IMODE(file.stat().st_mode) if old_config else 0o600
+        values = make_camera_values(id_, arguments.camera or file.parent / id_) | {"api_key_file": key_file}
+        save_file(file, f"{text.rstrip()}\n\n{format_rows(values)}\n".encode(), mode=mode)
+    elif key_file != configured:
         say(f"write api_key_file = {quote_string(key_file)} into its [[camera]]")
     say(f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the uploader takes it in")
     return exits.OK
 
 
-def _seen_by(place: str | None) -> tuple[str, str]:
+def _ask_camera_for_code(place: str | None) -> tuple[str, str]:
     if place is None:
         raise Misconfigured("give CODE and URL, or --camera with the camera that looks at the console's QR code")
     say("waiting until the camera sees the code")
-    return code_by(camera_values("camera", place))
+    return wait_for_code(make_camera_values("camera", place))
 
 
-def camera_values(id_: str, place: str | Path) -> dict[str, object]:
+def make_camera_values(id_: str, place: str | Path) -> dict[str, object]:
     """Return the values of a camera of edge.toml: its place is a URL, a device or a folder."""
     begin = re.match("rtsps?://|https?://|/dev/video", str(place), re.IGNORECASE)
     if begin is None:
@@ -234,7 +244,7 @@ def camera_values(id_: str, place: str | Path) -> dict[str, object]:
     return {"name": id_, "source": source, config.PLACES[source]: str(place), "send": "best_shot"}
 
 
-def write_rows(values: Mapping[str, object]) -> str:
+def format_rows(values: Mapping[str, object]) -> str:
     return "\n".join(["[[camera]]", *(f"{name} = {quote_string(value)}" for name, value in values.items())])
 
 
@@ -242,22 +252,22 @@ WAIT_S = 300.0
 _LINE = re.compile(r"regulars-edge claim (\S{4,64}) (https?://\S+)")
 
 
-def code_by(camera: Mapping[str, object]) -> tuple[str, str]:
+def wait_for_code(camera: Mapping[str, object]) -> tuple[str, str]:
     """Wait until a camera, the values of a [[camera]], sees the code; return it and the service's URL.
 
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
     known = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
-    for frame in frames_within(WAIT_S, source_of(known.cameras[0], known, Clock())):
+    for frame in frames_within(WAIT_S, make_source(known.cameras[0], known, Clock())):
         with suppress(OSError):  # half a picture; the next one comes soon
-            if frame is not None and (found := code_in(frame.image())):
+            if frame is not None and (found := read_code(frame.image())):
                 return found
     raise SourceFailed(
         f"no code of the console within {WAIT_S:.0f} s: hold it nearer, and flat; a phone must be bright"
     )
 
 
-def code_in(picture: Image) -> tuple[str, str] | None:
+def read_code(picture: Image) -> tuple[str, str] | None:
     """Return code and URL of the QR code in a picture; None if it shows none of the console. Raises Misconfigured."""
     try:
         import cv2

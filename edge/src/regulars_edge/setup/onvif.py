@@ -29,7 +29,7 @@ from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Http
 from regulars_edge.logs import redact_text
 from regulars_edge.sources.login import Credentials
-from regulars_edge.sources.snapshot import ask_camera, is_at, picture_at
+from regulars_edge.sources.snapshot import ask_camera, ask_picture, is_url_at
 
 _LONGEST_TEXT = 200
 
@@ -49,19 +49,19 @@ def read_xml(data: bytes) -> ET.Element:
         raise SourceFailed(f"its answer is no XML: {error}") from error
 
 
-def text_of(element: ET.Element, path: str) -> str:
+def read_text(element: ET.Element, path: str) -> str:
     """Return the text at `path`, "" if there is none: one line without control characters, at most 200 characters."""
-    return printable(element.findtext(path) or "")[:_LONGEST_TEXT]
+    return make_printable(element.findtext(path) or "")[:_LONGEST_TEXT]
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Make one line of it: a terminal obeys control characters."""
     return "".join(one if one.isprintable() else " " for one in text).strip()
 
 
 GROUP = ("239.255.255.250", 3702)
 WAIT_S = 4.0
-MOST = 64
+MOST_DEVICES = 64
 """Devices that are listened to: anybody may answer, as often as they like."""
 _LARGEST = 65_536
 _NAME, _HARDWARE = "onvif://www.onvif.org/name/", "onvif://www.onvif.org/hardware/"
@@ -84,41 +84,43 @@ class Device:
     name: str
 
 
-def search(
+def search_devices(
     target: tuple[str, int] = GROUP, wait_s: float = WAIT_S, interfaces: Iterable[int] | None = None
 ) -> list[Device]:
-    """Ask twice, as datagrams get lost; listen for `wait_s`; one device an address. Raises Misconfigured.
+    """Return the devices that answer within `wait_s`, one an address. It asks twice, as datagrams get lost.
 
-    `interfaces`: by their numbers, all of the machine's by default: cameras often have a network of their own.
+    `interfaces`: their numbers; None: all of the machine's, as cameras often have a network of their own. Raises
+    Misconfigured.
     """
     asked = uuid.uuid4()
     found: dict[str, Device] = {}
-    began = time.monotonic()
+    began_at = time.monotonic()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-        for until in (began + wait_s / 4, began + wait_s):
-            _ask(line, _PROBE.format(asked=asked).encode(), target, interfaces)
-            _listen(line, asked, until, found)
+        for until in (began_at + wait_s / 4, began_at + wait_s):
+            _send_probe(line, _PROBE.format(asked=asked).encode(), target, interfaces)
+            _listen_for_devices(line, asked, until, found)
     return sorted(found.values(), key=lambda device: ipaddress.ip_address(device.address))
 
 
-def _ask(line: socket.socket, probe: bytes, target: tuple[str, int], interfaces: Iterable[int] | None) -> None:
+def _send_probe(line: socket.socket, probe: bytes, target: tuple[str, int], interfaces: Iterable[int] | None) -> None:
+    """Send the probe to one address, or to a group through each interface. Raises Misconfigured if none takes it."""
     try:
         if not ipaddress.ip_address(target[0]).is_multicast:
             line.sendto(probe, target)
             return
     except OSError as error:
         raise Misconfigured(f"{target[0]} cannot be asked: {error.strerror}") from error
-    sent = False
+    is_sent = False
     for number in interfaces or [number for number, _ in socket.if_nameindex()]:
         with contextlib.suppress(OSError):  # an interface that is down, or has no address
             line.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("4s4si", bytes(4), bytes(4), number))
             line.sendto(probe, target)
-            sent = True
-    if not sent:
+            is_sent = True
+    if not is_sent:
         raise Misconfigured("this machine is in no network: connect it, or name a camera's address with --probe")
 
 
-def _listen(line: socket.socket, asked: uuid.UUID, until: float, found: dict[str, Device]) -> None:
+def _listen_for_devices(line: socket.socket, asked: uuid.UUID, until: float, found: dict[str, Device]) -> None:
     while (left_s := until - time.monotonic()) > 0:
         line.settimeout(left_s)
         try:
@@ -127,7 +129,7 @@ def _listen(line: socket.socket, asked: uuid.UUID, until: float, found: dict[str
             return
         with contextlib.suppress(SourceFailed):
             device = read_device(data, address, asked)
-            if device is not None and len(found) < MOST:
+            if device is not None and len(found) < MOST_DEVICES:
                 found.setdefault(address, device)
 
 
@@ -139,13 +141,13 @@ def read_device(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
         return None
     urls = (match.findtext("{*}XAddrs") or "").split()
     # A device with several addresses names them all, or only that of another network.
-    own = next((url for url in urls if is_at(url, address, "http", "https")), None)
-    moved = (at_address(url, address, "http", "https") for url in urls)
+    at_address = next((url for url in urls if is_url_at(url, address, "http", "https")), None)
+    moved = (move_to_address(url, address, "http", "https") for url in urls)
     usual = f"http://{address}/onvif/device_service"
-    return Device(address, own or next(filter(None, moved), usual), _name(match))
+    return Device(address, at_address or next(filter(None, moved), usual), _find_name(match))
 
 
-def at_address(url: str, address: str, *schemes: str) -> str | None:
+def move_to_address(url: str, address: str, *schemes: str) -> str | None:
     """Return a URL at the address that answered, with the path and port that a device names; None: it is no URL.
 
     Devices name addresses of theirs in other networks, or those that they had before.
@@ -154,15 +156,15 @@ def at_address(url: str, address: str, *schemes: str) -> str | None:
         parts = urlsplit(url.strip())
         port = "" if parts.port is None else f":{parts.port}"
         found = url.strip() if parts.hostname == address else parts._replace(netloc=address + port).geturl()
-        return found if is_at(found, address, *schemes) else None
+        return found if is_url_at(found, address, *schemes) else None
     return None
 
 
-def _name(match: ET.Element) -> str:
+def _find_name(match: ET.Element) -> str:
     scopes = (match.findtext("{*}Scopes") or "").split()
     for kind in (_NAME, _HARDWARE):
         for scope in scopes:
-            if scope.startswith(kind) and (name := printable(unquote(scope.removeprefix(kind)))):
+            if scope.startswith(kind) and (name := make_printable(unquote(scope.removeprefix(kind)))):
                 return name
     return "camera"
 
@@ -206,22 +208,23 @@ class Talk:
         self._credentials = None if self.user is None else Credentials(self.user, self.password, in_the_clear=False)
         self._ends = time.monotonic() + DEVICE_S
 
-    def cameras(self) -> Iterator[Camera]:
+    def list_cameras(self) -> Iterator[Camera]:
         """Give each video source, with what can be learnt of it. Raises SourceFailed."""
-        self._ahead = self._clock_ahead()
-        media = self._media()
+        self._ahead = self._ask_clock_ahead()
+        media = self._ask_media_url()
         answer = self._call(media, f'<GetProfiles xmlns="{_MEDIA}"/>')
         tokens: dict[str, str] = {}
         for profile in answer.findall(".//{*}Profiles"):
-            source = text_of(profile, "{*}VideoSourceConfiguration/{*}SourceToken")
+            source = read_text(profile, "{*}VideoSourceConfiguration/{*}SourceToken")
             if source and len(tokens) < MOST_CAMERAS:
                 tokens.setdefault(source, profile.get("token", ""))  # a camera's first profile is its best
         if not tokens:
             raise SourceFailed("it has no camera")
         for channel, token in enumerate(tokens.values(), start=1):
-            yield self._camera(media, token, channel)
+            yield self._ask_camera(media, token, channel)
 
-    def _camera(self, media: str, token: str, channel: int) -> Camera:
+    def _ask_camera(self, media: str, token: str, channel: int) -> Camera:
+        """Ask for the URLs of a profile, by its token, and for a picture; `media`: the media service's URL."""
         camera = Camera(self.device, channel)
         profile = f"<ProfileToken>{escape(token)}</ProfileToken>"
         schema = 'xmlns="http://www.onvif.org/ver10/schema"'
@@ -230,75 +233,76 @@ class Talk:
             f"<Transport {schema}><Protocol>RTSP</Protocol></Transport></StreamSetup>"
         )
         try:
-            camera.stream = self._uri(media, "GetStreamUri", setup + profile, "rtsp", "rtsps")
+            camera.stream = self._ask_url(media, "GetStreamUri", setup + profile, "rtsp", "rtsps")
         except SourceFailed as error:
             camera.said.append(f"no stream: {error}")
         try:
-            camera.snapshot = self._uri(media, "GetSnapshotUri", profile, "http", "https")
-            camera.picture = picture_at(self._http_in_time(), self._credentials, camera.snapshot).body
+            camera.snapshot = self._ask_url(media, "GetSnapshotUri", profile, "http", "https")
+            camera.picture = ask_picture(self._http_in_time(), self._credentials, camera.snapshot).body
         except SourceFailed as error:
             camera.said.append(f"no picture: {error}")
         return camera
 
-    def _uri(self, media: str, call: str, body: str, *schemes: str) -> str:
+    def _ask_url(self, media: str, call: str, body: str, *schemes: str) -> str:
         answer = self._call(media, f'<{call} xmlns="{_MEDIA}">{body}</{call}>')
         uri = answer.findtext(".//{*}Uri") or ""
-        found = at_address(uri, self.device.address, *schemes)
+        found = move_to_address(uri, self.device.address, *schemes)
         if found is None:
             raise SourceFailed(
                 f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redact_text(uri)[:200]!r}"
             )
-        return Address.of(found).url
+        return Address.read(found).url
 
-    def _clock_ahead(self) -> timedelta:
-        """Ask for its time, which needs no password: a token of another time than its own is refused.
+    def _ask_clock_ahead(self) -> timedelta:
+        """Ask by how much its clock is ahead, which needs no password: it refuses tokens of another time than its own.
 
-        Some tell their local time alone.
+        Some tell their local time alone. Zero if it does not say.
         """
         with contextlib.suppress(SourceFailed):
             answer = self._call(self.device.url, f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>', signed=False)
             for kind in ("UTCDateTime", "LocalDateTime"):
                 with contextlib.suppress(ValueError, OverflowError):
-                    numbers = [int(text_of(answer, f".//{{*}}{kind}/{{*}}{path}")) for path in _TIME]
+                    numbers = [int(read_text(answer, f".//{{*}}{kind}/{{*}}{path}")) for path in _TIME]
                     year, month, day, hour, minute, second = numbers
                     ahead = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - datetime.now(UTC)
                     if abs(ahead) < _FARTHEST:
                         return ahead
         return timedelta()
 
-    def _media(self) -> str:
+    def _ask_media_url(self) -> str:
         """Return the URL of its media service; many devices have one URL for all services."""
         body = f'<GetCapabilities xmlns="{_DEVICE}"><Category>Media</Category></GetCapabilities>'
         try:
-            url = text_of(self._call(self.device.url, body), ".//{*}Media/{*}XAddr")
+            url = read_text(self._call(self.device.url, body), ".//{*}Media/{*}XAddr")
         except PasswordRefused:
             raise
         except SourceFailed:
             return self.device.url
-        return at_address(url, self.device.address, "http", "https") or self.device.url
+        return move_to_address(url, self.device.address, "http", "https") or self.device.url
 
     def _call(self, url: str, body: str, *, signed: bool = True) -> ET.Element:
+        """Send a request in a SOAP envelope, and return the answer's. Raises SourceFailed, PasswordRefused."""
         envelope = (
             '<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
-            f"<s:Header>{self._token() if signed else ''}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+            f"<s:Header>{self._make_token() if signed else ''}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
         )
-        kind = {"Content-Type": "application/soap+xml; charset=utf-8"}
+        headers = {"Content-Type": "application/soap+xml; charset=utf-8"}
         ask = partial(ask_camera, self._http_in_time(), self._credentials, "POST", url)
-        answer = ask(kind, envelope.encode(), LARGEST_ANSWER_BYTES)
+        answer = ask(headers, envelope.encode(), LARGEST_ANSWER_BYTES)
         message = read_xml(answer.body) if answer.status != 401 else None
         fault = None if message is None else message.find(".//{*}Fault")
         if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
-            what = "give --camera-user and --password-file" if self.user is None else "check user and password"
+            advice = "give --camera-user and --password-file" if self.user is None else "check user and password"
             if abs(self._ahead) > _NEAR:
                 hours = self._ahead / timedelta(hours=1)
-                what = f"{what}; its clock is {hours:+.1f} h off, which it may mean: set its time and zone, or NTP"
-            raise PasswordRefused(url, f"it lets nobody in without a password: {what}")
+                advice = f"{advice}; its clock is {hours:+.1f} h off, which it may mean: set its time and zone, or NTP"
+            raise PasswordRefused(url, f"it lets nobody in without a password: {advice}")
         if message is None or fault is not None or answer.status != 200:
-            said = "" if fault is None else text_of(fault, ".//{*}Text") or text_of(fault, ".//{*}faultstring")
-            raise SourceFailed(f"{url} answered {answer.status} {said}".rstrip())
+            reason = "" if fault is None else read_text(fault, ".//{*}Text") or read_text(fault, ".//{*}faultstring")
+            raise SourceFailed(f"{url} answered {answer.status} {reason}".rstrip())
         return message
 
-    def _token(self) -> str:
+    def _make_token(self) -> str:
         if self.user is None:
             return ""
         nonce = secrets.token_bytes(16)
@@ -307,8 +311,8 @@ class Talk:
         return (
             f'<Security xmlns="{_WSS}-wssecurity-secext-1.0.xsd"><UsernameToken>'
             f"<Username>{escape(self.user)}</Username>"
-            f'<Password Type="{_WSS}-username-token-profile-1.0#PasswordDigest">{_base64(digest)}</Password>'
-            f'<Nonce EncodingType="{_WSS}-soap-message-security-1.0#Base64Binary">{_base64(nonce)}</Nonce>'
+            f'<Password Type="{_WSS}-username-token-profile-1.0#PasswordDigest">{_encode_base64(digest)}</Password>'
+            f'<Nonce EncodingType="{_WSS}-soap-message-security-1.0#Base64Binary">{_encode_base64(nonce)}</Nonce>'
             f'<Created xmlns="{_WSS}-wssecurity-utility-1.0.xsd">{created}</Created></UsernameToken></Security>'
         )
 
@@ -318,5 +322,5 @@ class Talk:
         return self.http
 
 
-def _base64(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()

@@ -14,42 +14,42 @@ from regulars_edge.frames import Frame
 
 LOOK_S = 10.0
 SIZE_PX, SMALL_PX = (256, 192), (64, 48)
-UNOPENED = 3
+MOST_UNOPENED = 3
 """So many in turn that cannot be opened, and the camera gives nothing."""
 BLACK, BLANK = 12, 10
-"""Grey levels of a thumbnail without its darkest and brightest pixels (SHARE): the brightest of a black picture, and
-from the darkest to the brightest of a covered lens."""
-SHARE = 0.05
+"""Grey levels of a thumbnail without its darkest and brightest pixels (CLOCK_SHARE): the brightest of a black picture,
+and from the darkest to the brightest of a covered lens."""
+CLOCK_SHARE = 0.05
 """Share of the pixels that a clock or a name, which most cameras write into the picture, may have."""
 FROZEN_S = 1_800.0
 """For so long a sensor's noise changes more of a thumbnail's pixels than a clock does."""
 HOUR_S, DAY_S, WEEK_S = 3_600.0, 86_400.0, 604_800.0
-ABOUT_S = 5_400.0
+DUSK_DRIFT_S = 5_400.0
 """By so much dusk and closing time differ from one day or week to the next."""
 FLICKER_S = 1_800.0
 """A light that goes out again so soon ends no night."""
 LONGEST_NIGHT_S = 3 * DAY_S
-FEW = 6
+FEWEST_HOURS = 6
 """Hours of the last day that show something: with fewer nothing is usual."""
-LASTS_S = 1_200.0
+TOLD_AFTER_S = 1_200.0
 """For so long a picture is another than usual, or blurred, until that is told: people pass, lamps are switched."""
 EDGES, FAINT = 0.15, 4
 """Share of a thumbnail's pixels that make its outline, and the grey levels between neighbours that are no outline."""
-SAME = 0.3
+SAME_SHARE = 0.3
 """Share of an outline that is that of another hour, too, if the camera looks the same way. By chance it is EDGES."""
-QUARTERS = 2
+STRANGE_QUARTERS = 2
 """So many of a picture's four quarters show something else, and it is told: vans park, and goods are put up."""
 DIM, AS_BRIGHT = 24, 1.25
-"""Grey levels of the brightest pixels (SHARE) of a quarter in which nothing is looked for, and by how much a quarter
-without outline may be brighter than an hour in which it had none either."""
-BLURRED = 0.75
+"""Grey levels of the brightest pixels (CLOCK_SHARE) of a quarter in which nothing is looked for, and by how much a
+quarter without outline may be brighter than an hour in which it had none either."""
+BLURRED_SHARE = 0.75
 """How sharp a picture is, as a share of the least that was usual."""
 BLOCK_PX, CONTRAST, LEAST_BLOCKS = 32, 40, 4
 """Parts of a picture of which the middle one says how sharp it is: those with such a contrast, if enough have it."""
 
 
 class BlockageCheck:
-    """A look at one frame in ten seconds. `trouble`: what is wrong, in words; `is_blind`: nothing can be opened."""
+    """A check of one frame in LOOK_S. `trouble`: what is wrong, in words; `is_blind`: its pictures cannot be opened."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -64,9 +64,10 @@ class BlockageCheck:
 
     @property
     def is_blind(self) -> bool:
-        return self._unopened >= UNOPENED
+        return self._unopened >= MOST_UNOPENED
 
     def look(self, frame: Frame) -> None:
+        """Look at a frame, if the last look was LOOK_S ago, and set `trouble`."""
         now = self._now()
         if now - self._looked_at < LOOK_S:
             return
@@ -79,28 +80,28 @@ class BlockageCheck:
             return
         self._unopened = 0
         small = grey.resize(SMALL_PX, Image.Resampling.BOX)
-        dark = _dark(small)
-        unchanged_s = self._unchanged_s(small, now)
-        if self._nights.is_usual(dark is not None, now):
+        darkness = _explain_dark(small)
+        unchanged_s = self._measure_unchanged_s(small, now)
+        if self._nights.is_usual(darkness is not None, now):
             self.trouble = None
-        elif dark is None and unchanged_s >= FROZEN_S:
+        elif darkness is None and unchanged_s >= FROZEN_S:
             self.trouble = f"its picture has stood still for {unchanged_s / 60:.0f} minutes: start the camera anew"
         else:
-            self.trouble = dark or self._usual.find_change(_quarters(small), _sharpness(grey), now)
+            self.trouble = darkness or self._usual.find_change(_read_quarters(small), _measure_sharpness(grey), now)
 
-    def _unchanged_s(self, grey: Image.Image, now: float) -> float:
+    def _measure_unchanged_s(self, grey: Image.Image, now: float) -> float:
         """Return for how long no more of the picture has changed than a clock in it may."""
         if self._first is not None and self._changed is not None:
             difference = ImageChops.difference(grey, self._first).point(lambda grey: 255 * (grey > 0))
             self._changed = ImageChops.lighter(self._changed, difference)
-            if self._changed.histogram()[255] <= SHARE * grey.width * grey.height:
+            if self._changed.histogram()[255] <= CLOCK_SHARE * grey.width * grey.height:
                 return now - self._since
         self._first, self._changed, self._since = grey, grey.point(lambda _: 0), now
         return 0.0
 
 
 class Nights:
-    """Memory of when nothing was to be seen."""
+    """Memory of the nights: when nothing was to be seen, from when to when."""
 
     def __init__(self) -> None:
         self._began: float | None = None
@@ -114,8 +115,8 @@ class Nights:
             return False
         since, until = self._past[-1] if self._past else (now, float("-inf"))
         if now - until > FLICKER_S:
-            before = now - (WEEK_S if now - self._began > WEEK_S else DAY_S)
-            self._is_usual = any(one - ABOUT_S <= before <= other + ABOUT_S for one, other in self._past)
+            then = now - (WEEK_S if now - self._began > WEEK_S else DAY_S)
+            self._is_usual = any(began - DUSK_DRIFT_S <= then <= ended + DUSK_DRIFT_S for began, ended in self._past)
             self._past.append((now, now))
             return self._is_usual
         self._past[-1] = since, now
@@ -123,7 +124,7 @@ class Nights:
 
 
 class Quarter(NamedTuple):
-    """A quarter of a picture. `outline`: 0 if it has none; `light`: its brightest pixels, but for SHARE."""
+    """A quarter of a picture. `outline`: 0 if it has none; `light`: its brightest pixels, but for CLOCK_SHARE."""
 
     outline: int
     light: int
@@ -131,7 +132,7 @@ class Quarter(NamedTuple):
     def is_like(self, other: Quarter) -> bool:
         if self.outline == 0 or self.light <= DIM:
             return self.light <= max(DIM, AS_BRIGHT * other.light * (other.outline == 0))
-        return (self.outline & other.outline).bit_count() >= SAME * self.outline.bit_count()
+        return (self.outline & other.outline).bit_count() >= SAME_SHARE * self.outline.bit_count()
 
 
 class Usual:
@@ -144,48 +145,53 @@ class Usual:
         self._other_since: float | None = None
 
     def find_change(self, quarters: list[Quarter], sharpness: float | None, now: float) -> str | None:
-        """Say that the picture is another than in any hour of the last day. In the dark, nothing is said."""
+        """Say that the picture has been another for TOLD_AFTER_S than in any hour of the last day; None: it has not.
+
+        If it stays so for a day, somebody wants it so, and it is usual from then on.
+        """
         self._began = now if self._began is None else self._began
-        is_known = now - self._began >= DAY_S and len(self._hours) >= FEW
-        why = self._other(quarters, sharpness) if is_known else None
-        if why is None:
+        is_known = now - self._began >= DAY_S and len(self._hours) >= FEWEST_HOURS
+        difference = self._find_difference(quarters, sharpness) if is_known else None
+        if difference is None:
             self._other_since = None
-            if any(one.outline for one in quarters) and now - self._kept_at >= HOUR_S:
+            if any(quarter.outline for quarter in quarters) and now - self._kept_at >= HOUR_S:
                 self._hours.append((quarters, sharpness))
                 self._kept_at = now
             return None
         self._other_since = now if self._other_since is None else self._other_since
-        if now - self._other_since >= DAY_S:  # somebody wants it so
+        if now - self._other_since >= DAY_S:
             self._hours.clear()
             self._began = now
-        return why if LASTS_S <= now - self._other_since < DAY_S else None
+        return difference if TOLD_AFTER_S <= now - self._other_since < DAY_S else None
 
-    def _other(self, quarters: list[Quarter], sharpness: float | None) -> str | None:
-        sharp = [one for _, one in self._hours if one is not None]
-        if sharpness is not None and sharp and sharpness < BLURRED * min(sharp):
+    def _find_difference(self, quarters: list[Quarter], sharpness: float | None) -> str | None:
+        """Say how the picture differs from all of the last hours'; None: it is like one of them."""
+        usual = [its for _, its in self._hours if its is not None]
+        if sharpness is not None and usual and sharpness < BLURRED_SHARE * min(usual):
             return "its picture is blurred: is the lens dirty, or out of focus?"
-        others = [one for at, one in enumerate(quarters) if not any(one.is_like(usual[at]) for usual, _ in self._hours)]
-        if len(others) < QUARTERS:
+        by_place = zip(quarters, zip(*(usual for usual, _ in self._hours), strict=True), strict=True)
+        strange = [quarter for quarter, usual in by_place if not any(map(quarter.is_like, usual))]
+        if len(strange) < STRANGE_QUARTERS:
             return None
-        if any(one.outline == 0 for one in others):
+        if any(quarter.outline == 0 for quarter in strange):
             return "its picture shows less than in the last day: is the lens covered?"
         return "its picture is another than in the last day: was the camera turned, or is something before it?"
 
 
-def _steps(grey: Image.Image) -> Image.Image:
+def _measure_steps(grey: Image.Image) -> Image.Image:
     """Return how much each pixel differs from its neighbours to the left and above; the rim from nothing."""
     return ImageChops.lighter(*(ImageChops.difference(grey, ImageChops.offset(grey, *by)) for by in ((1, 0), (0, 1))))
 
 
-def _quarters(small: Image.Image) -> list[Quarter]:
+def _read_quarters(small: Image.Image) -> list[Quarter]:
     """Return what each quarter shows; the rows at top and bottom, of a clock or a name, are left out."""
-    rim, steps = small.height // 8, _steps(small)
+    rim, steps = small.height // 8, _measure_steps(small)
     across, down = (1, small.width // 2, small.width), (rim, small.height // 2, small.height - rim)
     boxes = [(across[x], down[y], across[x + 1], down[y + 1]) for y in (0, 1) for x in (0, 1)]
-    return [Quarter(_outline(steps.crop(box)), _brightest(small.crop(box))) for box in boxes]
+    return [Quarter(_find_outline(steps.crop(box)), _find_brightest(small.crop(box))) for box in boxes]
 
 
-def _outline(steps: Image.Image) -> int:
+def _find_outline(steps: Image.Image) -> int:
     """Return the pixels with the largest steps, a bit each; 0: there is no outline, as in the dark."""
     least = sorted(steps.tobytes())[-round(EDGES * steps.width * steps.height)]
     if least < FAINT:
@@ -193,14 +199,14 @@ def _outline(steps: Image.Image) -> int:
     return int.from_bytes(steps.point(lambda step: 255 * (step >= least)).convert("1").tobytes())
 
 
-def _brightest(grey: Image.Image) -> int:
+def _find_brightest(grey: Image.Image) -> int:
     pixels = sorted(grey.tobytes())
-    return pixels[-1 - round(SHARE * len(pixels))]
+    return pixels[-1 - round(CLOCK_SHARE * len(pixels))]
 
 
-def _sharpness(grey: Image.Image) -> float | None:
+def _measure_sharpness(grey: Image.Image) -> float | None:
     """Return the largest step in a block, in shares of its contrast: the middle of all blocks with some."""
-    steps, found = _steps(grey), []
+    steps, found = _measure_steps(grey), []
     for left in range(0, grey.width, BLOCK_PX):
         for top in range(0, grey.height, BLOCK_PX):
             block = (left + 1, top + 1, left + BLOCK_PX, top + BLOCK_PX)
@@ -210,10 +216,10 @@ def _sharpness(grey: Image.Image) -> float | None:
     return median(found) if len(found) >= LEAST_BLOCKS else None
 
 
-def _dark(grey: Image.Image) -> str | None:
-    """Say that nothing is to be seen, but for the darkest and the brightest of SHARE each."""
+def _explain_dark(grey: Image.Image) -> str | None:
+    """Say that nothing is to be seen, but for the darkest and the brightest of CLOCK_SHARE each."""
     pixels = sorted(grey.tobytes())
-    cut = round(SHARE * len(pixels))
+    cut = round(CLOCK_SHARE * len(pixels))
     if pixels[-1 - cut] <= BLACK:
         return "its picture is black: is it night without light, or the lens covered?"
     return "its picture shows nothing: is the lens covered?" if pixels[-1 - cut] - pixels[cut] <= BLANK else None

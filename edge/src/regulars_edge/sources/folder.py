@@ -4,7 +4,7 @@ A file is taken when it is whole: it ends as its format does and has not changed
 for long and can be decoded to its end. It is removed (or moved) only when the spool has it durably; if a kill falls in
 between, the spool knows it by its path, size and time when it is seen again.
 
-`files_in` finds the pictures of a folder and its sub-folders, in the order of their names.
+`list_files` finds the pictures of a folder and its sub-folders, in the order of their names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 
-from regulars_edge.clock import Clock, Moment, moment
+from regulars_edge.clock import Clock, Moment, read_moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.picture import (
@@ -29,11 +29,11 @@ from regulars_edge.picture import (
     LATEST_MS,
     Content,
     NameTime,
-    content_of,
-    content_type,
     ends_whole,
+    find_content_type,
+    find_stated_time,
     is_whole,
-    stated_time,
+    read_content,
 )
 from regulars_edge.spool.model import FileMark, Stamp
 
@@ -60,7 +60,7 @@ class Picture:
     stamp: Stamp
 
 
-def files_in(folder: Path, leave_out: Path) -> Iterator[Path | NoPicture]:
+def list_files(folder: Path, leave_out: Path) -> Iterator[Path | NoPicture]:
     """Give all files below `folder`, but those below `leave_out`; links to folders are not followed."""
     errors: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=errors.append):
@@ -69,7 +69,7 @@ def files_in(folder: Path, leave_out: Path) -> Iterator[Path | NoPicture]:
     yield from (NoPicture(Path(error.filename), error.strerror or "?", may_hold=True) for error in errors)
 
 
-def mark_of(path: Path) -> FileMark | NoPicture:
+def read_mark(path: Path) -> FileMark | NoPicture:
     """Return the file's state as it is now, links followed."""
     try:
         found = path.stat()
@@ -87,16 +87,16 @@ def mark_of(path: Path) -> FileMark | NoPicture:
 def read_picture(
     path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None, *, decodes: bool = True
 ) -> Picture | NoPicture:
-    """Read the file with its digest and time.
+    """Read a file with its digest and time.
 
-    `decodes`: one that does not end as its format does is whole, too, if a decoder gets to its last line.
+    `decodes`: whether one that does not end as its format does is whole, too, if a decoder gets to its last line.
     """
-    before = mark_of(path)
+    before = read_mark(path)
     if not isinstance(before, FileMark):
         return before
     try:
         with path.open("rb") as stream:
-            if content_type(stream.read(HEAD_BYTES)) is None:
+            if find_content_type(stream.read(HEAD_BYTES)) is None:
                 return NoPicture(path, "neither JPEG nor PNG")
             if before.size > LARGEST_BYTES:
                 why = f"{before.size} bytes, and a picture has at most {LARGEST_BYTES}"
@@ -105,14 +105,14 @@ def read_picture(
             data = stream.read(LARGEST_BYTES + 1)
     except OSError as error:
         return NoPicture(path, error.strerror or str(error), may_hold=True)
-    content = content_of(data)
-    if mark_of(path) != before or content is None or content.size != before.size:
+    content = read_content(data)
+    if read_mark(path) != before or content is None or content.size != before.size:
         return NoPicture(path, "it is being written", may_hold=True)
-    kind = content.content_type
-    if not (is_whole(kind, data) if decodes else ends_whole(kind, data)):
+    is_complete = is_whole if decodes else ends_whole
+    if not is_complete(content.content_type, data):
         return NoPicture(path, CUT_OFF)
     file_ms = max(0, min(before.mtime_ns // 1_000_000, LATEST_MS))
-    at_ms, by = stated_time(data, path, in_name, zone, now_ms) or (file_ms, "file")
+    at_ms, by = find_stated_time(data, path, in_name, zone, now_ms) or (file_ms, "file")
     return Picture(data, before, content, Stamp(stated_ms=at_ms, by=by))
 
 
@@ -127,7 +127,7 @@ _SLACK_MS = 1_000
 
 
 @dataclass
-class _Seen:
+class _SeenFile:
     mark: FileMark
     first: Moment
     """When it was seen so first: what it is now, it became after `looked_before` (None: nobody knows)."""
@@ -146,7 +146,7 @@ class FolderSource:
     zone: tzinfo | None = None
     time_in_name: NameTime | None = None
     leave_out: Path | None = None
-    _seen: dict[Path, _Seen] = field(default_factory=dict, init=False)
+    _seen: dict[Path, _SeenFile] = field(default_factory=dict, init=False)
     _left_alone: set[FileMark] = field(default_factory=set, init=False)
     _unreadable: set[Path] = field(default_factory=set, init=False)
     _last_look: Moment | None = field(default=None, init=False)
@@ -165,10 +165,10 @@ class FolderSource:
 
     def look(self) -> Iterator[EncodedFrame]:
         """Give the files that are whole now, oldest first. Raises SourceFailed."""
-        now = moment(self.clock)
-        marks = heapq.nsmallest(AT_ONCE, self._marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
+        now = read_moment(self.clock)
+        marks = heapq.nsmallest(AT_ONCE, self._list_marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
-        self._note(marks, now, last)
+        self._note_marks(marks, now, last)
         for mark in marks:
             seen = self._seen.get(mark.path)
             if seen is None or seen.looks < 2:
@@ -177,70 +177,75 @@ class FolderSource:
             if frame is not None:
                 yield frame
 
-    def _marks(self) -> Iterator[FileMark]:
-        for path in files_in(self.folder, (self.leave_out or self.folder / "\0").absolute()):
+    def _list_marks(self) -> Iterator[FileMark]:
+        for path in list_files(self.folder, (self.leave_out or self.folder / "\0").absolute()):
             if isinstance(path, NoPicture):
                 self._say_unreadable(path)
             elif not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
                 if self.after is not None and self.after in path.parents:
                     continue
-                mark = mark_of(path)
+                mark = read_mark(path)
                 if isinstance(mark, FileMark) and mark not in self._left_alone:
                     yield mark
 
-    def _say_unreadable(self, one: NoPicture) -> None:
+    def _say_unreadable(self, place: NoPicture) -> None:
         """Log once that a folder below cannot be read. Raises SourceFailed if it is this one."""
-        if one.path == self.folder:
-            raise SourceFailed(f"the folder {self.folder} cannot be read: {one.why}")
-        if one.path.exists() and one.path not in self._unreadable:
-            self._unreadable.add(one.path)
-            log.error("%s cannot be read: %s; its pictures are not sent", one.path, one.why)
+        if place.path == self.folder:
+            raise SourceFailed(f"the folder {self.folder} cannot be read: {place.why}")
+        if place.path.exists() and place.path not in self._unreadable:
+            self._unreadable.add(place.path)
+            log.error("%s cannot be read: %s; its pictures are not sent", place.path, place.why)
 
-    def _note(self, marks: list[FileMark], now: Moment, last_look: Moment | None) -> None:
+    def _note_marks(self, marks: list[FileMark], now: Moment, last_look: Moment | None) -> None:
         before, self._seen = self._seen, {}
         for mark in marks:
             seen = before.get(mark.path)
             if seen is None or seen.mark != mark:
-                seen = _Seen(mark, now, last_look)
+                seen = _SeenFile(mark, now, last_look)
             else:
                 seen.looks += 1
             self._seen[mark.path] = seen
         if len(self._left_alone) > AT_ONCE:
-            self._left_alone = {mark for mark in self._left_alone if mark_of(mark.path) == mark}
+            self._left_alone = {mark for mark in self._left_alone if read_mark(mark.path) == mark}
 
-    def _read_file(self, seen: _Seen, now: Moment) -> EncodedFrame | None:
+    def _read_file(self, seen: _SeenFile, now: Moment) -> EncodedFrame | None:
         """Read the file if it is a whole picture by its ends; after some quiet, if it is any."""
-        mark, quiet = seen.mark, now.boot_ms - seen.first.boot_ms >= QUIET_MS
-        one = read_picture(mark.path, self.zone, now.wall_ms, self.time_in_name, decodes=quiet)
-        if isinstance(one, Picture):
-            return self._frame(one.data, self._stamp(seen, one.stamp), mark) if one.mark == mark else None
-        if quiet and one.why == CUT_OFF:
-            return self._frame(b"", Stamp(now), mark)
-        if quiet:
-            self.leave_alone(mark, one.why)
+        mark, is_quiet = seen.mark, now.boot_ms - seen.first.boot_ms >= QUIET_MS
+        read = read_picture(mark.path, self.zone, now.wall_ms, self.time_in_name, decodes=is_quiet)
+        if isinstance(read, Picture):
+            return self._make_frame(read.data, self._find_stamp(seen, read.stamp), mark) if read.mark == mark else None
+        if is_quiet and read.why == CUT_OFF:
+            return self._make_frame(b"", Stamp(now), mark)  # no bytes: it is counted as damaged, and left alone
+        if is_quiet:
+            self.leave_alone(mark, read.why)
         return None
 
-    def _frame(self, data: bytes, stamp: Stamp, mark: FileMark) -> EncodedFrame:
+    def _make_frame(self, data: bytes, stamp: Stamp, mark: FileMark) -> EncodedFrame:
         frame = EncodedFrame(data, stamp)
         frame.mark, frame.owner = mark, self
         return frame
 
-    def _stamp(self, seen: _Seen, said: Stamp) -> Stamp:
-        """Return what the picture says; else the file's time, which a clock gave it that may have been set since."""
-        if said.by != "file":
-            return said
-        now = moment(self.clock)
+    def _find_stamp(self, seen: _SeenFile, stated: Stamp) -> Stamp:
+        """Return the time that the picture states; else the file's, corrected if the clock has been set since.
+
+        A file of 03:00 whose clock has been put forward by 8 hours since was written at 11:00.
+        """
+        if stated.by != "file":
+            return stated
+        now = read_moment(self.clock)
         mark, first, before = seen.mark, seen.first, seen.looked_before
         mtime_ms = mark.mtime_ns // 1_000_000
-        boot_ms = [mtime_ms - (one.wall_ms - one.boot_ms) for one in (now, first, before) if one is not None]
-        earliest, latest = 0 if before is None else before.boot_ms - _SLACK_MS, first.boot_ms + _SLACK_MS
+        looks = [look for look in (now, first, before) if look is not None]
+        candidates_ms = [mtime_ms - (look.wall_ms - look.boot_ms) for look in looks]  # by the boot clock
+        earliest_ms, latest_ms = 0 if before is None else before.boot_ms - _SLACK_MS, first.boot_ms + _SLACK_MS
         # Written here between two looks, by the clock as it was at one of them; else it came with a time of its own.
-        at_ms = next((one for one in boot_ms if earliest <= one <= latest), boot_ms[0])
-        if at_ms < 0 or (at_ms > latest and now.wall_ms < EARLIEST_MS):
+        fitting_ms = (at_ms for at_ms in candidates_ms if earliest_ms <= at_ms <= latest_ms)
+        at_ms = next(fitting_ms, candidates_ms[0])
+        if at_ms < 0 or (at_ms > latest_ms and now.wall_ms < EARLIEST_MS):
             if mtime_ms >= EARLIEST_MS:  # from before this boot: no clock of this boot can correct it
                 return Stamp(stated_ms=mtime_ms, by="file")
             at_ms = first.boot_ms
-        return Stamp(moment(self.clock, at_ms if at_ms <= latest else first.boot_ms), by="file")
+        return Stamp(read_moment(self.clock, at_ms if at_ms <= latest_ms else first.boot_ms), by="file")
 
     def leave_alone(self, mark: FileMark, why: str) -> None:
         log.warning("%s: %s; it stays where it is", mark.path, why)
@@ -248,17 +253,17 @@ class FolderSource:
 
     def let_go(self, mark: FileMark) -> None:
         try:
-            if mark_of(mark.path) != mark:
+            if read_mark(mark.path) != mark:
                 return  # written anew meanwhile: that is another picture
             if self.after is None:
                 mark.path.unlink()
             else:
-                self._move(mark.path, self.after / mark.path.relative_to(self.folder))
+                self._move_file(mark.path, self.after / mark.path.relative_to(self.folder))
         except OSError as error:
             self.leave_alone(mark, f"spooled, but cannot be taken away: {error.strerror}")
 
     @staticmethod
-    def _move(path: Path, to: Path) -> None:
+    def _move_file(path: Path, to: Path) -> None:
         to.parent.mkdir(parents=True, exist_ok=True)
         number = 1
         while os.path.lexists(to):

@@ -39,14 +39,14 @@ class Refusals:
 
     def check(self, url: str, user: str, password: str) -> None:
         """Raise PasswordRefused if this is not to be given yet."""
-        account = _account(url, user, password)
+        account = _find_account(url, user, password)
         if any(self._now() < self._until.get(key, (0, 0.0))[1] for key in (account, (*account, url))):
             raise PasswordRefused(url)
 
     def count(self, url: str, user: str, password: str, said: str = "") -> PasswordRefused:
         """Count a refusal, and return it as an error, in these words."""
         with self._lock:
-            account = _account(url, user, password)
+            account = _find_account(url, user, password)
             alone = (*account, url)
             key = alone if alone in self._until or self._taken.pop(account, url) != url else account
             times, _ = self._until.get(key, (0, 0.0))
@@ -56,7 +56,7 @@ class Refusals:
     def forget(self, url: str, user: str, password: str) -> None:
         """Forget its refusals: it was taken."""
         with self._lock:
-            account = _account(url, user, password)
+            account = _find_account(url, user, password)
             self._taken[account] = url
             for key in (account, (*account, url)):
                 self._until.pop(key, None)
@@ -69,7 +69,7 @@ class Refusals:
 REFUSALS = Refusals()
 
 
-def _account(url: str, user: str, password: str) -> tuple[object, ...]:
+def _find_account(url: str, user: str, password: str) -> tuple[object, ...]:
     """Return whose refusals count together: a camera's usual ports for RTSP and HTTP are one."""
     parts = urlsplit(url)
     return parts.hostname, parts.port, user, password
@@ -101,14 +101,18 @@ class Credentials:
         self.refusals.forget(url, self.user, self.password)
 
     def accept_challenge(self, challenges: Sequence[str]) -> bool:
-        """Take in the WWW-Authenticate headers of a 401; false if none of them can be met.
+        """Take in the WWW-Authenticate headers of a 401; return whether one of them can be met.
 
-        Basic is never given where Digest was offered, be it before.
+        Basic is never given to a camera that has offered Digest, now or before.
         """
-        offered = list(_schemes(challenges))
+        offered = list(_read_schemes(challenges))
         digests = [fields for scheme, fields in offered if scheme == "digest"]
-        met = (one for one in digests if _algorithm(one) in _HASHES and one.get("nonce") and _quality(one) is not None)
-        self._digest = min(met, key=lambda one: list(_HASHES).index(_algorithm(one)), default=None)
+        usable = (
+            fields
+            for fields in digests
+            if _read_algorithm(fields) in _HASHES and fields.get("nonce") and _read_quality(fields) is not None
+        )
+        self._digest = min(usable, key=lambda fields: list(_HASHES).index(_read_algorithm(fields)), default=None)
         self._has_digest = self._has_digest or bool(digests)
         self._basic = self.in_the_clear and not self._has_digest and any(scheme == "basic" for scheme, _ in offered)
         self._count = 0
@@ -117,37 +121,37 @@ class Credentials:
     def header(self, method: str, url: str) -> str | None:
         """Return the Authorization header for a request, a character a byte; None until a camera has asked for one."""
         if self._digest is not None:
-            return self._answer(self._digest, method, url)
+            return self._answer_digest(self._digest, method, url)
         if self._basic:
             return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         return None
 
-    def _answer(self, challenge: dict[str, str], method: str, url: str) -> str:
+    def _answer_digest(self, challenge: dict[str, str], method: str, url: str) -> str:
+        """Answer a Digest challenge, as RFC 7616 works it out (3.4); RTSP signs the whole URL, HTTP path and query."""
         parts = urlsplit(url)
-        uri = _as_bytes_go(
-            url if "rtsp" in parts.scheme else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        )
-        quality, realm, nonce = _quality(challenge), challenge.get("realm", ""), challenge["nonce"]
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        uri = _encode_for_header(url if "rtsp" in parts.scheme else path)
+        quality, realm, nonce = _read_quality(challenge), challenge.get("realm", ""), challenge["nonce"]
         self._count += 1
         count, cnonce = f"{self._count:08x}", self.nonce_of_ours()
 
         def digest(text: str) -> str:
             return hashlib.new(
-                _HASHES[_algorithm(challenge)], text.encode("latin-1"), usedforsecurity=False
+                _HASHES[_read_algorithm(challenge)], text.encode("latin-1"), usedforsecurity=False
             ).hexdigest()
 
-        user, password = _as_bytes_go(self.user), _as_bytes_go(self.password)
+        user, password = _encode_for_header(self.user), _encode_for_header(self.password)
         secret = digest(f"{user}:{realm}:{password}")
         if challenge.get("algorithm", "").lower().endswith("-sess"):
             secret = digest(f"{secret}:{nonce}:{cnonce}")
-        what = digest(f"{method}:{uri}")
-        middle = f"{nonce}:{count}:{cnonce}:{quality}" if quality else nonce
+        request = digest(f"{method}:{uri}")
+        nonces = f"{nonce}:{count}:{cnonce}:{quality}" if quality else nonce
         fields = {
             "username": user,
             "realm": realm,
             "nonce": nonce,
             "uri": uri,
-            "response": digest(f"{secret}:{middle}:{what}"),
+            "response": digest(f"{secret}:{nonces}:{request}"),
         }
         if "opaque" in challenge:
             fields["opaque"] = challenge["opaque"]
@@ -158,31 +162,34 @@ class Credentials:
         return f'Digest {text}, qop={quality}, nc={count}, cnonce="{cnonce}"' if quality else f"Digest {text}"
 
 
-def _as_bytes_go(text: str) -> str:
+def _encode_for_header(text: str) -> str:
     """Return UTF-8 as headers are read and sent, a character a byte: what a camera said goes back in its own bytes."""
     return text.encode(errors="surrogateescape").decode("latin-1")
 
 
-def _schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """Return each scheme and its fields, by small letters; one header may hold several (RFC 9110, 11.6.1)."""
-    found: list[tuple[str, dict[str, str]]] = []
+def _read_schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """Return each scheme and its fields, in small letters; one header may hold several (RFC 9110, 11.6.1).
+
+    `Digest realm="x", nonce="y", Basic realm="x"`: [("digest", {"realm": "x", "nonce": "y"}), ("basic", {…})]
+    """
+    schemes: list[tuple[str, dict[str, str]]] = []
     for part in parse_http_list(", ".join(challenges)):
         name, equals, value = part.partition("=")
         *scheme, name = name.split() or [""]
         if scheme or not equals:
-            found.append(((scheme or [name])[0].lower(), {}))
-        if equals and found:
+            schemes.append(((scheme or [name])[0].lower(), {}))
+        if equals and schemes:
             value = value.strip()
             is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
-            found[-1][1][name.lower()] = value[1:-1] if is_quoted else value
-    return found
+            schemes[-1][1][name.lower()] = value[1:-1] if is_quoted else value
+    return schemes
 
 
-def _algorithm(challenge: dict[str, str]) -> str:
+def _read_algorithm(challenge: dict[str, str]) -> str:
     return challenge.get("algorithm", "MD5").upper().removesuffix("-SESS")
 
 
-def _quality(challenge: dict[str, str]) -> str | None:
+def _read_quality(challenge: dict[str, str]) -> str | None:
     """Return "auth", or "" if the camera knows none (RFC 2069); None if it insists on another."""
     offered = [text.strip() for text in challenge.get("qop", "").split(",") if text.strip()]
     return "" if not offered else "auth" if "auth" in offered else None

@@ -25,13 +25,13 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from regulars_edge.errors import SourceFailed
-from regulars_edge.http import CAMERA, Address, explain, limit_time
+from regulars_edge.http import CAMERA, Address, explain_error, limit_time
 from regulars_edge.sources.login import Credentials
 
 WAIT_S = 15.0
-MOST = 5
+MOST_REDIRECTS = 5
 """Redirects, one after the other."""
-LARGEST_BYTES = 65_536
+LARGEST_MESSAGE_BYTES = 65_536
 """Of an answer that describes a stream."""
 _FLOWS_S = 5.0
 """A stream of which something came so lately has not stopped."""
@@ -56,7 +56,7 @@ _FAULTS = {
 
 @dataclass
 class Line:
-    """One connection to a camera, for one client. `url`: where the client finds it; `said`: what the camera answered.
+    """One connection to a camera, for one client, FFmpeg. `url`: where the client finds it, on this machine.
 
     `fault`: why it ended, as far as the camera's answers say it. Making one raises SourceFailed, PasswordRefused, and
     OSError if the camera is not there.
@@ -80,14 +80,14 @@ class Line:
     def __post_init__(self) -> None:
         known = self.address
         self._credentials = None if known.user is None else Credentials(known.user, known.password)
-        self._at, self._held = known.url, bytearray()
+        self._camera_url, self._received = known.url, bytearray()
         self._asked, self._plays, self._moves, self._is_closed = "", False, 0, False
         self._connect()
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self._door.settimeout(WAIT_S)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(WAIT_S)
         # Other programs of this machine may find the port, and not the name.
-        path = f"/{secrets.token_hex(16)}{'/' * self._at.endswith('/')}"
-        self.url = f"rtsp://127.0.0.1:{self._door.getsockname()[1]}{path}"
+        path = f"/{secrets.token_hex(16)}{'/' * self._camera_url.endswith('/')}"
+        self.url = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}{path}"
         self._thread = threading.Thread(target=self._serve, name="rtsp", daemon=True)
         self._thread.start()
 
@@ -95,40 +95,40 @@ class Line:
         """End it, when what the client has sent is with the camera: a place that is given back is free at once."""
         self._is_closed = True
         with suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         self._thread.join(_LEAVE_S)
         with suppress(OSError):
             self._camera.shutdown(socket.SHUT_RDWR)
         self._camera.close()
 
-    def explain(self, error: SourceFailed) -> SourceFailed:
+    def explain_error(self, error: SourceFailed) -> SourceFailed:
         """Return what the camera did, or did not, in place of an error of the client's."""
-        self._thread.join(0.5)  # it may be about to say it
+        self._thread.join(_LEAVE_S)  # it may be about to set `fault`
         if self.fault is None and self.has_udp_only and not self._plays:
-            return SourceFailed(f"{self._at} sends by UDP only: let transport be auto or udp")
+            return SourceFailed(f"{self._camera_url} sends by UDP only: let transport be auto or udp")
         if self.fault is not None or not isinstance(error.__cause__, TimeoutError):
             return self.fault or error
         return SourceFailed(self.explain_silence())
 
     def explain_silence(self) -> str:
-        """Say how far the camera has come."""
+        """Say how far the camera has come, when no picture has come of it."""
         if not self._plays:
-            return f"{self._at} does not answer {self._asked}"
+            return f"{self._camera_url} does not answer {self._asked}"
         if time.monotonic() - self.sent_at < _FLOWS_S:
-            return f"{self._at} gives no whole picture: {RARE_KEYS}"
+            return f"{self._camera_url} gives no whole picture: {RARE_KEYS}"
         silence = "has sent nothing for a while: has it lost its network or its power?"
         begins = "lets its stream begin, and sends no pictures: start the camera anew"
-        return f"{self._at} {silence if self.sent_at > 0 else begins}"
+        return f"{self._camera_url} {silence if self.sent_at > 0 else begins}"
 
     def _connect(self) -> None:
-        """Raise SourceFailed, PasswordRefused; OSError if it is not there."""
+        """Connect to the camera, by TLS for rtsps. Raises SourceFailed, PasswordRefused; OSError if it is not there."""
         if self._credentials is not None:
-            self._credentials.check(self._at)
-        host, port = _place(self._at)
+            self._credentials.check(self._camera_url)
+        host, port = _find_host_port(self._camera_url)
         self._camera: socket.socket = socket.create_connection((host, port), WAIT_S)
         self._peer: str = self._camera.getpeername()[0]
-        if urlsplit(self._at).scheme == "rtsps":
+        if urlsplit(self._camera_url).scheme == "rtsps":
             name, plain = self.tls_name or host, self._camera
             self._camera = line = self.tls().wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
             try:
@@ -136,13 +136,13 @@ class Line:
                     line.do_handshake()
             except ssl.SSLError as error:
                 line.close()
-                raise SourceFailed(f"{self._at} cannot be read: {explain(error, CAMERA)}") from error
+                raise SourceFailed(f"{self._camera_url} cannot be read: {explain_error(error, CAMERA)}") from error
 
     def _serve(self) -> None:
-        """Answer a client, and the next one if it leaves by itself: FFmpeg comes again if hardware does not decode."""
+        """Answer one client after the other; at the end set `fault`. FFmpeg comes again if hardware fails to decode."""
         try:
             while not self._is_closed:
-                client, _ = self._door.accept()
+                client, _ = self._listener.accept()
                 with client:
                     if self._asked:
                         self._begin_anew()
@@ -151,26 +151,26 @@ class Line:
             self.fault = error
         except OSError as error:
             if not self._is_closed:
-                self.fault = SourceFailed(f"{self._at} cannot be read: {error}")
+                self.fault = SourceFailed(f"{self._camera_url} cannot be read: {error}")
         except (HTTPException, ValueError, IndexError) as error:
-            self.fault = SourceFailed(f"{self._at} answers something that is no RTSP: {error}"[:200])
+            self.fault = SourceFailed(f"{self._camera_url} answers something that is no RTSP: {error}"[:200])
 
     def _begin_anew(self) -> None:
         self._camera.close()
         self._asked, self._plays = "", False
-        self._held.clear()
+        self._received.clear()
         self._connect()
 
     def _answer_client(self, client: socket.socket) -> None:
         client.settimeout(WAIT_S)
         with client.makefile("rb") as requests:
             while not self._plays and (request := self._next_request(requests)):
-                self._pass_on(*request, client)
+                self._relay_request(*request, client)
             if self._plays:
-                self._play(client)
+                self._relay_stream(client)
 
     def _next_request(self, requests: BinaryIO) -> tuple[str, str, bytes] | None:
-        """Read one; None if there is no more, or if another program of this machine came in place of the client."""
+        """Read a request; None: there is no more, or another program of this machine came in place of the client."""
         try:
             request = _read_request(requests)
         except OSError:
@@ -180,47 +180,50 @@ class Line:
         is_clients = self._asked or request is None or self.url.rstrip("/") in request[1]
         return request if is_clients else None
 
-    def _pass_on(self, method: str, url: str, head: bytes, client: socket.socket) -> None:
-        """Ask the camera, and answer the client. Raises SourceFailed if the camera does not do as it is asked."""
+    def _relay_request(self, method: str, url: str, head: bytes, client: socket.socket) -> None:
+        """Send a client's request to the camera, and the answer back. Raises SourceFailed if the camera refuses it."""
         self._asked = method
-        status, headers, raw, body = self._ask_there(method, url, head)
-        challenged = ""
-        while status == "401" and self._credentials is not None and challenged != self._at:
-            challenged = self._at  # where that sends to puts a challenge of its own
+        status, headers, raw, body = self._follow_redirects(method, url, head)
+        challenged_url = ""
+        while status == "401" and self._credentials is not None and challenged_url != self._camera_url:
+            challenged_url = self._camera_url  # once a URL: where that sends to puts a challenge of its own
             if not self._credentials.accept_challenge(headers.get_all("WWW-Authenticate", [])):
-                raise SourceFailed(f"{self._at} wants an authentication that is neither Basic nor Digest")
-            status, headers, raw, body = self._ask_there(method, url, head)
-        if challenged and self._credentials is not None:
-            self._credentials.note_answer(self._at, is_refused=status == "401")
+                raise SourceFailed(f"{self._camera_url} wants an authentication that is neither Basic nor Digest")
+            status, headers, raw, body = self._follow_redirects(method, url, head)
+        if challenged_url and self._credentials is not None:
+            self._credentials.note_answer(self._camera_url, is_refused=status == "401")
         if status == "401" and self.address.user is not None:
             why = "which does not get your password: let `url` name it"
-            raise SourceFailed(f"{self.address.url} sends to {self._at}, {why}")
+            raise SourceFailed(f"{self.address.url} sends to {self._camera_url}, {why}")
         if status == "461" and b"TCP" in head:  # the client tries UDP then, if it may
             self.has_udp_only = True
         elif status[:1] in ("4", "5") and method not in ("OPTIONS", "GET_PARAMETER"):
-            raise SourceFailed(f"{self._at} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})")
+            raise SourceFailed(f"{self._camera_url} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})")
         self.date = headers.get("Date") or self.date
         if method == "DESCRIBE":
             self.said = body.decode("latin-1")
         self._plays = method == "PLAY" and status == "200"
-        client.sendall(self._with_source(raw) + body)
+        client.sendall(self._add_source(raw) + body)
 
-    def _ask_there(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
-        """Ask where the camera sends to, if it does so before a stream is set up."""
+    def _follow_redirects(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
+        """Send a request, and follow where the camera sends to, if it does so before a stream is set up.
+
+        Return status, headers, head and body of the answer.
+        """
         while True:
-            status, headers, raw, body = self._ask(method, self._real(url), head)
+            status, headers, raw, body = self._send_request(method, self._put_camera_url(url), head)
             if not (status.startswith("3") and method in ("OPTIONS", "DESCRIBE")):
                 return status, headers, raw, body
-            self._move(headers.get("Location", ""))
+            self._follow_redirect(headers.get("Location", ""))
 
-    def _real(self, url: str) -> str:
+    def _put_camera_url(self, url: str) -> str:
         """Return the camera's URL in place of the line's; cameras name parts of a stream by URLs of their own."""
-        return url.replace(self.url, self._at, 1)
+        return url.replace(self.url, self._camera_url, 1)
 
-    def _ask(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
+    def _send_request(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
         """Send a request, and return its status, its headers, and its answer's head and body. Raises OSError."""
         with limit_time(self._camera, self.whole_s):
-            self._camera.sendall(self._signed(method, url, head))
+            self._camera.sendall(self._sign_request(method, url, head))
             while not (answer := self._read_message())[0].startswith(b"RTSP/"):
                 pass  # cameras may ask as well, and FFmpeg answers them when pictures come
         first, headers, raw, body = answer
@@ -231,68 +234,77 @@ class Line:
     def _read_message(self) -> tuple[bytes, Message, bytes, bytes]:
         """Return an answer's or a request's first line, its headers, its head as a whole, and its body."""
         while True:
-            self._read_on(4)
-            if self._held[0] == ord("$"):
-                self._take(4 + int.from_bytes(self._held[2:4], "big"))  # some send pictures before they say so
-            elif self._held[0] in b"\r\n":
-                del self._held[0]
+            self._receive_until(4)
+            if self._received[0] == ord("$"):
+                self._take_bytes(
+                    4 + int.from_bytes(self._received[2:4], "big")
+                )  # some send pictures before they say so
+            elif self._received[0] in b"\r\n":
+                del self._received[0]
             else:
                 break
-        while (end := _HEAD_END.search(self._held)) is None:
-            if len(self._held) > LARGEST_BYTES:
-                raise ValueError(f"a head of more than {LARGEST_BYTES} bytes")
+        while (end := _HEAD_END.search(self._received)) is None:
+            if len(self._received) > LARGEST_MESSAGE_BYTES:
+                raise ValueError(f"a head of more than {LARGEST_MESSAGE_BYTES} bytes")
             self._require_rtsp()
-            self._read_on(len(self._held) + 1)
+            self._receive_until(len(self._received) + 1)
         self._require_rtsp()
-        raw = re.sub(rb"\r?\n", b"\r\n", self._take(end.end()))
+        raw = re.sub(rb"\r?\n", b"\r\n", self._take_bytes(end.end()))
         first, _, rows = raw.partition(b"\r\n")
         headers = parse_headers(BytesIO(rows))
-        if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_BYTES:
-            raise SourceFailed(f"{self._at} answers with {size} bytes, which is no description of a stream")
-        return first, headers, raw, self._take(size)
+        if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_MESSAGE_BYTES:
+            raise SourceFailed(f"{self._camera_url} answers with {size} bytes, which is no description of a stream")
+        return first, headers, raw, self._take_bytes(size)
 
     def _require_rtsp(self) -> None:
         """Raise ValueError if no message of RTSP begins so."""
-        line, ends, _ = self._held.partition(b"\n")
+        line, ends, _ = self._received.partition(b"\n")
         if not line[:3].isupper() or (ends and b"RTSP/" not in line):
-            raise ValueError(repr(bytes(self._held[:20])))
+            raise ValueError(repr(bytes(self._received[:20])))
 
-    def _take(self, size: int) -> bytes:
-        self._read_on(size)
-        found = bytes(self._held[:size])
-        del self._held[:size]
-        return found
+    def _take_bytes(self, size: int) -> bytes:
+        """Take the next bytes of the camera out of what was received. Raises OSError."""
+        self._receive_until(size)
+        taken = bytes(self._received[:size])
+        del self._received[:size]
+        return taken
 
-    def _read_on(self, size: int) -> None:
-        while len(self._held) < size:
+    def _receive_until(self, size: int) -> None:
+        """Receive until so many bytes wait. Raises OSError."""
+        while len(self._received) < size:
             if not (data := self._camera.recv(65_536)):
                 raise ConnectionError("it ended the connection: has it no place for another viewer?")
-            self._held += data
+            self._received += data
 
-    def _signed(self, method: str, url: str, head: bytes) -> bytes:
+    def _sign_request(self, method: str, url: str, head: bytes) -> bytes:
         header = self._credentials and self._credentials.header(method, url)
         more = f"Authorization: {header}\r\n".encode("latin-1") if header else b""
         return f"{method} {url} RTSP/1.0\r\n".encode(errors="surrogateescape") + more + head
 
-    def _move(self, to: str) -> None:
-        """Ask there from now on: another machine hears no password. Raises SourceFailed, PasswordRefused, OSError."""
+    def _follow_redirect(self, to: str) -> None:
+        """Talk to the URL `to` from now on, without the password if that is at another machine.
+
+        Raises SourceFailed, PasswordRefused, OSError.
+        """
         self._moves += 1
-        if self._moves == MOST:
+        if self._moves == MOST_REDIRECTS:
             raise SourceFailed(f"{self.address.url} sends elsewhere again and again: let `url` name the right place")
-        if urlsplit(self._at).scheme != urlsplit(to).scheme:
-            raise SourceFailed(f"{self._at} sends to {to}, which is another protocol: let `url` name the right one")
-        was, self._at = self._at, Address.of(to).url
-        if _place(was) != _place(to):
+        if urlsplit(self._camera_url).scheme != urlsplit(to).scheme:
+            raise SourceFailed(
+                f"{self._camera_url} sends to {to}, which is another protocol: let `url` name the right one"
+            )
+        former_url, self._camera_url = self._camera_url, Address.read(to).url
+        if _find_host_port(former_url) != _find_host_port(to):
             credentials, self._credentials = self._credentials, None
-            peer = self._peer
+            former_peer = self._peer
             self._camera.close()
-            self._held.clear()
+            self._received.clear()
             self._connect()
-            if credentials is not None and self._peer == peer:
-                credentials.check(self._at)
+            if credentials is not None and self._peer == former_peer:
+                credentials.check(self._camera_url)
                 self._credentials = credentials
 
-    def _with_source(self, head: bytes) -> bytes:
+    def _add_source(self, head: bytes) -> bytes:
         """Name the camera's address where the client has to know it: it sees the line's."""
         rows = head.split(b"\r\n")
         for at, row in enumerate(rows):
@@ -300,23 +312,26 @@ class Line:
                 rows[at] = row + f";source={self._peer}".encode()
         return b"\r\n".join(rows)
 
-    def _play(self, client: socket.socket) -> None:
-        """Pass on what both send. Requests are there to keep the connection: they are signed, too."""
-        waiting = bytearray()
+    def _relay_stream(self, client: socket.socket) -> None:
+        """Pass on what camera and client send while the stream plays, until the client leaves.
+
+        The client's requests keep the connection alive, and are signed like all others.
+        """
+        from_client = bytearray()
         while True:
-            if self._held:
+            if self._received:
                 self._hear_challenge()
                 self.sent_at = time.monotonic()
-                client.sendall(self._held)
-                self._held.clear()
+                client.sendall(self._received)
+                self._received.clear()
             ready: list[socket.socket] = [self._camera]
             if not (isinstance(self._camera, ssl.SSLSocket) and self._camera.pending()):
                 ready, _, _ = select.select([self._camera, client], [], [])
             if client in ready:
                 if not (data := client.recv(65_536)):
                     return
-                waiting += data
-                self._camera.sendall(b"".join(self._whole_messages(waiting)))
+                from_client += data
+                self._camera.sendall(b"".join(self._take_whole_messages(from_client)))
             if self._camera in ready:
                 time.sleep(_BATCH_S)
                 self._read_batch()
@@ -325,25 +340,28 @@ class Line:
         """Take what has come by now: one read of TLS gives one record, which may hold no packet at all."""
         self._camera.settimeout(0)
         try:
-            self._read_on(_BATCH_BYTES)
+            self._receive_until(_BATCH_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         except ConnectionError:
-            if not self._held:  # what came before the end goes on first
+            if not self._received:  # what came before the end goes on first
                 raise
         finally:
             self._camera.settimeout(WAIT_S)
 
     def _hear_challenge(self) -> None:
         """Take in a new nonce, by which the next request is signed."""
-        if self._credentials is not None and (at := self._held.find(b"RTSP/1.0 401")) >= 0:
-            head, is_whole, _ = bytes(self._held[at:]).partition(b"\r\n\r\n")
+        if self._credentials is not None and (at := self._received.find(b"RTSP/1.0 401")) >= 0:
+            head, is_whole, _ = bytes(self._received[at:]).partition(b"\r\n\r\n")
             challenges = parse_headers(BytesIO(head.partition(b"\r\n")[2])).get_all("WWW-Authenticate")
             if is_whole and challenges:
                 self._credentials.accept_challenge(challenges)
 
-    def _whole_messages(self, waiting: bytearray) -> Iterator[bytes]:
-        """Take what is whole: packets that report of the reception, and requests."""
+    def _take_whole_messages(self, waiting: bytearray) -> Iterator[bytes]:
+        """Take what is whole out of a client's bytes: packets that report of the reception ("$"), and requests.
+
+        Requests are given as the camera is to get them: signed, with its own URL.
+        """
         while waiting:
             if waiting[0] == ord("$"):
                 size = 4 + int.from_bytes(waiting[2:4], "big") if len(waiting) >= 4 else 4
@@ -357,7 +375,7 @@ class Line:
                 line, _, head = message.partition(b"\r\n")
                 method, url = _read_line(line)
                 is_answer = message.startswith(b"RTSP/")
-                yield message if is_answer else self._signed(method, self._real(url), head)
+                yield message if is_answer else self._sign_request(method, self._put_camera_url(url), head)
             del waiting[:size]
 
 
@@ -378,6 +396,6 @@ def _read_line(line: bytes) -> tuple[str, str]:
     return method, rest.rpartition(" ")[0]
 
 
-def _place(url: str) -> tuple[str, int]:
+def _find_host_port(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 554)

@@ -9,12 +9,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
-from regulars_edge.clock import Clock, moment
+from regulars_edge.clock import Clock, read_moment
 from regulars_edge.errors import PasswordRefused, SourceFailed, Unreachable
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Answer, Enough, Http
 from regulars_edge.logs import redact_text
-from regulars_edge.picture import HEAD_BYTES, content_type, decodes_whole, ends_whole
+from regulars_edge.picture import HEAD_BYTES, decodes_whole, ends_whole, find_content_type
 from regulars_edge.sources.login import Credentials
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
@@ -26,7 +26,7 @@ _TAIL_BYTES = 4_096
 
 _LOCKED = re.compile(rb"(?i)\b(user|account|login)?_?(is|been)? ?lock(ed|Status>lock)")
 """Texts of cameras that have locked a user: Hikvision names a status, others write a sentence."""
-MOST = 3
+MOST_REDIRECTS = 3
 """Redirects, one after the other."""
 
 
@@ -58,10 +58,10 @@ def ask_camera(
         answer, is_signed = send_once()
         if answer.status == 401:
             if not credentials.accept_challenge(answer.headers.getlist("WWW-Authenticate")):
-                wants = "wants the password in the clear (Basic), and gets it only from what you configure"
+                why = "wants the password in the clear (Basic), and gets it only from what you configure"
                 if credentials.in_the_clear:
-                    wants = "wants an authentication that is neither Basic nor Digest"
-                raise SourceFailed(f"{place} {wants}")
+                    why = "wants an authentication that is neither Basic nor Digest"
+                raise SourceFailed(f"{place} {why}")
             answer, is_signed = send_once()
         if answer.status in (401, 403) and _LOCKED.search(answer.body[:10_000]):
             why = "has locked this user after wrong passwords: wait half an hour, or switch it off and on"
@@ -73,37 +73,38 @@ def ask_camera(
     return answer
 
 
-def picture_at(http: Http, credentials: Credentials | None, url: str) -> Answer:
+def ask_picture(http: Http, credentials: Credentials | None, url: str) -> Answer:
     """Ask for a whole picture. Raises SourceFailed."""
-    for _ in range(MOST + 1):
+    for _ in range(MOST_REDIRECTS + 1):
         answer = ask_camera(http, credentials, "GET", url, enough=_has_part)
         if answer.status not in (301, 302, 303, 307, 308):
-            return _whole(answer, redact_text(url))
+            return _require_picture(answer, redact_text(url))
         to = urljoin(url, answer.headers.get("Location", ""))
-        if not is_at(to, urlsplit(url).hostname or "", "https", *["http"] * url.lower().startswith("http:")):
+        if not is_url_at(to, urlsplit(url).hostname or "", "https", *["http"] * url.lower().startswith("http:")):
             raise SourceFailed(f"{redact_text(url)} sends to {redact_text(to)[:200]}: is that the URL of its picture?")
         url = to
     raise SourceFailed(f"{redact_text(url)} sends elsewhere again and again")
 
 
-def _whole(answer: Answer, place: str) -> Answer:
+def _require_picture(answer: Answer, place: str) -> Answer:
+    """Return the answer with the whole picture as its body. Raises SourceFailed, which says why it has none."""
     if answer.status == 401:
         raise SourceFailed(f"{place} lets nobody in without user and password: set them")
     if answer.status in (429, 503):
         raise SourceFailed(f"{place} is busy (it answered {answer.status})")
     if answer.status != 200:
         raise SourceFailed(f"{place} answered {answer.status}: is this the snapshot's URL?")
-    body = _first_part(answer.headers, answer.body) or answer.body
-    kind = content_type(body[:HEAD_BYTES])
-    if kind is None:
+    body = _find_first_part(answer.headers, answer.body) or answer.body
+    content_type = find_content_type(body[:HEAD_BYTES])
+    if content_type is None:
         raise SourceFailed(f"{place} answered something that is neither JPEG nor PNG")
     is_cut = answer.broke_off and body is answer.body
-    if (is_cut or not ends_whole(kind, body, _TAIL_BYTES)) and not decodes_whole(body):
+    if (is_cut or not ends_whole(content_type, body, _TAIL_BYTES)) and not decodes_whole(body):
         raise SourceFailed(f"the picture of {place} was cut off")
     return replace(answer, body=body)
 
 
-def is_at(url: str, address: str, *schemes: str) -> bool:
+def is_url_at(url: str, address: str, *schemes: str) -> bool:
     """Tell whether this is a URL of one of these schemes at this address itself."""
     if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "\\<>'):
         return False
@@ -115,10 +116,10 @@ def is_at(url: str, address: str, *schemes: str) -> bool:
 
 
 def _has_part(headers: Mapping[str, str], body: bytes | bytearray) -> bool:
-    return _first_part(headers, body) is not None
+    return _find_first_part(headers, body) is not None
 
 
-def _first_part(headers: Mapping[str, str], body: bytes | bytearray) -> bytes | None:
+def _find_first_part(headers: Mapping[str, str], body: bytes | bytearray) -> bytes | None:
     """Return the first whole picture of those that come one after the other (MJPEG); None: there is none yet."""
     kind, _, boundary = headers.get("Content-Type", "").partition("boundary=")
     if not kind.lower().startswith("multipart/"):
@@ -153,19 +154,19 @@ class SnapshotSource:
             due_ms = self.clock.boot_ms()
             while not stop.wait(max(0, due_ms - self.clock.boot_ms()) / 1000):
                 due_ms = max(due_ms + round(self.interval_s * 1000), self.clock.boot_ms())
-                yield None if self.gate is not None and not self.gate.is_open() else self.take()
+                yield None if self.gate is not None and not self.gate.is_open() else self.take_picture()
 
-    def take(self) -> EncodedFrame:
+    def take_picture(self) -> EncodedFrame:
         """Take one picture, now. Raises SourceFailed."""
         if self._known is None:
             at = self.address()
             self._known = at, None if at.user is None else Credentials(at.user, at.password)
         address, credentials = self._known
         try:
-            answer = picture_at(self.http, credentials, address.url)
+            answer = ask_picture(self.http, credentials, address.url)
         except PasswordRefused:
             self._known = None
             raise
         self.date = answer.headers.get("Date", "")
         at_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
-        return EncodedFrame(answer.body, Stamp(moment(self.clock, at_ms)))
+        return EncodedFrame(answer.body, Stamp(read_moment(self.clock, at_ms)))

@@ -15,9 +15,9 @@ from typing import Any
 
 from PIL import Image
 
-from regulars_edge.clock import Clock, StreamTime, moment
+from regulars_edge.clock import Clock, StreamTime, read_moment
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
-from regulars_edge.frames import Frame, jpeg
+from regulars_edge.frames import Frame, encode_jpeg
 from regulars_edge.logs import redact_text
 from regulars_edge.sources.rtsp import RARE_KEYS, Line
 from regulars_edge.sources.source import MotionGate
@@ -72,7 +72,7 @@ class DecodedFrame(Frame):
         self.lag_s = lag_s
 
     def encode_picture(self) -> bytes:
-        return jpeg(self.image())
+        return encode_jpeg(self.image())
 
     def image(self) -> Image.Image:
         return self.crop((0, 0, *self.size))
@@ -90,12 +90,14 @@ class DecodedFrame(Frame):
             width, height = height, width
         line_bytes = self._rgb.line_size
         part = memoryview(self._rgb)[top * line_bytes + 3 * left :]
-        return self._upright(Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1))
+        return self._turn_upright(
+            Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1)
+        )
 
     def grey(self, size_px: tuple[int, int]) -> Image.Image:
         lying_px = self._turn_size(size_px)
         plane = self._frame.reformat(*lying_px, "gray", interpolation="AREA").planes[0]
-        return self._upright(Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1))
+        return self._turn_upright(Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1))
 
     @cached_property
     def _rgb(self) -> Any:
@@ -104,7 +106,7 @@ class DecodedFrame(Frame):
     def _turn_size(self, size_px: tuple[int, int]) -> tuple[int, int]:
         return (size_px[1], size_px[0]) if self._turn % 2 else size_px
 
-    def _upright(self, picture: Image.Image) -> Image.Image:
+    def _turn_upright(self, picture: Image.Image) -> Image.Image:
         return picture.rotate(90 * self._turn, expand=True) if self._turn else picture
 
 
@@ -132,7 +134,7 @@ class PacketCount:
 
 @dataclass(eq=False, repr=False)
 class LiveSource:
-    """A stream that goes on while nobody looks: of what comes, one frame an interval is taken, the newest.
+    """A stream that goes on while nobody looks: each interval, the newest frame is taken.
 
     A thread of its own reads all the time, so that nothing piles up between the camera and here; it decodes nothing.
     While `gate` is closed nothing is decoded at all. `form`, `options`: as FFmpeg takes them; `wishes`: options that a
@@ -159,9 +161,10 @@ class LiveSource:
 
     def frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
         with nullcontext() if self.gate is None else self.gate.watching():
-            yield from self._frames(stop)
+            yield from self._take_frames(stop)
 
-    def _frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
+    def _take_frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
+        """Give the newest frame each interval, None in between. Raises SourceFailed when the stream gives no more."""
         mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
         has_given, last_ms = False, self.clock.boot_ms()
@@ -173,59 +176,68 @@ class LiveSource:
                     last_ms = now_ms
                     yield None
                     continue
-                frame = mailbox.newest() if now_ms >= due_ms or ended else None
+                frame = mailbox.decode_newest() if now_ms >= due_ms or ended else None
                 if frame is not None:
                     has_given, last_ms = True, now_ms
                     due_ms += self._interval_ms
                     if due_ms <= now_ms:
                         due_ms = now_ms + self._interval_ms
-                    made = [self._stamp_frame(frame, mailbox.taken_ms(frame), _pixel(mailbox.decoder))]
+                    stamped = [
+                        self._stamp_frame(frame, mailbox.find_taken_ms(frame), _find_pixel_width(mailbox.decoder))
+                    ]
                     del frame
-                    yield made.pop()  # nothing here holds its pixels while the next ones are decoded
+                    yield stamped.pop()  # nothing here holds its pixels while the next ones are decoded
                 elif ended is not None:
                     raise ended
-                elif now_ms - last_ms > self._interval_ms + (NO_KEY_MS if mailbox.is_without_key else NO_PICTURE_MS):
-                    if mailbox.is_without_key:
-                        raise SourceFailed(f"{redact_text(self.place)} gives no whole picture: {RARE_KEYS}")
-                    if self.hardware is not None and not has_given:  # which may be why
-                        _say_unused(redact_text(self.place), self.hardware, "it gives no picture")
-                        self.hardware = None
-                    raise SourceFailed(f"{redact_text(self.place)} gives nothing that can be decoded")
+                else:
+                    self._require_pictures(mailbox, now_ms - last_ms, has_given=has_given)
         finally:
             mailbox.closed.set()
 
+    def _require_pictures(self, mailbox: Mailbox, silence_ms: int, *, has_given: bool) -> None:
+        """Raise SourceFailed if no picture has come for too long; `has_given`: whether one has come at all."""
+        if silence_ms <= self._interval_ms + (NO_KEY_MS if mailbox.is_without_key else NO_PICTURE_MS):
+            return
+        if mailbox.is_without_key:
+            raise SourceFailed(f"{redact_text(self.place)} gives no whole picture: {RARE_KEYS}")
+        if self.hardware is not None and not has_given:  # which may be why
+            _say_unused(redact_text(self.place), self.hardware, "it gives no picture")
+            self.hardware = None
+        raise SourceFailed(f"{redact_text(self.place)} gives nothing that can be decoded")
+
     def _fill(self, mailbox: Mailbox) -> None:
+        """Read the stream into the mailbox until it ends, and leave there why."""
         try:
             with self.line() as line:
                 self.opened = line
                 try:
                     self._read_packets(mailbox, self.place if line is None else line.url)
                 except SourceFailed as error:
-                    raise error if line is None else line.explain(error) from error
+                    raise error if line is None else line.explain_error(error) from error
             mailbox.ended = SourceFailed(f"{redact_text(self.place)} has ended")
         except EdgeError as error:
             mailbox.ended = error
         except OSError as error:
-            mailbox.ended = SourceFailed(f"{redact_text(self.place)} cannot be read: {_reason(error)}")
+            mailbox.ended = SourceFailed(f"{redact_text(self.place)} cannot be read: {_explain_failure(error)}")
 
     def _read_packets(self, mailbox: Mailbox, at: str) -> None:
         with _open_video(at, self.form, dict(self.options), self.hardware, self.wishes, self.place) as opened:
             container, stream, mailbox.decoder = opened
             stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
-            for packet in _packets(container, stream, mailbox.closed):
-                mailbox.put(packet, self.clock.boot_ms())
+            for packet in _demux_packets(container, stream, mailbox.closed):
+                mailbox.put_packet(packet, self.clock.boot_ms())
                 self.packets.count(packet.is_keyframe)
 
     def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
         now_ms = self.clock.boot_ms()
         late_ms = now_ms - taken_ms
-        said = f"{redact_text(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
+        text = f"{redact_text(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
         if late_ms > TOO_LATE_MS:
-            raise SourceFailed(said)
+            raise SourceFailed(text)
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
             self._said_late_ms = now_ms
-            log.warning("%s; use its smaller stream, or a longer interval_s", said)
-        return DecodedFrame(frame, Stamp(moment(self.clock, taken_ms)), late_ms / 1000, pixel)
+            log.warning("%s; use its smaller stream, or a longer interval_s", text)
+        return DecodedFrame(frame, Stamp(read_moment(self.clock, taken_ms)), late_ms / 1000, pixel)
 
 
 class Mailbox:
@@ -244,10 +256,10 @@ class Mailbox:
         self._waits_for_key = True
         self._has_gap = False
         self.is_without_key = self._has_key = False
-        """Whether something came, and no whole picture yet."""
+        """Whether packets have come, and none with a whole picture (key frame) yet; whether such a one has."""
         self._time = StreamTime()
 
-    def put(self, packet: Any, now_ms: int) -> None:
+    def put_packet(self, packet: Any, now_ms: int) -> None:
         with self._lock:
             self._time.note_packet(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
             self.is_without_key = not packet.is_keyframe and (self.is_without_key or not self._has_key)
@@ -259,7 +271,7 @@ class Mailbox:
                 self._packets.append(packet)
                 self._bytes += packet.size
 
-    def newest(self) -> Any:
+    def decode_newest(self) -> Any:
         """Decode what came since the last call, and return its last frame; None if there is none."""
         with self._lock:
             if not self._packets:
@@ -270,14 +282,14 @@ class Mailbox:
             self.decoder.flush_buffers()
         newest = None
         for packet in packets:
-            for frame in _frames_in(self.decoder, packet):
+            for frame in _decode_packet(self.decoder, packet):
                 newest = frame
         return newest
 
-    def taken_ms(self, frame: Any) -> int:
+    def find_taken_ms(self, frame: Any) -> int:
         """Return when the frame was taken, by the boot clock."""
         with self._lock:
-            return self._time.taken_ms(None if frame.time is None else frame.time * 1000)
+            return self._time.find_taken_ms(None if frame.time is None else frame.time * 1000)
 
 
 @dataclass(eq=False)
@@ -307,33 +319,35 @@ class VideoFileSource:
             log.error("%s; it is given up until it changes", error)
 
     def _read_frames(self, stop: threading.Event) -> Iterator[DecodedFrame]:
-        last, interval_ms = -1, max(1, round(self.interval_s * 1000))
+        last_interval, interval_ms = -1, max(1, round(self.interval_s * 1000))
         with _open_video(str(self.file), None, {}, self.hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
-            begins_ms = self._beginning_ms(container)
-            for packet in _packets(container, stream, stop):
-                for frame in _frames_in(decoder, packet):
+            begins_ms = self._find_beginning_ms(container)
+            for packet in _demux_packets(container, stream, stop):
+                for frame in _decode_packet(decoder, packet):
                     at_ms = round((frame.time or 0.0) * 1000)
-                    if at_ms // interval_ms > last:
-                        last = at_ms // interval_ms
-                        yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"), pixel=_pixel(stream))
-        if last < 0 and not stop.is_set():
+                    if at_ms // interval_ms > last_interval:
+                        last_interval = at_ms // interval_ms
+                        yield DecodedFrame(
+                            frame, Stamp(stated_ms=begins_ms + at_ms, by="film"), pixel=_find_pixel_width(stream)
+                        )
+        if last_interval < 0 and not stop.is_set():
             if self.hardware is not None:  # which may be why
                 _say_unused(str(self.file), self.hardware, "it gives no picture")
                 self.hardware = None
             raise SourceFailed(f"{self.file} has no picture that can be decoded")
 
-    def _beginning_ms(self, container: Any) -> int:
-        said = container.metadata.get("creation_time")
-        if said:
+    def _find_beginning_ms(self, container: Any) -> int:
+        stated = container.metadata.get("creation_time")
+        if stated:
             with suppress(ValueError):
-                at = datetime.fromisoformat(said)
+                at = datetime.fromisoformat(stated)
                 if at.year > 1990 and at.tzinfo is not None:
                     return round(at.timestamp() * 1000)
         return self.file.stat().st_mtime_ns // 1_000_000 - (container.duration or 0) // 1000
 
 
-def _pixel(said_by: Any) -> float:
+def _find_pixel_width(said_by: Any) -> float:
     """Return how wide a decoder's or stream's pixels are, in shares of their height: recorders halve the columns."""
     ratio = getattr(said_by, "sample_aspect_ratio", None)
     return float(ratio) if ratio and 0.25 <= ratio <= 4 else 1.0
@@ -348,18 +362,20 @@ def _open_video(
     wishes: Mapping[str, str] = MappingProxyType({}),
     name: str = "",
 ) -> Iterator[tuple[Any, Any, Any]]:
-    """Open a film or stream; give also its first video stream, and the decoder of that. Raises SourceFailed, for what
-    goes wrong inside, too, which says `name`.
+    """Open a film or stream; give it, its first video stream, and the decoder of that.
+
+    `form`, `options`: as FFmpeg takes them; `wishes`: options without which it is opened if it does not take them.
+    Raises SourceFailed, which says `name`, also for what goes wrong inside the block.
     """
     name = redact_text(name or place)
     settings = {"format": form, "options": {**options, **wishes}, "timeout": (OPEN_S, SILENCE_S)}
     try:
         try:
-            opened = _container(place, hardware, name, **settings)
+            opened = _open_container(place, hardware, name, **settings)
         except av.error.FFmpegError:
             if not wishes:
                 raise
-            opened = _container(place, hardware, name, **settings | {"options": dict(options)})
+            opened = _open_container(place, hardware, name, **settings | {"options": dict(options)})
         with opened as container:
             if not container.streams.video:
                 raise SourceFailed(f"{name} has no pictures")
@@ -370,10 +386,10 @@ def _open_video(
             yield container, stream, decoder
     except (av.error.FFmpegError, OSError, ValueError) as error:
         cause = TimeoutError() if isinstance(error, av.error.ExitError | TimeoutError) else error
-        raise SourceFailed(f"{name} cannot be read: {_reason(error)}") from cause
+        raise SourceFailed(f"{name} cannot be read: {_explain_failure(error)}") from cause
 
 
-def _container(place: str, hardware: str | None, name: str, **settings: Any) -> Any:
+def _open_container(place: str, hardware: str | None, name: str, **settings: Any) -> Any:
     """Open with hardware that decodes, if there is some; else without, and say so. Raises FFmpegError."""
     if hardware != BY_DEVICE:
         return av.open(place, **settings)
@@ -383,7 +399,7 @@ def _container(place: str, hardware: str | None, name: str, **settings: Any) -> 
         if any(stream.codec_context.is_hwaccel for stream in container.streams.video[:1]):
             return container
     except av.error.FFmpegError as error:
-        why = _reason(error)
+        why = _explain_failure(error)
         container = av.open(place, **settings)
     _say_unused(name, hardware, why)
     return container
@@ -396,12 +412,12 @@ def open_decoder(stream: Any, codec: str, place: str) -> Any:
         made.extradata = stream.codec_context.extradata
         made.open()
     except (av.error.FFmpegError, ValueError) as error:
-        _say_unused(place, codec, _reason(error))
+        _say_unused(place, codec, _explain_failure(error))
         return stream.codec_context
     return made
 
 
-def _reason(error: Exception) -> str:
+def _explain_failure(error: Exception) -> str:
     """Leave out FFmpeg's URL: of a line with two, logs hide what is between their passwords."""
     return redact_text(str(getattr(error, "strerror", None) or error))
 
@@ -410,7 +426,7 @@ def _say_unused(place: str, hardware: str, why: str) -> None:
     log.warning("%s: %s is not used: %s; the processor decodes", place, hardware, why)
 
 
-def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
+def _demux_packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
     """Yield what can be read; damaged stretches are left out. Raises FFmpegError if nothing else comes."""
     damaged = 0
     while True:
@@ -427,7 +443,7 @@ def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any
                 raise
 
 
-def _frames_in(decoder: Any, packet: Any) -> list[Any]:
+def _decode_packet(decoder: Any, packet: Any) -> list[Any]:
     """Decode a packet, or what is left if it is None; one that is damaged holds nothing."""
     try:
         frames: list[Any] = decoder.decode(packet)

@@ -89,15 +89,15 @@ class SpoolDatabase:
         with self._translate_failures():
             self._db = open_books(folder)
         with self.writing() as db:
-            self.boot = self.boot_of(db, clock.boot_id)
-            self._began_ms = times.note(db, clock)
+            self.boot = self.find_boot(db, clock.boot_id)
+            self._began_ms = times.note_age(db, clock)
 
     def now_ms(self) -> int:
         """Return the time that ages are counted by (spool/times.py)."""
         return self._began_ms + self.clock.boot_ms()
 
     @staticmethod
-    def boot_of(db: sqlite3.Connection, boot_id: str) -> int:
+    def find_boot(db: sqlite3.Connection, boot_id: str) -> int:
         """Return the number of a boot, which is new if need be."""
         db.execute("INSERT OR IGNORE INTO boots (boot_id) VALUES (?)", (boot_id,))
         (boot,) = db.execute("SELECT boot FROM boots WHERE boot_id = ?", (boot_id,)).fetchone()
@@ -124,7 +124,7 @@ class SpoolDatabase:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+    def read_rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """Return all rows of one question. Raises SpoolFull, SpoolDamaged."""
         with self.reading() as db:
             return db.execute(sql, parameters).fetchall()
@@ -151,8 +151,10 @@ class SpoolDatabase:
 
 
 def open_books(folder: Path) -> sqlite3.Connection:
-    """Open the spool's database, made if there is none. Raises sqlite3.Error; SpoolDamaged for a later
-    version's, BooksDamaged for an earlier one's, whose pictures are taken in again.
+    """Open the spool's database; make it if there is none.
+
+    Raises sqlite3.Error; SpoolDamaged for books of a later version, BooksDamaged for those of an earlier one, whose
+    pictures are taken in again.
     """
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
@@ -173,7 +175,7 @@ def open_books(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def opened_for_reading(folder: Path) -> sqlite3.Connection:
+def open_for_reading(folder: Path) -> sqlite3.Connection:
     """Open it for `status`, beside a running uploader. Raises sqlite3.Error if there is no spool."""
     connection = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
@@ -197,7 +199,7 @@ def read_settled_times(asides: Iterable[Path]) -> dict[str, int]:
     found: dict[str, int] = {}
     sql = "SELECT file, captured_at_ms FROM pictures NOT INDEXED WHERE file IS NOT NULL AND captured_at_ms IS NOT NULL"
     for aside in asides:
-        with suppress(sqlite3.Error), closing(opened_for_reading(aside)) as db:
+        with suppress(sqlite3.Error), closing(open_for_reading(aside)) as db:
             for name, at_ms in db.execute(sql):
                 if isinstance(name, str) and isinstance(at_ms, int):
                     found[name] = at_ms

@@ -36,16 +36,16 @@ LONGEST_CAMERA_BYTES = 150
 """A file's name has at most 255 bytes; 105 are for the rest."""
 
 
-def camera_text(camera: str) -> str:
+def escape_camera(camera: str) -> str:
     """Write a camera's name so that a file's name can hold it."""
     return camera.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
 
 
-def name_of(camera: str, stamp: Stamp, content_type: str) -> str:
+def make_name(camera: str, stamp: Stamp, content_type: str) -> str:
     """Make a name that no other copy has: a token, the wall clock's and the boot clock's ms, the boot, the camera."""
     moment = stamp.moment
     at = f"{stamp.stated_ms}__" if moment is None else f"{moment.wall_ms}_{moment.boot_ms}_{moment.boot_id}"
-    return f"{secrets.token_hex(8)}_{at}_{camera_text(camera)}{'.jpg' if content_type == JPEG else '.png'}"
+    return f"{secrets.token_hex(8)}_{at}_{escape_camera(camera)}{'.jpg' if content_type == JPEG else '.png'}"
 
 
 def read_name(name: str) -> tuple[str, Stamp] | None:
@@ -70,8 +70,8 @@ def prepare_copies(folder: Path) -> Path:
     return copies
 
 
-def write(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
-    """Make a durable copy. Raises OSError, and leaves nothing then."""
+def write_file(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
+    """Write a new file that survives a power cut; `owner`: whose it becomes. Raises OSError, and leaves nothing."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -87,16 +87,16 @@ def write(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | No
         raise
 
 
-def replace(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
+def replace_file(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
     """Write a file so that a reader sees the old or the new, also after a power cut. Raises OSError."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)  # a kill may have left it
-    write(beside, data, mode, owner)
+    write_file(beside, data, mode, owner)
     beside.replace(path)
     _sync_folder(path.parent)
 
 
-def strays(copies: Path, ours: Collection[str]) -> list[str]:
+def list_strays(copies: Path, ours: Collection[str]) -> list[str]:
     """Name the copies that are not `ours`, in the order in which the pictures were taken."""
     names = (path.name for path in copies.iterdir())
     found = [name for name in names if name not in ours and read_name(name) is not None]

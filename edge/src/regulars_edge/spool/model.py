@@ -11,7 +11,10 @@ from regulars_edge.picture import Content, TimeBy
 
 
 class State(IntEnum):
-    """new -> done (it is at the service) or refused."""
+    """State of a picture: new -> done (it is at the service) or refused.
+
+    SQL has the numbers, since SQLite takes a partial index only for a number that stands in the query.
+    """
 
     NEW = 0
     DONE = 1

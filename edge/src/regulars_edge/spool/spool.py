@@ -17,7 +17,7 @@ from typing import Any
 from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
-from regulars_edge.picture import Content, content_of, is_whole
+from regulars_edge.picture import Content, is_whole, read_content
 from regulars_edge.spool import database, files, times, totals
 from regulars_edge.spool.database import SpoolDatabase
 from regulars_edge.spool.model import Entry, FileMark, Limits, Origin, Stamp, State, Taken
@@ -58,9 +58,9 @@ class Spool:
         self.books = SpoolDatabase(folder, clock)
         try:
             sql = "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 1 AND file IS NOT NULL"
-            ((self.held_bytes,),) = self.books.rows(sql)
-            names = self.books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")
-            self.strays = files.strays(self._copies, {name for (name,) in names})[::-1]
+            ((self.held_bytes,),) = self.books.read_rows(sql)
+            names = self.books.read_rows("SELECT file FROM pictures WHERE file IS NOT NULL")
+            self.strays = files.list_strays(self._copies, {name for (name,) in names})[::-1]
             """The copies that have no row, the next one last."""
             self._unread = 0
             """How many of them could not be read."""
@@ -71,13 +71,13 @@ class Spool:
 
     def find_picture(self, camera: str, mark: FileMark) -> int | None:
         """Return the id of the picture that this very file was read as, if it was."""
-        rows = self.books.rows(
+        rows = self.books.read_rows(
             "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ?",
-            (_text(mark.path), mark.mtime_ns, mark.size, camera),
+            (_encode_path(mark.path), mark.mtime_ns, mark.size, camera),
         )
         return int(rows[0][0]) if rows else None
 
-    def add(
+    def add_picture(
         self,
         origin: Origin,
         data: bytes,
@@ -90,27 +90,27 @@ class Spool:
         """Keep a copy of `data`. On return it survives a power cut. Raises SpoolFull, and keeps nothing then."""
         with self._adding:
             with self.books.reading() as db:
-                twin = self._twin(db, origin.camera, content, stamp)
+                twin = self._find_twin(db, origin.camera, content, stamp)
             if twin is not None:
                 return twin
             self._make_room(origin.camera, content.size)
-            name = files.name_of(origin.camera, stamp, content.content_type)
+            name = files.make_name(origin.camera, stamp, content.content_type)
             try:
-                files.write(self._copies / name, data)
+                files.write_file(self._copies / name, data)
             except OSError as error:
                 self._turn_away(origin.camera)
                 raise SpoolFull(f"a picture of {content.size} bytes cannot be written: {error.strerror}") from error
             try:
                 with self.books.writing() as db:
-                    row_id = self._insert(db, origin, content, stamp, mark, file=name, track=track)
+                    row_id = self._insert_picture(db, origin, content, stamp, mark, file=name, track=track)
             except BaseException:
                 (self._copies / name).unlink(missing_ok=True)
                 raise
             self.held_bytes += content.size
             return Taken(row_id, True)
 
-    def _adopt(self, name: str, settled_ms: int | None) -> bool:
-        """Give a copy a row; a half one and one that is here already go. Return whether it was whole.
+    def _adopt_copy(self, name: str, settled_ms: int | None) -> bool:
+        """Give a copy its row; remove it if it is half, or in another row already. Return whether it was whole.
 
         `settled_ms`: its time of capture, if the service may have heard it: with another, the picture came twice.
         Raises OSError if the copy cannot be read; SpoolFull.
@@ -119,14 +119,14 @@ class Spool:
         if settled_ms is not None:
             stamp = Stamp(stated_ms=settled_ms)
         with (self._copies / name).open("rb") as stream:
-            content = content_of(data := stream.read())
+            content = read_content(data := stream.read())
             is_half = content is None or not is_whole(content.content_type, data)
             os.fsync(stream.fileno())  # the kill may have come before that
         with self._adding, self.books.writing() as db:
-            if content is None or is_half or self._twin(db, camera, content, stamp) is not None:
+            if content is None or is_half or self._find_twin(db, camera, content, stamp) is not None:
                 (self._copies / name).unlink(missing_ok=True)
             else:
-                self._insert(db, Origin(camera, "rescued"), content, stamp, None, file=name, track="")
+                self._insert_picture(db, Origin(camera, "rescued"), content, stamp, None, file=name, track="")
                 self.held_bytes += content.size
         return not is_half
 
@@ -136,7 +136,7 @@ class Spool:
             self.held_bytes + size > self._limits.max_bytes
             or shutil.disk_usage(self.folder).free - size < self._limits.min_free_bytes
         ):
-            if self._drop(_REFUSED_COPY) is None and not self._drop_the_oldest(size):
+            if self._drop_copy(_REFUSED_COPY) is None and not self._drop_the_oldest(size):
                 self._turn_away(camera)
                 raise SpoolFull(
                     f"no room for a picture of {size} bytes: {self.held_bytes} of {self._limits.max_bytes} bytes are "
@@ -149,17 +149,17 @@ class Spool:
         free = shutil.disk_usage(self.folder).free
         if not self._limits.drops_oldest or self.held_bytes + free - size < self._limits.min_free_bytes:
             return False
-        camera = self._drop(_OLDEST_UNSENT, "dropped unsent, to make room for newer ones")
+        camera = self._drop_copy(_OLDEST_UNSENT, "dropped unsent, to make room for newer ones")
         if camera is None:
             return False
         log.error("%s: the oldest unsent picture was dropped: there is no room for new ones", camera)
         self.dropped.append((Dropped.SPOOL_FULL, camera))
         return True
 
-    def _drop(self, which: str, reason: str | None = None) -> str | None:
-        """Remove the copy that a query finds, and set its picture aside if there is a `reason`; return its camera."""
+    def _drop_copy(self, query: str, reason: str | None = None) -> str | None:
+        """Remove the copy that `query` finds, and set its picture aside if there is a `reason`; return its camera."""
         with self.books.writing() as db:
-            row = db.execute(which).fetchone()
+            row = db.execute(query).fetchone()
             if row is None:
                 return None
             row_id, name, size, camera = row
@@ -169,16 +169,17 @@ class Spool:
                     "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ?",
                     (self.books.now_ms(), reason, row_id),
                 )
-                totals.count(db, f"turned_away:{camera}")
+                totals.add_count(db, f"turned_away:{camera}")
         (self._copies / name).unlink(missing_ok=True)
         self.held_bytes -= size
         return str(camera)
 
     def _turn_away(self, camera: str) -> None:
         with suppress(SpoolFull), self.books.writing(durable=False) as db:  # the caller says it anyway
-            totals.count(db, f"turned_away:{camera}")
+            totals.add_count(db, f"turned_away:{camera}")
 
-    def _twin(self, db: sqlite3.Connection, camera: str, content: Content, stamp: Stamp) -> Taken | None:
+    def _find_twin(self, db: sqlite3.Connection, camera: str, content: Content, stamp: Stamp) -> Taken | None:
+        """Find the picture that these bytes are already: of the same camera, at about the same time (SAME_TIME_MS)."""
         rows = db.execute(
             "SELECT id, boot_id, boot_ms, wall_ms, captured_at_ms FROM pictures LEFT JOIN boots USING (boot) "
             "WHERE camera = ? AND sha256 = ?",
@@ -186,18 +187,18 @@ class Spool:
         )
         for row_id, boot_id, boot_ms, wall_ms, captured_at_ms in rows:
             if stamp.moment is None:
-                apart = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
+                apart_ms = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
             elif boot_id == stamp.moment.boot_id:
-                apart = boot_ms - stamp.moment.boot_ms
+                apart_ms = boot_ms - stamp.moment.boot_ms
             elif boot_id is None or stamp.by == "file":
-                apart = wall_ms - stamp.moment.wall_ms
+                apart_ms = wall_ms - stamp.moment.wall_ms
             else:
                 continue  # a wrong clock may say the same time in two boots, and no frame is of both
-            if abs(apart) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
+            if abs(apart_ms) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
                 return Taken(row_id, False)
         return None
 
-    def _insert(
+    def _insert_picture(
         self,
         db: sqlite3.Connection,
         origin: Origin,
@@ -208,9 +209,10 @@ class Spool:
         file: str,
         track: str,
     ) -> int:
+        """Write a new picture's row, and return its id."""
         moment = stamp.moment
         if mark is not None:
-            totals.count(db, f"time by {stamp.by}:{origin.camera}")
+            totals.add_count(db, f"time by {stamp.by}:{origin.camera}")
         row = {
             "camera": origin.camera,
             "source": origin.source,
@@ -218,12 +220,12 @@ class Spool:
             "size": content.size,
             "content_type": content.content_type,
             "state": State.NEW,
-            "boot": self.books.boot_of(db, moment.boot_id) if moment else None,
+            "boot": self.books.find_boot(db, moment.boot_id) if moment else None,
             "boot_ms": moment.boot_ms if moment else None,
             "wall_ms": moment.wall_ms if moment else stamp.stated_ms,
             "captured_at_ms": stamp.stated_ms,
             "file": file,
-            "path": _text(mark.path) if mark else None,
+            "path": _encode_path(mark.path) if mark else None,
             "mtime_ns": mark.mtime_ns if mark else None,
             "spooled_at_ms": self.books.now_ms(),
             "track": track or None,
@@ -235,62 +237,62 @@ class Spool:
         """Give the copies rows that have none, until `stop`. Raises SpoolDamaged, SpoolFull: then call it again."""
         asides = sorted(self.folder.glob("damaged-*"))
         settled = database.read_settled_times(asides)
-        taken = 0
+        taken_count = 0
         while self.strays and not stop.is_set():
             name = self.strays[-1]
             try:
-                taken += self._adopt(name, settled.get(name))
+                taken_count += self._adopt_copy(name, settled.get(name))
             except OSError as error:
                 log.error("%s cannot be read: %s", name, error.strerror)
                 self._unread += 1
             self.strays.pop()
-        if taken or self._unread:
-            log.warning("%d pictures that were in no row were taken in again, %d cannot be", taken, self._unread)
+        if taken_count or self._unread:
+            log.warning("%d pictures that were in no row were taken in again, %d cannot be", taken_count, self._unread)
         if not (self.strays or self._unread):
             for aside in asides:
                 shutil.rmtree(aside, ignore_errors=True)  # what cannot be removed now goes at the next start
 
-    def anchor(self) -> Anchor | None:
+    def read_anchor(self) -> Anchor | None:
         """Return the anchor of this boot that an earlier process measured."""
         with self.books.reading() as db:
             return times.find_anchor(db, self.books.boot)
 
-    def remember(self, anchor: Anchor | None) -> None:
+    def remember_anchor(self, anchor: Anchor | None) -> None:
         """Keep the anchor of this boot, if it is another than the one that is kept."""
-        if anchor is not None and anchor != self.anchor():
+        if anchor is not None and anchor != self.read_anchor():
             with self.books.writing() as db:
-                times.remember(db, self.books.boot, anchor)
+                times.remember_anchor(db, self.books.boot, anchor)
 
-    def cameras(self) -> list[str]:
-        """Name those that have unsent pictures."""
-        rows = self.books.rows("SELECT DISTINCT camera FROM pictures WHERE state = 0")
+    def list_cameras(self) -> list[str]:
+        """Name the cameras that have unsent pictures."""
+        rows = self.books.read_rows("SELECT DISTINCT camera FROM pictures WHERE state = 0")
         return [camera for (camera,) in rows]
 
-    def unsent(self) -> int:
+    def count_unsent(self) -> int:
         """Count the pictures that are unsent, of all cameras; cheap."""
         sql = "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state = 0"
-        ((count,),) = self.books.rows(sql)
+        ((count,),) = self.books.read_rows(sql)
         return int(count)
 
     def needs_time(self, camera: str) -> bool:
         """Tell whether pictures wait whose time of capture is not settled yet."""
         sql = "SELECT 1 FROM pictures WHERE camera = ? AND state = 0 AND captured_at_ms IS NULL LIMIT 1"
-        return bool(self.books.rows(sql, (camera,)))
+        return bool(self.books.read_rows(sql, (camera,)))
 
-    def next(self, camera: str, limit: int, max_bytes: float, *, skip: Collection[int] = ()) -> list[Entry]:
+    def list_next(self, camera: str, limit: int, max_bytes: float, *, skip: Collection[int] = ()) -> list[Entry]:
         """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
 
         The oldest and the newest by turns: after an outage, who is there now is known at once, and the rest follows in
         order. Until the service's time is known, this boot's pictures wait (`needs_time`).
         """
-        untimed = self.books.boot if self.anchor() is None else -1
+        untimed_boot = self.books.boot if self.read_anchor() is None else -1  # no boot has -1
 
         def list_unsent(order: str) -> list[tuple[Any, ...]]:
-            rows = self.books.rows(
+            rows = self.books.read_rows(
                 "SELECT id, sha256, size, content_type, captured_at_ms, file, track FROM pictures INDEXED BY unsent "
                 "WHERE camera = ? AND state = 0 "
                 f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
-                (camera, untimed, limit + len(skip)),
+                (camera, untimed_boot, limit + len(skip)),
             )
             return [row for row in rows if row[0] not in skip][:limit]
 
@@ -302,8 +304,8 @@ class Spool:
             # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
             with self.books.writing(durable=False) as db:
                 for row_id in unsettled:
-                    times.settle(db, row_id, self.books.boot)
-            return self.next(camera, limit, max_bytes, skip=skip)
+                    times.settle_time(db, row_id, self.books.boot)
+            return self.list_next(camera, limit, max_bytes, skip=skip)
         chosen: list[Entry] = []
         for row_id, sha256, size, kind, at_ms, copy, track in rows:
             if chosen and sum(entry.content.size for entry in chosen) + size > max_bytes:
@@ -315,7 +317,7 @@ class Spool:
         """Read the picture's bytes. Raises FileNotFoundError if they are lost, OSError if they cannot be read now."""
         return (self._copies / entry.copy).open("rb")
 
-    def record(self, camera: str, ids: Mapping[int, str]) -> int:
+    def record_done(self, camera: str, ids: Mapping[int, str]) -> int:
         """Record in one transaction that these pictures are at the service, each by its id there; then remove their
         copies, which the next sweep notes. Return how many were not known to be there.
 
@@ -324,17 +326,17 @@ class Spool:
         Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here.
         """
         now_ms = self.books.now_ms()
-        marks = ",".join("?" * len(ids))
+        placeholders = ",".join("?" * len(ids))
         try:
             with self.books.writing(durable=False) as db:
                 rows = db.execute(
-                    f"SELECT id, file, size FROM pictures WHERE id IN ({marks}) AND state = 0", list(ids)
+                    f"SELECT id, file, size FROM pictures WHERE id IN ({placeholders}) AND state = 0", list(ids)
                 ).fetchall()
                 db.executemany(
                     "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ? WHERE id = ?",
                     [(now_ms, ids[row_id], row_id) for row_id, *_ in rows],
                 )
-                totals.count(db, f"sent:{camera}", len(rows))
+                totals.add_count(db, f"sent:{camera}", len(rows))
         except sqlite3.IntegrityError as error:
             raise Unreachable("the service answered with the ids of other pictures") from error
         for _, name, size in rows:
@@ -345,7 +347,7 @@ class Spool:
             files.load_ballast(self.folder)
         return len(rows)
 
-    def refuse(self, row_id: int, reason: str) -> None:
+    def refuse_picture(self, row_id: int, reason: str) -> None:
         """Quarantine: the picture stays, with the reason, and is not offered again until somebody says so."""
         with self.books.writing() as db:
             db.execute(
@@ -373,11 +375,11 @@ class Spool:
         while self._forget_done(now_ms) == _SWEPT_AT_ONCE:
             pass
         with self.books.writing() as db:
-            times.note(db, self.clock)
+            times.note_age(db, self.clock)
             old = "DELETE FROM pictures WHERE state > 0 AND finished_at_ms < ? RETURNING file, size"
-            gone = [row for row in db.execute(old, (old_ms,)) if row[0] is not None]
+            deleted = [row for row in db.execute(old, (old_ms,)) if row[0] is not None]
             expired = self._expire(db, now_ms)
-        for name, size in gone:
+        for name, size in deleted:
             (self._copies / name).unlink(missing_ok=True)
             self.held_bytes -= size
         files.load_ballast(self.folder)
@@ -404,12 +406,12 @@ class Spool:
 
     def _remove_left_over(self) -> None:
         """Note that the copies of what is done are gone, and remove those that a kill or the disk has left."""
-        left = self.books.rows("SELECT id, file FROM pictures WHERE state = 1 AND file IS NOT NULL")
-        for _, name in left:
+        left_over = self.books.read_rows("SELECT id, file FROM pictures WHERE state = 1 AND file IS NOT NULL")
+        for _, name in left_over:
             with suppress(OSError):
                 (self._copies / name).unlink(missing_ok=True)
         with self.books.writing(durable=False) as db:
-            db.executemany("UPDATE pictures SET file = NULL WHERE id = ?", [(row_id,) for row_id, _ in left])
+            db.executemany("UPDATE pictures SET file = NULL WHERE id = ?", [(row_id,) for row_id, _ in left_over])
 
     def _forget_done(self, now_ms: int) -> int:
         """Delete rows of what is done and came of no file, which could come again; return how many."""
@@ -420,24 +422,25 @@ class Spool:
                 (now_ms - _DONE_MS, now_ms + _DONE_MS, _SWEPT_AT_ONCE),
             ).rowcount
 
-    def totals(self) -> dict[str, Totals]:
+    def count_totals(self) -> dict[str, Totals]:
         """Count what is held, by camera."""
         with self.books.reading() as db:
-            return totals.by_camera(db, self.books.now_ms())
+            return totals.count_by_camera(db, self.books.now_ms())
 
     def is_noted(self, name: str) -> bool:
+        """Tell whether `note_fact` was called with this name, ever."""
         with self.books.reading() as db:
             return totals.read_count(db, name) > 0
 
-    def note(self, name: str) -> None:
+    def note_fact(self, name: str) -> None:
         """Remember a fact for good. Raises SpoolFull, SpoolDamaged."""
         if not self.is_noted(name):
             with self.books.writing() as db:
-                totals.count(db, name)
+                totals.add_count(db, name)
 
-    def settings(self, camera: str) -> dict[str, object]:
+    def read_settings(self, camera: str) -> dict[str, object]:
         """Return the settings of the service that were kept last."""
-        rows = self.books.rows("SELECT settings FROM settings WHERE camera = ?", (camera,))
+        rows = self.books.read_rows("SELECT settings FROM settings WHERE camera = ?", (camera,))
         return dict(json.loads(rows[0][0])) if rows else {}
 
     def keep_settings(self, camera: str, settings: Mapping[str, object]) -> None:
@@ -446,16 +449,16 @@ class Spool:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (camera, json.dumps(dict(settings))))
 
 
-def _text(path: Path) -> str:
+def _encode_path(path: Path) -> str:
     """Encode a path for SQLite. Names that are no UTF-8 come as surrogates, which SQLite cannot keep."""
     return str(path).encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 @contextmanager
 def open_spool(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:
-    """Hold and open the spool; damaged books are begun anew, and `take_in` then gives the copies their rows.
+    """Hold the spool in `folder`, and open it. Damaged books are set aside, and new ones begun.
 
-    Raises SpoolInUse, SpoolDamaged, SpoolFull.
+    `take_in` then gives the copies rows in the new books. Raises SpoolInUse, SpoolDamaged, SpoolFull.
     """
     limits, clock = limits or Limits(), clock or Clock()
     with files.hold_spool(folder):

@@ -17,8 +17,8 @@ _AGE_OF = "age of boot "
 def now_ms(db: sqlite3.Connection, clock: Clock) -> int:
     """Return the time that ages are counted by: it goes on while the machine runs, however its clock is set.
 
-    It began with the wall clock's word when the spool was made, and stands still between the last `note` in a boot and
-    the first in the next one: nobody knows for sure how long a machine was off.
+    It began with the wall clock's word when the spool was made, and stands still between the last `note_age` in a boot
+    and the first in the next one: nobody knows for sure how long a machine was off.
     """
     noted = dict(db.execute("SELECT name, value FROM counters WHERE name IN ('age', ?)", (_AGE_OF + clock.boot_id,)))
     if _AGE_OF + clock.boot_id in noted:
@@ -26,7 +26,7 @@ def now_ms(db: sqlite3.Connection, clock: Clock) -> int:
     return int(noted.get("age", clock.wall_ms()))
 
 
-def note(db: sqlite3.Connection, clock: Clock) -> int:
+def note_age(db: sqlite3.Connection, clock: Clock) -> int:
     """Make the time that ages are counted by survive this boot; return it less the boot clock's."""
     now = now_ms(db, clock)
     db.execute("DELETE FROM counters WHERE name GLOB ?", (_AGE_OF + "*",))
@@ -35,7 +35,8 @@ def note(db: sqlite3.Connection, clock: Clock) -> int:
     return now - clock.boot_ms()
 
 
-def remember(db: sqlite3.Connection, boot: int, anchor: Anchor) -> None:
+def remember_anchor(db: sqlite3.Connection, boot: int, anchor: Anchor) -> None:
+    """Keep the anchor of a boot, in place of one that it has."""
     db.execute(
         "UPDATE boots SET anchor_ms = ?, uncertainty_ms = ?, anchored_at_boot_ms = ? WHERE boot = ?",
         (anchor.offset_ms, anchor.uncertainty_ms, anchor.at_boot_ms, boot),
@@ -49,7 +50,7 @@ def find_anchor(db: sqlite3.Connection, boot: int) -> Anchor | None:
     return Anchor(*row) if row and row[0] is not None else None
 
 
-def settle(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
+def settle_time(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
     """Settle a picture's time of capture by the anchor of its boot, behind what its source took before it.
 
     Pictures may come in another order than they were taken in: the best of a face comes when the face is gone.
@@ -58,7 +59,7 @@ def settle(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
         "SELECT camera, source, boot, boot_ms, wall_ms FROM pictures WHERE id = ?", (row_id,)
     ).fetchone()
     if boot is not None:
-        at_ms = boot_ms + _offset_ms(db, boot, this_boot)
+        at_ms = boot_ms + _find_offset_ms(db, boot, this_boot)
         (last,) = db.execute(
             "SELECT captured_at_ms FROM pictures WHERE camera = ? AND source = ? AND captured_at_ms BETWEEN ? AND ? "
             "AND boot = ? AND boot_ms <= ? ORDER BY captured_at_ms DESC LIMIT 1",
@@ -69,18 +70,18 @@ def settle(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
     db.execute("UPDATE pictures SET captured_at_ms = ? WHERE id = ?", (at_ms, row_id))
 
 
-def _offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
+def _find_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
     known = find_anchor(db, boot)
     if known is not None:
         return known.offset_ms
     if boot == this_boot:
         raise RuntimeError("times were to be settled before the service's time was known")
-    offset = _estimated_ms(db, boot, this_boot)
-    remember(db, boot, Anchor(offset, _UNSURE_MS, 0))
+    offset = _estimate_offset_ms(db, boot, this_boot)
+    remember_anchor(db, boot, Anchor(offset, _UNSURE_MS, 0))
     return offset
 
 
-def _estimated_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
+def _estimate_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
     """Return an anchor by the machine's own clock, for a boot that never reached the service.
 
     The last it said counts for the whole boot, since a clock that is corrected is right afterwards. But that boot ended

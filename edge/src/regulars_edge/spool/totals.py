@@ -41,38 +41,39 @@ class Totals:
     """Of how many files, ever, the EXIF data, the name or the file's own time gave the time of capture."""
 
 
-def by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, Totals]:
+def count_by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, Totals]:
     """Return those of all that pictures came of, ever: rows of what is done leave, and their numbers stay."""
     cameras = db.execute(
         "SELECT camera FROM pictures UNION "
         "SELECT substr(name, length('sent:') + 1) FROM counters WHERE name GLOB 'sent:*' ORDER BY 1"
     ).fetchall()
-    return {camera: _of_camera(db, camera, now_ms) for (camera,) in cameras}
+    return {camera: _count_camera(db, camera, now_ms) for (camera,) in cameras}
 
 
-def _of_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
-    unsent, size, oldest = db.execute(
+def _count_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
+    """Count the rows of one camera, and read the counters of those that are gone."""
+    unsent, unsent_bytes, oldest_ms = db.execute(
         "SELECT count(*), coalesce(sum(size), 0), min(spooled_at_ms) FROM pictures WHERE camera = ? AND state = 0",
         (camera,),
     ).fetchone()
-    refused, recent = db.execute(
+    refused, sent_last_hour = db.execute(
         "SELECT count(*) FILTER (WHERE state = ?), count(*) FILTER (WHERE state = ? AND finished_at_ms > ?) "
         "FROM pictures WHERE camera = ? AND state > 0",
         (State.REFUSED, State.DONE, now_ms - _HOUR_MS, camera),
     ).fetchone()
     return Totals(
-        unsent,
-        size,
-        read_count(db, f"sent:{camera}"),
-        refused,
-        None if oldest is None else (now_ms - oldest) / 1000,
-        recent,
-        read_count(db, f"turned_away:{camera}"),
-        {by: read_count(db, f"time by {by}:{camera}") for by in _FILE_TIMES},
+        unsent=unsent,
+        unsent_bytes=unsent_bytes,
+        sent=read_count(db, f"sent:{camera}"),
+        refused=refused,
+        oldest_unsent_s=None if oldest_ms is None else (now_ms - oldest_ms) / 1000,
+        sent_last_hour=sent_last_hour,
+        turned_away=read_count(db, f"turned_away:{camera}"),
+        times_by={by: read_count(db, f"time by {by}:{camera}") for by in _FILE_TIMES},
     )
 
 
-def count(db: sqlite3.Connection, name: str, by: int = 1) -> None:
+def add_count(db: sqlite3.Connection, name: str, by: int = 1) -> None:
     db.execute(
         "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", (name, by)
     )
@@ -106,18 +107,18 @@ class Allowance:
     def read_spent_bytes(self) -> int:
         """Return the bytes of this month. Raises SpoolDamaged."""
         with self._books.reading() as db:
-            return read_count(db, self._counter())
+            return read_count(db, self._name_counter())
 
     def is_spent(self) -> bool:
         return self.read_spent_bytes() >= self.limit
 
     def spend(self, size: int) -> None:
         """Count bytes that went out, also those of a try that failed. Raises SpoolDamaged."""
-        name = self._counter()
+        name = self._name_counter()
         with suppress(SpoolFull), self._books.writing(durable=False) as db:  # sending is what empties a full disk
-            count(db, name, size)
+            add_count(db, name, size)
             if 0 <= read_count(db, name) - self.limit < size:
                 log.warning("the %d MiB of this month are sent; pictures wait for the next one", self.limit // 2**20)
 
-    def _counter(self) -> str:
+    def _name_counter(self) -> str:
         return f"bytes:{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"

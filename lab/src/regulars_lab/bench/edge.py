@@ -25,7 +25,7 @@ from typing import Any
 
 import urllib3
 from PIL import Image
-from regulars_edge.picture import rfc3339
+from regulars_edge.picture import format_rfc3339
 from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
 
@@ -113,7 +113,7 @@ def bare_loop(service: Service, where: Path) -> None:
                 "sha256": hashlib.sha256(data).hexdigest(),
                 "size": len(data),
                 "content_type": "image/jpeg",
-                "captured_at": rfc3339(path.stat().st_mtime_ns // 1_000_000),
+                "captured_at": format_rfc3339(path.stat().st_mtime_ns // 1_000_000),
             }
             for path, data in some
         ]
@@ -166,7 +166,7 @@ def long_spool(folder: Path, service: Service, count: int, seconds: int) -> dict
     with spools.open_spool(where) as spool:
         opened_s = time.perf_counter() - began
         began = time.perf_counter()
-        entries = spool.next("bench", 50, 2**25)
+        entries = spool.list_next("bench", 50, 2**25)
         first_s = time.perf_counter() - began
     if len(entries) != 50:
         raise SystemExit("bench.edge: the long spool has no pictures")

@@ -145,7 +145,7 @@ def photos() -> Mapping[str, tuple[Path, Path]]:
 def cut_out(file: Path) -> Person:
     """Cut head and shoulders out of a portrait, by where the eyes are."""
     picture = Image.open(file).convert("RGB").resize((675, 675), Image.Resampling.BOX)
-    ((left, right, *_),) = (face.landmarks for face in Detector().faces(picture)[:1])
+    ((left, right, *_),) = (face.landmarks for face in Detector().find_faces(picture)[:1])
     eyes = math.dist(left, right)
     x, y = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2
     mask = Image.new("L", picture.size)

@@ -1,0 +1,150 @@
+"""The shipped units under a real systemd: `make systemd`, as root. Of the update's timer the test plays the clock."""
+
+import json
+import re
+import shutil
+import sysconfig
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import regulars_client
+from regulars_client import models
+from regulars_edge import __version__
+from rig.box import SNAPSHOT, until
+from rig.camera import Camera
+from rig.machine import Machine
+from rig.real import Regulars
+from rig.releases import CRASHES, LOOP, READY, Releases, in_module, wheel
+
+from tests.support.needs import needed
+
+UNITS = Path(__file__).parents[1] / "systemd"
+UPLOADER, UPDATE = "regulars-edge.service", "regulars-edge-update.service"
+LOOKS = 9
+"""Of an update: to try it, six until it is taken back, and two more."""
+
+
+class InstalledBox:
+    """A machine with the uploader, installed as the unit's first lines say."""
+
+    def __init__(self, folder: Path, service: Regulars, camera: Camera) -> None:
+        self.releases = Releases(folder)
+        self.machine = Machine(folder)
+        self._service = service
+        call, root = self.machine.call, self.machine.root
+        call(
+            "useradd",
+            "--system",
+            "--home-dir",
+            "/var/lib/regulars-edge",
+            "--shell",
+            "/usr/sbin/nologin",
+            "regulars-edge",
+        )
+        call("install", "--directory", "--owner", "regulars-edge", "--mode", "700", "/etc/regulars-edge")
+        version = Path("/opt/regulars-edge") / __version__
+        call("/opt/python/bin/python3", "-m", "venv", "--without-pip", version)  # updates bring their own
+        site = next((root / version.relative_to("/")).glob("lib/python*/site-packages"))
+        for library in Path(sysconfig.get_path("purelib")).iterdir():
+            if re.match("(?i)(urllib3|pil|shtab|prometheus)", library.name):
+                at = library.resolve()
+                shutil.copytree(at, site / library.name) if at.is_dir() else shutil.copy2(at, site / library.name)
+        with zipfile.ZipFile(wheel(folder, __version__)) as archive:
+            archive.extractall(site)
+        script = root / "opt/regulars-edge" / __version__ / "bin/regulars-edge"
+        script.write_text(f"#!{version}/bin/python\nfrom regulars_edge.cli import command\ncommand()\n")
+        script.chmod(0o755)
+        for link in ("current", "updater"):
+            (root / "opt/regulars-edge" / link).symlink_to(__version__)
+        self._configure(root / "etc/regulars-edge", camera)
+        for unit in UNITS.iterdir():
+            shutil.copy2(unit, root / "etc/systemd/system" / unit.name)
+        call("systemctl", "daemon-reload")
+
+    def _configure(self, folder: Path, camera: Camera) -> None:
+        (folder / "key").write_text(self._service.key)
+        (folder / "signers").write_text(self.releases.signers.read_text())
+        (folder / "edge.toml").write_text(f"""
+            [server]
+            url = "{self._service.url}"
+            api_key_file = "/etc/regulars-edge/key"
+            make_cameras = true
+            heartbeat_s = 0.5
+            [spool]
+            min_free_mib = 1
+            [metrics]
+            port = 0
+            [update]
+            url = "{self.releases.url}"
+            signers = "/etc/regulars-edge/signers"
+            well_after_s = 1.0
+        """ + SNAPSHOT.format(host=camera.host))  # fmt: skip
+        self.machine.call("chmod", "600", "/etc/regulars-edge/key", "/etc/regulars-edge/edge.toml")
+        self.machine.call("chown", "--recursive", "regulars-edge:", "/etc/regulars-edge")
+
+    def show(self, name: str) -> str:
+        """Return a property of the uploader's unit."""
+        return self.machine.call("systemctl", "show", "--value", "--property", name, UPLOADER).stdout.strip()
+
+    def heard_version(self) -> object:
+        """Return the version that the service hears; None: the camera is not there, or does not work."""
+        try:
+            with regulars_client.Regulars(self._service.url, api_key=self._service.key) as client:
+                health = client.get_camera("door").health
+        except regulars_client.NotFound:
+            return None
+        return health.status.get("version") if health.state == "ok" else None
+
+    def ask_for(self, version: str) -> None:
+        with regulars_client.Regulars(self._service.url, api_key=self._service.key) as client:
+            client.change_camera("door", edge=models.Edge(version=version))
+        report = self.machine.root / "var/lib/regulars-edge/report.json"
+        until(lambda: json.loads(report.read_text()).get("wanted") == version, said=self.machine.journal)
+
+    def update(self) -> tuple[str, str]:
+        """Do what the timer does; return the version that runs then, and the one on trial or that was taken back."""
+        # The timer does not start it five times in ten seconds, which is a failure.
+        self.machine.call("systemctl", "reset-failed", UPDATE, check=False)
+        self.machine.call("systemctl", "start", UPDATE)
+        folder = self.machine.root / "opt/regulars-edge"
+        state = json.loads((folder / "update.json").read_text())
+        return str((folder / "current").readlink()), str(state.get("tried") or state.get("failed") or "")
+
+    def stop(self) -> None:
+        self.machine.stop()
+        self.releases.stop()
+
+
+@pytest.fixture
+def box(tmp_path: Path, started_regulars: Regulars, camera: Camera) -> Iterator[InstalledBox]:
+    needed("ssh-keygen")
+    installed = InstalledBox(tmp_path, started_regulars, camera)
+    yield installed
+    installed.stop()
+
+
+def test_the_uploader_runs_is_heard_and_takes_back_releases_that_are_not_well(box: InstalledBox) -> None:
+    box.machine.call("systemctl", "start", UPLOADER)  # returns when it is READY
+    assert (box.show("ActiveState"), box.show("NRestarts"), box.show("User")) == ("active", "0", "regulars-edge")
+    until(lambda: box.heard_version() == __version__, said=box.machine.journal)
+    box.releases.add("8.0.0")
+    box.ask_for("8.0.0")
+    assert box.update() == ("8.0.0", "8.0.0")
+    until(lambda: box.heard_version() == "8.0.0", said=box.machine.journal)
+    until(lambda: box.update() == ("8.0.0", ""), said=box.machine.journal)
+    faults = {
+        "9.0.1": CRASHES,
+        "9.0.2": in_module("run.py", READY, "        os._exit(2)"),
+        "9.0.3": in_module("run.py", LOOP, "        os._exit(3)"),
+    }
+    for version, fault in faults.items():
+        box.releases.add(version, fault)
+        box.ask_for(version)
+        looks = [box.update() for _ in range(LOOKS)]
+        assert looks[0] == (version, version), looks
+        assert looks[-1] == ("8.0.0", version), looks
+        until(lambda: box.heard_version() == "8.0.0", said=box.machine.journal)
+    box.machine.call("systemctl", "stop", UPLOADER)
+    assert box.show("Result") == "success"
