@@ -10,10 +10,9 @@ from chalicelib.book.rules.decision import ImpostorCurve
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from regulars.cli import main
-from regulars_lab.evaluate.faces import looked_by
-from regulars_lab.evaluate.memory import Memory, PictureResult
-from regulars_lab.evaluate.run import MEMORY
-from regulars_lab.evaluate.verification import Faces
+from regulars.measuring.looking import MEMORY, looked_by
+from regulars.measuring.memory import Memory, PictureResult
+from regulars.measuring.pairs import Faces
 
 PERSONS = 200
 
