@@ -25,6 +25,8 @@ NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not take a square crop."""
 CROPS = ("landmarks", "box", "inside")
 """Kinds of crops (book/vision/describe/attributes.py)."""
+LANDMARKS = 5
+"""Eyes, nose tip and mouth corners, image left before right."""
 WHITE = 255.0
 """Largest value of a picture's pixels."""
 CHANNELS = ("RGB", "BGR", "L")
@@ -92,9 +94,17 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the mirror image's embedding is added."""
     weight: float = 1.0
     """Of this network's scores beside those of the others."""
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
+    """The network takes (p - mean) / deviation of a pixel p of 0 to 255: a number for all colours, or one for each
+    in the order of `channels`."""
 
     def __post_init__(self) -> None:
         _require("channels", self.channels, CHANNELS[:2])
+        if len(self.points) != LANDMARKS:
+            raise ValueError(f"points are the places of {LANDMARKS} landmarks, not of {len(self.points)}")
+        if not {len(self.mean), len(self.deviation)} <= {1, len(self.channels)} or min(self.deviation) <= 0:
+            raise ValueError("mean and deviation have one number, or one for each colour, and a deviation is above 0")
 
 
 class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
