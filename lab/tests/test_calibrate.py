@@ -60,9 +60,9 @@ def test_the_curve_is_written_beside_and_renamed(
 
 def test_among_the_models_the_curve_is_the_one_that_the_service_uses(options: list[str], tmp_path: Path) -> None:
     (models := tmp_path / "models").mkdir()
-    before = packs.at(models).manifest.impostor_curve
+    before = packs.read_pack(models).manifest.impostor_curve
     assert main([*options, "--models", str(models)]) == 0
-    used = packs.at(models)
+    used = packs.read_pack(models)
     assert used.measured == models / packs.DEFAULT_PACK / packs.CALIBRATION
     assert used.manifest.impostor_curve != before
 

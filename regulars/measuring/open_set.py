@@ -88,7 +88,7 @@ def searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> 
     A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
     not searched for.
     """
-    return join_searches([_one(faces, decides, photos, seed) for seed in range(trials)])
+    return join_searches([_run_trial(faces, decides, photos, seed) for seed in range(trials)])
 
 
 def join_searches(parts: Sequence[Searches]) -> Searches:
@@ -99,7 +99,8 @@ def join_searches(parts: Sequence[Searches]) -> Searches:
     )
 
 
-def _one(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
+def _run_trial(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
+    """Enrol one random half of the persons, and search for the others and for the half's other pictures."""
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
     known = set(persons[: len(persons) // 2].tolist())

@@ -75,7 +75,7 @@ def _choose_target(models: Path | None, offer: Offer) -> Path:
     if models is None:
         raise OperatorError("name the folder of your packs, which the service reads, too: --models or REGULARS_MODELS")
     packs.require_folder(models)
-    if offer.pack in packs.names(models) or (models / offer.pack).exists():
+    if offer.pack in packs.list_names(models) or (models / offer.pack).exists():
         raise OperatorError(
             f"there is a pack or a folder {offer.pack} already, and stored templates may be of it: choose another name "
             "for `pack` in the manifest"

@@ -55,13 +55,13 @@ class Measured(Struct, frozen=True):
 
 def choose_number(models: Path) -> int:
     """Return the number of the new model, which no pack in `models` has."""
-    taken = [packs.at(models, name).manifest.embedding.number for name in packs.names(models)]
+    taken = [packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)]
     return max(*taken, OWN_NUMBERS - 1) + 1
 
 
 def make_draft(folder: Path, offer: Offer, made: Path) -> Pack:
     """Put the network's files and the program's others into the folder `made`; return the pack without a centre."""
-    base = packs.at(name=BASE)
+    base = packs.read_pack(name=BASE)
     role = EmbeddingRole("draft", 0, offer.networks)
     without = [file for file in base.files if file.name not in base.manifest.embedding.files]
     for file in without:
@@ -159,7 +159,7 @@ def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: in
 def _manifest_text(pack: Pack, offer: Offer) -> str:
     """Write a manifest of the files and the embedding role, and of the base's other roles as they are there."""
     base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
-    quality = packs.at(name=BASE).manifest.quality
+    quality = packs.read_pack(name=BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
     others = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
     head = {

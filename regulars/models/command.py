@@ -36,9 +36,9 @@ def models(context: click.Context, models: Path | None) -> int:
         return 0
     found = settings_of(models=models, here=True).models
     packs.require_folder(found)
-    wrong = [pack for name in packs.names(found) if not _report(pack := packs.at(found, name))]
+    wrong = [pack for name in packs.list_names(found) if not _report(pack := packs.read_pack(found, name))]
     for pack in wrong:
-        print(f"{pack.manifest.name} is not complete. {packs.remedy(pack)}", file=sys.stderr)
+        print(f"{pack.manifest.name} is not complete. {packs.describe_remedy(pack)}", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -97,7 +97,7 @@ def reembed(
       regulars reembed --pack ours --models /srv/models --estimate
       regulars reembed --pack face-pack-3 --tenant shop-12
     """
-    from regulars.models import reembed
+    from regulars.models.reembed import reembed_tenants
 
     settings = settings_of(data=data, models=models, stage=stage)
-    return reembed.run(settings, pack, tenants, estimate_only=estimate)
+    return reembed_tenants(settings, pack, tenants, estimate_only=estimate)

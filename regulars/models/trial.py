@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.book.vision.describe.embed import embeddings, scale_to_unit
+from chalicelib.book.vision.describe.embed import plan_embeddings, scale_to_unit
 from chalicelib.book.vision.detect.align import align_face
 from chalicelib.book.vision.packs.manifest import EmbeddingRole, Network
 from chalicelib.book.vision.packs.packs import Pack
@@ -43,7 +43,7 @@ def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
     def separate(network: Network) -> float:
         role = EmbeddingRole("draft", 0, (network,))
         crops = [align_face(image, face.landmarks, network.points, network.size_px) for image, face in faces]
-        work = embeddings(sessions, role, [crops])
+        work = plan_embeddings(sessions, role, [crops])
         return measure_separation(work.answer([part() for part in work.parts]), owners)
 
     for network in draft.manifest.embedding.networks:

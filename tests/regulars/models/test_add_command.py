@@ -42,7 +42,7 @@ def network(tmp_path: Path) -> Path:
     """A folder with a network of the program's, as if it were a stranger's."""
     folder = tmp_path / "network"
     folder.mkdir()
-    shutil.copyfile(packs.at().path(FILE), folder / FILE)
+    shutil.copyfile(packs.read_pack().path(FILE), folder / FILE)
     (folder / "manifest.toml").write_text(GOOD)
     return folder
 
@@ -170,8 +170,8 @@ def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
     assert "Vendor Ltd, contract 4711, for commercial use" in listed
     made = packs.find(tmp_path / "models", "theirs")
     assert made.manifest.embedding.number == 100
-    assert made.manifest.quality == packs.at().manifest.quality
-    assert made.manifest.crops.keys() == packs.at().manifest.crops.keys()
+    assert made.manifest.quality == packs.read_pack().manifest.quality
+    assert made.manifest.crops.keys() == packs.read_pack().manifest.crops.keys()
     assert np.linalg.norm(embed(made, photos)) == pytest.approx(1, abs=1e-5)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MEMORY]
 
@@ -221,7 +221,7 @@ def test_the_licences_of_the_programs_other_models_come_along(
 
 
 def test_each_other_way_differs_in_one_thing() -> None:
-    network = next(one for one in packs.at().manifest.embedding.networks if one.file == FILE)
+    network = next(one for one in packs.read_pack().manifest.embedding.networks if one.file == FILE)
     ways = dict(vary_network(network))
     assert len(ways) == 1 + (len(USUAL_PIXELS) - 1) + 1, "its own pixels are left out, and points as near as its own"
     for other in ways.values():

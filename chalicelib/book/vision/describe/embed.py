@@ -15,7 +15,7 @@ from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures.crop import batch
 
 
-def embeddings(
+def plan_embeddings(
     sessions: Sessions, role: EmbeddingRole, aligned: Sequence[Sequence[NDArray[np.uint8]]]
 ) -> Work[NDArray[np.float32]]:
     """Embed faces by each of the role's networks: (n, role.dimensions) unit rows, in order.

@@ -241,7 +241,7 @@ def read_manifest(folder: Path) -> Manifest:
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
     embedding = _make_record(EmbeddingRole, "role embedding", roles["embedding"])
     calibration_file = folder / data["calibration"]
-    measured = measured_of(calibration_file, embedding.model)
+    measured = read_measured(calibration_file, embedding.model)
     if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
     first = embedding.networks[0]
@@ -278,7 +278,7 @@ def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
     Raises DamagedCalibration, OSError.
     """
     model = manifest.embedding.model
-    measured = measured_of(file, model)
+    measured = read_measured(file, model)
     if measured is None:
         _log.warning(
             "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
@@ -334,7 +334,7 @@ class Measured(Struct, frozen=True):
     """Whether a demand may lower a threshold: not by a curve of a version before that."""
 
 
-def measured_of(file: Path, model: str) -> Measured | None:
+def read_measured(file: Path, model: str) -> Measured | None:
     """Read what was measured of the model; None if the file has nothing of it. Raises DamagedCalibration, OSError."""
     try:
         entries = json.loads(file.read_bytes())
