@@ -125,7 +125,7 @@ class Adapters:
         """Return the number that clients know an embedding model by."""
         from chalicelib.book.vision.packs import packs
 
-        return packs.number_of(model, self._settings.models)
+        return packs.find_number(model, self._settings.models)
 
     @lazy
     def postman(self) -> Postman:
@@ -169,7 +169,7 @@ class Adapters:
         """Read the id of new tenants' embedding model from their pack's manifest, which loads no weights."""
         from chalicelib.book.vision.packs import packs
 
-        return packs.at(self._settings.models, self._settings.pack).manifest.embedding.model
+        return packs.read_pack(self._settings.models, self._settings.pack).manifest.embedding.model
 
     @lazy
     def _vision(self) -> Vision:
@@ -182,11 +182,11 @@ class Adapters:
         from chalicelib.book.vision.packs import packs
         from chalicelib.book.vision.pipeline import FacePipeline
 
-        return FacePipeline(packs.of_model(model, self._settings.models), self._picture_memory)
+        return FacePipeline(packs.find_by_model(model, self._settings.models), self._picture_memory)
 
     @lazy
     def _picture_memory(self) -> PictureMemory:
-        from chalicelib.book.vision.machine import PictureMemory, memory_within
+        from chalicelib.book.vision.machine import PictureMemory, limit_memory
         from chalicelib.book.vision.quota import quota
 
-        return PictureMemory(memory_within(quota(), self._settings.memory_mb * 1024 * 1024))
+        return PictureMemory(limit_memory(quota(), self._settings.memory_mb * 1024 * 1024))

@@ -65,7 +65,7 @@ def build_wheels(out: Path = OUT) -> list[Path]:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         run_command([*command, "--wheel-dir", out, *folders], cwd=Path(scratch), variables=read_commit_time())
     wheels = sorted(out.glob("regulars*.whl"))
-    sbom.write_wheels_bill(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.at()], list(libraries().values()))
+    sbom.write_wheels_bill(out / sbom.NAME, wheels, [SERVICE, EDGE], [packs.read_pack()], list(libraries().values()))
     files = [file for folder in BESIDE for file in sorted((ROOT / folder).iterdir())]
     copies = [Path(shutil.copyfile(file, out / file.name)) for file in files]
     copies += [_write_lock(out, name, *LOCKED[name]) for name in LOCKED]

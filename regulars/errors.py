@@ -7,6 +7,7 @@ OperatorError
 |- NotWrittenDown      keys were made and could not be saved; the error carries them
 |- PortTaken
 |- NoPictures          the demo or the evaluation lacks pictures
+|- UnusableNetwork     an operator's network is not what its manifest says
 |- WrongAnswer         the service's answer is not in its contract
 |- NotDeployed         nothing was deployed, or it was rolled back
 """
@@ -39,6 +40,9 @@ class PortTaken(OperatorError): ...
 
 
 class NoPictures(OperatorError): ...
+
+
+class UnusableNetwork(OperatorError): ...
 
 
 class WrongAnswer(OperatorError): ...

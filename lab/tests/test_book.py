@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.book.rules.decision import DEFAULT_FPIR
 from chalicelib.book.vision.packs.packs import Pack
 from regulars.cli import main
-from regulars_lab.evaluate import labelled
+from regulars.measuring import labelled
 from regulars_lab.evaluate.book import Sighting, trueness
 from regulars_lab.evaluate.book_run import evaluate_book
 

@@ -10,10 +10,9 @@ from chalicelib.book.rules.decision import ImpostorCurve
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from regulars.cli import main
-from regulars_lab.evaluate.faces import looked_by
-from regulars_lab.evaluate.memory import Memory, PictureResult
-from regulars_lab.evaluate.run import MEMORY
-from regulars_lab.evaluate.verification import Faces
+from regulars.measuring.looking import MEMORY, looked_by
+from regulars.measuring.memory import Memory, PictureResult
+from regulars.measuring.pairs import Faces
 
 PERSONS = 200
 
@@ -61,9 +60,9 @@ def test_the_curve_is_written_beside_and_renamed(
 
 def test_among_the_models_the_curve_is_the_one_that_the_service_uses(options: list[str], tmp_path: Path) -> None:
     (models := tmp_path / "models").mkdir()
-    before = packs.at(models).manifest.impostor_curve
+    before = packs.read_pack(models).manifest.impostor_curve
     assert main([*options, "--models", str(models)]) == 0
-    used = packs.at(models)
+    used = packs.read_pack(models)
     assert used.measured == models / packs.DEFAULT_PACK / packs.CALIBRATION
     assert used.manifest.impostor_curve != before
 

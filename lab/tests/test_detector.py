@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.book.vision.detect.detect import YuNet, iou, suppress
+from chalicelib.book.vision.detect.detect import YuNet, iou, suppress_overlaps
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
-from chalicelib.book.vision.pictures.crop import planes_of
+from chalicelib.book.vision.pictures.crop import make_planes
 from regulars_lab.bench.measuring import SHARED
 from tests.support.pictures.album import Album
 
@@ -24,7 +24,7 @@ def test_each_pass_finds_what_opencv_finds(album: Album, pack: Pack) -> None:
         canvas = np.zeros((640, 640, 3), np.uint8)
         canvas[: picture.height, : picture.width] = np.asarray(picture)
         _, theirs = peer.detect(np.ascontiguousarray(canvas[:, :, ::-1]))
-        ours = suppress(detector.rows([planes_of(canvas)], 0.6)[0], 0.3)
+        ours = suppress_overlaps(detector.rows([make_planes(canvas)], 0.6)[0], 0.3)
         assert len(ours) == len(theirs)
         order = [int(np.argmax(iou(face[:4], ours))) for face in theirs.astype(np.float32)]
         assert sorted(order) == list(range(len(ours)))

@@ -11,8 +11,8 @@ import pytest
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.words.pictures import Box, DetectedFace
 from regulars.cli import main
-from regulars_lab.evaluate import faces, labelled
-from regulars_lab.evaluate.faces import person_in
+from regulars.measuring import labelled, looking
+from regulars.measuring.looking import person_in
 
 
 def face(x: float, y: float, side: float) -> DetectedFace:
@@ -92,12 +92,12 @@ def test_the_page_needs_nothing_but_itself(out: Path) -> None:
 def test_a_second_run_looks_at_nothing_and_finds_the_same(people: Path, pack: Pack, out: Path) -> None:
     folder = labelled.read_folder(people)
     done: list[int] = []
-    before = faces.see_all(pack, folder.files, out / "embeddings.sqlite", done.append)
+    before = looking.see_all(pack, folder.files, out / "embeddings.sqlite", done.append)
     assert done == [len(folder.files)]
     with sqlite3.connect(out / "embeddings.sqlite") as connection:
         connection.execute("DELETE FROM seen WHERE rowid % 9 = 0")
     done.clear()
-    after = faces.see_all(pack, folder.files, out / "embeddings.sqlite", done.append)
+    after = looking.see_all(pack, folder.files, out / "embeddings.sqlite", done.append)
     assert done[0] < sum(done) == len(folder.files)
     for one, other in zip(before, after, strict=True):
         assert (one.failure, one.faces) == (other.failure, other.faces)

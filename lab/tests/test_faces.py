@@ -18,8 +18,8 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.words.pictures import DetectedFace, Quality
 from regulars.cli import main
 from regulars.errors import DamagedFile, OperatorError
-from regulars_lab.evaluate import faces, labelled
-from regulars_lab.evaluate.memory import Memory, PictureResult
+from regulars.measuring import labelled, looking
+from regulars.measuring.memory import Memory, PictureResult
 from tests.support.fakes import FakeVision, Person, picture
 
 SEEN = PictureResult("", 1, 80.0, {"decode": 1.0}, np.ones(4, np.float32))
@@ -37,7 +37,7 @@ class Counting(FakeVision):
 
 def test_times_are_those_of_models_that_are_loaded() -> None:
     """Models are loaded at their first use: the first picture with a face is looked at twice, the second counts."""
-    looker = faces.Looker(Counting())
+    looker = looking.Looker(Counting())
     assert looker.at(picture()).failure == "no face was found"
     assert [looker.at(picture(Person(seed))).quality for seed in (1, 2, 3)] == [2.0, 3.0, 4.0]
 
@@ -120,9 +120,9 @@ def test_a_worker_that_is_ended_is_one_line_and_a_second_run_goes_on(many: Path,
             os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
 
     with pytest.raises(OperatorError, match=r"was ended from outside.*memory.*same command again"):
-        faces.see_all(pack, files, tmp_path / "m.sqlite", advance, workers=2)
+        looking.see_all(pack, files, tmp_path / "m.sqlite", advance, workers=2)
     kept: list[int] = []
-    assert len(faces.see_all(pack, files, tmp_path / "m.sqlite", kept.append, workers=2)) == 24
+    assert len(looking.see_all(pack, files, tmp_path / "m.sqlite", kept.append, workers=2)) == 24
     assert kept[0] >= 5
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.pictures import Estimates, Gender
-from regulars_lab.evaluate.faces import person_in
+from regulars.measuring.looking import person_in
 from regulars_lab.studio import FAIRFACE as FACES
 from tests.support.pictures.album import ANY_PICTURE
 

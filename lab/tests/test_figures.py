@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from chalicelib.book.index.gallery import Gallery
 from chalicelib.book.index.snapshots.segment import segment_of_faces
 from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, judge_candidates
-from regulars_lab.evaluate import calibrate, open_set
-from regulars_lab.evaluate.labelled import Pair
-from regulars_lab.evaluate.open_set import Rule
+from regulars.measuring import curves, open_set
+from regulars.measuring.open_set import Rule
+from regulars.measuring.pairs import NO_FACE, Faces, all_pairs
+from regulars_lab.evaluate.labels import Pair
 from regulars_lab.evaluate.verification import (
-    NO_FACE,
-    Faces,
     accuracy,
-    all_pairs,
     best_threshold,
     drawn_pairs,
     pair_scores,
@@ -30,7 +28,7 @@ CURVE = ImpostorCurve(SHAPE, 0.33, 1e-3, 30.0)
 
 @pytest.fixture(scope="module")
 def decides(faces: Faces) -> Rule:
-    rows = calibrate.population_of(faces.embeddings[3:1200:4])
+    rows = curves.make_population(faces.embeddings[3:1200:4])
     usual = float(np.median(Population(rows, 0.0).measure_nearness(faces.embeddings[::4])))
     return Rule(OperatingPoint(CURVE), Population(rows, usual))
 
@@ -192,7 +190,7 @@ def test_a_person_whose_pictures_show_no_face_is_missed(faces: Faces, decides: R
 
 class TestCalibration:
     def test_the_measured_curve_has_the_measured_rates(self, faces: Faces) -> None:
-        entry, suspects = calibrate.measure_model(faces, [f"p{n}" for n in range(600)], NO_ROWS)
+        entry, suspects = curves.measure_model(faces, [f"p{n}" for n in range(600)], NO_ROWS)
         curve = ImpostorCurve.from_calibration(entry)
         first = faces.embeddings[::4]
         others = (first @ first.T)[np.triu_indices(len(first), 1)]
@@ -207,8 +205,8 @@ class TestCalibration:
 
     def test_strangers_pass_the_curve_no_more_often_than_aimed_at(self, faces: Faces) -> None:
         """A tenth, since there are few to count."""
-        rows = calibrate.population_of(faces.embeddings[3:1200:4])
-        entry, _ = calibrate.measure_model(faces, [str(n) for n in range(600)], rows)
+        rows = curves.make_population(faces.embeddings[3:1200:4])
+        entry, _ = curves.measure_model(faces, [str(n) for n in range(600)], rows)
         rule = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry), 0.1), Population(rows, entry["usual"]))
         found = open_set.searches(faces, rule, 1, trials=4)
         counted = open_set.threshold_at(found.non_mated, 0.1)
@@ -217,17 +215,17 @@ class TestCalibration:
     def test_a_population_is_of_nobody(self, faces: Faces) -> None:
         """Each row is the mean of MIXED people, and no person is nearer to it than these are."""
         people = faces.embeddings[:1600:4]
-        rows = calibrate.population_of(people)
-        assert len(rows) == min(len(people) // calibrate.MIXED * calibrate.PARTITIONS, calibrate.MOST_ROWS)
-        assert (rows == calibrate.population_of(people)).all()
+        rows = curves.make_population(people)
+        assert len(rows) == min(len(people) // curves.MIXED * curves.PARTITIONS, curves.MOST_ROWS)
+        assert (rows == curves.make_population(people)).all()
         others = np.sort(people @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T, axis=0)[::-1]
-        assert (others[0] - others[calibrate.MIXED - 1] < 0.6).all()
+        assert (others[0] - others[curves.MIXED - 1] < 0.6).all()
         assert (others[0] < 0.9).all()
 
     def test_one_person_under_two_names_is_left_out_and_named(self, faces: Faces) -> None:
         rows = faces.embeddings.copy()
         rows[4] = rows[0]
-        entry, suspects = calibrate.measure_model(
+        entry, suspects = curves.measure_model(
             Faces(rows, faces.found, faces.person_of), [f"p{n}" for n in range(600)], NO_ROWS
         )
         assert [pair[:2] for pair in suspects.pairs] == [("p0", "p1")]
@@ -235,5 +233,5 @@ class TestCalibration:
         assert entry["impostor_pairs"] == 600 * 599 // 2 - 1
 
     def test_too_few_persons_make_no_curve(self, faces: Faces) -> None:
-        with pytest.raises(calibrate.NoPictures, match="of 149 persons"):
-            calibrate.measure_model(small(faces, 149), [str(n) for n in range(149)], NO_ROWS)
+        with pytest.raises(curves.NoPictures, match="of 149 persons"):
+            curves.measure_model(small(faces, 149), [str(n) for n in range(149)], NO_ROWS)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from regulars.errors import NoPictures, OperatorError
-from regulars_lab.evaluate.labelled import IllegalPairs, LabelledFolder, Pair, read_folder, read_groups, read_pairs
+from regulars.measuring.labelled import LabelledFolder, read_folder
+from regulars_lab.evaluate.labels import IllegalPairs, Pair, read_groups, read_pairs
 
 FOLD = "Ann_Lee\t1\t2\nAnn_Lee\t2\tBo\t1\n"
 """One mated and one non-mated pair."""

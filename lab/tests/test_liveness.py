@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.book.vision.describe.attributes import liveness
+from chalicelib.book.vision.describe.attributes import estimate_liveness
 from chalicelib.book.vision.pipeline import FacePipeline
 from regulars_lab.evaluate.spoof import ATTACKS, LIVE
 from tests.support.pictures.album import Album
@@ -49,5 +49,5 @@ def test_most_attacks_whose_edges_are_seen_are_caught_and_most_live_faces_pass(
 
 def test_it_is_the_probability_of_the_live_class() -> None:
     logits = np.array([[0.0, np.log(3), 0.0]], np.float32)
-    assert liveness(logits, ("spoof", "live", "spoof")) == pytest.approx(0.6)
-    assert liveness(logits, ("live", "spoof", "live")) == pytest.approx(0.4)
+    assert estimate_liveness(logits, ("spoof", "live", "spoof")) == pytest.approx(0.6)
+    assert estimate_liveness(logits, ("live", "spoof", "live")) == pytest.approx(0.4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.book.vision.describe.attributes import from_landmarks
+from chalicelib.book.vision.describe.attributes import estimate_pose
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.pictures import DetectedFace, Estimates, Gender, Pose
 from regulars_lab.studio import PORTRAITS
@@ -208,7 +208,7 @@ def test_the_pose_by_landmarks_is_near_the_models(album: Album) -> None:
         seen = album.seen(label.file)
         for face, estimates in zip(seen.faces, seen.estimates, strict=True):
             if face.box.width >= LEAST_FACE_PX:
-                off.append(np.subtract(turned(from_landmarks(face.landmarks)), turned(estimates.pose)))
+                off.append(np.subtract(turned(estimate_pose(face.landmarks)), turned(estimates.pose)))
                 assert estimates.source("pose") == "model"
     yaw, pitch, roll = np.abs(off).mean(axis=0)
     assert len(off) > 70

@@ -28,7 +28,7 @@ def shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[st
     any. The first pack is that of new tenants.
     """
     wanted = names or filter(None, [environ.get("REGULARS_PACK")])
-    found = dict.fromkeys([*wanted, *packs.names(None)])
+    found = dict.fromkeys([*wanted, *packs.list_names(None)])
     return tuple(packs.find(models or _own_packs(environ), name) for name in found)
 
 

@@ -52,7 +52,7 @@ def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]
     """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
     try:
         of_new = packs.find(settings.models, settings.pack)
-        used = [of_new, *(packs.of_model(tenant.model, settings.models) for tenant in tenants)]
+        used = [of_new, *(packs.find_by_model(tenant.model, settings.models) for tenant in tenants)]
         for pack in {pack.manifest.name: pack for pack in used}.values():
             yield from check_files(pack)
     except MissingModel as error:
@@ -63,7 +63,7 @@ def check_files(pack: Pack) -> Iterator[Finding]:
     """Check each file of the pack by its sha256."""
     wrong = {file: state for file, state in packs.verify(pack).items() if state is not State.OK}
     for file, state in wrong.items():
-        yield failed("models", f"{pack.folder / file.name} is {state}, by its sha256. {packs.remedy(pack)}")
+        yield failed("models", f"{pack.folder / file.name} is {state}, by its sha256. {packs.describe_remedy(pack)}")
     if not wrong:
         yield well("models", f"face models: {pack.about}")
 

@@ -26,7 +26,7 @@ import urllib3
 from cryptography import x509
 
 from chalicelib.book.store.embedded.blobs import disk_of
-from chalicelib.book.vision.machine import cores_to_run_on, cores_within, memory_within
+from chalicelib.book.vision.machine import cores_to_run_on, cores_within, limit_memory
 from chalicelib.book.vision.quota import Quota, quota
 from chalicelib.book.words.ports import Disk
 from chalicelib.doors.dialect import Dialect, Keyless
@@ -184,7 +184,7 @@ def memory_left(total_bytes: int, left: Quota, limit_bytes: int) -> Finding:
     has = f"{total_bytes / 1e9:.1f} GB"
     if left.memory_bytes is None or left.memory_bytes >= total_bytes:
         return well("memory", has)
-    below = memory_within(left, limit_bytes)
+    below = limit_memory(left, limit_bytes)
     said = (
         f"{has}, of which a quota leaves {left.memory_bytes / 1e9:.1f} GB: the service stays below {below / 1e9:.1f} GB"
     )

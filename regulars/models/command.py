@@ -1,4 +1,4 @@
-"""The command lines of `regulars models` and `regulars reembed`."""
+"""The command lines of `regulars models`, `regulars models add` and `regulars reembed`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import click
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack, State
-from regulars.options import config_option, models_option, settings_of, storage_options
+from regulars.options import PATH, config_option, models_option, settings_of, storage_options
 
 _MIB = 1024 * 1024
 
 
-@click.command(short_help="List the face models, and check their files.")
+@click.group(
+    invoke_without_command=True, no_args_is_help=False, short_help="List the face models, check their files, add one."
+)
 @models_option
 @config_option
-def models(models: Path | None) -> int:
+@click.pass_context
+def models(context: click.Context, models: Path | None) -> int:
     """List the packs of face models with their licences, and check each file against its digest (docs/models.md).
 
     The exit code is 1 if a file is missing or damaged.
@@ -26,13 +29,41 @@ def models(models: Path | None) -> int:
     Examples:
       regulars models
       regulars models --models /srv/models
+      regulars models add network/ --images people/ --population others/ --models /srv/models
     """
+    context.obj = models
+    if context.invoked_subcommand is not None:
+        return 0
     found = settings_of(models=models, here=True).models
     packs.require_folder(found)
-    wrong = [pack for name in packs.names(found) if not _report(pack := packs.at(found, name))]
+    wrong = [pack for name in packs.list_names(found) if not _report(pack := packs.read_pack(found, name))]
     for pack in wrong:
-        print(f"{pack.manifest.name} is not complete. {packs.remedy(pack)}", file=sys.stderr)
+        print(f"{pack.manifest.name} is not complete. {packs.describe_remedy(pack)}", file=sys.stderr)
     return 1 if wrong else 0
+
+
+@models.command()
+@click.argument("folder", type=PATH)
+@click.option("--images", type=PATH, required=True, help="Folder of Person_Name/picture.jpg: who is told apart.")
+@click.option("--population", type=PATH, required=True, help="Folder of many other people, balanced, a picture each.")
+@click.option(
+    "--out", type=PATH, default=Path("evaluation"), help="Folder for results to reuse; it holds biometric templates."
+)
+@models_option
+@click.pass_obj
+def add(before: Path | None, folder: Path, images: Path, population: Path, out: Path, models: Path | None) -> int:
+    """Make a pack of a network of your own, and measure it beside the program's.
+
+    The folder has an ONNX file and a manifest.toml (docs/models.md). Nothing is added if either is wrong.
+
+    \b
+    Examples:
+      regulars models add network/ --images people/ --population others/ --models /srv/models
+    """
+    from regulars.models.add import add_pack
+
+    settings = settings_of(models=models or before, here=True)
+    return add_pack(folder, settings.models, settings.fpir_target, images=images, population=population, out=out)
 
 
 def _report(pack: Pack) -> bool:
@@ -66,7 +97,7 @@ def reembed(
       regulars reembed --pack ours --models /srv/models --estimate
       regulars reembed --pack face-pack-3 --tenant shop-12
     """
-    from regulars.models import reembed
+    from regulars.models.reembed import reembed_tenants
 
     settings = settings_of(data=data, models=models, stage=stage)
-    return reembed.run(settings, pack, tenants, estimate_only=estimate)
+    return reembed_tenants(settings, pack, tenants, estimate_only=estimate)

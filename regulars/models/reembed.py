@@ -20,7 +20,7 @@ from chalicelib.settings import Settings
 from regulars.options import find_tenants, open_services
 
 
-def run(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_only: bool) -> int:
+def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_only: bool) -> int:
     """Change the tenants (none named: all) to the pack's model, or with `estimate_only` print the estimates.
 
     Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if there is no such
@@ -33,21 +33,21 @@ def run(settings: Settings, pack_name: str, names: Sequence[str], *, estimate_on
         for tenant in find_tenants(services, names):
             old = services.tenant_vision.of(tenant.model)
             if estimate_only or old.model != new.model:
-                print(_to_do(services, tenant.name, old, new), flush=True)
+                print(_describe_work(services, tenant.name, old, new), flush=True)
             if not estimate_only:
                 outcome = _change_model(services, tenant.name, old, new)
-                _print(tenant.name, outcome)
+                _print_outcome(tenant.name, outcome)
                 lost += len(outcome.lost)
     return 1 if lost else 0
 
 
-def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
+def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
     """Describe the remaining work in one line, without a time if no picture is left to estimate it by."""
     left = services.reembedding.count_remaining(tenant, new.model)
     if not left.faces:
         return f"{tenant}: all faces have their templates of {new.model} already"
     seconds = services.reembedding.measure_embedding(tenant, old, new)
-    duration = "" if seconds is None else f", about {_duration(left.faces * seconds / cores())} here"
+    duration = "" if seconds is None else f", about {_describe_duration(left.faces * seconds / cores())} here"
     return f"{tenant}: {left.faces} faces{duration}; reads {left.pictures} pictures"
 
 
@@ -61,7 +61,7 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
         return services.reembedding.change_model(tenant, old, new, show, threads=cores())
 
 
-def _print(tenant: str, outcome: Outcome) -> None:
+def _print_outcome(tenant: str, outcome: Outcome) -> None:
     done = "searches go by it from now on" if outcome.switched else "they go by it already"
     print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {done}")
     if outcome.rejected.embedded or outcome.rejected.left:
@@ -71,20 +71,20 @@ def _print(tenant: str, outcome: Outcome) -> None:
         )
     if outcome.lost:
         print(f"{tenant}: {len(outcome.lost)} faces are kept without a template of {outcome.model} and are not found:")
-        _print_left(outcome, outcome.lost)
+        _print_reasons(outcome, outcome.lost)
         print("give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr)
     poorer = outcome.left.keys() - outcome.lost
     if poorer:
         print(f"{tenant}: {len(poorer)} faces are found by some of their pictures only; of another one:")
-        _print_left(outcome, poorer)
+        _print_reasons(outcome, poorer)
 
 
-def _print_left(outcome: Outcome, faceids: Collection[str]) -> None:
+def _print_reasons(outcome: Outcome, faceids: Collection[str]) -> None:
     for faceid in sorted(faceids):
         print(f"  {faceid}  {outcome.left[faceid]}")
 
 
-def _duration(seconds: float) -> str:
+def _describe_duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

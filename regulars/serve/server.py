@@ -114,7 +114,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         for line in beginning(data, services, configuration.file):
             logs.summary.info("%s", line)
         for pack in sorted(used):
-            logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
+            logs.summary.info("face models: %s", packs.read_pack(settings.models, pack).about)
         for asked in questions(services):
             logs.summary.warning("%s", asked)
         services.watch.resume_all()

@@ -59,7 +59,7 @@ class PortraitsOfThePack(Portraits):
     """The same eyes, whose templates a book takes that real eyes look at."""
 
     def __init__(self) -> None:
-        pack = packs.at().manifest
+        pack = packs.read_pack().manifest
         self.pack, self.model, self.dimensions = pack.name, pack.embedding.model, pack.embedding.dimensions
 
 

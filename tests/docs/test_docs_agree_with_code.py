@@ -41,6 +41,8 @@ def test_the_commands_of_a_page_have_the_options_that_it_names(page: Path) -> No
             continue
         command, options = cli.commands.commands[name], {"--help"}
         while isinstance(command, click.Group):
+            if command.invoke_without_command and words[0] not in command.commands:
+                break
             command = command.commands[words.pop(0)]
         options |= {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)}
         assert {word.strip("[]") for word in words if re.match(r"\[?--[a-z]", word)} <= options, line

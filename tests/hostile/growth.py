@@ -13,7 +13,7 @@ from functools import partial
 
 from chalicelib.book.cameras import legal_camera_name
 from chalicelib.book.statistics.statistics import normal
-from chalicelib.book.vision.pictures.containers import pixels_and_orientation, with_noise
+from chalicelib.book.vision.pictures.containers import drop_metadata, with_noise
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.items import PageTokens
 from chalicelib.book.words.names import legal_group_name, normalise_name
@@ -61,7 +61,7 @@ def form(n: int, name: str = "timestamp", text: str = "9") -> SignedForm:
 
 
 def of_jpeg(n: int, part: bytes, begin: bytes = b"") -> object:
-    return pixels_and_orientation(b"\xff\xd8" + begin + part * n, "JPEG")
+    return drop_metadata(b"\xff\xd8" + begin + part * n, "JPEG")
 
 
 def of_part(n: int, head: bytes, part: bytes) -> object:
@@ -141,12 +141,12 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "JPEG segments after a scan": (50_000, lambda n: lambda: with_noise(SCAN + b"\x00" + b"\xff\xfe\x00\x02" * n)),
     "bytes behind a PNG": (
         100_000,
-        lambda n: lambda: pixels_and_orientation(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IEND    " + bytes(n), "PNG"),
+        lambda n: lambda: drop_metadata(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IEND    " + bytes(n), "PNG"),
     ),
     "PNG chunks": (
         50_000,
         lambda n: (
-            lambda: pixels_and_orientation(
+            lambda: drop_metadata(
                 b"\x89PNG\r\n\x1a\n" + bytes(4) + b"tEXt" + b"    " + (bytes(4) + b"tEXt    ") * n, "PNG"
             )
         ),

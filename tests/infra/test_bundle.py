@@ -95,7 +95,7 @@ def unpacked(shipped: dict[str, Path], folder: Path) -> Path:
 def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> None:
     curve = own_pack(tmp_path / "models") / packs.CALIBRATION
     (beside := tmp_path / "models" / packs.DEFAULT_PACK).mkdir()
-    product = packs.at().manifest
+    product = packs.read_pack().manifest
     entry = {**json.loads(curve.read_text())[OWN_MODEL], "usual": 0.5}
     (beside / packs.CALIBRATION).write_text(json.dumps({product.embedding.model: entry}))
     np.save(beside / packs.BESIDE_A_CURVE, product.population().rows[:20])
@@ -110,5 +110,5 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
         )
         assert len(found.population().rows) == people
         assert all((folder / file.name).read_bytes() == pack.content(file.name) for file in pack.files)
-    folder = unpacked(package._list_pack_files(packs.at()), tmp_path / "again") / packs.DEFAULT_PACK
+    folder = unpacked(package._list_pack_files(packs.read_pack()), tmp_path / "again") / packs.DEFAULT_PACK
     assert len(manifest.read_manifest(folder).population().rows) == len(product.population().rows) > 200

@@ -27,7 +27,7 @@ def bill(tmp_path: Path) -> Path:
     model = tmp_path / "models" / "small.onnx"
     model.parent.mkdir()
     model.write_bytes(b"weights")
-    real = packs.at()
+    real = packs.read_pack()
     file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
     pack = Pack(replace(real.manifest, files=(file,)), model.parent)
     pages = of_console()

@@ -171,14 +171,14 @@ def test_the_models_are_inside_and_nothing_is_fetched(installed: Path, tmp_path:
     done = run([installed / "regulars", "models"], tmp_path, environ)
     assert done.returncode == 0, done.stderr
     assert f"of {installed.parent}/" in done.stdout.splitlines()[0]
-    shipped = sum(len(packs.at(name=name).files) for name in packs.names(None))
+    shipped = sum(len(packs.read_pack(name=name).files) for name in packs.list_names(None))
     assert done.stdout.count("\n  ok  ") == shipped >= 10
     site = next(installed.parent.glob("lib/python*/site-packages"))
     licences = {file.name for file in (site / "chalicelib" / "model_packs" / "face-pack-3").glob("LICENSE.*")}
-    assert licences == {file.name for file in packs.at().folder.glob("LICENSE.*")}
+    assert licences == {file.name for file in packs.read_pack().folder.glob("LICENSE.*")}
     detector = site / "regulars_edge" / "choose" / "yunet_s_dynamic.onnx"
     assert not detector.is_symlink()
-    assert detector.read_bytes() == packs.at().content("yunet_s_dynamic.onnx")
+    assert detector.read_bytes() == packs.read_pack().content("yunet_s_dynamic.onnx")
 
 
 @pytest.fixture

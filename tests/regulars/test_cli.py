@@ -20,10 +20,10 @@ AWS = {"REGULARS_TABLE_PREFIX": "regulars-", **{f"REGULARS_{name}": name.lower()
 
 
 COMMANDS = (
-    "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "today", "captures",
-    "hold", "restriction", "retention", "notice", "privacy", "deploy", "cost", "backup", "restore", "import", "export",
-    "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt", "completion",
-    "tenants keys", "report", "consent", "consent withdraw",
+    "", "serve", "tenants", "tenants add", "tenants set", "models", "models add", "reembed", "demo", "today",
+    "captures", "hold", "restriction", "retention", "notice", "privacy", "deploy", "cost", "backup", "restore",
+    "import", "export", "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt",
+    "completion", "tenants keys", "report", "consent", "consent withdraw",
 )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ class CpuSlots:
         with self._changed:
             self._waiting.append(mine)
             try:
-                self._changed.wait_for(lambda: self._next() is mine)
+                self._changed.wait_for(lambda: self._choose_next() is mine)
                 self._free -= 1
                 self._held[mine.tenant] += 1
             finally:
@@ -130,7 +130,7 @@ class CpuSlots:
             self._held[tenant] -= slots
             self._changed.notify_all()
 
-    def _next(self) -> _Waiting | None:
+    def _choose_next(self) -> _Waiting | None:
         """Return whose turn it is; None if there is no slot for any that waits."""
         may = [each for each in self._waiting if self._free and self._held[each.tenant] < self.count]
         return min(may, key=lambda each: (each.to_open, self._held[each.tenant]), default=None)
@@ -163,7 +163,7 @@ OWN_BYTES = 280 * 1024 * 1024
 """Least memory of the process with its models. Measured: 292 MiB on one box without a gallery."""
 
 
-def memory_within(quota: Quota, limit_bytes: int) -> int:
+def limit_memory(quota: Quota, limit_bytes: int) -> int:
     """Return below which resident memory a process stays: its limit, or nine tenths of a quota that leaves less.
 
     The kernel kills a process above its quota, in which buffers count, too.
@@ -180,7 +180,7 @@ _SMALL = 16
 _STATM = Path("/proc/self/statm")
 
 
-def resident_bytes() -> int:
+def read_resident_bytes() -> int:
     """Return the process's resident memory; 0 if the system does not tell."""
     try:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -198,7 +198,7 @@ class PictureMemory:
     def __init__(
         self,
         limit_bytes: int,
-        resident: Callable[[], int] = resident_bytes,
+        resident: Callable[[], int] = read_resident_bytes,
         wait_s: float = WAIT_S,
         own_bytes: int = OWN_BYTES,
     ) -> None:

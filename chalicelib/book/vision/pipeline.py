@@ -80,11 +80,11 @@ class FacePipeline:
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         with self._slots.slot(), stage("detect"):
-            return self._detector.faces(image)
+            return self._detector.find_faces(image)
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         with self._slots.slot(), stage("detect"):
-            return self._detector.largest(image)
+            return self._detector.find_largest(image)
 
     def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
         height, width = image.shape[:2]
@@ -105,21 +105,21 @@ class FacePipeline:
         with self._slots.slot():
             jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",  # the longest parts first
-                Work([partial(crop.jpeg, image, *one) for one in crops], list),
-                self._embeddings(image, faces),
+                Work([partial(crop.encode_face, image, *one) for one in crops], list),
+                self._plan_embeddings(image, faces),
                 self._attributes.outputs(image, faces, roles),
-                self._qualities(image, faces),
+                self._plan_qualities(image, faces),
             )
-        return Examined(embeddings, self._estimates(roles, faces, qualities, outputs, embeddings), jpegs)
+        return Examined(embeddings, self._join_estimates(roles, faces, qualities, outputs, embeddings), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         with self._slots.slot():
-            (embeddings,) = self._do_works("embed", self._embeddings(image, faces))
+            (embeddings,) = self._do_works("embed", self._plan_embeddings(image, faces))
         return np.asarray(embeddings)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         with self._slots.slot():
-            (qualities,) = self._do_works("quality", self._qualities(image, faces))
+            (qualities,) = self._do_works("quality", self._plan_qualities(image, faces))
         return list(qualities)
 
     def describe(
@@ -131,14 +131,14 @@ class FacePipeline:
             outputs, qualities, embeddings = self._do_works(
                 "attributes",
                 self._attributes.outputs(image, faces, roles),
-                self._qualities(image, faces),
-                self._embeddings(image, ruled),
+                self._plan_qualities(image, faces),
+                self._plan_embeddings(image, ruled),
             )
-        return self._estimates(roles, faces, qualities, outputs, embeddings)
+        return self._join_estimates(roles, faces, qualities, outputs, embeddings)
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
-            return crop.jpeg(image, face.box, others)
+            return crop.encode_face(image, face.box, others)
 
     def show_face(self, image: NDArray[np.uint8], box: Box, others: Sequence[Box]) -> bytes:
         with self._slots.slot(), stage("crop"):
@@ -146,11 +146,11 @@ class FacePipeline:
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         with self._slots.slot(), stage("crop"):
-            return crop.thumbnail(Image.fromarray(image), side_px)
+            return crop.make_thumbnail(Image.fromarray(image), side_px)
 
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
         with self._slots.slot(), stage("crop"):
-            return crop.hidden(image, boxes)
+            return crop.hide_faces(image, boxes)
 
     @contextmanager
     def _decoding(self, size: int) -> Iterator[None]:
@@ -166,11 +166,11 @@ class FacePipeline:
     def _choose_roles(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
         return {name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted, _POSE}}
 
-    def _embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
+    def _plan_embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
         role, known = self._manifest.embedding, self._last.of(image).embeddings
         new = [face for face in faces if face not in known]
         aligned = [self._align_faces(image, new, each) for each in role.networks]
-        work = embed.embeddings(self._sessions, role, aligned)
+        work = embed.plan_embeddings(self._sessions, role, aligned)
 
         def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
             known.update(zip(new, work.answer(parts), strict=True))
@@ -178,7 +178,7 @@ class FacePipeline:
 
         return Work(work.parts, with_known)
 
-    def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
+    def _plan_qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
         aligned, known = self._align_faces(image, faces, self._manifest.quality), self._last.of(image).qualities
         new = {face: aligned[at] for at, face in enumerate(faces) if face not in known}
 
@@ -186,9 +186,9 @@ class FacePipeline:
             known.update(zip(new, measured, strict=True))
             return [known[face] for face in faces]
 
-        return Work([partial(quality.quality, image, *each) for each in new.items()], with_known)
+        return Work([partial(quality.measure_quality, image, *each) for each in new.items()], with_known)
 
-    def _estimates(
+    def _join_estimates(
         self,
         roles: Mapping[str, CropRole],
         faces: Sequence[DetectedFace],
@@ -221,14 +221,14 @@ def _make_estimates(
     outputs: Mapping[str, Sequence[attributes.Looks]],
     ruled: float,
 ) -> Estimates:
-    looks = {name: attributes.together(each) for name, each in outputs.items()}
-    age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
-    genders = attributes.genders(looks["gender"], roles["gender"], ruled) if "gender" in roles else ()
+    looks = {name: attributes.join_looks(each) for name, each in outputs.items()}
+    age = attributes.estimate_age(looks["age"], roles["age"].scale) if "age" in roles else None
+    genders = attributes.estimate_genders(looks["gender"], roles["gender"], ruled) if "gender" in roles else ()
     gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
-    emotions = attributes.emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
+    emotions = attributes.estimate_emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
     emotion, emotion_score = emotions[0] if emotions else NONE
-    head = attributes.pose(looks[_POSE]) if _POSE in roles else attributes.from_landmarks(face.landmarks)
-    proportions = attributes.beauty(face, head)
+    head = attributes.read_pose(looks[_POSE]) if _POSE in roles else attributes.estimate_pose(face.landmarks)
+    proportions = attributes.score_symmetry(face, head)
     computed = {"beauty": proportions is not None, "pose": head is not None and _POSE not in roles}
     return Estimates(
         age=age,
@@ -239,9 +239,11 @@ def _make_estimates(
         emotion_score=emotion_score,
         emotions=emotions,
         pose=head,
-        quality=known.total * (quality.frontality(head) if head else 1),
+        quality=known.total * (quality.rate_frontality(head) if head else 1),
         beauty=proportions,
-        liveness=(attributes.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
+        liveness=(
+            attributes.estimate_liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None
+        ),
         heuristics=frozenset(name for name, is_given in computed.items() if is_given),
     )
 

@@ -27,11 +27,14 @@ class Quota(Struct, frozen=True):
 
 def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
     """Read the quota of a process, by its number. What cannot be read, as on other systems, is none."""
-    groups = [*_groups(root / f"proc/{process}/cgroup", root)]
-    return Quota(_least(groups, _cores, _cores_of_version_1), _least(groups, _memory, _memory_of_version_1))
+    groups = [*_list_groups(root / f"proc/{process}/cgroup", root)]
+    return Quota(
+        _read_least(groups, _read_cores, _read_cores_of_version_1),
+        _read_least(groups, _read_memory, _read_memory_of_version_1),
+    )
 
 
-def _least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Number | None:
+def _read_least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Number | None:
     found = list[_Number]()
     for group in groups:
         for read in readers:
@@ -42,26 +45,26 @@ def _least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Number |
     return min((one for one in found if one > 0), default=None)
 
 
-def _cores(group: Path) -> float:
+def _read_cores(group: Path) -> float:
     share, period = (group / "cpu.max").read_text().split()
     return int(share) / int(period)
 
 
-def _cores_of_version_1(group: Path) -> float:
+def _read_cores_of_version_1(group: Path) -> float:
     share, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
     return share / period  # below 0 for all
 
 
-def _memory(group: Path) -> int:
+def _read_memory(group: Path) -> int:
     return int((group / "memory.max").read_text())
 
 
-def _memory_of_version_1(group: Path) -> int:
+def _read_memory_of_version_1(group: Path) -> int:
     size = int((group / "memory.limit_in_bytes").read_text())
     return size if size < _ALL_BYTES else 0
 
 
-def _groups(own: Path, root: Path) -> Iterator[Path]:
+def _list_groups(own: Path, root: Path) -> Iterator[Path]:
     """Yield the folders of the process's cgroups, and of those above, as far as they are mounted."""
     try:
         members = [line.split(":", 2)[1:] for line in own.read_text().splitlines()]
@@ -76,10 +79,10 @@ def _groups(own: Path, root: Path) -> Iterator[Path]:
             named = {*controllers.split(",")} <= {*options.split(",")}
             if kind == "cgroup2" if not controllers else kind == "cgroup" and named:
                 mounted = root / place.lstrip("/")
-                yield from _upwards(mounted, path, top)
+                yield from _list_upwards(mounted, path, top)
 
 
-def _upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:
+def _list_upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:
     """Yield the folders from a cgroup's to that of `top`, which is mounted."""
     below = PurePosixPath(path)
     inside = below.relative_to(top) if below.is_relative_to(top) and ".." not in below.parts else PurePosixPath()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.book.vision.detect.align import Similarity, align_face, similarity, warp
+from chalicelib.book.vision.detect.align import Similarity, align_face, fit_map, warp
 
 POINTS = ((40.4, 59.1), (87.4, 59.1), (64.0, 82.0), (44.7, 105.6), (83.6, 105.6))
 coordinates = st.lists(
@@ -38,7 +38,7 @@ class TestSimilarity:
     def test_equals_umeyama(self, source: list[tuple[float, float]]) -> None:
         from skimage.transform import SimilarityTransform
 
-        ours = similarity(source, POINTS)
+        ours = fit_map(source, POINTS)
         theirs = SimilarityTransform.from_estimate(np.array(source), np.array(POINTS))
         if abs(ours.turn) > 0.011:  # below, ours takes the landmarks for no face's
             assert matrix_of(ours) == pytest.approx(theirs.params[:2], abs=1e-6, rel=1e-6)
@@ -50,7 +50,7 @@ class TestSimilarity:
         matrix = matrix_of(turned(0.4, degrees, (20, -7)))
         target = np.array(POINTS) @ matrix[:, :2].T + matrix[:, 2]
         theirs, _ = cv2.estimateAffinePartial2D(np.array(POINTS), target)
-        ours = matrix_of(similarity(POINTS, [tuple(p) for p in target]))
+        ours = matrix_of(fit_map(POINTS, [tuple(p) for p in target]))
         assert ours == pytest.approx(theirs, abs=1e-4)
         assert ours == pytest.approx(matrix, abs=1e-9)
 

@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.book.vision.describe.attributes import MEAN_FACE, CropModels, beauty, emotions, from_landmarks, genders
+from chalicelib.book.vision.describe.attributes import (
+    MEAN_FACE,
+    CropModels,
+    estimate_emotions,
+    estimate_genders,
+    estimate_pose,
+    score_symmetry,
+)
 from chalicelib.book.vision.machine import CpuSlots
 from chalicelib.book.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.book.vision.pipeline import FacePipeline
@@ -69,7 +76,7 @@ class TestGender:
 
     def told(self, *looks: Sequence[float], **settings: float) -> tuple[tuple[Gender, float], ...]:
         """By a role with the settings, of looks that give these values: male, female and years."""
-        return genders(np.array(looks, np.float32), replace(self.ROLE, **settings))
+        return estimate_genders(np.array(looks, np.float32), replace(self.ROLE, **settings))
 
     def test_without_settings_it_is_the_models_own(self) -> None:
         both = ((Gender.MALE, pytest.approx(0.7)), (Gender.FEMALE, pytest.approx(0.3)))
@@ -89,7 +96,7 @@ class TestEmotion:
 
     def told(self, *probabilities: Sequence[float], **settings: float) -> tuple[str, float]:
         """By one model with the settings, of looks that give these probabilities."""
-        return emotions([np.array(probabilities, np.float32)], [replace(self.MODEL, **settings)])[0]
+        return estimate_emotions([np.array(probabilities, np.float32)], [replace(self.MODEL, **settings)])[0]
 
     def test_without_corrections_it_is_the_models_own(self) -> None:
         assert self.told([0.2, 0.1, 0.7]) == ("sad", pytest.approx(0.7))
@@ -114,7 +121,7 @@ class TestFusion:
 
     def told(self, first: Sequence[float], second: Sequence[float], **of_the_first: float) -> tuple[str, float]:
         models = [replace(self.FIRST, **of_the_first), self.SECOND]
-        return emotions([np.array([first], np.float32), np.array([second], np.float32)], models)[0]
+        return estimate_emotions([np.array([first], np.float32), np.array([second], np.float32)], models)[0]
 
     def test_models_that_agree_say_what_each_says(self) -> None:
         assert self.told([0.2, 0.1, 0.7], [0.2, 0.1, 0.7]) == ("sad", pytest.approx(0.7))
@@ -137,7 +144,7 @@ class TestFusion:
 
     @given(hnp.arrays(np.float32, (2, 1, 3), elements=st.floats(0, 1, width=32)))
     def test_whatever_they_say_the_scores_are_probabilities(self, said: NDArray[np.float32]) -> None:
-        found = emotions(list(said), [replace(self.FIRST, temperature=3.0, smile_odds=4.0), self.SECOND])
+        found = estimate_emotions(list(said), [replace(self.FIRST, temperature=3.0, smile_odds=4.0), self.SECOND])
         assert sorted(label for label, _ in found) == sorted(self.FIRST.labels)
         scores = [score for _, score in found]
         assert scores == sorted(scores, reverse=True)
@@ -245,13 +252,13 @@ TURNS = st.builds(Pose, st.floats(-75, 75), st.floats(-60, 60), st.floats(-170, 
 
 @given(TURNS, st.floats(10, 500), st.floats(-1e4, 1e4))
 def test_the_average_faces_pose_is_found_whatever_its_size_and_place(pose: Pose, scale: float, shift: float) -> None:
-    assert angles(from_landmarks(seen_from(pose, scale, shift))) == pytest.approx(angles(pose), abs=1e-4)
+    assert angles(estimate_pose(seen_from(pose, scale, shift))) == pytest.approx(angles(pose), abs=1e-4)
 
 
 @given(TURNS)
 def test_a_mirrored_face_looks_and_leans_the_other_way(pose: Pose) -> None:
     left, right, nose, one, other = ((-x, y) for x, y in seen_from(pose))
-    mirrored = from_landmarks((right, left, nose, other, one))
+    mirrored = estimate_pose((right, left, nose, other, one))
     assert angles(mirrored) == pytest.approx((-pose.yaw, pose.pitch, -pose.roll), abs=1e-4)
 
 
@@ -260,7 +267,7 @@ def test_landmarks_that_are_a_little_off_change_it_little(pose: Pose, seed: int)
     """By 2 % of the eyes' distance, as much as landmarks move with the box: by 8 degrees at most."""
     off = np.random.default_rng(seed).uniform(-0.02, 0.02, (5, 2)) * 60
     moved = tuple((x + float(dx), y + float(dy)) for (x, y), (dx, dy) in zip(seen_from(pose), off, strict=True))
-    assert facing(from_landmarks(moved)) @ facing(pose) > math.cos(math.radians(8))
+    assert facing(estimate_pose(moved)) @ facing(pose) > math.cos(math.radians(8))
 
 
 def facing(pose: Pose | None) -> NDArray[np.float64]:
@@ -271,7 +278,7 @@ def facing(pose: Pose | None) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("points", [((5.0, 5.0),) * 5, tuple((float(x), 2.0 * x) for x in range(5))])
 def test_a_point_or_a_line_has_none(points: tuple[tuple[float, float], ...]) -> None:
-    assert from_landmarks(points) is None
+    assert estimate_pose(points) is None
 
 
 FRONTAL = Pose(0, 0, 0)
@@ -291,12 +298,12 @@ def face(
 
 @given(st.floats(20, 90), st.floats(20, 90), LITTLE)
 def test_equal_halves_score_a_hundred_whatever_proportions_and_nose(eyes: float, mouth: float, nose: float) -> None:
-    assert beauty(face(eyes=eyes, mouth=mouth, nose=nose), FRONTAL) == pytest.approx(100)
+    assert score_symmetry(face(eyes=eyes, mouth=mouth, nose=nose), FRONTAL) == pytest.approx(100)
 
 
 @pytest.mark.parametrize("part", ["aside", "slant"])
 def test_a_larger_asymmetry_costs_more(part: str) -> None:
-    scores = [beauty(face(**{part: step}), FRONTAL) for step in (0, 0.02, 0.05, 0.1)]
+    scores = [score_symmetry(face(**{part: step}), FRONTAL) for step in (0, 0.02, 0.05, 0.1)]
     assert scores == sorted(scores, reverse=True)
     assert len(set(scores)) == len(scores)
 
@@ -304,7 +311,7 @@ def test_a_larger_asymmetry_costs_more(part: str) -> None:
 @given(LITTLE, LITTLE)
 def test_a_face_and_its_mirror_image_score_alike(aside: float, slant: float) -> None:
     mirrored = face(aside=-aside, slant=-slant)
-    assert beauty(face(aside=aside, slant=slant), FRONTAL) == pytest.approx(beauty(mirrored, FRONTAL))
+    assert score_symmetry(face(aside=aside, slant=slant), FRONTAL) == pytest.approx(score_symmetry(mirrored, FRONTAL))
 
 
 @given(st.floats(0.2, 20), st.floats(-30, 30), st.floats(-1e4, 1e4), LITTLE, LITTLE)
@@ -314,16 +321,18 @@ def test_size_tilt_and_place_change_nothing(
     one = face(aside=aside, slant=slant)
     turn = cmath.rect(scale, math.radians(degrees))
     moved = tuple((p.real + shift, p.imag) for p in (complex(*point) * turn for point in one.landmarks))
-    assert beauty(DetectedFace(BOX, moved, 0.9), FRONTAL) == pytest.approx(beauty(one, FRONTAL), abs=1e-3)
+    assert score_symmetry(DetectedFace(BOX, moved, 0.9), FRONTAL) == pytest.approx(
+        score_symmetry(one, FRONTAL), abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("pose", [Pose(40, 0, 0), Pose(-40, 0, 0), Pose(0, 40, 0)])
 def test_nothing_is_said_of_a_turned_head(pose: Pose) -> None:
-    assert beauty(face(), pose) is None
+    assert score_symmetry(face(), pose) is None
 
 
 def test_nothing_is_said_of_landmarks_on_one_spot() -> None:
-    assert beauty(DetectedFace(Box(0, 0, 10, 10), ((1.0, 1.0),) * 5, 0.9), FRONTAL) is None
+    assert score_symmetry(DetectedFace(Box(0, 0, 10, 10), ((1.0, 1.0),) * 5, 0.9), FRONTAL) is None
 
 
 def test_it_is_named_as_a_formula_where_it_is_given(album: Album) -> None:

@@ -13,18 +13,18 @@ from PIL import Image
 from chalicelib.book.vision.pictures.crop import (
     LARGEST_GAIN,
     Square,
-    _interpolation,
+    _load_interpolation,
     batch,
     brighten_crop,
     canvas,
     cut,
+    cut_planes_of_square,
     cut_turned,
-    hidden,
-    jpeg,
-    planes_of,
+    encode_face,
+    hide_faces,
+    make_planes,
     resize_picture,
     show_face,
-    square_of,
 )
 from chalicelib.book.words.pictures import Box
 from tests.support.pictures.album import Album
@@ -71,7 +71,7 @@ def test_channels_come_in_the_order_that_the_model_wants(channels: str, values: 
 @pytest.mark.parametrize("size", [(1280, 960), (700, 300), (90, 200)])
 def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, int]) -> None:
     shade = np.linspace(0, 255, size[0] * size[1] * 3).reshape(size[1], size[0], 3).astype(np.uint8)
-    kept = jpeg(shade, Box(size[0] * 0.4, size[1] * 0.4, size[0] * 0.3, size[1] * 0.3))
+    kept = encode_face(shade, Box(size[0] * 0.4, size[1] * 0.4, size[0] * 0.3, size[1] * 0.3))
     with Image.open(io.BytesIO(kept.data)) as whole, Image.open(io.BytesIO(kept.thumbnail)) as small:
         assert (whole.format, small.format) == ("JPEG", "JPEG")
         assert whole.size == kept.sides
@@ -84,7 +84,7 @@ def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, 
 @given(st.integers(-90, 90), st.integers(-90, 90), st.integers(1, 200))
 def test_a_face_is_hidden_wherever_its_box_is_and_the_picture_keeps_its_sides(x: int, y: int, side: int) -> None:
     image = np.zeros((40, 60, 3), np.uint8)
-    opened = Image.open(io.BytesIO(hidden(image, [Box(x, y, side, side)])))
+    opened = Image.open(io.BytesIO(hide_faces(image, [Box(x, y, side, side)])))
     assert opened.size == (60, 40)
 
 
@@ -95,7 +95,7 @@ def test_what_is_beside_a_hidden_face_stays_and_nothing_of_it_can_be_told() -> N
         image[30:60, 40:70] = face
         image[20:25, 150:155] = 250
     first, second = (
-        np.asarray(Image.open(io.BytesIO(hidden(image, [Box(40, 30, 30, 30)])))).astype(int) for image in two
+        np.asarray(Image.open(io.BytesIO(hide_faces(image, [Box(40, 30, 30, 30)])))).astype(int) for image in two
     )
     assert np.abs(first[:, 100:] - two[0][:, 100:].astype(int)).max() < 12, "JPEG's own changes"
     assert first[30:60, 40:70].std() < 30 < noise.std()
@@ -117,7 +117,7 @@ def far(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 
 def test_planes_are_the_picture(image: NDArray[np.uint8]) -> None:
-    assert np.array_equal(picture_of(planes_of(image)), image)
+    assert np.array_equal(picture_of(make_planes(image)), image)
 
 
 @pytest.mark.parametrize("size", [(640, 640), (500, 300), (360, 360), (300, 310), (160, 160), (1440, 1440)])
@@ -142,14 +142,14 @@ def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]
     To three quarters of the sides: a picture of more than twice the size is reduced by blocks first.
     """
     width, height = (3 * side // 4 for side in image.shape[1::-1])
-    planes, sides = planes_of(image), (1, 3, height, width)
+    planes, sides = make_planes(image), (1, 3, height, width)
     inputs = {"planes": planes[None], "sides": np.array(sides, np.int64)}
-    (at_once,) = _interpolation("sides").run(None, inputs)
+    (at_once,) = _load_interpolation("sides").run(None, inputs)
     assert np.abs(resize_picture(image, (width, height)) - at_once[0]).max() < 1e-3
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:
-    planes = planes_of(image)
+    planes = make_planes(image)
     height, width = (side // 2 for side in image.shape[:2])
     means = planes[:, : 2 * height, : 2 * width].reshape(3, height, 2, width, 2).mean(axis=(2, 4))
     assert np.abs(resize_picture(image, (width, height)) - means).max() < 0.01
@@ -162,7 +162,7 @@ def test_a_square_is_where_it_is_said_to_be(
 ) -> None:
     """And a pixel beside it, it is not."""
     where = Square(*square)
-    seen, wanted = picture_of(square_of(image, where, size)), cut(image, where, size)
+    seen, wanted = picture_of(cut_planes_of_square(image, where, size)), cut(image, where, size)
     assert far(seen, wanted) < 1
     assert far(seen[1:], wanted[:-1]) > 2 * far(seen, wanted)
     assert far(seen[:, :-1], wanted[:, 1:]) > 2 * far(seen, wanted)
@@ -182,7 +182,7 @@ def test_a_turned_square_is_the_turned_pictures(side: float, degrees: float, ima
 
 
 def test_a_canvas_has_the_channels_in_order_and_is_filled_up_with_black(image: NDArray[np.uint8]) -> None:
-    planes = planes_of(image[:50, :70])
+    planes = make_planes(image[:50, :70])
     filled = canvas([planes, planes], "BGR", 32)
     assert filled.shape == (2, 3, 64, 96)
     assert np.array_equal(filled[1, 0, :50, :70], planes[2])
@@ -200,8 +200,8 @@ def test_a_crop_with_two_faces_shows_who_is_meant_and_the_kept_picture_stays_as_
     plain, dimmed = [pytest.approx(200, abs=2)] * 2, [pytest.approx(70, abs=3), pytest.approx(200, abs=2)]
     assert corner_and_middle(show_face(image, face, [far])) == plain
     assert corner_and_middle(show_face(image, face, [far, beside])) == dimmed
-    kept = jpeg(image, face, [beside])
+    kept = encode_face(image, face, [beside])
     assert corner_and_middle(kept.data) == plain
     assert corner_and_middle(kept.thumbnail) == dimmed
-    assert (kept.meant, jpeg(image, face, [far]).meant) == (Box(70, 70, 100, 100), None)
+    assert (kept.meant, encode_face(image, face, [far]).meant) == (Box(70, 70, 100, 100), None)
     assert image.min() == 200

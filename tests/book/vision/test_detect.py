@@ -18,15 +18,15 @@ from chalicelib.book.vision.detect.detect import (
     MAX_PROPOSALS,
     DetectionPass,
     Detector,
-    _proposals,
-    _tiles,
+    _choose_proposals,
+    _split_into_tiles,
+    choose_surest,
     iou,
-    suppress,
-    surest,
+    suppress_overlaps,
 )
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
-from chalicelib.book.vision.pictures.crop import about_box, cut
+from chalicelib.book.vision.pictures.crop import cut, enclose_box
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.pictures import DetectedFace
 from tests.support.examples import drawn
@@ -85,23 +85,23 @@ class TestDecoding:
         faces = np.zeros((3, 15), np.float32)
         faces[:, :4] = [[0, 0, 10, 10], [1, 1, 10, 10], [30, 30, 10, 10]]
         faces[:, 14] = [0.7, 0.9, 0.8]
-        assert suppress(faces, 0.3)[:, 14].tolist() == pytest.approx([0.9, 0.8])
+        assert suppress_overlaps(faces, 0.3)[:, 14].tolist() == pytest.approx([0.9, 0.8])
 
     def test_no_faces_stay_no_faces(self) -> None:
-        assert suppress(np.zeros((0, 15), np.float32), 0.3).shape == (0, 15)
+        assert suppress_overlaps(np.zeros((0, 15), np.float32), 0.3).shape == (0, 15)
 
     def test_those_kept_are_the_first_of_all_that_would_be(self) -> None:
         rows = many_rows(2000)
-        assert np.array_equal(suppress(rows, 0.3, 100), suppress(rows, 0.3)[:100])
+        assert np.array_equal(suppress_overlaps(rows, 0.3, 100), suppress_overlaps(rows, 0.3)[:100])
 
     def test_memory_grows_with_the_rows_and_not_with_their_square(self) -> None:
         rows = many_rows(4000)  # 240 KB; a copy of the rest for each of them would take half a gigabyte
-        assert peak_mb(lambda: suppress(rows, 0.3)) < 3
+        assert peak_mb(lambda: suppress_overlaps(rows, 0.3)) < 3
 
     def test_of_too_many_rows_of_a_look_the_surest_are_kept(self) -> None:
         rows = many_rows(300)
-        assert surest(rows, 300) is rows
-        assert np.array_equal(surest(rows, 100)[:, 14], np.sort(rows[:, 14])[:-101:-1])
+        assert choose_surest(rows, 300) is rows
+        assert np.array_equal(choose_surest(rows, 100)[:, 14], np.sort(rows[:, 14])[:-101:-1])
 
 
 class TestManyFaces:
@@ -116,13 +116,13 @@ class TestManyFaces:
             DetectionPass(empty, 2.0, is_fine=False),
             DetectionPass(far, 4.0, is_fine=True),
         ]
-        rows, sure = _proposals(passes, 10_000, 0.3)
+        rows, sure = _choose_proposals(passes, 10_000, 0.3)
         assert (len(rows), (rows[:, 14] > 0.5).sum(), sure.any()) == (MAX_PROPOSALS, 40, False)
 
     def test_an_unsure_proposal_is_that_of_the_finest_look_at_it(self) -> None:
         coarse, usual = many_rows(3), many_rows(3)
         coarse[:, 14], usual[:, 14], usual[:, 1] = 0.85, 0.5, 1
-        rows, _ = _proposals(
+        rows, _ = _choose_proposals(
             [DetectionPass(coarse, 1.0, is_fine=False), DetectionPass(usual, 2.0, is_fine=False)], 1_000, 0.3
         )
         assert sorted(rows[:, :2].tolist()) == sorted(usual[:, :2].tolist())
@@ -131,7 +131,7 @@ class TestManyFaces:
         self, album: Album, vision: FacePipeline
     ) -> None:
         seen = album.seen(PORTRAIT)
-        face = Image.fromarray(cut(seen.image, about_box(seen.faces[0].box, 1.5), 40))
+        face = Image.fromarray(cut(seen.image, enclose_box(seen.faces[0].box, 1.5), 40))
         whole = Image.new("RGB", (1920, 1080))
         for left in range(0, whole.width, face.width):
             for top in range(0, whole.height, face.height):
@@ -230,11 +230,11 @@ class TestFaces:
     ) -> None:
         image, role, sessions = album.seen(PORTRAIT).image, pack.manifest.detector, Counted(pack)
         detector = Detector(sessions, role)
-        alone = detector.largest(image)
+        alone = detector.find_largest(image)
         small, large = role.looks_px
         coarse = math.ceil(image.shape[0] / max(image.shape) * role.canvas_px / 2 / GRID) * GRID
         assert sessions.pictures == {small: 1, large: 1, coarse: 1}
-        assert alone == detector.faces(image)
+        assert alone == detector.find_faces(image)
 
     def test_of_every_picture_the_largest_face_is_the_same_alone(self, album: Album, vision: FacePipeline) -> None:
         for label in album.labels:
@@ -253,7 +253,7 @@ class TestFaces:
     @pytest.mark.parametrize("side", [1, 33, 1280, 1281, 4096, 8192])
     def test_tiles_cover_a_side_and_share_a_face(self, side: int, zoom: float) -> None:
         for longest_px in (1280, 640):
-            tiles = _tiles((side, side), zoom, longest_px)
+            tiles = _split_into_tiles((side, side), zoom, longest_px)
             rows = sorted({(down.start, down.stop) for down, _ in tiles})
             assert tiles == [(slice(*down), slice(*across)) for down in rows for across in rows]
             assert (rows[0][0], rows[-1][1]) == (0, side)
@@ -273,17 +273,17 @@ class TestFaces:
         picture, _ = crowd(heads, texture, (4096, 2304), side_px)
         sessions = Counted(pack)
         detector = Detector(sessions, pack.manifest.detector)
-        alone = detector.largest(picture)
+        alone = detector.find_largest(picture)
         _, large = pack.manifest.detector.looks_px
         whole_looks = sum(count for height, count in sessions.pictures.items() if height > large)
         assert (whole_looks > 2) is looks_for_tiny
-        assert alone[0] == detector.faces(picture)[0]
+        assert alone[0] == detector.find_faces(picture)[0]
 
     def test_a_picture_of_67_million_pixels_takes_no_more_looks_than_one_of_17_million(self, pack: Pack) -> None:
         looks = []
         for side in (4096, 8192):
             sessions = Counted(pack)
-            assert Detector(sessions, pack.manifest.detector).faces(np.zeros((side, side, 3), np.uint8)) == []
+            assert Detector(sessions, pack.manifest.detector).find_faces(np.zeros((side, side, 3), np.uint8)) == []
             looks.append(sum(sessions.pictures.values()))
         assert looks[1] <= looks[0]
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chalicelib.book.vision.describe.embed import embeddings
+from chalicelib.book.vision.describe.embed import plan_embeddings
 from chalicelib.book.vision.detect.align import align_face
 from chalicelib.book.vision.machine import CpuSlots
 from chalicelib.book.vision.packs.manifest import EmbeddingRole
@@ -27,7 +27,7 @@ def templates(role: EmbeddingRole, pack: Pack, album: Album) -> NDArray[np.float
     ]
     slots = CpuSlots(1)
     with slots.slot():
-        (rows,) = slots.do_works([embeddings(Sessions(pack, slots), role, crops)])
+        (rows,) = slots.do_works([plan_embeddings(Sessions(pack, slots), role, crops)])
     return np.asarray(rows)
 
 

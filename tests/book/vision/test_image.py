@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from chalicelib.book.vision.pictures.containers import MAX_PARTS, pixels_and_orientation
+from chalicelib.book.vision.pictures.containers import MAX_PARTS, drop_metadata
 from chalicelib.book.vision.pictures.image import read_picture, size
 from chalicelib.book.words.errors import Unusable
 from chalicelib.book.words.pictures import PictureRules
@@ -336,7 +336,7 @@ class TestMetadata:
         data = encoded(picture(), "JPEG")
         exif = with_segment(data, 0xE1, b"Exif\x00\x00II*\x00" + bytes(60))[2 : -len(data) + 2]
         for place in (data.index(b"\xff\xdb"), data.index(b"\xff\xda")):
-            pixels, _ = pixels_and_orientation(data[:place] + junk + exif + data[place:], "JPEG")
+            pixels, _ = drop_metadata(data[:place] + junk + exif + data[place:], "JPEG")
             assert pixels == data
             assert np.array_equal(
                 read_picture(data[:place] + junk + exif + data[place:], ANY_PICTURE), read_picture(data, ANY_PICTURE)

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from PIL import Image
 
-from chalicelib.book.vision.machine import CpuSlots, PictureMemory, Work, resident_bytes
+from chalicelib.book.vision.machine import CpuSlots, PictureMemory, Work, read_resident_bytes
 from chalicelib.book.vision.pictures.image import read_picture
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Busy, Unusable
@@ -363,4 +363,4 @@ def test_room_is_given_back_if_decoding_fails() -> None:
 
 
 def test_the_process_has_memory() -> None:
-    assert resident_bytes() > 10_000_000
+    assert read_resident_bytes() > 10_000_000

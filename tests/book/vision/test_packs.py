@@ -65,16 +65,16 @@ class TestFinding:
             assert set(packs.verify(found).values()) == {State.OK}
 
     def test_one_of_ones_own_is_found_by_its_name_and_by_its_model(self, models: Path) -> None:
-        assert packs.names(models) == ["face-pack-3", "face-pack-1", "face-pack-2", NAME]
-        for found in (packs.find(models, NAME), packs.of_model(MODEL, models)):
+        assert packs.list_names(models) == ["face-pack-3", "face-pack-1", "face-pack-2", NAME]
+        for found in (packs.find(models, NAME), packs.find_by_model(MODEL, models)):
             assert (found.manifest.name, found.folder) == (NAME, models / NAME)
-        assert (packs.number_of(MODEL, models), packs.number_of(MODEL, None)) == (NUMBER, 0)
+        assert (packs.find_number(MODEL, models), packs.find_number(MODEL, None)) == (NUMBER, 0)
 
     def test_the_former_one_uses_the_files_of_todays(self) -> None:
         former = packs.find(None, "face-pack-1")
         assert set(packs.verify(former).values()) == {State.OK}
         assert former.path(former.manifest.detector.file).parent == PRODUCT
-        assert packs.of_model("face_reid_0095+flip", None) == former
+        assert packs.find_by_model("face_reid_0095+flip", None) == former
 
     def test_one_of_ones_own_embeds_in_its_own_way(self, models: Path, album: Album, pack: Pack) -> None:
         seen, vision = album.seen(PORTRAIT), FacePipeline(packs.find(models, NAME))
@@ -107,7 +107,7 @@ class TestFinding:
         ):
             packs.find(models, "nope")
         with pytest.raises(UnknownPack, match="no model pack here makes embeddings of the model 'nope'"):
-            packs.of_model("nope", models)
+            packs.find_by_model("nope", models)
 
     @pytest.mark.parametrize(
         ("old", "new", "said"),
@@ -125,10 +125,10 @@ class TestFinding:
         (models / NAME / "manifest.toml").write_text(text.replace(old, new))
         with pytest.raises(MissingModel, match=f"the model pack {models / NAME} cannot be used: .*{said}"):
             packs.find(models, NAME)
-        assert packs.of_model("face_reid_0095+flip", models).manifest.name == "face-pack-1"
+        assert packs.find_by_model("face_reid_0095+flip", models).manifest.name == "face-pack-1"
 
     def test_one_whose_embeddings_are_called_as_the_programs_is_refused(self, models: Path) -> None:
-        for theirs in (packs.at(), packs.at(name="face-pack-1")):
+        for theirs in (packs.read_pack(), packs.read_pack(name="face-pack-1")):
             model = theirs.manifest.embedding.model
             for name in ("manifest.toml", "calibration.json"):
                 file = models / model / NAME / name
@@ -154,19 +154,19 @@ class TestDamage:
     def test_verify_tells_each_files_state(self, models: Path, detector: str, embedding: str) -> None:
         (models / NAME / detector).unlink()
         damage(models / NAME / embedding)
-        states = {file.name: state for file, state in packs.verify(packs.at(models, NAME)).items()}
+        states = {file.name: state for file, state in packs.verify(packs.read_pack(models, NAME)).items()}
         assert states.pop(detector) is State.MISSING
         assert states.pop(embedding) is State.DAMAGED
         assert set(states.values()) == {State.OK}
 
     def test_a_damaged_file_of_the_program_is_got_by_installing_it_again(self, pack: Pack, embedding: str) -> None:
-        assert "install that again" in packs.remedy(pack)
+        assert "install that again" in packs.describe_remedy(pack)
 
 
 class TestManifest:
     @pytest.mark.parametrize("name", ["face-pack-1", "face-pack-2", "face-pack-3"])
     def test_what_embeds_otherwise_has_another_id(self, name: str) -> None:
-        of_pack = packs.at(name=name)
+        of_pack = packs.read_pack(name=name)
         role = of_pack.manifest.embedding
         networks = [(one.channels, one.size_px, one.points, one.mirrored, one.weight) for one in role.networks]
         made = networks, [of_pack.file(file).sha256 for file in role.files]
@@ -237,7 +237,7 @@ class TestManifest:
 def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shipped = packs.at()
+    shipped = packs.read_pack()
     folder = tmp_path / shipped.manifest.name
     folder.mkdir()
     curve = {
@@ -245,10 +245,10 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
         "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20.0},
     }
     (folder / packs.CALIBRATION).write_text(json.dumps({shipped.manifest.embedding.model: curve}))
-    assert packs.at(tmp_path).manifest.impostor_curve.threshold_at(0.001) == 0.5
+    assert packs.read_pack(tmp_path).manifest.impostor_curve.threshold_at(0.001) == 0.5
 
     (folder / packs.CALIBRATION).write_text(json.dumps({"another": curve}))
-    assert packs.at(tmp_path).manifest.impostor_curve == shipped.manifest.impostor_curve
+    assert packs.read_pack(tmp_path).manifest.impostor_curve == shipped.manifest.impostor_curve
     assert "regulars calibrate" in caplog.text
 
 
@@ -281,29 +281,29 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
 
 
 def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(tmp_path: Path) -> None:
-    shipped = packs.at().manifest
+    shipped = packs.read_pack().manifest
     assert shipped.population().rows.shape == (268, shipped.embedding.dimensions)
     model, folder = shipped.embedding.model, tmp_path / packs.DEFAULT_PACK
     folder.mkdir()
     entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / "calibration.json").read_text())[model]
     (folder / "calibration.json").write_text(json.dumps({model: {**entry, "usual": 0.5}}))
-    with_the_packs = packs.at(tmp_path).manifest.population()
+    with_the_packs = packs.read_pack(tmp_path).manifest.population()
     assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 268)
     np.save(folder / "population.npy", shipped.population().rows[:20])
-    assert len(packs.at(tmp_path).manifest.population().rows) == 20
+    assert len(packs.read_pack(tmp_path).manifest.population().rows) == 20
     np.save(folder / "population.npy", shipped.population().rows[:20, :5])
     with pytest.raises(DamagedCalibration, match="10 rows or more of 384 numbers"):
-        packs.at(tmp_path).manifest.population()
+        packs.read_pack(tmp_path).manifest.population()
     del entry["usual"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))
-    assert len(packs.at(tmp_path).manifest.population().rows) == 0
+    assert len(packs.read_pack(tmp_path).manifest.population().rows) == 0
 
 
 LOADS = """
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.session import Sessions
 
-pack = packs.at()
+pack = packs.read_pack()
 Sessions(pack).load(pack.manifest.detector.file)
 """
 

@@ -98,35 +98,35 @@ class TestFusion:
 
     def test_every_factor_has_words(self, album: Album) -> None:
         seen = album.seen(PORTRAITS[0])
-        found = quality.quality(seen.image, seen.faces[0], np.zeros((128, 128, 3), np.uint8))
+        found = quality.measure_quality(seen.image, seen.faces[0], np.zeros((128, 128, 3), np.uint8))
         assert found.total == 0
         assert found.flaw in quality.FLAWS.values()
 
 
 def test_turned_heads_score_less() -> None:
     angles = [0, 30, 45, 60, 80]
-    shares = [quality.frontality(Pose(yaw, 0, 0)) for yaw in angles]
+    shares = [quality.rate_frontality(Pose(yaw, 0, 0)) for yaw in angles]
     assert shares == sorted(shares, reverse=True)
     assert (shares[0], shares[-1]) == (1, 0)
-    assert quality.frontality(Pose(40, 0, 0)) == quality.frontality(Pose(0, -40, 0))
-    assert quality.frontality(Pose(0, 0, 80)) == 1
+    assert quality.rate_frontality(Pose(40, 0, 0)) == quality.rate_frontality(Pose(0, -40, 0))
+    assert quality.rate_frontality(Pose(0, 0, 80)) == 1
 
 
 @pytest.mark.parametrize("yaw", [0, 20, 48, 71])
 def test_a_head_that_turns_grows_no_smaller(yaw: int) -> None:
     turned = MEAN_FACE[:, 0] * np.cos(np.radians(yaw)) + MEAN_FACE[:, 2] * np.sin(np.radians(yaw))
     points = tuple((float(x), float(y)) for x, y in zip(100 + 20 * turned, 100 + 20 * MEAN_FACE[:, 1], strict=True))
-    ahead = quality.octaves(20, quality.EYES_USELESS_PX, quality.EYES_BEST_PX)
-    assert quality.size(DetectedFace(FACE.box, points, 0.95)) == pytest.approx(ahead, abs=0.01)
+    ahead = quality.interpolate_octaves(20, quality.EYES_USELESS_PX, quality.EYES_BEST_PX)
+    assert quality.rate_size(DetectedFace(FACE.box, points, 0.95)) == pytest.approx(ahead, abs=0.01)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_blank_face_is_worth_nothing(level: int) -> None:
     blank = np.full((128, 128, 3), level, np.uint8)
-    assert quality.quality(blank, FACE, blank).total == 0
+    assert quality.measure_quality(blank, FACE, blank).total == 0
 
 
 @pytest.mark.parametrize("size_px", [112, 128, 150])
 def test_crops_of_any_size_will_do(size_px: int) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (size_px, size_px, 3), np.uint8)
-    assert 0 <= quality.quality(noise, FACE, noise).total <= 100
+    assert 0 <= quality.measure_quality(noise, FACE, noise).total <= 100

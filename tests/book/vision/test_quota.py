@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.book.vision.machine import cores_within, memory_within
+from chalicelib.book.vision.machine import cores_within, limit_memory
 from chalicelib.book.vision.quota import Quota, quota
 
 V1_ALL = 9223372036854771712
@@ -103,6 +103,6 @@ def test_as_many_cores_are_used_as_are_there_and_as_the_quota_leaves(left: float
 
 
 def test_memory_stays_below_its_limit_and_below_the_quota() -> None:
-    assert memory_within(Quota(None, None), 2048) == 2048
-    assert memory_within(Quota(None, 4096), 2048) == 2048
-    assert memory_within(Quota(None, 1000), 2048) == 900
+    assert limit_memory(Quota(None, None), 2048) == 2048
+    assert limit_memory(Quota(None, 4096), 2048) == 2048
+    assert limit_memory(Quota(None, 1000), 2048) == 900

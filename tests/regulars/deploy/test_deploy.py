@@ -169,7 +169,7 @@ def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
 
 def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive: Path, tmp_path: Path) -> None:
     own_pack(tmp_path)
-    both = tuple(packs.find(tmp_path, name) for name in (NAME, *packs.names(None)))
+    both = tuple(packs.find(tmp_path, name) for name in (NAME, *packs.list_names(None)))
     whole = {**small_template("Work"), "Globals": template.load_template(template.FUNCTIONS)["Globals"]}
     plan = Plan(STACK, archive, whole, {}, both)
     lines = list(plan.lines())

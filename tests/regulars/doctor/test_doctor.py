@@ -356,7 +356,7 @@ def test_a_proxy_before_a_door_without_a_key_is_told(
 
 def test_a_damaged_file_of_a_pack_is_told_with_what_mends_it(tmp_path: Path) -> None:
     own_pack(tmp_path)
-    pack = packs.at(tmp_path, NAME)
+    pack = packs.read_pack(tmp_path, NAME)
     assert levels(check_files(pack)) == [OK]
     damaged = tmp_path / NAME / pack.files[0].name
     damaged.unlink()

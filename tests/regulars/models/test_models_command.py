@@ -8,7 +8,7 @@ from tests.support.pictures.own_pack import NAME, own_pack
 
 
 def test_the_programs_pack_is_listed_with_licences_and_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    pack = packs.at()
+    pack = packs.read_pack()
     assert main(["models"]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
     model = pack.manifest.embedding.model
@@ -29,7 +29,7 @@ def test_a_missing_and_a_damaged_file_are_told_and_the_exit_code_is_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = own_pack(tmp_path)
-    lost, broken = (folder / file.name for file in packs.at().files[:2])
+    lost, broken = (folder / file.name for file in packs.read_pack().files[:2])
     size = broken.stat().st_size
     for file in (lost, broken):
         file.unlink()

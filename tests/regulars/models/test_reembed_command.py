@@ -19,7 +19,7 @@ from tests.support.pictures.own_pack import MODEL, NAME, own_pack
 PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
 """Two pictures of each, by faceid."""
 *_, LAST = PEOPLE
-PRODUCT = packs.at().manifest.embedding.model
+PRODUCT = packs.read_pack().manifest.embedding.model
 
 
 @pytest.fixture(autouse=True)

@@ -46,13 +46,13 @@ def test_a_large_block_goes_back_whatever_was_freed_before() -> None:
     script = """
 from regulars.serve import arenas
 assert arenas.give_large_blocks_back()
-from chalicelib.book.vision.machine import resident_bytes
+from chalicelib.book.vision.machine import read_resident_bytes
 del_first = bytearray(30_000_000); del del_first  # after which glibc alone would keep 20 MB
-before = resident_bytes()
+before = read_resident_bytes()
 blocks = [bytearray(b"x") * 20_000_000 for _ in range(10)]
 last = bytearray(b"x" * 100)
 del blocks
-assert resident_bytes() < before + 30_000_000, resident_bytes() - before
+assert read_resident_bytes() < before + 30_000_000, read_resident_bytes() - before
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 

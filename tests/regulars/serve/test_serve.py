@@ -187,7 +187,7 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
 
 
 def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> None:
-    file = packs.at().files[0]
+    file = packs.read_pack().files[0]
     damaged = own_pack(tmp_path) / file.name
     damaged.unlink()
     damaged.write_bytes(bytes(file.size_bytes))

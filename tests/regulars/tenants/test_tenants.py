@@ -120,7 +120,7 @@ def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict
 def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     at_first = shown(data, capsys, "show", "shop")
-    new = packs.at().manifest.embedding.model
+    new = packs.read_pack().manifest.embedding.model
     beginning = {
         **dict.fromkeys(("attributes-off", "least-liveness", "min-age", "picture-buckets"), "none"),
         "capture-mb-a-day": "10000",

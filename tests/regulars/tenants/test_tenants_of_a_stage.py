@@ -73,7 +73,7 @@ def test_an_operator_who_names_a_pack_gets_it(
     assert main([*ADD, "--stage", stage]) == 0
     capsys.readouterr()
     assert main(["tenants", "show", "anna", "--stage", stage]) == 0
-    assert packs.at().manifest.embedding.model in capsys.readouterr().out
+    assert packs.read_pack().manifest.embedding.model in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
     folder.mkdir(parents=True)
     text = (product / "manifest.toml").read_text()
     named = text.replace(f'pack = "{packs.DEFAULT_PACK}"', f'pack = "{NAME}"')
-    product_model = packs.at().manifest.embedding.model
+    product_model = packs.read_pack().manifest.embedding.model
     embeds = named.replace(f'model = "{product_model}"', f'model = "{MODEL}"')
     numbered = embeds.replace("\nnumber = 2\n", f"\nnumber = {NUMBER}\n")
     (folder / "manifest.toml").write_text(_without(numbered.replace("\nmirrored = true\nweight", "\nweight"), without))
     curve = json.loads((product / "calibration.json").read_text())[product_model]
     (folder / "calibration.json").write_text(json.dumps({MODEL: {**curve, "usual": None}}))
-    for file in packs.at().files:
+    for file in packs.read_pack().files:
         (folder / file.name).symlink_to(product / file.name)
     return folder
 

@@ -28,7 +28,7 @@ from chalicelib.book.vision.detect.align import Points
 from chalicelib.book.vision.machine import Work
 from chalicelib.book.vision.packs.manifest import WHITE, Crop, CropModel, CropRole
 from chalicelib.book.vision.packs.session import Sessions
-from chalicelib.book.vision.pictures.crop import about_box, batch, brighten_crop, cut, cut_inside
+from chalicelib.book.vision.pictures.crop import batch, brighten_crop, cut, cut_inside, enclose_box
 from chalicelib.book.words.pictures import DetectedFace, Gender, Pose
 
 FACES = 2
@@ -58,18 +58,18 @@ class CropModels:
         groups = [faces[start : start + FACES] for start in range(0, len(faces), FACES)]
 
         def run(file: str, crop: Crop, group: Sequence[DetectedFace]) -> Mapping[str, NDArray[np.float32]]:
-            return self._sessions.run(file, _crops(image, group, crop))
+            return self._sessions.run(file, _cut_crops(image, group, crop))
 
         def by_face(ran: list[Mapping[str, NDArray[np.float32]]]) -> list[Mapping[str, Sequence[Looks]]]:
             parts = iter(ran)
             found = {each: _join_outputs([next(parts) for _ in groups]) for each in runs}
-            answers = {name: _of_role(role, found, len(faces)) for name, role in roles.items()}
+            answers = {name: _choose_outputs(role, found, len(faces)) for name, role in roles.items()}
             return [{name: [rows[at] for rows in each] for name, each in answers.items()} for at in range(len(faces))]
 
         return Work([partial(run, *each, group) for each in runs for group in groups], by_face)
 
 
-def _of_role(role: CropRole, found: Mapping[_Run, Mapping[str, NDArray[np.float32]]], faces: int) -> list[Looks]:
+def _choose_outputs(role: CropRole, found: Mapping[_Run, Mapping[str, NDArray[np.float32]]], faces: int) -> list[Looks]:
     """Return the outputs of each of the role's models: (faces, looks, values), in the order of the role's labels."""
     outputs = []
     for model in role.models:
@@ -84,34 +84,34 @@ def _join_outputs(parts: Sequence[Mapping[str, NDArray[np.float32]]]) -> Mapping
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _crops(image: NDArray[np.uint8], faces: Sequence[DetectedFace], crop: Crop) -> NDArray[np.float32]:
+def _cut_crops(image: NDArray[np.uint8], faces: Sequence[DetectedFace], crop: Crop) -> NDArray[np.float32]:
     pictures = []
     for face in faces:
-        picture = brighten_crop(_picture(image, face, crop), crop.least_brightness)
+        picture = brighten_crop(_cut_crop(image, face, crop), crop.least_brightness)
         pictures += [picture, picture[:, ::-1]] if crop.mirrored else [picture]
     black, white = crop.pixels
     return batch(pictures, crop.channels) * np.float32((white - black) / WHITE) + np.float32(black)
 
 
-def _picture(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArray[np.uint8]:
+def _cut_crop(image: NDArray[np.uint8], face: DetectedFace, crop: Crop) -> NDArray[np.uint8]:
     if crop.kind == "landmarks":
-        return align.upright(image, face.landmarks, crop.factor, crop.below, crop.size_px)
+        return align.cut_upright(image, face.landmarks, crop.factor, crop.below, crop.size_px)
     if crop.kind == "inside":
         return cut_inside(image, face.box, crop.factor, crop.size_px)
-    return cut(image, about_box(face.box, crop.factor), crop.size_px)
+    return cut(image, enclose_box(face.box, crop.factor), crop.size_px)
 
 
-def together(looks: Sequence[Looks]) -> Looks:
+def join_looks(looks: Sequence[Looks]) -> Looks:
     """Join the looks of all models as those of one; callers use their mean."""
     return np.concatenate(looks)
 
 
-def age(looks: Looks, scale: float = 1.0) -> float:
+def estimate_age(looks: Looks, scale: float = 1.0) -> float:
     """Return the mean age in years, times `scale`, within 0..OLDEST."""
     return min(max(float(looks.mean()) * scale, 0.0), OLDEST)
 
 
-def genders(looks: Looks, role: CropRole, ruled: float = 0.0) -> tuple[tuple[Gender, float], ...]:
+def estimate_genders(looks: Looks, role: CropRole, ruled: float = 0.0) -> tuple[tuple[Gender, float], ...]:
     """Return both genders and their probabilities, falling. `ruled`: the value of the role's rule.
 
     A look has the probabilities of the role's two labels and, if the age changes them, the years behind them.
@@ -124,7 +124,7 @@ def genders(looks: Looks, role: CropRole, ruled: float = 0.0) -> tuple[tuple[Gen
     return tuple(sorted(shares, key=lambda share: -share[1]))
 
 
-def emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[tuple[str, float], ...]:
+def estimate_emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[tuple[str, float], ...]:
     """Return the labels and their probabilities, falling, from each model's looks (values in the first model's order).
 
     A model's looks are combined by their geometric mean, at the model's temperature (Guo et al. 2017, arXiv
@@ -151,7 +151,7 @@ def emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[tuple
 LIVE = "live"
 
 
-def liveness(logits: NDArray[np.float32], labels: Sequence[str]) -> float:
+def estimate_liveness(logits: NDArray[np.float32], labels: Sequence[str]) -> float:
     """Return the probability, 0..1, of the labels "live", from (looks, labels) logits."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = (shifted / shifted.sum(axis=1, keepdims=True)).mean(axis=0)
@@ -167,7 +167,7 @@ LARGEST_PITCH_DEG = 20.0
 """Largest turn of the head: beyond it the picture does not show the face's own symmetry."""
 
 
-def beauty(face: DetectedFace, pose: Pose | None) -> float | None:
+def score_symmetry(face: DetectedFace, pose: Pose | None) -> float | None:
     """Score the symmetry, 0..100; None if the head is turned too far or the landmarks cannot be measured.
 
     100 exp(-(a^2 + b^2) / 2), each letter an asymmetry over its spread.
@@ -193,13 +193,13 @@ LEAST_SCALE_PX = 1.0
 """Fewest pixels of the eye distance, and of the face's other direction, that can be measured."""
 
 
-def pose(looks: NDArray[np.float32]) -> Pose:
+def read_pose(looks: NDArray[np.float32]) -> Pose:
     """Make the pose from a model's (1, 3) yaw, pitch and roll."""
     yaw, pitch, roll = (float(value) for value in looks[0])
     return Pose(yaw, pitch, roll)
 
 
-def from_landmarks(landmarks: Points) -> Pose | None:
+def estimate_pose(landmarks: Points) -> Pose | None:
     """Find the pose of the average face that fits the landmarks best; None if they are a point or a line.
 
     Weak perspective: the affine map from MEAN_FACE to the landmarks by least squares (the first step of POSIT,

@@ -15,7 +15,7 @@ from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures.crop import batch
 
 
-def embeddings(
+def plan_embeddings(
     sessions: Sessions, role: EmbeddingRole, aligned: Sequence[Sequence[NDArray[np.uint8]]]
 ) -> Work[NDArray[np.float32]]:
     """Embed faces by each of the role's networks: (n, role.dimensions) unit rows, in order.
@@ -29,17 +29,16 @@ def embeddings(
     """
 
     def run(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return _unit(sessions.run(network.file, batch([face], network.channels))[network.output])
+        return scale_to_unit(sessions.run(network.file, _scale_pixels(network, face))[network.output])
 
     def together(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         left, parts = iter(rows), []
         for network, faces in zip(role.networks, aligned, strict=True):
             looks = 1 + network.mirrored
             own = np.array([*islice(left, len(faces) * looks)], np.float32)
-            parts.append(_unit(own.reshape(len(faces), looks, network.dimensions).sum(axis=1)))
+            parts.append(scale_to_unit(own.reshape(len(faces), looks, network.dimensions).sum(axis=1)))
         centre, basis = (sessions.array(file) if file else None for file in (role.centre, role.basis))
-        whole = _side_by_side(role, parts, centre)
-        return whole if basis is None else _unit(whole @ basis)
+        return join_parts(role, parts, centre, basis)
 
     looks = [
         partial(run, network, np.asarray(look))
@@ -50,16 +49,29 @@ def embeddings(
     return Work(looks, together)
 
 
-def _side_by_side(
-    role: EmbeddingRole, parts: Sequence[NDArray[np.float32]], centre: NDArray[np.float32] | None
+def _scale_pixels(network: Network, face: NDArray[np.uint8]) -> NDArray[np.float32]:
+    pixels = batch([face], network.channels)
+    if (network.mean, network.deviation) == ((0.0,), (1.0,)):
+        return pixels
+    mean, deviation = (np.array(numbers, np.float32).reshape(-1, 1, 1) for numbers in (network.mean, network.deviation))
+    return np.asarray((pixels - mean) / deviation, np.float32)
+
+
+def join_parts(
+    role: EmbeddingRole,
+    parts: Sequence[NDArray[np.float32]],
+    centre: NDArray[np.float32] | None,
+    basis: NDArray[np.float32] | None,
 ) -> NDArray[np.float32]:
+    """Make templates of the networks' unit embeddings, (n, dimensions) each, as `embeddings` says."""
     if centre is not None:
         begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
-        parts = [_unit(part - own) for part, own in zip(parts, np.split(centre, begins), strict=True)]
+        parts = [scale_to_unit(part - own) for part, own in zip(parts, np.split(centre, begins), strict=True)]
     weighted = [np.float32(np.sqrt(network.weight)) * part for network, part in zip(role.networks, parts, strict=True)]
-    return _unit(np.concatenate(weighted, axis=1))
+    whole = scale_to_unit(np.concatenate(weighted, axis=1))
+    return whole if basis is None else scale_to_unit(whole @ basis)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def scale_to_unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(norms, np.finfo(np.float32).tiny), dtype=np.float32)

@@ -21,7 +21,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chalicelib.book.vision.describe.attributes import from_landmarks
+from chalicelib.book.vision.describe.attributes import estimate_pose
 from chalicelib.book.words.pictures import DetectedFace, Pose, Quality
 
 EYES_USELESS_PX = 7.0
@@ -93,21 +93,21 @@ FLAWS = {
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def quality(image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]) -> Quality:
+def measure_quality(image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]) -> Quality:
     """Measure a face of a (height, width, 3) RGB picture, with its (size, size, 3) aligned crop.
 
-    It takes half a millisecond. The head's turn is a factor more, `frontality`, which takes a model.
+    It takes half a millisecond. The head's turn is a factor more, `rate_frontality`, which takes a model.
     """
     grey = np.asarray(aligned.astype(np.float32) @ LUMA)
     factors = {
-        "size": size(face),
-        "sharpness": sharpness(grey),
-        "compression": compression(image, face),
-        "exposure": exposure(grey),
-        "eyes": eyes(grey),
-        "detector": between(face.score, DETECTOR_USELESS, DETECTOR_BEST),
+        "size": rate_size(face),
+        "sharpness": rate_sharpness(grey),
+        "compression": rate_compression(image, face),
+        "exposure": rate_exposure(grey),
+        "eyes": rate_eyes(grey),
+        "detector": interpolate(face.score, DETECTOR_USELESS, DETECTOR_BEST),
     }
-    brightness = float(_inner(grey).mean()) / 255
+    brightness = float(_cut_inner_part(grey).mean()) / 255
     return replace(combine_factors(factors), sharpness=factors["sharpness"], brightness=brightness)
 
 
@@ -117,36 +117,36 @@ def combine_factors(factors: Mapping[str, float]) -> Quality:
     return Quality(100 * math.prod(factors.values()), FLAWS[worst], 100 * factors[worst], worst)
 
 
-def size(face: DetectedFace) -> float:
+def rate_size(face: DetectedFace) -> float:
     """Rate the distance of the eyes as it is from the front: 1 if it is at least that in the aligned crop.
 
     A turn to the side shortens it, and is rated by itself.
     """
-    pose = from_landmarks(face.landmarks)
+    pose = estimate_pose(face.landmarks)
     seen = math.cos(math.radians(min(abs(pose.yaw), ANGLE_USELESS_DEG))) if pose else 1.0
-    return octaves(eye_distance(face) / seen, EYES_USELESS_PX, EYES_BEST_PX)
+    return interpolate_octaves(measure_eye_distance(face) / seen, EYES_USELESS_PX, EYES_BEST_PX)
 
 
-def eye_distance(face: DetectedFace) -> float:
+def measure_eye_distance(face: DetectedFace) -> float:
     return math.dist(face.landmarks[0], face.landmarks[1])
 
 
-def sharpness(grey: NDArray[np.float32]) -> float:
+def rate_sharpness(grey: NDArray[np.float32]) -> float:
     """Rate the crop's detail in every direction, for its contrast: 1 for most sharp faces, 0 for a blank crop."""
     side = len(grey)
     size_px = side * 5 // 8
     part = grey[side * 5 // 16 :, side * 3 // 16 :][:size_px, :size_px]
-    window, masks = _spectrum(size_px)
+    window, masks = _make_spectrum_masks(size_px)
     power = np.abs(np.fft.rfft2((part - np.average(part, weights=window)) * window)) ** 2
     contrast, *detail = (float(found) for found in masks @ power.ravel())
     if contrast <= 0 or min(detail) <= 0:
         return 0.0
     shares = [math.sqrt(found / contrast) / sharp for found, sharp in zip(detail, SHARP_DETAIL, strict=True)]
-    return between(len(shares) / sum(1 / share for share in shares), DETAIL_USELESS, DETAIL_BEST)
+    return interpolate(len(shares) / sum(1 / share for share in shares), DETAIL_USELESS, DETAIL_BEST)
 
 
 @cache
-def _spectrum(size_px: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _make_spectrum_masks(size_px: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Make a Hann window, and five rows that sum a power spectrum: all contrast, then the detail of each direction."""
     hann = np.hanning(size_px + 2)[1:-1]
     y, x = np.fft.fftfreq(size_px)[:, None] * size_px, np.fft.rfftfreq(size_px)[None, :] * size_px
@@ -161,7 +161,7 @@ def _spectrum(size_px: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.outer(hann, hann), np.stack([mask.ravel() for mask in masks])
 
 
-def compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
+def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
     """Rate JPEG's blocks: 1 if they do not show, or are small on the face."""
     box = face.box
     half = min(max(box.width, box.height), SAMPLE_PX) / 2
@@ -177,27 +177,31 @@ def compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
     if on == 0:
         return 1.0
     shown = max(on / (on + (BLOCK_PX - 1) * off) - BLOCKING_NONE, 0) / (1 - BLOCKING_NONE)
-    block_on_face = BLOCK_PX / max(eye_distance(face), 1.0) * 3  # 1: a block is a third of the distance of the eyes
-    return between(shown * min(block_on_face, 1) ** 1.5, BLOCKING_USELESS, BLOCKING_BEST)
+    block_on_face = (
+        BLOCK_PX / max(measure_eye_distance(face), 1.0) * 3
+    )  # 1: a block is a third of the distance of the eyes
+    return interpolate(shown * min(block_on_face, 1) ** 1.5, BLOCKING_USELESS, BLOCKING_BEST)
 
 
-def exposure(grey: NDArray[np.float32]) -> float:
+def rate_exposure(grey: NDArray[np.float32]) -> float:
     """Rate the range of greys and the white patches in the face, without hair and background: 1 for enough and none."""
-    part = _inner(grey)
+    part = _cut_inner_part(grey)
     last = part.size - 1
     # np.percentile would load masked arrays: 9 ms of a function's first picture
     low, high = np.interp([0.05 * last, 0.95 * last], np.arange(part.size), np.sort(part, axis=None))
     white = float(np.mean(part >= WHITE))
-    return octaves(float(high - low), RANGE_USELESS, RANGE_BEST) * between(white, WHITE_USELESS, WHITE_BEST)
+    return interpolate_octaves(float(high - low), RANGE_USELESS, RANGE_BEST) * interpolate(
+        white, WHITE_USELESS, WHITE_BEST
+    )
 
 
-def _inner(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+def _cut_inner_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the part of the crop that shows neither hair nor background."""
     side = len(grey)
     return grey[side * 3 // 8 : side * 15 // 16, side // 4 : side * 3 // 4]
 
 
-def eyes(grey: NDArray[np.float32]) -> float:
+def rate_eyes(grey: NDArray[np.float32]) -> float:
     """Rate the contrast about the eyes: 1 if each shows detail. Their places are those of every aligned crop."""
     side = len(grey)
     side //= 2
@@ -207,19 +211,19 @@ def eyes(grey: NDArray[np.float32]) -> float:
     contrast = float(half[side * 5 // 16 : side * 15 // 16, side * 7 // 32 : side * 25 // 32].std())
     level, reach = slice(side * 3 // 8, side * 9 // 16), side * 15 // 128
     seen = min(float(half[level, x - reach : x + reach + 1].std()) for x in (side * 5 // 16, side * 43 // 64))
-    return between(seen / contrast, EYES_HIDDEN, EYES_OPEN) if contrast > 0 else 0.0
+    return interpolate(seen / contrast, EYES_HIDDEN, EYES_OPEN) if contrast > 0 else 0.0
 
 
-def frontality(pose: Pose) -> float:
+def rate_frontality(pose: Pose) -> float:
     """Rate the head's turn: 1 for a face that looks into the camera."""
-    return between(math.hypot(pose.yaw, pose.pitch), ANGLE_USELESS_DEG, ANGLE_BEST_DEG)
+    return interpolate(math.hypot(pose.yaw, pose.pitch), ANGLE_USELESS_DEG, ANGLE_BEST_DEG)
 
 
-def between(value: float, worst: float, best: float) -> float:
+def interpolate(value: float, worst: float, best: float) -> float:
     """Interpolate linearly: 0 at `worst` and beyond, 1 at `best` and beyond; `best` may be the smaller one."""
     return min(max((value - worst) / (best - worst), 0.0), 1.0)
 
 
-def octaves(value: float, worst: float, best: float) -> float:
-    """Interpolate as `between` does, linearly in the logarithm."""
-    return between(math.log(max(value, 1e-6)), math.log(worst), math.log(best))
+def interpolate_octaves(value: float, worst: float, best: float) -> float:
+    """Interpolate as `interpolate` does, linearly in the logarithm."""
+    return interpolate(math.log(max(value, 1e-6)), math.log(worst), math.log(best))

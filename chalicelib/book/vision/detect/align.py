@@ -30,7 +30,7 @@ class Similarity(Struct, frozen=True):
         return max(1, int(1 / abs(self.turn) + 1e-9))  # just below a whole number is rounding
 
 
-def similarity(source: Points, target: Points) -> Similarity:
+def fit_map(source: Points, target: Points) -> Similarity:
     """Fit the map of `source` to `target` with the least squared error.
 
     Umeyama 1991 (doi 10.1109/34.88573) without reflection. In the plane it needs no SVD: with points about their means,
@@ -46,7 +46,7 @@ def similarity(source: Points, target: Points) -> Similarity:
     return Similarity(turn, t_mean - turn * s_mean)
 
 
-def upright(
+def cut_upright(
     image: NDArray[np.uint8], landmarks: Points, factor: float, below: float, size_px: int
 ) -> NDArray[np.uint8]:
     """Cut out the face with its axis upright, as a (size_px, size_px, 3) picture; black outside `image`.
@@ -59,8 +59,8 @@ def upright(
     eyes, mouth = (left_eye + right_eye) / 2, sum(mouth_corners) / 2
     unit = max((abs(left_eye - mouth) + abs(right_eye - mouth)) / 2, 1.0)
     # The mean of the two axes that a face shows, across and down: one alone is off if the head is turned.
-    across = _direction(right_eye - left_eye) + _direction((mouth - eyes) / 1j)
-    axis = _direction(across) or complex(1)
+    across = _find_direction(right_eye - left_eye) + _find_direction((mouth - eyes) / 1j)
+    axis = _find_direction(across) or complex(1)
     scale = size_px / (factor * unit)
     turn = scale * axis.conjugate()
     shift = complex(size_px / 2 - 0.5, size_px / 2 - 0.5) - turn * (eyes + 1j * axis * below * unit)
@@ -68,7 +68,7 @@ def upright(
     return warp(image, to_crop, size_px, to_crop.shrink)
 
 
-def _direction(z: complex) -> complex:
+def _find_direction(z: complex) -> complex:
     """Scale `z` to length 1; 0 stays 0."""
     return z / abs(z) if abs(z) > 0 else z
 
@@ -79,7 +79,7 @@ def align_face(image: NDArray[np.uint8], landmarks: Points, points: Points, size
     A face much larger than the crop is first averaged down by a whole factor. Bilinear sampling reads only four pixels,
     so without the averaging the others would be lost and show as noise.
     """
-    to_crop = similarity(landmarks, points)
+    to_crop = fit_map(landmarks, points)
     return warp(image, to_crop, size_px, to_crop.shrink)
 
 
@@ -87,7 +87,7 @@ def warp(image: NDArray[np.uint8], to_crop: Similarity, size_px: int, shrink: in
     """Warp bilinearly by the map from picture to crop, after averaging `shrink` x `shrink` pixels."""
     turn, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn
     corners = [turn * complex(x, y) + origin for x in (0, size_px) for y in (0, size_px)]
-    region, x0, y0 = _region(image, corners, shrink)
+    region, x0, y0 = _cut_region(image, corners, shrink)
     if shrink > 1:
         region = np.asarray(Image.fromarray(np.ascontiguousarray(region)).reduce(shrink))
     grid = np.arange(size_px)
@@ -95,10 +95,12 @@ def warp(image: NDArray[np.uint8], to_crop: Similarity, size_px: int, shrink: in
     half = (shrink - 1) / 2
     x = (turn.real * grid[None, :] - turn.imag * grid[:, None] + (origin.real - x0 - half)) / shrink
     y = (turn.imag * grid[None, :] + turn.real * grid[:, None] + (origin.imag - y0 - half)) / shrink
-    return _bilinear(region, x.ravel(), y.ravel()).reshape(size_px, size_px, 3)
+    return _sample_bilinearly(region, x.ravel(), y.ravel()).reshape(size_px, size_px, 3)
 
 
-def _region(image: NDArray[np.uint8], corners: Sequence[complex], shrink: int) -> tuple[NDArray[np.uint8], int, int]:
+def _cut_region(
+    image: NDArray[np.uint8], corners: Sequence[complex], shrink: int
+) -> tuple[NDArray[np.uint8], int, int]:
     """Cut out the part of `image` under the crop, with a margin for sampling; return it and its top left pixel.
 
     Pixels outside `image` are zero.
@@ -110,7 +112,7 @@ def _region(image: NDArray[np.uint8], corners: Sequence[complex], shrink: int) -
     return cut_out(image, x0, y0, x1, y1), x0, y0
 
 
-def _bilinear(region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _sample_bilinearly(region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Sample `region` at the pixel positions (x, y), which lie inside it, not on its last row or column: (n, 3)."""
     width = region.shape[1]
     column, row = x.astype(np.intp), y.astype(np.intp)

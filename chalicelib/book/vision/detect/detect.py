@@ -28,12 +28,12 @@ from chalicelib.book.vision.pictures.crop import (
     Spread,
     Square,
     canvas,
+    cut_planes_of_square,
     cut_turned,
     in_turn,
     is_plain,
-    planes_of,
+    make_planes,
     resize_picture,
-    square_of,
 )
 from chalicelib.book.words.pictures import Box, DetectedFace
 
@@ -146,7 +146,7 @@ class DetectionPass(Struct, frozen=True):
         is_upright = np.abs(slopes) <= UPRIGHT_RADIANS
         return np.asarray(self.proposes & (self.rows[:, 14] >= SURE_SCORE) & is_large & is_upright)
 
-    def alone(self) -> NDArray[np.float32]:
+    def find_unrivalled_face(self) -> NDArray[np.float32]:
         """Return the largest sure face, as (1, 15), if a finer pass can show no other one of half its area; else none.
 
         All that may be a face as large overlaps it, and what is too small for this pass has a quarter of its area.
@@ -173,64 +173,66 @@ class Detector:
         self._spread = sessions.spread
         self._role = role
 
-    def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+    def find_faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces of a (height, width, 3) RGB picture, largest box first."""
-        passes = [*self._passes(image), *([self._in_tiles(image)] if _is_huge(image) else [])]
-        return [_face(row) for row in self._choose_faces(image, passes)]
+        passes = [*self._make_passes(image), *([self._look_in_tiles(image)] if _is_huge(image) else [])]
+        return [_make_face(row) for row in self._choose_faces(image, passes)]
 
-    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """Find the largest face as `faces` does, and all of at least half its area, largest first."""
-        finer = self._passes(image)
+    def find_largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Find the largest face as `find_faces` does, and all of at least half its area, largest first."""
+        finer = self._make_passes(image)
         passes = [next(finer)]
-        alone = passes[0].alone()
+        alone = passes[0].find_unrivalled_face()
         rows = self._choose_faces(image, passes) if len(alone) else alone
         if not (iou(rows[:1], alone) >= LOOK_IOU).any():
             passes += finer
             rows = self._choose_faces(image, passes)
             if _is_huge(image) and not passes[-1].hides_none_like(rows[:1]):
-                return self.faces(image)
-        return [_face(row) for row in rows]
+                return self.find_faces(image)
+        return [_make_face(row) for row in rows]
 
-    def _passes(self, image: NDArray[np.uint8]) -> Iterator[DetectionPass]:
+    def _make_passes(self, image: NDArray[np.uint8]) -> Iterator[DetectionPass]:
         """Look at the whole picture, from coarse to fine."""
         role, long_side = self._role, max(image.shape[:2])
         canvas_px = min(role.canvas_px, round(role.first_zoom * long_side))
-        yield (coarse := self._whole(image, max(canvas_px // 2, 1)))
+        yield (coarse := self._look_at_whole(image, max(canvas_px // 2, 1)))
         is_fine = long_side >= TWICE * role.canvas_px
         if not is_fine:
-            yield (usual := self._whole(image, canvas_px))
+            yield (usual := self._look_at_whole(image, canvas_px))
             is_fine = not (coarse.proposes.any() or usual.proposes.any())
         if is_fine:
-            yield self._whole(image, min(role.fine_px, LARGEST_ZOOM * long_side), is_fine=True)
+            yield self._look_at_whole(image, min(role.fine_px, LARGEST_ZOOM * long_side), is_fine=True)
 
-    def _whole(self, image: NDArray[np.uint8], canvas_px: int, *, is_fine: bool = False) -> DetectionPass:
-        rows = self._rows(image, _size_within(image.shape[:2], canvas_px), self._spread)
+    def _look_at_whole(self, image: NDArray[np.uint8], canvas_px: int, *, is_fine: bool = False) -> DetectionPass:
+        rows = self._find_rows(image, _fit_size(image.shape[:2], canvas_px), self._spread)
         return DetectionPass(rows, canvas_px / max(image.shape[:2]), is_fine)
 
-    def _in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
+    def _look_in_tiles(self, image: NDArray[np.uint8]) -> DetectionPass:
         """Look at the picture enlarged by `role.huge_zoom`, tile by tile: faces in two are there twice, or in part."""
         height, width = image.shape[:2]
         zoom = self._role.huge_zoom * min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
 
         def of_tile(tile: _Tile) -> NDArray[np.float32]:
             height, width = (side.stop - side.start for side in tile)
-            rows = self._rows(image[tile], (max(1, round(width * zoom)), max(1, round(height * zoom))))
+            rows = self._find_rows(image[tile], (max(1, round(width * zoom)), max(1, round(height * zoom))))
             rows[:, [0, *range(4, 14, 2)]] += tile[1].start
             rows[:, [1, *range(5, 14, 2)]] += tile[0].start
             return rows
 
-        tiles = _tiles(image.shape[:2], zoom, self._role.huge_tile_px)
-        return DetectionPass(surest(np.concatenate(self._spread(of_tile, tiles)), MAX_ROWS), zoom, is_fine=True)
+        tiles = _split_into_tiles(image.shape[:2], zoom, self._role.huge_tile_px)
+        return DetectionPass(choose_surest(np.concatenate(self._spread(of_tile, tiles)), MAX_ROWS), zoom, is_fine=True)
 
-    def _rows(self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> NDArray[np.float32]:
+    def _find_rows(
+        self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn
+    ) -> NDArray[np.float32]:
         """Run the detector over the picture resized to (width, height); return the rows in its own pixels."""
         (rows,) = self._network.rows([resize_picture(image, size, spread)], FINE_SCORE)
-        return _scale_rows(surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1])
+        return _scale_rows(choose_surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1])
 
     def _choose_faces(self, image: NDArray[np.uint8], passes: Sequence[DetectionPass]) -> NDArray[np.float32]:
         """Return the faces among what the passes propose: (n, 15) rows, largest first."""
-        rows, sure = _proposals(passes, max(image.shape[:2]), self._role.nms_iou)
-        found = suppress(self.confirm(image, rows, sure), self._role.nms_iou)
+        rows, sure = _choose_proposals(passes, max(image.shape[:2]), self._role.nms_iou)
+        found = suppress_overlaps(self.confirm(image, rows, sure), self._role.nms_iou)
         return found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
 
     def confirm(
@@ -243,13 +245,13 @@ class Detector:
         small, large = self._role.looks_px
         first = self.find_again(image, proposals, small)
         counts = (sure & (first[:, 14] >= SURE_SCORE))[:, None]
-        first = self._upright(image, proposals, first, small, np.where(sure, SURE_SCORE, SURER_SCORE))
+        first = self._try_turned(image, proposals, first, small, np.where(sure, SURE_SCORE, SURER_SCORE))
         kept = first[:, 14] >= LEAST_SCORE
         first, seen, counts = first[kept], proposals[kept], counts[kept]
         mean = (first + self.find_again(image, first, large) + seen * counts) / (2 + counts)
         return np.asarray(mean[mean[:, 14] >= FACE_SCORE], np.float32)
 
-    def _upright(
+    def _try_turned(
         self,
         image: NDArray[np.uint8],
         proposals: NDArray[np.float32],
@@ -286,10 +288,10 @@ class Detector:
         seen[:, 14] = 0
 
         def of_part(part: NDArray[np.float32]) -> None:
-            frames = [frame_of(row, turn, size) for row in part]
+            frames = [frame_box(row, turn, size) for row in part]
             found = self._network.rows([frame.cut_planes(image, size) for frame in frames], LOOK_SCORE)
             for row, frame, inside in zip(part, frames, found, strict=True):
-                again = _again(row, frame.back(inside, size))
+                again = _choose_same_face(row, frame.back(inside, size))
                 if again is not None:
                     row[:] = again
 
@@ -309,13 +311,13 @@ def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArra
     return scaled
 
 
-def _again(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def _choose_same_face(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the row of highest score that is of the same face as `row`, or None."""
     near = rows[iou(row, rows) >= LOOK_IOU]
     return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
 
 
-def _proposals(
+def _choose_proposals(
     passes: Sequence[DetectionPass], long_side: int, limit: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Choose the rows that get passes of their own among overlapping ones, the surest, and tell which of them are sure.
@@ -330,27 +332,27 @@ def _proposals(
     turn = np.lexsort((-rows[:, 14], np.where(sure, order, len(passes))))
     sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
     turn = turn[sensible[turn]]
-    kept = turn[distinct(rows[turn], limit, MAX_PROPOSALS)]
+    kept = turn[choose_distinct(rows[turn], limit, MAX_PROPOSALS)]
     rows, sure = rows[kept], sure[kept]
     for at in np.flatnonzero(~sure):
-        seen = (_again(rows[at], part) for part in reversed(proposed))
+        seen = (_choose_same_face(rows[at], part) for part in reversed(proposed))
         rows[at] = next(row for row in seen if row is not None)
     return rows, sure
 
 
-def _size_within(sides: Sequence[int], long_side: int) -> tuple[int, int]:
+def _fit_size(sides: Sequence[int], long_side: int) -> tuple[int, int]:
     """Return (width, height) of a picture whose `sides` are (height, width), scaled to the longer side `long_side`."""
     scale = long_side / max(sides)
     return max(1, round(sides[1] * scale)), max(1, round(sides[0] * scale))
 
 
-def _tiles(sides: Sequence[int], zoom: float, longest_px: int) -> list[_Tile]:
+def _split_into_tiles(sides: Sequence[int], zoom: float, longest_px: int) -> list[_Tile]:
     """Split a picture of these (height, width) into tiles of at most `longest_px` a side when enlarged by `zoom`."""
-    down, across = (_stretches(side, int(longest_px / zoom), math.ceil(TILE_OVERLAP_PX / zoom)) for side in sides)
+    down, across = (_split_side(side, int(longest_px / zoom), math.ceil(TILE_OVERLAP_PX / zoom)) for side in sides)
     return [(rows, columns) for rows in down for columns in across]
 
 
-def _stretches(side: int, longest: int, overlap: int) -> list[slice]:
+def _split_side(side: int, longest: int, overlap: int) -> list[slice]:
     """Split a side into the fewest stretches of equal length."""
     count = max(1, math.ceil((side - overlap) / (longest - overlap)))
     length = math.ceil((side + (count - 1) * overlap) / count)
@@ -358,7 +360,7 @@ def _stretches(side: int, longest: int, overlap: int) -> list[slice]:
     return [slice(start, start + length) for start in starts]
 
 
-def _face(row: NDArray[np.float32]) -> DetectedFace:
+def _make_face(row: NDArray[np.float32]) -> DetectedFace:
     values = [float(value) for value in row]
     return DetectedFace(
         box=Box(*values[:4]),
@@ -392,12 +394,12 @@ def decode(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, strides: Sequence[int], score: float
 ) -> list[NDArray[np.float32]]:
     """Decode all cells that reach `score`: (n, 15) for each picture of the batch, without suppressing overlaps."""
-    levels = [_level(outputs, width_px, stride, score) for stride in strides]
+    levels = [_decode_level(outputs, width_px, stride, score) for stride in strides]
     pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
     return [rows[pictures == picture] for picture in range(len(outputs[f"cls_{strides[0]}"]))]
 
 
-def _level(
+def _decode_level(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Decode one level of all pictures: the rows, and the index of each row's picture."""
@@ -421,21 +423,21 @@ def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.floa
     return np.asarray(both / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - both))
 
 
-def surest(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+def choose_surest(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     """Return the `most` rows of highest score, that first; all of them as they are if there are no more."""
     return rows if len(rows) <= most else np.asarray(rows[np.argsort(-rows[:, 14], kind="stable")[:most]])
 
 
-def suppress(rows: NDArray[np.float32], limit: float, most: int | None = None) -> NDArray[np.float32]:
+def suppress_overlaps(rows: NDArray[np.float32], limit: float, most: int | None = None) -> NDArray[np.float32]:
     """Drop rows that overlap a better one by more than `limit`: greedy non-maximum suppression, highest score first.
 
     It ends when it has kept `most` rows.
     """
     falling = rows[np.argsort(-rows[:, 14], kind="stable")]
-    return falling[distinct(falling, limit, most)]
+    return falling[choose_distinct(falling, limit, most)]
 
 
-def distinct(rows: NDArray[np.float32], limit: float, most: int | None = None) -> list[int]:
+def choose_distinct(rows: NDArray[np.float32], limit: float, most: int | None = None) -> list[int]:
     """Return the places of the rows that overlap no earlier one kept by more than `limit`, `most` at most."""
     rest, kept = np.arange(len(rows)), list[int]()
     while len(rest) and len(kept) != most:
@@ -462,8 +464,8 @@ class Frame(Struct, frozen=True):
     def cut_planes(self, image: NDArray[np.uint8], size: int) -> Planes:
         """Return the square's planes, `size` pixels a side; black outside the picture."""
         if self.turn:
-            return planes_of(cut_turned(image, self.square, self.turn, size))
-        return square_of(image, self.square, size)
+            return make_planes(cut_turned(image, self.square, self.turn, size))
+        return cut_planes_of_square(image, self.square, size)
 
     def back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """Convert rows found in the pass of `size` pixels to the picture's pixels.
@@ -481,7 +483,7 @@ class Frame(Struct, frozen=True):
         return np.concatenate([middle - size_back / 2, size_back, landmarks, rows[:, 14:]], axis=1, dtype=np.float32)
 
 
-def frame_of(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
+def frame_box(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
     """Make the frame about the row's box, turned by `turn` radians or, with None, so that the eyes are level.
 
     It begins at a whole pixel if a pass of `size` needs that (`is_plain`).

@@ -25,6 +25,8 @@ NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not take a square crop."""
 CROPS = ("landmarks", "box", "inside")
 """Kinds of crops (book/vision/describe/attributes.py)."""
+LANDMARKS = 5
+"""Eyes, nose tip and mouth corners, image left before right."""
 WHITE = 255.0
 """Largest value of a picture's pixels."""
 CHANNELS = ("RGB", "BGR", "L")
@@ -92,9 +94,17 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the mirror image's embedding is added."""
     weight: float = 1.0
     """Of this network's scores beside those of the others."""
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
+    """The network takes (p - mean) / deviation of a pixel p of 0 to 255: a number for all colours, or one for each
+    in the order of `channels`."""
 
     def __post_init__(self) -> None:
         _require("channels", self.channels, CHANNELS[:2])
+        if len(self.points) != LANDMARKS:
+            raise ValueError(f"points are the places of {LANDMARKS} landmarks, not of {len(self.points)}")
+        if not {len(self.mean), len(self.deviation)} <= {1, len(self.channels)} or min(self.deviation) <= 0:
+            raise ValueError("mean and deviation have one number, or one for each colour, and a deviation is above 0")
 
 
 class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
@@ -231,7 +241,7 @@ def read_manifest(folder: Path) -> Manifest:
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
     embedding = _make_record(EmbeddingRole, "role embedding", roles["embedding"])
     calibration_file = folder / data["calibration"]
-    measured = measured_of(calibration_file, embedding.model)
+    measured = read_measured(calibration_file, embedding.model)
     if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
     first = embedding.networks[0]
@@ -268,7 +278,7 @@ def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
     Raises DamagedCalibration, OSError.
     """
     model = manifest.embedding.model
-    measured = measured_of(file, model)
+    measured = read_measured(file, model)
     if measured is None:
         _log.warning(
             "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
@@ -324,7 +334,7 @@ class Measured(Struct, frozen=True):
     """Whether a demand may lower a threshold: not by a curve of a version before that."""
 
 
-def measured_of(file: Path, model: str) -> Measured | None:
+def read_measured(file: Path, model: str) -> Measured | None:
     """Read what was measured of the model; None if the file has nothing of it. Raises DamagedCalibration, OSError."""
     try:
         entries = json.loads(file.read_bytes())

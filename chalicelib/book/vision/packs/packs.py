@@ -76,25 +76,25 @@ class Pack(Struct, frozen=True):
             data = path.read_bytes()
             if _is_right(data, file):
                 return data
-        raise MissingModel(_complaint(self, [file]))
+        raise MissingModel(_describe_lack(self, [file]))
 
 
-def names(models: Path | None) -> list[str]:
+def list_names(models: Path | None) -> list[str]:
     """List the packs: face-pack-3, the former ones, and the operator's own in the folder `models`."""
     folders = [PACKS, *([models] if models else [])]
     found = [file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))]
     return list(dict.fromkeys([DEFAULT_PACK, *found]))
 
 
-def at(models: Path | None = None, name: str | None = None) -> Pack:
+def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
     """Read the pack of this name; without one, DEFAULT_PACK. No file of it is checked.
 
     A curve that `regulars calibrate` wrote for it into `models` replaces its own. Raises UnknownPack; MissingModel if
     its manifest or a curve cannot be read.
     """
-    folder = _folder(models, name or DEFAULT_PACK)
+    folder = _find_folder(models, name or DEFAULT_PACK)
     try:
-        manifest = _manifest(folder)
+        manifest = _read_manifest(folder)
     except _WRONG as error:
         wrong = f"its manifest lacks {error}" if isinstance(error, KeyError) else error
         raise MissingModel(f"the model pack {folder} cannot be used: {wrong}") from error
@@ -110,9 +110,9 @@ def find(models: Path | None, name: str | None = None) -> Pack:
     no folder `models`, or naming each file that is not there.
     """
     require_folder(models)
-    pack = at(models, name)
-    if absent := [file for file in pack.files if not _has(pack, file)]:
-        raise MissingModel(_complaint(pack, absent))
+    pack = read_pack(models, name)
+    if absent := [file for file in pack.files if not _has_file(pack, file)]:
+        raise MissingModel(_describe_lack(pack, absent))
     return pack
 
 
@@ -125,9 +125,9 @@ def require_folder(models: Path | None) -> None:
         )
 
 
-def of_model(model: str, models: Path | None) -> Pack:
+def find_by_model(model: str, models: Path | None) -> Pack:
     """Find the pack that makes embeddings of this id, all of its files present. Raises MissingModel, UnknownPack."""
-    for pack in _every(models):
+    for pack in _read_packs(models):
         if model == pack.manifest.embedding.model:
             return find(models, pack.manifest.name)
     raise UnknownPack(
@@ -137,37 +137,37 @@ def of_model(model: str, models: Path | None) -> Pack:
     )
 
 
-def number_of(model: str, models: Path | None) -> int:
+def find_number(model: str, models: Path | None) -> int:
     """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has it."""
-    found = (pack.manifest.embedding for pack in _every(models))
+    found = (pack.manifest.embedding for pack in _read_packs(models))
     return next((one.number for one in found if one.model == model), 0)
 
 
 def verify(pack: Pack) -> dict[PackFile, State]:
     """Check each file by its sha256; return the states in the manifest's order."""
-    return {file: _state(pack, file) for file in pack.files}
+    return {file: _check_file(pack, file) for file in pack.files}
 
 
-def _every(models: Path | None) -> Iterator[Pack]:
-    return (at(models, name) for name in names(models))
+def _read_packs(models: Path | None) -> Iterator[Pack]:
+    return (read_pack(models, name) for name in list_names(models))
 
 
 @cache
-def _manifest(folder: Path) -> Manifest:
+def _read_manifest(folder: Path) -> Manifest:
     manifest = manifests.read_manifest(folder)
     if manifest.name != folder.name:
         raise ValueError(f"its manifest calls it {manifest.name}, and the folder {folder.name}")
-    for name in [] if folder.parent == PACKS else names(None):
-        if manifest.embedding.model == at(name=name).manifest.embedding.model:
+    for name in [] if folder.parent == PACKS else list_names(None):
+        if manifest.embedding.model == read_pack(name=name).manifest.embedding.model:
             raise ValueError(f"its model has the id of {name}'s, {manifest.embedding.model}: choose another")
     return manifest
 
 
-def _folder(models: Path | None, name: str) -> Path:
+def _find_folder(models: Path | None, name: str) -> Path:
     for folder in (PACKS, models):
         if folder is not None and (folder / name / "manifest.toml").is_file():
             return folder / name
-    raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(names(models))}")
+    raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(list_names(models))}")
 
 
 def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
@@ -179,12 +179,12 @@ def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
         ) from error
 
 
-def _has(pack: Pack, file: PackFile) -> bool:
+def _has_file(pack: Pack, file: PackFile) -> bool:
     path = pack.path(file.name)
     return path.is_file() and path.stat().st_size == file.size_bytes
 
 
-def _state(pack: Pack, file: PackFile) -> State:
+def _check_file(pack: Pack, file: PackFile) -> State:
     path = pack.path(file.name)
     if not path.is_file():
         return State.MISSING
@@ -195,12 +195,12 @@ def _is_right(data: bytes, file: PackFile) -> bool:
     return len(data) == file.size_bytes and hashlib.sha256(data).hexdigest() == file.sha256
 
 
-def _complaint(pack: Pack, files: Sequence[PackFile]) -> str:
-    said = ", ".join(f"{file.name} is {_state(pack, file)}" for file in files)
-    return f"the model pack {pack.manifest.name} is not complete: {said}, in {pack.folder}. {remedy(pack)}"
+def _describe_lack(pack: Pack, files: Sequence[PackFile]) -> str:
+    said = ", ".join(f"{file.name} is {_check_file(pack, file)}" for file in files)
+    return f"the model pack {pack.manifest.name} is not complete: {said}, in {pack.folder}. {describe_remedy(pack)}"
 
 
-def remedy(pack: Pack) -> str:
+def describe_remedy(pack: Pack) -> str:
     """Say how to get a file of the pack again."""
     if pack.folder.parent == PACKS:
         return "It is part of the program: install that again, or in a checkout `git restore chalicelib/model_packs`"

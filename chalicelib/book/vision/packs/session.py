@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def _in_the_log() -> Iterator[None]:
+def _log_stderr() -> Iterator[None]:
     """Log what C code writes to stderr inside, if this is a function in Lambda, whose log is JSON only."""
     if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         yield
@@ -42,7 +42,7 @@ def _in_the_log() -> Iterator[None]:
                 _log.warning("onnxruntime: %s", line)
 
 
-with _in_the_log():  # on arm64 it writes of what it misses in /sys, as soon as it is imported
+with _log_stderr():  # on arm64 it writes of what it misses in /sys, as soon as it is imported
     import onnxruntime
 
 _ERRORS_ONLY = 3

@@ -46,7 +46,7 @@ def format_of(data: bytes) -> str | None:
         return "WEBP"
     if data.startswith((b"GIF87a", b"GIF89a")):
         return "GIF"
-    if _brand(data) == "HEIC":
+    if _find_brand(data) == "HEIC":
         return "HEIC"
     return "BMP" if data.startswith(b"BM") else None
 
@@ -59,12 +59,12 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 """Major brands of ISO base media files (ISO/IEC 14496-12) that are pictures: AVIF's, and HEIF's (ISO/IEC 23008-12)."""
 
 
-def name_of_other(data: bytes) -> str | None:
+def name_other_format(data: bytes) -> str | None:
     """Name a format that Regulars does not decode, such as "AVIF"; None if it is not one that people usually send."""
-    return _brand(data) or next((name for begin, name in _OTHERS if data.startswith(begin)), None)
+    return _find_brand(data) or next((name for begin, name in _OTHERS if data.startswith(begin)), None)
 
 
-def _brand(data: bytes) -> str | None:
+def _find_brand(data: bytes) -> str | None:
     """Return "HEIC" or "AVIF" for an ISO base media file that is such a picture, else None."""
     if data[4:8] != _FTYP:
         return None
@@ -73,17 +73,17 @@ def _brand(data: bytes) -> str | None:
     return "AVIF" if brand == "HEIC" and b"avif" in compatible else brand
 
 
-def pixels_and_orientation(data: bytes, file_format: str) -> tuple[bytes, int]:
+def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
     """Return the file without metadata, and its EXIF orientation, 1..8 (1 if it has none or an invalid one).
 
     Raises ValueError if the file has more than MAX_PARTS parts.
     """
     if file_format == "JPEG":
-        return _jpeg(data)
+        return _drop_from_jpeg(data)
     if file_format == "PNG":
-        return _png(data)
+        return _drop_from_png(data)
     if file_format == "WEBP":
-        return _webp(data)
+        return _drop_from_webp(data)
     return data, UPRIGHT  # a HEIC file's decoder turns it upright, by the file's own boxes and not by its EXIF
 
 
@@ -98,7 +98,7 @@ def with_noise(jpeg: bytes) -> bytes:
     A decoder whose data ends before the picture does leaves the rest grey without an error.
     """
     parts, done, at = [], 0, jpeg.find(bytes((0xFF, _SOS)))
-    for _ in _few():
+    for _ in _count_parts():
         if at < 0 or at + 4 > len(jpeg) or jpeg[at] != 0xFF or jpeg[at + 1] == _EOI:
             break
         begin = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
@@ -116,14 +116,14 @@ def with_noise(jpeg: bytes) -> bytes:
     return b"".join([*parts, jpeg[done:]])
 
 
-def _jpeg(data: bytes) -> tuple[bytes, int]:
+def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
     """Drop comments and all application segments except JFIF's and Adobe's, which say how colours are stored.
 
     Padding, junk between segments and markers without a length are dropped too. Decoders skip them, and would read the
     metadata behind them.
     """
     kept, orientation, at = [data[:2]], UPRIGHT, 2
-    for _ in _few():
+    for _ in _count_parts():
         found = _ANY_MARKER.search(data, at)
         if found is None:
             break
@@ -140,16 +140,16 @@ def _jpeg(data: bytes) -> tuple[bytes, int]:
             raise ValueError("a segment has no length")
         end = at + 2 + length
         if marker == _APP1 and data.startswith(_EXIF, at + 4) and orientation == UPRIGHT:
-            orientation = _tiff_orientation(data[at + 4 + len(_EXIF) : end])
+            orientation = _read_orientation(data[at + 4 + len(_EXIF) : end])
         if marker in (_APP0, _APP14) or not (_APP0 < marker <= _APP15 or marker == _COMMENT):
             kept.append(data[at:end])
         at = end
     raise ValueError("the file ends before its pixels")
 
 
-def _png(data: bytes) -> tuple[bytes, int]:
+def _drop_from_png(data: bytes) -> tuple[bytes, int]:
     kept, orientation, at = [_PNG], UPRIGHT, len(_PNG)
-    for _ in _few():
+    for _ in _count_parts():
         if at + 8 > len(data) or kept[-1][4:8] == b"IEND":
             break
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
@@ -157,7 +157,7 @@ def _png(data: bytes) -> tuple[bytes, int]:
         if kind in _PNG_KEPT:
             kept.append(data[at:end])
         elif kind == b"eXIf":
-            orientation = _tiff_orientation(data[at + 8 : end - 4])
+            orientation = _read_orientation(data[at + 8 : end - 4])
         at = end
     return b"".join(kept), orientation
 
@@ -167,18 +167,18 @@ _HAS_ALPHA, _MOVES = 0x10, 0x02
 """Flags of an extended WebP file (VP8X, RFC 9649, 2.7), whose chunk then is the first."""
 
 
-def _webp(data: bytes) -> tuple[bytes, int]:
+def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
     """Keep the picture and its transparency, of an animation the first picture. Without these, VP8X is needless."""
     kept: dict[bytes, bytes] = {}
     orientation, at = UPRIGHT, _WEBP_HEAD
-    for _ in _few():
+    for _ in _count_parts():
         if at + 8 > len(data):
             break
         kind, end = data[at : at + 4], at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
         if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"):
             kept.setdefault(kind, data[at : end + end % 2])
         elif kind == b"EXIF":
-            orientation = _tiff_orientation(data[at + 8 : end].removeprefix(_EXIF))
+            orientation = _read_orientation(data[at + 8 : end].removeprefix(_EXIF))
         at = end + end % 2
     head = kept.pop(b"VP8X", b"")
     chunks = [*kept.values()]
@@ -190,7 +190,7 @@ def _webp(data: bytes) -> tuple[bytes, int]:
     return _RIFF + len(body).to_bytes(4, "little") + body, orientation
 
 
-def webp_size(data: bytes) -> tuple[int, int]:
+def read_webp_size(data: bytes) -> tuple[int, int]:
     """Read the width and height of a WebP file without metadata (RFC 9649). Raises ValueError, struct.error."""
     kind, begin = data[_WEBP_HEAD : _WEBP_HEAD + 4], _WEBP_HEAD + 8
     if kind == b"VP8X":
@@ -205,13 +205,13 @@ def webp_size(data: bytes) -> tuple[int, int]:
     return wide & 0x3FFF, high & 0x3FFF
 
 
-def _few() -> Iterator[int]:
+def _count_parts() -> Iterator[int]:
     """Count the parts of a file. Raises ValueError if there are more than MAX_PARTS."""
     yield from range(MAX_PARTS)
     raise ValueError(f"the file has more than {MAX_PARTS} parts")
 
 
-def _tiff_orientation(tiff: bytes) -> int:
+def _read_orientation(tiff: bytes) -> int:
     """Read tag 0x0112 of the first directory (TIFF 6.0; CIPA DC-008)."""
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None:

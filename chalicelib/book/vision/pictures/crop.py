@@ -43,7 +43,7 @@ def is_plain(side: float, size_px: int) -> bool:
     return size_px <= side <= PLAIN * size_px
 
 
-def planes_of(image: NDArray[np.uint8]) -> Planes:
+def make_planes(image: NDArray[np.uint8]) -> Planes:
     """Convert a (height, width, 3) RGB picture to planes."""
     planes = np.empty((3, *image.shape[:2]), np.float32)
     for channel in range(3):  # plane by plane is several times faster than one transposed copy
@@ -62,12 +62,14 @@ def resize_picture(image: NDArray[np.uint8], size: tuple[int, int], spread: Spre
     if block > 1:
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(block))
     return (
-        planes_of(image) if size == image.shape[1::-1] else _interpolate_planes(image.transpose(2, 0, 1), size, spread)
+        make_planes(image)
+        if size == image.shape[1::-1]
+        else _interpolate_planes(image.transpose(2, 0, 1), size, spread)
     )
 
 
 def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
-    session, sides = _interpolation("sides"), (1, 1, size[1], size[0])
+    session, sides = _load_interpolation("sides"), (1, 1, size[1], size[0])
     resized = np.empty((3, *sides[2:]), np.float32)
 
     def fill(colour: int) -> None:
@@ -84,20 +86,20 @@ def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread
 def _enlarge_picture(image: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
     """Enlarge with Pillow: whether a face in a small picture is found depends on how Pillow rounds."""
     whole = Image.fromarray(np.ascontiguousarray(image))
-    return planes_of(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
+    return make_planes(np.asarray(whole.resize(size, Image.Resampling.BILINEAR)))
 
 
-def square_of(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
+def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
     """Return the planes of a square, `size_px` a side; black outside the picture.
 
     A square that `is_plain` begins at a whole pixel.
     """
     if not is_plain(square.side, size_px):
-        return planes_of(cut(image, square, size_px))
+        return make_planes(cut(image, square, size_px))
     left, top, side = int(square.x), int(square.y), math.ceil(square.side) + 1
     scales = np.array([1, 1, *[size_px / square.side] * 2], np.float32)
-    region = planes_of(cut_out(image, left, top, left + side, top + side))
-    (answer,) = _interpolation("scales").run(None, {"planes": region[None], "scales": scales})
+    region = make_planes(cut_out(image, left, top, left + side, top + side))
+    (answer,) = _load_interpolation("scales").run(None, {"planes": region[None], "scales": scales})
     return np.asarray(answer[0, :, :size_px, :size_px], np.float32)
 
 
@@ -116,7 +118,7 @@ def canvas(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArr
 
 
 @cache
-def _interpolation(by: str) -> Any:
+def _load_interpolation(by: str) -> Any:
     """Create the session of a linear resize by `sides` or `scales` (regulars_lab.models.resize wrote the files)."""
     return session.session_of(Path(__file__).with_name(f"resize_by_{by}.onnx").read_bytes())
 
@@ -129,7 +131,7 @@ class Square(Struct, frozen=True):
     side: float
 
 
-def about_box(box: Box, factor: float) -> Square:
+def enclose_box(box: Box, factor: float) -> Square:
     """Return the square about the box's centre whose side is `factor` times the box's longer side."""
     side = factor * max(box.width, box.height)
     return Square(box.x + (box.width - side) / 2, box.y + (box.height - side) / 2, side)
@@ -248,14 +250,14 @@ DIMMED_FACTOR = 1.3
 """Sides of what stays bright over those of the face's box."""
 
 
-def jpeg(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> FaceJpeg:
+def encode_face(image: NDArray[np.uint8], box: Box, others: Sequence[Box] = ()) -> FaceJpeg:
     """Encode the part of the square about the box that lies inside the picture, at most KEPT_SIDE_PX a side.
 
     Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller,
     and shows the one that is meant if one of the `others` is in it, too.
     """
     picture, meant = _cut_kept_part(image, box, others, dims=False)
-    small = thumbnail(picture if meant is None else _cut_kept_part(image, box, others)[0])
+    small = make_thumbnail(picture if meant is None else _cut_kept_part(image, box, others)[0])
     data = _encode_jpeg(picture, quality=KEPT_QUALITY, subsampling="4:4:4")
     return FaceJpeg(data, small, Sides(*picture.size), meant)
 
@@ -269,7 +271,7 @@ def _cut_kept_part(
     image: NDArray[np.uint8], box: Box, others: Sequence[Box], *, dims: bool = True
 ) -> tuple[Image.Image, Box | None]:
     """Cut out what is kept; if one of the others is in it, return the place of the face in it, too."""
-    square = about_box(box, KEPT_FACTOR)
+    square = enclose_box(box, KEPT_FACTOR)
     height, width = image.shape[:2]
     left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
@@ -290,7 +292,7 @@ def _cut_kept_part(
     return picture, None if is_alone else meant
 
 
-def thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
+def make_thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
     """Encode the picture so small that many are shown at once."""
     small = picture.copy()  # averaged by whole blocks first, it takes a quarter of the time
     small.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=1.0)
@@ -316,7 +318,7 @@ HIDDEN_CELLS = 4
 """Cells a side that a hidden face is averaged to: nobody is recognised by 16 colours."""
 
 
-def hidden(image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+def hide_faces(image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
     """Encode the whole picture as JPEG with these faces averaged to a few cells, which nothing can undo."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     for box in boxes:

@@ -16,11 +16,11 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from chalicelib.book.vision.pictures.containers import (
+    drop_metadata,
     format_of,
-    name_of_other,
-    pixels_and_orientation,
+    name_other_format,
+    read_webp_size,
     scans,
-    webp_size,
     with_noise,
 )
 from chalicelib.book.words.errors import Unusable
@@ -37,7 +37,7 @@ _DECODERS = {
 """The decoders at hand. That of HEIC is a library of its own, the extra `heic`."""
 
 
-def _decoder(file_format: str) -> Callable[[io.BytesIO], ImageFile]:
+def _import_decoder(file_format: str) -> Callable[[io.BytesIO], ImageFile]:
     """Import a decoder, at the first picture of its kind.
 
     They are called directly. `Image.open` would try other formats, hand some JPEGs to another decoder, and warn of big
@@ -99,16 +99,16 @@ def read_picture(data: bytes, rules: PictureRules, decoding: Room = nullcontext)
     """
     with _open_picture(data, rules) as (picture, pixels, orientation):
         whole = picture.size
-        step = _step(whole, rules)
+        step = _choose_step(whole, rules)
         reduced = whole[0] // step, whole[1] // step
         if picture.format == "JPEG":
             picture.draft(None, reduced)
             step = 1
-        with decoding(_bytes_needed(picture, pixels, whole)):
+        with decoding(_estimate_bytes(picture, pixels, whole)):
             picture.load()
             if picture.format == "JPEG" and _is_cut_short(picture, pixels, reduced):
                 raise ValueError("the data ends before the picture does")
-            return _upright(_rgb(picture, step), orientation)
+            return _turn_upright(_convert_to_rgb(picture, step), orientation)
 
 
 def size(data: bytes, rules: PictureRules) -> tuple[int, int]:
@@ -125,14 +125,14 @@ _Opened = tuple[ImageFile, bytes, int]
 @contextmanager
 def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
     """Open a picture within the limits. Raises Unusable, also in place of the errors of decoders in the block."""
-    file_format = _allowed_format(data, rules)
+    file_format = _require_format(data, rules)
     try:
-        pixels, orientation = pixels_and_orientation(data, file_format)
+        pixels, orientation = drop_metadata(data, file_format)
         if file_format == "JPEG" and (count := scans(pixels)) > MAX_SCANS:
             raise Unusable(f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all programs do")
         if file_format == "WEBP":  # the decoder takes memory for its canvas before it tells the size
-            _check_sides(webp_size(pixels), rules)
-        with _decoder(file_format)(io.BytesIO(pixels)) as picture:
+            _check_sides(read_webp_size(pixels), rules)
+        with _import_decoder(file_format)(io.BytesIO(pixels)) as picture:
             _check_sides(picture.size, rules)
             if picture.info.get("compression") in _RLE:
                 raise Unusable("the BMP file is compressed (RLE); save it without compression, or as PNG")
@@ -145,7 +145,7 @@ def _open_picture(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
         raise Unusable(f"the {_NAMES[file_format]} file is damaged or cut short; send it whole") from error
 
 
-def _allowed_format(data: bytes, rules: PictureRules) -> str:
+def _require_format(data: bytes, rules: PictureRules) -> str:
     """Return the picture's format. Raises Unusable if it is too large, or of a format that cannot be sent here."""
     wanted = " or ".join(_NAMES[name] for name in _DECODERS if name in rules.formats)
     if not data:
@@ -155,20 +155,20 @@ def _allowed_format(data: bytes, rules: PictureRules) -> str:
     file_format = format_of(data)
     if file_format in rules.formats and file_format in _DECODERS:
         return file_format
-    name = name_of_other(data) if file_format is None else _NAMES[file_format]
-    what = "no picture that can be read" if name is None else f"{_article(name)} {name} file"
+    name = name_other_format(data) if file_format is None else _NAMES[file_format]
+    what = "no picture that can be read" if name is None else f"{_choose_article(name)} {name} file"
     lacks = ", for which this service has no library (the extra `heic`)" if file_format in rules.formats else ""
     raise Unusable(f"this is {what}{lacks}; send a {wanted} file", "picture" if name is None else "format")
 
 
-def _step(sides: tuple[int, int], rules: PictureRules) -> int:
+def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:
     """Return by how much the sides are divided: 1, 2, 4 or 8."""
     width, height = sides
     steps = (step for step in _STEPS if width * height <= (rules.most_pixels or width * height) * step * step)
     return next(steps, _STEPS[-1])
 
 
-def _article(name: str) -> str:
+def _choose_article(name: str) -> str:
     return "an" if name[0] in "AEIOU" else "a"
 
 
@@ -185,7 +185,7 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
         raise Unusable(text, "least side", size)
 
 
-def _bytes_needed(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:
+def _estimate_bytes(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:
     """Return the peak of decoding, measured: the file's pixels, RGB, and the upright copy (see the test of promises).
 
     A JPEG of one scan, as cameras send it, has no transparency, and no scans that are kept until the last one came.
@@ -204,14 +204,14 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     if any(value not in _MIDDLE_GREY for value in (last if isinstance(last, tuple) else (last,))):
         return False
-    with _decoder("JPEG")(io.BytesIO(with_noise(jpeg))) as noisy:
+    with _import_decoder("JPEG")(io.BytesIO(with_noise(jpeg))) as noisy:
         noisy.draft(None, reduced)
         noisy.load()
         strips = ((0, top, picture.width, top + _STRIP_ROWS) for top in range(0, picture.height, _STRIP_ROWS))
         return any(noisy.crop(strip).tobytes() != picture.crop(strip).tobytes() for strip in strips)
 
 
-def _rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
+def _convert_to_rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
     """Convert any of Pillow's modes to RGB, and divide the sides by `step`."""
     if picture.mode.startswith("I"):  # 16-bit grey: its upper byte is what 8-bit grey would have held
         grey = (np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
@@ -224,7 +224,7 @@ def _rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
     return np.asarray(picture if step == 1 else picture.reduce(step))
 
 
-def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def _turn_upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Undo EXIF orientation 1..8 (CIPA DC-008): 5 to 8 are stored on their side, and even ones below 5 are mirrored."""
     turned = {
         1: image,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from chalicelib.book.rules.decision import DEFAULT_FPIR
 from regulars.demo.album import SUFFIXES
+from regulars.measuring import labelled
 from regulars_lab.bench.measuring import SHARED, pack, parser
-from regulars_lab.evaluate import labelled
 from regulars_lab.evaluate.book import SCENES
 from regulars_lab.evaluate.book_run import evaluate_book
 

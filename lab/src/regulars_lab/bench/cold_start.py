@@ -161,7 +161,7 @@ class _Caught:
 
 
 def _search_event(tenant: str) -> Any:
-    model = packs.at().manifest.embedding
+    model = packs.read_pack().manifest.embedding
     probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype(np.float32)
     probe /= np.linalg.norm(probe)
     return event_of(tenant, SearchRequest(model.model, probe))

@@ -21,10 +21,10 @@ from PIL import Image, ImageDraw
 from chalicelib.book.rules.decision import OperatingPoint
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.book.words.pictures import DetectedFace
+from regulars.measuring.looking import ANY_PICTURE, person_in
 from regulars_lab import studio
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
-from regulars_lab.evaluate.faces import ANY_PICTURE, person_in
 
 Picture = NDArray[np.uint8]
 MASK, BLACK = (176, 204, 214), (18, 18, 20)

@@ -27,11 +27,11 @@ from chalicelib.book.rules.templates import canonical, fuse_embeddings, reduce_t
 from chalicelib.book.words.model import Picture
 from chalicelib.book.words.pictures import Estimates
 from chalicelib.book.words.values import moment
+from regulars.measuring import labelled
+from regulars.measuring.looking import look_at_folder
+from regulars.measuring.open_set import PROBES_A_PERSON, Rule, search
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import pack, parser, write
-from regulars_lab.evaluate import labelled
-from regulars_lab.evaluate.open_set import PROBES_A_PERSON, Rule, search
-from regulars_lab.evaluate.run import seen_in
 
 Rows = NDArray[np.float32]
 Choose = Callable[[Sequence[Picture], int], Sequence[Rows]]
@@ -67,7 +67,7 @@ def main() -> None:
 def _pictures(folder: Path, own: Any, out: Path) -> list[list[Picture]]:
     """Look at a folder's people; return the pictures of each in which a face was found."""
     found = labelled.read_folder(folder)
-    seen = seen_in(found, own, out, Console(quiet=True))
+    seen = look_at_folder(found, own, out, Console(quiet=True))
     people: dict[str, list[Picture]] = {}
     for number, (file, one) in enumerate(zip(found.files, seen, strict=True)):
         if one.embedding is not None:

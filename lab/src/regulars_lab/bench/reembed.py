@@ -38,10 +38,10 @@ from chalicelib.book.words.observations import ObservationFilter
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from regulars.measuring.looking import person_in
 from regulars_lab.bench.book import FACES
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.evaluate.book import Sighting, trueness
-from regulars_lab.evaluate.faces import person_in
 
 SHOP, CAMERA = "shop", "door"
 KINDS = "people", "strangers"

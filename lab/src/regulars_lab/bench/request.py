@@ -88,7 +88,7 @@ def thumbnail_ms(vision: Vision, picture: bytes) -> float:
     image = vision.read_picture(picture, PICTURES)
     with Image.open(io.BytesIO(vision.crop(image, vision.detect(image)[0]).data)) as kept:
         kept.load()
-        return round(float(np.median([time_call(lambda: crop.thumbnail(kept))[1] for _ in range(50)])), 2)
+        return round(float(np.median([time_call(lambda: crop.make_thumbnail(kept))[1] for _ in range(50)])), 2)
 
 
 def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) -> dict[str, Any]:

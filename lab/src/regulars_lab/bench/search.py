@@ -58,7 +58,7 @@ class Regulars:
     name = "regulars"
 
     def __init__(self) -> None:
-        self._decides = OperatingPoint(packs.at().manifest.impostor_curve)
+        self._decides = OperatingPoint(packs.read_pack().manifest.impostor_curve)
 
     def build(self, folder: Path, vectors: NDArray[np.float32]) -> None:
         snapshot = encode(segment(vectors))

@@ -99,7 +99,7 @@ def measure_searches(folder: Path, arguments: argparse.Namespace) -> dict[str, A
     items, blobs = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES), FolderBlobStore(folder / "blobs")
     disk = arguments.held * arguments.faces * DIMENSIONS * 2
     galleries = Galleries(items, blobs, share * MIB, folder, disk)
-    probes, decides = np.load(folder / "probes.npy"), OperatingPoint(packs.at().manifest.impostor_curve)
+    probes, decides = np.load(folder / "probes.npy"), OperatingPoint(packs.read_pack().manifest.impostor_curve)
     draw, found, failed = random.Random(1), 0, 0
     loaded_ms, held_ms, anonymous, on_disk = [], [], [memory_bytes()["RssAnon"]], [0]
     for _ in range(arguments.searches):

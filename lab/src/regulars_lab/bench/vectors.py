@@ -89,7 +89,7 @@ class Maker:
 @cache
 def real_templates() -> NDArray[np.float32]:
     """Compute the templates of one picture each of the persons in FACES, or read what an earlier run kept."""
-    from regulars_lab.evaluate.faces import see_all  # here: it brings what only looks at pictures
+    from regulars.measuring.looking import see_all  # here: it brings what only looks at pictures
 
     folders = [folder for kind in ("people", "strangers") for folder in sorted((FACES / kind).iterdir())]
     kept = Path(tempfile.gettempdir()) / "regulars-bench-lfw"

@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.book.vision.detect.align import align_face
-from chalicelib.book.vision.detect.detect import YuNet, suppress
+from chalicelib.book.vision.detect.detect import YuNet, suppress_overlaps
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
-from chalicelib.book.vision.pictures.crop import planes_of
+from chalicelib.book.vision.pictures.crop import make_planes
 from chalicelib.book.vision.pipeline import FacePipeline
 from regulars_lab.bench.detection import PHOTOS, RULES, portraits_of
 from regulars_lab.bench.measuring import SHARED, memory_bytes, pack, parser, time_call, write
@@ -130,7 +130,9 @@ def measure_stages(
         run: dict[str, float] = {}
         image = note_time(run, "decode", lambda: vision.read_picture(data, RULES))
         found = note_time(run, "detect", lambda: vision.detect(image))
-        note_time(run, "network", lambda: suppress(network.rows([planes_of(image)], OPENCV_SCORE)[0], NMS_IOU))
+        note_time(
+            run, "network", lambda: suppress_overlaps(network.rows([make_planes(image)], OPENCV_SCORE)[0], NMS_IOU)
+        )
         note_time(
             run, "align", lambda: [align_face(image, one.landmarks, aligns.points, aligns.size_px) for one in found]
         )

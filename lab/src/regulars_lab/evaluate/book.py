@@ -32,7 +32,7 @@ from chalicelib.book.words.ports import Vision
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars_lab.evaluate.faces import person_in
+from regulars.measuring.looking import person_in
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,10 +17,9 @@ from rich.table import Table
 
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
+from regulars.measuring.labelled import LabelledFolder, readable
 from regulars_lab import page
 from regulars_lab.evaluate.book import SCENES, Player, RememberedVision, Sighting, Trueness, trueness
-from regulars_lab.evaluate.labelled import LabelledFolder
-from regulars_lab.evaluate.text import readable
 
 PAGE = "book.html"
 WORST = 20

@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from chalicelib.book.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
-from chalicelib.book.vision.packs import packs
-from chalicelib.book.vision.packs.packs import Pack
-from regulars.errors import NoPictures
-from regulars.folder import write_durably
-from regulars_lab.evaluate import labelled, run, table, verification
-from regulars_lab.evaluate.figures import faces_of, kinds_of
-from regulars_lab.evaluate.labelled import LabelledFolder
-from regulars_lab.evaluate.open_set import Rule
-from regulars_lab.evaluate.suspects import Suspects, one_each, suspects
-from regulars_lab.evaluate.text import readable
-from regulars_lab.evaluate.verification import Faces
-
-RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
-FEWEST_ABOVE = 10
-"""Pairs that must score above a point of the curve."""
-
-TAIL_FMRS, TAIL_PAIRS = (1e-4, 1e-3), 100
-"""False match rates at which the exponential tail may begin: the lowest that so many pairs show.
-
-The tail's rate is 1 / (mean excess over that score), the maximum likelihood estimate. Scores fall faster the higher
-they are, so a tail from 1e-3 asks for more than strangers reach.
-"""
-
-FEWEST_PERSONS = 150
-"""Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
-
-MIXED, PARTITIONS = 8, 4
-"""People of whom a row of a population is the mean, and how often everybody is in one: so there are fewer rows than
-people, and none can be computed back from all of them."""
-
-SHARE = 0.65
-"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their middle."""
-
-MOST_ROWS = 512
-_TRIES = 40
-
-USUAL = 0.25
-"""Share of the folder's people who are no nearer to the population than is usual: half of a quarter of all pairs."""
-
-_BLOCK = 512
-_MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
+from regulars.measuring import labelled
+from regulars.measuring.curves import make_population, measure_model, write_curve
+from regulars.measuring.labelled import describe_folder, readable
+from regulars.measuring.looking import gather_faces, look_at_folder
+from regulars.measuring.open_set import Rule
+from regulars.measuring.suspects import one_each
+from regulars_lab.evaluate import labels, run, table
+from regulars_lab.evaluate.figures import kinds_of
 
 
 def calibrate(
@@ -73,136 +35,26 @@ def calibrate(
     console = Console()
     folder = labelled.read_folder(images)
     pack = run.pack_in(models, pack_name)
-    faces = faces_of(folder, run.seen_in(folder, pack, out, console))
-    made = None if population is None else _make_population(labelled.read_folder(population), pack, out, console)
+    faces = gather_faces(folder, look_at_folder(folder, pack, out, console))
+    made = None
+    if population is not None:
+        others = labelled.read_folder(population)
+        made = make_population(
+            one_each(gather_faces(others, look_at_folder(others, pack, out, console)), others.persons)[0]
+        )
     with console.status("comparing"):
         entry, left_out = measure_model(
             faces, folder.persons, pack.manifest.population().rows if made is None else made
         )
     for one, other, score in left_out.pairs:
         console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
-    to.mkdir(parents=True, exist_ok=True)
-    document = {
-        "source": f"{len(folder.files)} pictures of {len(folder.persons)} persons, one picture a person compared",
-        "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars evaluate` takes it",
-        pack.manifest.embedding.model: entry,
-    }
-    if made is not None:
-        np.save(to / packs.BESIDE_A_CURVE, made.astype(np.float16))
-    file = to / packs.CALIBRATION
-    write_durably(file, json.dumps(document, indent=1) + "\n", mode=0o666)
+    file = write_curve(to, pack, describe_folder(folder), entry, made)
     rows = pack.manifest.population().rows if made is None else made
     decides = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry)), Population(rows, entry["usual"]))
     for size in (SMALLEST_GALLERY, 30_000):
         threshold = decides.point.threshold(size)
         console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {threshold:.4f}")
-    labels = {} if groups is None else labelled.read_groups(groups, folder)
-    console.print(table.render_sections([table.kinds(kinds_of(faces, labels, decides))]))
+    values = {} if groups is None else labels.read_groups(groups, folder)
+    console.print(table.render_sections([table.kinds(kinds_of(faces, values, decides))]))
     console.print(f"the curve is in {readable(str(file.resolve()))}", markup=False, soft_wrap=True)
     return 0
-
-
-def _make_population(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> NDArray[np.float32]:
-    """Make a population of a folder's people. Raises NoPictures if they are too few."""
-    rows, _ = one_each(faces_of(folder, run.seen_in(folder, pack, out, console)), folder.persons)
-    if len(rows) < FEWEST_PERSONS:
-        raise NoPictures(f"a face was found of {len(rows)} persons; a population needs {FEWEST_PERSONS} or more")
-    return population_of(rows)
-
-
-def population_of(people: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Make a population's rows of templates (n, dimensions), one a person. A row is the mean of MIXED near people."""
-    centred = people - people.mean(axis=0)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    scores, random = centred @ centred.T, np.random.default_rng(0)
-    groups = [group for _ in range(PARTITIONS) for group in _partition(scores, random)]
-    rows = people[np.array(groups[:MOST_ROWS])].mean(axis=1)
-    middle = rows.mean(axis=0)
-    return np.asarray(middle + SHARE * (rows - middle), np.float16).astype(np.float32)
-
-
-def _partition(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over."""
-
-    def draw_groups() -> list[NDArray[np.intp]]:
-        free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
-        for person in random.permutation(len(scores)).tolist():
-            if free[person] and free.sum() >= MIXED:
-                free[person] = False
-                nearest = np.argsort(-np.where(free, scores[person], -2.0), kind="stable")[: MIXED - 1]
-                free[nearest] = False
-                groups.append(np.array([person, *nearest]))
-        return groups
-
-    def nearness(groups: list[NDArray[np.intp]]) -> float:
-        return float(sum(scores[group[0], group[1:]].sum() for group in groups))
-
-    return max((draw_groups() for _ in range(_TRIES)), key=nearness)
-
-
-def measure_model(
-    faces: Faces, persons: Sequence[str], population: NDArray[np.float32]
-) -> tuple[dict[str, Any], Suspects]:
-    """Compute a model's entry of calibration.json, and the pairs that it leaves out as likely label errors.
-
-    Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
-    """
-    mated = verification.all_pairs(faces).mated
-    rows, names = one_each(faces, persons)
-    if len(rows) < FEWEST_PERSONS:
-        raise NoPictures(
-            f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
-        )
-    left_out = suspects(rows, names, mated)
-    usual = float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
-    plain, above = _non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
-    entry: dict[str, Any] = {
-        "score": "cosine, less the demand of the pair",
-        "usual": round(usual, 4),
-        "lowers": True,
-        "persons": len(rows),
-        "impostor_pairs": len(above),
-        "left_out_as_label_errors": len(left_out.pairs),
-        "impostor_mean": round(float(plain.mean()), 4),
-        "impostor_std": round(float(plain.std()), 4),
-        "mated_pairs": len(mated),
-        "mated_mean": round(float(mated[mated > verification.NO_FACE].mean()), 4) if len(mated) else None,
-        **_curve(above),
-    }
-    return entry, left_out
-
-
-def _non_mated(
-    rows: NDArray[np.float32], limit: float, population: Population
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""
-    plain, judged = [], []
-    for begin in range(0, len(rows), _BLOCK):
-        block, later = rows[begin : begin + _BLOCK], rows[begin:]
-        scores = (block @ later.T).astype(np.float64)
-        counts = np.triu(scores < limit, 1)
-        plain.append(scores[counts])
-        judged.append((scores - population.compute_demands(block, later))[counts])
-    return np.concatenate(plain), np.sort(np.concatenate(judged))[::-1]
-
-
-def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
-    """Compute points and tail of scores of different persons. `falling`: the highest first."""
-    points: list[dict[str, float]] = []
-    for rate in RATES:
-        place = int(rate * len(falling))
-        if place < FEWEST_ABOVE:
-            break
-        threshold = round(float(falling[place]), 4)
-        if not points or threshold > points[-1]["threshold"]:
-            points.append({"fmr": rate, "threshold": threshold})
-    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling) >= TAIL_PAIRS), TAIL_FMRS[-1])
-    begin = falling[int(tail_fmr * len(falling))]
-    excess = falling[falling > begin] - begin
-    tail = {
-        "above": round(float(begin), 4),
-        "fmr_at": tail_fmr,
-        "rate": round(float(1 / excess.mean()), 2),
-        "meaning": _MEANING,
-    }
-    return {"points": points, "tail": tail}

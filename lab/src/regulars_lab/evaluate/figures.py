@@ -9,13 +9,17 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from regulars_lab.evaluate import open_set, verification
-from regulars_lab.evaluate.kinds import Kind, kinds
-from regulars_lab.evaluate.labelled import LabelledFolder, Pair
-from regulars_lab.evaluate.memory import PictureResult
-from regulars_lab.evaluate.open_set import Rule, Searches
-from regulars_lab.evaluate.suspects import Suspects, one_each, suspects
-from regulars_lab.evaluate.verification import Accuracy, Faces, PairScores
+from regulars.measuring import open_set
+from regulars.measuring.kinds import Kind, kinds
+from regulars.measuring.labelled import LabelledFolder
+from regulars.measuring.looking import gather_faces
+from regulars.measuring.memory import PictureResult
+from regulars.measuring.open_set import Rule, Searches
+from regulars.measuring.pairs import Faces, PairScores, all_pairs, edges
+from regulars.measuring.suspects import Suspects, one_each, suspects
+from regulars_lab.evaluate import verification
+from regulars_lab.evaluate.labels import Pair
+from regulars_lab.evaluate.verification import Accuracy
 
 FMRS = (1e-3, 1e-4)
 FPIRS = (0.003, 0.01, 0.1)
@@ -106,8 +110,8 @@ def measure_figures(
     pairs: Sequence[Pair] | None,
     groups: Mapping[str, Sequence[str | None]],
 ) -> Figures:
-    faces = faces_of(labelled, seen)
-    scores = verification.all_pairs(faces)
+    faces = gather_faces(labelled, seen)
+    scores = all_pairs(faces)
     called = list(pairs) if pairs is not None else verification.drawn_pairs(faces)
     stages = sorted({stage for one in seen for stage in one.stages_ms}, key=_ORDER.index)
     return Figures(
@@ -131,16 +135,6 @@ def measure_figures(
 _ORDER = ("decode", "detect", "align", "embed", "quality")
 
 
-def faces_of(labelled: LabelledFolder, seen: Sequence[PictureResult]) -> Faces:
-    found = np.array([one.embedding is not None for one in seen], bool)
-    dimensions = next((len(one.embedding) for one in seen if one.embedding is not None), 1)
-    rows = np.zeros((len(seen), dimensions), np.float32)
-    for row, one in zip(rows, seen, strict=True):
-        if one.embedding is not None:
-            row[:] = one.embedding
-    return Faces(rows, found, np.array(labelled.person_of, np.intp))
-
-
 def kinds_of(faces: Faces, labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
     """Measure the FPIR of each kind of people, by each person's first picture. `labels`: by column, of each picture."""
     found = np.flatnonzero(faces.found)
@@ -158,11 +152,11 @@ def _groups(faces: Faces, scores: PairScores, groups: Mapping[str, Sequence[str 
     for column, values in groups.items():
         for value in sorted({value for value in values if value}):
             own = faces.subset(np.array([one == value for one in values], bool))
-            pairs = verification.all_pairs(own)
+            pairs = all_pairs(own)
             fnmr = fmr = None
             if threshold is not None:
                 fnmr = float(np.mean(pairs.mated < threshold)) if len(pairs.mated) else None
-                edge = int(np.searchsorted(verification.edges(), threshold))
+                edge = int(np.searchsorted(edges(), threshold))
                 fmr = float(pairs.fmr()[edge]) if pairs.non_mated_pairs else None
             found.append(Group(column, value, len(own.found), float(1 - np.mean(own.found)), fnmr, fmr))
     return found

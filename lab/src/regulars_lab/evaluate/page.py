@@ -8,11 +8,11 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from regulars.measuring.open_set import Searches
+from regulars.measuring.pairs import BINS, PairScores, edges
 from regulars_lab import page
 from regulars_lab.evaluate import chart, table
 from regulars_lab.evaluate.figures import FMRS, Figures
-from regulars_lab.evaluate.open_set import Searches
-from regulars_lab.evaluate.verification import BINS, PairScores, edges
 
 _WIDE_BINS = 100
 

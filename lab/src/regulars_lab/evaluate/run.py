@@ -7,19 +7,16 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
 
 from chalicelib.book.rules.decision import OperatingPoint
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import MissingModel, Pack
 from regulars.errors import OperatorError
-from regulars_lab.evaluate import chart, faces, figures, labelled, page, table
-from regulars_lab.evaluate.labelled import LabelledFolder
-from regulars_lab.evaluate.memory import PictureResult
-from regulars_lab.evaluate.open_set import Rule
-from regulars_lab.evaluate.text import readable
+from regulars.measuring.labelled import read_folder, readable
+from regulars.measuring.looking import look_at_folder
+from regulars.measuring.open_set import Rule
+from regulars_lab.evaluate import chart, figures, labels, page, table
 
-MEMORY = "embeddings.sqlite"
 PAGE = "index.html"
 
 
@@ -39,11 +36,11 @@ def evaluate(
     `pack_name` None: the default pack. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
-    folder = labelled.read_folder(images)
-    pairs = None if pairs_file is None else labelled.read_pairs(pairs_file, folder)
-    groups = {} if labels_file is None else labelled.read_groups(labels_file, folder)
+    folder = read_folder(images)
+    pairs = None if pairs_file is None else labels.read_pairs(pairs_file, folder)
+    groups = {} if labels_file is None else labels.read_groups(labels_file, folder)
     pack = pack_in(models, pack_name)
-    seen = seen_in(folder, pack, out, console)
+    seen = look_at_folder(folder, pack, out, console)
     decides = Rule(OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.population())
     with console.status("comparing"):
         found = figures.measure_figures(folder, seen, decides, pairs, groups)
@@ -67,10 +64,3 @@ def pack_in(models: Path | None, name: str | None) -> Pack:
         return packs.find(models, name)
     except MissingModel as error:
         raise OperatorError(str(error)) from error
-
-
-def seen_in(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> list[PictureResult]:
-    """Look at every picture, with a progress bar. The folder `out` keeps the results for the next run."""
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
-        task = bar.add_task("looking at pictures", total=len(folder.files))
-        return faces.see_all(pack, folder.files, out / MEMORY, lambda more: bar.advance(task, more))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from regulars.measuring.kinds import Kind
+from regulars.measuring.open_set import Searches
 from regulars_lab.evaluate.figures import FMRS, FPIRS, Figures
-from regulars_lab.evaluate.kinds import Kind
-from regulars_lab.evaluate.open_set import Searches
 
 Rows = list[tuple[str, str]]
 TOO_FEW = "too few pictures to say"

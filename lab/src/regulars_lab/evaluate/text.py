@@ -28,8 +28,3 @@ def content(path: Path) -> str:
         return text
     line = text.count("\n", 0, wrong) + 1
     raise OperatorError(f"line {line} of {path} is no {name}: save it as UTF-8, or as UTF-16 with a byte order mark")
-
-
-def readable(name: str) -> str:
-    """Make a file's name encodable: a byte that is no UTF-8 becomes a backslash, an x and two digits."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,7 +1,6 @@
-"""1:1 figures (ISO/IEC 19795-1): scores of all pairs, FNMR at an FMR, LFW's accuracy.
+"""LFW's figure of 1:1 verification (ISO/IEC 19795-1): pairs in folds, and the share that is decided correctly.
 
-A picture without a face matches nobody: its mated pairs count as false non-matches. Over all pairs, its non-mated ones
-do not count; in `accuracy` they count as rejected.
+A pair with a picture that shows no face counts as rejected.
 """
 
 from __future__ import annotations
@@ -12,77 +11,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from regulars_lab.evaluate.labelled import Pair
-
-BINS = 20_000
-"""Bins of scores from -1 to 1, each 1e-4 wide. Non-mated pairs, often hundreds of millions, are only counted."""
-
-NO_FACE = -2.0
-"""Score of a pair with a picture that shows no face: below every cosine."""
+from regulars.measuring.pairs import NO_FACE, Faces
+from regulars_lab.evaluate.labels import Pair
 
 FOLDS, PAIRS_A_FOLD = 10, 300
-_BLOCK = 1024
 _SEED = 2007  # LFW's year; any number would do
-
-
-class Faces(Struct, frozen=True):
-    """All pictures of a folder. `embeddings` (n, d): unit rows, or zeros if `found` (n,) is False. `person_of` (n,)."""
-
-    embeddings: NDArray[np.float32]
-    found: NDArray[np.bool_]
-    person_of: NDArray[np.intp]
-
-    def subset(self, chosen: NDArray[np.bool_]) -> Faces:
-        return Faces(self.embeddings[chosen], self.found[chosen], self.person_of[chosen])
-
-
-class PairScores(Struct, frozen=True):
-    """Scores of all pairs. `mated`: of every mated pair, NO_FACE among them; `non_mated`: counts in each of BINS."""
-
-    mated: NDArray[np.float32]
-    non_mated: NDArray[np.int64]
-
-    @property
-    def non_mated_pairs(self) -> int:
-        return int(self.non_mated.sum())
-
-    def fmr(self) -> NDArray[np.float64]:
-        """Return the share of non-mated pairs at or above each of `edges`, (BINS + 1,). The last is 0."""
-        above: NDArray[np.int64] = np.concatenate((np.cumsum(self.non_mated[::-1])[::-1], [0]))
-        return np.asarray(above / max(self.non_mated_pairs, 1))
-
-    def threshold_at(self, fmr: float) -> float | None:
-        """Return the lowest edge with an FMR of at most `fmr`; None if there are too few pairs to say."""
-        if self.non_mated_pairs * fmr < 1:
-            return None
-        return float(edges()[int(np.argmax(self.fmr() <= fmr))])
-
-    def fnmr_at(self, fmr: float) -> float | None:
-        threshold = self.threshold_at(fmr)
-        return None if threshold is None or not len(self.mated) else float(np.mean(self.mated < threshold))
-
-
-def edges() -> NDArray[np.float64]:
-    """Return the edges of the bins, (BINS + 1,)."""
-    return np.asarray(np.linspace(-1.0, 1.0, BINS + 1))
-
-
-def all_pairs(faces: Faces) -> PairScores:
-    """Score every pair of pictures of the folder once."""
-    rows, owners = faces.embeddings[faces.found], faces.person_of[faces.found]
-    counts = np.zeros(BINS, np.int64)
-    mated: list[NDArray[np.float32]] = []
-    for begin in range(0, len(rows), _BLOCK):
-        end = min(begin + _BLOCK, len(rows))
-        scores = rows[begin:end] @ rows[begin:].T
-        later = np.arange(len(rows) - begin)[None, :] > np.arange(end - begin)[:, None]
-        same = owners[begin:end, None] == owners[None, begin:]
-        mated.append(scores[later & same])
-        bins = np.clip((scores[later & ~same].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1).astype(np.int64)
-        counts += np.bincount(bins, minlength=BINS)
-    possible = np.bincount(faces.person_of)
-    lost = int((possible * (possible - 1) // 2).sum()) - sum(map(len, mated))
-    return PairScores(np.concatenate([*mated, np.full(lost, NO_FACE, np.float32)]), counts)
 
 
 def drawn_pairs(faces: Faces, folds: int = FOLDS, each: int = PAIRS_A_FOLD) -> list[Pair]:

@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population
-from regulars_lab.evaluate import calibrate
-from regulars_lab.evaluate.kinds import FEWEST, ONE_KIND, clusters, kinds
-from regulars_lab.evaluate.open_set import Rule
+from regulars.measuring import curves
+from regulars.measuring.kinds import FEWEST, ONE_KIND, clusters, kinds
+from regulars.measuring.open_set import Rule
 
 DIMENSIONS = 64
 CURVE = ImpostorCurve(((0.1, 0.2), (0.3, 0.01), (0.45, 1e-4)), 0.45, 1e-4, 40.0)
@@ -43,9 +43,9 @@ def test_people_who_look_alike_are_one_cluster_and_taken_for_each_other() -> Non
     assert rates["others"].fpir < 0.05
 
 
-def test_a_population_of_other_people_keeps_strangers_of_each_kind_unknown() -> None:
-    rows = calibrate.population_of(crowd(2))
-    usual = float(np.quantile(Population(rows, 0.0).measure_nearness(crowd(3)), calibrate.USUAL))
+def test_a_make_population_other_people_keeps_strangers_of_each_kind_unknown() -> None:
+    rows = curves.make_population(crowd(2))
+    usual = float(np.quantile(Population(rows, 0.0).measure_nearness(crowd(3)), curves.USUAL))
     rates = {one.value: one for one in kinds(crowd(1), LABELS, Rule(POINT, Population(rows, usual)))}
     assert rates["alike"].fpir < 0.05
     nobody = rates["alike"] if rates["alike"].fpir == 0 else rates["others"]

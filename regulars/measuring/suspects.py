@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from regulars_lab.evaluate.verification import NO_FACE, Faces
+from regulars.measuring.pairs import NO_FACE, Faces
 
 _BLOCK = 1024
 

@@ -8,13 +8,15 @@ person's, if its score is too low, or if its picture shows no face. FPIR counts 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.book.rules.decision import OperatingPoint, Population
 from chalicelib.book.rules.templates import fuse_embeddings
-from regulars_lab.evaluate.verification import Faces
+from regulars.measuring.pairs import Faces
 
 TRIALS = 10
 """Random choices of the enrolled persons; the searches of all trials count together."""
@@ -36,7 +38,10 @@ class Rule(Struct, frozen=True):
 
 
 class Searches(Struct, frozen=True):
-    """Scores of searches: less the demand, and as they are (`_plain`). `_accepted`: whether the service matches."""
+    """Scores of searches, less the demand of the best pair; and of their nearest face, as they are (`mated_plain`).
+
+    `mated_accepted`, `non_mated_accepted`: whether the service finds the right person, or anybody.
+    """
 
     gallery_size: int
     mated: NDArray[np.float64]
@@ -83,14 +88,19 @@ def searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> 
     A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
     not searched for.
     """
-    parts = [_one(faces, decides, photos, seed) for seed in range(trials)]
+    return join_searches([_run_trial(faces, decides, photos, seed) for seed in range(trials)])
+
+
+def join_searches(parts: Sequence[Searches]) -> Searches:
+    """Count the searches of several galleries together; the gallery's size is the mean."""
     return Searches(
         round(float(np.mean([part.gallery_size for part in parts]))),
         *(np.concatenate([getattr(part, name) for part in parts]) for name in Searches.__struct_fields__[1:]),
     )
 
 
-def _one(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
+def _run_trial(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
+    """Enrol one random half of the persons, and search for the others and for the half's other pictures."""
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
     known = set(persons[: len(persons) // 2].tolist())

@@ -12,8 +12,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from regulars_lab.evaluate import open_set
-from regulars_lab.evaluate.open_set import Rule
+from regulars.measuring import open_set
+from regulars.measuring.open_set import Rule
 
 ONE_KIND = 100
 """Faces of a gallery of one kind, at most."""

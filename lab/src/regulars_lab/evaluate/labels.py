@@ -1,4 +1,4 @@
-"""A labelled folder, as LFW's: a folder of pictures for each person. Files can name pairs and groups of pictures."""
+"""Files that name pairs and groups of a labelled folder's pictures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from regulars.demo.album import SUFFIXES
-from regulars.errors import NoPictures, OperatorError
+from regulars.errors import OperatorError
+from regulars.measuring.labelled import LabelledFolder
 from regulars_lab.evaluate import text
 
 KEYS = ("person", "identity", "file")
@@ -27,21 +27,6 @@ class IllegalPairs(OperatorError):
     """Error: the file is no list of pairs, or names a picture that the folder lacks."""
 
 
-class LabelledFolder(Struct, frozen=True):
-    """Pictures in the order of their persons' names, which are `text.readable`.
-
-    `person_of`: each picture's person, as a number into `persons`.
-    """
-
-    folder: Path
-    persons: tuple[str, ...]
-    files: tuple[Path, ...]
-    person_of: tuple[int, ...]
-
-    def name(self, index: int) -> str:
-        return f"{self.persons[self.person_of[index]]}/{text.readable(self.files[index].name)}"
-
-
 class Pair(Struct, frozen=True):
     """Two pictures by index, whether they show one person, and the fold that the pair is in."""
 
@@ -49,32 +34,6 @@ class Pair(Struct, frozen=True):
     other: int
     mated: bool
     fold: int
-
-
-def read_folder(folder: Path) -> LabelledFolder:
-    """Read the names of a labelled folder. Raises NoPictures if no folder in it has pictures."""
-    if not folder.is_dir():
-        raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
-    found = {
-        text.readable(path.name): sorted(
-            file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()
-        )
-        for path in sorted(folder.iterdir())
-        if path.is_dir()
-    }
-    people = {name: files for name, files in found.items() if files}
-    if not people:
-        raise NoPictures(
-            f"{folder} holds no folder with pictures ({', '.join(sorted(SUFFIXES))}): make one folder a person, "
-            "such as Ann_Lee/Ann_Lee_0001.jpg"
-        )
-    persons = tuple(people)
-    return LabelledFolder(
-        folder,
-        persons,
-        tuple(file for name in persons for file in people[name]),
-        tuple(number for number, name in enumerate(persons) for _ in people[name]),
-    )
 
 
 def read_pairs(path: Path, labelled: LabelledFolder) -> list[Pair]:

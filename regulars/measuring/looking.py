@@ -15,6 +15,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import numpy as np
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
 from chalicelib.book.vision.machine import cores
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
@@ -24,7 +28,12 @@ from chalicelib.book.words.pictures import Box, PictureRules
 from chalicelib.book.words.ports import Vision
 from chalicelib.book.words.telemetry import collect_stages
 from regulars.errors import OperatorError
-from regulars_lab.evaluate.memory import Memory, PictureResult
+from regulars.measuring.labelled import LabelledFolder
+from regulars.measuring.memory import Memory, PictureResult
+from regulars.measuring.pairs import Faces
+
+MEMORY = "embeddings.sqlite"
+"""File of the results in the folder `out`."""
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
 KEPT_EVERY = 32
@@ -97,6 +106,13 @@ def looked_by(pack: Pack) -> str:
     for source in sorted(Path(packs.__file__).parents[1].rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
+
+
+def look_at_folder(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> list[PictureResult]:
+    """Look at every picture, with a progress bar. The folder `out` keeps the results for the next run."""
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+        task = bar.add_task("looking at pictures", total=len(folder.files))
+        return see_all(pack, folder.files, out / MEMORY, lambda more: bar.advance(task, more))
 
 
 def see_all(
@@ -174,3 +190,13 @@ def _end_with_parent() -> None:
 def _look_at(file: Path) -> PictureResult:
     assert _looker is not None  # noqa: S101 -- every worker begins with `_begin`
     return _looker.at(file.read_bytes())
+
+
+def gather_faces(labelled: LabelledFolder, seen: Sequence[PictureResult]) -> Faces:
+    found = np.array([one.embedding is not None for one in seen], bool)
+    dimensions = next((len(one.embedding) for one in seen if one.embedding is not None), 1)
+    rows = np.zeros((len(seen), dimensions), np.float32)
+    for row, one in zip(rows, seen, strict=True):
+        if one.embedding is not None:
+            row[:] = one.embedding
+    return Faces(rows, found, np.array(labelled.person_of, np.intp))

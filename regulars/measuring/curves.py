@@ -1,0 +1,170 @@
+"""What a pack's thresholds are made of: the curve of scores of different persons, and a population."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.book.rules.decision import Population
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
+from regulars.errors import NoPictures
+from regulars.folder import write_durably
+from regulars.measuring import pairs
+from regulars.measuring.pairs import Faces
+from regulars.measuring.suspects import Suspects, one_each, suspects
+
+RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
+FEWEST_ABOVE = 10
+"""Pairs that must score above a point of the curve."""
+
+TAIL_FMRS, TAIL_PAIRS = (1e-4, 1e-3), 100
+"""False match rates at which the exponential tail may begin: the lowest that so many pairs show.
+
+The tail's rate is 1 / (mean excess over that score), the maximum likelihood estimate. Scores fall faster the higher
+they are, so a tail from 1e-3 asks for more than strangers reach.
+"""
+
+FEWEST_PERSONS = 150
+"""Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
+
+MIXED, PARTITIONS = 8, 4
+"""People of whom a row of a population is the mean, and how often everybody is in one: so there are fewer rows than
+people, and none can be computed back from all of them."""
+
+SHARE = 0.65
+"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their middle."""
+
+MOST_ROWS = 512
+_TRIES = 40
+
+USUAL = 0.25
+"""Share of the folder's people who are no nearer to the population than is usual: half of a quarter of all pairs."""
+
+_BLOCK = 512
+_MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
+
+
+def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Make a population's rows of templates (n, dimensions), one a person. A row is the mean of MIXED near people.
+
+    Raises NoPictures if they are fewer than FEWEST_PERSONS.
+    """
+    if len(people) < FEWEST_PERSONS:
+        raise NoPictures(f"a face was found of {len(people)} persons; a population needs {FEWEST_PERSONS} or more")
+    centred = people - people.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    scores, random = centred @ centred.T, np.random.default_rng(0)
+    groups = [group for _ in range(PARTITIONS) for group in _partition(scores, random)]
+    rows = people[np.array(groups[:MOST_ROWS])].mean(axis=1)
+    middle = rows.mean(axis=0)
+    return np.asarray(middle + SHARE * (rows - middle), np.float16).astype(np.float32)
+
+
+def _partition(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over."""
+
+    def draw_groups() -> list[NDArray[np.intp]]:
+        free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
+        for person in random.permutation(len(scores)).tolist():
+            if free[person] and free.sum() >= MIXED:
+                free[person] = False
+                nearest = np.argsort(-np.where(free, scores[person], -2.0), kind="stable")[: MIXED - 1]
+                free[nearest] = False
+                groups.append(np.array([person, *nearest]))
+        return groups
+
+    def nearness(groups: list[NDArray[np.intp]]) -> float:
+        return float(sum(scores[group[0], group[1:]].sum() for group in groups))
+
+    return max((draw_groups() for _ in range(_TRIES)), key=nearness)
+
+
+def measure_model(
+    faces: Faces, persons: Sequence[str], population: NDArray[np.float32]
+) -> tuple[dict[str, Any], Suspects]:
+    """Compute a model's entry of calibration.json, and the pairs that it leaves out as likely label errors.
+
+    Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
+    """
+    mated = pairs.all_pairs(faces).mated
+    rows, names = one_each(faces, persons)
+    if len(rows) < FEWEST_PERSONS:
+        raise NoPictures(
+            f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
+        )
+    left_out = suspects(rows, names, mated)
+    usual = float(np.quantile(Population(population, 0.0).nearness(rows), USUAL)) if len(population) else 0.0
+    plain, above = _non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
+    entry: dict[str, Any] = {
+        "score": "cosine, less the demand of the pair",
+        "usual": round(usual, 4),
+        "lowers": True,
+        "persons": len(rows),
+        "impostor_pairs": len(above),
+        "left_out_as_label_errors": len(left_out.pairs),
+        "impostor_mean": round(float(plain.mean()), 4),
+        "impostor_std": round(float(plain.std()), 4),
+        "mated_pairs": len(mated),
+        "mated_mean": round(float(mated[mated > pairs.NO_FACE].mean()), 4) if len(mated) else None,
+        **_curve(above),
+    }
+    return entry, left_out
+
+
+def write_curve(
+    folder: Path, pack: Pack, source: str, entry: dict[str, Any], population: NDArray[np.float32] | None
+) -> Path:
+    """Write a pack's curve into a folder, and its population if it was made anew. Return the curve's file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if population is not None:
+        np.save(folder / packs.BESIDE_A_CURVE, population.astype(np.float16))
+    document = {
+        "source": f"{source}, one picture a person compared",
+        "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars evaluate` takes it",
+        pack.manifest.embedding.model: entry,
+    }
+    file = folder / packs.CALIBRATION
+    write_durably(file, json.dumps(document, indent=1) + "\n", mode=0o666)
+    return file
+
+
+def _non_mated(
+    rows: NDArray[np.float32], limit: float, population: Population
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""
+    plain, judged = [], []
+    for begin in range(0, len(rows), _BLOCK):
+        block, later = rows[begin : begin + _BLOCK], rows[begin:]
+        scores = (block @ later.T).astype(np.float64)
+        counts = np.triu(scores < limit, 1)
+        plain.append(scores[counts])
+        judged.append((scores - population.demands(block, later))[counts])
+    return np.concatenate(plain), np.sort(np.concatenate(judged))[::-1]
+
+
+def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
+    """Compute points and tail of scores of different persons. `falling`: the highest first."""
+    points: list[dict[str, float]] = []
+    for rate in RATES:
+        place = int(rate * len(falling))
+        if place < FEWEST_ABOVE:
+            break
+        threshold = round(float(falling[place]), 4)
+        if not points or threshold > points[-1]["threshold"]:
+            points.append({"fmr": rate, "threshold": threshold})
+    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling) >= TAIL_PAIRS), TAIL_FMRS[-1])
+    begin = falling[int(tail_fmr * len(falling))]
+    excess = falling[falling > begin] - begin
+    tail = {
+        "above": round(float(begin), 4),
+        "fmr_at": tail_fmr,
+        "rate": round(float(1 / excess.mean()), 2),
+        "meaning": _MEANING,
+    }
+    return {"points": points, "tail": tail}

@@ -1,0 +1,156 @@
+"""`regulars models add`: a pack of an operator's own network, measured beside the program's pack."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from chalicelib.book.rules.decision import ImpostorCurve, OperatingPoint, Population
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
+from regulars.errors import OperatorError
+from regulars.measuring import curves, kinds, open_set
+from regulars.measuring.labelled import LabelledFolder, describe_folder, read_folder
+from regulars.measuring.looking import gather_faces, look_at_folder
+from regulars.measuring.memory import PictureResult
+from regulars.measuring.open_set import Rule, Searches
+from regulars.measuring.pairs import Faces
+from regulars.measuring.suspects import one_each
+from regulars.models.build import Measured, choose_number, copy_pack, make_draft, measure_pack, write_pack
+from regulars.models.network import Offer, check_file, read_offer
+from regulars.models.trial import try_other_ways
+
+PHOTOS = {1: "one photo", 3: "three photos"}
+"""Numbers of pictures that a person is enrolled from, and how they are called."""
+
+Rate = tuple[str, str]
+"""What is measured, and the figure."""
+
+
+def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, population: Path, out: Path) -> int:
+    """Check the network in `folder`, measure it beside the program's pack, and put the pack into `models`.
+
+    `images`: pictures of people, a folder each; `population`: pictures of many others. Return the exit code. Raises
+    OperatorError, MissingModel, OSError; then `models` is as it was.
+    """
+    offer = read_offer(folder)
+    target = _choose_target(models, offer)
+    for network in offer.networks:
+        check_file(network, (folder / network.file).read_bytes())
+    people, others = read_folder(images), read_folder(population, alone=True)
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    console = Console()
+    with tempfile.TemporaryDirectory(dir=out, prefix=f"{offer.pack}-") as made:
+        draft = make_draft(folder, offer, Path(made))
+        try_other_ways(draft, people)
+        seen = look_at_folder(people, draft, out, console)
+        of_others = look_at_folder(others, draft, out, console)
+        with console.status("measuring"):
+            own = measure_pack(draft, gather_faces(people, seen), people, gather_faces(others, of_others), others)
+        made_pack = write_pack(draft, offer, own, describe_folder(people), choose_number(target.parent))
+        program = packs.find(models)
+        seen_by_program = look_at_folder(people, program, out, console)
+        with console.status("comparing"):
+            columns = {
+                program.manifest.name: [
+                    *_rate_program(program, gather_faces(people, seen_by_program), people, fpir),
+                    *_rate_looks(seen_by_program),
+                ],
+                offer.pack: [*_rate_own(own, people, fpir), *_rate_looks(seen)],
+            }
+        copy_pack(made_pack, target)
+    print(f"{describe_folder(people)}; thresholds are the service's, for an FPIR of {fpir:g}")
+    print("\n".join(_table_lines(columns)))
+    print(f"{offer.pack} is in {target}: `regulars reembed --pack {offer.pack}` changes tenants to it")
+    return 0
+
+
+def _choose_target(models: Path | None, offer: Offer) -> Path:
+    """Return the folder that the pack will have. Raises OperatorError, MissingModel."""
+    if models is None:
+        raise OperatorError("name the folder of your packs, which the service reads, too: --models or REGULARS_MODELS")
+    packs.require_folder(models)
+    if offer.pack in packs.list_names(models) or (models / offer.pack).exists():
+        raise OperatorError(
+            f"there is a pack or a folder {offer.pack} already, and stored templates may be of it: choose another name "
+            "for `pack` in the manifest"
+        )
+    return models / offer.pack
+
+
+def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: float) -> list[Rate]:
+    """Measure the program's pack, by the thresholds that the service takes from its curve."""
+    rule = Rule(OperatingPoint(program.manifest.impostor_curve, fpir), program.manifest.population())
+    by_photos = {
+        photos: open_set.join_searches([open_set.searches(half, rule, photos) for half, _ in _halve(faces)])
+        for photos in PHOTOS
+    }
+    return _list_rates(by_photos, faces, people, rule)
+
+
+def _rate_own(own: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
+    """Measure the new pack. The curve of each half judges the other half, since nobody passes their own by chance."""
+
+    def make_rule(entry: Mapping[str, Any]) -> Rule:
+        point = OperatingPoint(ImpostorCurve.from_calibration(entry), fpir)
+        return Rule(point, Population(own.population, entry["usual"]))
+
+    halves = [
+        (half, make_rule(curves.measure_model(other, people.persons, own.population)[0]))
+        for half, other in _halve(own.faces)
+    ]
+    by_photos = {
+        photos: open_set.join_searches([open_set.searches(half, rule, photos) for half, rule in halves])
+        for photos in PHOTOS
+    }
+    return _list_rates(by_photos, own.faces, people, make_rule(own.entry))
+
+
+def _halve(faces: Faces) -> list[tuple[Faces, Faces]]:
+    """Return each half of the people that were found, with the other half."""
+    persons = np.random.default_rng(0).permutation(np.unique(faces.person_of[faces.found]))
+    is_first = np.isin(faces.person_of, persons[: len(persons) // 2])
+    one, other = faces.subset(is_first), faces.subset(~is_first)
+    return [(one, other), (other, one)]
+
+
+def _list_rates(by_photos: Mapping[int, Searches], faces: Faces, people: LabelledFolder, rule: Rule) -> list[Rate]:
+    rates, fpir = list[Rate](), rule.point.fpir_target
+    for photos, found in by_photos.items():
+        rates += [
+            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _figure(found.fpir)),
+            (f"{PHOTOS[photos]}: FNIR, people who are missed", _figure(found.fnir)),
+            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _figure(found.fnir_at(fpir))),
+        ]
+    closest = kinds.kinds(one_each(faces, people.persons)[0], {}, rule)[0]
+    return [*rates, ("the people who look most alike to it: FPIR", _figure(closest.fpir))]
+
+
+def _figure(rate: float | None) -> str:
+    return "too few" if rate is None else f"{rate:.4f}"
+
+
+def _rate_looks(seen: Sequence[PictureResult]) -> list[Rate]:
+    failures = sum(one.embedding is None for one in seen)
+    times = [one.stages_ms["embed"] for one in seen if "embed" in one.stages_ms]
+    return [
+        ("pictures without a face", f"{failures:,}"),
+        ("milliseconds of a core to embed a face", f"{np.median(times):.1f}"),
+    ]
+
+
+def _table_lines(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
+    """Lay out each pack's figures side by side."""
+    first = next(iter(columns.values()))
+    width = max(len(says) for says, _ in first)
+    widths = [max(len(name), 9) for name in columns]
+    lines = [" " * width + "".join(f"  {name:>{size}}" for name, size in zip(columns, widths, strict=True))]
+    for row in zip(*columns.values(), strict=True):
+        figures = "".join(f"  {figure:>{size}}" for (_, figure), size in zip(row, widths, strict=True))
+        lines.append(f"{row[0][0]:<{width}}{figures}")
+    return lines

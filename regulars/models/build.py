@@ -1,0 +1,198 @@
+"""A pack of an operator's network: what is measured for it, and its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from chalicelib.book.vision.describe.embed import join_parts, scale_to_unit
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile
+from chalicelib.book.vision.packs.packs import Pack
+from regulars.errors import NoPictures, UnusableNetwork
+from regulars.folder import write_durably
+from regulars.measuring import curves
+from regulars.measuring.labelled import LabelledFolder
+from regulars.measuring.pairs import Faces
+from regulars.measuring.suspects import one_each
+from regulars.models.network import MANIFEST, Offer
+
+BASE = "face-pack-1"
+"""The pack whose other models the new one takes: its gender needs no template, which no other network makes."""
+
+FEWEST_PERSONS = 2 * curves.FEWEST_PERSONS
+"""Persons that a measurement needs: the curve of each half judges the other half."""
+
+OWN_NUMBERS = 100
+"""Numbers of operators' models begin here; those of the program's packs stay below."""
+
+LOST = 1e-9
+"""Part of the templates' variance that the directions may hold which a basis leaves out: rounding."""
+
+
+class Measured(Struct, frozen=True):
+    """Numbers of a pack that were measured on pictures, and the templates of these.
+
+    `basis`: None if all directions count. `population`: its rows. `entry`: the curve, as calibration.json has it.
+    """
+
+    centre: NDArray[np.float32]
+    basis: NDArray[np.float32] | None
+    population: NDArray[np.float32]
+    entry: dict[str, Any]
+    faces: Faces
+
+
+def choose_number(models: Path) -> int:
+    """Return the number of the new model, which no pack in `models` has."""
+    taken = [packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)]
+    return max(*taken, OWN_NUMBERS - 1) + 1
+
+
+def make_draft(folder: Path, offer: Offer, made: Path) -> Pack:
+    """Put the network's files and the program's others into the folder `made`; return the pack without a centre."""
+    base = packs.read_pack(name=BASE)
+    role = EmbeddingRole("draft", 0, offer.networks)
+    without = [file for file in base.files if file.name not in base.manifest.embedding.files]
+    for file in without:
+        shutil.copyfile(base.path(file.name), made / file.name)
+    names = dict.fromkeys(network.file for network in offer.networks)
+    if taken := names.keys() & {file.name for file in without}:
+        raise UnusableNetwork(f"{', '.join(taken)} is the name of a file of the program's: rename yours")
+    for name in names:
+        shutil.copyfile(folder / name, made / name)
+    for licence in packs.PACKS.joinpath(packs.DEFAULT_PACK).glob("LICENSE.*"):
+        shutil.copyfile(licence, made / licence.name)
+    own = [_describe_file(made / name, offer.licence, offer.upstream) for name in names]
+    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*own, *without))
+    return Pack(manifest, made)
+
+
+def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
+    content = file.read_bytes()
+    return PackFile(file.name, hashlib.sha256(content).hexdigest(), len(content), licence, upstream)
+
+
+def measure_pack(
+    draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, others: LabelledFolder
+) -> Measured:
+    """Compute centre, basis, population and curve. Raises NoPictures if people are too few for one of them."""
+    role = draft.manifest.embedding
+    found, _ = one_each(faces, people.persons)
+    if len(found) < FEWEST_PERSONS:
+        raise NoPictures(
+            f"a face was found of {len(found)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
+            "since the thresholds of one half are tried on the other"
+        )
+    strangers, _ = one_each(other_faces, others.persons)
+    parts = _split_parts(role, strangers)
+    centre = np.concatenate([part.mean(axis=0) for part in parts])
+    basis = _find_basis(join_parts(role, parts, centre, None))
+    population = curves.make_population(join_parts(role, parts, centre, basis))
+    rows = np.zeros((len(faces.found), population.shape[1]), np.float32)
+    rows[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
+    centred = replace(faces, embeddings=rows)
+    entry, _ = curves.measure_model(centred, people.persons, population)
+    return Measured(centre, basis, population, entry, centred)
+
+
+def _split_parts(role: EmbeddingRole, rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Return the unit embeddings of each network, of which the rows were joined without a centre."""
+    begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
+    return [scale_to_unit(part) for part in np.split(rows, begins, axis=1)]
+
+
+def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the orthonormal directions (dimensions, columns) in which templates differ; None: in all of them.
+
+    Fewer people than dimensions cannot tell. The directions are turned at random, so that none stands for anything.
+    """
+    people, dimensions = rows.shape
+    if people <= dimensions:
+        return None
+    values, vectors = np.linalg.eigh(rows.astype(np.float64).T @ rows)
+    needed = int((np.cumsum(values) > LOST * values.sum()).sum())
+    columns = -(-needed // 8) * 8
+    if columns >= dimensions:
+        return None
+    turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((columns, columns)))
+    return np.asarray(vectors[:, -columns:] @ turn, np.float32)
+
+
+def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: int) -> Pack:
+    """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read."""
+    folder, role = draft.folder, draft.manifest.embedding
+    np.save(folder / "centre.npy", own.centre)
+    computed = ["centre.npy"]
+    if own.basis is not None:
+        np.save(folder / "basis.npy", own.basis)
+        computed.append("basis.npy")
+    digest = hashlib.sha256(repr((role.networks, [file.sha256 for file in draft.files])).encode())
+    for name in computed:
+        digest.update((folder / name).read_bytes())
+    role = EmbeddingRole(
+        f"{offer.pack}-{digest.hexdigest()[:8]}",
+        number,
+        offer.networks,
+        "centre.npy",
+        "" if own.basis is None else "basis.npy",
+        0 if own.basis is None else own.basis.shape[1],
+    )
+    of_pictures = [_describe_file(folder / name, "computed from your pictures", source) for name in computed]
+    manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *of_pictures))
+    pack = Pack(manifest, folder)
+    curves.write_curve(folder, pack, source, own.entry, own.population)
+    write_durably(folder / MANIFEST, _manifest_text(pack, offer), mode=0o666)
+    return pack
+
+
+def _manifest_text(pack: Pack, offer: Offer) -> str:
+    """Write a manifest of the files and the embedding role, and of the base's other roles as they are there."""
+    base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
+    quality = packs.read_pack(name=BASE).manifest.quality
+    tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
+    others = [table for table in tables if re.match(r"\[+role\.(?!embedding)", table)]
+    head = {
+        "pack": offer.pack,
+        "schema": SCHEMA,
+        "version": "1.0",
+        "licence": offer.licence,
+        "calibration": packs.CALIBRATION,
+    }
+    role = to_builtins(pack.manifest.embedding)
+    networks = role.pop("networks")
+    parts = [
+        _table_text("", head),
+        *(_table_text("[[file]]", to_builtins(file)) for file in pack.files),
+        _table_text("[role.embedding]", role),
+        *(_table_text("[[role.embedding.networks]]", network) for network in networks),
+        _table_text("[role.quality]", to_builtins(quality)),
+        *(table.strip() + "\n" for table in others),
+    ]
+    return "\n".join(parts)
+
+
+def _table_text(name: str, values: Mapping[str, Any]) -> str:
+    """Write a table of TOML. Texts, numbers, booleans and lists of them are written as in JSON."""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    return "\n".join([*([name] if name else []), *lines]) + "\n"
+
+
+def copy_pack(pack: Pack, target: Path) -> None:
+    """Copy the pack's folder. Its manifest comes last: with it, the service sees the pack."""
+    try:
+        shutil.copytree(pack.folder, target, ignore=shutil.ignore_patterns(MANIFEST))
+        write_durably(target / MANIFEST, (pack.folder / MANIFEST).read_text(encoding="utf-8"), mode=0o666)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise

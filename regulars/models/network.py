@@ -1,0 +1,144 @@
+"""A network that an operator brings: its manifest, and whether the file is what the manifest says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, ValidationError, convert, field
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from chalicelib.book.vision.packs.manifest import CHANNELS, WHITE, Network
+from regulars.errors import UnusableNetwork
+
+MANIFEST = "manifest.toml"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+Pixels = tuple[tuple[float, ...], tuple[float, ...]]
+
+USUAL_PIXELS: dict[str, Pixels] = {
+    "0 to 255": ((0.0,), (1.0,)),
+    "0 to 1": ((0.0,), (WHITE,)),
+    "-1 to 1": ((127.5,), (127.5,)),
+    "ImageNet's": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+}
+"""Mean and deviation of pixels as most networks take them."""
+
+USUAL_POINTS = {
+    "ArcFace's": ((0.3419, 0.4616), (0.6565, 0.4598), (0.5002, 0.6405), (0.371, 0.8247), (0.6315, 0.8233)),
+    "Open Model Zoo's": ((0.3156, 0.4616), (0.6826, 0.4616), (0.5003, 0.6405), (0.3495, 0.8247), (0.6534, 0.8247)),
+    "dlib's": ((0.317, 0.3107), (0.6699, 0.3107), (0.4934, 0.5104), (0.3361, 0.6868), (0.6507, 0.6868)),
+}
+"""Places of the five landmarks in a crop as most networks take it, as parts of its side."""
+
+
+class Offer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Manifest of an operator's networks: the pack's name, the right to use them, their maker, how they take a face."""
+
+    pack: str
+    licence: str
+    upstream: str
+    networks: tuple[Network, ...] = field(name="network")
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.pack):
+            raise ValueError("a pack's name has up to 40 of a-z, 0-9 and -")
+        for name, text in (("licence", self.licence), ("upstream", self.upstream)):
+            if not text.strip():
+                raise ValueError(f"{name} is empty")
+
+
+def read_offer(folder: Path) -> Offer:
+    """Read the manifest of a folder with an operator's network. Raises UnusableNetwork that says what is wrong."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise UnusableNetwork(f"{folder} has no {MANIFEST}, which describes the network (docs/models.md)")
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        if not str(table.get("licence", "")).strip():
+            raise UnusableNetwork(
+                f"{file} names no licence: say by which right you use the network, such as "
+                'licence = "Vendor Ltd, contract 4711 of 3 May 2026, for commercial use"'
+            )
+        offer = convert(table, Offer)
+    except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnusableNetwork(f"{file} is wrong: {error}") from error
+    for network in offer.networks:
+        if not (folder / network.file).is_file() or Path(network.file).name != network.file:
+            raise UnusableNetwork(f"{file} names {network.file}, and there is no such file beside it")
+        _check_points(network)
+    if not offer.networks:
+        raise UnusableNetwork(f"{file} describes no network: it has a [[network]] for each")
+    return offer
+
+
+def _check_points(network: Network) -> None:
+    """Raise UnusableNetwork unless the landmarks' places are those of an upright face within the crop."""
+    left_eye, right_eye, nose, left_mouth, right_mouth = network.points
+    inside = all(0 <= place <= network.size_px for point in network.points for place in point)
+    across = left_eye[0] < right_eye[0] and left_mouth[0] < right_mouth[0]
+    down = max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
+    if not (inside and across and down):
+        raise UnusableNetwork(
+            f"points of {network.file} are the pixels of both eyes, the nose tip and both corners of the mouth in a "
+            f"crop of {network.size_px} by {network.size_px}, left before right: these are of no upright face"
+        )
+
+
+def check_file(network: Network, model: bytes) -> None:
+    """Run the network once on grey pixels. Raises UnusableNetwork unless it takes and gives what its manifest says."""
+    from chalicelib.book.vision.packs.session import session_of
+
+    try:
+        session = session_of(model)
+    except Exception as error:  # onnxruntime's own, which have no other base
+        raise UnusableNetwork(f"{network.file} is no ONNX file that onnxruntime can run: {error}") from error
+    inputs, outputs = session.get_inputs(), {output.name: output for output in session.get_outputs()}
+    shape = [3, network.size_px, network.size_px]
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or not _fits(inputs[0].shape, [1, *shape]):
+        takes = ", ".join(f"{one.name} {one.shape} of {one.type}" for one in inputs)
+        raise UnusableNetwork(
+            f"{network.file} takes {takes}: it has to take one picture of float32, {['n', *shape]}. Is size_px right?"
+        )
+    if network.output not in outputs:
+        raise UnusableNetwork(f"{network.file} has no output {network.output}: its outputs are {', '.join(outputs)}")
+    grey = np.full((1, *shape), (WHITE / 2 - network.mean[0]) / network.deviation[0], np.float32)
+    (found,) = session.run([network.output], {inputs[0].name: grey})
+    if found.shape != (1, network.dimensions):
+        raise UnusableNetwork(
+            f"{network.file} gives {list(found.shape)} at {network.output}: its manifest has dimensions = "
+            f"{network.dimensions}, so [1, {network.dimensions}] is right"
+        )
+    if not np.isfinite(found).all():
+        raise UnusableNetwork(f"{network.file} gives numbers at {network.output} that are not finite")
+
+
+def _fits(shape: Sequence[Any], asked: Sequence[int]) -> bool:
+    """Return whether a network's shape, in which a text or None is any number, takes what is asked."""
+    return len(shape) == len(asked) and all(
+        not isinstance(own, int) or own == size for own, size in zip(shape, asked, strict=True)
+    )
+
+
+def vary_network(network: Network) -> Iterator[tuple[str, Network]]:
+    """Yield other ways to take a face, each of which differs in one thing, and what that is."""
+    other = next(channels for channels in CHANNELS if channels != network.channels)
+    yield f'channels = "{other}"', replace(network, channels=other)
+    for name, (mean, deviation) in USUAL_PIXELS.items():
+        given = [_of_colours(numbers) for numbers in (network.mean, network.deviation)]
+        if not np.allclose(given, [_of_colours(mean), _of_colours(deviation)], rtol=0.05, atol=3):
+            says = f"pixels {name}, mean = {list(mean)} and deviation = {list(deviation)}"
+            yield says, replace(network, mean=mean, deviation=deviation)
+    for name, parts in USUAL_POINTS.items():
+        points = tuple((round(x * network.size_px, 2), round(y * network.size_px, 2)) for x, y in parts)
+        if np.abs(np.array(points) - np.array(network.points)).max() > 0.03 * network.size_px:
+            yield f"{name} points, {[list(point) for point in points]}", replace(network, points=points)
+
+
+def _of_colours(numbers: Sequence[float]) -> NDArray[np.float64]:
+    return np.broadcast_to(np.asarray(numbers, np.float64), 3)

@@ -1,0 +1,238 @@
+"""A network of one's own: what is wrong is told, and a good one becomes a pack, measured beside the program's."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chalicelib.book.vision.packs import packs
+from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.pipeline import FacePipeline
+from regulars.cli import main
+from regulars.measuring.looking import ANY_PICTURE, MEMORY, looked_by
+from regulars.measuring.memory import Memory, PictureResult
+from regulars.models.build import FEWEST_PERSONS, make_draft
+from regulars.models.network import USUAL_PIXELS, read_offer, vary_network
+from regulars.models.trial import measure_separation
+from tests.support.pictures import photos as at_hand
+
+FILE = "mobilefacenet.onnx"
+GOOD = f"""
+pack = "theirs"
+licence = "Vendor Ltd, contract 4711, for commercial use"
+upstream = "Vendor Ltd, faces.onnx of 2026"
+
+[[network]]
+file = "{FILE}"
+output = "output0"
+dimensions = 128
+channels = "RGB"
+size_px = 112
+points = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]]
+"""
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """A folder with a network of the program's, as if it were a stranger's."""
+    folder = tmp_path / "network"
+    folder.mkdir()
+    shutil.copyfile(packs.read_pack().path(FILE), folder / FILE)
+    (folder / "manifest.toml").write_text(GOOD)
+    return folder
+
+
+@pytest.fixture
+def command(network: Path, tmp_path: Path) -> list[str]:
+    for name in ("people", "others", "models"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "people" / "ann").mkdir()
+    (tmp_path / "people" / "ann" / "1.jpg").write_bytes(b"no picture")
+    (tmp_path / "others" / "bo.jpg").write_bytes(b"no picture either")
+    folders = {"images": "people", "population": "others", "models": "models", "out": "out"}
+    options = [word for option, name in folders.items() for word in (f"--{option}", str(tmp_path / name))]
+    return ["models", "add", str(network), *options]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('licence = "Vendor Ltd, contract 4711, for commercial use"\n', "", "names no licence: say by which right"),
+        ('licence = "Vendor Ltd, contract 4711, for commercial use"', 'licence = " "', "names no licence"),
+        ('upstream = "Vendor Ltd, faces.onnx of 2026"\n', "", "missing required field `upstream`"),
+        ('pack = "theirs"', 'pack = "../theirs"', "a pack's name has up to 40 of a-z, 0-9 and -"),
+        ('pack = "theirs"', 'pack = "face-pack-3"', "there is a pack or a folder face-pack-3 already"),
+        ("size_px = 112", "size_px = 128", "takes input0 ['faces', 3, 112, 112] of tensor(float): it has to take one"),
+        ('"output0"', '"embedding"', "has no output embedding: its outputs are output0"),
+        ("dimensions = 128", "dimensions = 512", "gives [1, 128] at output0: its manifest has dimensions = 512"),
+        ("[38.3, 51.7], [73.5, 51.5]", "[73.5, 51.5], [38.3, 51.7]", "these are of no upright face"),
+        (", [70.7, 92.2]]", "]", "points are the places of 5 landmarks, not of 4"),
+        ('channels = "RGB"', 'channels = "GBR"', "channels is RGB or BGR, not GBR"),
+        ("size_px = 112", "size_px = 112\ndeviation = [0.0]", "a deviation is above 0"),
+        (f'file = "{FILE}"', 'file = "lost.onnx"', "names lost.onnx, and there is no such file beside it"),
+        (GOOD, "pack = [", "manifest.toml is wrong"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_adds_nothing(
+    before: str, after: str, says: str, command: list[str], network: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    assert before in GOOD
+    (network / "manifest.toml").write_text(GOOD.replace(before, after))
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_file_that_is_no_network_is_told(command: list[str], network: Path, capsys: Captured) -> None:
+    (network / FILE).write_bytes(b"no network")
+    assert main(command) == 1
+    assert f"{FILE} is no ONNX file that onnxruntime can run" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_manifest_is_told(command: list[str], network: Path, capsys: Captured) -> None:
+    (network / "manifest.toml").unlink()
+    assert main(command) == 1
+    assert "has no manifest.toml, which describes the network" in capsys.readouterr().err
+
+
+def test_a_folder_for_packs_is_asked_for(command: list[str], capsys: Captured) -> None:
+    at = command.index("--models")
+    assert main([*command[:at], *command[at + 2 :]]) == 1
+    assert "name the folder of your packs" in capsys.readouterr().err
+
+
+def test_too_few_people_are_told_and_nothing_is_added(command: list[str], tmp_path: Path, capsys: Captured) -> None:
+    assert main(command) == 1
+    assert f"a face was found of 0 persons in {tmp_path / 'people'}: a pack needs {FEWEST_PERSONS}" in (
+        capsys.readouterr().err
+    )
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_too_few_others_make_no_population(
+    command: list[str], crowd: list[Pack], tmp_path: Path, capsys: Captured
+) -> None:
+    for picture in sorted((tmp_path / "others").iterdir())[149:]:
+        picture.unlink()
+    assert main(command) == 1
+    assert "a face was found of 149 persons; a population needs 150 or more" in capsys.readouterr().err
+
+
+@pytest.fixture
+def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
+    """Made-up pictures of 300 people, two each, and of 160 others, which both packs have looked at already."""
+    (tmp_path / "draft").mkdir()
+    seeing = [make_draft(network, read_offer(network), tmp_path / "draft"), packs.find(None)]
+    random = np.random.default_rng(0)
+    shutil.rmtree(tmp_path / "people")
+    (tmp_path / "others" / "bo.jpg").unlink()
+    names = [f"people/{person:03d}/{picture}.jpg" for person in range(FEWEST_PERSONS) for picture in range(2)]
+    names += [f"others/{other:03d}.jpg" for other in range(160)]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    for pack in seeing:
+        dimensions = pack.manifest.embedding.dimensions
+        persons = {str(Path(name).parent) if "people" in name else name for name in names}
+        own = {person: random.standard_normal(dimensions) for person in sorted(persons)}
+        seen = []
+        for name in names:
+            row = own.get(name, own.get(str(Path(name).parent))) + random.standard_normal(dimensions) * 0.6
+            row = np.asarray(row / np.linalg.norm(row), np.float32)
+            seen.append((hashlib.sha256(name.encode()).hexdigest(), PictureResult("", 1, 80.0, {"embed": 8.0}, row)))
+        memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
+        memory.keep(seen)
+        memory.close()
+    return seeing
+
+
+def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
+    command: list[str], crowd: list[Pack], tmp_path: Path, photos: Path, capsys: Captured
+) -> None:
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.split() == ["face-pack-3", "theirs"])
+    assert "600 pictures of 300 persons; thresholds are the service's, for an FPIR of 0.003" in lines[begin - 1]
+    rates = {" ".join(line.split()[:-2]): line.split()[-2:] for line in lines[begin + 1 :]}
+    assert rates["one photo: FNIR, people who are missed"] == ["0.0000", "0.0000"]
+    assert float(rates["one photo: FPIR, strangers who are taken for somebody"][1]) < 0.02
+    assert rates["milliseconds of a core to embed a face"] == ["8.0", "8.0"]
+    assert main(["models", "--models", str(tmp_path / "models")]) == 0
+    listed = capsys.readouterr().out
+    assert "theirs 1.0, of " in listed
+    assert "Vendor Ltd, contract 4711, for commercial use" in listed
+    made = packs.find(tmp_path / "models", "theirs")
+    assert made.manifest.embedding.number == 100
+    assert made.manifest.quality == packs.read_pack().manifest.quality
+    assert made.manifest.crops.keys() == packs.read_pack().manifest.crops.keys()
+    assert np.linalg.norm(embed(made, photos)) == pytest.approx(1, abs=1e-5)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MEMORY]
+
+
+def embed(pack: Pack, photos: Path) -> NDArray[np.float32]:
+    vision = FacePipeline(pack)
+    image = vision.read_picture((photos / at_hand.PORTRAIT).read_bytes(), ANY_PICTURE)
+    return np.asarray(vision.embed(image, vision.detect(image))[0])
+
+
+def test_the_pack_embeds_as_it_was_measured(
+    command: list[str], crowd: list[Pack], tmp_path: Path, photos: Path
+) -> None:
+    """What the draft sees of a picture, less the centre, is what the pack sees."""
+    assert main(command) == 0
+    made = packs.find(tmp_path / "models", "theirs")
+    centre = np.load(made.folder / "centre.npy")
+    moved = embed(crowd[0], photos) - centre
+    assert embed(made, photos) == pytest.approx(moved / np.linalg.norm(moved), abs=1e-5)
+
+
+def test_a_name_that_is_taken_stays_as_it_is(
+    command: list[str], crowd: list[Pack], tmp_path: Path, capsys: Captured
+) -> None:
+    assert main(command) == 0
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()}
+    assert main(command) == 1
+    assert "there is a pack or a folder theirs already" in capsys.readouterr().err
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()} == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_models_that_may_not_be_written_is_one_line(
+    command: list[str], crowd: list[Pack], tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "models").chmod(0o500)
+    assert main(command) == 1
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def test_the_licences_of_the_programs_other_models_come_along(
+    command: list[str], crowd: list[Pack], tmp_path: Path
+) -> None:
+    assert main(command) == 0
+    program = {path.name for path in (packs.PACKS / packs.DEFAULT_PACK).glob("LICENSE.*")}
+    assert program <= {path.name for path in (tmp_path / "models" / "theirs").iterdir()}
+
+
+def test_each_other_way_differs_in_one_thing() -> None:
+    network = next(one for one in packs.read_pack().manifest.embedding.networks if one.file == FILE)
+    ways = dict(vary_network(network))
+    assert len(ways) == 1 + (len(USUAL_PIXELS) - 1) + 1, "its own pixels are left out, and points as near as its own"
+    for other in ways.values():
+        changed = [name for name in network.__struct_fields__ if getattr(network, name) != getattr(other, name)]
+        assert changed in (["channels"], ["deviation"], ["mean", "deviation"], ["points"])
+
+
+def test_people_are_the_further_apart_the_better_a_network_is() -> None:
+    random = np.random.default_rng(0)
+    owners = np.repeat(np.arange(20), 2)
+    own, noise = random.standard_normal((20, 64))[owners], random.standard_normal((40, 64))
+    good, poor = (own + share * noise for share in (0.3, 2.0))
+    rows = [np.asarray(each / np.linalg.norm(each, axis=1, keepdims=True), np.float32) for each in (good, poor)]
+    assert measure_separation(rows[0], owners) > 2 * measure_separation(rows[1], owners)
