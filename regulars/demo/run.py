@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -28,6 +30,7 @@ from regulars import configuration
 from regulars.clients import V1, Connection
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
+from regulars.demo.shop import fill_shop
 from regulars.demo.story import IDENTIFY, Part, Step, Story, steps_of
 from regulars.errors import OperatorError
 from regulars.options import open_services
@@ -58,8 +61,11 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
                 console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
                 console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
                 if not once:
-                    console.print("people come before a camera ...")
-                    fill(v1, plan, datetime.now(UTC))
+                    console.print("a shop opens, whose drawn people have come for five weeks ...")
+                    now = datetime.now(UTC)
+                    fill_shop(data, TENANT, _pack(data, models), now)
+                    console.print("the people of the pictures come before a camera ...")
+                    fill(v1, plan, now)
             if not once:
                 stay(running, console)
     return 1 if shown.labelled and not all(step.right for step in steps) else 0
@@ -150,7 +156,8 @@ def _cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
 
 
 TENANT, _ = credentials.FIRST_TENANT
-DOOR = "door"
+ENTRANCE = "entrance"
+"""Camera that the people of the pictures come before; the drawn people have others."""
 SETTLED_S = 300.0
 _EVERY = timedelta(minutes=1)
 _BEFORE_STRANGERS = 3
@@ -161,13 +168,13 @@ _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
 
 def fill(v1: V1, plan: Plan, now: datetime) -> None:
     """Let the enrolled and the strangers come before a camera, on the pictures that are not enrolled."""
-    v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
+    v1.call("POST", "/v1/cameras", {"id": ENTRANCE, "name": "Entrance"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
     came = _visits([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
     for at, picture in came:
-        sent = {"camera": DOOR, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
+        sent = {"camera": ENTRANCE, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
         v1.call("POST", "/v1/captures", sent)
-    wait_until_resolved(v1, [DOOR], len(came))
+    wait_until_resolved(v1, [ENTRANCE], len(came))
 
 
 def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
@@ -188,10 +195,18 @@ def invitation(running: Service) -> str:
     """Make a link that signs in, and say how to get another."""
     with closing(open_services(Settings(storage=running.data))) as services:
         made = link(services, services.tenants.get_by_name(TENANT), FIRST, running.url)
-    another = f"regulars console --tenant {TENANT} --data {running.data}"
+    another = f"{program()} console --tenant {TENANT} --data {running.data}"
     return (
         f"see who came, in the console (the link signs in once, within ten minutes):\n  {made}\nanother link: {another}"
     )
+
+
+def program() -> str:
+    """Return how to call this installation's `regulars` in a terminal: `.venv/bin/regulars` in a checkout."""
+    installed = Path(sys.executable).with_name("regulars")
+    if (found := shutil.which("regulars")) and Path(found).absolute() == installed:
+        return "regulars"
+    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
 
 
 def _visits(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, bytes]]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from regulars_client import Regulars
 
 from chalicelib.book.words.model import Profile
+from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -31,7 +32,7 @@ class Box(Struct, frozen=True):
 
 
 @contextmanager
-def serving(data: Path, vision: FakeVision | None = None, clock: FakeClock | None = None) -> Iterator[Box]:
+def serving(data: Path, vision: Vision | None = None, clock: FakeClock | None = None) -> Iterator[Box]:
     vision, stop = vision or FakeVision(), threading.Event()
     settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
     with closing(build(settings, clock=clock, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
