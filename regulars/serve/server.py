@@ -222,9 +222,13 @@ def feed_handlers(app: Chalice, services: Any, background: events.Background) ->
 
 def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
+    return Site(Gateway(app), signed_blobs(services), Tenants(services).read_claim)
+
+
+def signed_blobs(services: Services) -> dict[str, SignedBlobs]:
+    """Return the parts of the server that answer signed URLs, by the prefix of their paths."""
     stores = services.ports.storage.uploads, services.ports.storage.blobs
-    others = {one.paths.prefix: SignedBlobs(one) for one in stores if isinstance(one, FolderUploadStore)}
-    return Site(Gateway(app), others, Tenants(services).read_claim)
+    return {store.paths.prefix: SignedBlobs(store) for store in stores if isinstance(store, FolderUploadStore)}
 
 
 @contextmanager
