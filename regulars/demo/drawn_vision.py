@@ -136,7 +136,7 @@ class DrawnVision:
 
     def _embed_person(self, person: DrawnPerson) -> NDArray[np.float32]:
         own = self._draw_direction(person.number)
-        noise = self._draw_direction(zlib.crc32(msgspec.json.encode(person)))
+        noise = self._draw_direction(zlib.crc32(f"{person.number} {person.likeness} {person.take}".encode()))
         row = person.likeness * own + np.sqrt(1 - person.likeness**2) * noise
         return np.asarray(row / np.linalg.norm(row), np.float32)
 

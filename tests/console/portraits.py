@@ -20,7 +20,7 @@ from tests.console import conftest
 from tests.support.box import box
 from tests.support.noon import zone_at_noon
 
-_LIKE = 0.62
+_LIKE = 0.7
 """How much a capture looks like the person: a match, and a close one."""
 _ALL_ARE_CLOSE, _NONE_IS_CLOSE = 0.5, 0.0
 

@@ -289,7 +289,7 @@ def look_alikes(shop: Shop, *pairs: str) -> None:
     """Enrol pairs of one person each, in a poor light, and let the service compare them: the later the less alike."""
     for number, name in enumerate(pairs):
         for side, called in enumerate((name, f"{name} Again")):
-            person = DrawnPerson(60 + number, likeness=0.68 - 0.02 * number, take=side)
+            person = DrawnPerson(60 + number, likeness=0.84 - 0.02 * number, take=side)
             picture = draw_capture(person) if side else draw_portrait(person)
             shop.services.enrolment.of_largest_face(shop.tenant, "regular", picture, RULES, name=called)
     assert shop.services.joining.tenant(shop.tenant)
