@@ -170,10 +170,10 @@ def _of_text(text: str, path: Path) -> dict[str, Given]:
     for key in raw:
         if key not in TABLE:
             raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
-    return {key: Given(_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
+    return {key: Given(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
 
 
-def _value(row: Setting, value: object, path: Path) -> Any:
+def _read_value(row: Setting, value: object, path: Path) -> Any:
     """Read a value of the file. Paths are seen from the file's folder. Raises SettingError."""
     called = f"{path}: {row.name}"
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one

@@ -37,8 +37,8 @@ from chalicelib.rights.words.texts import LANGUAGES
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import find_server, write_durably
-from regulars.options import PATH, agrees, asking, find_tenants, of_tenant, print_lines, with_services
-from regulars.tenants.command import earlier
+from regulars.options import PATH, ask_before_deed, ask_yes_or_no, find_tenants, of_tenant, print_lines, with_services
+from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
     from chalicelib.book.faces import Holds
@@ -73,7 +73,7 @@ def about(
     """
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
-    found = face_of_photo(services, tenant, photo) if photo else face
+    found = find_face_of_photo(services, tenant, photo) if photo else face
     if found is None:
         print(
             f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and the photo is not kept"
@@ -83,7 +83,7 @@ def about(
     for one in person.faces:
         file = out if one == found else out.with_stem(f"{out.stem}-{one}")
         services.audit.reads.write_export_entry(tenant.name, one)
-        write(services, tenant, one, file, language)
+        write_archive_file(services, tenant, one, file, language)
         print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for one in person.others:
         print(f"face {one} is of the same user: if it is the same person, write that as well")
@@ -105,7 +105,7 @@ def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
         click.echo(f"it has blanks: fill them in by hand, or set them: {options_for(facts, missing)}", err=True)
 
 
-def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
+def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
     """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
 
     A restricted face comes first: the person's later face is another one, which is told.
@@ -123,7 +123,7 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
     return restricted or found
 
 
-def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
+def write_archive_file(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
     descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -149,7 +149,7 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
     "--key", "trusted", multiple=True, metavar="KEY", help="With --again: another signer's public key or fingerprint."
 )
 @click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
-@asking
+@ask_before_deed
 @of_tenant
 def erase(
     services: Services,
@@ -233,7 +233,7 @@ def erase_one(
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
         )
-    _finish(services, tenant, deleted.erasures, receipt)
+    _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
 
 
 def _erase_faces(
@@ -242,7 +242,7 @@ def _erase_faces(
     """Delete all, and wait once."""
     if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), may):
         deleted = services.deletion.of_faces(tenant, faceids, by="operator", erase=True)
-        _finish(services, tenant, deleted.erasures, receipt)
+        _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
         if left := services.faces.by_id(tenant, faceids, restricted=True):
             raise OperatorError(
                 f"{len(left)} are still in the book, since others changed them: run the command again, with --face "
@@ -250,7 +250,7 @@ def _erase_faces(
             )
 
 
-def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
+def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
     """Wait for erasures, and write their receipts. `receipt`: where the first goes, and the others beside it."""
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
@@ -435,7 +435,7 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
         raise OperatorError(f"{storage} is served: stop its service first")
     found = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
     print_lines(
-        receipts.redo(services, found, [_fingerprint(one) for one in trusted], leave_out),
+        receipts.redo_erasures(services, found, [_fingerprint(one) for one in trusted], leave_out),
         "nobody of these receipts is in the book",
     )
 
@@ -451,7 +451,7 @@ def key(services: Services, tenant: Tenant) -> None:
     print(f"public key   {base64.b64encode(keys.current).decode()}")
     print(f"fingerprint  {fingerprint(keys.current)}")
     for document in reversed(keys.renewals):
-        print(f"before that  {earlier(renewal_of(document))}")
+        print(f"before that  {describe_earlier_key(renewal_of(document))}")
 
 
 def _fingerprint(text: str) -> str:
@@ -514,7 +514,7 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
     services.consents.withdraw(tenant, face)
     print(f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing", flush=True)
     if erases is None:
-        erases = sys.stdin.isatty() and agrees("Erase this person now?")
+        erases = sys.stdin.isatty() and ask_yes_or_no("Erase this person now?")
     if erases:
         _erase_faces(services, tenant, person.faces, None, lambda _: True)
         return
@@ -538,7 +538,7 @@ def mark_person(
         print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
 
 
-def _marks(
+def _add_commands_of_mark(
     group: click.Group,
     called: str,
     marks: Callable[[Services], Holds | Restrictions],
@@ -570,13 +570,13 @@ def _marks(
         print_lines((f"{face}  {one.at:%Y-%m-%d}  {one.reason}" for face, one in found), f"no face is {called}")
 
 
-_marks(
+_add_commands_of_mark(
     hold,
     "held",
     lambda services: services.faces.holds,
     lambda services, tenant: services.faces.holds.all(tenant.name),
 )
-_marks(
+_add_commands_of_mark(
     restriction,
     "restricted",
     lambda services: services.restrictions,
@@ -618,7 +618,7 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
 @click.command(short_help="List, and delete, what tenants keep no longer.")
 @click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
 @click.option("--all", "everything", is_flag=True, help="Also what waits since it is much: clock and days are right.")
-@asking
+@ask_before_deed
 @with_services
 def retention(services: Services, tenants: tuple[str, ...], *, everything: bool, may: Callable[[str], bool]) -> None:
     """List what tenants keep no longer, and delete it as the sweep does (docs/operations.md).
@@ -675,6 +675,6 @@ def record(services: Services, tenant: Tenant) -> None:
       regulars privacy record --tenant shop-12 --stage prod
     """
     from chalicelib.rights.notices import record as written
-    from regulars.protection import measures_of
+    from regulars.protection import list_measures
 
-    print(written(services.notices.facts(tenant), measures_of(services, tenant)), end="")
+    print(written(services.notices.facts(tenant), list_measures(services, tenant)), end="")

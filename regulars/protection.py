@@ -27,7 +27,7 @@ _ENCRYPTS = "CRYPT-"
 """Beginning of the kernel's id of a device that dm-crypt makes, LUKS among them."""
 
 
-def measures_of(services: Services, tenant: Tenant) -> list[str]:
+def list_measures(services: Services, tenant: Tenant) -> list[str]:
     """List the measures, with brackets for what no program can know."""
     storage = services.settings.storage
     where = list(_of_box(storage)) if isinstance(storage, Path) else list(_of_stage())

@@ -68,7 +68,7 @@ class Since(Struct):
     deleted: dict[str, None] = field(default_factory=dict)
 
 
-def since(entries: Iterable[Entry], begin: datetime) -> Since:
+def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     """Read the state that the entries lead to. The last one about a face counts, also for what became a part of it.
 
     A merge keeps what it takes away, so a restored book has both faces again.
@@ -98,7 +98,7 @@ def _of_parts(said: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Sa
     return {part: said[faceid] for faceid, parts in whole.items() for part in parts} | said
 
 
-def done_again(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
+def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
     """Do again the acts in the export in a file; yield lines that say what, and what nobody knows.
 
     `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged,
@@ -115,7 +115,7 @@ def done_again(services: Services, file: Path, begin: datetime, key: str | None)
     if seen.findings:
         raise OperatorError(f"{file} is not as it was signed: {seen.findings[0]}")
     tenant = services.tenants.get_by_name(head_of(seen.last).tenant)
-    for line in chain(_apply_changes(services, tenant, since(entries, begin)), _unknown(seen)):
+    for line in chain(_apply_changes(services, tenant, read_changes_since(entries, begin)), _list_unknown(seen)):
         yield f"{tenant.name}: {line}"
 
 
@@ -148,7 +148,7 @@ def _apply_marks(services: Services, tenant: Tenant, found: Since, *, are_set: b
                 yield f"{faceid} is {'' if are_set else 'not '}{word}"
 
 
-def _unknown(seen: Verified) -> Iterator[str]:
+def _list_unknown(seen: Verified) -> Iterator[str]:
     if seen.erased:
         erasures = format_count(len(seen.erased), "erasure", "erasures")
         yield f"{erasures} took entries away: erase again by their receipts"

@@ -83,7 +83,7 @@ class Writer:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Writer]:
+def write_archive(path: Path) -> Iterator[Writer]:
     """Write a new file, readable by its owner only. It appears at `path` when the block ends without an error.
 
     Raises FileExistsError if `path` exists.
@@ -92,7 +92,7 @@ def writing(path: Path) -> Iterator[Writer]:
         raise FileExistsError(f"{path} is there already, and nothing is written over it: name a new file")
     _remove_partial(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    with folder.told_as(path, partial):
+    with folder.name_in_errors(path, partial):
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
@@ -122,7 +122,7 @@ def is_tar(path: Path) -> bool:
         return file.read(262)[257:] == b"ustar"
 
 
-def reading(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
+def open_archive(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
     """Open a file to read it at random or as a stream. Raises DamagedFile, which its iterator raises, too."""
     try:
         return tarfile.open(path, mode, tarinfo=_Head)
@@ -138,7 +138,7 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
     found: dict[str, Entry] = {}
     manifest: Any = None
     try:
-        with reading(path, "r|") as tar:
+        with open_archive(path, "r|") as tar:
             for member, content in _members(tar):
                 if member.name == MANIFEST:
                     manifest = json.loads(content.read())
@@ -154,7 +154,7 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
 
 def unpack_file(path: Path, into: Path) -> None:
     """Write all entries below the folder `into`, durably. Call `check_file` first."""
-    with reading(path, "r|") as tar:
+    with open_archive(path, "r|") as tar:
         for member, content in _members(tar):
             if member.name == MANIFEST:
                 continue

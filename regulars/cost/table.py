@@ -35,11 +35,11 @@ class Prices(Struct, frozen=True):
     services: Mapping[str, Service]
 
 
-def prices() -> Prices:
+def read_prices() -> Prices:
     return msgspec.toml.decode(PRICES.read_bytes(), type=Prices)
 
 
-def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
+def price_by_service(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
     """Price the quantities: US dollars by service. `with_free` deducts what is always free.
 
     Raises KeyError if a quantity has no price.
@@ -84,11 +84,11 @@ class Load(Struct, frozen=True):
     cameras: int = 1
 
 
-def load() -> Table:
+def read_table() -> Table:
     return msgspec.json.decode(FILE.read_bytes(), type=Table)
 
 
-def month(table: Table, of: Load) -> Counter[str]:
+def count_units(table: Table, of: Load) -> Counter[str]:
     """Return AWS's units of a month of all shops, by the names of prices.toml. Without traffic no camera sends."""
     of_a_shop = {
         "tenant": 1,
@@ -109,18 +109,18 @@ def month(table: Table, of: Load) -> Counter[str]:
     return found
 
 
-def in_a_line(of: Load) -> str:
+def sum_up_in_a_line(of: Load) -> str:
     """Write the costs of a month in a line, with this traffic and without any."""
-    usd = [_usd(month(load(), one), prices()) for one in (of, Load(of.faces, 0, 0))]
+    usd = [_usd(count_units(read_table(), one), read_prices()) for one in (of, Load(of.faces, 0, 0))]
     return (
         f"{usd[0]:.2f} USD a month for one shop with {of.faces:,} faces, {of.captures_a_day:,} captures and "
         f"{of.searches_a_day:,} searches a day, {usd[1]:.2f} if nobody comes; `regulars cost` reckons with your figures"
     )
 
 
-def show(of: Load) -> None:
+def print_bill(of: Load) -> None:
     """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
-    table, listed = load(), prices()
+    table, listed = read_table(), read_prices()
     shops, cameras = _count(of.tenants, "shop"), _count(of.cameras, "camera")
     traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"
     print(
@@ -128,8 +128,8 @@ def show(of: Load) -> None:
         f"the bill is one shop's, times {shops}; US dollars, list prices of {listed.region} as of {listed.date}\n"
         f"(regulars/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
     )
-    _show_bill(f"A month of {shops}", month(table, of), listed)
-    _show_bill("A month in which nobody comes", month(table, Load(of.faces, 0, 0, of.tenants)), listed)
+    _show_bill(f"A month of {shops}", count_units(table, of), listed)
+    _show_bill("A month in which nobody comes", count_units(table, Load(of.faces, 0, 0, of.tenants)), listed)
     named = {"capture": "a thousand captures", "search": "a thousand searches", "face": "a thousand faces, a month"}
     print(f"{'Each, at list prices':34}{'USD':>10}")
     for kind in ("capture", "search", "face", "camera", "tenant"):
@@ -143,7 +143,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> None:
-    without, with_free = (bill(quantities, listed, with_free=free) for free in (False, True))
+    without, with_free = (price_by_service(quantities, listed, with_free=free) for free in (False, True))
     print(f"{title:34}{'list':>10}{'less what is always free':>28}")
     for name, service in listed.services.items():
         if without[name]:
@@ -152,4 +152,4 @@ def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> N
 
 
 def _usd(quantities: Mapping[str, float], listed: Prices) -> float:
-    return sum(bill(quantities, listed, with_free=False).values())
+    return sum(price_by_service(quantities, listed, with_free=False).values())

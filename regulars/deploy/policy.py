@@ -51,7 +51,7 @@ _ASKED = (
 )
 
 
-def of_role(stack: str) -> dict[str, Any]:
+def make_role_policy(stack: str) -> dict[str, Any]:
     """Return the policy of a role that deploys the stack, in any region of its account."""
 
     def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that hooks may be reached by the settings, and that their events arrive."""
     hooks = [(tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.all(tenant.name) if hook.enabled]
-    found = [finding for tenant, hook in hooks for finding in _of_hook(services, tenant, hook)]
+    found = [finding for tenant, hook in hooks for finding in _check_hook(services, tenant, hook)]
     yield from found
     if not found:
         yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
@@ -139,7 +139,7 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
         yield well("notice", "no notice has blanks")
 
 
-def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
+def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
     """Name a hook by its host: the rest of a URL is often secret."""
     if hook.is_mailbox:
         return
@@ -170,7 +170,7 @@ def print_findings(found: Iterable[Finding]) -> int:
     return worst
 
 
-def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
+def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     """Check everything, the settings first, which `read` reads; without them, nothing else can be."""
     now = datetime.now(UTC)
     try:

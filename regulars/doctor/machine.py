@@ -72,7 +72,7 @@ def _to_be_made(data: Path) -> Finding:
 
 def _lasting(data: Path) -> Iterator[Finding]:
     kind = file_system(data)
-    if (found := folder.strange(data)) is not None:
+    if (found := folder.find_strange_file(data)) is not None:
         yield failed("folder", f"{data} holds {found} and no data of a service: name a folder of its own with `data`")
     elif not _can_lock(data / folder.LOCK):
         yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
@@ -145,10 +145,10 @@ def check_python(
 def check_disk(data: Path) -> Finding:
     """Check how much of the folder's disk is free."""
     there = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
-    return room(disk_of(there))
+    return judge_free_space(disk_of(there))
 
 
-def room(disk: Disk) -> Finding:
+def judge_free_space(disk: Disk) -> Finding:
     """Judge the free space of a disk."""
     free = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
     mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
@@ -307,10 +307,10 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
     for dialect in DIALECTS:
         own = settings.of_dialects.get(dialect.name)
         if isinstance(own, Keyless) and own.networks:
-            yield _keyless(dialect, own, settings, serving)
+            yield _check_keyless_networks(dialect, own, settings, serving)
 
 
-def _keyless(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
+def _check_keyless_networks(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
     [key] = (row.name for row in table(type(own)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in own.networks)]

@@ -22,7 +22,7 @@ def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Ev
 
     A step returns the seconds until the next one. One that fails is tried again, and the reason is logged once.
     """
-    threads = [threading.Thread(target=_again_and_again, args=(step, stop, again_s), daemon=True) for step in steps]
+    threads = [threading.Thread(target=_repeat_step, args=(step, stop, again_s), daemon=True) for step in steps]
     broker.start()
     for thread in threads:
         thread.start()
@@ -32,7 +32,7 @@ def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Ev
     broker.stop()
 
 
-def _again_and_again(step: Callable[[], float], stop: threading.Event, again_s: float) -> None:
+def _repeat_step(step: Callable[[], float], stop: threading.Event, again_s: float) -> None:
     said = ""
     while not stop.is_set():
         try:

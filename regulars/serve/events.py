@@ -97,7 +97,7 @@ def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], b
             _feed_queue(source, handler, *queues[name], background)
         elif isinstance(source, ScheduledEventConfig):
             every_s = interval_s(source.schedule_expression)
-            background.start(name, partial(_tick, handler, name, every_s))
+            background.start(name, partial(_run_schedule, handler, name, every_s))
         else:
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
 
@@ -118,13 +118,13 @@ def _feed_queue(
                 found = queue.receive(limit, visibility_s)
                 if not found:
                     queue.wait(IDLE_S)
-        return hand_over(found, queue, handler, name, visibility_s)
+        return handle_messages(found, queue, handler, name, visibility_s)
 
     for number in range(threads):
         background.start(name if threads == 1 else f"{name}-{number}", step)
 
 
-def hand_over(
+def handle_messages(
     messages: list[Message], queue: SqliteQueue, handler: Handler, name: str, visibility_s: int = VISIBILITY_S
 ) -> float:
     """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
@@ -167,7 +167,7 @@ def _record(message: Message) -> dict[str, Any]:
     }
 
 
-def _tick(handler: Handler, name: str, every_s: float) -> float:
+def _run_schedule(handler: Handler, name: str, every_s: float) -> float:
     now = datetime.now(UTC)
     event = {
         "version": "0",

@@ -61,7 +61,7 @@ from regulars.serve.site import Site
 from regulars.serve.tls import Certificate
 from regulars.serve.uploads import SignedBlobs
 from regulars.serve.watchdog import Watchdog
-from regulars.tenants.command import link
+from regulars.tenants.command import make_link
 from regulars.tenants.credentials import FILE, CredentialsFile
 
 DRAIN_S = 10.0
@@ -95,7 +95,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     """
     settings, serving = configuration.settings, configuration.serving
     numpy_on_one_thread()
-    arenas.limit(cores())
+    arenas.limit_arenas(cores())
     arenas.give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
     leave_no_core()
@@ -103,31 +103,31 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     with folder.hold_folder(data) as tell, listening(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
-        from regulars.backup.receipts import require_done
+        from regulars.backup.receipts import require_erasures_done
 
-        logs.to_stderr(serving.log_format, serving.log_level, [app.app.log])
+        logs.log_to_stderr(serving.log_format, serving.log_level, [app.app.log])
         services = bootstrap.build(settings, mailer=mailer_of(configuration.mail))
-        require_done(services, data)
+        require_erasures_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
-        used = warm(services)
-        for line in beginning(data, services, configuration.file):
+        used = warm_up(services)
+        for line in describe_start(data, services, configuration.file):
             logs.summary.info("%s", line)
         for pack in sorted(used):
             logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
-        for asked in questions(services):
+        for asked in list_open_questions(services):
             logs.summary.warning("%s", asked)
         services.watch.start()
         app.provide.use(services)
         app.console_files.use(libraries.modules())
         background = events.Background(stop)
         feed_handlers(app.app, services, background)
-        front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
+        front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, data, asks=asks):
             logs.summary.info("%s", line)
-        with telling_metrics(services, serving) as at:
+        with serve_metrics(services, serving) as at:
             if at is not None:
                 logs.summary.info("metrics are at %s%s", at, metrics.PATH)
             gc.freeze()  # what was made so far stays, and to look through it again stops all for 25 ms
@@ -138,7 +138,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         services.close()
 
 
-def questions(services: Services) -> Iterator[str]:
+def list_open_questions(services: Services) -> Iterator[str]:
     """Yield what somebody has to answer for a tenant."""
     return (
         f"{tenant.name}: {tenant.asked}" for tenant in services.tenants.all() if tenant.asked and not tenant.disabled
@@ -172,7 +172,7 @@ def end_at_once() -> NoReturn:
     os._exit(0)
 
 
-def beginning(data: Path, services: Services, config: Path | None) -> Iterator[str]:
+def describe_start(data: Path, services: Services, config: Path | None) -> Iterator[str]:
     """Yield the lines of a start about itself and its folder."""
     tenants = services.tenants.all()
     faces = sum(services.account.usage(tenant).faces for tenant in tenants)
@@ -205,7 +205,7 @@ def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> li
     links = []
     for tenant in tenants:
         with suppress(KeyNotFound):
-            links.append(f"console of tenant {tenant.name}: {link(services, tenant, FIRST, url)}")
+            links.append(f"console of tenant {tenant.name}: {make_link(services, tenant, FIRST, url)}")
     return links
 
 
@@ -220,7 +220,7 @@ def feed_handlers(app: Chalice, services: Any, background: events.Background) ->
     events.feed_handlers(app, queues, background)
 
 
-def site(app: Chalice, services: Services) -> Site:
+def make_site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
     return Site(Gateway(app), signed_blobs(services), Tenants(services).read_claim)
 
@@ -232,7 +232,7 @@ def signed_blobs(services: Services) -> dict[str, SignedBlobs]:
 
 
 @contextmanager
-def telling_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
+def serve_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
     """Answer GET /metrics at a port of its own, if one is set, and give its URL. Raises PortTaken.
 
     It has places of its own, few of them: connections that say nothing take no descriptors of the service.
@@ -364,7 +364,7 @@ def listening(host: str, port: int, option: str = "--port") -> socket.socket:
     return sock
 
 
-def warm(services: Any) -> set[str]:
+def warm_up(services: Any) -> set[str]:
     """Load and run the models once, and load the galleries of up to WARM_TENANTS, so that no first request is slow.
 
     Return the names of the models' packs. Raises MissingModel if a file of a pack is missing.

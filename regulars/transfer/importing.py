@@ -91,7 +91,7 @@ class Import(Struct):
                 )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
-        return in_turn(source.people, self._person, told)
+        return process_people(source.people, self._person, told)
 
     def _person(self, person: Person) -> list[Fate]:
         progress = self.journal.of(person.key)
@@ -240,7 +240,7 @@ def _add_group(service: Regulars, name: str, attributes: list[str], people: int)
         service.add_group(name=name, attributes=attributes, capacity=max(2 * people, _LEAST_ROOM))
 
 
-def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told: Told) -> list[Fate]:
+def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]], told: Told) -> list[Fate]:
     """Look after IN_FLIGHT people at a time. The first error ends it, when those that were begun are done."""
     waiting, fates = iter(people), []
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
@@ -263,13 +263,13 @@ def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> 
     least = service.get_settings().enrol_quality or MIN_QUALITY
 
     def look(person: Person) -> list[Fate]:
-        flaws = ((photo.name, _flaw(service, photo, least)) for photo in person.photos)
+        flaws = ((photo.name, _find_flaw(service, photo, least)) for photo in person.photos)
         return [Fate(person.key, Outcome(name, REFUSED if why else KEPT, why)) for name, why in flaws]
 
-    return in_turn(people, look, told)
+    return process_people(people, look, told)
 
 
-def _flaw(service: Regulars, photo: Photo, least: float) -> str:
+def _find_flaw(service: Regulars, photo: Photo, least: float) -> str:
     """Say why the photo would be refused, or nothing."""
     try:
         faces = service.detect(picture=read_photo(photo).data).faces
@@ -287,7 +287,7 @@ _EVERY_S = 60.0
 
 
 @contextmanager
-def bar(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
+def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
     """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console, what = Console(stderr=True), "pictures" if total is not None else "faces"
@@ -306,7 +306,7 @@ def bar(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[C
         yield advance
 
 
-def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
+def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
     """Print who has no picture in and why, and how often each reason was given; return the exit code.
 
     All refused pictures are in `file` then. If none was, there is no such file.
@@ -319,16 +319,18 @@ def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) 
     if refused:
         _write(file, [(names[one.person], one.outcome.name, one.outcome.why, str(kept[one.person])) for one in refused])
         without = [fate for fate in refused if not kept[fate.person]]
-        _list(f"people of whom no picture is in: {len({fate.person for fate in without}):,}", without, names)
-        _list("refused pictures of the others:", [fate for fate in refused if kept[fate.person]], names)
+        _print_examples(f"people of whom no picture is in: {len({fate.person for fate in without}):,}", without, names)
+        _print_examples("refused pictures of the others:", [fate for fate in refused if kept[fate.person]], names)
         print("how often each reason was given:")
         for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
             print(f"  {count:>6,}  {why}")
         print(f"all that was refused, as a table: {file}")
     bare = [fate for fate in fates if fate.outcome.state == BARE]
-    _list(f"people who came without a picture: {len(bare):,}", bare, names)
+    _print_examples(f"people who came without a picture: {len(bare):,}", bare, names)
     alike = [fate for fate in fates if fate.outcome.state == KEPT and fate.outcome.why]
-    _list(f"people who look like somebody in the book (merge them if they are one): {len(alike):,}", alike, names)
+    _print_examples(
+        f"people who look like somebody in the book (merge them if they are one): {len(alike):,}", alike, names
+    )
     verb = "would be added" if dry_run else "added"
     added = f"{format_count(len(kept), 'person', 'people')} with {format_count(counts[KEPT], 'picture', 'pictures')}"
     left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
@@ -336,7 +338,7 @@ def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) 
     return 1 if refused else 0
 
 
-def _list(title: str, refused: Sequence[Fate], names: Mapping[str, str]) -> None:
+def _print_examples(title: str, refused: Sequence[Fate], names: Mapping[str, str]) -> None:
     if refused:
         print(title)
     for fate in refused[:_LISTED]:
