@@ -64,15 +64,16 @@ def verify(
         raise click.UsageError("give --tenant, or --file and --key")
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
-            seen, _ = verified_export(lines, lambda _: str(key))
-        return _print_verification(head_of(seen.last).tenant, seen, is_newest_told=True)
+            verified, _ = verified_export(lines, lambda _: str(key))
+        return _print_verification(head_of(verified.last).tenant, verified, is_newest_told=True)
     with services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
-        seen = services.audit.verifying.tenant(name, None if head is None else _read_head(head))
-    return _print_verification(name, seen, is_newest_told=head is None)
+        verified = services.audit.verifying.tenant(name, None if head is None else _read_head(head))
+    return _print_verification(name, verified, is_newest_told=head is None)
 
 
 def _print_verification(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
+    """Print what a verification found, and the newest closed hour if `is_newest_told`; return the exit code."""
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
@@ -88,9 +89,9 @@ def _print_verification(tenant: str, seen: Verified, *, is_newest_told: bool) ->
         prove = "proves" if seen.waiting == 1 else "prove"
         print(f"{tenant}: {wait} to be closed, {first}from {closes} on, and {prove} nothing yet")
     unchanged = "what is there is unchanged" if seen.hours else "nothing is closed yet"
-    said = format_count(len(seen.findings), "finding", "findings") if seen.findings else unchanged
-    held = f"{format_count(seen.hours, 'hour', 'hours')}, {format_count(seen.entries, 'entry', 'entries')}"
-    print(f"{tenant}: {said} ({held})")
+    result = format_count(len(seen.findings), "finding", "findings") if seen.findings else unchanged
+    extent = f"{format_count(seen.hours, 'hour', 'hours')}, {format_count(seen.entries, 'entry', 'entries')}"
+    print(f"{tenant}: {result} ({extent})")
     if seen.last is not None and is_newest_told:
         last = head_of(seen.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")

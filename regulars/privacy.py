@@ -73,15 +73,15 @@ def about(
     """
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
-    found = find_face_of_photo(services, tenant, photo) if photo else face
-    if found is None:
+    face_id = find_face_of_photo(services, tenant, photo) if photo else face
+    if face_id is None:
         print(
             f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and the photo is not kept"
         )
         return 1
-    person = services.faces.of_person(tenant, found)
+    person = services.faces.of_person(tenant, face_id)
     for one in person.faces:
-        file = out if one == found else out.with_stem(f"{out.stem}-{one}")
+        file = out if one == face_id else out.with_stem(f"{out.stem}-{one}")
         services.audit.reads.write_export_entry(tenant.name, one)
         write_archive_file(services, tenant, one, file, language)
         print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
@@ -106,21 +106,22 @@ def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
 
 
 def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
-    """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
+    """Find the id of the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
 
-    A restricted face comes first: the person's later face is another one, which is told.
+    A person who was restricted may have come again and have a second face. Then the restricted one is returned, and
+    the second is printed.
     """
     faces = services.recognition.face_analysis.identify(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
-    [seen] = faces
-    if seen.reason:
-        raise OperatorError(f"the face in {photo} cannot be compared: {seen.reason}")
-    found = seen.match.face.faceid if seen.match else None
-    restricted = services.recognition.verification.find_restricted(tenant, seen.probe)
-    if restricted and found:
-        click.echo(f"the photo looks like face {found}, too: write that as well, by --face {found}", err=True)
-    return restricted or found
+    [seen_face] = faces
+    if seen_face.reason:
+        raise OperatorError(f"the face in {photo} cannot be compared: {seen_face.reason}")
+    face_id = seen_face.match.face.faceid if seen_face.match else None
+    restricted = services.recognition.verification.find_restricted(tenant, seen_face.probe)
+    if restricted and face_id:
+        click.echo(f"the photo looks like face {face_id}, too: write that as well, by --face {face_id}", err=True)
+    return restricted or face_id
 
 
 def write_archive_file(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
@@ -220,12 +221,12 @@ def erase_one(
 ) -> None:
     """Erase the person of a face, wait, and write the receipts. Raises OperatorError, also if some faces are left."""
     _require_place(receipt)
-    found = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
-    if found:
+    present = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
+    if present:
         _erase_faces(services, tenant, services.faces.of_person(tenant, faceid).faces, receipt, may)
         return
-    now = "somebody else's now, who stays" if is_former else "in no group"
-    print(f"{faceid!r} is {now}", flush=True)
+    state = "somebody else's now, who stays" if is_former else "in no group"
+    print(f"{faceid!r} is {state}", flush=True)
     if not may("Erase what a deleted face of this id has left?"):
         return
     deleted = services.erasure.of_gone(tenant, faceid, by="operator")
@@ -251,7 +252,7 @@ def _erase_faces(
 
 
 def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
-    """Wait for erasures, and write their receipts. `receipt`: where the first goes, and the others beside it."""
+    """Wait for erasures, and write their receipts. `receipt`: the file of the first; the others go beside it."""
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
     for number, erasure in enumerate(wait_for_erasures(services, tenant, ids)):
@@ -280,7 +281,7 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
 
     `alone`: nothing else runs, of a stage neither.
     """
-    storage, waits = services.settings.storage, ""
+    storage, last_complaint = services.settings.storage, ""
     while True:
         erasures = [one for id_ in ids for one in services.erasure.records.whole(tenant.name, id_)]
         unfinished = [one for one in erasures if one.done_at is None]
@@ -293,9 +294,9 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
             try:
                 services.erasure.records.go_on(tenant, one.id)
             except Busy as error:
-                if waits != str(error):
-                    waits = str(error)
-                    click.echo(f"it waits: {waits}", err=True)
+                if last_complaint != str(error):
+                    last_complaint = str(error)
+                    click.echo(f"it waits: {last_complaint}", err=True)
         time.sleep(_PAUSE_S)
 
 
@@ -518,10 +519,14 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
     if erases:
         _erase_faces(services, tenant, person.faces, None, lambda _: True)
         return
-    [kept] = services.faces.by_id(tenant, [face], restricted=True).values()
-    goes = erased_at(tenant, kept) if tenant.expired_consent_erases else None
-    when = f"the sweep erases the person at {goes:%Y-%m-%d %H:%M} UTC" if goes else "nobody erases the person by itself"
-    print(f"{when}; `regulars erase --tenant {tenant.name} --face {face}` does so now")
+    [withdrawn_face] = services.faces.by_id(tenant, [face], restricted=True).values()
+    erased_at_time = erased_at(tenant, withdrawn_face) if tenant.expired_consent_erases else None
+    outlook = (
+        f"the sweep erases the person at {erased_at_time:%Y-%m-%d %H:%M} UTC"
+        if erased_at_time
+        else "nobody erases the person by itself"
+    )
+    print(f"{outlook}; `regulars erase --tenant {tenant.name} --face {face}` does so now")
 
 
 def mark_person(
@@ -635,22 +640,22 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     from rich.table import Table
 
     console = Console(soft_wrap=True)
-    of = find_tenants(services, tenants)
-    for tenant in of:
+    chosen_tenants = find_tenants(services, tenants)
+    for tenant in chosen_tenants:
         table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=tenant.name, title_justify="left")
         for one in services.erasure.retention.plan(tenant):
-            most = "+" if one.more else ""
-            counts = (f"{one.now}", f"{one.soon}{most}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
+            plus = "+" if one.more else ""
+            counts = (f"{one.now}", f"{one.soon}{plus}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
             days = "any" if one.days is None else str(one.days)
             table.add_row(one.kind.replace("_", " "), one.group or "", days, *counts)
         console.print(table)
     if not may("Delete what goes now?"):
         return
-    for tenant in of:
+    for tenant in chosen_tenants:
         services.erasure.retention.tenant(tenant, of=tuple(Kind), yes=everything)
-        waits = services.erasure.retention.withheld(tenant)
-        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
-        for kind, much in waits.items():
+        waiting = services.erasure.retention.withheld(tenant)
+        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waiting else ''}")
+        for kind, much in waiting.items():
             print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")
 
 

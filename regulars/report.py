@@ -65,7 +65,7 @@ def count_week(services: Services, tenant: Tenant, monday: date) -> Week:
     visitors = statistics.visitors.staff(tenant).leave_out(EVERYTHING)
     arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
     hours = statistics.amounts(tenant, arrivals)
-    most = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
+    busiest = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
     by_day = _count_by_kind(services, tenant, replace(arrivals, granularity=Granularity.DAY))
     by_week = replace(arrivals, granularity=Granularity.WEEK)
     before = monday - timedelta(_DAYS)
@@ -75,7 +75,7 @@ def count_week(services: Services, tenant: Tenant, monday: date) -> Week:
         days=tuple((day, by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
         total=_count_by_kind(services, tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
         before=earlier.get(f"{before:%Y%m%d}", _NOTHING),
-        busiest=most and (datetime.strptime(most[1], "%Y%m%d%H").replace(tzinfo=zone), most[0]),
+        busiest=busiest and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
         staff=statistics.count_staff(tenant, arrivals),
     )
 
@@ -106,7 +106,7 @@ def _count_by_kind(services: Services, tenant: Tenant, arrivals: Question) -> Ma
 
 
 def describe_week(week: Week) -> str:
-    """Say the week in a sentence."""
+    """Describe the week in a sentence: how many came, how many were new, and the change from the week before."""
     now, before = week.total.visits, week.before.visits
     if not now:
         return "Nobody came."
@@ -125,11 +125,11 @@ def _count(count: int, singular: str, plural: str) -> str:
 def format_text(week: Week, tenant: Tenant) -> str:
     """Write the week as lines: a sentence, a table with a bar for each day, and the busiest hour."""
     first, last = week.days[0][0], week.days[-1][0]
-    head = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
+    heading = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
     rows = [*((f"{day:%a %d %b}", one) for day, one in week.days), ("week", week.total), ("week before", week.before)]
-    most = max(one.visits for _, one in week.days)
+    most_visits = max(one.visits for _, one in week.days)
     lines = [f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts) for name, amounts in rows]
-    bars = ["#" * round(_WIDEST_BAR * one.visits / most) if most else "" for _, one in week.days]
+    bars = ["#" * round(_WIDEST_BAR * one.visits / most_visits) if most_visits else "" for _, one in week.days]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
     notes = []
     if week.busiest:
@@ -138,7 +138,7 @@ def format_text(week: Week, tenant: Tenant) -> str:
     if week.staff:
         notes.append(f"without {_count(week.staff, 'visit', 'visits')} of staff")
     title = f"{tenant.shown_name}: {first:%d %B} to {last:%d %B %Y}, {tenant.time_zone}"
-    return "\n".join([title, "", describe_week(week), "", head, *table, *(["", *notes] if notes else []), ""])
+    return "\n".join([title, "", describe_week(week), "", heading, *table, *(["", *notes] if notes else []), ""])
 
 
 def format_csv(week: Week) -> str:

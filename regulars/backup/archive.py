@@ -208,19 +208,20 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
 def _check_manifest(
     path: Path, manifest: Any, found: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
+    """Return the manifest if it lists exactly what was `found`. Raises as `check_file`."""
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
     if complaint := judge(str(path), manifest.get("format")):
         raise OperatorError(complaint)
     try:
-        read = msgspec.convert(manifest, Manifest)
+        parsed = msgspec.convert(manifest, Manifest)
     except msgspec.ValidationError as error:
         raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
-    if wrong := sorted(name for name in {**read.entries, **found} if read.entries.get(name) != found.get(name)):
+    if differing := sorted(name for name in {**parsed.entries, **found} if parsed.entries.get(name) != found.get(name)):
         raise DamagedFile(
-            f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(read.entries)})"
+            f"{path} is damaged: {differing[0]} is not what was written ({len(differing)} of {len(parsed.entries)})"
         )
-    return read
+    return parsed
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -112,8 +112,8 @@ def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
     for tenant in services.tenants.all():
         credentials = asdict(services.tenants.rotate(tenant.name))
         posted_to = [one.id for one in hooks.all(tenant.name) if one.url]
-        for told in (one for one in hooks.all(tenant.name) if one.way):
-            hooks.change(tenant.name, told.id, {"enabled": False})
+        for teller in (one for one in hooks.all(tenant.name) if one.way):
+            hooks.change(tenant.name, teller.id, {"enabled": False})
         services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
             services.audit.signing.renew(tenant.name, is_lost=True)

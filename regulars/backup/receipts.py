@@ -158,18 +158,19 @@ def _note_refusal(refused: list[str]) -> Iterator[None]:
 
 
 def _finish_others(services: Services) -> None:
-    """Finish erasures that a redo began which was cut off, or that had begun at the backup's time."""
+    """Finish the erasures that were under way: at the backup's time, or when a redo was stopped."""
     from regulars.privacy import wait_for_erasures
 
     for tenant in services.tenants.all():
-        left = [one.id for one in services.erasure.records.list_unfinished(tenant.name) if one.erases]
-        wait_for_erasures(services, tenant, left, alone=True)
+        unfinished_ids = [one.id for one in services.erasure.records.list_unfinished(tenant.name) if one.erases]
+        wait_for_erasures(services, tenant, unfinished_ids, alone=True)
 
 
 def require_erasures_done(services: Services, data: Path) -> None:
-    """Raise OperatorError if a restored folder has somebody who was erased, by all receipts that are known.
+    """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    A witness that does not answer is no reason to serve nobody: that is logged.
+    The folder's mark says so, or receipts at the witness that the book does not know. If the witness does not answer,
+    that is logged, and the folder is served.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():
@@ -178,17 +179,17 @@ def require_erasures_done(services: Services, data: Path) -> None:
         )
     if not services.settings.witness:
         return
-    again = services.erasure.again
+    redoing = services.erasure.again
     try:
         known = dict(documents_at(services.settings.witness, RECEIPTS))
-        read_now = ((name, known[name]()) for name in again.unknown_names(known))
-        open_now = again.open(one for name, document in read_now if (one := _read_receipt(name, document)) is not None)
+        documents = ((name, known[name]()) for name in redoing.unknown_names(known))
+        undone = redoing.open(one for name, document in documents if (one := _read_receipt(name, document)) is not None)
     except (RegularsError, OperatorError, OSError) as error:
         _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)
         return
-    if open_now:
-        which = ", ".join(map(str, open_now[:3])) + (" and others" if len(open_now) > 3 else "")
+    if undone:
+        which = ", ".join(map(str, undone[:3])) + (" and others" if len(undone) > 3 else "")
         raise OperatorError(
-            f"{data} has {format_count(len(open_now), 'erasure', 'erasures')} less than the witness knows: {which}. "
+            f"{data} has {format_count(len(undone), 'erasure', 'erasures')} less than the witness knows: {which}. "
             f"Was it restored? {command} does them again, and then it is served"
         )

@@ -89,24 +89,27 @@ def read_table() -> Table:
 
 
 def count_units(table: Table, of: Load) -> Counter[str]:
-    """Return AWS's units of a month of all shops, by the names of prices.toml. Without traffic no camera sends."""
-    of_a_shop = {
+    """Count the units that AWS charges for a month of all shops, by the names of prices.toml.
+
+    `table.rows["capture"] = {"s3_puts": 1.4}`: so many for each capture. Without traffic no camera sends.
+    """
+    numbers_of_shop = {
         "tenant": 1,
         "camera": of.cameras if of.captures_a_day else 0,
         "face": of.faces,
         "capture": of.captures_a_day * DAYS,
         "search": of.searches_a_day * DAYS,
     }
-    numbers = {
+    number_by_kind = {
         "stage": 1,
         "start": min(of.tenants, SWEEPS_AT_ONCE),
         "traffic": int(of.captures_a_day > 0),
-        **{kind: number * of.tenants for kind, number in of_a_shop.items()},
+        **{kind: number * of.tenants for kind, number in numbers_of_shop.items()},
     }
-    found = Counter[str]()
-    for kind, number in numbers.items():
-        found.update({what: number * quantity for what, quantity in table.rows[kind].items()})
-    return found
+    units = Counter[str]()
+    for kind, number in number_by_kind.items():
+        units.update({what: number * quantity for what, quantity in table.rows[kind].items()})
+    return units
 
 
 def sum_up_in_a_line(of: Load) -> str:
@@ -120,22 +123,27 @@ def sum_up_in_a_line(of: Load) -> str:
 
 def print_bill(of: Load) -> None:
     """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
-    table, listed = read_table(), read_prices()
+    table, price_list = read_table(), read_prices()
     shops, cameras = _count(of.tenants, "shop"), _count(of.cameras, "camera")
     traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"
     print(
         f"Each shop has {of.faces:,} faces, {cameras}, {traffic};\n"
-        f"the bill is one shop's, times {shops}; US dollars, list prices of {listed.region} as of {listed.date}\n"
+        f"the bill is one shop's, times {shops}; US dollars, list prices of {price_list.region} "
+        f"as of {price_list.date}\n"
         f"(regulars/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
     )
-    _show_bill(f"A month of {shops}", count_units(table, of), listed)
-    _show_bill("A month in which nobody comes", count_units(table, Load(of.faces, 0, 0, of.tenants)), listed)
-    named = {"capture": "a thousand captures", "search": "a thousand searches", "face": "a thousand faces, a month"}
+    _show_bill(f"A month of {shops}", count_units(table, of), price_list)
+    _show_bill("A month in which nobody comes", count_units(table, Load(of.faces, 0, 0, of.tenants)), price_list)
+    title_by_kind = {
+        "capture": "a thousand captures",
+        "search": "a thousand searches",
+        "face": "a thousand faces, a month",
+    }
     print(f"{'Each, at list prices':34}{'USD':>10}")
     for kind in ("capture", "search", "face", "camera", "tenant"):
-        number = 1_000 if kind in named else 1
-        row = Counter({what: number * quantity for what, quantity in table.rows[kind].items()})
-        print(f"  {named.get(kind, f'a {kind}, a month'):32}{_usd(row, listed):>10.4f}")
+        count = 1_000 if kind in title_by_kind else 1
+        units = Counter({what: count * quantity for what, quantity in table.rows[kind].items()})
+        print(f"  {title_by_kind.get(kind, f'a {kind}, a month'):32}{_usd(units, price_list):>10.4f}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -84,19 +84,21 @@ def read_album(folder: Path) -> Album:
 
 
 def plan_story(album: Album) -> Plan:
-    """Divide the people: some play strangers, the others are enrolled by their first picture.
+    """Divide the people: one in STRANGERS_SHARE plays a stranger, the others are enrolled by their first picture.
 
-    Strangers are those with the fewest pictures: of a single one, none is left to search the person with.
+    Those with the fewest pictures are strangers. Whoever has a single one always is: none is left to search with.
     """
-    single = sum(len(person.photos) == 1 for person in album.people)
-    wanted = min(MAX_STRANGERS, len(album.people) - 1, max(single, len(album.people) // STRANGERS_SHARE, 1))
-    held_back = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - wanted :]
-    enrolled = [person for person in album.people if person not in held_back][:MAX_ENROLLED]
+    single_count = sum(len(person.photos) == 1 for person in album.people)
+    stranger_count = min(
+        MAX_STRANGERS, len(album.people) - 1, max(single_count, len(album.people) // STRANGERS_SHARE, 1)
+    )
+    strangers = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - stranger_count :]
+    enrolled = [person for person in album.people if person not in strangers][:MAX_ENROLLED]
     known = _take_turns([_list_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
     return Plan(
         enrolments=tuple(_list_probes(person)[0] for person in enrolled),
         known=tuple(known),
-        strangers=tuple(_take_turns([_list_probes(person) for person in held_back])[:MAX_STRANGERS]),
+        strangers=tuple(_take_turns([_list_probes(person) for person in strangers])[:MAX_STRANGERS]),
         nobody=album.nobody[:MAX_NOBODY],
         several=album.several[:MAX_SEVERAL],
         removed=known[0] if known else None,
@@ -104,6 +106,7 @@ def plan_story(album: Album) -> Plan:
 
 
 def _read_labelled_folder(folder: Path) -> Album:
+    """Read the pictures that labels.csv names: `people/ann_1.jpg,ann,1,` or `multi/2.jpg,ann|bob,2,`."""
     people: dict[str, list[Photo]] = {}
     nobody: list[Probe] = []
     several: list[Probe] = []
@@ -118,8 +121,8 @@ def _read_labelled_folder(folder: Path) -> Album:
                 people.setdefault(min(names), []).append(probe.photo)
             elif names or row.get("faces") == "0":
                 (several if names else nobody).append(probe)
-    few = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
-    return Album(f"{folder}, by its {LABELS}", _list_people(people), tuple(nobody), tuple(few))
+    small_groups = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
+    return Album(f"{folder}, by its {LABELS}", _list_people(people), tuple(nobody), tuple(small_groups))
 
 
 def _list_probes(person: Person) -> list[Probe]:

@@ -121,18 +121,18 @@ def make_table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
 
     Only answers about `labelled` pictures are marked as right or wrong; names that are guessed judge nothing.
     """
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
-    shown.add_column("answer", min_width=20)
-    shown.add_column("score", no_wrap=True)
-    shown.add_column("time", justify="right", no_wrap=True)
-    part: Part | None = None
+    result = Table(box=None, pad_edge=False, header_style="bold")
+    result.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
+    result.add_column("answer", min_width=20)
+    result.add_column("score", no_wrap=True)
+    result.add_column("time", justify="right", no_wrap=True)
+    chapter: Part | None = None
     for step in steps:
-        if step.part is not part:
-            part = step.part
-            shown.add_row(f"[bold cyan]{part}[/]", f"[dim]{step.api}[/]", "")
-        shown.add_row(*_format_cells(step, labelled=labelled))
-    return shown
+        if step.part is not chapter:
+            chapter = step.part
+            result.add_row(f"[bold cyan]{chapter}[/]", f"[dim]{step.api}[/]", "")
+        result.add_row(*_format_cells(step, labelled=labelled))
+    return result
 
 
 def summarize(steps: Sequence[Step], *, labelled: bool = True) -> str:
@@ -172,11 +172,11 @@ def send_captures(v1: V1, plan: Plan, now: datetime) -> None:
     """Let the enrolled and the strangers come before a camera, on the pictures that are not enrolled."""
     v1.call("POST", "/v1/cameras", {"id": ENTRANCE, "name": "Entrance"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
-    came = _make_captures([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
-    for at, picture in came:
+    captures = _make_captures([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
+    for at, picture in captures:
         sent = {"camera": ENTRANCE, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
         v1.call("POST", "/v1/captures", sent)
-    wait_until_resolved(v1, [ENTRANCE], len(came))
+    wait_until_resolved(v1, [ENTRANCE], len(captures))
 
 
 def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:

@@ -78,12 +78,12 @@ class Story:
         if found.status != 200:
             return Step(part, IDENTIFY, probe.photo.name, _refusal(found), False, found.elapsed_ms)
         faces = found.json["faces"]
-        pairs = ((face, one) for face in faces for one in face["candidates"] if one["match"])
-        likely = [(one["score"], face["threshold"], one["face"]["id"]) for face, one in pairs]
-        seen = {self._people[id_] for _, _, id_ in likely}
-        answer = ", ".join(sorted(seen)) or ("nobody known" if faces else "no face")
-        right = seen == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
-        score, threshold, _ = min(likely, default=(None, faces[0]["threshold"] if faces else None, ""))
+        pairs = ((face, candidate) for face in faces for candidate in face["candidates"] if candidate["match"])
+        matches = [(candidate["score"], face["threshold"], candidate["face"]["id"]) for face, candidate in pairs]
+        matched_people = {self._people[id_] for _, _, id_ in matches}
+        answer = ", ".join(sorted(matched_people)) or ("nobody known" if faces else "no face")
+        right = matched_people == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
+        score, threshold, _ = min(matches, default=(None, faces[0]["threshold"] if faces else None, ""))
         return Step(part, IDENTIFY, probe.photo.name, answer, right, found.elapsed_ms, score, threshold)
 
     def _delete(self, person: str) -> Step:

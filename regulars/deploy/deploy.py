@@ -179,10 +179,10 @@ def make_plan(
         shipped = shipped_packs(models, names, os.environ)
     except MissingModel as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
-    made = package_checkout(architecture, python, models, shipped)
-    template = json.loads((made / TEMPLATE).read_text(encoding="utf-8"))
+    package_folder = package_checkout(architecture, python, models, shipped)
+    template = json.loads((package_folder / TEMPLATE).read_text(encoding="utf-8"))
     require_parameters(template, parameters)
-    return Plan(stack, made / ARCHIVE, template, parameters, shipped)
+    return Plan(stack, package_folder / ARCHIVE, template, parameters, shipped)
 
 
 def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:

@@ -33,16 +33,20 @@ def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Ev
 
 
 def _repeat_step(step: Callable[[], float], stop: threading.Event, again_s: float) -> None:
-    said = ""
+    """Call `step` until `stop` is set, each time after the seconds that it returns, or `again_s` if it fails.
+
+    The same complaint is logged once.
+    """
+    last_complaint = ""
     while not stop.is_set():
         try:
             wait_s = step()
-            said = ""
+            last_complaint = ""
         except (RegularsError, Away) as error:
             wait_s = again_s
-            if str(error) != said:
+            if str(error) != last_complaint:
                 _log.warning("%s; it is tried again every %.0f s", error, again_s)
-            said = str(error)
+            last_complaint = str(error)
         except Exception:
             wait_s = again_s
             _log.exception("a step failed; it is tried again in %.0f s", again_s)

@@ -151,6 +151,7 @@ def find_or_make_mailbox(service: Regulars, called: str, told: str) -> str:
 def _make_steps(
     service: Regulars, broker: Broker, topics: Topics, *, mailbox: str | None, frigate: str | None, names: bool
 ) -> list[Callable[[], float]]:
+    """Make the steps that the bridge repeats: from the mailbox to the broker, and from Frigate to the service."""
     from regulars.mqtt.discovery import Descriptions
     from regulars.mqtt.frigate import Frigate
     from regulars.mqtt.publishing import Publisher

@@ -105,6 +105,7 @@ def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], b
 def _feed_queue(
     source: SQSEventConfig, handler: Handler, queue: SqliteQueue, threads: int, background: Background
 ) -> None:
+    """Start the threads that take messages from a queue and call its handler."""
     name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
     if threads > 1:
         limit, visibility_s = 1, SHARED_VISIBILITY_S
@@ -138,9 +139,9 @@ def handle_messages(
     with logs.observe_invocation(name, context.aws_request_id):
         answer = handler({"Records": [_record(message) for message in messages]}, context)
     failures = answer.get("batchItemFailures", ()) if isinstance(answer, Mapping) else ()
-    failed = {failure["itemIdentifier"] for failure in failures}
+    failed_receipts = {failure["itemIdentifier"] for failure in failures}
     for message in messages:
-        if message.receipt not in failed:
+        if message.receipt not in failed_receipts:
             queue.delete(message.receipt)
     return 0.0
 
@@ -168,6 +169,7 @@ def _record(message: Message) -> dict[str, Any]:
 
 
 def _run_schedule(handler: Handler, name: str, every_s: float) -> float:
+    """Call the handler with the event that EventBridge would send; return the seconds until the next call."""
     now = datetime.now(UTC)
     event = {
         "version": "0",

@@ -139,7 +139,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
 
 
 def list_open_questions(services: Services) -> Iterator[str]:
-    """Yield what somebody has to answer for a tenant."""
+    """Yield the questions about tenants that nobody has answered yet, such as on what basis strangers are kept."""
     return (
         f"{tenant.name}: {tenant.asked}" for tenant in services.tenants.all() if tenant.asked and not tenant.disabled
     )
@@ -173,7 +173,7 @@ def end_at_once() -> NoReturn:
 
 
 def describe_start(data: Path, services: Services, config: Path | None) -> Iterator[str]:
-    """Yield the lines of a start about itself and its folder."""
+    """Yield the lines that the log begins with: version, folder, settings, tenants, and captures that wait."""
     tenants = services.tenants.all()
     faces = sum(services.account.usage(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
@@ -240,10 +240,10 @@ def serve_metrics(services: Services, serving: ServeSettings) -> Iterator[str | 
     if serving.metrics_port is None:
         yield None
         return
-    names = {*own_names(services.settings.public_url), serving.metrics_host.lower()}
+    host_names = {*own_names(services.settings.public_url), serving.metrics_host.lower()}
     with listening(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
-        stop, one = threading.Event(), Site(metrics.Figures(services, names), threads=METRICS_THREADS)
-        front = Front(one, sock, connections=METRICS_CONNECTIONS)
+        stop, metrics_site = threading.Event(), Site(metrics.Figures(services, host_names), threads=METRICS_THREADS)
+        front = Front(metrics_site, sock, connections=METRICS_CONNECTIONS)
         thread = threading.Thread(target=front.run, args=(stop, STILL_COMING_S))
         thread.start()
         try:
@@ -374,13 +374,15 @@ def warm_up(services: Any) -> set[str]:
     picture = np.full((240, 320, 3), 127, np.uint8)
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
-    tenants = {tenant.name: services.tenant_vision.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]}
-    probes: dict[str, Any] = {}
-    visions = {vision.model: vision for vision in (services.ports.vision(), *tenants.values())}.values()
+    vision_by_tenant = {
+        tenant.name: services.tenant_vision.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]
+    }
+    probe_by_model: dict[str, Any] = {}
+    visions = {vision.model: vision for vision in (services.ports.vision(), *vision_by_tenant.values())}.values()
     for vision in visions:
         vision.load()
         vision.detect(picture)
-        probes[vision.model] = vision.examine(picture, [face], beside=[]).embeddings
-    for tenant, vision in tenants.items():
-        services.ports.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
+        probe_by_model[vision.model] = vision.examine(picture, [face], beside=[]).embeddings
+    for tenant, vision in vision_by_tenant.items():
+        services.ports.search.search(tenant, SearchRequest(vision.model, probe_by_model[vision.model]))
     return {vision.pack for vision in visions}

@@ -70,6 +70,7 @@ class Access(Struct, frozen=True):
 
     @contextmanager
     def _open_client(self) -> Iterator[Regulars]:
+        """Open a client of the service by its URL and key, or start one on the data folder while the block lasts."""
         from regulars_client import Regulars
 
         if self.data is None:

@@ -190,9 +190,11 @@ def _fetch_pictures(
     """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
     for may_have_gone in (True, False):
         try:
-            kept = [one for one in service.list_pictures(face.id).pictures if one.url]
-            own = [one for one in kept if one.learnt is None] or kept
-            return _make_line(number, face, len(own), consent), [service.fetched(one.url) for one in own if one.url]
+            pictures = [one for one in service.list_pictures(face.id).pictures if one.url]
+            given_pictures = [one for one in pictures if one.learnt is None] or pictures
+            return _make_line(number, face, len(given_pictures), consent), [
+                service.fetched(one.url) for one in given_pictures if one.url
+            ]
         except codes.FaceNotFound:
             return None
         except ApiError as error:

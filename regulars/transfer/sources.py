@@ -88,9 +88,9 @@ def read_folder(folder: Path) -> Source:
             return Source(f"{folder}, {about}", _people(_by_folder(folder / inner), folder / inner))
     by_folder = _by_folder(folder)
     if by_folder:
-        nobodys = len(list_pictures(folder)) + _count_deeper_pictures(folder)
-        left = f", without the {nobodys:,} pictures beside the folders or deeper" if nobodys else ""
-        source = Source(f"{folder}, a folder a person{left}", _people(by_folder, folder))
+        other_count = len(list_pictures(folder)) + _count_deeper_pictures(folder)
+        left_out = f", without the {other_count:,} pictures beside the folders or deeper" if other_count else ""
+        source = Source(f"{folder}, a folder a person{left_out}", _people(by_folder, folder))
     else:
         source = Source(f"{folder}, by file name", _people(_by_prefix(list_pictures(folder)), folder))
     if not source.people:
@@ -187,8 +187,8 @@ def read_table(file: Path) -> Source:
     people = [_make_person(file, key, lines, faults) for key, lines in rows.items()]
     if faults:
         more = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
-        told = "; ".join(f"line {line} {what}" for line, what in sorted(faults)[:_TOLD])
-        raise DamagedFile(f"{file}, read as {encoding}: {told}{more}")
+        fault_list = "; ".join(f"line {line} {what}" for line, what in sorted(faults)[:_TOLD])
+        raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{more}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
 
@@ -225,12 +225,12 @@ def _key_of_person(cells: Row, line: int) -> tuple[str, str]:
 
 def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]) -> Person:
     """Make a person of all their lines; what is wrong with these is added to `faults`."""
-    said: dict[str, str] = {}
+    value_by_name: dict[str, str] = {}
     photos = []
     for line, cells in lines:
         for name, value in cells.items():
-            if name != "path" and value and said.setdefault(name, value) != value:
-                before = f"a line before {said[name][:40]!r}: all lines of a person say the same, or nothing"
+            if name != "path" and value and value_by_name.setdefault(name, value) != value:
+                before = f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
                 faults.append((line, f"says {name} {value[:40]!r}, {before}"))
         places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
         found = next(filter(_is_file, places), None)
@@ -242,11 +242,11 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
             photos.append(Photo.of(found, file.parent))
     return Person(
         key=":".join(key),
-        name=said.get("name", ""),
+        name=value_by_name.get("name", ""),
         photos=tuple(photos),
-        id=said.get("id"),
-        group=said.get("group"),
-        more=_more(lines[0][0], said, faults),
+        id=value_by_name.get("id"),
+        group=value_by_name.get("group"),
+        more=_more(lines[0][0], value_by_name, faults),
     )
 
 
