@@ -39,12 +39,12 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	@touch $@
 
 .venv/box: .venv/python pyproject.toml requirements.txt regulars/requirements.txt client/pyproject.toml edge/pyproject.toml regulars/libraries.toml
-	@echo "== installing what the box runs with, about 50 packages; beside it, fetching the console's libraries"
+	@echo "== installing what the box runs with, about 50 packages, in about a minute; beside it, fetching the console's libraries"
 	@$(BIN)/python -m regulars.libraries & libraries=$$!; \
-	$(PIP) -q "setuptools>=77" && $(PIP) --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
+	$(PIP) -q "setuptools>=77" && $(PIP) -q --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
 	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
-	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) --group kernel || true; }
+	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) -q --group kernel || true; }
 	@$(BIN)/python -m chalicelib.book.index.scan.build_kernel || true
 	@command -v $${CC:-cc} > /dev/null || $(BIN)/python -m pip uninstall -qq --yes ziglang || true # it has 300 MB
 	@touch $@

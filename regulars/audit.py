@@ -23,7 +23,7 @@ from chalicelib.rights.words.reading import MEANS, MOST_NAMED, WHOLE, Tally, cal
 from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
 from regulars.options import PATH, of_tenant, print_lines, rows_of, services_of, storage_options
-from regulars.tenants.command import earlier
+from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
     from chalicelib.rights.audit.breach import Breach
@@ -64,19 +64,21 @@ def verify(
         raise click.UsageError("give --tenant, or --file and --key")
     if file is not None and key is not None:
         with file.open(encoding="utf-8", errors="replace") as lines:
-            seen, _ = verified_export(lines, lambda _: str(key))
-        return _print_verification(head_of(seen.last).tenant, seen, is_newest_told=True)
+            verified, _ = verified_export(lines, lambda _: str(key))
+        return _print_verification(head_of(verified.last).tenant, verified, is_newest_told=True)
     with services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
-        seen = services.audit.verifying.tenant(name, None if head is None else _read_head(head))
-    return _print_verification(name, seen, is_newest_told=head is None)
+        verified = services.audit.verifying.tenant(name, None if head is None else _read_head(head))
+    return _print_verification(name, verified, is_newest_told=head is None)
 
 
 def _print_verification(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
+    """Print what a verification found, and the newest closed hour if `is_newest_told`; return the exit code."""
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
-        print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {earlier(renewal)}")
+        former = describe_earlier_key(renewal)
+        print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {former}")
     for erasure, count in sorted(seen.erased.items()):
         print(f"{tenant}: {format_count(count, 'entry was', 'entries were')} erased by erasure {erasure}")
     for days, hours in sorted(seen.trimmed.items()):
@@ -87,9 +89,9 @@ def _print_verification(tenant: str, seen: Verified, *, is_newest_told: bool) ->
         prove = "proves" if seen.waiting == 1 else "prove"
         print(f"{tenant}: {wait} to be closed, {first}from {closes} on, and {prove} nothing yet")
     unchanged = "what is there is unchanged" if seen.hours else "nothing is closed yet"
-    said = format_count(len(seen.findings), "finding", "findings") if seen.findings else unchanged
-    held = f"{format_count(seen.hours, 'hour', 'hours')}, {format_count(seen.entries, 'entry', 'entries')}"
-    print(f"{tenant}: {said} ({held})")
+    result = format_count(len(seen.findings), "finding", "findings") if seen.findings else unchanged
+    extent = f"{format_count(seen.hours, 'hour', 'hours')}, {format_count(seen.entries, 'entry', 'entries')}"
+    print(f"{tenant}: {result} ({extent})")
     if seen.last is not None and is_newest_told:
         last = head_of(seen.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
@@ -183,13 +185,13 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
     services.audit.reads.enter_printing(tenant.name, found.tally.kinds)
     now = time_text(services.clock.now())[:16]
     print(f"{tenant.name}: what {caller} read from {_minute(since_ms)} to {now}, in UTC")
-    for line in (*_categories(found.tally), *_unknown(found, since_ms)):
+    for line in (*_list_categories(found.tally), *_list_unknown(found, since_ms)):
         print(line)
     for person, kinds in sorted(found.tally.kinds.items()):
         print(f"person   {person}: {' '.join(sorted(kinds))}")
 
 
-def _categories(tally: Tally) -> Iterator[str]:
+def _list_categories(tally: Tally) -> Iterator[str]:
     """Yield the lines about people, records and kinds of data (Article 33(3)(a))."""
     for at, what in tally.whole:
         yield f"all      {what} at {at[:16]}: {WHOLE[what]}"
@@ -209,7 +211,7 @@ def _range(number: tuple[int, int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _unknown(found: Breach, since_ms: int) -> Iterator[str]:
+def _list_unknown(found: Breach, since_ms: int) -> Iterator[str]:
     """Yield the lines about what nobody can say."""
     if found.tally.people[0] != found.tally.people[1]:
         yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"

@@ -65,7 +65,7 @@ def serve(**options: Any) -> None:
     tls = Certificate(serving.tls_cert, serving.tls_key) if serving.tls_cert and serving.tls_key else None
     packs.find(settings.models, settings.pack)  # before a new folder's tenants get the model of a pack that is not here
     assert isinstance(settings.storage, Path)  # noqa: S101 -- it is of one box
-    server.serve(configuration, folder.prepare(settings.storage), tls=tls)
+    server.serve(configuration, folder.prepare_folder(settings.storage), tls=tls)
 
 
 @click.command(short_help="Say what stops this box, or will, and what mends it.")
@@ -94,8 +94,8 @@ def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> 
     from regulars.doctor import clients, doctor
 
     if dialect is not None:
-        return doctor.print_findings(clients.check(dialect, url, clients.read_keys(keys)))
-    return doctor.print_findings(doctor.check(lambda: read_configuration(**options)))
+        return doctor.print_findings(clients.check_client_calls(dialect, url, clients.read_keys(keys)))
+    return doctor.print_findings(doctor.check_all(lambda: read_configuration(**options)))
 
 
 @click.command(short_help="Check that what is stored agrees with itself.")
@@ -166,7 +166,7 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     _enter_backup(data, stage)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     with services_of(data, stage) as services:
-        receipts.write_beside(services, path.absolute().parent)
+        receipts.write_receipts_beside(services, path.absolute().parent)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 
@@ -224,8 +224,8 @@ def restore(
       regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
     """
     from regulars.backup import backup, receipts
-    from regulars.backup.after import done_again, exports_of, kept_if_done
-    from regulars.backup.cloud_backup import with_new_secrets
+    from regulars.backup.after import exports_of, kept_if_done, redo_acts
+    from regulars.backup.cloud_backup import renew_secrets
     from regulars.deploy.stage import stop_functions
 
     exports = exports_of(after)
@@ -241,12 +241,12 @@ def restore(
         print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
         with kept_if_done(settings.storage), services_of(data, stage) as services:
             for one in exports:
-                for line in done_again(services, one, manifest.created_at, key):
+                for line in redo_acts(services, one, manifest.created_at, key):
                     print(line)
-            for made in with_new_secrets(services) if new_secrets else ():
+            for made in renew_secrets(services) if new_secrets else ():
                 print(json.dumps(made))
         with services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
-            for line in receipts.redo(services, erased, [key] if key else ()):
+            for line in receipts.redo_erasures(services, erased, [key] if key else ()):
                 print(line)
     if not exports:
         print("holds, restrictions, withdrawn consents and deletions since then are not in it, and nobody knows them")

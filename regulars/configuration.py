@@ -170,24 +170,24 @@ def _of_text(text: str, path: Path) -> dict[str, Given]:
     for key in raw:
         if key not in TABLE:
             raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
-    return {key: Given(_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
+    return {key: Given(_read_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
 
 
-def _value(row: Setting, value: object, path: Path) -> Any:
-    """Read a value of the file. Paths are seen from the file's folder. Raises SettingError."""
-    called = f"{path}: {row.name}"
+def _read_value(row: Setting, value: object, path: Path) -> Any:
+    """Convert a value of the file to its setting's type; a path is relative to the file. Raises SettingError."""
+    place = f"{path}: {row.name}"
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one
-        raise SettingError(f"{called} is a number of too many digits")
+        raise SettingError(f"{place} is a number of too many digits")
     is_number = row.kind in (int, float)
     if isinstance(value, list) and row.kind is tuple and all(isinstance(one, str) for one in value):
-        return read_named(row, ",".join(value), called)
+        return read_named(row, ",".join(value), place)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number:
-        return read_named(row, str(value), called)
+        return read_named(row, str(value), place)
     if isinstance(value, str) and row.kind in (str, Path):
-        return read_named(row, str(path.parent / Path(value).expanduser()) if row.kind is Path else value, called)
+        return read_named(row, str(path.parent / Path(value).expanduser()) if row.kind is Path else value, place)
     texts = 'texts, as ["...", "..."]' if row.kind is tuple else 'a text, as "..."'
-    right = "a number" if is_number else texts
-    raise SettingError(f"{called} is {right}, not {repr(value)[:200]}")
+    form = "a number" if is_number else texts
+    raise SettingError(f"{place} is {form}, not {repr(value)[:200]}")
 
 
 def _format_value(row: Setting, value: object) -> str:

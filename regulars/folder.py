@@ -25,7 +25,7 @@ _LOOK_S = 0.1
 """`find_server` takes the lock for a moment, so a server that starts just then tries again."""
 
 
-def prepare(folder: Path) -> Path:
+def prepare_folder(folder: Path) -> Path:
     """Make the folder, a new one for its owner only, and return its absolute path. Raises UnusableFolder."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def prepare(folder: Path) -> Path:
     except OSError as error:
         raise _unusable(folder, "made", error) from error
     require_writable(folder)
-    if (found := strange(folder)) is not None:
+    if (found := find_strange_file(folder)) is not None:
         raise UnusableFolder(
             f"{folder} holds {found} and no data of a service: name a folder of its own with --data, which need not be "
             "there yet"
@@ -44,7 +44,7 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
-def strange(folder: Path) -> str | None:
+def find_strange_file(folder: Path) -> str | None:
     """Name something in a folder that is neither a service's nor empty: an upload of it would send what is kept there.
 
     A first start that was ended leaves the files of `_BEFORE`.
@@ -155,7 +155,7 @@ def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
     `mode`: the file's mode, less the umask.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with told_as(path, temporary):
+    with name_in_errors(path, temporary):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -170,7 +170,7 @@ def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
 
 
 @contextmanager
-def told_as(path: Path, temporary: Path) -> Iterator[None]:
+def name_in_errors(path: Path, temporary: Path) -> Iterator[None]:
     """Let an error of the operating system name `path`, which its reader knows, and not a temporary file beside it."""
     try:
         yield

@@ -41,7 +41,7 @@ class MailSettings(Struct, frozen=True):
             raise SettingError("smtp_user and smtp_password_file are given together")
 
 
-def send(message: EmailMessage, mail: MailSettings) -> None:
+def send_mail(message: EmailMessage, mail: MailSettings) -> None:
     """Send a mail. A password goes over TLS only, to a server whose certificate is good. Raises OperatorError."""
     host, port = mail.smtp_host or "", mail.smtp_port
     tls = ssl.create_default_context()  # smtplib's own verifies nothing
@@ -71,7 +71,7 @@ class SmtpMailer:
         """
         letter = self._write_letter(to, subject, text, picture)
         try:
-            send(letter, self._mail)
+            send_mail(letter, self._mail)
         except OperatorError as error:
             _log.warning("%s", str(error).replace(to, to.rpartition("@")[2]))  # no log has an address of mail
             raise Unusable("the box's mail server did not take it") from error

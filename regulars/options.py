@@ -125,7 +125,7 @@ def open_services(settings: Settings, *, new: bool = False) -> Services:
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
     if isinstance(settings.storage, Path):
-        (folder.prepare if new else folder.require_data)(settings.storage)
+        (folder.prepare_folder if new else folder.require_data)(settings.storage)
     return bootstrap.build(settings)
 
 
@@ -200,7 +200,7 @@ deed_options = together(
 )
 
 
-def asking(command: Callable[..., Any]) -> Callable[..., Any]:
+def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the `deed_options`, and pass it `may`, which asks a question before a deed that nobody undoes.
 
     `may` is False in a dry run, and raises OperatorError if nobody agrees.
@@ -210,7 +210,7 @@ def asking(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def run(*others: Any, dry_run: bool, yes: bool, **given: Any) -> Any:
         def may(question: str) -> bool:
-            if not (dry_run or yes or agrees(question)):
+            if not (dry_run or yes or ask_yes_or_no(question)):
                 raise OperatorError("nothing is changed")
             return not dry_run
 
@@ -219,7 +219,7 @@ def asking(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def agrees(question: str) -> bool:
+def ask_yes_or_no(question: str) -> bool:
     """Ask on the terminal. Raises OperatorError without one."""
     if not sys.stdin.isatty():
         raise OperatorError("there is nobody to ask, and nothing is changed; --yes carries it out")

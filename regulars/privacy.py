@@ -37,8 +37,8 @@ from chalicelib.rights.words.texts import LANGUAGES
 from chalicelib.services import Services
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import find_server, write_durably
-from regulars.options import PATH, agrees, asking, find_tenants, of_tenant, print_lines, with_services
-from regulars.tenants.command import earlier
+from regulars.options import PATH, ask_before_deed, ask_yes_or_no, find_tenants, of_tenant, print_lines, with_services
+from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
     from chalicelib.book.faces import Holds
@@ -73,17 +73,17 @@ def about(
     """
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
-    found = face_of_photo(services, tenant, photo) if photo else face
-    if found is None:
+    face_id = find_face_of_photo(services, tenant, photo) if photo else face
+    if face_id is None:
         print(
             f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and the photo is not kept"
         )
         return 1
-    person = services.faces.find_person(tenant, found)
+    person = services.faces.find_person(tenant, face_id)
     for one in person.faces:
-        file = out if one == found else out.with_stem(f"{out.stem}-{one}")
+        file = out if one == face_id else out.with_stem(f"{out.stem}-{one}")
         services.audit.reads.write_export_entry(tenant.name, one)
-        write(services, tenant, one, file, language)
+        write_archive_file(services, tenant, one, file, language)
         print(f"{file}  face {one}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     for one in person.others:
         print(f"face {one} is of the same user: if it is the same person, write that as well")
@@ -105,25 +105,26 @@ def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
         click.echo(f"it has blanks: fill them in by hand, or set them: {options_for(facts, missing)}", err=True)
 
 
-def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
-    """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
+def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
+    """Find the id of the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
 
-    A restricted face comes first: the person's later face is another one, which is told.
+    A person who was restricted may have come again and have a second face. Then the restricted one is returned, and
+    the second is printed.
     """
     faces = services.recognition.face_analysis.identify_faces(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
-    [seen] = faces
-    if seen.reason:
-        raise OperatorError(f"the face in {photo} cannot be compared: {seen.reason}")
-    found = seen.match.face.faceid if seen.match else None
-    restricted = services.recognition.verification.find_restricted(tenant, seen.probe)
-    if restricted and found:
-        click.echo(f"the photo looks like face {found}, too: write that as well, by --face {found}", err=True)
-    return restricted or found
+    [seen_face] = faces
+    if seen_face.reason:
+        raise OperatorError(f"the face in {photo} cannot be compared: {seen_face.reason}")
+    face_id = seen_face.match.face.faceid if seen_face.match else None
+    restricted = services.recognition.verification.find_restricted(tenant, seen_face.probe)
+    if restricted and face_id:
+        click.echo(f"the photo looks like face {face_id}, too: write that as well, by --face {face_id}", err=True)
+    return restricted or face_id
 
 
-def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
+def write_archive_file(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
     descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -149,7 +150,7 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
     "--key", "trusted", multiple=True, metavar="KEY", help="With --again: another signer's public key or fingerprint."
 )
 @click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
-@asking
+@ask_before_deed
 @of_tenant
 def erase(
     services: Services,
@@ -220,12 +221,12 @@ def erase_one(
 ) -> None:
     """Erase the person of a face, wait, and write the receipts. Raises OperatorError, also if some faces are left."""
     _require_place(receipt)
-    found = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
-    if found:
+    present = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
+    if present:
         _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, may)
         return
-    now = "somebody else's now, who stays" if is_former else "in no group"
-    print(f"{faceid!r} is {now}", flush=True)
+    state = "somebody else's now, who stays" if is_former else "in no group"
+    print(f"{faceid!r} is {state}", flush=True)
     if not may("Erase what a deleted face of this id has left?"):
         return
     deleted = services.erasure.of_gone(tenant, faceid, by="operator")
@@ -233,7 +234,7 @@ def erase_one(
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
         )
-    _finish(services, tenant, deleted.erasures, receipt)
+    _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
 
 
 def _erase_faces(
@@ -242,7 +243,7 @@ def _erase_faces(
     """Delete all, and wait once."""
     if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), may):
         deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
-        _finish(services, tenant, deleted.erasures, receipt)
+        _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
         if left := services.faces.by_id(tenant, faceids, restricted=True):
             raise OperatorError(
                 f"{len(left)} are still in the book, since others changed them: run the command again, with --face "
@@ -250,8 +251,8 @@ def _erase_faces(
             )
 
 
-def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
-    """Wait for erasures, and write their receipts. `receipt`: where the first goes, and the others beside it."""
+def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
+    """Wait for erasures, and write their receipts. `receipt`: the file of the first; the others go beside it."""
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
     for number, erasure in enumerate(wait_for_erasures(services, tenant, ids)):
@@ -280,7 +281,7 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
 
     `alone`: nothing else runs, of a stage neither.
     """
-    storage, waits = services.settings.storage, ""
+    storage, last_complaint = services.settings.storage, ""
     while True:
         erasures = [one for id_ in ids for one in services.erasure.records.get_with_further(tenant.name, id_)]
         unfinished = [one for one in erasures if one.done_at is None]
@@ -293,9 +294,9 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
             try:
                 services.erasure.steps.go_on(tenant, one.id)
             except Busy as error:
-                if waits != str(error):
-                    waits = str(error)
-                    click.echo(f"it waits: {waits}", err=True)
+                if last_complaint != str(error):
+                    last_complaint = str(error)
+                    click.echo(f"it waits: {last_complaint}", err=True)
         time.sleep(_PAUSE_S)
 
 
@@ -435,7 +436,7 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
         raise OperatorError(f"{storage} is served: stop its service first")
     found = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
     print_lines(
-        receipts.redo(services, found, [_fingerprint(one) for one in trusted], leave_out),
+        receipts.redo_erasures(services, found, [_fingerprint(one) for one in trusted], leave_out),
         "nobody of these receipts is in the book",
     )
 
@@ -451,7 +452,7 @@ def key(services: Services, tenant: Tenant) -> None:
     print(f"public key   {base64.b64encode(keys.current).decode()}")
     print(f"fingerprint  {fingerprint(keys.current)}")
     for document in reversed(keys.renewals):
-        print(f"before that  {earlier(renewal_of(document))}")
+        print(f"before that  {describe_earlier_key(renewal_of(document))}")
 
 
 def _fingerprint(text: str) -> str:
@@ -514,14 +515,18 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
     services.consents.withdraw(tenant, face)
     print(f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing", flush=True)
     if erases is None:
-        erases = sys.stdin.isatty() and agrees("Erase this person now?")
+        erases = sys.stdin.isatty() and ask_yes_or_no("Erase this person now?")
     if erases:
         _erase_faces(services, tenant, person.faces, None, lambda _: True)
         return
-    [kept] = services.faces.by_id(tenant, [face], restricted=True).values()
-    goes = erased_at(tenant, kept) if tenant.expired_consent_erases else None
-    when = f"the sweep erases the person at {goes:%Y-%m-%d %H:%M} UTC" if goes else "nobody erases the person by itself"
-    print(f"{when}; `regulars erase --tenant {tenant.name} --face {face}` does so now")
+    [withdrawn_face] = services.faces.by_id(tenant, [face], restricted=True).values()
+    erased_at_time = erased_at(tenant, withdrawn_face) if tenant.expired_consent_erases else None
+    outlook = (
+        f"the sweep erases the person at {erased_at_time:%Y-%m-%d %H:%M} UTC"
+        if erased_at_time
+        else "nobody erases the person by itself"
+    )
+    print(f"{outlook}; `regulars erase --tenant {tenant.name} --face {face}` does so now")
 
 
 def mark_person(
@@ -538,7 +543,7 @@ def mark_person(
         print(f"{one} is of the same user, and is as it was: name it, too, if it is the same person")
 
 
-def _marks(
+def _add_commands_of_mark(
     group: click.Group,
     called: str,
     marks: Callable[[Services], Holds | Restrictions],
@@ -570,13 +575,13 @@ def _marks(
         print_lines((f"{face}  {one.at:%Y-%m-%d}  {one.reason}" for face, one in found), f"no face is {called}")
 
 
-_marks(
+_add_commands_of_mark(
     hold,
     "held",
     lambda services: services.faces.holds,
     lambda services, tenant: services.faces.holds.all(tenant.name),
 )
-_marks(
+_add_commands_of_mark(
     restriction,
     "restricted",
     lambda services: services.restrictions,
@@ -618,7 +623,7 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
 @click.command(short_help="List, and delete, what tenants keep no longer.")
 @click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
 @click.option("--all", "everything", is_flag=True, help="Also what waits since it is much: clock and days are right.")
-@asking
+@ask_before_deed
 @with_services
 def retention(services: Services, tenants: tuple[str, ...], *, everything: bool, may: Callable[[str], bool]) -> None:
     """List what tenants keep no longer, and delete it as the sweep does (docs/operations.md).
@@ -635,22 +640,22 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     from rich.table import Table
 
     console = Console(soft_wrap=True)
-    of = find_tenants(services, tenants)
-    for tenant in of:
+    chosen_tenants = find_tenants(services, tenants)
+    for tenant in chosen_tenants:
         table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=tenant.name, title_justify="left")
         for one in services.erasure.retention.plan(tenant):
-            most = "+" if one.more else ""
-            counts = (f"{one.now}", f"{one.soon}{most}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
+            plus = "+" if one.more else ""
+            counts = (f"{one.now}", f"{one.soon}{plus}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
             days = "any" if one.days is None else str(one.days)
             table.add_row(one.kind.replace("_", " "), one.group or "", days, *counts)
         console.print(table)
     if not may("Delete what goes now?"):
         return
-    for tenant in of:
+    for tenant in chosen_tenants:
         services.erasure.retention.tenant(tenant, of=tuple(Kind), yes=everything)
-        waits = services.erasure.retention.withheld(tenant)
-        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
-        for kind, much in waits.items():
+        waiting = services.erasure.retention.withheld(tenant)
+        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waiting else ''}")
+        for kind, much in waiting.items():
             print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")
 
 
@@ -675,6 +680,6 @@ def record(services: Services, tenant: Tenant) -> None:
       regulars privacy record --tenant shop-12 --stage prod
     """
     from chalicelib.rights.notices import write_record
-    from regulars.protection import measures_of
+    from regulars.protection import list_measures
 
-    print(write_record(services.notices.read_facts(tenant), measures_of(services, tenant)), end="")
+    print(write_record(services.notices.read_facts(tenant), list_measures(services, tenant)), end="")

@@ -27,20 +27,20 @@ _ENCRYPTS = "CRYPT-"
 """Beginning of the kernel's id of a device that dm-crypt makes, LUKS among them."""
 
 
-def measures_of(services: Services, tenant: Tenant) -> list[str]:
+def list_measures(services: Services, tenant: Tenant) -> list[str]:
     """List the measures, with brackets for what no program can know."""
     storage = services.settings.storage
-    where = list(_of_box(storage)) if isinstance(storage, Path) else list(_of_stage())
-    urls = [one.url or one.address for one in services.webhooks.hooks.all(tenant.name) if one.enabled]
-    plain = sorted({urlsplit(url).hostname or "" for url in urls if urlsplit(url).scheme == "http"})
-    hooks = [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain)}"] if plain else []
+    place_measures = list(_of_box(storage)) if isinstance(storage, Path) else list(_of_stage())
+    hook_urls = [one.url or one.address for one in services.webhooks.hooks.all(tenant.name) if one.enabled]
+    plain_hosts = sorted({urlsplit(url).hostname or "" for url in hook_urls if urlsplit(url).scheme == "http"})
+    hook_measures = [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain_hosts)}"] if plain_hosts else []
     witness = services.settings.witness
-    heads = "heads of the audit go to a witness" if witness else "no witness keeps heads of the audit"
+    witness_measure = "heads of the audit go to a witness" if witness else "no witness keeps heads of the audit"
     return [
         "roles and keys; pictures by signed URLs for an hour; an audit that is a signed chain",
-        *where,
-        *hooks,
-        heads,
+        *place_measures,
+        *hook_measures,
+        witness_measure,
         "[who may enter the room]",
         "[backups: where, encrypted how, for how many days]",
     ]
@@ -89,14 +89,14 @@ def is_encrypted(data: Path, system: Path = _SYSTEM, mounts: Path = _MOUNTS) -> 
     """
     device = data.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    found = system / number
-    if not found.exists():  # such as of btrfs, whose number is no device's
+    device_entry = system / number
+    if not device_entry.exists():  # such as of btrfs, whose number is no device's
         with suppress(OSError, StopIteration):
             lines = (line.partition(" - ") for line in mounts.read_text("utf-8", "replace").splitlines())
             source = next(after.split()[1] for before, _, after in lines if before.split()[2] == number)
             block = Path(source).stat().st_rdev
-            found = system / f"{os.major(block)}:{os.minor(block)}"
-    return _is_crypt(found.resolve()) if found.exists() else None
+            device_entry = system / f"{os.major(block)}:{os.minor(block)}"
+    return _is_crypt(device_entry.resolve()) if device_entry.exists() else None
 
 
 def _is_crypt(device: Path) -> bool:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.words.model import Tenant
 from chalicelib.services import Services
-from regulars.mail import MailSettings, header_text, send
+from regulars.mail import MailSettings, header_text, send_mail
 from regulars.options import read_configuration, tenant_of, with_services
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Week(Struct, frozen=True):
     staff: int
 
 
-def week_of(services: Services, tenant: Tenant, monday: date) -> Week:
+def count_week(services: Services, tenant: Tenant, monday: date) -> Week:
     """Count the week that begins on this Monday."""
     from chalicelib.book.statistics.statistics import Question
     from chalicelib.book.words.local_time import Granularity
@@ -63,24 +63,24 @@ def week_of(services: Services, tenant: Tenant, monday: date) -> Week:
 
     statistics, zone = services.statistics, ZoneInfo(tenant.time_zone)
     visitors = statistics.visitors.staff(tenant).leave_out(EVERYTHING)
-    arrivals = Question(_span(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
+    arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
     hours = statistics.list_buckets(tenant, arrivals)
-    most = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
-    by_day = _figures(services, tenant, replace(arrivals, granularity=Granularity.DAY))
+    busiest = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
+    by_day = _count_by_kind(services, tenant, replace(arrivals, granularity=Granularity.DAY))
     by_week = replace(arrivals, granularity=Granularity.WEEK)
     before = monday - timedelta(_DAYS)
-    earlier = _figures(services, tenant, replace(by_week, span=_span(zone, before)))
+    earlier = _count_by_kind(services, tenant, replace(by_week, span=_span_of_week(zone, before)))
     days = [monday + timedelta(number) for number in range(_DAYS)]
     return Week(
         days=tuple((day, by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
-        total=_figures(services, tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
+        total=_count_by_kind(services, tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
         before=earlier.get(f"{before:%Y%m%d}", _NOTHING),
-        busiest=most and (datetime.strptime(most[1], "%Y%m%d%H").replace(tzinfo=zone), most[0]),
+        busiest=busiest and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
         staff=statistics.count_staff(tenant, arrivals),
     )
 
 
-def _span(zone: ZoneInfo, monday: date) -> Span:
+def _span_of_week(zone: ZoneInfo, monday: date) -> Span:
     from chalicelib.book.words.local_time import Span
     from chalicelib.book.words.values import milliseconds
 
@@ -91,7 +91,7 @@ def _span(zone: ZoneInfo, monday: date) -> Span:
 _NOTHING = Figures(0, 0, 0, 0, 0)
 
 
-def _figures(services: Services, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
+def _count_by_kind(services: Services, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
     """Return the figures of each bucket that has any, by its time."""
     from chalicelib.book.words.observations import Measure, ObservationKind, Split
 
@@ -105,8 +105,8 @@ def _figures(services: Services, tenant: Tenant, arrivals: Question) -> Mapping[
     return found
 
 
-def sentence_of(week: Week) -> str:
-    """Say the week in a sentence."""
+def describe_week(week: Week) -> str:
+    """Describe the week in a sentence: how many came, how many were new, and the change from the week before."""
     now, before = week.total.visits, week.before.visits
     if not now:
         return "Nobody came."
@@ -122,14 +122,14 @@ def _count(count: int, singular: str, plural: str) -> str:
     return f"{count:,} {singular if count == 1 else plural}"
 
 
-def text_of(week: Week, tenant: Tenant) -> str:
+def format_text(week: Week, tenant: Tenant) -> str:
     """Write the week as lines: a sentence, a table with a bar for each day, and the busiest hour."""
     first, last = week.days[0][0], week.days[-1][0]
-    head = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
+    heading = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
     rows = [*((f"{day:%a %d %b}", one) for day, one in week.days), ("week", week.total), ("week before", week.before)]
-    most = max(one.visits for _, one in week.days)
+    most_visits = max(one.visits for _, one in week.days)
     lines = [f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts) for name, amounts in rows]
-    bars = ["#" * round(_WIDEST_BAR * one.visits / most) if most else "" for _, one in week.days]
+    bars = ["#" * round(_WIDEST_BAR * one.visits / most_visits) if most_visits else "" for _, one in week.days]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
     notes = []
     if week.busiest:
@@ -138,23 +138,23 @@ def text_of(week: Week, tenant: Tenant) -> str:
     if week.staff:
         notes.append(f"without {_count(week.staff, 'visit', 'visits')} of staff")
     title = f"{tenant.shown_name}: {first:%d %B} to {last:%d %B %Y}, {tenant.time_zone}"
-    return "\n".join([title, "", sentence_of(week), "", head, *table, *(["", *notes] if notes else []), ""])
+    return "\n".join([title, "", describe_week(week), "", heading, *table, *(["", *notes] if notes else []), ""])
 
 
-def csv_of(week: Week) -> str:
+def format_csv(week: Week) -> str:
     out = io.StringIO()
     csv.writer(out).writerows([("day", *_COLUMNS), *((day, *one) for day, one in week.days)])
     return out.getvalue()
 
 
-def letter(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
+def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
     """Write the mail: the text, and the table as a CSV file beside it."""
     made, first = EmailMessage(), week.days[0][0]
     subject = f"Visits of {tenant.shown_name}, {first:%d %B} to {week.days[-1][0]:%d %B %Y}"
     made["Subject"] = header_text(subject)
     made["From"], made["To"] = sender, to
-    made.set_content(text_of(week, tenant))
-    made.add_attachment(csv_of(week), subtype="csv", filename=f"visits-{first}.csv")
+    made.set_content(format_text(week, tenant))
+    made.add_attachment(format_csv(week), subtype="csv", filename=f"visits-{first}.csv")
     return made
 
 
@@ -187,9 +187,9 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     within = day.date() if day else today - timedelta(_DAYS)
     if not 1970 < within.year < 9999:
         raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {within}")
-    week = week_of(services, one, within - timedelta(within.weekday()))
+    week = count_week(services, one, within - timedelta(within.weekday()))
     if to and sender:
-        send(letter(week, one, sender, to), mail)
+        send_mail(compose_mail(week, one, sender, to), mail)
         print(f"sent to {to}", file=sys.stderr)
     else:
-        print(csv_of(week) if as_csv else text_of(week, one), end="")
+        print(format_csv(week) if as_csv else format_text(week, one), end="")

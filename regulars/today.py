@@ -45,9 +45,9 @@ def today(services: Services, tenant: str | None) -> None:
     """
     from rich.console import Console
 
-    all_ = services.tenants.all()
-    used = [one for one in all_ if services.account.measure_usage(one).faces] or all_
-    for one in used if tenant is None else [services.tenants.get_by_name(tenant)]:
+    every_tenant = services.tenants.all()
+    tenants_with_faces = [one for one in every_tenant if services.account.measure_usage(one).faces] or every_tenant
+    for one in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
         print_today(services, one, Console(soft_wrap=True), datetime.now(UTC))
 
 
@@ -56,12 +56,12 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     zone = ZoneInfo(tenant.time_zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     staff = services.statistics.visitors.staff(tenant)
-    came = list(_visits(services, tenant, midnight))
-    visits = [one for one in came if not staff.has(one.first.group_name, one.first.faceid)]
+    all_visits = list(_visits(services, tenant, midnight))
+    visits = [one for one in all_visits if not staff.has(one.first.group_name, one.first.faceid)]
     page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
     away = [one for one in page.rows if one.last_arrival_at is None or one.last_arrival_at < midnight]
-    read = [*(one.first.faceid for one in visits), *(one.faceid for one in away)]
-    services.audit.reads.enter_printing(tenant.name, (one for one in read if not is_erased(one)))
+    shown_faces = [*(one.first.faceid for one in visits), *(one.faceid for one in away)]
+    services.audit.reads.enter_printing(tenant.name, (one for one in shown_faces if not is_erased(one)))
     console.print(f"{tenant.name}: {midnight:%A, %d %B %Y}, {zone.key}", style="bold", markup=False)
     if visits:
         table = _table("who", "group", "first", "last", "seen", "visit")
@@ -71,13 +71,13 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
             _add(table, who or one.first.faceid, one.first.group_name, first, last, one.sightings, _nth(one.number))
         console.print(table)
     people = {one.first.faceid for one in visits}
-    new = {one.first.faceid for one in visits if one.number == 1}
-    says = f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new)} of them for the first time"
-    console.print(says if people else "nobody came yet")
-    if len(came) > len(visits):
-        console.print(
-            f"without {len(came) - len(visits)} {'visit' if len(came) == len(visits) + 1 else 'visits'} of staff"
-        )
+    new_people = {one.first.faceid for one in visits if one.number == 1}
+    summary = (
+        f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new_people)} of them for the first time"
+    )
+    console.print(summary if people else "nobody came yet")
+    if staff_count := len(all_visits) - len(visits):
+        console.print(f"without {staff_count} {'visit' if staff_count == 1 else 'visits'} of staff")
     if away:
         console.print("\nregulars who stayed away longest", style="bold")
         table = _table("who", "last came", "days ago")

@@ -77,7 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionstart() -> None:
     try:
-        registry_photos.folder()
+        registry_photos.provide_folder()
     except NoPictures as error:
         pytest.exit(f"the tests need pictures of people: {error}", returncode=1)
 
@@ -125,7 +125,7 @@ def _little_garbage() -> None:
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The labelled pictures at hand; tests.support.pictures.photos says which plays which part."""
-    return registry_photos.folder()
+    return registry_photos.provide_folder()
 
 
 @pytest.fixture(scope="module")

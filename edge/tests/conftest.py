@@ -70,7 +70,7 @@ def service(request: pytest.FixtureRequest) -> StandIn | Regulars:
 @pytest.fixture
 def faces() -> Path:
     """The labelled pictures at hand."""
-    return registry_photos.folder()
+    return registry_photos.provide_folder()
 
 
 @pytest.fixture

@@ -68,10 +68,12 @@ def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> Non
 def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table_says() -> None:
     """The days cost a little more: of few people fewer come again. Times of this machine are in it, too."""
     (captures, *_), found, ingest_s = shop.measure_shops(days=2, a_day=200)
-    assert ingest_s == pytest.approx(table.load().ingest_s, rel=0.1)
+    assert ingest_s == pytest.approx(table.read_table().ingest_s, rel=0.1)
     assert captures.spent["offer"].runs == 400
     assert found["search"]["kms_requests"] < 0.02, "the canary keeps the API warm, and a cold start asks KMS"
     for kind, off in (("capture", 0.15), ("search", 0.1)):
-        rows = (found[kind], table.load().rows[kind])
-        now, committed = (sum(table.bill(row, table.prices(), with_free=False).values()) for row in rows)
+        rows = (found[kind], table.read_table().rows[kind])
+        now, committed = (
+            sum(table.price_by_service(row, table.read_prices(), with_free=False).values()) for row in rows
+        )
         assert now == pytest.approx(committed, rel=off)

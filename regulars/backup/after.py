@@ -68,37 +68,40 @@ class Since(Struct):
     deleted: dict[str, None] = field(default_factory=dict)
 
 
-def since(entries: Iterable[Entry], begin: datetime) -> Since:
-    """Read the state that the entries lead to. The last one about a face counts, also for what became a part of it.
+def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
+    """Read what the acts since `begin` did to faces. The last act about a face counts.
 
-    A merge keeps what it takes away, so a restored book has both faces again.
+    It counts for the faces that became a part of that one, too: a restored book has them again.
+    `set a hold of A; merge B into A`: after the restore A and B are held.
     """
-    found = Since()
+    changes = Since()
     ordered = sorted(entries, key=lambda one: (one["at"], one.get("seq", 0)))
-    after = [one for one in ordered if moment_of_text(one["at"]) >= begin]
-    for entry in after:
-        what = entry["what"]
-        said = (bool(entry.get("is_set")), entry.get("reason", ""))
+    entries_after = [one for one in ordered if moment_of_text(one["at"]) >= begin]
+    for entry in entries_after:
+        act = entry["what"]
+        mark = (bool(entry.get("is_set")), entry.get("reason", ""))
         for faceid in entry.get("faces", ()):
-            if what in _HOLDS:
-                found.holds[faceid] = said
-            elif what in _RESTRICTIONS:
-                found.restrictions[faceid] = said
-            elif what in (_GIVEN, _WITHDRAWN):
-                found.withdrawn[faceid] = what == _WITHDRAWN
-        gone = entry.get("deleted", ())
-        if what == "sighting" or {*entry.get("faces", ())} <= {*gone}:  # that may push a stranger out; else a merge
-            found.deleted.update(dict.fromkeys(gone))
-    return Since(**{name: _of_parts(said, after) for name, said in asdict(found).items()})
+            if act in _HOLDS:
+                changes.holds[faceid] = mark
+            elif act in _RESTRICTIONS:
+                changes.restrictions[faceid] = mark
+            elif act in (_GIVEN, _WITHDRAWN):
+                changes.withdrawn[faceid] = act == _WITHDRAWN
+        deleted_faces = entry.get("deleted", ())
+        if act == "sighting" or {*entry.get("faces", ())} <= {
+            *deleted_faces
+        }:  # that may push a stranger out; else a merge
+            changes.deleted.update(dict.fromkeys(deleted_faces))
+    return Since(**{name: _of_parts(mark, entries_after) for name, mark in asdict(changes).items()})
 
 
 def _of_parts(said: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
-    """Return the entries about faces, and about those that became a part of them."""
-    whole = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in said}
-    return {part: said[faceid] for faceid, parts in whole.items() for part in parts} | said
+    """Give what is known of a face to the faces that became a part of it, unless something is known of them."""
+    parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in said}
+    return {part: said[faceid] for faceid, parts in parts_by_face.items() for part in parts} | said
 
 
-def done_again(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
+def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) -> Iterator[str]:
     """Do again the acts in the export in a file; yield lines that say what, and what nobody knows.
 
     `key`: the fingerprint that signed it; None: of the tenant's own key. Raises OperatorError if it is not unchanged,
@@ -111,11 +114,11 @@ def done_again(services: Services, file: Path, begin: datetime, key: str | None)
         return key or fingerprint(own.current)
 
     with file.open(encoding="utf-8", errors="replace") as lines:
-        seen, entries = verified_export(lines, key_of)
-    if seen.findings:
-        raise OperatorError(f"{file} is not as it was signed: {seen.findings[0]}")
-    tenant = services.tenants.get_by_name(head_of(seen.last).tenant)
-    for line in chain(_apply_changes(services, tenant, since(entries, begin)), _unknown(seen)):
+        verified, entries = verified_export(lines, key_of)
+    if verified.findings:
+        raise OperatorError(f"{file} is not as it was signed: {verified.findings[0]}")
+    tenant = services.tenants.get_by_name(head_of(verified.last).tenant)
+    for line in chain(_apply_changes(services, tenant, read_changes_since(entries, begin)), _list_unknown(verified)):
         yield f"{tenant.name}: {line}"
 
 
@@ -148,7 +151,7 @@ def _apply_marks(services: Services, tenant: Tenant, found: Since, *, are_set: b
                 yield f"{faceid} is {'' if are_set else 'not '}{word}"
 
 
-def _unknown(seen: Verified) -> Iterator[str]:
+def _list_unknown(seen: Verified) -> Iterator[str]:
     if seen.erased:
         erasures = format_count(len(seen.erased), "erasure", "erasures")
         yield f"{erasures} took entries away: erase again by their receipts"

@@ -83,7 +83,7 @@ class Writer:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Writer]:
+def write_archive(path: Path) -> Iterator[Writer]:
     """Write a new file, readable by its owner only. It appears at `path` when the block ends without an error.
 
     Raises FileExistsError if `path` exists.
@@ -92,7 +92,7 @@ def writing(path: Path) -> Iterator[Writer]:
         raise FileExistsError(f"{path} is there already, and nothing is written over it: name a new file")
     _remove_partial(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    with folder.told_as(path, partial):
+    with folder.name_in_errors(path, partial):
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
@@ -122,7 +122,7 @@ def is_tar(path: Path) -> bool:
         return file.read(262)[257:] == b"ustar"
 
 
-def reading(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
+def open_archive(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
     """Open a file to read it at random or as a stream. Raises DamagedFile, which its iterator raises, too."""
     try:
         return tarfile.open(path, mode, tarinfo=_Head)
@@ -138,7 +138,7 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
     found: dict[str, Entry] = {}
     manifest: Any = None
     try:
-        with reading(path, "r|") as tar:
+        with open_archive(path, "r|") as tar:
             for member, content in _members(tar):
                 if member.name == MANIFEST:
                     manifest = json.loads(content.read())
@@ -154,7 +154,7 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
 
 def unpack_file(path: Path, into: Path) -> None:
     """Write all entries below the folder `into`, durably. Call `check_file` first."""
-    with reading(path, "r|") as tar:
+    with open_archive(path, "r|") as tar:
         for member, content in _members(tar):
             if member.name == MANIFEST:
                 continue
@@ -208,19 +208,20 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
 def _check_manifest(
     path: Path, manifest: Any, found: Mapping[str, Entry], judge: Callable[[str, object], str | None]
 ) -> Manifest:
+    """Return the manifest if it lists exactly what was `found`. Raises as `check_file`."""
     if not isinstance(manifest, dict):
         raise DamagedFile(f"{path} was cut off: its end is missing")
     if complaint := judge(str(path), manifest.get("format")):
         raise OperatorError(complaint)
     try:
-        read = msgspec.convert(manifest, Manifest)
+        parsed = msgspec.convert(manifest, Manifest)
     except msgspec.ValidationError as error:
         raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
-    if wrong := sorted(name for name in {**read.entries, **found} if read.entries.get(name) != found.get(name)):
+    if differing := sorted(name for name in {**parsed.entries, **found} if parsed.entries.get(name) != found.get(name)):
         raise DamagedFile(
-            f"{path} is damaged: {wrong[0]} is not what was written ({len(wrong)} of {len(read.entries)})"
+            f"{path} is damaged: {differing[0]} is not what was written ({len(differing)} of {len(parsed.entries)})"
         )
-    return read
+    return parsed
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -56,7 +56,7 @@ def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:
         stage = place / "copy"
         stage.mkdir(mode=0o700)
         _take_complete(data, stage)
-        with archive.writing(path) as writer:
+        with archive.write_archive(path) as writer:
             for file in sorted(stage.rglob("*")):
                 if file.is_file():
                     writer.add(file.relative_to(stage).as_posix(), file)

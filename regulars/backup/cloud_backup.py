@@ -49,7 +49,7 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, at: datetime | N
     Raises OperatorError if tables cannot be restored to a point in time, and leaves no file then.
     """
     client, blobs = aws_client("dynamodb"), open_storage(settings, SystemClock())
-    with tempfile.TemporaryDirectory() as folder, archive.writing(path) as writer:
+    with tempfile.TemporaryDirectory() as folder, archive.write_archive(path) as writer:
         place = Path(folder, "one")
         _add_objects(writer, blobs, _tenants(_items(storage.table_prefix)), place)
         at = at or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
@@ -103,7 +103,7 @@ def _put(store: BlobStore, place: Path, path: Path) -> None:
     store.put_if_absent(path.relative_to(place).as_posix(), path.read_bytes(), _CONTENT_TYPE)
 
 
-def with_new_secrets(services: Services) -> Iterator[dict[str, object]]:
+def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
     """Make all anew that another key of KMS had sealed; yield each tenant's credentials, and its hooks' secrets.
 
     What tells people is off until somebody sends its channel again.
@@ -112,8 +112,8 @@ def with_new_secrets(services: Services) -> Iterator[dict[str, object]]:
     for tenant in services.tenants.all():
         credentials = asdict(services.tenants.rotate_keys(tenant.name))
         posted_to = [one.id for one in hooks.all(tenant.name) if one.url]
-        for told in (one for one in hooks.all(tenant.name) if one.way):
-            hooks.change(tenant.name, told.id, {"enabled": False})
+        for teller in (one for one in hooks.all(tenant.name) if one.way):
+            hooks.change(tenant.name, teller.id, {"enabled": False})
         services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
             services.audit.signing.renew(tenant.name, is_lost=True)

@@ -29,7 +29,7 @@ MARK = "restored.json"
 _log = logging.getLogger(__name__)
 
 
-def write_beside(services: Services, place: Path) -> int:
+def write_receipts_beside(services: Services, place: Path) -> int:
     """Write the receipts of all erasures into the folder that has a backup; return how many there are."""
     documents = {
         receipt_name(tenant.app_id, one.id): one.receipt
@@ -55,7 +55,7 @@ def read_receipts(places: Iterable[str]) -> list[Receipt]:
     found: dict[str, Receipt] = {}
     for place in places:
         for name, data in _documents(place):
-            if (receipt := _receipt(f"{place}/{name}", data)) is not None:
+            if (receipt := _read_receipt(f"{place}/{name}", data)) is not None:
                 found[json.dumps([receipt.tenant, receipt.id])] = receipt
     return list(found.values())
 
@@ -74,7 +74,7 @@ def _documents(place: str) -> Iterator[tuple[str, bytes]]:
         yield from ((one.name, one.read_bytes()) for one in sorted(path.glob("*.json")) if one.is_file())
 
 
-def _receipt(name: str, data: bytes) -> Receipt | None:
+def _read_receipt(name: str, data: bytes) -> Receipt | None:
     """Read a file; None if it is something else than a signed statement about an erasure."""
     try:
         document = json.loads(data)
@@ -103,7 +103,7 @@ def places_of(data: object, services: Services) -> list[str]:
     return list(dict.fromkeys([*noted, *([witness] if witness else [])]))
 
 
-def redo(
+def redo_erasures(
     services: Services, receipts: Iterable[Receipt], trusted: Collection[str] = (), left_out: Collection[str] = ()
 ) -> Iterator[str]:
     """Do again all erasures that the book does not know; yield lines that say which. Take the mark away at the end.
@@ -158,18 +158,19 @@ def _note_refusal(refused: list[str]) -> Iterator[None]:
 
 
 def _finish_others(services: Services) -> None:
-    """Finish erasures that a redo began which was cut off, or that had begun at the backup's time."""
+    """Finish the erasures that were under way: at the backup's time, or when a redo was stopped."""
     from regulars.privacy import wait_for_erasures
 
     for tenant in services.tenants.all():
-        left = [one.id for one in services.erasure.records.list_unfinished(tenant.name) if one.erases]
-        wait_for_erasures(services, tenant, left, alone=True)
+        unfinished_ids = [one.id for one in services.erasure.records.list_unfinished(tenant.name) if one.erases]
+        wait_for_erasures(services, tenant, unfinished_ids, alone=True)
 
 
-def require_done(services: Services, data: Path) -> None:
-    """Raise OperatorError if a restored folder has somebody who was erased, by all receipts that are known.
+def require_erasures_done(services: Services, data: Path) -> None:
+    """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    A witness that does not answer is no reason to serve nobody: that is logged.
+    The folder's mark says so, or receipts at the witness that the book does not know. If the witness does not answer,
+    that is logged, and the folder is served.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():
@@ -178,17 +179,19 @@ def require_done(services: Services, data: Path) -> None:
         )
     if not services.settings.witness:
         return
-    again = services.erasure.again
+    redoing = services.erasure.again
     try:
         known = dict(read_documents(services.settings.witness, RECEIPTS))
-        read_now = ((name, known[name]()) for name in again.list_unknown_names(known))
-        open_now = again.list_open(one for name, document in read_now if (one := _receipt(name, document)) is not None)
+        documents = ((name, known[name]()) for name in redoing.list_unknown_names(known))
+        undone = redoing.list_open(
+            one for name, document in documents if (one := _read_receipt(name, document)) is not None
+        )
     except (RegularsError, OperatorError, OSError) as error:
         _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)
         return
-    if open_now:
-        which = ", ".join(map(str, open_now[:3])) + (" and others" if len(open_now) > 3 else "")
+    if undone:
+        which = ", ".join(map(str, undone[:3])) + (" and others" if len(undone) > 3 else "")
         raise OperatorError(
-            f"{data} has {format_count(len(open_now), 'erasure', 'erasures')} less than the witness knows: {which}. "
+            f"{data} has {format_count(len(undone), 'erasure', 'erasures')} less than the witness knows: {which}. "
             f"Was it restored? {command} does them again, and then it is served"
         )

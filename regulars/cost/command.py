@@ -26,4 +26,4 @@ def cost(faces: int, captures_per_day: int, searches_per_day: int, cameras: int,
     """
     from regulars.cost import table
 
-    table.show(table.Load(faces, captures_per_day, searches_per_day, tenants, cameras))
+    table.print_bill(table.Load(faces, captures_per_day, searches_per_day, tenants, cameras))

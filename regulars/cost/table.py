@@ -35,11 +35,11 @@ class Prices(Struct, frozen=True):
     services: Mapping[str, Service]
 
 
-def prices() -> Prices:
+def read_prices() -> Prices:
     return msgspec.toml.decode(PRICES.read_bytes(), type=Prices)
 
 
-def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
+def price_by_service(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
     """Price the quantities: US dollars by service. `with_free` deducts what is always free.
 
     Raises KeyError if a quantity has no price.
@@ -84,58 +84,66 @@ class Load(Struct, frozen=True):
     cameras: int = 1
 
 
-def load() -> Table:
+def read_table() -> Table:
     return msgspec.json.decode(FILE.read_bytes(), type=Table)
 
 
-def month(table: Table, of: Load) -> Counter[str]:
-    """Return AWS's units of a month of all shops, by the names of prices.toml. Without traffic no camera sends."""
-    of_a_shop = {
+def count_units(table: Table, of: Load) -> Counter[str]:
+    """Count the units that AWS charges for a month of all shops, by the names of prices.toml.
+
+    `table.rows["capture"] = {"s3_puts": 1.4}`: so many for each capture. Without traffic no camera sends.
+    """
+    numbers_of_shop = {
         "tenant": 1,
         "camera": of.cameras if of.captures_a_day else 0,
         "face": of.faces,
         "capture": of.captures_a_day * DAYS,
         "search": of.searches_a_day * DAYS,
     }
-    numbers = {
+    number_by_kind = {
         "stage": 1,
         "start": min(of.tenants, SWEEPS_AT_ONCE),
         "traffic": int(of.captures_a_day > 0),
-        **{kind: number * of.tenants for kind, number in of_a_shop.items()},
+        **{kind: number * of.tenants for kind, number in numbers_of_shop.items()},
     }
-    found = Counter[str]()
-    for kind, number in numbers.items():
-        found.update({what: number * quantity for what, quantity in table.rows[kind].items()})
-    return found
+    units = Counter[str]()
+    for kind, number in number_by_kind.items():
+        units.update({what: number * quantity for what, quantity in table.rows[kind].items()})
+    return units
 
 
-def in_a_line(of: Load) -> str:
+def sum_up_in_a_line(of: Load) -> str:
     """Write the costs of a month in a line, with this traffic and without any."""
-    usd = [_usd(month(load(), one), prices()) for one in (of, Load(of.faces, 0, 0))]
+    usd = [_usd(count_units(read_table(), one), read_prices()) for one in (of, Load(of.faces, 0, 0))]
     return (
         f"{usd[0]:.2f} USD a month for one shop with {of.faces:,} faces, {of.captures_a_day:,} captures and "
         f"{of.searches_a_day:,} searches a day, {usd[1]:.2f} if nobody comes; `regulars cost` reckons with your figures"
     )
 
 
-def show(of: Load) -> None:
+def print_bill(of: Load) -> None:
     """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
-    table, listed = load(), prices()
+    table, price_list = read_table(), read_prices()
     shops, cameras = _count(of.tenants, "shop"), _count(of.cameras, "camera")
     traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"
     print(
         f"Each shop has {of.faces:,} faces, {cameras}, {traffic};\n"
-        f"the bill is one shop's, times {shops}; US dollars, list prices of {listed.region} as of {listed.date}\n"
+        f"the bill is one shop's, times {shops}; US dollars, list prices of {price_list.region} "
+        f"as of {price_list.date}\n"
         f"(regulars/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
     )
-    _show_bill(f"A month of {shops}", month(table, of), listed)
-    _show_bill("A month in which nobody comes", month(table, Load(of.faces, 0, 0, of.tenants)), listed)
-    named = {"capture": "a thousand captures", "search": "a thousand searches", "face": "a thousand faces, a month"}
+    _show_bill(f"A month of {shops}", count_units(table, of), price_list)
+    _show_bill("A month in which nobody comes", count_units(table, Load(of.faces, 0, 0, of.tenants)), price_list)
+    title_by_kind = {
+        "capture": "a thousand captures",
+        "search": "a thousand searches",
+        "face": "a thousand faces, a month",
+    }
     print(f"{'Each, at list prices':34}{'USD':>10}")
     for kind in ("capture", "search", "face", "camera", "tenant"):
-        number = 1_000 if kind in named else 1
-        row = Counter({what: number * quantity for what, quantity in table.rows[kind].items()})
-        print(f"  {named.get(kind, f'a {kind}, a month'):32}{_usd(row, listed):>10.4f}")
+        count = 1_000 if kind in title_by_kind else 1
+        units = Counter({what: count * quantity for what, quantity in table.rows[kind].items()})
+        print(f"  {title_by_kind.get(kind, f'a {kind}, a month'):32}{_usd(units, price_list):>10.4f}")
 
 
 def _count(number: int, noun: str) -> str:
@@ -143,7 +151,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> None:
-    without, with_free = (bill(quantities, listed, with_free=free) for free in (False, True))
+    without, with_free = (price_by_service(quantities, listed, with_free=free) for free in (False, True))
     print(f"{title:34}{'list':>10}{'less what is always free':>28}")
     for name, service in listed.services.items():
         if without[name]:
@@ -152,4 +160,4 @@ def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> N
 
 
 def _usd(quantities: Mapping[str, float], listed: Prices) -> float:
-    return sum(bill(quantities, listed, with_free=False).values())
+    return sum(price_by_service(quantities, listed, with_free=False).values())

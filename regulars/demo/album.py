@@ -15,7 +15,7 @@ from msgspec import Struct
 from PIL import Image, ImageOps
 
 from regulars.errors import NoPictures
-from regulars.transfer.sources import Person, Photo, of_folder
+from regulars.transfer.sources import Person, Photo, read_folder
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
@@ -61,7 +61,7 @@ class Plan(Struct, frozen=True):
     removed: Probe | None
 
 
-def read_folder(folder: Path) -> Album:
+def read_album(folder: Path) -> Album:
     """Read a folder of pictures. Names come from labels.csv, else as an import takes them.
 
     Raises NoPictures if the folder has no pictures of people.
@@ -71,29 +71,34 @@ def read_folder(folder: Path) -> Album:
     if (folder / LABELS).is_file():
         album = _read_labelled_folder(folder)
     else:
-        found = of_folder(folder)
-        people = {person.name: [photo for photo in person.photos if _is_read(photo.name)] for person in found.people}
+        found = read_folder(folder)
+        people = {
+            person.name: [photo for photo in person.photos if _has_picture_suffix(photo.name)]
+            for person in found.people
+        }
         in_folders = any("/" in photo.name for photos in people.values() for photo in photos)
-        album = Album(found.about, _people(people), labelled=in_folders)
+        album = Album(found.about, _list_people(people), labelled=in_folders)
     if not album.people:
         raise NoPictures(f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another folder")
     return album
 
 
-def plan(album: Album) -> Plan:
-    """Divide the people: some play strangers, the others are enrolled by their first picture.
+def plan_story(album: Album) -> Plan:
+    """Divide the people: one in STRANGERS_SHARE plays a stranger, the others are enrolled by their first picture.
 
-    Strangers are those with the fewest pictures: of a single one, none is left to search the person with.
+    Those with the fewest pictures are strangers. Whoever has a single one always is: none is left to search with.
     """
-    single = sum(len(person.photos) == 1 for person in album.people)
-    wanted = min(MAX_STRANGERS, len(album.people) - 1, max(single, len(album.people) // STRANGERS_SHARE, 1))
-    held_back = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - wanted :]
-    enrolled = [person for person in album.people if person not in held_back][:MAX_ENROLLED]
-    known = _in_turn([_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
+    single_count = sum(len(person.photos) == 1 for person in album.people)
+    stranger_count = min(
+        MAX_STRANGERS, len(album.people) - 1, max(single_count, len(album.people) // STRANGERS_SHARE, 1)
+    )
+    strangers = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - stranger_count :]
+    enrolled = [person for person in album.people if person not in strangers][:MAX_ENROLLED]
+    known = _take_turns([_list_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
     return Plan(
-        enrolments=tuple(_probes(person)[0] for person in enrolled),
+        enrolments=tuple(_list_probes(person)[0] for person in enrolled),
         known=tuple(known),
-        strangers=tuple(_in_turn([_probes(person) for person in held_back])[:MAX_STRANGERS]),
+        strangers=tuple(_take_turns([_list_probes(person) for person in strangers])[:MAX_STRANGERS]),
         nobody=album.nobody[:MAX_NOBODY],
         several=album.several[:MAX_SEVERAL],
         removed=known[0] if known else None,
@@ -101,13 +106,14 @@ def plan(album: Album) -> Plan:
 
 
 def _read_labelled_folder(folder: Path) -> Album:
+    """Read the pictures that labels.csv names: `people/ann_1.jpg,ann,1,` or `multi/2.jpg,ann|bob,2,`."""
     people: dict[str, list[Photo]] = {}
     nobody: list[Probe] = []
     several: list[Probe] = []
     with (folder / LABELS).open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             file = folder / (row.get("file") or "")
-            if not _is_read(file.name) or not file.is_file():
+            if not _has_picture_suffix(file.name) or not file.is_file():
                 continue
             names = frozenset(filter(None, (row.get("identity") or "").split("|")))
             probe = Probe(Photo(file.name, file.read_bytes), names)
@@ -115,15 +121,15 @@ def _read_labelled_folder(folder: Path) -> Album:
                 people.setdefault(min(names), []).append(probe.photo)
             elif names or row.get("faces") == "0":
                 (several if names else nobody).append(probe)
-    few = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
-    return Album(f"{folder}, by its {LABELS}", _people(people), tuple(nobody), tuple(few))
+    small_groups = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
+    return Album(f"{folder}, by its {LABELS}", _list_people(people), tuple(nobody), tuple(small_groups))
 
 
-def _probes(person: Person) -> list[Probe]:
+def _list_probes(person: Person) -> list[Probe]:
     return [Probe(photo, frozenset({person.name})) for photo in person.photos]
 
 
-def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
+def _list_people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
     """List the people by name. If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out.
 
     The two may be one person.
@@ -133,11 +139,11 @@ def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
     return tuple(Person(name, name, tuple(photos[name])) for name in alone)
 
 
-def _is_read(name: str) -> bool:
+def _has_picture_suffix(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 
-def _in_turn(lists: list[list[Probe]]) -> list[Probe]:
+def _take_turns(lists: list[list[Probe]]) -> list[Probe]:
     """Flatten the lists: the first of each, then the second of each, and so on."""
     return [probe for turn in zip_longest(*lists) for probe in turn if probe is not None]
 
@@ -153,12 +159,12 @@ def open_picture(data: bytes) -> Image.Image:
         raise NoPictures(f"a file among the pictures is none: {error}") from error
 
 
-def upright(picture: Image.Image) -> Image.Image:
+def turn_upright(picture: Image.Image) -> Image.Image:
     turned: Image.Image = ImageOps.exif_transpose(picture)
     return turned.convert("RGB")
 
 
-def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
+def encode_jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
     """Encode a JPEG of at most `side_px` in width and height."""
     small = picture.copy()
     small.thumbnail((side_px, side_px))
@@ -167,18 +173,20 @@ def jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:
     return buffer.getvalue()
 
 
-def side_by_side(photos: Sequence[bytes]) -> bytes:
+def join_side_by_side(photos: Sequence[bytes]) -> bytes:
     """Make one JPEG of the pictures in a row, cropped to portraits of equal size. The crop keeps the top: the heads."""
     tiles = [
-        ImageOps.fit(upright(open_picture(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0))
+        ImageOps.fit(
+            turn_upright(open_picture(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0)
+        )
         for data in photos
     ]
     strip = Image.new("RGB", (sum(tile.width for tile in tiles), _STRIP_HEIGHT_PX))
     for index, tile in enumerate(tiles):
         strip.paste(tile, (index * tile.width, 0))
-    return jpeg(strip, side_px=_WIDE_PX[0])
+    return encode_jpeg(strip, side_px=_WIDE_PX[0])
 
 
-def wide(data: bytes) -> bytes:
+def widen(data: bytes) -> bytes:
     """Make a JPEG of the picture as wide as a camera's, with grey at its sides."""
-    return jpeg(ImageOps.pad(upright(open_picture(data)), _WIDE_PX, color="#777"), side_px=_WIDE_PX[0])
+    return encode_jpeg(ImageOps.pad(turn_upright(open_picture(data)), _WIDE_PX, color="#777"), side_px=_WIDE_PX[0])

@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image, ImageEnhance, ImageOps
 
 from regulars import libraries
-from regulars.demo.album import LABELS, jpeg, open_picture, side_by_side, upright
+from regulars.demo.album import LABELS, encode_jpeg, join_side_by_side, open_picture, turn_upright
 from regulars.errors import NoPictures
 from regulars.libraries import Package, PackageUnavailable
 
@@ -60,7 +60,7 @@ _PICTURES = (
 _ABOUT = Path(__file__).with_suffix(".md")
 
 
-def folder() -> Path:
+def provide_folder() -> Path:
     """Return the labelled folder in the user's cache, and make it first if it is not there.
 
     It has the layout of a demo's folder with a labels.csv: `people`, `multi`, `noface`. Raises NoPictures.
@@ -119,12 +119,14 @@ def _write(target: Path, contents: Mapping[str, bytes]) -> None:
 
 def _draw_picture(sources: list[bytes], *, varied: bool) -> bytes:
     if len(sources) > 1:
-        return side_by_side(sources)
-    return _vary_picture(sources[0]) if varied else jpeg(upright(open_picture(sources[0])), side_px=_LONG_PX)
+        return join_side_by_side(sources)
+    return (
+        _vary_picture(sources[0]) if varied else encode_jpeg(turn_upright(open_picture(sources[0])), side_px=_LONG_PX)
+    )
 
 
 def _vary_picture(data: bytes) -> bytes:
     """Make a picture as if of another day: mirrored, tilted, darker, compressed again."""
-    picture = ImageOps.mirror(upright(open_picture(data)))
+    picture = ImageOps.mirror(turn_upright(open_picture(data)))
     tilted = picture.rotate(8, resample=Image.Resampling.BICUBIC, fillcolor=(90, 90, 90))
-    return jpeg(ImageEnhance.Brightness(tilted).enhance(0.7), side_px=_LONG_PX, quality=70)
+    return encode_jpeg(ImageEnhance.Brightness(tilted).enhance(0.7), side_px=_LONG_PX, quality=70)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -28,13 +30,14 @@ from regulars import configuration
 from regulars.clients import V1, Connection
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
-from regulars.demo.story import IDENTIFY, Part, Step, Story, steps_of
+from regulars.demo.shop import fill_shop
+from regulars.demo.story import IDENTIFY, Part, Step, Story, count_steps
 from regulars.errors import OperatorError
 from regulars.options import open_services
 from regulars.serve import service
 from regulars.serve.service import Service
 from regulars.tenants import credentials
-from regulars.tenants.command import link
+from regulars.tenants.command import make_link
 
 
 def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path | None) -> int:
@@ -44,7 +47,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
     """
     console = Console()
     shown = find_pictures(photos)
-    plan = album.plan(shown)
+    plan = album.plan_story(shown)
     console.print(f"pictures: {shown.about}", soft_wrap=True)
     with ended_by_signals(), scratch_folder() as data:
         console.print("starting the service ...")
@@ -52,20 +55,25 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
             console.print(f"the service is at {running.url}", soft_wrap=True)
             with Connection(running.url) as connection:
                 v1 = V1(connection, credentials.read_credentials(running.data)[TENANT].api_key)
-                steps = [*track(Story(v1).play(plan), "it is at work", steps_of(plan), console=console, transient=True)]
-                console.print(table(steps, labelled=shown.labelled))
+                steps = [
+                    *track(Story(v1).play(plan), "it is at work", count_steps(plan), console=console, transient=True)
+                ]
+                console.print(make_table(steps, labelled=shown.labelled))
                 console.print("strangers are kept: the story is how one of them becomes a regular", soft_wrap=True)
-                console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
-                console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
+                console.print(f"\nface models: {_find_pack(data, models).about}", soft_wrap=True)
+                console.print(f"{summarize(steps, labelled=shown.labelled)}", style="bold")
                 if not once:
-                    console.print("people come before a camera ...")
-                    fill(v1, plan, datetime.now(UTC))
+                    console.print("a shop opens, whose drawn people have come for five weeks ...")
+                    now = datetime.now(UTC)
+                    fill_shop(data, TENANT, _find_pack(data, models), now)
+                    console.print("the people of the pictures come before a camera ...")
+                    send_captures(v1, plan, now)
             if not once:
-                stay(running, console)
+                wait_for_end(running, console)
     return 1 if shown.labelled and not all(step.right for step in steps) else 0
 
 
-def _pack(data: Path, models: Path | None) -> Pack:
+def _find_pack(data: Path, models: Path | None) -> Pack:
     """Return the pack that the service took, which reads no file of settings."""
     settings = configuration.read_settings({"data": data, "models": models}, os.environ, Path(os.devnull)).settings
     return packs.find(settings.models, settings.pack)
@@ -73,12 +81,12 @@ def _pack(data: Path, models: Path | None) -> Pack:
 
 def find_pictures(photos: Path | None) -> Album:
     """Read the folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
-    return album.read_folder(photos or registry_photos.folder())
+    return album.read_album(photos or registry_photos.provide_folder())
 
 
-def stay(running: Service, console: Console) -> None:
+def wait_for_end(running: Service, console: Console) -> None:
     """Print a link to the console, and wait for Ctrl-C. Raises OperatorError if the service ends by itself."""
-    console.print(invitation(running), soft_wrap=True, highlight=False)
+    console.print(invite(running), soft_wrap=True, highlight=False)
     console.print(f"credentials to try it yourself: {running.data / credentials.FILE}", soft_wrap=True)
     console.print(f"the service stays at {running.url} until Ctrl-C, which deletes this book", soft_wrap=True)
     with suppress(KeyboardInterrupt):
@@ -108,26 +116,26 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
+def make_table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
     """Make a table of the steps by chapter: picture, answer, score against threshold, time.
 
     Only answers about `labelled` pictures are marked as right or wrong; names that are guessed judge nothing.
     """
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
-    shown.add_column("answer", min_width=20)
-    shown.add_column("score", no_wrap=True)
-    shown.add_column("time", justify="right", no_wrap=True)
-    part: Part | None = None
+    result = Table(box=None, pad_edge=False, header_style="bold")
+    result.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
+    result.add_column("answer", min_width=20)
+    result.add_column("score", no_wrap=True)
+    result.add_column("time", justify="right", no_wrap=True)
+    chapter: Part | None = None
     for step in steps:
-        if step.part is not part:
-            part = step.part
-            shown.add_row(f"[bold cyan]{part}[/]", f"[dim]{step.api}[/]", "")
-        shown.add_row(*_cells(step, labelled=labelled))
-    return shown
+        if step.part is not chapter:
+            chapter = step.part
+            result.add_row(f"[bold cyan]{chapter}[/]", f"[dim]{step.api}[/]", "")
+        result.add_row(*_format_cells(step, labelled=labelled))
+    return result
 
 
-def summary(steps: Sequence[Step], *, labelled: bool = True) -> str:
+def summarize(steps: Sequence[Step], *, labelled: bool = True) -> str:
     """Say in one line how many answers were right, and the median time of a search."""
     truth = "right" if labelled else "as the files' names say"
     right = sum(step.right for step in steps)
@@ -136,7 +144,7 @@ def summary(steps: Sequence[Step], *, labelled: bool = True) -> str:
     return f"{right} of {len(steps)} answers are {truth}{usual}"
 
 
-def _cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
+def _format_cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
     colour, mark = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
     if not labelled:
         colour, mark = "default", ""
@@ -150,7 +158,8 @@ def _cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
 
 
 TENANT, _ = credentials.FIRST_TENANT
-DOOR = "door"
+ENTRANCE = "entrance"
+"""Camera that the people of the pictures come before; the drawn people have others."""
 SETTLED_S = 300.0
 _EVERY = timedelta(minutes=1)
 _BEFORE_STRANGERS = 3
@@ -159,15 +168,15 @@ _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
 """Time between the visits of a person, and how many of them were before today: all of them are of this week."""
 
 
-def fill(v1: V1, plan: Plan, now: datetime) -> None:
+def send_captures(v1: V1, plan: Plan, now: datetime) -> None:
     """Let the enrolled and the strangers come before a camera, on the pictures that are not enrolled."""
-    v1.call("POST", "/v1/cameras", {"id": DOOR, "name": "Front door"})
+    v1.call("POST", "/v1/cameras", {"id": ENTRANCE, "name": "Entrance"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
-    came = _visits([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
-    for at, picture in came:
-        sent = {"camera": DOOR, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
+    captures = _make_captures([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
+    for at, picture in captures:
+        sent = {"camera": ENTRANCE, "captured_at": at.isoformat(), "picture": base64.b64encode(picture).decode()}
         v1.call("POST", "/v1/captures", sent)
-    wait_until_resolved(v1, [DOOR], len(came))
+    wait_until_resolved(v1, [ENTRANCE], len(captures))
 
 
 def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
@@ -184,23 +193,31 @@ def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
     raise OperatorError(f"the captures were not resolved within {SETTLED_S:.0f} s")
 
 
-def invitation(running: Service) -> str:
+def invite(running: Service) -> str:
     """Make a link that signs in, and say how to get another."""
     with closing(open_services(Settings(storage=running.data))) as services:
-        made = link(services, services.tenants.get_by_name(TENANT), FIRST, running.url)
-    another = f"regulars console --tenant {TENANT} --data {running.data}"
+        made = make_link(services, services.tenants.get_by_name(TENANT), FIRST, running.url)
+    another = f"{find_command()} console --tenant {TENANT} --data {running.data}"
     return (
         f"see who came, in the console (the link signs in once, within ten minutes):\n  {made}\nanother link: {another}"
     )
 
 
-def _visits(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, bytes]]:
+def find_command() -> str:
+    """Return how to call this installation's `regulars` in a terminal: `.venv/bin/regulars` in a checkout."""
+    installed = Path(sys.executable).with_name("regulars")
+    if (found := shutil.which("regulars")) and Path(found).absolute() == installed:
+        return "regulars"
+    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
+
+
+def _make_captures(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, bytes]]:
     """Make captures, each a time and a JPEG. Each person's first one is of today, the others of the days before."""
     people: dict[frozenset[str], list[Probe]] = defaultdict(list)
     for probe in probes:
         people[probe.names].append(probe)
     return [
-        (now - (place + 1) * _EVERY - before * _BETWEEN, album.wide(probe.photo.read()))
+        (now - (place + 1) * _EVERY - before * _BETWEEN, album.widen(probe.photo.read()))
         for place, visits in enumerate(people.values())
         for before, probe in enumerate(visits[: _MOST_BEFORE + 1])
     ]

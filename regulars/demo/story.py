@@ -55,7 +55,7 @@ class Story:
         """Play every step. Raises OSError if the service does not answer."""
         for probe in plan.enrolments:
             yield self._enrol(probe)
-        for part, probes in searched_in(plan).items():
+        for part, probes in list_searched(plan).items():
             for probe in probes:
                 yield self._search(part, probe)
         if plan.removed is not None and plan.removed.names <= {*self._people.values()}:
@@ -65,7 +65,7 @@ class Story:
     def _enrol(self, probe: Probe) -> Step:
         (person,) = probe.names
         done = self._send_request(
-            "POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": shown_name(person)}
+            "POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": format_name(person)}
         )
         if done.status == 201:
             self._people[done.json["id"]] = person
@@ -78,12 +78,12 @@ class Story:
         if found.status != 200:
             return Step(part, IDENTIFY, probe.photo.name, _refusal(found), False, found.elapsed_ms)
         faces = found.json["faces"]
-        pairs = ((face, one) for face in faces for one in face["candidates"] if one["match"])
-        likely = [(one["score"], face["threshold"], one["face"]["id"]) for face, one in pairs]
-        seen = {self._people[id_] for _, _, id_ in likely}
-        answer = ", ".join(sorted(seen)) or ("nobody known" if faces else "no face")
-        right = seen == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
-        score, threshold, _ = min(likely, default=(None, faces[0]["threshold"] if faces else None, ""))
+        pairs = ((face, candidate) for face in faces for candidate in face["candidates"] if candidate["match"])
+        matches = [(candidate["score"], face["threshold"], candidate["face"]["id"]) for face, candidate in pairs]
+        matched_people = {self._people[id_] for _, _, id_ in matches}
+        answer = ", ".join(sorted(matched_people)) or ("nobody known" if faces else "no face")
+        right = matched_people == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
+        score, threshold, _ = min(matches, default=(None, faces[0]["threshold"] if faces else None, ""))
         return Step(part, IDENTIFY, probe.photo.name, answer, right, found.elapsed_ms, score, threshold)
 
     def _delete(self, person: str) -> Step:
@@ -100,18 +100,18 @@ class Story:
         return reply
 
 
-def searched_in(plan: Plan) -> dict[Part, tuple[Probe, ...]]:
+def list_searched(plan: Plan) -> dict[Part, tuple[Probe, ...]]:
     """Return the pictures that are searched, by chapter."""
     known = {Part.KNOWN: plan.known, Part.STRANGERS: plan.strangers}
     return {**known, Part.NOBODY: plan.nobody, Part.SEVERAL: plan.several}
 
 
-def steps_of(plan: Plan) -> int:
+def count_steps(plan: Plan) -> int:
     """Count the steps that `Story.play` makes of this plan, if all are enrolled."""
-    return len(plan.enrolments) + sum(map(len, searched_in(plan).values())) + (2 if plan.removed else 0)
+    return len(plan.enrolments) + sum(map(len, list_searched(plan).values())) + (2 if plan.removed else 0)
 
 
-def shown_name(person: str) -> str:
+def format_name(person: str) -> str:
     """Return the name of a person as a face has it. A label without capitals, `ann_lee`, is written as names are."""
     return (person.replace("_", " ").title() if person.islower() else person)[:100]
 

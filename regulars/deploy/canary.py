@@ -15,11 +15,11 @@ def add_canary(stage: str, parameters: Mapping[str, str]) -> None:
     """
     from chalicelib.book.words.model import Profile
     from chalicelib.book.words.tenant_settings import TenantSettings
-    from regulars.deploy.deploy import stops
+    from regulars.deploy.deploy import is_stopped
     from regulars.options import open_services, settings_of
 
     name = parameters.get("CanaryTenant", "")
-    if not name or stops(parameters):
+    if not name or is_stopped(parameters):
         return
     try:
         with closing(open_services(settings_of(stage=stage))) as services:

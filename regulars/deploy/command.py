@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from regulars.options import agrees, deed_options, models_option
+from regulars.options import ask_yes_or_no, deed_options, models_option
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -61,12 +61,12 @@ def deploy(
     from regulars.errors import NotDeployed
 
     if policy:
-        from regulars.deploy.policy import of_role
+        from regulars.deploy.policy import make_role_policy
 
-        print(json.dumps(of_role(deploy.stack_name(stage)), indent=2))
+        print(json.dumps(make_role_policy(deploy.stack_name(stage)), indent=2))
         return
     given = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
-    plan = deploy.plan(stage, given, architecture=architecture, python=python, models=models, names=packs)
+    plan = deploy.make_plan(stage, given, architecture=architecture, python=python, models=models, names=packs)
     for line in plan.lines():
         print(line)
     if dry_run:
@@ -81,7 +81,7 @@ def deploy(
 
     account = Account(boto3.session.Session(region_name=region))
     try:
-        if deploy.deploy(plan, account, bucket, lambda: yes or agrees("Carry this out?")):
+        if deploy.deploy(plan, account, bucket, lambda: yes or ask_yes_or_no("Carry this out?")):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
             add_canary(stage, account.parameters(plan.stack) or {})
     except account.failures as error:

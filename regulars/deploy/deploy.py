@@ -112,7 +112,7 @@ class Plan(Struct, frozen=True):
         kinds = Counter(resource["Type"] for resource in self.template["Resources"].values())
         for kind, count in sorted(kinds.items()):
             yield f"  {count:>3} {kind}"
-        yield f"costs       {table.in_a_line(table.Load(1_000, 1_000, 1_000))}"
+        yield f"costs       {table.sum_up_in_a_line(table.Load(1_000, 1_000, 1_000))}"
 
     def limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
         """Yield lines about the account's concurrency, and for how many shops the stack's limits will be enough.
@@ -132,7 +132,7 @@ class Plan(Struct, frozen=True):
             )
 
 
-def stops(given: Mapping[str, str]) -> bool:
+def is_stopped(given: Mapping[str, str]) -> bool:
     """Tell whether parameters stop a function."""
     return any(name.endswith("Concurrency") and value == "0" for name, value in given.items())
 
@@ -148,7 +148,7 @@ def rollback_alarms(template: Mapping[str, Any], given: Mapping[str, str]) -> di
         needed = conditions.get(resource.get("Condition"), "")
         if resource["Type"] == "AWS::CloudWatch::Alarm" and f'"{_TOPIC}"' not in needed:
             goes = any(f'"{parameter}"' in needed for parameter in given)
-            stopped = "the update stops a function" if stops(given) else ""
+            stopped = "the update stops a function" if is_stopped(given) else ""
             found[name] = stopped or ("the parameters may remove it" if goes else "")
     return found
 
@@ -160,7 +160,7 @@ def stack_name(stage: str) -> str:
     return f"regulars-{stage}"
 
 
-def plan(
+def make_plan(
     stage: str,
     parameters: Mapping[str, str],
     *,
@@ -179,10 +179,10 @@ def plan(
         shipped = shipped_packs(models, names, os.environ)
     except MissingModel as error:
         raise NotDeployed(f"nothing was packaged: {error}") from error
-    made = package_checkout(architecture, python, models, shipped)
-    template = json.loads((made / TEMPLATE).read_text(encoding="utf-8"))
+    package_folder = package_checkout(architecture, python, models, shipped)
+    template = json.loads((package_folder / TEMPLATE).read_text(encoding="utf-8"))
     require_parameters(template, parameters)
-    return Plan(stack, made / ARCHIVE, template, parameters, shipped)
+    return Plan(stack, package_folder / ARCHIVE, template, parameters, shipped)
 
 
 def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:

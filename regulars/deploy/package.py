@@ -54,9 +54,9 @@ def package_checkout(architecture: str, python: str, models: Path | None, shippe
         out /= f"python{python}-{architecture}"
     options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
     options += options_of_packs(models, [pack.manifest.name for pack in shipped], os.environ)
-    done = subprocess.run(  # noqa: S603 -- our own command
+    run = subprocess.run(  # noqa: S603 -- our own command
         [sys.executable, "-m", "infra.package", *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        raise NotDeployed(f"nothing was packaged: {done.stdout}{done.stderr}".rstrip())
+    if run.returncode:
+        raise NotDeployed(f"nothing was packaged: {run.stdout}{run.stderr}".rstrip())
     return out

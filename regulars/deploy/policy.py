@@ -51,21 +51,28 @@ _ASKED = (
 )
 
 
-def of_role(stack: str) -> dict[str, Any]:
-    """Return the policy of a role that deploys the stack, in any region of its account."""
+def make_role_policy(stack: str) -> dict[str, Any]:
+    """Make the policy of a role that deploys the stack, in any region of its account.
+
+    Statements are of four kinds: what is only asked; resources whose names begin as the stack; sealing by KMS; and
+    resources without a name, which CloudFormation alone may make.
+    """
 
     def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
         named = [f"{service}:{one}" if service else one for one in actions.split()]
         return {"Effect": "Allow", "Action": named, "Resource": [*resources], **({"Condition": when} if when else {})}
 
-    made = [
+    named_statements = [
         allow(actions, *(f"arn:aws:{one}" for one in ends.replace("STACK", stack).split()), service=ends.split(":")[0])
         for ends, actions in _NAMED.items()
     ]
-    formation = {"aws:CalledVia": "cloudformation.amazonaws.com"}
-    nameless = [
-        allow(actions, "*", service=service, **{"ForAnyValue:StringEquals": formation})
+    by_cloudformation = {"aws:CalledVia": "cloudformation.amazonaws.com"}
+    nameless_statements = [
+        allow(actions, "*", service=service, **{"ForAnyValue:StringEquals": by_cloudformation})
         for service, actions in _NAMELESS.items()
     ]
-    seals = allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"})
-    return {"Version": "2012-10-17", "Statement": [allow(_ASKED, "*"), *made, seals, *nameless]}
+    sealing = allow("kms:Encrypt", "*", StringLike={"kms:EncryptionContext:regulars": "*"})
+    return {
+        "Version": "2012-10-17",
+        "Statement": [allow(_ASKED, "*"), *named_statements, sealing, *nameless_statements],
+    }

@@ -22,7 +22,7 @@ MANY = 1_000
 _API = "ApiRate"
 
 
-def needs() -> dict[str, float]:
+def list_needs() -> dict[str, float]:
     """Return how much of each limit one shop needs, by parameter.
 
     ApiRate: an offer for each capture, and heartbeats. IngestConcurrency: the runs that captures keep busy.
@@ -31,7 +31,7 @@ def needs() -> dict[str, float]:
     captures_a_s = A_DAY / OPEN_S * PEAK
     return {
         _API: captures_a_s + 1 / HEARTBEAT_S,
-        "IngestConcurrency": captures_a_s * table.load().ingest_s,
+        "IngestConcurrency": captures_a_s * table.read_table().ingest_s,
         "BuildIndexConcurrency": 1 / 66,
     }
 
@@ -41,12 +41,14 @@ def describe(limits: Mapping[str, str]) -> Iterator[str]:
 
     `limits`: values of the stack's parameters; those that it lacks limit nothing.
     """
-    values = {name: float(limits[name]) for name in needs() if name in limits}
-    counts = sorted((int(round(limit / needs()[name], 6)), name) for name, limit in values.items())
+    values = {name: float(limits[name]) for name in list_needs() if name in limits}
+    counts = sorted((int(round(limit / list_needs()[name], 6)), name) for name, limit in values.items())
     for number, (count, name) in enumerate(counts):
         unit = f" shops of {A_DAY:,} captures a day, by the tightest limit" if not number else ""
         yield f"{name} {values[name]:g} is enough for {count:,}{unit}"
-    if parameters := [f"--parameter {name}={ceil(needs()[name] * MANY)}" for count, name in counts if count < MANY]:
+    if parameters := [
+        f"--parameter {name}={ceil(list_needs()[name] * MANY)}" for count, name in counts if count < MANY
+    ]:
         yield f"for {MANY:,} shops deploy with {' '.join(parameters)}"
     if counts and counts[0][1] == _API:
         yield f"cameras that call the output CameraEndpoint need nothing of {_API}"

@@ -180,18 +180,18 @@ class Account:
                 functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
 
     def failed_before(self, stack: str, tables: Iterable[str]) -> bool:
-        """Tell whether a deployment left the record of a stack that it never made.
+        """Return whether of the stack only the record is there, which a failed first deployment left.
 
         Raises NotDeployed if it left a table of these names, too: nobody but the operator knows what it holds.
         """
-        there = self._stack(stack)
-        failed = there is not None and there["StackStatus"] in _NEVER_MADE
-        if there and not failed and not _is_new(there):
+        found = self._stack(stack)
+        failed = found is not None and found["StackStatus"] in _NEVER_MADE
+        if found and not failed and not _is_new(found):
             return False
-        if left := [name for name in tables if self._table(name)]:
+        if left_tables := [name for name in tables if self._table(name)]:
             raise NotDeployed(
-                f"there is no stack {stack}, but there are its tables {', '.join(left)}: deploy another stage, or look "
-                "what they hold, back that up, and delete them"
+                f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: deploy another stage, "
+                "or look what they hold, back that up, and delete them"
             )
         return failed
 

@@ -26,7 +26,7 @@ def read_keys(path: Path | None) -> Keys:
     return Keys({name.strip(): value.strip() for name, _, value in pairs})
 
 
-def check(name: str, url: str, keys: Keys) -> Iterator[Finding]:
+def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
     """Send one call of each kind, and the first that has a body once more with a slash too many."""
     dialect, parts = dialects.find_dialect(name), urlsplit(url)
     service = f"{parts.scheme}://{parts.netloc}"

@@ -105,7 +105,7 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that hooks may be reached by the settings, and that their events arrive."""
     hooks = [(tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.all(tenant.name) if hook.enabled]
-    found = [finding for tenant, hook in hooks for finding in _of_hook(services, tenant, hook)]
+    found = [finding for tenant, hook in hooks for finding in _check_hook(services, tenant, hook)]
     yield from found
     if not found:
         yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
@@ -139,26 +139,26 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
         yield well("notice", "no notice has blanks")
 
 
-def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
-    """Name a hook by its host: the rest of a URL is often secret."""
+def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
+    """Check a hook's URL and its events that did not arrive. Name it by its host: the rest is often secret."""
     if hook.is_mailbox:
         return
-    named = f"hook {hook.id} of tenant {tenant.name} (to {hook.recipient})"
+    label = f"hook {hook.id} of tenant {tenant.name} (to {hook.recipient})"
     try:
         if hook.url is not None:
             services.ports.postman.require_url(hook.url)
     except InvalidInput as error:
-        yield failed("hooks", f"{named}: {error}")
-    counts, last = {}, ""
+        yield failed("hooks", f"{label}: {error}")
+    count_by_state, last_error = {}, ""
     for state, parked in (("wait to be sent again", False), ("are given up", True)):
         page = services.webhooks.outbox.page(tenant.name, hook.id, parked=parked, limit=MOST)
-        tried = [one for one in page.rows if one.attempts]
-        counts[state] = len(tried)
-        last = max(((one.next_at, one.last_error) for one in tried), default=(None, last))[1]
-    if any(counts.values()):
-        said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        failed_deliveries = [one for one in page.rows if one.attempts]
+        count_by_state[state] = len(failed_deliveries)
+        last_error = max(((one.next_at, one.last_error) for one in failed_deliveries), default=(None, last_error))[1]
+    if any(count_by_state.values()):
+        summary = ", ".join(f"{count} {state}" for state, count in count_by_state.items() if count)
         mend = f"mend the receiver, then POST /v1/hooks/{hook.id}/redeliver, or the console's Hooks"
-        yield warning("hooks", f"{named}: events {said} (the last: {last}): {mend}")
+        yield warning("hooks", f"{label}: events {summary} (the last: {last_error}): {mend}")
 
 
 def print_findings(found: Iterable[Finding]) -> int:
@@ -170,38 +170,38 @@ def print_findings(found: Iterable[Finding]) -> int:
     return worst
 
 
-def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
+def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     """Check everything, the settings first, which `read` reads; without them, nothing else can be."""
-    now = datetime.now(UTC)
+    began = datetime.now(UTC)
     try:
-        its = found = read()
-        data = found.settings.storage
+        in_use = given = read()
+        data = given.settings.storage
         assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
         running = folder.find_server(data)
         if running and running.settings:
-            its = of_lines(running.settings, data / folder.LOCK)
-        settings, serving = replace(its.settings, storage=data), its.serving
+            in_use = of_lines(running.settings, data / folder.LOCK)
+        settings, serving = replace(in_use.settings, storage=data), in_use.serving
     except SettingError as error:
         yield failed("settings", f"{error}; nothing else was checked")
         return
-    if its is found or not running:
-        of = found.file or f"environment and options: there is no {FILE} here"
-        yield well("settings", f"of {of}; `regulars config` prints them")
+    if in_use is given or not running:
+        source = given.file or f"environment and options: there is no {FILE} here"
+        yield well("settings", f"of {source}; `regulars config` prints them")
     else:
         yield well("settings", f"of process {running.process}, which serves the folder")
-    for one in found.other_than(its):
+    for one in given.other_than(in_use):
         yield warning("settings", f"{one} is set here, and the service runs by another: a restart takes it")
     yield check_python()
-    in_folder = list(check_folder(data))
-    yield from in_folder
+    folder_findings = list(check_folder(data))
+    yield from folder_findings
     yield check_disk(data)
     yield from check_machine(settings, running)
-    yield check_clock(data, now)
+    yield check_clock(data, began)
     yield check_service(running)
     yield from check_ports(serving, running)
-    yield from check_certificate(serving, settings.public_url, now)
+    yield from check_certificate(serving, settings.public_url, began)
     yield from check_keyless(settings, serving)
-    if (data / DATABASE).is_file() and all(one.level is not Level.FAILED for one in in_folder):
+    if (data / DATABASE).is_file() and all(one.level is not Level.FAILED for one in folder_findings):
         yield from check_book(settings)
     else:
         yield from check_models(settings, [])

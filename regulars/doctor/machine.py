@@ -72,7 +72,7 @@ def _to_be_made(data: Path) -> Finding:
 
 def _lasting(data: Path) -> Iterator[Finding]:
     kind = file_system(data)
-    if (found := folder.strange(data)) is not None:
+    if (found := folder.find_strange_file(data)) is not None:
         yield failed("folder", f"{data} holds {found} and no data of a service: name a folder of its own with `data`")
     elif not _can_lock(data / folder.LOCK):
         yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
@@ -145,10 +145,10 @@ def check_python(
 def check_disk(data: Path) -> Finding:
     """Check how much of the folder's disk is free."""
     there = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
-    return room(disk_of(there))
+    return judge_free_space(disk_of(there))
 
 
-def room(disk: Disk) -> Finding:
+def judge_free_space(disk: Disk) -> Finding:
     """Judge the free space of a disk."""
     free = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
     mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
@@ -245,7 +245,7 @@ def check_service(running: Served | None) -> Finding:
         return well("service", "none serves the folder now: it was looked at by the settings here")
     if not running.url:
         return warning("service", f"process {running.process} is starting: ask again in a moment")
-    named = f"process {running.process} at {running.url}"
+    label = f"process {running.process} at {running.url}"
     try:
         # It may show any certificate: nothing secret is asked or told.
         with (
@@ -253,13 +253,13 @@ def check_service(running: Served | None) -> Finding:
             urllib3.PoolManager(cert_reqs="CERT_NONE", timeout=_ASK_S, retries=False) as pool,
         ):
             answer = pool.request("GET", f"{running.url}/ready")
-        said = answer.json()
+        answers = answer.json()
     except (urllib3.exceptions.HTTPError, ValueError) as error:
-        return failed("service", f"{named} does not answer ({error}): its log says why")
-    missing = [str(text) for name, text in said.items() if name not in ("ready", "pack") and text not in ("ok", None)]
+        return failed("service", f"{label} does not answer ({error}): its log says why")
+    faults = [str(text) for name, text in answers.items() if name not in ("ready", "pack") and text not in ("ok", None)]
     if answer.status != 200:
-        return failed("service", f"{named} is not ready: {'; '.join(missing) or answer.status}; its log says why")
-    return well("service", f"{named} is ready, with {said.get('pack')}")
+        return failed("service", f"{label} is not ready: {'; '.join(faults) or answer.status}; its log says why")
+    return well("service", f"{label} is ready, with {answers.get('pack')}")
 
 
 class Level(StrEnum):
@@ -285,21 +285,21 @@ SOON_DAYS = 14
 def check_certificate(serving: ServeSettings, public_url: str | None, now: datetime) -> Iterator[Finding]:
     """Check the certificate, if the settings name one."""
     if serving.tls_cert is None or serving.tls_key is None:
-        secure = public_url is not None and public_url.startswith("https:")
-        here = "a proxy speaks TLS" if secure else "the service speaks plain HTTP"
-        if serving.host in ("127.0.0.1", "::1", "localhost") or secure:
-            yield well("tls", f"none is set: {here}")
+        is_https_outside = public_url is not None and public_url.startswith("https:")
+        state = "a proxy speaks TLS" if is_https_outside else "the service speaks plain HTTP"
+        if serving.host in ("127.0.0.1", "::1", "localhost") or is_https_outside:
+            yield well("tls", f"none is set: {state}")
         else:
-            yield warning("tls", f"{here} at {serving.host}, which others may overhear: set `tls_cert` and `tls_key`")
+            yield warning("tls", f"{state} at {serving.host}, which others may overhear: set `tls_cert` and `tls_key`")
         return
     try:
         Certificate(serving.tls_cert, serving.tls_key)
     except OperatorError as error:
         yield failed("tls", f"{error}: mend `tls_cert` and `tls_key`")
         return
-    shown = x509.load_pem_x509_certificate(serving.tls_cert.read_bytes())
-    yield _ending(serving.tls_cert, shown, now)
-    yield _check_names(shown, public_url)
+    certificate = x509.load_pem_x509_certificate(serving.tls_cert.read_bytes())
+    yield _ending(serving.tls_cert, certificate, now)
+    yield _check_names(certificate, public_url)
 
 
 def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
@@ -307,10 +307,10 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
     for dialect in DIALECTS:
         own = settings.of_dialects.get(dialect.name)
         if isinstance(own, Keyless) and own.networks:
-            yield _keyless(dialect, own, settings, serving)
+            yield _check_keyless_networks(dialect, own, settings, serving)
 
 
-def _keyless(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
+def _check_keyless_networks(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
     [key] = (row.name for row in list_rows(type(own)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in own.networks)]

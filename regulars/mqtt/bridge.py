@@ -22,7 +22,7 @@ def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Ev
 
     A step returns the seconds until the next one. One that fails is tried again, and the reason is logged once.
     """
-    threads = [threading.Thread(target=_again_and_again, args=(step, stop, again_s), daemon=True) for step in steps]
+    threads = [threading.Thread(target=_repeat_step, args=(step, stop, again_s), daemon=True) for step in steps]
     broker.start()
     for thread in threads:
         thread.start()
@@ -32,17 +32,21 @@ def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Ev
     broker.stop()
 
 
-def _again_and_again(step: Callable[[], float], stop: threading.Event, again_s: float) -> None:
-    said = ""
+def _repeat_step(step: Callable[[], float], stop: threading.Event, again_s: float) -> None:
+    """Call `step` until `stop` is set, each time after the seconds that it returns, or `again_s` if it fails.
+
+    The same complaint is logged once.
+    """
+    last_complaint = ""
     while not stop.is_set():
         try:
             wait_s = step()
-            said = ""
+            last_complaint = ""
         except (RegularsError, Away) as error:
             wait_s = again_s
-            if str(error) != said:
+            if str(error) != last_complaint:
                 _log.warning("%s; it is tried again every %.0f s", error, again_s)
-            said = str(error)
+            last_complaint = str(error)
         except Exception:
             wait_s = again_s
             _log.exception("a step failed; it is tried again in %.0f s", again_s)

@@ -97,12 +97,12 @@ def mqtt(
         login = _make_login(user, password_file)
         topics = Topics(service.get_session().tenant, discovery)
         told = ", ".join((address.host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
-        mailbox = mailbox and mailbox_of(service, mailbox, told)
+        mailbox = mailbox and find_or_make_mailbox(service, mailbox, told)
         # One name for good, so that a new connection ends one that hangs, and no two tell the same.
         client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
         available = topics.available if mailbox else topics.frigate_available
         connection = Broker(address, client_id, available, login=login, ca=ca_file)
-        steps = _steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
+        steps = _make_steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
         run(connection, steps, stop_on_signals())
     return 0
 
@@ -129,7 +129,7 @@ def _forget(
     return 0
 
 
-def mailbox_of(service: Regulars, called: str, told: str) -> str:
+def find_or_make_mailbox(service: Regulars, called: str, told: str) -> str:
     """Return the id of the mailbox of that id or name; one of a name is made if it is not there.
 
     `told`: whom this program tells of its events, which the mailbox says from now on: the notice and the archive of a
@@ -148,9 +148,10 @@ def mailbox_of(service: Regulars, called: str, told: str) -> str:
     return hook.id
 
 
-def _steps(
+def _make_steps(
     service: Regulars, broker: Broker, topics: Topics, *, mailbox: str | None, frigate: str | None, names: bool
 ) -> list[Callable[[], float]]:
+    """Make the steps that the bridge repeats: from the mailbox to the broker, and from Frigate to the service."""
     from regulars.mqtt.discovery import Descriptions
     from regulars.mqtt.frigate import Frigate
     from regulars.mqtt.publishing import Publisher

@@ -108,6 +108,7 @@ class Descriptions(Struct, frozen=True):
         )
 
     def _entity(self, key: str, name: str, topic: str, **more: Any) -> str:
+        """Return the description of an entity whose state is at `topic`, as JSON. `more`: fields of its component."""
         tenant = self.topics.tenant
         device = {
             "identifiers": [f"regulars_{tenant}"],

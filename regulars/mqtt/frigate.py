@@ -133,6 +133,10 @@ class Frigate:
         self._send_request("POST", f"events/{event}/sub_label", MOST_BYTES, body)
 
     def _send_request(self, method: str, path: str, most: int, body: dict[str, object] | None = None) -> bytes:
+        """Return the answer's body, of up to `most` bytes.
+
+        Raises Away if another try may succeed, Refused if not.
+        """
         try:
             answer = self._http.request(
                 method, f"{self._url}/api/{path}", json=body, preload_content=False, redirect=False

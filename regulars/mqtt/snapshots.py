@@ -131,29 +131,30 @@ class Snapshots:
                 del self._due[due.seen.event]
 
     def _catch_up(self) -> None:
-        """Want people who went meanwhile, and of whom the service has no picture."""
+        """Note whom Frigate saw while nobody listened, if the service has no picture of that event."""
         since = time.time() - BACK_S
         try:
-            ended = [one for one in self._frigate.ended_since(since) if one.event not in self._people]
+            ended_events = [one for one in self._frigate.ended_since(since) if one.event not in self._people]
         except (NotFrigates, Refused) as error:
             _log.error("who came before cannot be asked of Frigate: %s", error)
             return
-        known = set()
-        for camera in {one.camera for one in ended}:
+        known_tracks = set()
+        for camera in {one.camera for one in ended_events}:
             try:
                 captures = self._service.list_captures(
                     camera=camera, from_=datetime.fromtimestamp(since, UTC), limit=1000
                 )
-                known |= {one.track for one in captures}
+                known_tracks |= {one.track for one in captures}
             except codes.CameraNotFound:
                 continue
-        missed = [one for one in ended if one.event not in known]
+        missed = [one for one in ended_events if one.event not in known_tracks]
         for one in missed:
             self._want(one)
         if missed:
             _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
 
     def _send(self, due: _Due) -> None:
+        """Fetch the event's picture from Frigate and send it to the service, unless that has it already."""
         seen = due.seen
         due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
         person = self._person(seen.event)

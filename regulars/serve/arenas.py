@@ -28,7 +28,7 @@ def give_large_blocks_back() -> bool:
     return _set(_M_MMAP_THRESHOLD, _LARGE_BYTES) and _set(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
-def limit(most: int) -> bool:
+def limit_arenas(most: int) -> bool:
     """Allow at most `most` pools. Return False if the C library is not glibc, which alone has such a limit.
 
     By default glibc makes up to eight pools a core. Each keeps tens of megabytes after a large picture: half a gigabyte

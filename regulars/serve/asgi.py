@@ -81,6 +81,7 @@ class Application:
             await exchange.answer(of_json(503, {"message": unread}, ("Retry-After", "1")))
 
     async def _response(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
+        """Have the handler answer the request, or answer 400 if its head is none. Raises Gone."""
         if scope["client"] is None:  # it went away before we took it, and the kernel has forgotten its address
             raise Gone
         try:
@@ -154,7 +155,7 @@ class Exchange:
 
 
 def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
-    """Read the head. Raises ValueError if it is none."""
+    """Make the request of its head, as uvicorn hands it over. Raises ValueError if it breaks HTTP."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1").strip(" \t")

@@ -97,7 +97,7 @@ def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], b
             _feed_queue(source, handler, *queues[name], background)
         elif isinstance(source, ScheduledEventConfig):
             every_s = interval_s(source.schedule_expression)
-            background.start(name, partial(_tick, handler, name, every_s))
+            background.start(name, partial(_run_schedule, handler, name, every_s))
         else:
             raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
 
@@ -105,6 +105,7 @@ def feed_handlers(app: Chalice, queues: Mapping[str, tuple[SqliteQueue, int]], b
 def _feed_queue(
     source: SQSEventConfig, handler: Handler, queue: SqliteQueue, threads: int, background: Background
 ) -> None:
+    """Start the threads that take messages from a queue and call its handler."""
     name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
     if threads > 1:
         limit, visibility_s = 1, SHARED_VISIBILITY_S
@@ -118,13 +119,13 @@ def _feed_queue(
                 found = queue.receive(limit, visibility_s)
                 if not found:
                     queue.wait(IDLE_S)
-        return hand_over(found, queue, handler, name, visibility_s)
+        return handle_messages(found, queue, handler, name, visibility_s)
 
     for number in range(threads):
         background.start(name if threads == 1 else f"{name}-{number}", step)
 
 
-def hand_over(
+def handle_messages(
     messages: list[Message], queue: SqliteQueue, handler: Handler, name: str, visibility_s: int = VISIBILITY_S
 ) -> float:
     """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
@@ -138,9 +139,9 @@ def hand_over(
     with logs.observe_invocation(name, context.aws_request_id):
         answer = handler({"Records": [_record(message) for message in messages]}, context)
     failures = answer.get("batchItemFailures", ()) if isinstance(answer, Mapping) else ()
-    failed = {failure["itemIdentifier"] for failure in failures}
+    failed_receipts = {failure["itemIdentifier"] for failure in failures}
     for message in messages:
-        if message.receipt not in failed:
+        if message.receipt not in failed_receipts:
             queue.delete(message.receipt)
     return 0.0
 
@@ -167,7 +168,8 @@ def _record(message: Message) -> dict[str, Any]:
     }
 
 
-def _tick(handler: Handler, name: str, every_s: float) -> float:
+def _run_schedule(handler: Handler, name: str, every_s: float) -> float:
+    """Call the handler with the event that EventBridge would send; return the seconds until the next call."""
     now = datetime.now(UTC)
     event = {
         "version": "0",

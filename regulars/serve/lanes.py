@@ -61,21 +61,21 @@ class Lanes:
         Raises Busy if as many wait in the lane as may, and what the call raises.
         A caller that is cancelled leaves the lane if its call has not begun. The place is the call's, not the caller's.
         """
-        own = self._lanes.setdefault(lane, _Lane(self._places))
-        if own.inside >= self._places + self._waiting:
+        own_lane = self._lanes.setdefault(lane, _Lane(self._places))
+        if own_lane.inside >= self._places + self._waiting:
             raise Busy(FULL)
-        with ExitStack() as held:
-            own.inside += 1
-            held.callback(self._leave, lane)
-            await own.places.acquire()
-            held.callback(own.places.release)
-            async with own.door:
+        with ExitStack() as undo:
+            own_lane.inside += 1
+            undo.callback(self._leave, lane)
+            await own_lane.places.acquire()
+            undo.callback(own_lane.places.release)
+            async with own_lane.door:
                 await self._free.acquire()
-                held.callback(self._free.release)
-            held.callback(setattr, own, "still", 0)
-            work = self._pool.submit(copy_context().run, call)
-            self._give_back_after(work, held.pop_all())
-        return await asyncio.wrap_future(work)
+                undo.callback(self._free.release)
+            undo.callback(setattr, own_lane, "still", 0)
+            future = self._pool.submit(copy_context().run, call)
+            self._give_back_after(future, undo.pop_all())
+        return await asyncio.wrap_future(future)
 
     def _give_back_after(self, work: Future[Any], held: ExitStack) -> None:
         loop = asyncio.get_running_loop()

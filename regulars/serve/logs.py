@@ -26,7 +26,7 @@ summary = logging.getLogger("regulars.summary")
 """The log of a start. It is written at every level."""
 
 
-def to_stderr(form: str | None, level: str, others: Iterable[logging.Logger] = ()) -> None:
+def log_to_stderr(form: str | None, level: str, others: Iterable[logging.Logger] = ()) -> None:
     """Write all logs from `level` on to stderr, so that stdout has only the ready line.
 
     `form`: "text" or "json"; None: text on a terminal, else JSON. `others`: logs that lose handlers of their own.

@@ -136,6 +136,7 @@ class Stored(Collector):
             return [damaged]
 
     def _metrics(self) -> Iterator[Metric]:
+        """Yield the figures of now: faces, cameras that are heard, captures that wait, and the disk."""
         services = self._services
         faces = GaugeMetricFamily("regulars_faces", "Faces of a tenant.", labels=["tenant"])
         alive = GaugeMetricFamily(

@@ -61,7 +61,7 @@ from regulars.serve.site import Site
 from regulars.serve.tls import Certificate
 from regulars.serve.uploads import SignedBlobs
 from regulars.serve.watchdog import Watchdog
-from regulars.tenants.command import link
+from regulars.tenants.command import make_link
 from regulars.tenants.credentials import FILE, CredentialsFile
 
 DRAIN_S = 10.0
@@ -95,7 +95,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     """
     settings, serving = configuration.settings, configuration.serving
     numpy_on_one_thread()
-    arenas.limit(cores())
+    arenas.limit_arenas(cores())
     arenas.give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
     leave_no_core()
@@ -103,31 +103,31 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
     with folder.hold_folder(data) as tell, listening(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
-        from regulars.backup.receipts import require_done
+        from regulars.backup.receipts import require_erasures_done
 
-        logs.to_stderr(serving.log_format, serving.log_level, [app.app.log])
+        logs.log_to_stderr(serving.log_format, serving.log_level, [app.app.log])
         services = bootstrap.build(settings, mailer=mailer_of(configuration.mail))
-        require_done(services, data)
+        require_erasures_done(services, data)
         for complaint in CredentialsFile(data, services.tenants).provide():
             logs.summary.warning("%s", complaint)
-        used = warm(services)
-        for line in beginning(data, services, configuration.file):
+        used = warm_up(services)
+        for line in describe_start(data, services, configuration.file):
             logs.summary.info("%s", line)
         for pack in sorted(used):
             logs.summary.info("face models: %s", packs.read_pack(settings.models, pack).about)
-        for asked in questions(services):
+        for asked in list_open_questions(services):
             logs.summary.warning("%s", asked)
         services.watch.resume_all()
         app.provide.use(services)
         app.console_files.use(libraries.modules())
         background = events.Background(stop)
         feed_handlers(app.app, services, background)
-        front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
+        front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, data, asks=asks):
             logs.summary.info("%s", line)
-        with telling_metrics(services, serving) as at:
+        with serve_metrics(services, serving) as at:
             if at is not None:
                 logs.summary.info("metrics are at %s%s", at, metrics.PATH)
             gc.freeze()  # what was made so far stays, and to look through it again stops all for 25 ms
@@ -138,8 +138,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         services.close()
 
 
-def questions(services: Services) -> Iterator[str]:
-    """Yield what somebody has to answer for a tenant."""
+def list_open_questions(services: Services) -> Iterator[str]:
+    """Yield the questions about tenants that nobody has answered yet, such as on what basis strangers are kept."""
     return (
         f"{tenant.name}: {tenant.asked}" for tenant in services.tenants.all() if tenant.asked and not tenant.disabled
     )
@@ -172,8 +172,8 @@ def end_at_once() -> NoReturn:
     os._exit(0)
 
 
-def beginning(data: Path, services: Services, config: Path | None) -> Iterator[str]:
-    """Yield the lines of a start about itself and its folder."""
+def describe_start(data: Path, services: Services, config: Path | None) -> Iterator[str]:
+    """Yield the lines that the log begins with: version, folder, settings, tenants, and captures that wait."""
     tenants = services.tenants.all()
     faces = sum(services.account.measure_usage(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
@@ -205,7 +205,7 @@ def console_lines(services: Services, url: str, data: Path, *, asks: bool) -> li
     links = []
     for tenant in tenants:
         with suppress(KeyNotFound):
-            links.append(f"console of tenant {tenant.name}: {link(services, tenant, FIRST, url)}")
+            links.append(f"console of tenant {tenant.name}: {make_link(services, tenant, FIRST, url)}")
     return links
 
 
@@ -220,15 +220,19 @@ def feed_handlers(app: Chalice, services: Any, background: events.Background) ->
     events.feed_handlers(app, queues, background)
 
 
-def site(app: Chalice, services: Services) -> Site:
+def make_site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs."""
+    return Site(Gateway(app), signed_blobs(services), Tenants(services).read_claim)
+
+
+def signed_blobs(services: Services) -> dict[str, SignedBlobs]:
+    """Return the parts of the server that answer signed URLs, by the prefix of their paths."""
     stores = services.ports.storage.uploads, services.ports.storage.blobs
-    others = {one.paths.prefix: SignedBlobs(one) for one in stores if isinstance(one, FolderUploadStore)}
-    return Site(Gateway(app), others, Tenants(services).read_claim)
+    return {store.paths.prefix: SignedBlobs(store) for store in stores if isinstance(store, FolderUploadStore)}
 
 
 @contextmanager
-def telling_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
+def serve_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
     """Answer GET /metrics at a port of its own, if one is set, and give its URL. Raises PortTaken.
 
     It has places of its own, few of them: connections that say nothing take no descriptors of the service.
@@ -236,10 +240,10 @@ def telling_metrics(services: Services, serving: ServeSettings) -> Iterator[str 
     if serving.metrics_port is None:
         yield None
         return
-    names = {*list_own_names(services.settings.public_url), serving.metrics_host.lower()}
+    host_names = {*list_own_names(services.settings.public_url), serving.metrics_host.lower()}
     with listening(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
-        stop, one = threading.Event(), Site(metrics.Figures(services, names), threads=METRICS_THREADS)
-        front = Front(one, sock, connections=METRICS_CONNECTIONS)
+        stop, metrics_site = threading.Event(), Site(metrics.Figures(services, host_names), threads=METRICS_THREADS)
+        front = Front(metrics_site, sock, connections=METRICS_CONNECTIONS)
         thread = threading.Thread(target=front.run, args=(stop, STILL_COMING_S))
         thread.start()
         try:
@@ -360,7 +364,7 @@ def listening(host: str, port: int, option: str = "--port") -> socket.socket:
     return sock
 
 
-def warm(services: Any) -> set[str]:
+def warm_up(services: Any) -> set[str]:
     """Load and run the models once, and load the galleries of up to WARM_TENANTS, so that no first request is slow.
 
     Return the names of the models' packs. Raises MissingModel if a file of a pack is missing.
@@ -370,13 +374,15 @@ def warm(services: Any) -> set[str]:
     picture = np.full((240, 320, 3), 127, np.uint8)
     landmarks = ((140.0, 100.0), (180.0, 100.0), (160.0, 125.0), (145.0, 150.0), (175.0, 150.0))
     face = DetectedFace(Box(110.0, 60.0, 100.0, 120.0), landmarks, 1.0)
-    tenants = {tenant.name: services.tenant_vision.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]}
-    probes: dict[str, Any] = {}
-    visions = {vision.model: vision for vision in (services.ports.vision(), *tenants.values())}.values()
+    vision_by_tenant = {
+        tenant.name: services.tenant_vision.of(tenant.model) for tenant in services.tenants.all()[:WARM_TENANTS]
+    }
+    probe_by_model: dict[str, Any] = {}
+    visions = {vision.model: vision for vision in (services.ports.vision(), *vision_by_tenant.values())}.values()
     for vision in visions:
         vision.load()
         vision.detect(picture)
-        probes[vision.model] = vision.examine(picture, [face], beside=[]).embeddings
-    for tenant, vision in tenants.items():
-        services.ports.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
+        probe_by_model[vision.model] = vision.examine(picture, [face], beside=[]).embeddings
+    for tenant, vision in vision_by_tenant.items():
+        services.ports.search.search(tenant, SearchRequest(vision.model, probe_by_model[vision.model]))
     return {vision.pack for vision in visions}

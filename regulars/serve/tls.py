@@ -30,12 +30,12 @@ class Certificate:
         Handshakes from then on see the new certificate; connections that are open stay.
         """
         try:
-            seen = self._look()
+            state = self._look()
         except OperatorError:
             return  # in the middle of an exchange: one of them is away
-        if seen == self._seen:
+        if state == self._seen:
             return
-        self._seen = seen
+        self._seen = state
         try:
             self._load_context()  # first apart: a chain whose key does not fit would spoil the context
             self.context.load_cert_chain(self._chain, self._key, _no_passphrase)

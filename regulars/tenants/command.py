@@ -30,7 +30,7 @@ from regulars import folder
 from regulars.errors import NotWrittenDown, OperatorError
 from regulars.options import (
     SERVICE_URL,
-    asking,
+    ask_before_deed,
     data_option,
     named_tenant,
     open_services,
@@ -140,7 +140,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
             raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
         settings = TenantSettings(**{"time_zone": zone_of_machine(), **changes})
-        _print_new(services, lambda book: book.add(name, Profile(profile), settings))
+        _change_and_print_credentials(services, lambda book: book.add(name, Profile(profile), settings))
     print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
     there = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
     where = there if stage else f" --data {quote(str(data))}" if data else ""
@@ -188,12 +188,12 @@ def change(services: Services, name: str, **given: Any) -> None:
 
 
 @tenants.command(short_help="Give a tenant new keys and a new code.")
-@asking
+@ask_before_deed
 @named_tenant
 def rotate(services: Services, tenant: Tenant, may: Callable[[str], bool]) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
     if may(f"The keys and the code that {tenant.name} has stop working. Make new ones?"):
-        _print_new(services, lambda book: book.rotate_keys(tenant.name))
+        _change_and_print_credentials(services, lambda book: book.rotate_keys(tenant.name))
 
 
 @tenants.command(short_help="Print a tenant's API key.")
@@ -231,7 +231,7 @@ def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
     """
     renewal = renewal_of(services.audit.signing.renew(tenant.name, is_lost=lost))
     print(f"fingerprint  {fingerprint(renewal.new)}")
-    print(f"before that  {earlier(renewal)}")
+    print(f"before that  {describe_earlier_key(renewal)}")
     print(
         "hand out the new fingerprint, and keep the audit's next head elsewhere; what waits is signed by the next sweep"
     )
@@ -320,13 +320,15 @@ def _state(tenant: Tenant) -> str:
     return "disabled" if tenant.disabled else "active"
 
 
-def earlier(renewal: Renewal) -> str:
+def describe_earlier_key(renewal: Renewal) -> str:
     """Describe the key that a renewal ended: its fingerprint, when it was in use, and if it signed the next one."""
     vouches = "it signed the next key, too" if renewal.is_vouched else "it was lost, and did not sign the next key"
     return f"{fingerprint(renewal.old)}, from {renewal.since} to {renewal.until}; {vouches}"
 
 
-def _print_new(services: Services, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:
+def _change_and_print_credentials(
+    services: Services, change: Callable[[CredentialsFile | Tenants], Credentials]
+) -> None:
     """Make the change and print the credentials, which the cloud never shows again.
 
     In a data folder, write them to credentials.json, too.
@@ -363,7 +365,7 @@ _key_files = together(
         for one in dialects.SERVICES
     )
 )
-_of_key = together(named_tenant, click.argument("key_id", metavar="ID"), asking)
+_of_key = together(named_tenant, click.argument("key_id", metavar="ID"), ask_before_deed)
 
 
 @tenants.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
@@ -485,10 +487,10 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
       regulars console --tenant shop-12 --url https://box.example
     """
     at = url or services.settings.public_url or _listens(services.settings.storage)
-    print(link(services, tenant_of(services, tenant), key_id, at))
+    print(make_link(services, tenant_of(services, tenant), key_id, at))
 
 
-def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
+def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
     code = services.access.sessions.make_code(tenant, services.access.keys.get(tenant, key_id))
     return f"{url.rstrip('/')}/console#code={code}"

@@ -43,8 +43,8 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
       regulars tenants erase shop-12 --yes shop-12 --receipt shop-12.json
       regulars tenants erase shop-12 --stage prod
     """
-    out = receipt or Path(f"erasure-of-{name}.json")
-    _require_place(out)
+    receipt_file = receipt or Path(f"erasure-of-{name}.json")
+    _require_place(receipt_file)
     erasure = services.erasure.of_tenants.find(name)
     if erasure is None:
         _require_name(services, name, typed)
@@ -55,10 +55,13 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
     if isinstance(services.settings.storage, Path):
         CredentialsFile(services.settings.storage, services.tenants).forget(name)
     erasure = finish_erasure(services, name)
-    write_durably(out, f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n")
+    write_durably(receipt_file, f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n")
     for what, number in erasure.counts.items():
         print(f"{what:14}{number:,}")
-    print(f"erased: {out} is the receipt, which also says what is left elsewhere; the same command writes it again")
+    print(
+        f"erased: {receipt_file} is the receipt, which also says what is left elsewhere; "
+        "the same command writes it again"
+    )
 
 
 def _under_way(services: Services) -> timedelta:
@@ -88,19 +91,19 @@ def _require_name(services: Services, name: str, typed: str | None) -> None:
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:
     """Do all steps of a tenant's erasure, and wait for those whose time has not come. Return it when it is done."""
-    waits, erasures = "", services.erasure.of_tenants
+    told, erasures = "", services.erasure.of_tenants
     while True:
-        said = ""
+        reason = ""
         try:
             erasure = erasures.go_on(name)
             if erasure.next_step is None:
                 return erasure
             if erasure.next_step is TenantStep.LATE and erasure.late_at > services.clock.now():
-                said = f"what was under way ends by {time_text(erasure.late_at)}"
+                reason = f"what was under way ends by {time_text(erasure.late_at)}"
         except Busy as error:
-            said = str(error)
-        if said and said != waits:
-            click.echo(f"it waits: {said}", err=True)
-        waits = said
-        if said:
+            reason = str(error)
+        if reason and reason != told:
+            click.echo(f"it waits: {reason}", err=True)
+        told = reason
+        if reason:
             time.sleep(_PAUSE_S)

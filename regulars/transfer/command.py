@@ -70,6 +70,7 @@ class Access(Struct, frozen=True):
 
     @contextmanager
     def _open_client(self) -> Iterator[Regulars]:
+        """Open a client of the service by its URL and key, or start one on the data folder while the block lasts."""
         from regulars_client import Regulars
 
         if self.data is None:
@@ -152,8 +153,8 @@ def import_(  # the options are the command's, a name each
       regulars import shop.tar --data regulars-data --tenant shop-12
       regulars import http://compreface.lan:8000 --from compreface --from-key-file key --group Staff
     """
-    from regulars.transfer.importing import Import, bar, rehearse_import
-    from regulars.transfer.importing import report as reported
+    from regulars.transfer.importing import Import, rehearse_import, show_progress
+    from regulars.transfer.importing import print_outcome as reported
     from regulars.transfer.journal import open_journal
 
     if report and not report.absolute().parent.is_dir():
@@ -163,7 +164,7 @@ def import_(  # the options are the command's, a name each
     with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
         if group is None and any(person.group is None for person in people.people):
             raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
-        with bar(sum(len(person.photos) for person in people.people)) as told:
+        with show_progress(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
                 with _told_if_stopped(lambda: "nothing was changed"):
                     fates = rehearse_import(tenant, people.people, told)
@@ -210,7 +211,7 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
     """
     from regulars.transfer import exports, importing
 
-    with Access(**access).open_client() as service, importing.bar(None) as told:
+    with Access(**access).open_client() as service, importing.show_progress(None) as told:
         count = exports.export(service, file, history=history, told=told)
     print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
     print("legal holds and restricted faces are not in it: `regulars backup` keeps those")
@@ -228,12 +229,12 @@ def open_source(
     if collection is not None and not source.startswith("s3://"):
         raise click.UsageError("a collection has no pictures: name those that were indexed, s3://BUCKET/PREFIX")
     if service is not None and key_file is not None:
-        return nullcontext(services.of_api(service, source, key_file))
+        return nullcontext(services.read_service(service, source, key_file))
     if source.startswith("s3://"):
-        return nullcontext(services.of_bucket(source, collection))
+        return nullcontext(services.read_bucket(source, collection))
     path = Path(source)
     if path.is_dir():
-        return nullcontext(sources.of_folder(path))
+        return nullcontext(sources.read_folder(path))
     if not path.is_file():
         raise OperatorError(f"there is no {path}: name a folder, a table (.csv), or the file of an export")
-    return exports.open_export(path) if archive.is_tar(path) else nullcontext(sources.of_table(path))
+    return exports.open_export(path) if archive.is_tar(path) else nullcontext(sources.read_table(path))

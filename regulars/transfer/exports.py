@@ -81,7 +81,7 @@ def open_export(path: Path) -> Iterator[Source]:
     Raises DamagedFile, OperatorError if it is another kind of file.
     """
     archive.check_file(path, _wrong_format)
-    with archive.reading(path, "r:") as tar:
+    with archive.open_archive(path, "r:") as tar:
         members, lock = {member.name: member for member in tar}, threading.Lock()
 
         def read_member(name: str) -> bytes:
@@ -152,7 +152,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
     if not service.get_session().pictures:
         raise OperatorError("this key sees no pictures, and an export without them is none: use another key")
     service.begin_export()
-    with archive.writing(path) as writer, tempfile.TemporaryFile() as lines:
+    with archive.write_archive(path) as writer, tempfile.TemporaryFile() as lines:
         rules = msgspec.to_builtins(service.get_settings())
         _add(writer, RULES, msgspec.json.encode({name: rules[name] for name in RULES_KEPT}))
         groups = [msgspec.convert(group, GroupLine, from_attributes=True) for group in service.list_groups()]
@@ -180,19 +180,21 @@ def _fetch_faces(service: Regulars) -> Iterator[Exported]:
     faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         while some := list(islice(faces, _AT_ONCE)):
-            found = pool.map(lambda one: _with_pictures(service, *one), some)
+            found = pool.map(lambda one: _fetch_pictures(service, *one), some)
             yield from (exported for exported in found if exported is not None)
 
 
-def _with_pictures(
+def _fetch_pictures(
     service: Regulars, number: int, face: models.Face, consent: models.Consent | None
 ) -> Exported | None:
     """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
     for may_have_gone in (True, False):
         try:
-            kept = [one for one in service.list_pictures(face.id).pictures if one.url]
-            own = [one for one in kept if one.learnt is None] or kept
-            return _line(number, face, len(own), consent), [service.fetched(one.url) for one in own if one.url]
+            pictures = [one for one in service.list_pictures(face.id).pictures if one.url]
+            given_pictures = [one for one in pictures if one.learnt is None] or pictures
+            return _make_line(number, face, len(given_pictures), consent), [
+                service.fetched(one.url) for one in given_pictures if one.url
+            ]
         except codes.FaceNotFound:
             return None
         except ApiError as error:
@@ -201,7 +203,7 @@ def _with_pictures(
     raise AssertionError("a picture is there or not")
 
 
-def _line(number: int, face: models.Face, pictures: int, consent: models.Consent | None) -> FaceLine:
+def _make_line(number: int, face: models.Face, pictures: int, consent: models.Consent | None) -> FaceLine:
     """Write down a face. An age or a gender that was estimated is left out, since it will be estimated anew."""
     estimates = face.estimates
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age

@@ -91,7 +91,7 @@ class Import(Struct):
                 )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
-        return in_turn(source.people, self._person, told)
+        return process_people(source.people, self._person, told)
 
     def _person(self, person: Person) -> list[Fate]:
         progress = self.journal.of(person.key)
@@ -157,6 +157,7 @@ class Import(Struct):
         return ""
 
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
+        """Enrol the photo as the face of this id. What is sent again after a kill has the same idempotency key."""
         group = person.group or self.group or ""
         said = [faceid, photo.id, group, person.name, if_known, self.if_erased, dict(sorted(person.more.items()))]
         enrol = partial(
@@ -214,22 +215,22 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
 
     A group that is there is left as it is, unless it is empty and an export says how it was.
     """
-    described = {one["name"]: one for one in source.groups}
-    used: dict[str, Counter[str]] = {}
+    wanted_by_name = {one["name"]: one for one in source.groups}
+    attribute_counts: dict[str, Counter[str]] = {}
     for person in source.people:
-        counts = used.setdefault(person.group or group or "", Counter())
+        counts = attribute_counts.setdefault(person.group or group or "", Counter())
         counts.update(["", *person.more.get("attributes", ())])
-    there = {one.name: one for one in service.list_groups()}
-    for name, wanted in described.items():
-        if name not in there:
+    present = {one.name: one for one in service.list_groups()}
+    for name, wanted in wanted_by_name.items():
+        if name not in present:
             later = {member: wanted[member] for member in ("learns", "staff") if member in wanted}
             made = service.add_group(**{member: wanted[member] for member in wanted if member not in later})
             if later != {"learns": True, "staff": False}:
                 service.change_group(made.id, **later)
-        elif not there[name].count and any(getattr(there[name], member) != wanted[member] for member in wanted):
-            service.change_group(there[name].id, **{member: wanted[member] for member in wanted if member != "name"})
-    for name, counts in used.items():
-        if name not in there and name not in described:
+        elif not present[name].count and any(getattr(present[name], member) != wanted[member] for member in wanted):
+            service.change_group(present[name].id, **{member: wanted[member] for member in wanted if member != "name"})
+    for name, counts in attribute_counts.items():
+        if name not in present and name not in wanted_by_name:
             _add_group(service, name, sorted(counts.keys() - {""}), counts[""])
 
 
@@ -240,18 +241,21 @@ def _add_group(service: Regulars, name: str, attributes: list[str], people: int)
         service.add_group(name=name, attributes=attributes, capacity=max(2 * people, _LEAST_ROOM))
 
 
-def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told: Told) -> list[Fate]:
-    """Look after IN_FLIGHT people at a time. The first error ends it, when those that were begun are done."""
-    waiting, fates = iter(people), []
+def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]], told: Told) -> list[Fate]:
+    """Call `look` with each person, IN_FLIGHT of them at a time, and return all fates, by person and picture.
+
+    The first error ends it, when those that were begun are done. `told`: hears how many pictures are done.
+    """
+    people_left, fates = iter(people), []
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         try:
-            running = {pool.submit(look, person) for person in islice(waiting, IN_FLIGHT)}
+            running = {pool.submit(look, person) for person in islice(people_left, IN_FLIGHT)}
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     fates += future.result()
                     told(len(future.result()))
-                running |= {pool.submit(look, person) for person in islice(waiting, len(done))}
+                running |= {pool.submit(look, person) for person in islice(people_left, len(done))}
         except KeyboardInterrupt:
             print("stopping: people who are being looked after are finished first", file=sys.stderr)
             raise
@@ -263,13 +267,13 @@ def rehearse_import(service: Regulars, people: Sequence[Person], told: Told) -> 
     least = service.get_settings().enrol_quality or MIN_QUALITY
 
     def look(person: Person) -> list[Fate]:
-        flaws = ((photo.name, _flaw(service, photo, least)) for photo in person.photos)
+        flaws = ((photo.name, _find_flaw(service, photo, least)) for photo in person.photos)
         return [Fate(person.key, Outcome(name, REFUSED if why else KEPT, why)) for name, why in flaws]
 
-    return in_turn(people, look, told)
+    return process_people(people, look, told)
 
 
-def _flaw(service: Regulars, photo: Photo, least: float) -> str:
+def _find_flaw(service: Regulars, photo: Photo, least: float) -> str:
     """Say why the photo would be refused, or nothing."""
     try:
         faces = service.detect(picture=read_photo(photo).data).faces
@@ -287,7 +291,7 @@ _EVERY_S = 60.0
 
 
 @contextmanager
-def bar(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
+def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
     """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console, what = Console(stderr=True), "pictures" if total is not None else "faces"
@@ -306,37 +310,54 @@ def bar(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[C
         yield advance
 
 
-def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
+def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
     """Print who has no picture in and why, and how often each reason was given; return the exit code.
 
     All refused pictures are in `file` then. If none was, there is no such file.
     """
     counts = Counter(fate.outcome.state for fate in fates)
-    kept = Counter(fate.person for fate in fates if fate.outcome.state == KEPT)
+    pictures_kept = Counter(fate.person for fate in fates if fate.outcome.state == KEPT)
     names = {person.key: person.name or person.key for person in source.people}
     refused = [fate for fate in fates if fate.outcome.state == REFUSED]
     file.unlink(missing_ok=True)
     if refused:
-        _write(file, [(names[one.person], one.outcome.name, one.outcome.why, str(kept[one.person])) for one in refused])
-        without = [fate for fate in refused if not kept[fate.person]]
-        _list(f"people of whom no picture is in: {len({fate.person for fate in without}):,}", without, names)
-        _list("refused pictures of the others:", [fate for fate in refused if kept[fate.person]], names)
+        _write(
+            file,
+            [(names[one.person], one.outcome.name, one.outcome.why, str(pictures_kept[one.person])) for one in refused],
+        )
+        of_people_without = [fate for fate in refused if not pictures_kept[fate.person]]
+        _print_examples(
+            f"people of whom no picture is in: {len({fate.person for fate in of_people_without}):,}",
+            of_people_without,
+            names,
+        )
+        _print_examples(
+            "refused pictures of the others:", [fate for fate in refused if pictures_kept[fate.person]], names
+        )
         print("how often each reason was given:")
         for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
             print(f"  {count:>6,}  {why}")
         print(f"all that was refused, as a table: {file}")
-    bare = [fate for fate in fates if fate.outcome.state == BARE]
-    _list(f"people who came without a picture: {len(bare):,}", bare, names)
-    alike = [fate for fate in fates if fate.outcome.state == KEPT and fate.outcome.why]
-    _list(f"people who look like somebody in the book (merge them if they are one): {len(alike):,}", alike, names)
+    pictureless = [fate for fate in fates if fate.outcome.state == BARE]
+    _print_examples(f"people who came without a picture: {len(pictureless):,}", pictureless, names)
+    look_alikes = [fate for fate in fates if fate.outcome.state == KEPT and fate.outcome.why]
+    _print_examples(
+        f"people who look like somebody in the book (merge them if they are one): {len(look_alikes):,}",
+        look_alikes,
+        names,
+    )
     verb = "would be added" if dry_run else "added"
-    added = f"{format_count(len(kept), 'person', 'people')} with {format_count(counts[KEPT], 'picture', 'pictures')}"
-    left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
-    print(f"{source.about}: {added} {verb}, {len(refused):,} refused{left}")
+    people, pictures = (
+        format_count(len(pictures_kept), "person", "people"),
+        format_count(counts[KEPT], "picture", "pictures"),
+    )
+    added = f"{people} with {pictures}"
+    not_needed = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
+    print(f"{source.about}: {added} {verb}, {len(refused):,} refused{not_needed}")
     return 1 if refused else 0
 
 
-def _list(title: str, refused: Sequence[Fate], names: Mapping[str, str]) -> None:
+def _print_examples(title: str, refused: Sequence[Fate], names: Mapping[str, str]) -> None:
     if refused:
         print(title)
     for fate in refused[:_LISTED]:

@@ -160,18 +160,22 @@ def open_journal(path: Path, about: Mapping[str, str]) -> Iterator[Journal]:
 
 
 def _read_progress(descriptor: int, path: Path, about: Mapping[str, str]) -> tuple[_Seals, _Noted]:
+    """Read what earlier runs noted, and cut off a line that is not complete. An empty file gets its first line.
+
+    Raises OperatorError, DamagedFile as `open_journal`.
+    """
     with os.fdopen(os.dup(descriptor), "rb") as stream:
         data = stream.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    os.ftruncate(descriptor, len(whole))
+    complete_lines = data[: data.rfind(b"\n") + 1]
+    os.ftruncate(descriptor, len(complete_lines))
     os.lseek(descriptor, 0, os.SEEK_END)
-    if not whole:
+    if not complete_lines:
         secret = secrets.token_bytes(32)
         _write_line(descriptor, json.dumps({"import": dict(about), "secret": secret.hex()}).encode() + b"\n")
         return _Seals(secret), {}
     noted: dict[str, list[tuple[str, bool]]] = {}
     try:
-        first, *events = map(json.loads, whole.splitlines())
+        first, *events = map(json.loads, complete_lines.splitlines())
         if first.keys() == {"import"}:
             raise _early_error(path)
         before, secret = first["import"], bytes.fromhex(first["secret"])

@@ -60,7 +60,7 @@ class Api:
             raise OperatorError(f"{self._url}{path} is not in the form that was asked for: {error}") from error
 
 
-def of_compreface(api: Api) -> Iterator[Person]:
+def list_compreface_people(api: Api) -> Iterator[Person]:
     """Yield the subjects of a recognition service, with their examples."""
     faces = "/api/v1/recognition/faces"
     subjects: dict[str, list[str]] = {name: [] for name in api.page("/api/v1/recognition/subjects")["subjects"]}
@@ -74,7 +74,7 @@ def of_compreface(api: Api) -> Iterator[Person]:
         yield Person(key=name, name=name, photos=tuple(photos))
 
 
-def of_immich(api: Api) -> Iterator[Person]:
+def list_immich_people(api: Api) -> Iterator[Person]:
     """Yield the people who have a name, each with the face that immich shows for them."""
 
     def pages() -> Iterator[Any]:
@@ -103,11 +103,14 @@ def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
         yield from fresh.values()
 
 
-APIS: dict[str, Callable[[Api], Iterable[Person]]] = {"compreface": of_compreface, "immich": of_immich}
+APIS: dict[str, Callable[[Api], Iterable[Person]]] = {
+    "compreface": list_compreface_people,
+    "immich": list_immich_people,
+}
 """Services whose people are read by their API, by the name that --from takes."""
 
 
-def of_api(service: str, url: str, key_file: Path) -> Source:
+def read_service(service: str, url: str, key_file: Path) -> Source:
     """Read the people of a service. Raises OperatorError, NoPictures if it has none."""
     try:
         people = people_of(service, Api(url, read_secret(key_file)))
@@ -126,7 +129,7 @@ def people_of(service: str, api: Api) -> list[Person]:
         raise OperatorError(f"this is no {service}: its answer has another form ({error!r})") from error
 
 
-def of_bucket(url: str, collection: str | None) -> Source:
+def read_bucket(url: str, collection: str | None) -> Source:
     """Read the pictures below s3://BUCKET/PREFIX.
 
     A folder is a person, or so is the part of a file's name before its last `_`; with a `collection`, its

@@ -78,7 +78,7 @@ UNNAMED = "train"
 """Frigate keeps the faces that nobody has named yet in a folder of this name, beside those of people."""
 
 
-def of_folder(folder: Path) -> Source:
+def read_folder(folder: Path) -> Source:
     """Read a folder. Raises NoPictures if it has no pictures of people.
 
     In a file's name, the part before the last `_` is the person's.
@@ -88,11 +88,11 @@ def of_folder(folder: Path) -> Source:
             return Source(f"{folder}, {about}", _people(_by_folder(folder / inner), folder / inner))
     by_folder = _by_folder(folder)
     if by_folder:
-        nobodys = len(pictures(folder)) + _deeper(folder)
-        left = f", without the {nobodys:,} pictures beside the folders or deeper" if nobodys else ""
-        source = Source(f"{folder}, a folder a person{left}", _people(by_folder, folder))
+        other_count = len(list_pictures(folder)) + _count_deeper_pictures(folder)
+        left_out = f", without the {other_count:,} pictures beside the folders or deeper" if other_count else ""
+        source = Source(f"{folder}, a folder a person{left_out}", _people(by_folder, folder))
     else:
-        source = Source(f"{folder}, by file name", _people(_by_prefix(pictures(folder)), folder))
+        source = Source(f"{folder}, by file name", _people(_by_prefix(list_pictures(folder)), folder))
     if not source.people:
         raise NoPictures(
             f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in it: "
@@ -101,7 +101,7 @@ def of_folder(folder: Path) -> Source:
     return source
 
 
-def pictures(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
     """List the pictures in a folder by name, without those in folders below it."""
     return sorted(path for path in folder.iterdir() if _is_picture(path))
 
@@ -110,7 +110,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _deeper(folder: Path) -> int:
+def _count_deeper_pictures(folder: Path) -> int:
     """Count the pictures in folders within people's folders."""
     below = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
     return sum(not any(part.startswith(".") for part in path.parts) for path in below)
@@ -120,7 +120,9 @@ def _by_folder(folder: Path) -> dict[str, list[Path]]:
     inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     is_frigates = folder.parts[-2:] == FRIGATE.parts
     return {
-        path.name: found for path in inside if not (is_frigates and path.name == UNNAMED) and (found := pictures(path))
+        path.name: found
+        for path in inside
+        if not (is_frigates and path.name == UNNAMED) and (found := list_pictures(path))
     }
 
 
@@ -150,7 +152,7 @@ Fault = tuple[int, str]
 """A line of a table, and its fault."""
 
 
-def of_table(file: Path) -> Source:
+def read_table(file: Path) -> Source:
     """Read a table with the columns path, and as many as are wanted of name, id, group, age, gender, note, label_a to
     label_d. Any other column is an attribute of that name. UTF-8, UTF-16, GB18030 and Windows-1252 are told apart.
 
@@ -179,14 +181,14 @@ def of_table(file: Path) -> Source:
                 faults.append((reader.line_num, "has not as many cells as the first line"))
                 continue
             cells = {columns[name]: value.strip() for name, value in row.items()}
-            rows.setdefault(_who(cells, reader.line_num), []).append((reader.line_num, cells))
+            rows.setdefault(_key_of_person(cells, reader.line_num), []).append((reader.line_num, cells))
     except csv.Error as error:
         raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
-    people = [_person_of(file, key, lines, faults) for key, lines in rows.items()]
+    people = [_make_person(file, key, lines, faults) for key, lines in rows.items()]
     if faults:
         more = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
-        told = "; ".join(f"line {line} {what}" for line, what in sorted(faults)[:_TOLD])
-        raise DamagedFile(f"{file}, read as {encoding}: {told}{more}")
+        fault_list = "; ".join(f"line {line} {what}" for line, what in sorted(faults)[:_TOLD])
+        raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{more}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
 
@@ -214,21 +216,21 @@ def _columns(names: Sequence[str]) -> dict[str, str]:
     return {name: ours.get(name, name) for name in names}
 
 
-def _who(cells: Row, line: int) -> tuple[str, str]:
+def _key_of_person(cells: Row, line: int) -> tuple[str, str]:
     """Tell whose line it is. A line without id and name is a person of its own."""
     if cells.get("id"):
         return ("id", cells["id"])
     return (cells.get("group", ""), cells["name"]) if cells.get("name") else ("line", str(line))
 
 
-def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]) -> Person:
+def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]) -> Person:
     """Make a person of all their lines; what is wrong with these is added to `faults`."""
-    said: dict[str, str] = {}
+    value_by_name: dict[str, str] = {}
     photos = []
     for line, cells in lines:
         for name, value in cells.items():
-            if name != "path" and value and said.setdefault(name, value) != value:
-                before = f"a line before {said[name][:40]!r}: all lines of a person say the same, or nothing"
+            if name != "path" and value and value_by_name.setdefault(name, value) != value:
+                before = f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
                 faults.append((line, f"says {name} {value[:40]!r}, {before}"))
         places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
         found = next(filter(_is_file, places), None)
@@ -240,11 +242,11 @@ def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], f
             photos.append(Photo.of(found, file.parent))
     return Person(
         key=":".join(key),
-        name=said.get("name", ""),
+        name=value_by_name.get("name", ""),
         photos=tuple(photos),
-        id=said.get("id"),
-        group=said.get("group"),
-        more=_more(lines[0][0], said, faults),
+        id=value_by_name.get("id"),
+        group=value_by_name.get("group"),
+        more=_more(lines[0][0], value_by_name, faults),
     )
 
 

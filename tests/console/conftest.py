@@ -17,7 +17,12 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from regulars_client import Regulars
 
+from chalicelib.book.vision.packs import packs
+from chalicelib.bootstrap import build
+from chalicelib.settings import Settings
 from regulars.cli import main
+from regulars.demo.drawn_vision import DrawnVision
+from regulars.demo.shop import enrol_drawn
 from regulars.serve import service
 from regulars.tenants import credentials
 from tests.support.needs import needed
@@ -120,8 +125,6 @@ def taken_anew(path: Path) -> bytes:
 
 
 def fill(client: Regulars, data: Path) -> None:
-    from tests.console.portraits import enrol_drawn  # which imports this module
-
     now = datetime.now(UTC)
     client.change_settings(time_zone=zone_at_noon())
     client.add_group(name="VIP", capacity=100)
@@ -130,7 +133,10 @@ def fill(client: Regulars, data: Path) -> None:
     groups = ["VIP" if index % 3 == 0 else "regular" for index in range(len(NAMES))]
     for (first, _), name, group in zip(PAIRS[:2], NAMES, groups, strict=False):
         client.enrol_face(picture=FOLDER / first, group=group, name=name)
-    enrol_drawn(data, "shop", dict(list(enumerate(zip(NAMES, groups, strict=True)))[2:]))
+    with contextlib.closing(build(Settings(storage=data), vision=lambda: DrawnVision(packs.at()))) as services:
+        tenant = services.tenants.get_by_name("shop")
+        for number, (name, group) in list(enumerate(zip(NAMES, groups, strict=True)))[2:]:
+            enrol_drawn(services, tenant, number, name, group)
     for back, share in ((3, 2), (1, 3), (0, 1)):
         for index, picture in enumerate(COME[::share]):
             at = now - timedelta(days=back, seconds=60 * (len(COME) - index))

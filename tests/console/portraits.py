@@ -1,81 +1,28 @@
-"""Cards to review, with drawn people and fake eyes: hundreds in seconds, and who is who is known beforehand."""
+"""Cards to review, with drawn people: hundreds in seconds, and who is who is known beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
-from msgspec.structs import replace
-from numpy.typing import NDArray
-
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.captures import RULES
-from chalicelib.book.words.model import Migration, Profile, Tenant
-from chalicelib.book.words.pictures import Box, DetectedFace, FaceJpeg, PictureRules, Sides
+from chalicelib.book.words.model import REGULAR, Migration, Profile, Tenant
 from chalicelib.book.words.tenant_settings import TenantSettings
-from chalicelib.bootstrap import build
 from chalicelib.services import Services
-from chalicelib.settings import Settings
-from tests.console import conftest, drawn
+from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture
+from regulars.demo.shop import enrol_drawn
+from tests.console import conftest
 from tests.support.box import box
-from tests.support.fakes import FakeVision, Person
-from tests.support.fakes import picture as told
 from tests.support.noon import zone_at_noon
 
-TOLD = b"\npeople: "
-_LIKE = 0.62
+_LIKE = 0.7
 """How much a capture looks like the person: a match, and a close one."""
 _ALL_ARE_CLOSE, _NONE_IS_CLOSE = 0.5, 0.0
-
-
-class Portraits(FakeVision):
-    """Fake eyes for drawn people: behind a picture's last byte stands who is in it, which a browser passes over."""
-
-    def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        return super().read_picture(picture.rpartition(TOLD)[2], rules)
-
-    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        return [replace(one, box=Box(*drawn.FACE)) for one in super().detect(image)]
-
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[Box] = ()) -> FaceJpeg:
-        person = self._person(image, face)
-        head = drawn.drawing(person.seed, smiles=person.likeness < 1).crop(drawn.HEAD)
-        return FaceJpeg(drawn.jpeg(head) + TOLD + told(person), drawn.jpeg(head.resize((160, 160))), Sides(*head.size))
-
-    def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
-        return self.crop(image, DetectedFace(Box(*drawn.FACE), (), 1.0)).thumbnail
-
-    def _person(self, image: NDArray[np.uint8], face: DetectedFace) -> Person:
-        return self._people(image)[0]
-
-
-class PortraitsOfThePack(Portraits):
-    """The same eyes, whose templates a book takes that real eyes look at."""
-
-    def __init__(self) -> None:
-        pack = packs.read_pack().manifest
-        self.pack, self.model, self.dimensions = pack.name, pack.embedding.model, pack.embedding.dimensions
-
-
-def enrol_drawn(data: Path, tenant: str, people: Mapping[int, tuple[str, str]]) -> None:
-    """Put drawn people, by number their name and group, into the book of a box that runs with real eyes."""
-    with closing(build(Settings(storage=data), vision=PortraitsOfThePack)) as services:
-        for number, (name, group) in people.items():
-            picture = portrait(Person(number))
-            services.enrolment.enrol_largest_face(
-                services.tenants.get_by_name(tenant), group, picture, RULES, name=name
-            )
-
-
-def portrait(person: Person, *, again: bool = False, times: int = 1) -> bytes:
-    """Return a drawing that is told to be of a person. `again`: another one of the same; `times`: who is in it."""
-    return drawn.jpeg(drawn.drawing(person.seed, smiles=again)) + TOLD + told(*[person] * times)
 
 
 @dataclass
@@ -92,13 +39,12 @@ class Shop:
 
     def enrol(self, *names: str) -> None:
         for number, name in enumerate(names):
-            picture = portrait(Person(number))
-            self.services.enrolment.enrol_largest_face(self.tenant, "regular", picture, RULES, name=name)
+            enrol_drawn(self.services, self.tenant, number, name, REGULAR)
 
     def see(self, number: int, hours_ago: float, *, like: float = _LIKE, times: int = 1) -> None:
-        person = Person(number, side_px=300.0 + hours_ago, likeness=like)
+        people = [DrawnPerson(number, likeness=like, take=hours_ago)] * times
         at = self.services.clock.now() - timedelta(hours=hours_ago)
-        shot = Shot("door", portrait(person, again=True, times=times), "image/jpeg", at)
+        shot = Shot("door", draw_capture(*people), "image/jpeg", at)
         capture = self.services.captures.store_shot(self.tenant, shot)
         self.services.sightings.ingest.resolve_capture(self.name, "door", capture.id)
 
@@ -119,7 +65,7 @@ class Shop:
 
 @contextmanager
 def mall(data: Path) -> Iterator[Mall]:
-    with box.serving(data, Portraits()) as served:
+    with box.serving(data, DrawnVision(packs.at())) as served:
         yield Mall(served, data)
 
 

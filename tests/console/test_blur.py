@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from regulars.demo.drawn_vision import DrawnPerson, draw_capture, draw_portrait
 from tests.console.conftest import settle, shoot, time_stands, visiting
 from tests.console.looks import assert_accessible
 from tests.console.pages import PAGES, ready
-from tests.console.portraits import Shop, mall, portrait
-from tests.support.fakes import Person
+from tests.console.portraits import Shop, mall
 
 ANN, TWIN = "Ann Žlee", "Anna Žlee"
 NAMES = (ANN, "Ben Žokafor", "王芳 Ž")
@@ -34,7 +34,7 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
     with mall(tmp_path_factory.mktemp("blur")) as made:
         shop = made.shop().ask(names=NAMES, uncertain=3, promoted=1, strangers=1)
         with shop.book.client() as client:
-            client.enrol_face(picture=portrait(Person(0, side_px=90)), group="regular", name=TWIN)
+            client.enrol_face(picture=draw_portrait(DrawnPerson(0, take=1)), group="regular", name=TWIN)
             for face in client.list_faces():
                 client.change_face(face.id, note="Ž is her note")
         assert shop.services.joining.join_tenant(shop.tenant)
@@ -104,7 +104,7 @@ def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) ->
 @pytest.mark.parametrize("name", ["add", "search"])
 def test_a_picture_that_is_looked_at_is_blurred(page: Page, name: str) -> None:
     page.evaluate("hash => { location.hash = hash }", f"#/{name}")
-    file = {"name": "žann.jpg", "mimeType": "image/jpeg", "buffer": portrait(Person(0), again=True)}
+    file = {"name": "žann.jpg", "mimeType": "image/jpeg", "buffer": draw_capture(DrawnPerson(0))}
     page.get_by_label("Choose").first.set_input_files(file)
     expect(page.get_by_text(ANN).first).to_be_attached()
     assert_hidden(page)

@@ -13,12 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
+from regulars.demo.drawn_vision import DrawnPerson, draw_capture, draw_portrait
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, shoot, visiting
 from tests.console.looks import LIGHT, VIEWS, assert_accessible, looked_at
 from tests.console.pages import PAGES, ready
-from tests.console.portraits import Shop, mall, portrait
+from tests.console.portraits import Shop, mall
 from tests.support.box.box import serving
-from tests.support.fakes import Person
 
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
 """Pages of numbers, or that show a text of somebody else only once a picture was chosen, or two people look alike."""
@@ -92,7 +92,7 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             client.add_group(name=NAMES[-1], capacity=1)
             client.add_camera(id="long", name=NAMES[-1], labels={"a": NAMES[-1]})
             client.add_key(name=NAMES[-1], role="viewer")
-            client.take_capture(picture=portrait(Person(1), again=True), camera="long")
+            client.take_capture(picture=draw_capture(DrawnPerson(1)), camera="long")
             client.change_camera("door", name=NAMES[1])
             client.add_key(name=NAMES[0], role="viewer")
             client.add_hook(url=f"https://hooks.example/{in_a_url(NAMES[0])}", groups=[group])
@@ -105,8 +105,8 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
                 soon = datetime.now(UTC) + timedelta(days=9)
                 client.set_consent(face.id, basis="consent", given_at=0, evidence=NAMES[7], expires_at=soon)
                 client.change_face(face.id, group=group, attributes={NAMES[2]: NAMES[1]})
-            client.take_capture(picture=portrait(Person(1), again=True), camera="back")
-            client.take_capture(picture=portrait(Person(0), again=True), camera="door")
+            client.take_capture(picture=draw_capture(DrawnPerson(1)), camera="back")
+            client.take_capture(picture=draw_capture(DrawnPerson(0)), camera="door")
         yield shop
 
 
@@ -168,7 +168,7 @@ def test_what_others_wrote_is_text_and_the_page_is_accessible_in_both_languages(
 def test_a_files_name_is_text(visitor: Visitor, shop: Shop, name: str) -> None:
     page = opened(visitor, shop, name)
     files = [
-        {"name": f"{text.replace('/', '')}.jpg", "mimeType": "image/jpeg", "buffer": portrait(Person(number))}
+        {"name": f"{text.replace('/', '')}.jpg", "mimeType": "image/jpeg", "buffer": draw_portrait(DrawnPerson(number))}
         for number, text in enumerate(NAMES[:3])
     ]
     page.locator("input[type=file]").first.set_input_files(files if name == "add" else files[:1])

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from chalicelib.book.words.captures import RULES
+from regulars.demo.drawn_vision import DrawnPerson, draw_capture, draw_portrait
 from tests.console.conftest import (
     HOSTILE,
     TOUCH,
@@ -19,9 +20,8 @@ from tests.console.conftest import (
     shoot,
 )
 from tests.console.looks import assert_accessible, looked_at
-from tests.console.portraits import Mall, Shop, mall, portrait
+from tests.console.portraits import Mall, Shop, mall
 from tests.console.reviews import PEOPLE, reviewing
-from tests.support.fakes import Person
 
 EACH = 12
 """Cards of a queue."""
@@ -289,8 +289,8 @@ def look_alikes(shop: Shop, *pairs: str) -> None:
     """Enrol pairs of one person each, in a poor light, and let the service compare them: the later the less alike."""
     for number, name in enumerate(pairs):
         for side, called in enumerate((name, f"{name} Again")):
-            person = Person(60 + number, side_px=100.0 - 10 * side, likeness=0.68 - 0.02 * number)
-            picture = portrait(person, again=bool(side))
+            person = DrawnPerson(60 + number, likeness=0.84 - 0.02 * number, take=side)
+            picture = draw_capture(person) if side else draw_portrait(person)
             shop.services.enrolment.enrol_largest_face(shop.tenant, "regular", picture, RULES, name=called)
     assert shop.services.joining.join_tenant(shop.tenant)
 

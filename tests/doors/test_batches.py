@@ -10,7 +10,7 @@ from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Busy, StorageUnavailable
 from chalicelib.book.words.telemetry import FAILURES_UNAVAILABLE
 from chalicelib.doors import batches
-from regulars.serve.events import MAX_BATCH, hand_over
+from regulars.serve.events import MAX_BATCH, handle_messages
 from tests.support.fakes import FakeClock
 from tests.support.hooks.hook_desk import NoQueue
 from tests.support.storage.aside import put_aside
@@ -43,7 +43,7 @@ class Function:
         return batches.handle_one_by_one(SQSEvent(event, self), self.work, self._queue)
 
     def work_off(self) -> None:
-        hand_over(self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S)
+        handle_messages(self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S)
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ def test_folders_of_two_names_are_imported_as_two_people(tmp_path: Path, one: st
     for name in (one, other):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.jpg").write_bytes(b"a picture")
-    assert {person.name for person in sources.of_folder(tmp_path).people} == {one, other}
+    assert {person.name for person in sources.read_folder(tmp_path).people} == {one, other}
 
 
 def test_the_rule_is_one_function() -> None:

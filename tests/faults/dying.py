@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import app
 from chalicelib.book.words.pictures import PictureRules
-from regulars.serve.events import MAX_BATCH, VISIBILITY_S, hand_over
+from regulars.serve.events import MAX_BATCH, VISIBILITY_S, handle_messages
 from tests.support.book.book import Book
 from tests.support.fakes import FakeVision
 
@@ -36,7 +36,7 @@ def main(folder: Path, starts: int) -> None:
     app.provide.use(book.services)
     book.services.watch.resume_all()
     queue = book.storage.captures_queue
-    while hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, app.ingest, "ingest") == 0.0:
+    while handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, app.ingest, "ingest") == 0.0:
         pass
     book.close()
 

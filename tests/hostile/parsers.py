@@ -113,7 +113,7 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
 from regulars.serve.asgi import path_of
-from regulars.serve.server import site
+from regulars.serve.server import make_site
 from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
 from tests.hostile import words
@@ -368,8 +368,8 @@ def time_of(data: bytes) -> object:
 
 def cookie_of(data: bytes) -> object:
     """A cookie, and who says to have sent it: each line a header."""
-    cookie, site, origin, host, *_ = [*data.decode("latin-1").split("\n"), "", "", "", ""]
-    sent = {"cookie": cookie, "sec-fetch-site": site, "origin": origin, "host": host, "content-type": JSON}
+    cookie, make_site, origin, host, *_ = [*data.decode("latin-1").split("\n"), "", "", "", ""]
+    sent = {"cookie": cookie, "sec-fetch-site": make_site, "origin": origin, "host": host, "content-type": JSON}
     request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")
@@ -717,7 +717,7 @@ def backup_of(*names: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "kept"
         kept.write_bytes(b"content" * 100)
-        with archive.writing(Path(folder) / "backup") as writer:
+        with archive.write_archive(Path(folder) / "backup") as writer:
             for name in names:
                 writer.add(name, kept)
             writer.finish(AT)
@@ -733,7 +733,7 @@ def exported(folder: Path) -> Iterator[Read]:
         path.unlink(missing_ok=True)
         rules, groups, *faces = [*data.split(b"\n"), b""]
         members = {exports.RULES: rules, exports.GROUPS: groups, exports.FACES: b"\n".join(faces), "a/0.jpg": b"photo"}
-        with archive.writing(path) as writer:
+        with archive.write_archive(path) as writer:
             for name, content in members.items():
                 writer.add_stream(name, io.BytesIO(content), len(content))
             writer.finish(AT, exports.FORMAT)
@@ -758,7 +758,7 @@ def tables_of_people(folder: Path) -> Iterator[Read]:
     def read(data: bytes) -> object:
         path = folder / "people.csv"
         path.write_bytes(data)
-        return sources.of_table(path).people
+        return sources.read_table(path).people
 
     (folder / "1.jpg").write_bytes(b"photo")
     yield read
@@ -1135,7 +1135,7 @@ def connections(folder: Path) -> Iterator[Read]:
     """The HTTP front of one box with all behind it: each input is all that comes on one connection."""
     with (
         shop(folder) as (services, credentials),
-        serving(site(make_stage(services).app, services)) as (host, port, _),
+        serving(make_site(make_stage(services).app, services)) as (host, port, _),
     ):
 
         def sent(data: bytes) -> None:

@@ -21,7 +21,7 @@ from chalicelib.book.vision.pipeline import FacePipeline
 from infra import package
 from infra.dependencies import Failed, run_command
 from regulars.demo import run as demo
-from regulars.demo.album import jpeg, open_picture, upright
+from regulars.demo.album import encode_jpeg, open_picture, turn_upright
 from regulars.deploy.package import ARCHIVE
 
 WORK = package.BUILD / "emulated"
@@ -42,7 +42,7 @@ def main() -> int:
         python = _root("arm64", "python3.13-minimal,libpython3.13-stdlib,libstdc++6") / "usr" / "bin" / "python3.13"
         qemu = _root("amd64", "qemu-user") / "usr" / "bin" / "qemu-aarch64"
         people = demo.find_pictures(None).people[:2]
-        pictures = [jpeg(upright(open_picture(person.photos[0].read())), side_px=720) for person in people]
+        pictures = [encode_jpeg(turn_upright(open_picture(person.photos[0].read())), side_px=720) for person in people]
         said = json.loads(_guest(qemu, python, pictures))
     except Failed as error:
         print(f"arm64: FAILED: {error}")

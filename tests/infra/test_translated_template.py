@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app import app
-from regulars.deploy.policy import of_role
+from regulars.deploy.policy import make_role_policy
 
 MOST_BYTES, MOST_RESOURCES = 1_000_000, 300
 """What CloudFormation takes of a template, and API Gateway of an API. A third of the resources is left free here."""
@@ -86,7 +86,7 @@ DIRECT = {"acm", "cloudformation", "sts", "kms:Encrypt", "lambda:GetAccountSetti
 
 def test_a_role_that_deploys_may_do_what_the_templates_types_need_and_no_more(translated: dict[str, Any]) -> None:
     schemas = pytest.importorskip("cfnlint.schema.manager").PROVIDER_SCHEMA_MANAGER
-    policy = of_role("regulars-prod")
+    policy = make_role_policy("regulars-prod")
     granted = {action for one in policy["Statement"] for action in one["Action"]}
     known = set()
     for kind in {one["Type"] for one in translated["Resources"].values()}:
@@ -102,7 +102,7 @@ def test_a_role_that_deploys_may_do_what_the_templates_types_need_and_no_more(tr
 
 
 def test_a_role_that_deploys_touches_one_stack_and_its_policy_fits() -> None:
-    policy = of_role("regulars-prod")
+    policy = make_role_policy("regulars-prod")
     assert len(json.dumps(policy, separators=(",", ":"))) <= 6_144
     for one in policy["Statement"]:
         if "*" in one["Resource"]:

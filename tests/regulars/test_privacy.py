@@ -25,7 +25,7 @@ from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.folder import hold_folder
 from regulars.options import services_of
-from regulars.privacy import erase_one, face_of_photo, mark_person
+from regulars.privacy import erase_one, find_face_of_photo, mark_person
 from tests.support.book.book import Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.person import worked_off
@@ -71,16 +71,16 @@ def test_the_file_is_about_the_person_and_for_its_owner_only(anns_book: Book, tm
 
 def test_a_photo_finds_the_person_and_is_no_visit(anns_book: Book) -> None:
     before = anns_book.observed()
-    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
-    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
+    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
+    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
     assert anns_book.observed() == before
 
 
 def test_a_photo_finds_somebody_who_is_restricted(anns_book: Book, capsys: Captured) -> None:
     anns_book.services.restrictions.set(anns_book.tenant, "ann", "letter 7")
     [again] = anns_book.see(shot(120, 1))
-    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
-    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
+    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
+    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
     assert f"--face {again.sightings[0].faceid}" in capsys.readouterr().err
 
 
@@ -96,7 +96,7 @@ def test_a_photo_that_cannot_be_compared_is_refused_with_the_reason(
     anns_book: Book, people: list[Person], said: str
 ) -> None:
     with pytest.raises(OperatorError, match=said):
-        face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, *people))
+        find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, *people))
 
 
 @pytest.mark.parametrize(

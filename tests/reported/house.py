@@ -29,7 +29,7 @@ from chalicelib.doors.deepstack import KeylessClients
 from chalicelib.doors.service_keys import add_service_key
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.serve.server import Front, listening, site
+from regulars.serve.server import Front, listening, make_site
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.rekognition.client import client as rekognition
@@ -141,7 +141,7 @@ def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House
     with closing(build(settings, vision=lambda: vision)) as services, listening(host, 0) as sock:
         credentials = services.tenants.add("home", Profile.CLOUD)
         app = make_stage(services).app
-        front = Front(site(app, services), sock)
+        front = Front(make_site(app, services), sock)
         thread = threading.Thread(target=front.run, args=(stop,))
         thread.start()
         try:

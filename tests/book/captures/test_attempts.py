@@ -20,7 +20,7 @@ from chalicelib.book.words.pictures import PictureRules
 from chalicelib.book.words.ports import Item, Page, Table
 from chalicelib.doors import batches
 from chalicelib.sweep import WATCHED_CAPTURES
-from regulars.serve.events import hand_over
+from regulars.serve.events import handle_messages
 from tests.support.book.book import Book, Shot
 from tests.support.book.book_with import book_with
 from tests.support.fakes import FakeVision, Person
@@ -117,7 +117,7 @@ def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within
         book.services.watch.run()
         if minutes % 60 == 30:
             book.sweep()
-        while hand_over(queue.receive(5, 720), queue, ingest, "ingest", 720) == 0.0:
+        while handle_messages(queue.receive(5, 720), queue, ingest, "ingest", 720) == 0.0:
             pass
         book.clock.advance(FIVE_MINUTES)
 

@@ -14,7 +14,7 @@ from chalicelib.book.words.captures import Capture, CaptureState
 from chalicelib.book.words.errors import RegularsError
 from chalicelib.book.words.ports import SENT_AGAIN, picture_event
 from chalicelib.doors import batches
-from regulars.serve.events import hand_over
+from regulars.serve.events import handle_messages
 from tests.support.book.book import Book, Shot
 from tests.support.fakes import Person
 from tests.support.storage.failing import DONE_UNANSWERED, KILLED, THROTTLED, UNANSWERED, Calls, Fault, Killed
@@ -44,7 +44,7 @@ def pass_minutes(book: Book, minutes: int) -> None:
     for _ in range(0, minutes, 5):
         with suppress(RegularsError):
             book.services.watch.run()
-        while hand_over(queue.receive(5, 720), queue, ingest, "ingest", 720) == 0.0:
+        while handle_messages(queue.receive(5, 720), queue, ingest, "ingest", 720) == 0.0:
             pass
         book.clock.advance(timedelta(minutes=5))
 

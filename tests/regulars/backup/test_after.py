@@ -11,7 +11,7 @@ from chalicelib.book.words import acts
 from chalicelib.book.words.acts import Act, kind_of
 from chalicelib.book.words.consent import Basis, Consent
 from chalicelib.book.words.model import STRANGER
-from regulars.backup.after import since
+from regulars.backup.after import read_changes_since
 from regulars.cli import main
 from tests.support.book import person
 from tests.support.book.book import MONDAY, Book, shot
@@ -104,7 +104,9 @@ def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(what: 
     at = "2026-03-02T09:00:00.000Z"
     merged = {"at": at, "what": "POST /v1/faces/{id}/merge", "faces": ["eva", "same"], "deleted": ["same"]}
     gone = {"deleted": ["eva"]} if said == "deleted" else {}
-    found = since([merged, {"at": at, "seq": 1, "what": what, "faces": ["eva"], "is_set": True, **gone}], MONDAY)
+    found = read_changes_since(
+        [merged, {"at": at, "seq": 1, "what": what, "faces": ["eva"], "is_set": True, **gone}], MONDAY
+    )
     assert {*getattr(found, said)} == {"eva", "same"}
 
 

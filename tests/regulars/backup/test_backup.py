@@ -33,7 +33,7 @@ from regulars.cli import main
 from regulars.clients import Connection
 from regulars.demo import run
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
-from regulars.serve.server import beginning
+from regulars.serve.server import describe_start
 from regulars.tenants.credentials import CredentialsFile
 from tests.support.api.over_http import Sunmi
 from tests.support.book.book import MONDAY, Book, shot
@@ -104,11 +104,11 @@ def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: 
     with closing(services_on(tmp_path / "again", book.clock)) as again:
         tenant = again.tenants.get_by_name("shop")
         before = len(every_face(again, tenant))
-        assert "captures that wait" not in "".join(beginning(tmp_path, again, None))
+        assert "captures that wait" not in "".join(describe_start(tmp_path, again, None))
         assert (
             again.captures.redrive.send_all_lost(tenant, after=timedelta(0)) == 1
         )  # as the server does when it starts
-        assert list(beginning(tmp_path, again, None))[-1] == (
+        assert list(describe_start(tmp_path, again, None))[-1] == (
             "captures that wait from before: 1; they are resolved now, oldest first"
         )
         [message] = again.ports.storage.captures_queue.receive(10, 60)
@@ -249,7 +249,7 @@ def test_a_file_of_a_name_that_no_backup_has_is_refused_and_the_next_restore_doe
     book: Book, tmp_path: Path, name: str
 ) -> None:
     file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
-    with archive.writing(tmp_path / "evil.tar") as writer:
+    with archive.write_archive(tmp_path / "evil.tar") as writer:
         writer.add(DATABASE, tmp_path / "data" / DATABASE)
         writer.add_stream(name, io.BytesIO(b"x"), 1)
         writer.finish(book.clock.now())

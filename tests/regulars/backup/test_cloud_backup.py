@@ -20,8 +20,8 @@ from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from infra.storage import make_storage
 from regulars.backup.backup import backup, restore
-from regulars.backup.cloud_backup import with_new_secrets
-from regulars.backup.receipts import read_receipts, redo, write_beside
+from regulars.backup.cloud_backup import renew_secrets
+from regulars.backup.receipts import read_receipts, redo_erasures, write_receipts_beside
 from regulars.errors import DamagedFile, OperatorError
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
@@ -119,7 +119,7 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     own = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.disable_key(KeyId=first.storage.secrets_key)
     again = services_of(replace(second, storage=replace(second.storage, secrets_key=own)))
-    [made] = with_new_secrets(again)
+    [made] = renew_secrets(again)
     known = again.tenants.find_by_app_id(str(made["app_id"]))
     assert known
     assert known[1] == made["app_key"]
@@ -143,20 +143,20 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     [id_] = services.deletion.delete_faces(tenant, ["f-0"], by="first", erase=True).erasures
     clock_of(services).advance(SETTLED)
     services.erasure.steps.continue_all(tenant)
-    assert write_beside(services, tmp_path) == 1
+    assert write_receipts_beside(services, tmp_path) == 1
 
     restore(second, file)
     again = services_of(second)
     clock_of(again).advance(SETTLED)
     tenant = again.tenants.get_by_name("shop")
     assert list(every_face(again, tenant)) == ["f-0", "f-1"], "the backup has both"
-    lines = list(redo(again, read_receipts([str(tmp_path)])))
+    lines = list(redo_erasures(again, read_receipts([str(tmp_path)])))
     assert lines == [f"shop: erased again by receipt {id_}"]
     assert list(every_face(again, tenant)) == ["f-1"]
     assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(0)), RULES).match
     assert again.erasure.records.get("shop", id_).receipt
     assert disagreements(again, tenant) == []
-    assert list(redo(again, read_receipts([str(tmp_path)]))) == [], "once"
+    assert list(redo_erasures(again, read_receipts([str(tmp_path)]))) == [], "once"
 
 
 def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(

@@ -178,7 +178,7 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[receipts.Receipt], Face
             worked_off(book)
             book.sweep()
             worked_off(book)
-        assert receipts.write_beside(book.services, file.parent) > 0
+        assert receipts.write_receipts_beside(book.services, file.parent) > 0
     mark = receipts.format_mark([str(file.parent)])
     restore(Settings(storage=place / "again"), file, mark=mark)
     return receipts.read_receipts([str(file.parent)]), face
@@ -212,14 +212,14 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
     found, face = restore_after(kind, tmp_path)
     with closing(Book(again)) as restored:
         with pytest.raises(OperatorError, match="receipt redo"):
-            receipts.require_done(restored.services, again)
+            receipts.require_erasures_done(restored.services, again)
         restored.clock.advance(40 * DAY)
         templates = {f"template {n}": one.vector for n, one in enumerate(face.templates)}
         name = {} if kind.stays else {"id": b'"ann"', "name": NAME.encode(), "term": NAME.lower().encode()}
         wanted = {**templates, **name}
         assert kind.stays or left(restored, wanted) != []
-        list(receipts.redo(restored.services, found))
-        receipts.require_done(restored.services, again)
+        list(receipts.redo_erasures(restored.services, found))
+        receipts.require_erasures_done(restored.services, again)
         assert left(restored, wanted) == []
         if restored.services.tenants.find("shop") is None:
             assert traces(restored) == []
@@ -229,7 +229,7 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
         assert restored.disagreements() == []
         if kind.stays:
             assert faceid_of(restored, STAYS) == "ann"
-        assert list(receipts.redo(restored.services, found)) == [], "each is done once"
+        assert list(receipts.redo_erasures(restored.services, found)) == [], "each is done once"
 
 
 @pytest.mark.parametrize("is_early", [False, True], ids=["now", "early"])
@@ -245,7 +245,7 @@ def test_a_redo_that_is_cut_off_before_its_end_does_the_same_when_repeated(
             begin_all(restored.services, mine)
             assert faceid_of(restored, ANN) is None
             assert faceid_of(restored, STAYS) == ("ann" if kind.stays else None)
-        list(receipts.redo(restored.services, mine))
+        list(receipts.redo_erasures(restored.services, mine))
         assert restored.services.erasure.again.list_unknown(mine) == []
         assert faceid_of(restored, STAYS) == ("ann" if kind.stays else None)
         assert kind.stays or left(restored, {"id": b'"ann"', "name": NAME.encode()}) == []
@@ -257,7 +257,7 @@ def test_who_has_the_id_stays_though_nothing_of_the_former_is_left(tmp_path: Pat
         restored.clock.advance(40 * DAY)
         erase_former(restored)
         worked_off(restored)
-        list(receipts.redo(restored.services, found))
+        list(receipts.redo_erasures(restored.services, found))
         assert faceid_of(restored, STAYS) == "ann"
 
 
@@ -291,7 +291,7 @@ def test_who_was_enrolled_later_with_the_id_stays_and_what_the_former_left_goes(
             begin_all(restored.services, found)
             there = restored.services.faces.get(restored.tenant, "ann")
             assert (there.name, there.hold is None, faceid_of(restored, STAYS)) == ("Later", False, "ann")
-        assert len(list(receipts.redo(restored.services, found))) == 0, "the former is gone since before"
+        assert len(list(receipts.redo_erasures(restored.services, found))) == 0, "the former is gone since before"
         own = list(restored.services.merges.mover.list_observations(restored.tenant, "ann"))
         assert min(one.at for one in own) == there.enrolled_at, "the later one keeps the own"
         assert left(restored, {"template": face.templates[0].vector, "name": NAME.encode()}) == []
@@ -321,7 +321,7 @@ def test_a_later_erasure_of_the_id_takes_whom_an_earlier_one_leaves(tmp_path: Pa
         later = read_receipt(restored.services.audit.signing.sign("shop", said))
         assert later is not None
         restored.clock.advance(DAY)
-        list(receipts.redo(restored.services, [*found, later]))
+        list(receipts.redo_erasures(restored.services, [*found, later]))
         assert "ann" not in restored.faceids()
 
 
@@ -330,7 +330,7 @@ def test_who_was_brought_back_by_the_same_picture_is_erased_whatever_the_clock_s
     found, _ = restore_after(KINDS["asked for"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
         served_and_given_away(restored, ANN)
-        list(receipts.redo(restored.services, found))
+        list(receipts.redo_erasures(restored.services, found))
         assert "ann" not in restored.faceids()
 
 
@@ -353,7 +353,7 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
         backup(book.services.settings, file)
         ask_for_erasure(book)
         worked_off(book)
-        receipts.write_beside(book.services, file.parent)
+        receipts.write_receipts_beside(book.services, file.parent)
     mark = receipts.format_mark([str(file.parent)])
     restore(Settings(storage=tmp_path / "again"), file, mark=mark)
     found = receipts.read_receipts([str(file.parent)])
@@ -361,11 +361,11 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
         restored.clock.advance(DAY)
         trusted = [fingerprint(found[0].signer)]
         with pytest.raises(InvalidInput, match="a key that this book never had"):
-            list(receipts.redo(restored.services, found, trusted))
+            list(receipts.redo_erasures(restored.services, found, trusted))
         with pytest.raises(OperatorError, match="receipt redo"):
-            receipts.require_done(restored.services, tmp_path / "again")
-        list(receipts.redo(restored.services, found, trusted, [one.id for one in found]))
-        receipts.require_done(restored.services, tmp_path / "again")
+            receipts.require_erasures_done(restored.services, tmp_path / "again")
+        list(receipts.redo_erasures(restored.services, found, trusted, [one.id for one in found]))
+        receipts.require_erasures_done(restored.services, tmp_path / "again")
         assert restored.services.erasure.again.list_unknown(found) == []
         assert restored.faceids() == ["ann"], "by her id, as the message says"
 
@@ -384,13 +384,13 @@ def test_a_receipt_that_cannot_be_done_stops_no_other(tmp_path: Path) -> None:
         restored.clock.advance(40 * DAY)
         mine = [of_another_key(restored.services, found[0]), *found]
         with pytest.raises(InvalidInput, match=r"erasure 9 of shop erases nobody.*--leave-out"):
-            list(receipts.redo(restored.services, mine))
+            list(receipts.redo_erasures(restored.services, mine))
         assert "ann" not in restored.faceids()
         assert restored.services.erasure.again.list_unknown(mine) == mine[:1]
         with pytest.raises(OperatorError, match="receipt redo"):
-            receipts.require_done(restored.services, tmp_path / "again")
-        assert list(receipts.redo(restored.services, mine, left_out=["9"])) == ["shop: receipt 9 is left out"]
-        receipts.require_done(restored.services, tmp_path / "again")
+            receipts.require_erasures_done(restored.services, tmp_path / "again")
+        assert list(receipts.redo_erasures(restored.services, mine, left_out=["9"])) == ["shop: receipt 9 is left out"]
+        receipts.require_erasures_done(restored.services, tmp_path / "again")
 
 
 def test_a_receipt_that_can_be_done_is_not_left_out(tmp_path: Path) -> None:
@@ -398,8 +398,8 @@ def test_a_receipt_that_can_be_done_is_not_left_out(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
         with pytest.raises(InvalidInput, match="do not leave it out"):
-            list(receipts.redo(restored.services, found, left_out=[one.id for one in found]))
-        list(receipts.redo(restored.services, found))
+            list(receipts.redo_erasures(restored.services, found, left_out=[one.id for one in found]))
+        list(receipts.redo_erasures(restored.services, found))
         assert "ann" not in restored.faceids()
 
 
@@ -408,7 +408,7 @@ def test_a_receipt_names_its_faces_after_the_signing_key_was_lost(tmp_path: Path
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
         restored.services.audit.signing.renew("shop", is_lost=True)
-        list(receipts.redo(restored.services, found))
+        list(receipts.redo_erasures(restored.services, found))
         assert "ann" not in restored.faceids()
 
 
@@ -443,20 +443,22 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
         [id_] = services.deletion.delete_faces(tenant, ["ann"], by="first", erase=True).erasures
         services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         services.erasure.steps.go_on(tenant, id_)
-        receipts.require_done(services, data)
+        receipts.require_erasures_done(services, data)
         assert [one.stem for one in (witness / RECEIPTS).rglob("*.json")] == [id_]
     with closing(served_by(tmp_path / "disk", str(witness))) as services:
         services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         with pytest.raises(OperatorError, match=f"erasure {id_} of shop.*receipt redo --data"):
-            receipts.require_done(services, tmp_path / "disk")
+            receipts.require_erasures_done(services, tmp_path / "disk")
         found = receipts.read_receipts(receipts.places_of(tmp_path / "disk", services))
-        assert list(receipts.redo(services, found)) == [f"shop: erased again by receipt {id_}"]
-        receipts.require_done(services, tmp_path / "disk")
+        assert list(receipts.redo_erasures(services, found)) == [f"shop: erased again by receipt {id_}"]
+        receipts.require_erasures_done(services, tmp_path / "disk")
         assert services.erasure.records.get("shop", id_).receipt is not None, "the person's own receipt is there again"
         assert len(list((witness / RECEIPTS).rglob("*.json"))) == 1, "what was done again is no news"
     with closing(served_by(tmp_path / "other", str(witness))) as services:
         services.tenants.add("shop", Profile.CLOUD)
-        receipts.require_done(services, tmp_path / "other")  # another box of the same witness, with the same name
+        receipts.require_erasures_done(
+            services, tmp_path / "other"
+        )  # another box of the same witness, with the same name
 
 
 def test_serve_refuses_a_folder_that_is_not_done(tmp_path: Path) -> None:
@@ -480,7 +482,7 @@ def test_a_witness_that_is_away_gets_the_receipt_with_the_next_sweep_and_stops_n
         services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
         services.erasure.steps.go_on(tenant, id_)
         assert services.erasure.records.get("shop", id_).done_at is not None
-        receipts.require_done(services, data)
+        receipts.require_erasures_done(services, data)
         away.mkdir()
         services.erasure.steps.continue_all(tenant)
         services.erasure.steps.continue_all(tenant)
@@ -530,7 +532,7 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
         backup(book.services.settings, backups / "box.tar")
         ask_for_erasure(book)
         worked_off(book)
-        receipts.write_beside(book.services, backups)
+        receipts.write_receipts_beside(book.services, backups)
     found = receipts.read_receipts([str(backups)])
     for fault in (KILLED, DONE_KILLED):
         for number in count(1):
@@ -540,18 +542,18 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
                 restored.clock.advance(40 * DAY)
                 calls.fail(number, fault, "items.transact")
                 with suppress(Killed):
-                    list(receipts.redo(restored.services, found))
+                    list(receipts.redo_erasures(restored.services, found))
             with closing(Book(again)) as restored:
                 restored.clock.advance(40 * DAY)
                 if calls.dead:
                     with pytest.raises(OperatorError):
-                        receipts.require_done(restored.services, again)
+                        receipts.require_erasures_done(restored.services, again)
                     list(
-                        receipts.redo(
+                        receipts.redo_erasures(
                             restored.services, receipts.read_receipts(receipts.places_of(again, restored.services))
                         )
                     )
-                receipts.require_done(restored.services, again)
+                receipts.require_erasures_done(restored.services, again)
                 assert left(restored, {"id": b'"ann"', "name": NAME.encode()}) == [], (fault, number)
             if not calls.dead:
                 assert number > 5

@@ -7,37 +7,42 @@ import pytest
 from chalicelib.book.words.tenant_settings import OBSERVATION_DAYS, SIGHTING_DAYS
 from regulars.cli import main
 from regulars.cost import table
-from regulars.cost.table import Load, bill, month
+from regulars.cost.table import Load, count_units, price_by_service
 from tests.support.box.session import ROOT, read
 
 SHOP, NOTHING = Load(1_000, 1_000, 1_000), Load(0, 0, 0)
 
 
 def usd(load: Load) -> float:
-    return sum(bill(month(table.load(), load), table.prices(), with_free=False).values())
+    return sum(price_by_service(count_units(table.read_table(), load), table.read_prices(), with_free=False).values())
 
 
 def test_a_bill_is_quantities_times_list_prices() -> None:
-    made = bill({"dynamodb_write_units": 2e6, "dynamodb_read_units": 1e6, "keys": 1}, table.prices(), with_free=False)
+    made = price_by_service(
+        {"dynamodb_write_units": 2e6, "dynamodb_read_units": 1e6, "keys": 1}, table.read_prices(), with_free=False
+    )
     assert made["dynamodb"] == pytest.approx(2 * 0.625 + 0.125)
     assert made["kms"] == 1.0
     assert sum(made.values()) == pytest.approx(2.375)
 
 
 def test_what_is_always_free_is_taken_off_each_thing_and_no_more_of_it_than_there_is() -> None:
-    made = bill({"sqs_requests": 1_500_000, "lambda_requests": 10}, table.prices(), with_free=True)
+    made = price_by_service({"sqs_requests": 1_500_000, "lambda_requests": 10}, table.read_prices(), with_free=True)
     assert made["sqs"] == pytest.approx(0.20)
     assert made["lambda"] == 0.0
 
 
 def test_everything_that_is_used_has_a_price_and_all_that_is_free_too() -> None:
-    listed = table.prices()
+    listed = table.read_prices()
     priced = {what for service in listed.services.values() for what in service.usd}
-    assert {what for row in table.load().rows.values() for what in row} | {*listed.always_free} <= priced
+    assert {what for row in table.read_table().rows.values() for what in row} | {*listed.always_free} <= priced
 
 
 def test_a_month_is_the_sum_of_what_is_in_it() -> None:
-    rows = {kind: sum(bill(row, table.prices(), with_free=False).values()) for kind, row in table.load().rows.items()}
+    rows = {
+        kind: sum(price_by_service(row, table.read_prices(), with_free=False).values())
+        for kind, row in table.read_table().rows.items()
+    }
     assert usd(NOTHING) == pytest.approx(rows["stage"] + rows["tenant"] + rows["start"])
     more = 30 * 1_000 * (rows["capture"] + rows["search"]) + rows["camera"] + rows["traffic"]
     assert usd(Load(0, 1_000, 1_000)) == pytest.approx(usd(NOTHING) + more)
@@ -48,7 +53,7 @@ def test_a_month_is_the_sum_of_what_is_in_it() -> None:
 
 def test_a_bill_of_many_shops_is_one_shops_times_their_number() -> None:
     """All of a load is one shop's: its faces, cameras, captures and searches."""
-    one, rows = Load(30_000, 5_000, 500, cameras=2), table.load().rows
+    one, rows = Load(30_000, 5_000, 500, cameras=2), table.read_table().rows
     each = usd(one) - usd(NOTHING) - _usd_of(rows["traffic"]) + _usd_of(rows["tenant"])
     many = usd(Load(30_000, 5_000, 500, tenants=1_000, cameras=2))
     fixed = _usd_of(rows["stage"]) + _usd_of(rows["traffic"]) + table.SWEEPS_AT_ONCE * _usd_of(rows["start"])
@@ -57,7 +62,7 @@ def test_a_bill_of_many_shops_is_one_shops_times_their_number() -> None:
 
 
 def _usd_of(row: Mapping[str, float]) -> float:
-    return sum(bill(row, table.prices(), with_free=False).values())
+    return sum(price_by_service(row, table.read_prices(), with_free=False).values())
 
 
 def test_the_head_says_that_the_figures_are_one_shops_and_how_many_shops_are_billed(
@@ -75,7 +80,7 @@ def test_the_head_says_that_the_figures_are_one_shops_and_how_many_shops_are_bil
 def test_what_is_kept_is_priced_for_as_long_as_it_is_kept() -> None:
     """A capture's record 120 days and its observation 400, so that an old shop pays no more than is said."""
     months = SIGHTING_DAYS / 30 + OBSERVATION_DAYS / 30
-    per_capture = table.load().rows["capture"]["dynamodb_gb"]
+    per_capture = table.read_table().rows["capture"]["dynamodb_gb"]
     assert per_capture > 300e-9 * months, "a month of each would be a shop's that began a month ago"
 
 
@@ -89,7 +94,7 @@ def test_the_command_prints_the_bill_by_service_and_what_each_costs(capsys: pyte
     assert main(["cost", "--faces", "30000", "--captures-per-day", "2000", "--searches-per-day", "500"]) == 0
     said = capsys.readouterr().out
     assert "30,000 faces, 1 camera, 2,000 captures and 500 searches a day" in said
-    for word in (table.prices().date, table.load().measured, "DynamoDB", "Lambda", "KMS", "nobody comes"):
+    for word in (table.read_prices().date, table.read_table().measured, "DynamoDB", "Lambda", "KMS", "nobody comes"):
         assert word in said
     assert f"{usd(Load(30_000, 2_000, 500)):.2f}" in said
     assert "a thousand captures" in said
@@ -108,7 +113,7 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
     ):
         assert f"| {what} | {said[what]} |" in page
     idle = Load(0, 0, 0)
-    free = sum(bill(month(table.load(), idle), table.prices(), with_free=True).values())
+    free = sum(price_by_service(count_units(table.read_table(), idle), table.read_prices(), with_free=True).values())
     assert f"costs {usd(idle):.2f} a month at list prices, and {free:.2f}" in page
     large = usd(Load(1_000_000, 1_000_000, 0))
     assert f"costs {large:.0f} a month" in page

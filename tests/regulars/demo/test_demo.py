@@ -31,28 +31,28 @@ STEPS = [
 
 def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
     console = Console(width=80, record=True, file=StringIO())
-    console.print(run.table(STEPS))
+    console.print(run.make_table(STEPS))
     text = console.export_text()
     assert "0.71 ≥ 0.40" in text
     assert "✗ wrong: ann" in text
     assert "<b>&.jpg" in text
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert run.summary(STEPS).startswith("2 of 3 answers are right")
+    assert run.summarize(STEPS).startswith("2 of 3 answers are right")
 
 
 def test_names_that_are_guessed_from_files_call_no_answer_right_or_wrong() -> None:
     console = Console(width=80, record=True, file=StringIO())
-    console.print(run.table(STEPS, labelled=False))
+    console.print(run.make_table(STEPS, labelled=False))
     text = console.export_text(styles=True)
     assert not any(sign in text for sign in ("✓", "✗", "wrong", "\x1b[31m", "\x1b[32m"))
-    assert "right" not in run.summary(STEPS, labelled=False)
+    assert "right" not in run.summarize(STEPS, labelled=False)
 
 
 def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """On the people of the package registries, whatever else is at hand."""
-    people = registry_photos.folder()
+    people = registry_photos.provide_folder()
     assert main(["demo", "--once", "--port", "0", "--photos", str(people)]) == 0
     printed = capsys.readouterr().out
     assert "obama_2.jpg" in printed
@@ -68,7 +68,7 @@ def test_the_demo_runs_once_over_http_and_every_answer_is_right(
 
 
 def test_the_people_of_the_registries_are_labelled_and_their_sources_are_named() -> None:
-    folder = registry_photos.folder()
+    folder = registry_photos.provide_folder()
     files = {str(path.relative_to(folder)) for path in folder.glob("*/*.jpg")}
     assert files == {label.file for label in labels(folder)}
     about = (folder / "SOURCES.md").read_text()
@@ -82,5 +82,5 @@ def test_a_machine_that_reaches_no_registry_is_told_what_it_needs(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(NoPictures, match=r"give a folder .*, or let pip reach a package registry"):
-        registry_photos.folder()
+        registry_photos.provide_folder()
     assert list((tmp_path / ".cache" / "regulars" / "photos").iterdir()) == []

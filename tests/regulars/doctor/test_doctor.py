@@ -45,8 +45,8 @@ from regulars.doctor.machine import (
     check_service,
     cores_left,
     file_system,
+    judge_free_space,
     memory_left,
-    room,
 )
 from regulars.folder import Served
 from regulars.serve.settings import ServeSettings
@@ -204,7 +204,7 @@ def test_the_file_system_is_named_as_the_kernel_does(tmp_path: Path) -> None:
     [(64, 1000, OK), (7, 64, OK), (6, 64, WARNING), (9, 1000, WARNING), (0.4, 1000, FAILED)],
 )
 def test_a_disk_without_room_is_told(free_gb: float, total_gb: float, level: Level) -> None:
-    found = room(Disk(int(free_gb * 1e9), int(total_gb * 1e9)))
+    found = judge_free_space(Disk(int(free_gb * 1e9), int(total_gb * 1e9)))
     assert (found.level, "capture_days" in found.says) == (level, level is not OK)
 
 

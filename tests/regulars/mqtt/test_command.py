@@ -10,7 +10,7 @@ import pytest
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.mqtt.broker import Address, Login
-from regulars.mqtt.command import mailbox_of
+from regulars.mqtt.command import find_or_make_mailbox
 from tests.support.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
 from tests.support.mqtt.shop import ARRIVALS, Shop
 from tests.support.needs import needed
@@ -123,7 +123,7 @@ def test_a_mailbox_is_found_by_its_name_and_made_once(shop: Shop, broker: Mosqui
 
 def test_a_mailbox_says_whom_the_program_tells_now(shop: Shop) -> None:
     for told in ("old.lan", "broker.lan, frigate.lan"):
-        assert mailbox_of(shop.client, shop.mailbox, told) == shop.mailbox
+        assert find_or_make_mailbox(shop.client, shop.mailbox, told) == shop.mailbox
         assert shop.client.get_hook(shop.mailbox).passes_to == told
 
 

@@ -38,7 +38,7 @@ def test_threads_share_so_many_pools_of_memory() -> None:
 
 
 def test_another_c_library_is_left_alone() -> None:
-    assert arenas.limit(2) is (platform.libc_ver()[0] == "glibc")
+    assert arenas.limit_arenas(2) is (platform.libc_ver()[0] == "glibc")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what is freed")

@@ -19,7 +19,7 @@ from regulars.serve.events import (
     VISIBILITY_S,
     Background,
     feed_handlers,
-    hand_over,
+    handle_messages,
     interval_s,
 )
 from tests.support.fakes import FakeClock
@@ -52,9 +52,9 @@ def test_a_message_arrives_as_an_sqs_event_and_is_gone_when_done(queue: SqliteQu
 
     queue.send("camera")
     queue.send("cloud")
-    assert hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") == 0.0
+    assert handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") == 0.0
     assert bodies == ["camera", "cloud"]
-    assert hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") > 0
+    assert handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") > 0
     assert put_aside(queue) == []
 
 
@@ -67,9 +67,9 @@ def test_a_message_whose_handler_failed_comes_again_and_then_goes_to_the_dead_le
     queue.send("camera")
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
+            handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
         clock.advance(timedelta(seconds=VISIBILITY_S + 1))
-    hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
+    handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, failing, "build_index")
     assert put_aside(queue) == ["camera"]
 
 
@@ -83,7 +83,7 @@ def test_only_the_messages_that_a_handler_names_come_again(queue: SqliteQueue, c
 
     for number in range(10):
         queue.send(str(number))
-    hand_over(queue.receive(MAX_BATCH, VISIBILITY_S), queue, picky, "build_index")
+    handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, picky, "build_index")
     clock.advance(timedelta(seconds=VISIBILITY_S + 1))
     assert [message.body for message in queue.receive(10, 1)] == ["4"]
     assert done == [str(number) for number in range(10) if number != 4]

@@ -120,7 +120,7 @@ def test_people_read_the_same_as_text(capsys: pytest.CaptureFixture[str]) -> Non
     root = logging.getLogger()
     handlers, level, start = root.handlers, root.level, logs.summary.level
     try:
-        logs.to_stderr("text", "warning")
+        logs.log_to_stderr("text", "warning")
         with logs.observe_invocation("api") as this:
             this.route, this.status, this.tenant = "GET /v1/faces", 200, "shop"
         with logs.observe_invocation("api") as this:

@@ -14,7 +14,7 @@ from chalicelib.doors.sites import is_own_host, list_own_names
 from infra.dependencies import ROOT
 from regulars.errors import PortTaken
 from regulars.serve import metrics
-from regulars.serve.server import METRICS_CONNECTIONS, telling_metrics
+from regulars.serve.server import METRICS_CONNECTIONS, serve_metrics
 from regulars.serve.settings import ServeSettings
 from tests.support.box.box import Box, serving
 from tests.support.fakes import Person, picture
@@ -30,7 +30,7 @@ def read(url: str | None) -> Samples:
 
 
 def scraped(box: Box) -> Samples:
-    with telling_metrics(box.services, ServeSettings(metrics_port=0)) as url:
+    with serve_metrics(box.services, ServeSettings(metrics_port=0)) as url:
         return read(url)
 
 
@@ -75,7 +75,7 @@ def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path) as box, socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = pytest.raises(PortTaken, match=rf"^port {port} of 127.0.0.1 .*: choose another with --metrics-port$")
-        with refused, telling_metrics(box.services, ServeSettings(metrics_port=port)):
+        with refused, serve_metrics(box.services, ServeSettings(metrics_port=port)):
             pass
 
 
@@ -85,7 +85,7 @@ def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(tm
         pytest.skip("only Linux lists the files that are open")
     with (
         serving(tmp_path) as box,
-        telling_metrics(box.services, ServeSettings(metrics_port=0)) as url,
+        serve_metrics(box.services, ServeSettings(metrics_port=0)) as url,
         ExitStack() as silent,
     ):
         before, at = len(list(files.iterdir())), urlsplit(url or "")
@@ -115,7 +115,7 @@ def test_no_name_that_a_website_can_have_reads_them(host: str, is_answered: bool
 
 
 def test_there_is_nothing_else_at_their_port(tmp_path: Path) -> None:
-    with serving(tmp_path) as box, telling_metrics(box.services, ServeSettings(metrics_port=0)) as url:
+    with serving(tmp_path) as box, serve_metrics(box.services, ServeSettings(metrics_port=0)) as url:
         assert httpx.get(f"{url}/v1/cameras").status_code == 404
         assert httpx.get(f"{url}/metrics", headers={"Host": "evil.example"}).status_code == 403
         assert httpx.post(f"{url}/metrics", content=b"x").status_code == 404

@@ -194,7 +194,7 @@ def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> No
     pipeline = FacePipeline(packs.find(tmp_path, NAME))
     services = bootstrap.build(Settings(storage=tmp_path / "data"), vision=lambda: pipeline)
     with pytest.raises(packs.MissingModel, match=f"{damaged.name} is damaged"):
-        server.warm(services)
+        server.warm_up(services)
     services.close()
 
 

@@ -93,7 +93,7 @@ def test_a_setting_that_is_not_known_is_named(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REGULARS_API_KEY", box.key)
-    with archive.writing(tmp_path / "shop.tar") as writer:
+    with archive.write_archive(tmp_path / "shop.tar") as writer:
         for name, data in ((RULES, b'{"mood": 1}'), (GROUPS, b""), (FACES, b"")):
             writer.add_stream(name, io.BytesIO(data), len(data))
         writer.finish(datetime.now(UTC), FORMAT)

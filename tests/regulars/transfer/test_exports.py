@@ -20,7 +20,7 @@ MEMBERS = {RULES: b"{}", GROUPS: GROUP + b"\n", FACES: FACE + b"\n", "pictures/0
 def written(path: Path, format_: int | str = FORMAT, **changed: bytes | None) -> Path:
     """An export with these members; `changed`, by the name before the dot."""
     members = {name: changed.get(name.partition(".")[0], data) for name, data in MEMBERS.items()}
-    with archive.writing(path) as writer:
+    with archive.write_archive(path) as writer:
         for name, data in members.items():
             if data is not None:
                 writer.add_stream(name, io.BytesIO(data), len(data))

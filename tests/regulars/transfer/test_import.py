@@ -17,7 +17,7 @@ from chalicelib.book.words.model import MAX_PICTURES
 from chalicelib.book.words.pictures import DetectedFace
 from chalicelib.book.words.ports import Delete
 from regulars.cli import main
-from regulars.transfer.importing import bar
+from regulars.transfer.importing import show_progress
 from tests.support.box.album import people, state
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeVision, Person, picture
@@ -162,7 +162,7 @@ def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
 
 def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter([0.0, 59.0, 60.0, 60.0, 61.0, 150.0, 150.0])
-    with bar(1000, lambda: next(times)) as told:
+    with show_progress(1000, lambda: next(times)) as told:
         for _ in range(4):
             told(10)
     assert capsys.readouterr().err == "20 of 1,000 pictures\n40 of 1,000 pictures\n"

@@ -82,7 +82,7 @@ def test_the_subjects_of_compreface_come_in_and_who_has_no_picture_is_named(
 
 def test_the_people_of_immich_who_have_a_name(key_file: Path) -> None:
     with answering(IMMICH) as url:
-        source = services.of_api("immich", url, key_file)
+        source = services.read_service("immich", url, key_file)
         assert people(source) == {"Ann Lee": ["Ann Lee/p1"], "Bo": ["Bo/p3"]}
         assert [photo.read() for person in source.people for photo in person.photos] == [ANN, BO]
 
@@ -102,7 +102,7 @@ def test_a_service_that_gives_the_same_page_for_ever_comes_to_an_end(key_file: P
         ("immich", immich, {"Ann Lee": ["Ann Lee/p1"], "Bo": ["Bo/p3"]}),
     ):
         with answering(Same(answers)) as url:
-            assert people(services.of_api(service, url, key_file)) == expected
+            assert people(services.read_service(service, url, key_file)) == expected
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_a_service_that_is_another_or_refuses_is_told(
 ) -> None:
     key_file.write_text(key)
     with answering(answers) as url, pytest.raises(OperatorError, match=says):
-        services.of_api("compreface", url, key_file)
+        services.read_service("compreface", url, key_file)
 
 
 def test_a_service_that_is_away_or_a_key_that_others_may_read_is_told(key_file: Path) -> None:
     with pytest.raises(OperatorError, match=r"http://127\.0\.0\.1:1 does not answer"):
-        services.of_api("immich", "http://127.0.0.1:1", key_file)
+        services.read_service("immich", "http://127.0.0.1:1", key_file)
     key_file.chmod(0o644)
     with pytest.raises(OperatorError, match=r"others may read .*, which holds a key: chmod 600"):
-        services.of_api("immich", "http://127.0.0.1:1", key_file)
+        services.read_service("immich", "http://127.0.0.1:1", key_file)
 
 
 @pytest.mark.parametrize(

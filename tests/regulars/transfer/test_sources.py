@@ -21,7 +21,7 @@ def people(source: Source) -> dict[str, list[str]]:
 
 
 def test_a_folder_a_person(tmp_path: Path) -> None:
-    source = sources.of_folder(
+    source = sources.read_folder(
         pictures(tmp_path, "Ann Lee/b.JPG", "Ann Lee/a.png", "Bo/x.webp", "Bo/notes.txt", "Cy/no.txt")
     )
     assert people(source) == {"Ann Lee": ["Ann Lee/a.png", "Ann Lee/b.JPG"], "Bo": ["Bo/x.webp"]}
@@ -29,19 +29,19 @@ def test_a_folder_a_person(tmp_path: Path) -> None:
 
 
 def test_pictures_beside_each_other_are_named_by_what_comes_before_the_last_underscore(tmp_path: Path) -> None:
-    source = sources.of_folder(pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md"))
+    source = sources.read_folder(pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md"))
     assert people(source) == {"ann_lee": ["ann_lee_1.jpg", "ann_lee_2.jpg"], "bo": ["bo.jpg"]}
 
 
 def test_pictures_beside_the_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
-    source = sources.of_folder(pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt"))
+    source = sources.read_folder(pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt"))
     assert people(source) == {"Ann": ["Ann/1.jpg"]}
     assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
 
 
 def test_pictures_in_deeper_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
     hidden = ("Ann/.thumbnails/1.jpg", ".cache/Ann/1/1.jpg")
-    source = sources.of_folder(pictures(tmp_path, "Ann/1.jpg", "staff/Bo/1.jpg", "staff/2026/Cy/1.jpg", *hidden))
+    source = sources.read_folder(pictures(tmp_path, "Ann/1.jpg", "staff/Bo/1.jpg", "staff/2026/Cy/1.jpg", *hidden))
     assert people(source) == {"Ann": ["Ann/1.jpg"]}
     assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
 
@@ -50,7 +50,7 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> No
     inside = tmp_path / os.fsdecode(b"J\xfcrgen")
     inside.mkdir()
     (inside / os.fsdecode(b"b\xe4d.jpg")).write_bytes(b"picture")
-    source = sources.of_folder(tmp_path)
+    source = sources.read_folder(tmp_path)
     assert people(source) == {r"J\xfcrgen": [r"J\xfcrgen/b\xe4d.jpg"]}
     assert source.people[0].photos[0].read() == b"picture"
 
@@ -59,18 +59,18 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> No
 def test_the_faces_of_frigate_without_those_that_nobody_named(tmp_path: Path, place: str) -> None:
     inside = "clips/faces"
     pictures(tmp_path, f"{inside}/ann/1.webp", f"{inside}/train/17-0.9-unknown.webp", "recordings/x/1.jpg")
-    assert people(sources.of_folder(tmp_path / place)) == {"ann": ["ann/1.webp"]}
+    assert people(sources.read_folder(tmp_path / place)) == {"ann": ["ann/1.webp"]}
 
 
 def test_the_faces_of_double_take(tmp_path: Path) -> None:
     pictures(tmp_path, ".storage/train/ann/1.jpg", ".storage/matches/2.jpg", "other/3.jpg")
-    assert people(sources.of_folder(tmp_path)) == {"ann": ["ann/1.jpg"]}
+    assert people(sources.read_folder(tmp_path)) == {"ann": ["ann/1.jpg"]}
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     pictures(tmp_path, "notes.txt", "deep/er/a.jpg")
     with pytest.raises(NoPictures, match="nor has a folder right in it: name a folder that has one for each person"):
-        sources.of_folder(tmp_path)
+        sources.read_folder(tmp_path)
 
 
 def table(folder: Path, *lines: str) -> Path:
@@ -81,7 +81,7 @@ def table(folder: Path, *lines: str) -> Path:
 
 def test_a_table_says_everything_of_a_person_once_or_in_each_line(tmp_path: Path) -> None:
     pictures(tmp_path, "p/1.jpg", "p/2.jpg", "p/3.jpg", "p/4.jpg")
-    source = sources.of_table(
+    source = sources.read_table(
         table(
             tmp_path,
             "path;name;id;group;age;gender;note;label_a;hobby",
@@ -101,7 +101,7 @@ def test_a_table_says_everything_of_a_person_once_or_in_each_line(tmp_path: Path
 
 def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
     pictures(tmp_path, "1.jpg")
-    source = sources.of_table(table(tmp_path, "path,name,group", "1.jpg,Ann,VIP", "1.jpg,Ann,Staff", "1.jpg,Ann,VIP"))
+    source = sources.read_table(table(tmp_path, "path,name,group", "1.jpg,Ann,VIP", "1.jpg,Ann,Staff", "1.jpg,Ann,VIP"))
     assert [(person.group, len(person.photos)) for person in source.people] == [("VIP", 2), ("Staff", 1)]
     assert len({person.key for person in source.people}) == 2
 
@@ -130,7 +130,7 @@ def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
     pictures(tmp_path, "1.jpg")
     with pytest.raises(DamagedFile, match=says):
-        sources.of_table(table(tmp_path, *lines))
+        sources.read_table(table(tmp_path, *lines))
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def test_a_table_is_read_in_the_encoding_in_which_a_spreadsheet_wrote_it(
     for end in ("\n", "\r\n"):
         lines = ["path;name", *(f"p\\1.jpg;{name}" for name in names), ""]
         (tmp_path / "x.csv").write_bytes(end.join(lines).encode(encoding))
-        assert [person.name for person in sources.of_table(tmp_path / "x.csv").people] == names
+        assert [person.name for person in sources.read_table(tmp_path / "x.csv").people] == names
 
 
 def test_the_columns_of_another_program_are_known(tmp_path: Path) -> None:
     pictures(tmp_path, "1.jpg")
-    source = sources.of_table(table(tmp_path, "subject,file", "1.jpg,1.jpg"))
+    source = sources.read_table(table(tmp_path, "subject,file", "1.jpg,1.jpg"))
     assert people(source) == {"1.jpg": ["1.jpg"]}
-    source = sources.of_table(table(tmp_path, "path,name,person", "1.jpg,Ann,x"))
+    source = sources.read_table(table(tmp_path, "path,name,person", "1.jpg,Ann,x"))
     assert source.people[0].more == {"attributes": {"person": "x"}}
 
 
@@ -180,23 +180,23 @@ def test_a_table_names_pictures_below_its_folder_only(tmp_path: Path, path: str)
     (shop / "link.jpg").symlink_to(tmp_path / "own.jpg")
     (shop / "folder").symlink_to(tmp_path)
     with pytest.raises(DamagedFile, match=r"line 3 names .* not below the table's folder"):
-        sources.of_table(table(shop, "path,name", "p/1.jpg,Ann", f"{path.format(outside=tmp_path)},Bo"))
+        sources.read_table(table(shop, "path,name", "p/1.jpg,Ann", f"{path.format(outside=tmp_path)},Bo"))
 
 
 def test_a_table_may_lie_in_a_folder_that_is_a_link_and_name_its_pictures_in_full(tmp_path: Path) -> None:
     pictures(tmp_path / "shop", "p/1.jpg")
     (tmp_path / "link").symlink_to(tmp_path / "shop")
-    source = sources.of_table(table(tmp_path / "link", "path,name", f"{tmp_path}/shop/p/1.jpg,Ann", "p/./1.jpg,Ann"))
+    source = sources.read_table(table(tmp_path / "link", "path,name", f"{tmp_path}/shop/p/1.jpg,Ann", "p/./1.jpg,Ann"))
     assert [person.name for person in source.people] == ["Ann"]
 
 
 def test_a_picture_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match=r"1\.jpg is a picture: name the folder that has it"):
-        sources.of_table(pictures(tmp_path, "1.jpg") / "1.jpg")
+        sources.read_table(pictures(tmp_path, "1.jpg") / "1.jpg")
 
 
 def test_bytes_that_are_no_text_are_no_table(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_bytes(b"path,name\n\xff\xfe\x00,\x00")
     with pytest.raises(DamagedFile, match="no table"):
-        sources.of_table(file)
+        sources.read_table(file)

@@ -11,7 +11,7 @@ import app
 from chalicelib.book.store.embedded.blobs import BACKUP, BACKUP_LOCK, remove_killed_backup
 from chalicelib.book.words.errors import StorageUnavailable
 from regulars import folder
-from regulars.serve.events import hand_over
+from regulars.serve.events import handle_messages
 from regulars.serve.gateway import Context
 from tests.support.book import person
 from tests.support.book.book import Book, Shot, shot
@@ -32,7 +32,7 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
     for _ in range(3):
         book.clock.advance(timedelta(hours=1))
         app.sweep(HOURLY, Context("sweep"))
-        while hand_over(queue.receive(1, 600), queue, app.build_index, "build_index", 600) == 0.0:
+        while handle_messages(queue.receive(1, 600), queue, app.build_index, "build_index", 600) == 0.0:
             pass
     gone = ("template", "mean", "name", "note")
     assert person.left(book, {what: one for what, one in wanted.items() if what.startswith(gone)}) == []

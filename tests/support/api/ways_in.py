@@ -24,7 +24,7 @@ from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.frigate import Frigate
 from regulars.mqtt.snapshots import TOPIC, Snapshots
-from regulars.serve.server import Front, listening, site
+from regulars.serve.server import Front, listening, make_site
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.icredit.client import tokens
@@ -91,7 +91,7 @@ def served(box: Box, broker: Mosquitto) -> Iterator[House]:
     with ExitStack() as ends:
         ends.callback(beside.close)
         sock = ends.enter_context(listening("127.0.0.1", 0))
-        front = Front(site(make_stage(beside).app, beside), sock)
+        front = Front(make_site(make_stage(beside).app, beside), sock)
         thread = threading.Thread(target=front.run, args=(stop,))
         thread.start()
         ends.callback(thread.join, 20)

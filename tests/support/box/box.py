@@ -9,10 +9,11 @@ from msgspec import Struct
 from regulars_client import Regulars
 
 from chalicelib.book.words.model import Profile
+from chalicelib.book.words.ports import Vision
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.serve.server import Front, listening, site
+from regulars.serve.server import Front, listening, make_site
 from tests.support.api.stage import make_stage
 from tests.support.fakes import FakeClock, FakeVision
 
@@ -31,12 +32,12 @@ class Box(Struct, frozen=True):
 
 
 @contextmanager
-def serving(data: Path, vision: FakeVision | None = None, clock: FakeClock | None = None) -> Iterator[Box]:
+def serving(data: Path, vision: Vision | None = None, clock: FakeClock | None = None) -> Iterator[Box]:
     vision, stop = vision or FakeVision(), threading.Event()
     settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
     with closing(build(settings, clock=clock, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
         key = services.tenants.add("shop", Profile.CAMERA).api_key
-        front = Front(site(make_stage(services).app, services), sock)
+        front = Front(make_site(make_stage(services).app, services), sock)
         thread = threading.Thread(target=front.run, args=(stop,))
         thread.start()
         try:

@@ -6,7 +6,7 @@ The gate takes these and no others, whatever lies beside the checkout. The lab's
 
 from regulars.demo import registry_photos
 
-FOLDER = registry_photos.folder()
+FOLDER = registry_photos.provide_folder()
 
 PAIRS = [(f"people/{name}_1.jpg", f"people/{name}_2.jpg") for name in ("obama", "astronaut", "biden")]
 """Two pictures of each person: a man first, then a woman."""

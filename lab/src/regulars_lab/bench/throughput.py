@@ -35,7 +35,7 @@ import numpy as np
 from chalicelib.book.vision.machine import cores
 from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.clients import Connection
-from regulars.demo.album import jpeg, open_picture
+from regulars.demo.album import encode_jpeg, open_picture
 from regulars.demo.run import find_pictures
 from regulars.serve import service
 from regulars.tenants import credentials
@@ -87,7 +87,7 @@ def draw_scenes(photos: Path | None, most: int, width: int) -> list[bytes]:
     people = find_pictures(photos).people[: -(-most // 2)]
     scenes, noon = Scenes(people), datetime(2026, 11, 2, 12, tzinfo=UTC)
     drawn = [scenes.jpeg(Capture(noon, camera, (one.name,))) for one in people for camera in ("door", "till")]
-    return drawn if width == WIDTH else [jpeg(open_picture(scene), side_px=width) for scene in drawn]
+    return drawn if width == WIDTH else [encode_jpeg(open_picture(scene), side_px=width) for scene in drawn]
 
 
 def bare(scenes: Sequence[bytes]) -> float:

@@ -297,7 +297,7 @@ def main() -> None:
             print(f"{name:18}{spent.runs:8} runs{spent.reads:10} reads{spent.writes:10} writes  {dict(spent.calls)}")
     for name, quantities in found.items():
         per = 1_000 if name in ("capture", "search", "face") else 1
-        usd = sum(table.bill(times(quantities, per), table.prices(), with_free=False).values())
+        usd = sum(table.price_by_service(times(quantities, per), table.read_prices(), with_free=False).values())
         print(f"{per:>5} x {name:12}{usd:10.4f} USD")
     if asked.write:
         rounded = {

@@ -23,7 +23,7 @@ from chalicelib.book.words.pictures import (
 )
 from chalicelib.book.words.ports import Examined
 from regulars.demo import run
-from regulars.demo.album import jpeg, open_picture, upright
+from regulars.demo.album import encode_jpeg, open_picture, turn_upright
 
 SIDE_PX = 720
 
@@ -92,7 +92,7 @@ def draw_picture(person: int | None, nth: int) -> bytes:
 def portraits() -> list[bytes]:
     """Return a JPEG of each person of the demo's pictures, 720 pixels on its longer side."""
     people = run.find_pictures(None).people
-    return [jpeg(upright(open_picture(person.photos[0].read())), side_px=SIDE_PX) for person in people]
+    return [encode_jpeg(turn_upright(open_picture(person.photos[0].read())), side_px=SIDE_PX) for person in people]
 
 
 class Photos:
@@ -100,7 +100,7 @@ class Photos:
 
     def __init__(self) -> None:
         self._people = portraits()
-        self._nobody = jpeg(Image.new("RGB", (SIDE_PX, SIDE_PX * 3 // 4), (90, 110, 100)), side_px=SIDE_PX)
+        self._nobody = encode_jpeg(Image.new("RGB", (SIDE_PX, SIDE_PX * 3 // 4), (90, 110, 100)), side_px=SIDE_PX)
         self._numbers: dict[int, int] = {}
 
     def __call__(self, person: int | None, nth: int) -> bytes:

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from regulars.clients import Connection
-from regulars.demo.run import TENANT, ended_by_signals, find_pictures, scratch_folder, stay, wait_until_resolved
-from regulars.demo.story import shown_name
+from regulars.demo.run import TENANT, ended_by_signals, find_pictures, scratch_folder, wait_for_end, wait_until_resolved
+from regulars.demo.story import format_name
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.v1 import V1, Picture
@@ -65,8 +65,8 @@ def week(photos: Path | None, models: Path | None, out: Path, *, stays: bool = F
         _tell(result, time.perf_counter() - began, console)
         if stays:
             for faceid, person in book.names(result.captures, result.entries).items():
-                v1.call("PATCH", f"/v1/faces/{faceid}", {"name": shown_name(person)})
-            stay(running, console)
+                v1.call("PATCH", f"/v1/faces/{faceid}", {"name": format_name(person)})
+            wait_for_end(running, console)
     return 1 if result.differences else 0
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from PIL import Image, ImageEnhance, ImageFilter
 
-from regulars.demo.album import open_picture, upright
+from regulars.demo.album import open_picture, turn_upright
 from regulars.transfer.sources import Person
 from regulars_lab.week.timeline import Capture
 
@@ -22,7 +22,7 @@ class Scenes:
 
     def __init__(self, people: Sequence[Person]) -> None:
         self._photos: Mapping[str, list[Image.Image]] = {
-            person.name: [upright(open_picture(photo.read())) for photo in person.photos] for person in people
+            person.name: [turn_upright(open_picture(photo.read())) for photo in person.photos] for person in people
         }
 
     def jpeg(self, capture: Capture) -> bytes:
