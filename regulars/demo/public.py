@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chalice.app import Chalice
-from chalicelib.doors.access.rates import Buckets, Rate
 from msgspec.structs import replace
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.errors import NotAllowed, TooManyRequests
-from chalicelib.doors.dialects import owner_of
+from chalicelib.doors.access.rate_limits import Buckets, Rate
+from chalicelib.doors.dialects import find_owner
 from chalicelib.doors.v1 import routes as v1
-from chalicelib.doors.words.addresses import network_of
+from chalicelib.doors.words.addresses import find_network
 from chalicelib.doors.words.roles import Role
 from chalicelib.services import Services
 from regulars import configuration, folder, libraries
@@ -54,8 +54,8 @@ class PublicSite(Site):
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
         try:
-            self._buckets.take(network_of(head.client))
-            if head.method != "GET" or (owner_of(head.path) is not None and head.path != CONSOLE_START):
+            self._buckets.take(find_network(head.client))
+            if head.method != "GET" or (find_owner(head.path) is not None and head.path != CONSOLE_START):
                 raise NotAllowed(REFUSAL)
         except (NotAllowed, TooManyRequests) as error:
             return of_app(v1.VIEWS.failed(error, head.path))
@@ -79,7 +79,7 @@ def serve_public(host: str, port: int, data: Path) -> None:
         CredentialsFile(data, services.tenants).provide()
         name, _ = FIRST_TENANT
         print("a shop opens, whose drawn people have come for five weeks ...", flush=True)
-        fill_shop(data, name, packs.at(), datetime.now(UTC))
+        fill_shop(data, name, packs.read_pack(), datetime.now(UTC))
         _, api_key = services.access.keys.add(services.tenants.get_by_name(name), "everybody", Role.VIEWER)
         app.provide.use(services)
         app.console_files.use(libraries.modules())

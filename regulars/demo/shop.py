@@ -111,7 +111,7 @@ def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
         _let_owner_in(services, tenant)
         services.cameras.learn_usual(tenant)
         services.sightings.absences.tell_hour(tenant, now)
-        services.joining.tenant(tenant)
+        services.joining.join_tenant(tenant)
 
 
 _SETTINGS = {
@@ -148,20 +148,20 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
 def _let_owner_in(services: Services, tenant: Tenant) -> None:
     """Give the shop an owner who signs in by a password, so that nobody is asked to make one first."""
     _, invitation = services.access.members.add(tenant, OWNER, Role.ADMIN)
-    services.access.sessions.of_invitation(invitation, password=secrets.token_urlsafe())
+    services.access.sessions.begin_by_invitation(invitation, password=secrets.token_urlsafe())
 
 
 def enrol_drawn(services: Services, tenant: Tenant, number: int, name: str, group: str) -> None:
     """Enrol the drawn person of this number. The services look at pictures by DrawnVision."""
-    services.enrolment.of_largest_face(tenant, group, draw_portrait(DrawnPerson(number)), RULES, name=name)
+    services.enrolment.enrol_largest_face(tenant, group, draw_portrait(DrawnPerson(number)), RULES, name=name)
 
 
 def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
     """Let the camera take its picture, and let the service say who that is."""
     person = DrawnPerson(visit.number, visit.likeness, visit.take)
     shot = Shot(visit.camera, draw_capture(person), "image/jpeg", visit.at)
-    capture = services.captures.take(tenant, shot)
-    services.sightings.ingest.capture(tenant.name, capture.camera_id, capture.id)
+    capture = services.captures.store_shot(tenant, shot)
+    services.sightings.ingest.resolve_capture(tenant.name, capture.camera_id, capture.id)
 
 
 def list_visits(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:

@@ -99,7 +99,7 @@ def measure_model(
             f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
         )
     left_out = suspects(rows, names, mated)
-    usual = float(np.quantile(Population(population, 0.0).nearness(rows), USUAL)) if len(population) else 0.0
+    usual = float(np.quantile(Population(population, 0.0).measure_nearness(rows), USUAL)) if len(population) else 0.0
     plain, above = _non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
     entry: dict[str, Any] = {
         "score": "cosine, less the demand of the pair",
@@ -144,7 +144,7 @@ def _non_mated(
         scores = (block @ later.T).astype(np.float64)
         counts = np.triu(scores < limit, 1)
         plain.append(scores[counts])
-        judged.append((scores - population.demands(block, later))[counts])
+        judged.append((scores - population.compute_demands(block, later))[counts])
     return np.concatenate(plain), np.sort(np.concatenate(judged))[::-1]
 
 

@@ -133,7 +133,7 @@ def fill(client: Regulars, data: Path) -> None:
     groups = ["VIP" if index % 3 == 0 else "regular" for index in range(len(NAMES))]
     for (first, _), name, group in zip(PAIRS[:2], NAMES, groups, strict=False):
         client.enrol_face(picture=FOLDER / first, group=group, name=name)
-    with contextlib.closing(build(Settings(storage=data), vision=lambda: DrawnVision(packs.at()))) as services:
+    with contextlib.closing(build(Settings(storage=data), vision=lambda: DrawnVision(packs.read_pack()))) as services:
         tenant = services.tenants.get_by_name("shop")
         for number, (name, group) in list(enumerate(zip(NAMES, groups, strict=True)))[2:]:
             enrol_drawn(services, tenant, number, name, group)

@@ -65,7 +65,7 @@ class Shop:
 
 @contextmanager
 def mall(data: Path) -> Iterator[Mall]:
-    with box.serving(data, DrawnVision(packs.at())) as served:
+    with box.serving(data, DrawnVision(packs.read_pack())) as served:
         yield Mall(served, data)
 
 

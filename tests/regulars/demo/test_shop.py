@@ -21,7 +21,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    data, pack = tmp_path_factory.mktemp("shop"), packs.at()
+    data, pack = tmp_path_factory.mktemp("shop"), packs.read_pack()
     with serving(data, DrawnVision(pack)) as box:
         fill_shop(data, "shop", pack, NOW)
         yield box
