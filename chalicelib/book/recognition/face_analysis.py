@@ -46,7 +46,7 @@ from chalicelib.book.rules.templates import template_of, vector
 from chalicelib.book.statistics.statistics import new_id
 from chalicelib.book.words.errors import InvalidInput, Unusable
 from chalicelib.book.words.items import retry_if_changed
-from chalicelib.book.words.model import NO_LABELS, Face, Group, Labels, Tenant
+from chalicelib.book.words.model import NO_LABELS, STRANGER, Face, Group, Labels, Tenant
 from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.book.words.pictures import (
     ATTRIBUTES,
@@ -85,6 +85,8 @@ def search_observation(match: Match, labels: Labels, now: datetime) -> Observati
 
 CANDIDATES = range(1, 21)
 SIMILAR = range(1, 51)
+STRANGERS = 200
+"""Strangers that are looked at for those who came since a time: somebody who was not recognised is among the first."""
 
 MAX_FACES = 80
 """Faces of one picture at most: the largest ones. Their observations fit one transaction."""
@@ -228,22 +230,33 @@ class FaceAnalysis(UseCase):
         return IdentifiedPicture(seen.width, seen.height, tuple(identified))
 
     @settled
-    def similar(self, tenant: Tenant, faceid: str, most: int = 10, sighting: SeenFace | None = None) -> SimilarFaces:
+    def similar(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        most: int = 10,
+        sighting: SeenFace | None = None,
+        *,
+        since: datetime | None = None,
+    ) -> SimilarFaces:
         """Find the `most` faces (1..50) of all groups that are most like a face, or like a sighting of it, itself left
         out.
 
-        Raises FaceNotFound, also if the face has no template of the tenant's model, InvalidInput, Busy.
+        `since`: strangers alone who came then or later, of the STRANGERS that are most like it. Raises FaceNotFound,
+        also if the face has no template of the tenant's model, InvalidInput, Busy.
         """
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
         face = self.book.faces.get(tenant, faceid)
         own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         point = self.book.tenant_vision.decides(tenant)
-        request = SearchRequest(tenant.model, own[None], None, most + 1)
+        groups, wanted = (None, most) if since is None else ([STRANGER], STRANGERS)
+        request = SearchRequest(tenant.model, own[None], groups, wanted + 1)
         answer, (judged,) = self.book.recognition.search_and_judge(tenant, request, point)
-        others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
+        others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:wanted]
         faces = self.book.faces.of_candidates(tenant, (one for one, _ in others))
-        rated = (_make_rated_face(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
+        came = [both for both in others if since is None or _came_since(faces[both[0].faceid], since)][:most]
+        rated = (_make_rated_face(faces[one.faceid], one.score, match=verdict.match) for one, verdict in came)
         return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
@@ -395,6 +408,10 @@ def _make_identified_face(probe: Probe, decided: Recognised, rated: Sequence[Rat
     if probe.spoof or (probe.reason and decided.face is None):
         return IdentifiedFace(probe, decided.verdict.decision.without_score(), ())
     return IdentifiedFace(probe, decided.verdict.decision, tuple(rated))
+
+
+def _came_since(face: Face, since: datetime) -> bool:
+    return (face.last_arrival_at or face.enrolled_at) >= since
 
 
 def _make_rated_face(face: Face, score: float, *, match: bool) -> RatedFace:

@@ -705,14 +705,19 @@ class Operations(Connection):
         )
 
     def list_similar(
-        self, id: str, *, limit: int | UnsetType = UNSET, sighting: str | UnsetType = UNSET
+        self,
+        id: str,
+        *,
+        limit: int | UnsetType = UNSET,
+        sighting: str | UnsetType = UNSET,
+        since: datetime | str | UnsetType = UNSET,
     ) -> models.SimilarFaces:
         """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/similar",
             models.SimilarFaces,
-            query={"limit": limit, "sighting": sighting},
+            query={"limit": limit, "sighting": sighting, "since": since},
         )
 
     def get_fleet(self) -> models.Fleet:

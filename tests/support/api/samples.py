@@ -326,7 +326,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(fields={"picture": _ANYBODY, "other": _ANYBODY}),
     ],
     ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY})],
-    ("GET", "/v1/faces/{id}/similar"): [Sample(_FACE, {"limit": "3"}), Sample(_FACE, {"sighting": "{sighting}"})],
+    ("GET", "/v1/faces/{id}/similar"): [
+        Sample(_FACE, {"limit": "3"}),
+        Sample(_FACE, {"sighting": "{sighting}"}),
+        Sample(_FACE, {"since": "2026-01-01T00:00:00Z"}),
+    ],
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
     ("GET", "/v1/merges"): [
         Sample(),
