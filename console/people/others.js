@@ -48,7 +48,8 @@ export function Similar({ id, path, face: self, operator, shown }) {
     return html`<${Alike} key=${each.face.id} of=${each} threshold=${loaded.value.threshold}
         says=${groupName(each.face.group)}>
       ${(each.match || pair) && html`<p class="small">${t("person.similar.maybe")}</p>`}
-      ${operator && html`<button class="plain small" onClick=${() => setMerge(each.face)}>${t("person.merge")}</button>`}
+      ${operator && html`<button class="plain small" onClick=${() => setMerge(each.face)}>
+        ${t("person.merge")}</button>`}
       ${operator && pair && html`<button class="plain quiet small" onClick=${() => areTwo(pair)}>
         ${t("twins.two")}</button>`}<//>`;
   };

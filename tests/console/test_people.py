@@ -52,6 +52,28 @@ def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back
     expect(rows.first).to_be_visible()
 
 
+def test_people_are_listed_by_name_and_by_visits_and_the_browser_keeps_the_order(shop: Shop) -> None:
+    for minutes in (300, 200, 100):
+        shop.see(Person(NAMES.index("Dmitri")), minutes)
+    shop.see(Person(NAMES.index("王芳")), 50)
+    page = shop.open()
+    cells = page.get_by_role("gridcell")
+    page.get_by_label("Order").select_option(label="A to Z")
+    expect(cells).to_contain_text([HOSTILE, "Ann Lee", "Ann Other", "Dmitri", "王芳", "No name yet"])
+    page.get_by_label("Order").select_option(label="Most visits")
+    expect(cells.nth(1)).to_contain_text("王芳")
+    expect(cells.first).to_contain_text("Dmitri")
+    page.goto(f"{shop.box.url}/console#/people")
+    reload(page)
+    expect(page.get_by_label("Order")).to_have_value("most")
+    expect(cells.first).to_contain_text("Dmitri")
+    page.get_by_role("button", name="As a table").click()
+    expect(page.get_by_role("columnheader", name="Visits")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("columnheader", name="Name").get_by_role("button").click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+    looked_at(page, "people-by-name")
+
+
 def test_the_first_people_are_in_sight_on_a_phone(shop: Shop) -> None:
     page = shop.open()
     page.set_viewport_size(PHONE)

@@ -257,7 +257,8 @@ def test_who_was_not_recognised_is_found_among_the_strangers_since_then_and_merg
     best = missed.get_by_role("listitem").first
     expect(best).to_contain_text("hours ago")
     looked_at(page, "person-missed")
-    expect(missed.get_by_role("link", name=re.compile("skipped since"))).to_have_attribute("href", re.compile("skipped"))
+    skipped = missed.get_by_role("link", name=re.compile("skipped since"))
+    expect(skipped).to_have_attribute("href", re.compile("skipped"))
     best.get_by_role("button", name="Same person: merge").click()
     page.get_by_role("dialog", name="Are they one person?").get_by_role("button", name="Merge", exact=True).click()
     becomes(page, lambda: shop.face("Dmitri").arrive_count == 2)

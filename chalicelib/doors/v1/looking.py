@@ -182,8 +182,8 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
 
     Those that match look like one person, and may be merged. Nothing is recorded. With `sighting` they are who may have
-    been seen then; 409 Conflict if its picture is not kept any more. With `since` they are strangers who came since that
-    time, of the 200 strangers that are most like the face: was it not recognised?
+    been seen then; 409 Conflict if its picture is not kept any more. With `since` they are strangers who came since
+    then, of the 200 strangers that are most like the face: was it not recognised?
     """
     faceid, sighting = call.path["id"], query.sighting
     seen = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)

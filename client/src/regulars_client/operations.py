@@ -398,7 +398,7 @@ class Operations(Connection):
         *,
         group: str | UnsetType = UNSET,
         known: bool | UnsetType = UNSET,
-        order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
+        order: Literal["arrived", "enrolled", "id", "name", "visits"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
     ) -> models.FaceIds:
         """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
@@ -410,7 +410,7 @@ class Operations(Connection):
         self,
         *,
         group: str | UnsetType = UNSET,
-        order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
+        order: Literal["arrived", "enrolled", "id", "name", "visits"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
         ids: list[str] | UnsetType = UNSET,
         name: str | UnsetType = UNSET,
