@@ -1,7 +1,7 @@
 """Which people who come often have stayed away for longer than ever?
 
-Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has run out since the
-sweep before, if a hook wants to know.
+Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has run out within a day,
+if a hook wants to know. Of each absence it tells once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.visits import Arrival
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import write
 from chalicelib.book.words.model import STRANGER, Face, Group, Tenant
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.book.words.webhooks import Event, EventKind
@@ -30,7 +29,8 @@ _RECENT = 20
 _PAUSES = timedelta(days=1), timedelta(days=60)
 """The shortest and the longest absence that is told."""
 
-_SWEPT = timedelta(hours=1)
+_LATE = timedelta(days=1)
+"""How long ago somebody may have become overdue who is told: sweeps may fail, or a box be off."""
 _AT_ONCE = 25
 
 
@@ -47,36 +47,41 @@ def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
     return moment(recent[-1].first_ms) + wait if _PAUSES[0] <= wait <= _PAUSES[1] else None
 
 
+def _place(event: Event) -> str:
+    """Return the place of an absence among all, by its time: couples have the same."""
+    return f"{milliseconds(event.at):015d} {event.data['faceid']}"
+
+
 class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
-        """Tell of people who are overdue since the hour before; return of how many.
+        """Tell of people who are overdue since the last day and were not told yet; return of how many.
 
-        It looks if a hook names this kind of event: one that takes all of them need not pay for it. A disabled tenant
-        is told nothing.
+        It looks if a hook names this kind of event. A disabled tenant is told nothing.
         """
         if tenant.disabled:
             return 0
-        hooks = self.book.webhooks.hooks.all(tenant.name)
-        if not any(one.enabled and EventKind.FACE_OVERDUE in (one.kinds or ()) for one in hooks):
+        if not self.book.webhooks.hooks.is_named(tenant.name, EventKind.FACE_OVERDUE):
             return 0
+        outbox = self.book.webhooks.outbox
+        before = outbox.told_until(tenant.name, EventKind.FACE_OVERDUE)
         known = (one for one in self.book.groups.all(tenant) if one.id != STRANGER and not one.staff)
-        events = [event for group in known for event in self._list_overdue(tenant, group, now)]
-        for event in events:
-            actions = self.book.webhooks.outbox.actions(tenant.name, [event])
-            if actions:
-                write(self.book.items, actions)
-                self.book.webhooks.outbox.announce(tenant.name, actions)
-        return len(events)
+        found = [event for group in known for event in self._list_overdue(tenant, group, now)]
+        places = {_place(event): event for event in found if before is None or _place(event) > before}
+        for count, place in enumerate(sorted(places)):
+            if not outbox.tell_until(tenant.name, place, before, places[place]):
+                return count
+            before = place
+        return len(places)
 
     def _list_overdue(self, tenant: Tenant, group: Group, now: datetime) -> list[Event]:
-        since, until = now - _PAUSES[1] - _SWEPT, now - _PAUSES[0]
+        since, until = now - _PAUSES[1] - _LATE, now - _PAUSES[0]
         faces = self.book.faces.by_arrival(tenant, group, until, _AT_ONCE, since)
         return [event for face in faces if (event := self._event(tenant, group, face, now))]
 
     def _event(self, tenant: Tenant, group: Group, face: Face, now: datetime) -> Event | None:
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
         at = overdue_at(visits.arrivals.recent)
-        if at is None or not now - _SWEPT < at <= now:
+        if at is None or not now - _LATE < at <= now:
             return None
         last = moment(visits.arrivals.recent[-1].first_ms)
         data: dict[str, Any] = {

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from chalicelib.book.sightings.contexts import Contexts
     from chalicelib.book.sightings.ingest import Ingest
     from chalicelib.book.sightings.rejection import Rejection
+    from chalicelib.book.week import Weeks
 
 
 _LEAST_AT_ONCE = 20
@@ -83,11 +84,13 @@ class Sightings(UseCase):
     reviews: Made[Reviews] = Made("book.sightings.sightings.Reviews")
     arrivals: Made[ArrivalBook] = Made("book.sightings.sightings.ArrivalBook")
     absences: Made[Absences] = Made("book.absences.Absences")
+    weeks: Made[Weeks] = Made("book.week.Weeks")
 
     def chores(self) -> tuple[Chore, ...]:
         return (
             Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),
             Chore("absences", lambda one: self.absences.tell_hour(one.tenant, one.hour)),
+            Chore("week", lambda one: self.weeks.tell_last(one.tenant, one.hour)),
         )
 
     def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:

@@ -176,6 +176,7 @@ FIELDS: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.STRANGER_PROMOTED: _OF_FACES,
     EventKind.FACE_MERGED: _OF_FACES,
     EventKind.FACE_OVERDUE: (*_OF_FACES, "days"),
+    EventKind.WEEK_ENDED: ("visits", "report"),
     EventKind.GROUP_FULL: ("capacity",),
     EventKind.CAMERA_SILENT: ("last_seen",),
     EventKind.TEST: (),
@@ -194,6 +195,7 @@ _SAMPLES = {
     "number": "135",
     "visits": "7",
     "days": "15",
+    "report": "Visits of the shop: 165 visits by 120 people",
     "capacity": "1000",
     "last_seen": "10:22",
 }
@@ -253,11 +255,12 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
     known = values["name"] or " ".join(filter(None, (group, values["number"])))
     return {
         **values,
-        "who": known or camera,
+        "who": known or camera or shop,
         "event": event["type"],
         "group": group,
         "camera": camera,
-        "visits": _plain(data.get("arrive_count")),
+        "visits": _plain(data.get("arrive_count", data.get("visits"))),
+        "report": data.get("report", ""),
         "last_seen": f"{moment_of_text(seen).astimezone(zone):%H:%M}" if seen else "",
         "shop": shop,
         **_write_moment(at),

@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     FACE_MERGED = "face.merged"
     FACE_OVERDUE = "face.overdue"
     """Somebody who comes often has stayed away for longer than ever (book/absences)."""
+    WEEK_ENDED = "week.ended"
+    """The figures of a week, on the Monday after it (book/week)."""
     GROUP_FULL = "group.full"
     CAMERA_SILENT = "camera.silent"
     TEST = "test"
@@ -67,7 +69,7 @@ class Event(Struct, frozen=True):
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-_WITHOUT_PAUSE = frozenset({EventKind.CAMERA_SILENT, EventKind.GROUP_FULL, EventKind.TEST})
+_WITHOUT_PAUSE = frozenset({EventKind.CAMERA_SILENT, EventKind.GROUP_FULL, EventKind.WEEK_ENDED, EventKind.TEST})
 """Kinds of which each event is told: alarms, of which the next is about something else, and what tries a hook."""
 
 GIVEN_UP_AFTER = timedelta(hours=24)

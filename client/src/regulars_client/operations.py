@@ -811,6 +811,7 @@ class Operations(Connection):
                 "stranger.promoted",
                 "face.merged",
                 "face.overdue",
+                "week.ended",
                 "group.full",
                 "camera.silent",
             ]
@@ -868,6 +869,7 @@ class Operations(Connection):
                 "stranger.promoted",
                 "face.merged",
                 "face.overdue",
+                "week.ended",
                 "group.full",
                 "camera.silent",
             ]
@@ -1037,6 +1039,7 @@ class Operations(Connection):
         role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
         pictures: bool | UnsetType = UNSET,
         screen: bool | UnsetType = UNSET,
+        page: Literal["report", "traffic", "visits"] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.MemberInvited:
         """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in."""
@@ -1044,7 +1047,7 @@ class Operations(Connection):
             "POST",
             "/v1/members",
             models.MemberInvited,
-            body={"name": name, "role": role, "pictures": pictures, "screen": screen},
+            body={"name": name, "role": role, "pictures": pictures, "screen": screen, "page": page},
             idempotency_key=idempotency_key,
         )
 

@@ -358,7 +358,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample({"id": "icredit"}),
         Sample({"id": "icredit"}, fields={"name": "door", "at_once": True}),
     ],
-    ("POST", "/v1/members"): [Sample(fields={**_MEMBER_FIELDS, "screen": False})],
+    ("POST", "/v1/members"): [
+        Sample(fields={**_MEMBER_FIELDS, "screen": False}),
+        Sample(fields={"name": "Boss", "screen": True, "page": "report"}),
+    ],
     ("PATCH", "/v1/members/{id}"): [Sample(_MEMBER, fields=_MEMBER_FIELDS)],
     ("POST", "/v1/members/{id}/invitation"): [Sample(_MEMBER)],
     ("DELETE", "/v1/members/{id}/passkeys/{passkey}"): [Sample({**_MEMBER, "passkey": "{passkey}"})],
