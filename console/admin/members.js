@@ -76,7 +76,7 @@ function Invite({ page, close, made }) {
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
     <${Check} label=${t("members.screen.make")} checked=${wanted.screen}
       set=${(screen) => set({ screen, role: "viewer", page: screen ? SCREENS[0] : null })} />
-    ${wanted.screen && html`<label>${t("members.screen.page")}<${Select} label=${t("members.screen.page")}
+    ${wanted.screen && html`<label class="inline">${t("members.screen.page")}<${Select} label=${t("members.screen.page")}
       value=${wanted.page} set=${(one) => set({ page: one })}
       options=${SCREENS.map((one) => [one, t(`page.${one}`)])} /></label>`}
     <${Ending} close=${close}>${t("members.link.make")}<//>
