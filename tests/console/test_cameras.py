@@ -47,6 +47,7 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     line = dialog.get_by_label("Code for a box").input_value().splitlines()[0]
     assert line.endswith(f" --camera '{tmp_path}'")
     dialog.get_by_text("By hand").click()
+    expect(dialog.get_by_label("Install the uploader")).to_be_visible()
     with page.expect_download() as download:
         dialog.get_by_role("button", name=".key").click()
     looked_at(page, "camera-key")
@@ -69,6 +70,28 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     leave(page)
     with book.client() as client:
         becomes(page, lambda: id_ not in [one.id for one in client.list_cameras().cameras])
+
+
+def test_what_the_uploader_finds_wrong_with_a_new_camera_stands_beside_its_code(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/cameras")
+    page.get_by_role("button", name="New camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="IP camera").click()
+    dialog.get_by_label("Name", exact=True).fill("Cellar")
+    dialog.get_by_role("button", name="Create the camera").click()
+    expect(dialog.get_by_label("Install the uploader")).not_to_be_visible()
+    expect(dialog.get_by_text("Waiting for the first picture")).to_be_visible()
+    with book.client() as client:
+        [made] = [one for one in client.list_cameras().cameras if one.name == "Cellar"]
+        client.send_heartbeat(made.id, status={"error": "the camera refuses the password"})
+        expect(dialog.get_by_text("the camera refuses the password")).to_be_visible()
+        looked_at(page, "camera-refused")
+        client.send_heartbeat(made.id, status={})
+        expect(dialog.get_by_text("the camera refuses the password")).to_have_count(0)
+        dialog.get_by_text("by hand").click()
+        expect(dialog.get_by_label("Install the uploader")).to_be_visible()
+        client.delete_camera(made.id)
+    page.goto("about:blank")
 
 
 def test_a_camera_that_pushes_is_added_by_four_clicks(page: Page, book: Book) -> None:
@@ -113,6 +136,7 @@ def test_a_camera_of_a_dialect_gets_a_new_key_and_is_seen_to_use_it(page: Page, 
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="SUNMI camera").click()
     expect(dialog.get_by_label("Server address")).to_have_value(book.url)
+    expect(dialog.get_by_role("button", name="Show a new App key")).to_be_disabled()
     dialog.get_by_label("Name", exact=True).fill("Back door")
     dialog.get_by_role("button", name="Show a new App key").click()
     expect(dialog.get_by_text("Waiting for its first call")).to_be_visible()
