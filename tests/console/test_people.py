@@ -18,6 +18,7 @@ from tests.console.conftest import (
 from tests.console.looks import looked_at
 from tests.console.shop import HOSTILE, NAMES, Shop, box, shop
 from tests.support.fakes import Person
+from tests.support.noon import zone_at_noon
 
 __all__ = ["box", "shop"]
 
@@ -250,3 +251,20 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     with shop.box.client() as client:
         assert not [*client.list_faces(name="Dmitri")]
     shop.visitor.forgive("401")
+
+
+def test_a_first_visit_shows_its_picture_once_and_a_later_one_beside_the_portrait(shop: Shop) -> None:
+    with shop.box.client() as client:
+        client.change_settings(time_zone=zone_at_noon())
+    shop.see(Person(77), 100)
+    shop.see(Person(77), 1)
+    page = shop.open("#/visits")
+    pictures = page.locator(".visit").filter(has_text="Stranger 1").locator(".pair")
+    expect(pictures).to_have_count(2)
+    assert [pair.locator(".portrait").count() for pair in pictures.all()] == [2, 1]
+    cameras = page.get_by_role("complementary", name="Cameras")
+    expect(cameras).to_have_count(1)
+    looked_at(page, "visits-first")
+    page.goto(f"{shop.box.url}/console#/visits?day=2026-01-02")
+    expect(page.get_by_text("Nobody came on this day")).to_be_visible()
+    expect(cameras).to_have_count(0)
