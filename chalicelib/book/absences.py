@@ -54,14 +54,7 @@ def _place(event: Event) -> str:
 
 class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
-        """Tell of people who are overdue since the last day and were not told yet; return of how many.
-
-        It looks if a hook names this kind of event. A disabled tenant is told nothing.
-        """
-        if tenant.disabled:
-            return 0
-        if not self.book.webhooks.hooks.is_named(tenant.name, EventKind.FACE_OVERDUE):
-            return 0
+        """Tell of people who are overdue since the last day and were not told yet; return of how many."""
         outbox = self.book.webhooks.outbox
         before = outbox.told_until(tenant.name, EventKind.FACE_OVERDUE)
         known = (one for one in self.book.groups.all(tenant) if one.id != STRANGER and not one.staff)

@@ -136,9 +136,9 @@ class Hooks(UseCase):
         found = map(hook_from, every(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
         return sorted(found, key=lambda hook: (hook.created_at, hook.id))
 
-    def is_named(self, tenant: str, kind: EventKind) -> bool:
-        """Return whether a hook names this kind of event: one that takes all of them need not pay for it."""
-        return any(one.enabled and kind in (one.kinds or ()) for one in self.all(tenant))
+    def named_kinds(self, tenant: str) -> set[EventKind]:
+        """Return the kinds of events that hooks name: who takes all of them need not pay for what is looked for."""
+        return {kind for one in self.all(tenant) if one.enabled for kind in one.kinds or ()}
 
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):

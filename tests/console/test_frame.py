@@ -45,7 +45,8 @@ def test_a_long_name_of_the_shop_takes_one_line_of_a_phone(phone: Page, book: Bo
         expect(shop).to_have_text("Zweigstelle Ludwigshafen am Rhein 12")
         box = shop.bounding_box()
         client.change_settings(display_name="")
-    assert box and box["height"] < 30
+    assert box
+    assert box["height"] < 30
 
 
 def test_more_is_opened_walked_and_left_by_keys(phone: Page) -> None:

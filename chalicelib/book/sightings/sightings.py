@@ -33,7 +33,7 @@ from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, nor
 from chalicelib.book.visits import sightings_of_arrival
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import parts_of_sighting
-from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.chores import Chore, ChoreContext
 from chalicelib.book.words.errors import ConditionFailed, ReviewNotFound
 from chalicelib.book.words.items import Bounds, ListPage, PageTokens, every, parts, write_in_parts
 from chalicelib.book.words.local_time import DAY_MS, Span
@@ -50,6 +50,7 @@ from chalicelib.book.words.observations import (
 from chalicelib.book.words.ports import Delete, Item, ItemStore, Table, exists
 from chalicelib.book.words.tenant_settings import captures_kept
 from chalicelib.book.words.values import milliseconds, moment
+from chalicelib.book.words.webhooks import EventKind
 
 if TYPE_CHECKING:
     from chalicelib.book.absences import Absences
@@ -89,9 +90,16 @@ class Sightings(UseCase):
     def chores(self) -> tuple[Chore, ...]:
         return (
             Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),
-            Chore("absences", lambda one: self.absences.tell_hour(one.tenant, one.hour)),
-            Chore("week", lambda one: self.weeks.tell_last(one.tenant, one.hour)),
+            Chore("absences", self._tell_hour),
         )
+
+    def _tell_hour(self, this: ChoreContext) -> None:
+        """Tell of absences and of the week, if a hook names these events. A disabled tenant is told nothing."""
+        kinds = set[EventKind]() if this.tenant.disabled else self.book.webhooks.hooks.named_kinds(this.tenant.name)
+        if EventKind.FACE_OVERDUE in kinds:
+            self.absences.tell_hour(this.tenant, this.hour)
+        if EventKind.WEEK_ENDED in kinds:
+            self.weeks.tell_last(this.tenant, this.hour)
 
     def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.

@@ -120,7 +120,6 @@ NO_ENTRY = {
         sweep format
         sweep old keys
         sweep absences
-        sweep week
         sweep files
         watch cameras
         watch captures
