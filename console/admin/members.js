@@ -67,7 +67,8 @@ function told({ screen, page, has_password: hasPassword, passkeys, signed_in_at:
 
 function Invite({ page, close, made }) {
   const [wanted, setWanted] = useState(
-    /** @type {import("v1").Sent<"post", "members">} */ ({ name: "", role: "viewer", pictures: !page, screen: Boolean(page), page: page ?? null }));
+    /** @type {import("v1").Sent<"post", "members">} */ (
+      { name: "", role: "viewer", pictures: !page, screen: Boolean(page), page: page ?? null }));
   const set = (changes) => setWanted((before) => ({ ...before, ...changes }));
   const invite = ({ name }) => send("POST", "members", { ...wanted, name: name.trim() });
   return html`<${Dialog} title=${t("members.invite")} close=${close}><${Form} send=${invite} done=${made}>
@@ -76,8 +77,8 @@ function Invite({ page, close, made }) {
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
     <${Check} label=${t("members.screen.make")} checked=${wanted.screen}
       set=${(screen) => set({ screen, role: "viewer", page: screen ? SCREENS[0] : null })} />
-    ${wanted.screen && html`<label class="inline">${t("members.screen.page")}<${Select} label=${t("members.screen.page")}
-      value=${wanted.page} set=${(one) => set({ page: one })}
+    ${wanted.screen && html`<label class="inline">${t("members.screen.page")}<${Select}
+      label=${t("members.screen.page")} value=${wanted.page} set=${(one) => set({ page: one })}
       options=${SCREENS.map((one) => [one, t(`page.${one}`)])} /></label>`}
     <${Ending} close=${close}>${t("members.link.make")}<//>
   <//><//>`;

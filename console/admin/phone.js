@@ -22,7 +22,8 @@ const WAYS = {
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
 const OPTIONAL = { ntfy: ["token"], request: ["token"] };
 /** The fields of a template stay as they are in what is proposed. */
-const BLANKS = Object.fromEntries(["who", "camera", "time", "last_seen", "days", "report"].map((one) => [one, `{${one}}`]));
+const NAMED = ["who", "camera", "time", "last_seen", "days", "report"];
+const BLANKS = Object.fromEntries(NAMED.map((one) => [one, `{${one}}`]));
 const PAUSES = [0, 600, 3600, 86_400];
 const [SILENT, STRANGERS, OVERDUE, PERSON] = ["camera.silent", "stranger.created", "face.overdue", "person"];
 const WEEK = "week.ended";

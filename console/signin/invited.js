@@ -25,7 +25,8 @@ export function Invited({ invitation, enter, leave }) {
   const own = { asked, begin, trying };
   return html`
     <h2>${screen ? t("invited.screen") : t("invited.hello", { name })}</h2>
-    <p>${screen ? t("invited.screen.says", { shop, page: t(`page.${page}`) }) : t("invited.says", { shop, role: t(`role.${role}`) })}</p>
+    <p>${screen ? t("invited.screen.says", { shop, page: t(`page.${page}`) })
+      : t("invited.says", { shop, role: t(`role.${role}`) })}</p>
     <${Wrong} wrong=${wrong} />
     ${screen ? html`<${Wall} ...${own} page=${page} />` : html`<${Own} ...${own} />`}`;
 }
