@@ -24,8 +24,8 @@ const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 export function Frame() {
   const here = useValue(place);
   const [Over, setOver] = useState(null);
-  const { screen } = useValue(session) ?? {};
-  const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page === DAILY[0]));
+  const { screen, page: shown } = useValue(session) ?? {};
+  const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page.name === shown));
   const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
   const all = [...daily, ...setup, ...others];
   const page = all.find((one) => one.name === here.page) ?? all[0];

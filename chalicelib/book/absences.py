@@ -1,7 +1,7 @@
 """Which people who come often have stayed away for longer than ever?
 
-Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has run out since the
-sweep before, if a hook wants to know.
+Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has run out within a day,
+if a hook wants to know. Of each absence it tells once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.visits import Arrival
 from chalicelib.book.words import keys
-from chalicelib.book.words.items import write
 from chalicelib.book.words.model import STRANGER, Face, Group, Tenant
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.book.words.webhooks import Event, EventKind
@@ -32,7 +31,9 @@ _RECENT_VISITS = 20
 _SHORTEST_ABSENCE, _LONGEST_ABSENCE = timedelta(days=1), timedelta(days=60)
 """The absences that are told: who stays away for longer than two months has gone for good."""
 
-_SWEEP_EVERY = timedelta(hours=1)
+_LATE = timedelta(days=1)
+"""How long ago somebody may have become overdue who is told: sweeps may fail, or a box be off."""
+
 _FACES_AT_ONCE = 25
 
 
@@ -49,29 +50,31 @@ def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
     return moment(recent[-1].first_ms) + wait if _SHORTEST_ABSENCE <= wait <= _LONGEST_ABSENCE else None
 
 
+def _place_of_absence(event: Event) -> str:
+    """Return the place of an absence among all, by its time and then its face: couples have the same time."""
+    return f"{milliseconds(event.at):015d} {event.data['faceid']}"
+
+
 class Absences(UseCase):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
-        """Send hooks an event of each person who became overdue in the hour before `now`; return how many these are.
+        """Send hooks an event of each person who became overdue in the last day and was not told yet; return how many.
 
-        Nothing is read of faces unless a hook names this kind of event: one that takes every kind need not pay for
-        it. A disabled tenant gets no events.
+        Its caller has looked whether a hook names this kind of event.
         """
-        if tenant.disabled:
-            return 0
-        hooks = self.book.webhooks.hooks.all(tenant.name)
-        if not any(hook.enabled and EventKind.FACE_OVERDUE in (hook.kinds or ()) for hook in hooks):
-            return 0
+        outbox = self.book.webhooks.outbox
+        told_until = outbox.told_until(tenant.name, EventKind.FACE_OVERDUE)
         known = (group for group in self.book.groups.all(tenant) if group.id != STRANGER and not group.staff)
         events = [event for group in known for event in self._list_overdue(tenant, group, now)]
-        for event in events:
-            actions = self.book.webhooks.outbox.make_delivery_puts(tenant.name, [event])
-            if actions:
-                write(self.book.items, actions)
-                self.book.webhooks.outbox.announce(tenant.name, actions)
-        return len(events)
+        places = {_place_of_absence(event): event for event in events}
+        places = {place: event for place, event in places.items() if told_until is None or place > told_until}
+        for count, place in enumerate(sorted(places)):
+            if not outbox.tell_until(tenant.name, place, told_until, places[place]):
+                return count
+            told_until = place
+        return len(places)
 
     def _list_overdue(self, tenant: Tenant, group: Group, now: datetime) -> list[Event]:
-        since, until = now - _LONGEST_ABSENCE - _SWEEP_EVERY, now - _SHORTEST_ABSENCE
+        since, until = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE
         faces = self.book.faces.list_by_arrival(tenant, group, until, _FACES_AT_ONCE, since)
         return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now))]
 
@@ -79,7 +82,7 @@ class Absences(UseCase):
         """Make the event of a face; None: it is not overdue, or was so at the sweep before."""
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
         overdue_since = overdue_at(visits.arrivals.recent)
-        if overdue_since is None or not now - _SWEEP_EVERY < overdue_since <= now:
+        if overdue_since is None or not now - _LATE < overdue_since <= now:
             return None
         last = moment(visits.arrivals.recent[-1].first_ms)
         data: dict[str, Any] = {

@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -67,9 +68,9 @@ from chalicelib.book.words.model import (
     Tenant,
     is_faceid,
 )
-from chalicelib.book.words.names import is_found, make_terms, normalise_name, prefix, wanted_words
+from chalicelib.book.words.names import is_found, make_terms, normalise_name, prefix, sorting_form, wanted_words
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, equals
-from chalicelib.book.words.values import optional
+from chalicelib.book.words.values import milliseconds, optional
 
 _NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
 _KEYS_A_READ = 1_000
@@ -503,6 +504,8 @@ _LEAST_OF_A_GROUP = 10
 """Least faces of each group that are read at once. With many groups, most of them stand behind the page's last."""
 
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
+_SORTED: Mapping[FaceOrder, tuple[type, ...]] = {FaceOrder.NAME: (bool, str, str, str), FaceOrder.VISITS: (int, str)}
+"""Orders that no index has, with the types of what a face is sorted by (`_make_rank`)."""
 
 
 class FaceIds(NamedTuple):
@@ -515,6 +518,8 @@ class FaceIds(NamedTuple):
 class FaceLists(UseCase):
     max_ids = 100_000
     """Most ids of one answer: about 2 MB of JSON."""
+    max_sorted = 10_000
+    """Most faces of a list that is sorted anew for each page: about 6 MB of rows are read."""
 
     def page(
         self,
@@ -529,9 +534,11 @@ class FaceLists(UseCase):
         """Return a page of a group's faces, or of all groups'. Faces that come or move meanwhile may be missing.
 
         Raises GroupNotFound; InvalidInput if the token is damaged, the order is FaceOrder.ID
-        for one group, or it is another one for all of over 100 groups.
+        for one group, or it is another one for all of over 100 groups; TooMany if too many faces have to be sorted.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
+        if order in _SORTED:
+            return self._make_sorted_page(tenant, group_name, order, limit, pages, token, descending=descending)
         behind = pages.read_place(token, str)
         if order is FaceOrder.ID:
             stored = self._list_by_id(tenant, group_name, behind, limit, descending=descending)
@@ -586,16 +593,20 @@ class FaceLists(UseCase):
         if (count := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
             raise TooMany(f"these are {count} faces, and {self.max_ids} ids are answered at once: list them by pages")
         seq = self.book.writer.seq(tenant.name)
-        index = _INDEXES.get(order, "by_enrolment")
+        index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
         items = every(
             self.book.items,
             keys.FACES,
             tenant.name,
             index=index,
             between=(None, None) if group_name is None else keys.group_range(groups[0].id),
+            with_projection=order in _SORTED,
         )
         # A key of the index is `group#instant#id`.
         shown = (item for item in items if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
+        if order in _SORTED:
+            ranked = sorted((_make_rank(item, order) for item in shown), reverse=descending)
+            return FaceIds([faceid for *_, faceid in ranked], seq)
         places = sorted(
             (item["faceid"] if order is FaceOrder.ID else _place_in_list(item, index) for item in shown),
             reverse=descending,
@@ -605,6 +616,50 @@ class FaceLists(UseCase):
     def list_every_id(self, tenant: Tenant) -> Iterator[str]:
         """Yield the ids of all faces, however many, restricted ones too."""
         return (item["faceid"] for item in every(self.book.items, keys.FACES, tenant.name, index="by_enrolment"))
+
+    def _make_sorted_page(
+        self,
+        tenant: Tenant,
+        group_name: str | None,
+        order: FaceOrder,
+        limit: int,
+        pages: PageTokens,
+        token: str | None,
+        *,
+        descending: bool,
+    ) -> ListPage[ListedFace]:
+        """Return a page of an order that no index has. By visits, those since the first page was read do not count.
+
+        Else somebody who comes between two pages would be on both, or on neither.
+        """
+        groups = self._read_groups(tenant, group_name)
+        if (number := sum(group.count for group in groups)) > self.max_sorted:
+            raise TooMany(
+                f"these are {number} faces, and {self.max_sorted} are sorted at most: name a group, or read face-ids, "
+                "which has all in this order"
+            )
+        first = (milliseconds(self.book.clock.now()), None)
+        begun_ms, behind = pages.read_place(token, partial(_read_rank_place, order)) or first
+        rows = (
+            row
+            for one in groups
+            for row in faces_in(self.book.items, tenant.name, one.id, "by_arrival", with_projection=True)
+        )
+        ranked = sorted(
+            ((_make_rank(row, order, self._count_visits_since(tenant, row, order, begun_ms)), row) for row in rows),
+            key=itemgetter(0),
+            reverse=descending,
+        )
+        rest = (one for one in ranked if behind is None or (one[0] < behind if descending else one[0] > behind))
+        page = pages.make_first_page(rest, limit, lambda one: json.dumps([begun_ms, one[0]]))
+        return ListPage([make_listed_face(tenant, row) for _, row in page.rows], page.next_token)
+
+    def _count_visits_since(self, tenant: Tenant, row: Item, order: FaceOrder, since_ms: int) -> int:
+        """Count the visits of a face since a time, if they are counted in this order."""
+        if order is not FaceOrder.VISITS or int(_place_in_list(row, "by_arrival").partition("#")[0]) < since_ms:
+            return 0
+        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, row["faceid"])))
+        return sum(one.first_ms >= since_ms for one in visits.arrivals.recent)
 
     def _list_by_id(
         self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool
@@ -658,6 +713,22 @@ class FaceLists(UseCase):
 def _place_in_list(item: Item, index: str) -> str:
     """Return the place of a face in its group's list: the instant, and its id."""
     return str(item[keys.FACES.indexes[index]]).partition("#")[2]
+
+
+def _make_rank(row: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any, ...]:
+    """Return what a face is sorted by in an order that no index has, its id last."""
+    if order is FaceOrder.VISITS:
+        return int(row.get("arrive_count") or 0) - visits_since, row["faceid"]
+    name = str(row.get("name") or "")
+    return not name, sorting_form(name), name, row["faceid"]
+
+
+def _read_rank_place(order: FaceOrder, place: str) -> tuple[int, tuple[Any, ...]]:
+    """Read a page's place: when the first page was read, and what the last face was sorted by. Raises ValueError."""
+    begun_ms, rank = json.loads(place)
+    if (int, _SORTED[order]) != (type(begun_ms), tuple(map(type, rank))):
+        raise ValueError("no place of this order")
+    return begun_ms, tuple(rank)
 
 
 def _faceid_of_place(place: str) -> str:

@@ -136,6 +136,10 @@ class Hooks(UseCase):
         hooks = map(hook_from, every(self.book.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
         return sorted(hooks, key=lambda hook: (hook.created_at, hook.id))
 
+    def named_kinds(self, tenant: str) -> set[EventKind]:
+        """Return the kinds of events that hooks name: who takes all of them need not pay for what is looked for."""
+        return {kind for one in self.all(tenant) if one.enabled for kind in one.kinds or ()}
+
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):
             return None
@@ -324,6 +328,27 @@ class Outbox(UseCase):
                 except RegularsError as error:
                     report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
                     return
+
+    def told_until(self, tenant: str, kind: EventKind) -> str | None:
+        """Return the place up to which events that the sweep finds were told; None: none was told yet."""
+        return (self.book.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
+
+    def tell_until(self, tenant: str, after: str, before: str | None, event: Event) -> bool:
+        """Tell of an event that the sweep found, and that all up to the place `after` are told; so none is told twice.
+
+        `before`: the place up to which all were told. Return False if another sweep was quicker.
+        """
+        actions = self.make_delivery_puts(tenant, [event])
+        place, name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
+        if self.book.items.get(keys.DIRECTORY, place) is None:
+            write_unless_changed(
+                self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": place[1]}, (absent("not-swept"),))]
+            )
+        mark = Update(keys.DIRECTORY, place, (equals(name, before, "not-told-meanwhile"),), set={name: after})
+        if not write_unless_changed(self.book.items, [mark, *actions]):
+            return False
+        self.announce(tenant, actions)
+        return True
 
     def queue_message(self, delivery: Delivery) -> None:
         """Queue the delivery's message, to arrive when it is due or after a queue's longest delay.

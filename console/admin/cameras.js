@@ -33,8 +33,6 @@ const FIELDS = {
   stranger_quality: { kind: "number", min: 0, max: 100, step: "any" },
   learns: { kind: "switch" },
 };
-const LABEL = { kind: "text", max: 100, none: "set.label.none" };
-const LABELS = { a: LABEL, b: LABEL, c: LABEL, d: LABEL };
 
 export default function Cameras({ place }) {
   const id = place.rest[0];
@@ -179,7 +177,7 @@ function Camera({ id }) {
       <${Connect} id=${id} /></section>`}
     ${may("operator") && session.now.pictures && one.health.status.box && html`<${Aim} path=${path} />`}
     <${Own} one=${one} change=${change} />
-    ${may("admin") && html`<section><${ByCode} id=${id} />
+    ${may("admin") && html`<section>${one.last_seen_at && html`<${ByCode} id=${id} />`}
       <div class="setting"><p class="soft small">${t("camera.renew.says")}</p>
       <button onClick=${renew}>${t("camera.renew")}</button></div>
       <div class="setting"><p class="soft small">${t("camera.delete.says")}</p>
@@ -199,9 +197,6 @@ function Own({ one, change }) {
     <${Settings} fields=${ALWAYS} value=${one} ...${common} />
     <${Settings} fields=${{ groups: { kind: "many", pairs, all: "set.groups.all", empty: [] }, ...FIELDS }}
       value=${one} ...${common} />
-    <details><summary>${t("camera.labels")}</summary><p class="soft small">${t("camera.labels.says")}</p>
-      <${Settings} fields=${LABELS} value=${one.labels} may=${common.may}
-        change=${(changes) => change({ labels: changes })} /></details>
     <p class="soft small">${t("camera.edge.says")}</p>
   </section>`;
 }

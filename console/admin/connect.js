@@ -61,11 +61,13 @@ function Uploader({ kind, id, secret, address }) {
       onInput=${(event) => setTyped((now) => ({ ...now, [name]: event.target.value }))} /></label>`;
   return html`${field(asks[0])}
     ${kind === "frigate" && html`<p class="soft small">${t("connect.frigate")}</p>`}
-    <p>${t("connect.install")}</p><${Copy} text=${INSTALL} label=${t("connect.program")} rows=${2} />
     ${may("admin") && html`<${ByCode} id=${id} address=${address} place=${typed[asks[0]]}
       begins=${Boolean(secret)} />`}
     ${asks.length > 1 && html`<p class="soft small">${t("connect.later")}</p>`}
-    <details><summary>${t("connect.byhand")}</summary>${asks.slice(1).map(field)}
+    ${secret && html`<${Heard} id=${id} />`}
+    <details><summary>${t("connect.byhand")}</summary>
+      <p>${t("connect.install")}</p><${Copy} text=${INSTALL} label=${t("connect.program")} rows=${2} />
+      ${asks.slice(1).map(field)}
       ${!file ? html`<p class="soft">${t("connect.first")}</p>` : html`
         <p>${t("connect.save", { file: keyFile(id) })}</p>
         <${Copy} text=${file} label="edge.toml" rows=${10} />
@@ -73,6 +75,14 @@ function Uploader({ kind, id, secret, address }) {
           ${secret && html`<${Download} file=${`${id}.key`} text=${secret} />`}</p>
         <${Copy} text=${RUN} label=${t("connect.commands")} rows=${2} />`}
     </details>`;
+}
+
+/** What the uploader says of a new camera in its heartbeats: what is wrong with it, as its `check` finds. */
+function Heard({ id }) {
+  const [{ value: one }] = usePolled(`cameras/${encodeURIComponent(id)}`, {}, EVERY_MS);
+  const error = one?.health.status.error;
+  return html`<p class=${error ? "notice" : ""} role="status">${error
+    ?? (one?.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.waits"))}</p>`;
 }
 
 /** A code, which is good for a quarter of an hour: as a line, and for a phone's camera. `begins`: without a click. */
@@ -130,7 +140,7 @@ function DialectKey({ dialect }) {
         <${Check} label=${t("dialect.leaked")} checked=${leaked} set=${setLeaked} />
         <div class="setting"><p class="soft small">${used ? t("dialect.used", { ago: ago(used) })
           : t("dialect.unused")}</p>
-          <button onClick=${renew}>${t(`dialect.${dialect}.new`)}</button></div>`}`;
+          <button disabled=${!name.trim() && !leaked} onClick=${renew}>${t(`dialect.${dialect}.new`)}</button></div>`}`;
 }
 
 /** Whoever was given a key that all share, by name, until it calls. */

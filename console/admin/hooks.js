@@ -13,8 +13,8 @@ import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
 import { ago, dayAndClock, joined, t, tOr } from "../words.js";
 
-const KINDS = ["face.arrived", "stranger.created", "stranger.promoted", "face.merged", "face.overdue", "group.full",
-  "camera.silent"];
+const KINDS = ["face.arrived", "stranger.created", "stranger.promoted", "face.merged", "face.overdue", "week.ended",
+  "group.full", "camera.silent"];
 const EXAMPLE = "https://shop.example/regulars";
 const LOOKS = 20;
 const LOOK_MS = 700;

@@ -2,18 +2,20 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Dialog, Ending, Field, Form, Line, Trouble, useLoaded } from "../shared/parts.js";
+import { Check, Dialog, Ending, Field, Form, Line, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { changer, Copy } from "../shared/settings.js";
 import { session, useValue } from "../store.js";
 import { complain, later } from "../undo.js";
 import { ago, dayAndClock, t } from "../words.js";
 import { Rights } from "./rights.js";
 
+const SCREENS = ["visits", "traffic", "report"];
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
-export function Members() {
+/** `page`: begin with an invitation to read this page. */
+export function Members({ page }) {
   const loaded = useLoaded((signal) => get("members", {}, { signal }).then((page) => page.members), []);
-  const [inviting, setInviting] = useState(false);
+  const [inviting, setInviting] = useState(Boolean(page));
   const [invited, setInvited] = useState(null);
   const own = useValue(session).member;
   const remove = (one) => later(t("members.removed", { name: one.name }), {
@@ -30,7 +32,7 @@ export function Members() {
     <ul class="rows">${loaded.value?.map((one) => html`<${Member} key=${one.id} one=${one} isOwn=${one.id === own}
       remove=${remove} invite=${again} reload=${loaded.again}
       set=${(next) => loaded.set((before) => before.map((each) => (each.id === next.id ? next : each)))} />`)}</ul>
-    ${inviting && html`<${Invite} close=${() => setInviting(false)} made=${show} />`}
+    ${inviting && html`<${Invite} page=${page} close=${() => setInviting(false)} made=${show} />`}
     ${invited && html`<${Link} invited=${invited} close=${() => { setInvited(null); loaded.again(); }} />`}
   </section>`;
 }
@@ -53,9 +55,9 @@ function Member({ one, isOwn, remove, invite, reload, set }) {
 }
 
 /** How somebody signs in, when that was last, and whether a link waits. */
-function told({ screen, has_password: hasPassword, passkeys, signed_in_at: last, invited_until: until }) {
+function told({ screen, page, has_password: hasPassword, passkeys, signed_in_at: last, invited_until: until }) {
   return [
-    screen && t("members.screen"),
+    screen && t("members.screen", { page: t(`page.${page}`) }),
     passkeys.length > 0 && t("members.bypasskey"),
     hasPassword && t("members.bypassword"),
     last ? t("members.last", { when: ago(last) }) : t("members.never"),
@@ -63,9 +65,10 @@ function told({ screen, has_password: hasPassword, passkeys, signed_in_at: last,
   ].filter(Boolean);
 }
 
-function Invite({ close, made }) {
+function Invite({ page, close, made }) {
   const [wanted, setWanted] = useState(
-    /** @type {import("v1").Sent<"post", "members">} */ ({ name: "", role: "viewer", pictures: true, screen: false }));
+    /** @type {import("v1").Sent<"post", "members">} */ (
+      { name: "", role: "viewer", pictures: !page, screen: Boolean(page), page: page ?? null }));
   const set = (changes) => setWanted((before) => ({ ...before, ...changes }));
   const invite = ({ name }) => send("POST", "members", { ...wanted, name: name.trim() });
   return html`<${Dialog} title=${t("members.invite")} close=${close}><${Form} send=${invite} done=${made}>
@@ -73,7 +76,10 @@ function Invite({ close, made }) {
     <${Rights} role=${wanted.role} pictures=${wanted.pictures} fixed=${wanted.screen} change=${set} />
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
     <${Check} label=${t("members.screen.make")} checked=${wanted.screen}
-      set=${(screen) => set({ screen, role: "viewer" })} />
+      set=${(screen) => set({ screen, role: "viewer", page: screen ? SCREENS[0] : null })} />
+    ${wanted.screen && html`<label class="inline">${t("members.screen.page")}<${Select}
+      label=${t("members.screen.page")} value=${wanted.page} set=${(one) => set({ page: one })}
+      options=${SCREENS.map((one) => [one, t(`page.${one}`)])} /></label>`}
     <${Ending} close=${close}>${t("members.link.make")}<//>
   <//><//>`;
 }

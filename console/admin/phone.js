@@ -22,10 +22,14 @@ const WAYS = {
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
 const OPTIONAL = { ntfy: ["token"], request: ["token"] };
 /** The fields of a template stay as they are in what is proposed. */
-const BLANKS = Object.fromEntries(["who", "camera", "time", "last_seen", "days"].map((one) => [one, `{${one}}`]));
+const NAMED = ["who", "camera", "time", "last_seen", "days", "report"];
+const BLANKS = Object.fromEntries(NAMED.map((one) => [one, `{${one}}`]));
 const PAUSES = [0, 600, 3600, 86_400];
 const [SILENT, STRANGERS, OVERDUE, PERSON] = ["camera.silent", "stranger.created", "face.overdue", "person"];
-const KINDS = [SILENT, STRANGERS, OVERDUE];
+const WEEK = "week.ended";
+const KINDS = [SILENT, STRANGERS, OVERDUE, WEEK];
+/** What the sweep finds, no camera. */
+const SWEPT = [OVERDUE, WEEK];
 
 /** Return whom a rule is about, as a hook's filters say it. @returns {Promise<any>} */
 async function filtersOf(who, name) {
@@ -43,13 +47,13 @@ async function channelOf(way, { url, token, to: receiver }) {
   return Object.fromEntries(Object.entries({ way, url, token, to: receiver }).filter(([, one]) => one));
 }
 
-export default function Phone() {
+export default function Phone({ place }) {
   const loaded = useLoaded((signal) => get("hooks", {}, { signal }).then((page) =>
     page.hooks.filter((one) => one.way)), []);
   const remove = (one) => send("DELETE", `hooks/${one.id}`).then(loaded.again, complain);
   return html`<div class="page desk">
     <header class="top"><div><h1>${t("page.phone")}</h1><p class="soft">${t("phone.says")}</p></div></header>
-    <${Rule} made=${loaded.again} />
+    <${Rule} asked=${place.query.who} made=${loaded.again} />
     <${Loading} of=${loaded} count=${2} />
     <ul class="rows">${loaded.value?.map((one) => html`<li key=${one.id}>
       <a class="hook" href=${to(["hooks", one.id])}><strong class="ellipsis">${one.template}</strong>
@@ -61,34 +65,34 @@ export default function Phone() {
   </div>`;
 }
 
-function Rule({ made }) {
+function Rule({ asked, made }) {
   const groups = useShared("groups").value ?? [];
   const cameras = useShared("cameras").value ?? [];
-  const [way, setWay] = useState("ntfy");
-  const [who, setWho] = useState(null);
+  const [way, setWay] = useState(asked === WEEK ? "mail" : "ntfy");
+  const [who, setWho] = useState(KINDS.includes(asked) ? asked : null);
   const [text, setText] = useState(null);
   const [picture, setPicture] = useState(false);
   const known = groups.filter((one) => one.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
   const whom = who ?? known.find(([name]) => name === "VIP")?.[0] ?? "regular";
   const words = text ?? t(`phone.text.${KINDS.includes(whom) ? whom : "known"}`, BLANKS);
-  const canShow = WITH_PICTURE.includes(way) && whom !== SILENT && session.now?.pictures;
+  const canShow = WITH_PICTURE.includes(way) && ![SILENT, WEEK].includes(whom) && session.now?.pictures;
   const make = async (/** @type {any} */ typed) => send("POST", "hooks", {
     url: null, ...(await filtersOf(whom, typed.name)), channel: await channelOf(way, typed),
     template: typed.template, ...(typed.camera && { cameras: [typed.camera] }),
     ...(typed.begin && typed.end && { hours: `${typed.begin}-${typed.end}` }),
-    pause_s: Number(typed.pause), picture: Boolean(canShow && picture),
+    pause_s: Number(typed.pause ?? 0), picture: Boolean(canShow && picture),
   });
   return html`<${Form} class="phone" send=${make} done=${made}>
     <label>${t("phone.who")}<${Select} label=${t("phone.who")} value=${whom} set=${setWho}
       options=${[...known, [STRANGERS, t("phone.strangers")], [OVERDUE, t("phone.overdue")],
-        [PERSON, t("phone.person")], [SILENT, t(`set.events.${SILENT}`)]]} /></label>
+        [WEEK, t("phone.week")], [PERSON, t("phone.person")], [SILENT, t(`set.events.${SILENT}`)]]} /></label>
     ${whom === PERSON && html`<${Field} label=${t("phone.name")} name="name" required maxlength="100" />`}
-    <label>${t("phone.camera")}<${Select} label=${t("phone.camera")} name="camera" set=${() => {}}
-      options=${[["", t("set.cameras.all")], ...cameras.map((one) => [one.id, one.name])]} /></label>
-    <${Field} label=${t("phone.begin")} name="begin" type="time" />
+    ${!SWEPT.includes(whom) && html`<label>${t("phone.camera")}<${Select} label=${t("phone.camera")} name="camera"
+      set=${() => {}} options=${[["", t("set.cameras.all")], ...cameras.map((one) => [one.id, one.name])]} /></label>`}
+    ${whom !== WEEK && html`<${Field} label=${t("phone.begin")} name="begin" type="time" />
     <${Field} label=${t("phone.end")} name="end" type="time" />
     <label>${t("phone.pause")}<${Select} label=${t("phone.pause")} name="pause" set=${() => {}}
-      options=${PAUSES.map((one) => [one, t(`phone.pause.${one}`)])} /></label>
+      options=${PAUSES.map((one) => [one, t(`phone.pause.${one}`)])} /></label>`}
     <label>${t("phone.way")}<${Select} label=${t("phone.way")} value=${way} set=${setWay}
       options=${Object.keys(WAYS).filter((one) => one !== "push" || canBePushed())
         .map((one) => [one, t(`way.${one}`)])} /></label>

@@ -47,7 +47,7 @@ const SHOP = {
   opening: { kind: "text", max: 200, none: "set.opening.none" },
 };
 
-export default function Settings() {
+export default function Settings({ place }) {
   const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
   const usual = useLoaded((signal) => get("usual", {}, { signal }), []).value?.proposed;
   const admin = may("admin");
@@ -76,7 +76,7 @@ export default function Settings() {
         <${Fields} fields=${RECOGNITION} ...${common} />
         <details><summary>${t("set.advanced")}</summary>
           <${Fields} fields=${ADVANCED} ...${common} /></details></section>`}
-    ${admin && html`<${Members} /><${Keys} />`}
+    ${admin && html`<${Members} page=${place.query.invite} /><${Keys} />`}
     <${Usage} />
   </div>`;
 }

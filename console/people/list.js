@@ -9,7 +9,8 @@ import { AT_ONCE, gone } from "./many.js";
 /** A choice beside the groups. */
 export const KNOWN = "", ALL = "*";
 export const ORDERS = {
-  lately: ["arrived", true], newest: ["enrolled", true], away: ["arrived", false], oldest: ["enrolled", false],
+  lately: ["arrived", true], name: ["name", false], most: ["visits", true], newest: ["enrolled", true],
+  away: ["arrived", false], oldest: ["enrolled", false],
 };
 const SETTLED_MS = 60;
 

@@ -4,9 +4,9 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { Merging } from "../shared/merging.js";
-import { groupName, nameOf, Portrait, Score, useLoaded } from "../shared/parts.js";
+import { Dialog, groupName, Loading, nameOf, Portrait, Score, useLoaded } from "../shared/parts.js";
 import { complain, say } from "../undo.js";
-import { day, t } from "../words.js";
+import { ago, day, dayAndClock, isoDay, t } from "../words.js";
 
 const MOST_PAIRS = 100;
 
@@ -27,6 +27,12 @@ export function Merges({ id, operator, shown }) {
     </li>`)}</ul></section>`;
 }
 
+/** One of who may be the same person: the picture, the score and what can be done. */
+const Alike = ({ of: { face, score, match }, threshold, says, children }) => html`<li>
+  <a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="x" />
+    <strong class="name">${nameOf(face)}</strong></a>
+  <p class="small soft">${says}</p><${Score} score=${score} threshold=${threshold} match=${match} />${children}</li>`;
+
 /** The nearest others, each to be merged or told apart. */
 export function Similar({ id, path, face: self, operator, shown }) {
   const [merge, setMerge] = useState(null);
@@ -37,19 +43,35 @@ export function Similar({ id, path, face: self, operator, shown }) {
   const all = loaded.value?.faces ?? [];
   if (!all.length) return null;
   const areTwo = (pair) => send("POST", `duplicates/${encodeURIComponent(pair.id)}/done`).then(pairs.again, complain);
-  const one = ({ face, score, match }) => {
-    const pair = pairs.value?.find(pairOf(face.id));
-    return html`<li key=${face.id}>
-      <a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="x" />
-        <strong class="name">${nameOf(face)}</strong></a>
-      <p class="small soft">${groupName(face.group)}</p>
-      <${Score} score=${score} threshold=${loaded.value.threshold} match=${match} />
-      ${(match || pair) && html`<p class="small">${t("person.similar.maybe")}</p>`}
-      ${operator && html`<button class="plain small" onClick=${() => setMerge(face)}>${t("person.merge")}</button>`}
+  const one = (each) => {
+    const pair = pairs.value?.find(pairOf(each.face.id));
+    return html`<${Alike} key=${each.face.id} of=${each} threshold=${loaded.value.threshold}
+        says=${groupName(each.face.group)}>
+      ${(each.match || pair) && html`<p class="small">${t("person.similar.maybe")}</p>`}
+      ${operator && html`<button class="plain small" onClick=${() => setMerge(each.face)}>
+        ${t("person.merge")}</button>`}
       ${operator && pair && html`<button class="plain quiet small" onClick=${() => areTwo(pair)}>
-        ${t("twins.two")}</button>`}</li>`;
+        ${t("twins.two")}</button>`}<//>`;
   };
   return html`<section><header><h2>${t("person.similar")}</h2><p class="soft">${t("person.similar.says")}</p></header>
     <ul class="strip">${all.map(one)}</ul>
     ${merge && html`<${Merging} faces=${[self, merge]} close=${() => setMerge(null)} done=${shown} />`}</section>`;
+}
+
+/** Who came since somebody's last visit as a stranger and is most like her; then the faces that were skipped. */
+export function Missed({ path, face: self, operator, shown, close }) {
+  const since = self.arrive_time;
+  const [merge, setMerge] = useState(null);
+  const loaded = useLoaded((signal) => get(`${path}/similar`, { limit: 12, since }, { signal }), [path, since]);
+  if (merge) return html`<${Merging} faces=${[self, merge]} close=${() => setMerge(null)} done=${shown} />`;
+  const all = loaded.value?.faces;
+  return html`<${Dialog} title=${t("person.missed", { when: dayAndClock(since) })} close=${close} wide=${true}>
+    <p class="soft">${t(all?.length === 0 ? "person.missed.none" : "person.missed.says")}</p>
+    <${Loading} of=${loaded} count=${6} kind="cards" />
+    <ul class="strip">${all?.map((one) => html`<${Alike} key=${one.face.id} of=${one}
+      threshold=${loaded.value.threshold} says=${ago(one.face.arrive_time ?? one.face.enrolled_at)}>
+      ${operator && html`<button class="plain small" onClick=${() => setMerge(one.face)}>
+        ${t("person.missed.merge")}</button>`}<//>`)}</ul>
+    <p><a class="link" href=${to("captures", { state: "skipped", since: isoDay(since) })}>
+      ${t("person.missed.skipped")}</a></p><//>`;
 }

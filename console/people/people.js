@@ -16,17 +16,20 @@ import { complain } from "../undo.js";
 import { ago, day, number, shortDay, t } from "../words.js";
 
 const STRANGERS = "stranger";
+/** By head, what it can be sorted by, and in which direction; the first is the one that is pressed first. */
 const COLUMNS = {
-  "person.name": [], group: [], "person.visits": [], "person.last": ["lately", "away"],
-  "person.enrolled": ["newest", "oldest"],
+  "person.name": { name: "ascending" }, group: {}, "person.visits": { most: "descending" },
+  "person.last": { lately: "descending", away: "ascending" },
+  "person.enrolled": { newest: "descending", oldest: "ascending" },
 };
 const TYPING_MS = 250;
 
 const shape = preference("people", ["cards", "rows"]);
+const order = preference("people.sort", Object.keys(ORDERS));
 
 export default function People({ place: { query } }) {
   const { group = KNOWN, name = "" } = query;
-  const sort = ORDERS[query.sort] ? query.sort : "lately";
+  const sort = ORDERS[query.sort] ? query.sort : order.now;
   const groups = useShared("groups");
   const twins = useLoaded((signal) => get("duplicates", { limit: 1 }, { signal })
     .then((page) => page.duplicates.length), []);
@@ -51,11 +54,12 @@ export default function People({ place: { query } }) {
   const cell = (index, more) => html`<${isTable ? Entry : Card} key=${ids[index]} id=${ids[index]} more=${more}
     face=${details.get(ids[index])} chosen=${chosen.has(ids[index])}
     choose=${operator ? (event) => choose(index, event.shiftKey) : null} />`;
-  const sorted = (next) => at({ sort: next });
+  const sorted = (next) => { order.set(next); at({ sort: next }); };
   return html`<div class="page people">
     <header class="top"><div><h1>${t("page.people")}</h1>
         <p class="soft">${ids ? t("people.count", { count: ids.length }) : " "}</p></div>
-      <${Tools} name=${name} sort=${sort} at=${at} exported=${ids?.length > 0 && !chosen.size && exported} /></header>
+      <${Tools} name=${name} sort=${sort} sorted=${sorted} at=${at}
+        exported=${ids?.length > 0 && !chosen.size && exported} /></header>
     <${Groups} all=${groups} group=${group} at=${at} twins=${twins.value} />
     <${Loading} of=${{ ...listed, problem: listed.problem ?? groups.problem, again: refresh }}
       count=${24} kind="cards" />
@@ -69,11 +73,11 @@ export default function People({ place: { query } }) {
 }
 
 /** Who is looked for, in which order and shape, and what leads to others. */
-function Tools({ name, sort, at, exported }) {
+function Tools({ name, sort, sorted, at, exported }) {
   const shapes = ["cards", "rows"].map((one) => [one, html`<${Icon} name=${one} size=${18} />`, t(`people.${one}`)]);
   return html`<div class="tools">
     <${Filter} key=${name === "" ? "" : "named"} name=${name} set=${(next) => at({ name: next })} />
-    ${!name && html`<${Select} label=${t("people.sort")} value=${sort} set=${(next) => at({ sort: next })}
+    ${!name && html`<${Select} label=${t("people.sort")} value=${sort} set=${sorted}
       options=${Object.keys(ORDERS).map((one) => [one, t(`people.sort.${one}`)])} />`}
     <${Segments} label=${t("people.shape")} value=${shape.now} set=${(one) => shape.set(one)} options=${shapes} />
     ${exported}
@@ -115,12 +119,12 @@ function Groups({ all, group, at, twins }) {
 /** The heads of the table; those of an order are pressed to have it, and once more to turn it. */
 function Heads({ sort, set }) {
   const head = ([name, orders]) => {
-    const place = orders.indexOf(sort);
-    const sorted = place < 0 ? null : ["descending", "ascending"][place];
-    const pressed = () => set(orders[place === 0 ? 1 : 0]);
-    return html`<span key=${name} role="columnheader" aria-sort=${set && sorted}>${set && orders.length
+    const names = Object.keys(orders);
+    const sorted = orders[sort];
+    const pressed = () => set(names[(names.indexOf(sort) + 1) % names.length]);
+    return html`<span key=${name} role="columnheader" aria-sort=${set && sorted}>${set && names.length
       ? html`<button class="plain small" onClick=${pressed}>${t(name)}${sorted && html`<span aria-hidden="true">
-        ${place ? " ↑" : " ↓"}</span>`}</button>` : t(name)}</span>`;
+        ${sorted === "ascending" ? " ↑" : " ↓"}</span>`}</button>` : t(name)}</span>`;
   };
   return html`<div role="row" aria-rowindex="1" class="entry head">${Object.entries(COLUMNS).map(head)}</div>`;
 }

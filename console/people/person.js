@@ -12,13 +12,13 @@ import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
 import { surely } from "../unsent.js";
-import { ago, day, dayAndClock, isoDay, number, t } from "../words.js";
+import { ago, day, dayAndClock, number, t } from "../words.js";
 import { Came, Rejections } from "./came.js";
 import { Everything } from "./everything.js";
 import { Facts, titled } from "./facts.js";
 import { Hold, Restriction } from "./hold.js";
 import { removeLater } from "./many.js";
-import { Merges, Similar } from "./others.js";
+import { Merges, Missed, Similar } from "./others.js";
 import { Photos } from "./photos.js";
 
 export default function Person({ place }) {
@@ -40,6 +40,7 @@ function Face({ id, shown }) {
   const hold = useLoaded((signal) => (operator ? read("/hold")(signal) : Promise.resolve(null)), [id]);
   const { change, clash } = useChanges(path, face);
   const [erasing, setErasing] = useState(false);
+  const [missed, setMissed] = useState(false);
   const [erasure, setErasure] = useState(null);
   if (erasure) return html`<${Erased} erasure=${erasure} />`;
   if (!face.value) return html`<${NotYet} face=${face} />`;
@@ -48,7 +49,7 @@ function Face({ id, shown }) {
   const changed = () => { face.again(); photos.again(); };
   const erase = () => setErasing(true);
   const common = { path, operator, changed };
-  return html`<${Head} one=${one} set=${set} change=${change} operator=${operator}>
+  return html`<${Head} one=${one} set=${set} change=${change} operator=${operator} missed=${() => setMissed(true)}>
       ${operator && html`<${MoreMenu} one=${one} path=${path} hold=${hold} erase=${erase} />`}<//>
     <div class="halves">
       <div><${Came} face=${one} ...${common} />
@@ -59,6 +60,7 @@ function Face({ id, shown }) {
         <${Consent} id=${id} operator=${operator} held=${hold.value?.held} erase=${erase} /></div>
     </div>
     ${erasing && html`<${Erasing} face=${one} path=${path} close=${() => setErasing(false)} done=${setErasure} />`}
+    ${missed && html`<${Missed} face=${one} ...${common} shown=${shown} close=${() => setMissed(false)} />`}
     ${clash}`;
 }
 
@@ -112,7 +114,7 @@ function Clash({ changes, present, save, close }) {
 }
 
 /** Who it is, in which group, for how long. */
-function Head({ one, set, change, operator, children }) {
+function Head({ one, set, change, operator, missed, children }) {
   const groups = useShared("groups");
   const call = (name) => (name && one.group === "stranger"
     ? change({ name, group: "regular" }, { name: one.name, group: one.group }) : set("name")(name));
@@ -129,7 +131,7 @@ function Head({ one, set, change, operator, children }) {
         ${one.kept_until && html`<span class="soft small">${t("person.goes", { day: day(one.kept_until) })}</span>`}</p>
       <${Line} value=${one.note} label=${t("person.note")} placeholder=${operator ? t("person.note.add") : ""}
         save=${set("note")} rows=${2} max=${500} disabled=${!operator} className="note-text" />
-    </div><${About} one=${one} set=${set} operator=${operator} />${children}
+    </div><${About} one=${one} set=${set} operator=${operator} missed=${missed} />${children}
   </header>`;
 }
 
@@ -147,15 +149,15 @@ function MoreMenu({ one, path, hold, erase }) {
       <${Leaving} held=${hold.value?.held} remove=${remove} erase=${erase} /></div></div>`;
 }
 
-function About({ one, set, operator }) {
+function About({ one, set, operator, missed }) {
   const groups = useShared("groups");
   const noted = groups.value?.find((each) => each.name === one.group)?.attributes ?? [];
   return html`<dl class="facts">
     <div><dt>${t("person.visits")}</dt><dd>${number(one.arrive_count)}</dd></div>
     <div><dt>${t("person.last")}</dt><dd title=${one.arrive_time ? dayAndClock(one.arrive_time) : null}>
       ${one.arrive_time ? ago(one.arrive_time) : t("face.never")}
-      ${one.arrive_time && html` · <a href=${to("captures", { state: "skipped", since: isoDay(one.arrive_time) })}>
-        ${t("person.skipped")}</a>`}</dd></div>
+      ${one.arrive_time && html` <button class="plain small" onClick=${missed}>
+        ${t("person.skipped")}</button>`}</dd></div>
     <div><dt>${t("person.enrolled")}</dt><dd>${day(one.enrolled_at)}</dd></div>
     <${Facts} face=${one} noted=${noted} set=${set} operator=${operator} /></dl>`;
 }

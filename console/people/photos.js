@@ -52,10 +52,9 @@ export function Photos({ path, loaded, operator, changed }) {
 
 function Photo({ one, remove }) {
   const pose = one.pose && Math.abs(one.pose.yaw) > TURNED
-    && ` · ${t(one.pose.yaw > 0 ? "pose.right" : "pose.left")}`;
+    && t(one.pose.yaw > 0 ? "pose.right" : "pose.left");
   return html`<li><${Portrait} url=${one.thumb_url} alt=${t("person.picture", { time: day(one.added_at) })} size="x" />
-    <p class="small"><span class="soft">
-        ${one.quality == null ? "" : t("quality", { value: Math.round(one.quality) })}${pose}</span>
+    <p class="small"><span class="soft">${pose}</span>
       ${remove && html`<button class="plain square" aria-label=${t("person.picture.delete")}
         onClick=${() => remove(one)}><${Icon} name="close" size=${16} /></button>`}</p>
     ${one.learnt && html`<p class="small"><span class="tag" title=${one.learnt.camera}>

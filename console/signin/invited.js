@@ -20,24 +20,25 @@ export function Invited({ invitation, enter, leave }) {
   }, []);
   if (bad) return html`<${Wrong} wrong=${bad} /><button onClick=${leave}>${t("signin.others")}</button>`;
   if (!asked) return null;
-  const { name, display_name: shop, role, screen } = asked.invited;
+  const { name, display_name: shop, role, screen, page } = asked.invited;
   const begin = (body) => send("POST", "session", { invitation, ...body });
   const own = { asked, begin, trying };
   return html`
     <h2>${screen ? t("invited.screen") : t("invited.hello", { name })}</h2>
-    <p>${screen ? t("invited.screen.says", { shop }) : t("invited.says", { shop, role: t(`role.${role}`) })}</p>
+    <p>${screen ? t("invited.screen.says", { shop, page: t(`page.${page}`) })
+      : t("invited.says", { shop, role: t(`role.${role}`) })}</p>
     <${Wrong} wrong=${wrong} />
-    ${screen ? html`<${Wall} ...${own} />` : html`<${Own} ...${own} />`}`;
+    ${screen ? html`<${Wall} ...${own} page=${page} />` : html`<${Own} ...${own} />`}`;
 }
 
-function Wall({ begin, trying }) {
+function Wall({ begin, trying, page }) {
   const [hidden, setHidden] = useState(true);
   const show = () => {
     blur.set(hidden ? "on" : "off");
     trying("link", () => begin({}));
   };
   return html`<${Check} label=${t("invited.hide")} checked=${hidden} set=${setHidden} />
-    <button class="strong" onClick=${show}>${t("invited.show")}</button>`;
+    <button class="strong" onClick=${show}>${t("invited.show", { page: t(`page.${page}`) })}</button>`;
 }
 
 function Own({ asked, begin, trying }) {

@@ -5,7 +5,7 @@ import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { addDays, isDay } from "../shared/days.js";
 import { Loading, useLoaded } from "../shared/parts.js";
-import { session } from "../store.js";
+import { may, session } from "../store.js";
 import { isoDay, number, signed, t } from "../words.js";
 import { counted, question, sums, total } from "./figures.js";
 import { bucketName, period, periodName } from "./periods.js";
@@ -23,8 +23,10 @@ export default function Report({ place }) {
   const turn = (later) => replace("report", { at: addDays(week.first, 7 * later) });
   const file = address("statistics", question(VISITS, week, { by: "day", split: "visit", format: "csv" }));
   return html`<div class="page report">
-    <p class="row unprinted"><a class="back" href=${to("traffic", { at: week.first })}>
-        <${Icon} name="back" size=${18} />${t("page.traffic")}</a><span class="apart"></span>
+    <p class="row unprinted">${!session.now.screen && html`<a class="back" href=${to("traffic", { at: week.first })}>
+        <${Icon} name="back" size=${18} />${t("page.traffic")}</a>`}<span class="apart"></span>
+      ${may("admin") && html`<a class="button" href=${to("settings", { invite: "report" })}>${t("report.link")}</a>
+        <a class="button" href=${to("phone", { who: "week.ended" })}>${t("report.mail")}</a>`}
       <button class="square" aria-label=${t("traffic.earlier")} onClick=${() => turn(-1)}>
         <${Icon} name="back" /></button>
       <button class="square" aria-label=${t("traffic.later")} disabled=${week.end > today} onClick=${() => turn(1)}>

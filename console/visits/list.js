@@ -88,6 +88,9 @@ function useRows() {
   return { ref, onFocusIn, onKeyDown };
 }
 
+/** Tell whether a face was made from what is shown of this visit: its portrait would be the same picture again. */
+const isMade = (one) => one.visit === 1 && one.score == null && one.group === "stranger" && one.crop_url;
+
 /** A visit. `who`: asks who it is, and says what was answered (shared/asking.js); `look`: opens its pictures. */
 function Visit({ one, camera, who, look, isNew }) {
   const stayed = one.sightings > 1 ? t("visits.sightings", { count: one.sightings, last: clock(one.last) }) : "";
@@ -97,8 +100,8 @@ function Visit({ one, camera, who, look, isNew }) {
   return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
       ${one.score >= one.threshold + SURE ? "sure" : ""}`}>
     <time datetime=${one.first} title=${dayAndClock(one.first)}>${clock(one.first)}</time>
-    <span class="pair">${opens ?? crop}
-      <${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("visits.portrait")} /></span>
+    <span class="pair">${opens ?? crop}${!isMade(one) && html`
+      <${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("visits.portrait")} />`}</span>
     <div class="who-came">
       <${Name} one=${one} now=${now} />
       <p class="soft">${[which(one), camera, stayed].filter(Boolean).join(" · ")}</p>

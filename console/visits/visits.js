@@ -45,7 +45,8 @@ export default function Visits({ place }) {
     <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
     <${Wrong} cameras=${cameras} /><${Asked} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
-        corrected=${() => setCorrected((count) => count + 1)} /><${Cameras} cameras=${cameras} /></div>
+        corrected=${() => setCorrected((count) => count + 1)} />
+      ${chosen.isToday && html`<${Cameras} cameras=${cameras} />`}</div>
     ${Alerts && html`<${Alerts} groups=${groups} close=${() => setAlerts(null)} />`}
   </div>`;
 }

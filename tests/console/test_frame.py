@@ -37,6 +37,18 @@ def test_a_phone_shows_five_sections_of_which_the_last_leads_to_the_rest(phone: 
     expect(more).to_have_attribute("aria-current", "true")
 
 
+def test_a_long_name_of_the_shop_takes_one_line_of_a_phone(phone: Page, book: Book) -> None:
+    with book.client() as client:
+        client.change_settings(display_name="Zweigstelle Ludwigshafen am Rhein 12")
+        phone.reload()
+        shop = phone.locator(".who strong")
+        expect(shop).to_have_text("Zweigstelle Ludwigshafen am Rhein 12")
+        box = shop.bounding_box()
+        client.change_settings(display_name="")
+    assert box
+    assert box["height"] < 30
+
+
 def test_more_is_opened_walked_and_left_by_keys(phone: Page) -> None:
     more = phone.get_by_role("button", name="More")
     more.focus()

@@ -16,7 +16,7 @@ from regulars_client import Regulars
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.words.model import Migration, Profile
 from regulars.mqtt import discovery
-from regulars.report import count_week, format_csv, format_text
+from regulars.report import format_csv, format_text
 from tests.console.conftest import Book, visiting
 from tests.console.shop import SETTINGS, Shop, box
 from tests.support.box.box import Box
@@ -112,7 +112,7 @@ def compare_all(shop: Shop, appcode: str) -> None:
     span_s = {"START_TIME": str(int(since.timestamp())), "END_TIME": str(int(until.timestamp()) - 1)}
     assert count_by_icredit(shop.box.url, appcode, **span_s, STATISTICAL="1", DISTINCT="1") == people
 
-    week = count_week(services, shop.tenant, monday.date())
+    week = services.sightings.weeks.count_week(shop.tenant, monday.date())
     report = (visits, people, kinds["new"], kinds["returning"], kinds["known"])
     assert (*week.total, week.staff) == (*report, staff)
     assert f"without {staff} visits of staff" in format_text(week, shop.tenant)

@@ -18,6 +18,7 @@ from tests.console.conftest import (
 from tests.console.looks import looked_at
 from tests.console.shop import HOSTILE, NAMES, Shop, box, shop
 from tests.support.fakes import Person
+from tests.support.noon import zone_at_noon
 
 __all__ = ["box", "shop"]
 
@@ -50,6 +51,28 @@ def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back
         becomes(page, lambda: not any(one.labels.b for one in client.list_faces()))
     reload(page)
     expect(rows.first).to_be_visible()
+
+
+def test_people_are_listed_by_name_and_by_visits_and_the_browser_keeps_the_order(shop: Shop) -> None:
+    for minutes in (300, 200, 100):
+        shop.see(Person(NAMES.index("Dmitri")), minutes)
+    shop.see(Person(NAMES.index("王芳")), 50)
+    page = shop.open()
+    cells = page.get_by_role("gridcell")
+    page.get_by_label("Order").select_option(label="A to Z")
+    expect(cells).to_contain_text([HOSTILE, "Ann Lee", "Ann Other", "Dmitri", "王芳", "No name yet"])
+    page.get_by_label("Order").select_option(label="Most visits")
+    expect(cells.nth(1)).to_contain_text("王芳")
+    expect(cells.first).to_contain_text("Dmitri")
+    page.goto(f"{shop.box.url}/console#/people")
+    reload(page)
+    expect(page.get_by_label("Order")).to_have_value("most")
+    expect(cells.first).to_contain_text("Dmitri")
+    page.get_by_role("button", name="As a table").click()
+    expect(page.get_by_role("columnheader", name="Visits")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("columnheader", name="Name").get_by_role("button").click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+    looked_at(page, "people-by-name")
 
 
 def test_the_first_people_are_in_sight_on_a_phone(shop: Shop) -> None:
@@ -228,3 +251,20 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     with shop.box.client() as client:
         assert not [*client.list_faces(name="Dmitri")]
     shop.visitor.forgive("401")
+
+
+def test_a_first_visit_shows_its_picture_once_and_a_later_one_beside_the_portrait(shop: Shop) -> None:
+    with shop.box.client() as client:
+        client.change_settings(time_zone=zone_at_noon())
+    shop.see(Person(77), 100)
+    shop.see(Person(77), 1)
+    page = shop.open("#/visits")
+    pictures = page.locator(".visit").filter(has_text="Stranger 1").locator(".pair")
+    expect(pictures).to_have_count(2)
+    assert [pair.locator(".portrait").count() for pair in pictures.all()] == [2, 1]
+    cameras = page.get_by_role("complementary", name="Cameras")
+    expect(cameras).to_have_count(1)
+    looked_at(page, "visits-first")
+    page.goto(f"{shop.box.url}/console#/visits?day=2026-01-02")
+    expect(page.get_by_text("Nobody came on this day")).to_be_visible()
+    expect(cameras).to_have_count(0)

@@ -245,6 +245,28 @@ def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> No
         assert [shop.face(name).pictures for name in ("Ann Lee", "Ann Other")] == [1, 1]
 
 
+def test_who_was_not_recognised_is_found_among_the_strangers_since_then_and_merged_and_unmerged(shop: Shop) -> None:
+    shop.see(Person(SOMEBODY_ELSE), 400)
+    shop.see(Person(DMITRI), 300)
+    shop.see(Person(DMITRI, side_px=140, likeness=0.25), 200)
+    shop.see(Person(SOMEBODY_ELSE + 1), 100)
+    page = shop.person("Dmitri")
+    page.get_by_role("button", name="not recognised since?").click()
+    missed = page.get_by_role("dialog", name=re.compile("^Not recognised since"))
+    expect(missed.get_by_role("listitem")).to_have_count(2)
+    best = missed.get_by_role("listitem").first
+    expect(best).to_contain_text("hours ago")
+    looked_at(page, "person-missed")
+    skipped = missed.get_by_role("link", name=re.compile("skipped since"))
+    expect(skipped).to_have_attribute("href", re.compile("skipped"))
+    best.get_by_role("button", name="Same person: merge").click()
+    page.get_by_role("dialog", name="Are they one person?").get_by_role("button", name="Merge", exact=True).click()
+    becomes(page, lambda: shop.face("Dmitri").arrive_count == 2)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    becomes(page, lambda: shop.face("Dmitri").arrive_count == 1)
+
+
 def test_all_that_is_held_about_somebody_is_a_file_to_hand_over(shop: Shop, tmp_path: Path) -> None:
     page = shop.open()
     page.get_by_role("gridcell").filter(has_text="Dmitri").click()

@@ -1,9 +1,9 @@
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import Book, heading
-from tests.console.looks import looked_at
+from tests.console.conftest import Book, becomes, heading, visiting
+from tests.console.looks import assert_accessible, looked_at
 
 
 def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: Page, book: Book) -> None:
@@ -26,3 +26,52 @@ def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: 
     expect(page.get_by_role("navigation")).to_have_count(0)
     expect(page.get_by_role("button", name="Print")).to_have_count(0)
     expect(table).to_be_visible()
+
+
+def test_a_link_to_read_the_week_is_made_there_opens_nothing_else_and_is_taken_back(
+    page: Page, book: Book, browser: Browser
+) -> None:
+    with book.client() as client:  # a second try begins anew
+        for one in client.list_members().members:
+            client.delete_member(one.id)
+    page.goto(f"{book.url}/console#/report")
+    page.get_by_role("link", name="Link to read").click()
+    dialog = page.get_by_role("dialog", name="Invite")
+    expect(dialog.get_by_label("Page", exact=True)).to_have_value("report")
+    expect(dialog.get_by_label("sees pictures")).not_to_be_checked()
+    dialog.get_by_label("Name").fill("Boss")
+    looked_at(page, "report-link")
+    dialog.get_by_role("button", name="Create the link").click()
+    link = page.get_by_role("textbox", name="Link for Boss").input_value()
+    page.get_by_role("dialog").get_by_role("button", name="Close").last.click()
+    expect(page.get_by_text("link to read: Week on paper")).to_be_visible()
+    with visiting(browser, book) as boss:
+        hers = boss.open(f"#{link.partition('#')[2]}")
+        hers.get_by_role("button", name="Show here: Week on paper").click()
+        heading(hers, "Visits of shop")
+        expect(hers.get_by_role("link", name="Weekly mail")).to_have_count(0)
+        assert_accessible(hers)
+        hers.goto(f"{book.url}/console#/people")
+        heading(hers, "Visits of shop")
+        page.get_by_role("button", name="Remove Boss").click()
+        page.goto("about:blank")
+        hers.reload()
+        expect(hers.get_by_label("Password")).to_be_visible()
+        boss.forgive("401")
+
+
+def test_a_mail_of_each_week_is_made_there(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/report")
+    page.get_by_role("link", name="Weekly mail").click()
+    expect(page.get_by_label("Of whom")).to_have_value("week.ended")
+    expect(page.get_by_label("By", exact=True)).to_have_value("mail")
+    expect(page.get_by_label("At", exact=True)).to_have_count(0)
+    looked_at(page, "report-mail", whole=True)
+    page.get_by_label("By", exact=True).select_option("slack")
+    page.get_by_label("URL of the incoming webhook").fill("https://hooks.slack.com/services/T/B/x")
+    page.get_by_role("button", name="Tell my phone").click()
+    with book.client() as client:
+        becomes(page, lambda: client.list_hooks().hooks)
+        [hook] = client.list_hooks().hooks
+        assert (hook.events, hook.template) == (["week.ended"], "{report}")
+        client.delete_hook(hook.id)

@@ -147,9 +147,9 @@ def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, br
 
 def test_a_screen_on_the_wall_shows_visits_and_nothing_else(visitor: Visitor, book: Book) -> None:
     page = visitor.open(invite(book, "Counter", screen=True))
-    expect(page.get_by_role("heading", name="A screen on the wall")).to_be_visible()
+    expect(page.get_by_role("heading", name="A screen, or a link to read")).to_be_visible()
     assert_accessible(page)
-    page.get_by_role("button", name="Show the visits here").click()
+    page.get_by_role("button", name="Show here: Visits").click()
     heading(page, "Visits")
     expect(page.locator("html")).to_have_attribute("data-blur", "on")
     expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(1)

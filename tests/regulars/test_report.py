@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.book.week import Figures, Week, describe_week
 from regulars.cli import main
-from regulars.report import Figures, Week, compose_mail, count_week, describe_week, format_csv, format_text
+from regulars.report import compose_mail, format_csv, format_text
 from tests.regulars.inbox import Inbox, receiving_mail
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.web.certificate import certificate
@@ -42,21 +43,24 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
-    week = count_week(book.services, book.tenant, MONDAY.date())
+    week = book.services.sightings.weeks.count_week(book.tenant, MONDAY.date())
     assert format_text(week, book.tenant) == TEXT
     lines = format_csv(week).splitlines()
     assert (len(lines), lines[:3]) == (
         8,
         ["day,visits,people,new,returning,known", "2026-03-02,2,2,2,0,0", "2026-03-03,1,1,0,1,0"],
     )
-    empty = format_text(count_week(book.services, book.tenant, MONDAY.date() - timedelta(7)), book.tenant)
+    empty = format_text(
+        book.services.sightings.weeks.count_week(book.tenant, MONDAY.date() - timedelta(7)), book.tenant
+    )
     assert "\nNobody came.\n" in empty
 
 
 def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
     book.services.tenants.change("shop", {"time_zone": "Pacific/Auckland"})
-    week = count_week(book.services, book.services.tenants.get_by_name("shop"), MONDAY.date())
+    week = book.services.sightings.weeks.count_week(book.services.tenants.get_by_name("shop"), MONDAY.date())
     assert [one.visits for _, one in week.days] == [2, 1, 0, 1, 0, 0, 0]
+    assert week.busiest
     assert f"{week.busiest[0]:%H:%M %z}" == "22:00 +1300"
 
 
@@ -89,7 +93,10 @@ def test_a_shops_name_writes_no_header(book: Book) -> None:
     book.services.tenants.change("shop", {"display_name": "=?utf-8?q?=0ABcc:_x@evil.example?="})
     tenant = book.services.tenants.get_by_name("shop")
     mail = compose_mail(
-        count_week(book.services, tenant, MONDAY.date()), tenant, "regulars@shop.example", "boss@shop.example"
+        book.services.sightings.weeks.count_week(tenant, MONDAY.date()),
+        tenant,
+        "regulars@shop.example",
+        "boss@shop.example",
     )
     assert "Bcc" not in message_from_bytes(mail.as_bytes())
 

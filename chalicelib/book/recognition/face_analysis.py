@@ -48,7 +48,7 @@ from chalicelib.book.rules.templates import template_of, vector
 from chalicelib.book.statistics.statistics import new_id
 from chalicelib.book.words.errors import InvalidInput, Unusable
 from chalicelib.book.words.items import retry_if_changed
-from chalicelib.book.words.model import NO_LABELS, Face, Group, Labels, Tenant
+from chalicelib.book.words.model import NO_LABELS, STRANGER, Face, Group, Labels, Tenant
 from chalicelib.book.words.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.book.words.pictures import (
     ATTRIBUTES,
@@ -237,30 +237,39 @@ class FaceAnalysis(UseCase):
 
     @retry_if_gallery_moved
     def find_similar_faces(
-        self, tenant: Tenant, faceid: str, most: int = 10, sighting: SeenFace | None = None
+        self,
+        tenant: Tenant,
+        faceid: str,
+        most: int = 10,
+        sighting: SeenFace | None = None,
+        *,
+        since: datetime | None = None,
     ) -> SimilarFaces:
         """Find the `most` faces (1..50) of all groups that are most like a face, itself left out.
 
-        `sighting`: a sighting of the face; then they are most like that. Raises FaceNotFound, also if the face has no
-        template of the tenant's model, InvalidInput, Busy.
+        `sighting`: a sighting of the face; then they are most like that. `since`: strangers alone who came then or
+        later, of the STRANGERS that are most like it. Raises FaceNotFound, also if the face has no template of the
+        tenant's model, InvalidInput, Busy.
         """
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
         face = self.book.faces.get(tenant, faceid)
         probe = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         point = self.book.tenant_vision.make_operating_point(tenant)
-        request = SearchRequest(tenant.model, probe[None], None, most + 1)
+        groups, wanted = (None, most) if since is None else ([STRANGER], STRANGERS)
+        request = SearchRequest(tenant.model, probe[None], groups, wanted + 1)
         answer, (judged,) = self.book.recognition.search_and_judge(tenant, request, point)
         others = [
             (candidate, verdict)
             for verdict in judged
             if (candidate := verdict.candidate) and candidate.faceid != faceid
-        ][:most]
+        ][:wanted]
         faces = self.book.faces.read_candidate_faces(tenant, (candidate for candidate, _ in others))
-        rated = (
+        rated = [
             _make_rated_face(faces[candidate.faceid], candidate.score, match=verdict.match)
             for candidate, verdict in others
-        )
+            if since is None or _came_since(faces[candidate.faceid], since)
+        ][:most]
         return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
     def search_by_picture(
@@ -426,5 +435,13 @@ def _make_identified_face(probe: Probe, decided: Recognised, rated: Sequence[Rat
     return IdentifiedFace(probe, decided.verdict.decision, tuple(rated))
 
 
+def _came_since(face: Face, since: datetime) -> bool:
+    return (face.last_arrival_at or face.enrolled_at) >= since
+
+
 def _make_rated_face(face: Face, score: float, *, match: bool) -> RatedFace:
     return RatedFace(face, min(score, 1.0), match)
+
+
+STRANGERS = 200
+"""Strangers that are looked at for those who came since a time: somebody who was not recognised is among the first."""

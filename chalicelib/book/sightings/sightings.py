@@ -39,7 +39,7 @@ from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, nor
 from chalicelib.book.visits import sightings_of_arrival
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import parts_of_sighting
-from chalicelib.book.words.chores import Chore
+from chalicelib.book.words.chores import Chore, ChoreContext
 from chalicelib.book.words.errors import ConditionFailed, ReviewNotFound
 from chalicelib.book.words.items import Bounds, ListPage, PageTokens, every, parts, write_in_parts
 from chalicelib.book.words.local_time import DAY_MS, Span
@@ -56,12 +56,14 @@ from chalicelib.book.words.observations import (
 from chalicelib.book.words.ports import Delete, Item, ItemStore, Table, exists
 from chalicelib.book.words.tenant_settings import captures_kept
 from chalicelib.book.words.values import milliseconds, moment
+from chalicelib.book.words.webhooks import EventKind
 
 if TYPE_CHECKING:
     from chalicelib.book.absences import Absences
     from chalicelib.book.sightings.contexts import Contexts
     from chalicelib.book.sightings.ingest import Ingest
     from chalicelib.book.sightings.rejection import Rejection
+    from chalicelib.book.week import Weeks
 
 
 _LEAST_AT_ONCE = 20
@@ -89,12 +91,21 @@ class Sightings(UseCase):
     reviews: Made[Reviews] = Made("book.sightings.sightings.Reviews")
     arrivals: Made[ArrivalBook] = Made("book.sightings.sightings.ArrivalBook")
     absences: Made[Absences] = Made("book.absences.Absences")
+    weeks: Made[Weeks] = Made("book.week.Weeks")
 
     def chores(self) -> tuple[Chore, ...]:
         return (
             Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),
-            Chore("absences", lambda one: self.absences.tell_hour(one.tenant, one.hour)),
+            Chore("absences", self._tell_hour),
         )
+
+    def _tell_hour(self, this: ChoreContext) -> None:
+        """Tell of absences and of the week, if a hook names these events. A disabled tenant is told nothing."""
+        kinds = set[EventKind]() if this.tenant.disabled else self.book.webhooks.hooks.named_kinds(this.tenant.name)
+        if EventKind.FACE_OVERDUE in kinds:
+            self.absences.tell_hour(this.tenant, this.hour)
+        if EventKind.WEEK_ENDED in kinds:
+            self.weeks.tell_last(this.tenant, this.hour)
 
     def read_timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.

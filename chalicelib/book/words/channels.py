@@ -176,6 +176,7 @@ FIELDS: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.STRANGER_PROMOTED: _OF_FACES,
     EventKind.FACE_MERGED: _OF_FACES,
     EventKind.FACE_OVERDUE: (*_OF_FACES, "days"),
+    EventKind.WEEK_ENDED: ("visits", "report"),
     EventKind.GROUP_FULL: ("capacity",),
     EventKind.CAMERA_SILENT: ("last_seen",),
     EventKind.TEST: (),
@@ -194,6 +195,7 @@ _SAMPLES = {
     "number": "135",
     "visits": "7",
     "days": "15",
+    "report": "Visits of the shop: 165 visits by 120 people",
     "capacity": "1000",
     "last_seen": "10:22",
 }
@@ -253,11 +255,12 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
     name_shown = values["name"] or " ".join(filter(None, (group, values["number"])))
     return {
         **values,
-        "who": name_shown or camera,
+        "who": name_shown or camera or shop,
         "event": event["type"],
         "group": group,
         "camera": camera,
-        "visits": _write_plain(data.get("arrive_count")),
+        "visits": _write_plain(data.get("arrive_count", data.get("visits"))),
+        "report": data.get("report", ""),
         "last_seen": f"{moment_of_text(last_seen_at).astimezone(zone):%H:%M}" if last_seen_at else "",
         "shop": shop,
         **_write_moment(at),

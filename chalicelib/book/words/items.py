@@ -355,3 +355,6 @@ class FaceOrder(StrEnum):
     ARRIVED = "arrived"
     """By the last arrival or, without one, the enrolment: ascending, the longest away comes first."""
     ID = "id"
+    NAME = "name"
+    """As in a telephone book; people without a name come last."""
+    VISITS = "visits"

@@ -61,6 +61,12 @@ def _comparison_form(name: str, matches_case: bool) -> str:
     return normal if matches_case else normalise_name(normal.lower(), LONGEST_NAME)
 
 
+def sorting_form(name: str) -> str:
+    """Return what a name is sorted by: Émile stands beside emil, and Zoe behind both."""
+    bare = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
+    return "".join(one for one in bare if not unicodedata.combining(one)).casefold()
+
+
 def printable_name(name: str, longest: int, whose: str) -> str:
     """Return a name as it is stored: in NFC. Raises InvalidInput, which says `whose` it is, as in "a camera's"."""
     normal = normalise_name(name, longest)

@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     FACE_MERGED = "face.merged"
     FACE_OVERDUE = "face.overdue"
     """Somebody who comes often has stayed away for longer than ever (book/absences)."""
+    WEEK_ENDED = "week.ended"
+    """The figures of a week, on the Monday after it (book/week)."""
     GROUP_FULL = "group.full"
     CAMERA_SILENT = "camera.silent"
     TEST = "test"
@@ -67,8 +69,11 @@ class Event(Struct, frozen=True):
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-_WITHOUT_PAUSE = frozenset({EventKind.CAMERA_SILENT, EventKind.GROUP_FULL, EventKind.TEST})
-"""Kinds of which each event is told: alarms, of which the next is about something else, and what tries a hook."""
+_WITHOUT_PAUSE = frozenset(
+    {EventKind.CAMERA_SILENT, EventKind.FACE_OVERDUE, EventKind.GROUP_FULL, EventKind.WEEK_ENDED, EventKind.TEST}
+)
+"""Kinds of which each event is told: what is told once, alarms, of which the next is about something else, and what
+tries a hook."""
 
 GIVEN_UP_AFTER = timedelta(hours=24)
 """Age of a delivery at its last attempt."""
@@ -117,7 +122,8 @@ class Hook(Struct, frozen=True):
     hours: str = ""
     """Within which people are told, in the tenant's zone, as `09:00-18:30`; "": always."""
     pause_s: int = 0
-    """The least time between two messages of a kind, or of one of `people`; what happens meanwhile is not told."""
+    """The least time between two messages of a kind of one group, or of one of `people`; what happens meanwhile is not
+    told."""
     picture: bool = False
     """Whether the face's picture goes with a message."""
     claims: str = ""
@@ -150,11 +156,15 @@ class Hook(Struct, frozen=True):
         return begin <= now < end if begin < end else now >= begin or now < end
 
     def name_pause(self, delivery: Delivery) -> str:
-        """Name what a pause runs of after this delivery: a face that the hook names, or a kind; "": no pause waits."""
+        """Name what a pause runs of after this delivery; "": no pause waits.
+
+        It is a face that the hook names, or a kind and the group, so that no stranger mutes a VIP.
+        """
         if not self.pause_s or delivery.kind in _WITHOUT_PAUSE:
             return ""
-        faceid = json.loads(delivery.payload)["data"].get("faceid")
-        return faceid if faceid in (self.people or ()) else delivery.kind.value
+        event = json.loads(delivery.payload)
+        faceid, group = event["data"].get("faceid"), event["group"]
+        return faceid if faceid in (self.people or ()) else f"{delivery.kind} {group or ''}".strip()
 
     def takes(self, event: Event) -> bool:
         """Return whether the hook is enabled and every filter passes the event.

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.words import api_keys, keys
+from chalicelib.book.words import acts, api_keys, keys
 from chalicelib.book.words.errors import (
     InvalidInput,
     MemberExists,
@@ -66,6 +66,7 @@ class Members(Outside):
         *,
         pictures: bool = True,
         screen: bool = False,
+        page: str | None = None,
         request: RequestId | None = None,
     ) -> tuple[Member, str]:
         """Invite somebody; return the member and the invitation, which is shown nowhere else.
@@ -74,6 +75,7 @@ class Members(Outside):
         """
         now = self.book.clock.now()
         new = Member(time_ordered_id(now), name, role, now, api_keys.new_secret(), pictures=pictures, screen=screen)
+        new = replace(new, page=page)
         invitation, fields = self._make_invitation(tenant, new.id)
         member = _check_member(replace(new, **fields))
         listed = self._list_members(tenant.name)
@@ -228,4 +230,8 @@ def _check_member(member: Member) -> Member:
     """Return the member in the form that is stored. Raises InvalidInput."""
     if member.screen and member.role is not Role.VIEWER:
         raise InvalidInput("a screen on the wall is a viewer: else anybody before it could change the book")
+    if member.page and not member.screen:
+        raise InvalidInput("a page is of a screen: send screen as true, or leave page out")
+    if member.screen:
+        acts.says(page=member.shown_page)
     return replace(member, name=printable_name(member.name, NAME_LENGTH, "a person's"))

@@ -161,7 +161,9 @@ class FacesWanted(Paged):
         FaceOrder | None,
         Meta(
             description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the last arrival or else "
-            "the enrolment, so that the person away longest comes first. `id`: of all groups only."
+            "the enrolment, so that the person away longest comes first. `id`: of all groups only. `name`: from A to "
+            "Z, people without one last. `visits`: the fewest first, without those since the first page was read, so "
+            "that each face is on one page. These two list 10,000 faces at most, else 409 TooMany."
         ),
     ] = None
     desc: Annotated[bool, Meta(description="The other way round.")] = False

@@ -12,7 +12,7 @@ from chalicelib.book.words.errors import InvalidInput
 from chalicelib.doors.v1.endpoint import Call, Operations
 from chalicelib.doors.v1.faces import Face, describe_faces
 from chalicelib.doors.v1.shapes import Box, Estimates, FalseMatchProbability
-from chalicelib.doors.v1.wire import PICTURES, Answer, PictureFile, PictureSent, Sent, Text
+from chalicelib.doors.v1.wire import PICTURES, Answer, Instant, PictureFile, PictureSent, Sent, Text
 from chalicelib.doors.words.roles import Role
 
 if TYPE_CHECKING:
@@ -119,11 +119,14 @@ class SimilarWanted(Sent):
     sighting: Annotated[
         Text | None, Meta(description="Id of one of the face's sightings: who is most like the picture of that?")
     ] = None
+    since: Annotated[Instant | None, Meta(description="Strangers alone, whose last arrival began then or later.")] = (
+        None
+    )
 
 
 class SimilarFaces(Answer):
     threshold: NeededScore
-    gallery_size: Annotated[int, Meta(ge=0, description="How many faces there are, this one included.")]
+    gallery_size: Annotated[int, Meta(ge=0, description="How many faces it was compared with, itself included.")]
     faces: Annotated[list[Candidate], Meta(description="The faces most like this one, best first.")]
 
 
@@ -179,11 +182,14 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
 
     Those that match look like one person, and may be merged. Nothing is recorded. With `sighting` they are who may have
-    been seen then; 409 Conflict if its picture is not kept any more.
+    been seen then; 409 Conflict if its picture is not kept any more. With `since` they are strangers who came since
+    then, of the 200 strangers that are most like the face: was it not recognised?
     """
     faceid, sighting = call.path["id"], query.sighting
     seen = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
-    found = call.services.recognition.face_analysis.find_similar_faces(call.tenant, faceid, query.limit, seen)
+    found = call.services.recognition.face_analysis.find_similar_faces(
+        call.tenant, faceid, query.limit, seen, since=query.since
+    )
     return SimilarFaces.made_of(found, faces=_describe_candidates(call, found.faces))
 
 

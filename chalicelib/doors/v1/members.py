@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.book.words import acts
 from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing, refuse_secret_again
 from chalicelib.doors.v1.keys import KeyRole, list_changes
-from chalicelib.doors.v1.shapes import Name, QrPath, draw_qr_code
+from chalicelib.doors.v1.shapes import Name, QrPath, ScreenPage, ShownPage, draw_qr_code
 from chalicelib.doors.v1.wire import Answer, Changes, Sent, Time
 from chalicelib.doors.words.roles import Member as Stored
 from chalicelib.doors.words.roles import Role
@@ -28,6 +28,7 @@ class NewMember(Sent, kw_only=True):
     role: KeyRole = "viewer"
     pictures: Pictures = True
     screen: Screen = False
+    page: Annotated[ScreenPage | None, Meta(description="That a screen shows, and no other; null: visits.")] = None
 
 
 class MemberChanges(Changes):
@@ -48,6 +49,7 @@ class Member(Answer):
     role: KeyRole
     pictures: Pictures
     screen: Screen
+    page: ShownPage
     has_password: bool
     passkeys: Annotated[list[MemberPasskey], Meta(max_length=10)]
     created_at: Time
@@ -82,7 +84,13 @@ def add_member(call: Call, body: NewMember) -> MemberInvited:
     """
     call.caller.require_may_give(pictures=body.pictures)
     member, invitation = call.services.access.members.add(
-        call.tenant, body.name, Role(body.role), pictures=body.pictures, screen=body.screen, request=call.request
+        call.tenant,
+        body.name,
+        Role(body.role),
+        pictures=body.pictures,
+        screen=body.screen,
+        page=body.page,
+        request=call.request,
     )
     return _describe_invitation(call, member, invitation)
 
@@ -139,4 +147,6 @@ def _describe_invitation(call: Call, member: Stored, invitation: str) -> MemberI
 def _describe_member(kind: type[Shown], member: Stored, **others: Any) -> Shown:
     acts.reads([f"member {member.id}"])
     passkeys = [MemberPasskey.made_of(one) for one in member.passkeys]
-    return kind.made_of(member, has_password=member.password is not None, passkeys=passkeys, **others)
+    return kind.made_of(
+        member, page=member.shown_page, has_password=member.password is not None, passkeys=passkeys, **others
+    )

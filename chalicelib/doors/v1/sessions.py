@@ -12,6 +12,7 @@ from chalicelib.book.words import errors, telemetry
 from chalicelib.book.words.version import VERSION
 from chalicelib.doors.v1.auth import Caller, find_origin, make_cookie, read_session_token, require_no_other_site
 from chalicelib.doors.v1.endpoint import Call, KeylessCall, Operations
+from chalicelib.doors.v1.shapes import ShownPage
 from chalicelib.doors.v1.wire import Answer, Sent, Time
 from chalicelib.doors.words.addresses import find_network
 from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
@@ -63,6 +64,7 @@ class Invited(Answer):
     name: str
     role: Literal["viewer", "operator", "admin"]
     screen: bool
+    page: ShownPage
 
 
 class Challenge(Answer):
@@ -98,6 +100,7 @@ class CurrentSession(Answer):
     key: Annotated[str, Meta(description="Name of the key or of the person; of a camera's key the camera's id.")]
     member: Annotated[str | None, Meta(description="Id of the person who is signed in; null: a key is.")]
     screen: Annotated[bool, Meta(description="Whether it is a screen on the wall.")]
+    page: ShownPage
     role: Literal["viewer", "operator", "admin", "camera"]
     pictures: Annotated[
         bool, Meta(description="Whether the caller sees pictures of people; not if the tenant keeps none.")
@@ -142,7 +145,7 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
         with _count_wrong_sign_ins(services, find_network(door.request.address)):
             tenant, member = services.access.members.find_invited(body.invitation)
         telemetry.of_tenant(tenant.name)
-        invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name)
+        invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name, page=member.shown_page)
         try:
             made = sessions.make_challenge(origin, body.invitation)
         except errors.InvalidInput:
@@ -236,6 +239,7 @@ def _describe_session(services: Services, caller: Caller) -> CurrentSession:
         key=caller.name,
         member=key.id if isinstance(key, Member) else None,
         screen=isinstance(key, Member) and key.screen,
+        page=key.shown_page if isinstance(key, Member) else None,
         role=caller.role.value,
         pictures=caller.is_shown_pictures,
         limits=RateLimits.made_of(services.settings),

@@ -227,6 +227,8 @@ def link_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
     return call.show_picture(url, f"capture {camera} {capture}")
 
 
+ScreenPage = Literal["visits", "traffic", "report"]
+ShownPage = Annotated[ScreenPage | None, Meta(description="The page that a screen shows; null: it is none.")]
 QrPath = Annotated[str, Meta(description="A QR code: an SVG path of its dark squares, `qr_size` of them a side.")]
 
 

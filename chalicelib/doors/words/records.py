@@ -59,7 +59,7 @@ def make_first_key_item(tenant: str, *, used_at: datetime | None, deleted: str |
     }
 
 
-_MEMBER = Codec(Member, {"id": "member"}, nulls="password invitation invited_until signed_in_at")
+_MEMBER = Codec(Member, {"id": "member"}, rare="page", nulls="password invitation invited_until signed_in_at")
 member_from = _MEMBER.read
 
 

@@ -68,6 +68,8 @@ class Member(Struct, frozen=True):
     """Mark of the member's sessions: they end when it changes."""
     pictures: bool = True
     screen: bool = False
+    page: str | None = None
+    """That of the console which a screen shows; None: the visits."""
     password: str | None = None
     """Slow hash (doors/words/passwords)."""
     passkeys: tuple[Passkey, ...] = ()
@@ -79,6 +81,11 @@ class Member(Struct, frozen=True):
 
     expires_at: ClassVar[None] = None
     """As a key without an end."""
+
+    @property
+    def shown_page(self) -> str | None:
+        """The page that it shows; None: it is no screen."""
+        return (self.page or "visits") if self.screen else None
 
     @property
     def audit_name(self) -> str:

@@ -211,6 +211,7 @@ class CurrentSession(Struct, kw_only=True):
     key: str
     member: str | None
     screen: bool
+    page: str | None
     role: str
     pictures: bool
     time_zone: str
@@ -716,6 +717,7 @@ class Invited(Struct, kw_only=True):
     name: str
     role: str
     screen: bool
+    page: str | None
 
 
 class Kept(Struct, kw_only=True):
@@ -814,6 +816,7 @@ class Member(Struct, kw_only=True):
     role: str
     pictures: bool
     screen: bool
+    page: str | None
     has_password: bool
     passkeys: list[MemberPasskey]
     created_at: datetime
@@ -827,6 +830,7 @@ class MemberInvited(Struct, kw_only=True):
     role: str
     pictures: bool
     screen: bool
+    page: str | None
     has_password: bool
     passkeys: list[MemberPasskey]
     created_at: datetime

@@ -398,7 +398,7 @@ class Operations(Connection):
         *,
         group: str | UnsetType = UNSET,
         known: bool | UnsetType = UNSET,
-        order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
+        order: Literal["arrived", "enrolled", "id", "name", "visits"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
     ) -> models.FaceIds:
         """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
@@ -410,7 +410,7 @@ class Operations(Connection):
         self,
         *,
         group: str | UnsetType = UNSET,
-        order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
+        order: Literal["arrived", "enrolled", "id", "name", "visits"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
         ids: list[str] | UnsetType = UNSET,
         name: str | UnsetType = UNSET,
@@ -705,14 +705,19 @@ class Operations(Connection):
         )
 
     def list_similar(
-        self, id: str, *, limit: int | UnsetType = UNSET, sighting: str | UnsetType = UNSET
+        self,
+        id: str,
+        *,
+        limit: int | UnsetType = UNSET,
+        sighting: str | UnsetType = UNSET,
+        since: datetime | str | UnsetType = UNSET,
     ) -> models.SimilarFaces:
         """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/similar",
             models.SimilarFaces,
-            query={"limit": limit, "sighting": sighting},
+            query={"limit": limit, "sighting": sighting, "since": since},
         )
 
     def get_fleet(self) -> models.Fleet:
@@ -806,6 +811,7 @@ class Operations(Connection):
                 "stranger.promoted",
                 "face.merged",
                 "face.overdue",
+                "week.ended",
                 "group.full",
                 "camera.silent",
             ]
@@ -863,6 +869,7 @@ class Operations(Connection):
                 "stranger.promoted",
                 "face.merged",
                 "face.overdue",
+                "week.ended",
                 "group.full",
                 "camera.silent",
             ]
@@ -1032,6 +1039,7 @@ class Operations(Connection):
         role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
         pictures: bool | UnsetType = UNSET,
         screen: bool | UnsetType = UNSET,
+        page: Literal["report", "traffic", "visits"] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.MemberInvited:
         """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in."""
@@ -1039,7 +1047,7 @@ class Operations(Connection):
             "POST",
             "/v1/members",
             models.MemberInvited,
-            body={"name": name, "role": role, "pictures": pictures, "screen": screen},
+            body={"name": name, "role": role, "pictures": pictures, "screen": screen, "page": page},
             idempotency_key=idempotency_key,
         )
 

@@ -1,6 +1,7 @@
 """Who is overdue, and how often it is told: once for each absence."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -97,3 +98,21 @@ def test_a_disabled_tenant_is_told_of_nobody(book: Book) -> None:
     book.services.tenants.enable("shop")
     book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
     assert len(book.services.webhooks.outbox.page("shop", hook.id, parked=False, limit=10).rows) == 1
+
+
+def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some_hours(book: Book) -> None:
+    """Eva and Finn always come together, so they are overdue in the same millisecond."""
+    hook = book.services.webhooks.hooks.add("shop", None, kinds=["face.overdue"])[0]
+    for person, name in ((EVA, "Eva"), (FINN, "Finn")):
+        book.enrol(person, "regular", name=name)
+    book.see(*(shot(day * 24 * 60, EVA.seed, FINN.seed) for day in range(0, 14, 2)))
+    told = Counter[str]()
+    book.clock.advance(MONDAY + 15.5 * DAY - book.clock.now())
+    for wait in (1, 0, 0.99, 5, 0, 0.5, 20, 0, 1):
+        book.clock.advance(timedelta(hours=wait))
+        book.services.sweep.tenant(book.tenant, book.clock.now(), ["absences"])
+        outbox = book.services.webhooks.outbox
+        for one in outbox.page("shop", hook.id, parked=False, limit=10).rows:
+            told[json.loads(one.payload)["data"]["name"]] += 1
+            outbox.delete_delivery(one)
+    assert told == {"Eva": 1, "Finn": 1}

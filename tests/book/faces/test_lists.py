@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,19 +17,22 @@ from chalicelib.book.words.errors import InvalidInput, TooMany
 from chalicelib.book.words.items import FaceOrder
 from chalicelib.book.words.model import Face, ListedFace, Tenant
 from chalicelib.services import Services
+from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.book_with import book_with
 from tests.support.book.recount import every_face
 from tests.support.book.synthetic import write_faces
-from tests.support.fakes import FakeClock, FakeVision
+from tests.support.fakes import FakeClock, FakeVision, Person
 from tests.support.paged import paged
 from tests.support.storage.meter import MeteredItems
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 GROUPS = ("regular", "stranger", "vip", "gold")
-KEYS: dict[FaceOrder, Callable[[Face], tuple[datetime, str]]] = {
+KEYS: dict[FaceOrder, Callable[[Face], tuple[Any, str]]] = {
     FaceOrder.ID: lambda face: (NEVER, face.faceid),
     FaceOrder.ENROLLED: lambda face: (face.enrolled_at, face.faceid),
     FaceOrder.ARRIVED: lambda face: (face.last_arrival_at or face.enrolled_at, face.faceid),
+    FaceOrder.NAME: lambda face: ((not face.name, face.name), face.faceid),
+    FaceOrder.VISITS: lambda face: (face.arrive_count, face.faceid),
 }
 
 
@@ -145,3 +150,42 @@ def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant)
     ):
         with pytest.raises(InvalidInput, match="another query"):
             services.faces.lists.page(shop, group, order, 5, token, descending=descending)
+
+
+def test_names_are_in_the_order_of_a_telephone_book_and_who_has_none_comes_last(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    for seed, name in enumerate(["Zoe", "émile", "Ann", "", "Emil", "王芳", "ann b"]):
+        book.enrol(Person(seed), name=name)
+    page = book.services.faces.lists.page(book.tenant, "regular", FaceOrder.NAME, 10)
+    assert [one.name for one in page.rows] == ["Ann", "ann b", "Emil", "émile", "Zoe", "王芳", ""]
+    found = listed(book.services, book.tenant, "regular", FaceOrder.NAME, 2, descending=True)
+    assert found == [one.faceid for one in page.rows][::-1]
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_the_pages_by_visits_have_everybody_once_whoever_comes_between_two_of_them(
+    tmp_path: Path, descending: bool
+) -> None:
+    book = Book(tmp_path)
+    faces = [book.enrol(Person(seed)).faceid for seed in range(4)]
+    for seed in range(4):
+        book.see(*(shot(100.0 * visit + seed, seed) for visit in range(seed + 1)))
+    expected, found = faces[::-1] if descending else faces, list[str]()
+    for number, page in enumerate(
+        paged(partial(book.services.faces.lists.page, book.tenant, None, FaceOrder.VISITS, 1, descending=descending))
+    ):
+        found += [one.faceid for one in page.rows]
+        book.clock.advance(timedelta(hours=9))
+        minutes = (book.clock.now() - MONDAY) / timedelta(minutes=1)
+        came = (number + 2) % 4 if number % 2 else 3 - number
+        book.see(*(shot(minutes - 400 + 100 * visit, came) for visit in range(4)))
+    assert found == expected
+
+
+def test_a_page_of_a_list_that_has_to_be_sorted_is_refused_if_it_is_too_long(services: Services, shop: Tenant) -> None:
+    face_lists = FaceLists(services)
+    face_lists.max_sorted = 25
+    for order in (FaceOrder.NAME, FaceOrder.VISITS):
+        assert len(face_lists.page(shop, "regular", order, 5).rows) == 5
+        with pytest.raises(TooMany, match="30 faces"):
+            face_lists.page(shop, "stranger", order, 5)

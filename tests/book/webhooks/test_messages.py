@@ -398,7 +398,7 @@ def test_not_more_often_than_the_pause_but_another_if_it_failed(book: Book, phon
     come(book, EVA, 600)
     assert read_body(phone.heard[-1]).startswith("Eva")
     stored = book.services.webhooks.hooks.get("shop", hook.id).claims
-    assert list(json.loads(stored)) == ["face.arrived"]
+    assert list(json.loads(stored)) == ["face.arrived VIP"]
     book.services.webhooks.hooks.change("shop", hook.id, {"pause_s": 0})
     assert book.services.webhooks.hooks.get("shop", hook.id).claims == ""
 
@@ -420,11 +420,22 @@ def test_a_message_that_was_cut_off_is_told_although_the_pause_runs(book: Book, 
 
 def test_one_kind_of_event_mutes_no_other(book: Book, phone: Receiver) -> None:
     enrol_vip(book)
-    add(book, channel_of(Way.NTFY, phone), kinds=None, template="{event} {who}", pause_s=1800)
+    add(book, channel_of(Way.NTFY, phone), kinds=None, template="{event} {group}", pause_s=1800)
     come(book, Person(23))
     come(book, EVA, 1)
     come(book, Person(24), 2)
-    assert [read_body(one).split()[0] for one in phone.heard] == ["stranger.created", "face.arrived"]
+    told = ["face.arrived VIP", "face.arrived stranger", "stranger.created stranger"]
+    assert sorted(read_body(one) for one in phone.heard) == told
+
+
+def test_somebody_of_one_group_mutes_nobody_of_another(book: Book, phone: Receiver) -> None:
+    enrol_vip(book)
+    enrol_vip(book, FINN, "Finn Lee")
+    come(book, Person(23))
+    add(book, channel_of(Way.NTFY, phone), pause_s=86_400)
+    for place, person in enumerate((Person(23), EVA, FINN, Person(23), EVA)):
+        come(book, person, 600 + 300 * place)
+    assert [read_body(one)[:3] for one in phone.heard] == ["str", "Eva"], "once of the strangers, once of the VIPs"
 
 
 def test_a_person_who_is_named_is_muted_by_no_other(book: Book, phone: Receiver) -> None:

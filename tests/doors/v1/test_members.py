@@ -83,7 +83,14 @@ def test_a_link_says_who_it_is_for_and_makes_a_passkey_that_signs_in(
 ) -> None:
     v1.done("PATCH", "/v1/settings", {"display_name": "Ann's corner"})
     question = asked(browser, invitation)
-    whom = {"tenant": "shop", "display_name": "Ann's corner", "name": "Maria", "role": "operator", "screen": False}
+    whom = {
+        "tenant": "shop",
+        "display_name": "Ann's corner",
+        "name": "Maria",
+        "role": "operator",
+        "screen": False,
+        "page": None,
+    }
     assert question["invited"] == whom
     device = accepted(browser, invitation)
     reply = sign_in(browser, {"passkey": device.sign(asked(browser)), "keep": True})
@@ -191,6 +198,19 @@ def test_a_screen_on_the_wall_is_a_viewers(v1: V1Client) -> None:
     screen = v1.done("POST", MEMBERS, {"name": "Counter", "screen": True})
     assert v1.failed(400, "POST", MEMBERS, {"name": "Door", "role": "admin", "screen": True})["code"] == "InvalidInput"
     assert v1.failed(400, "PATCH", f"{MEMBERS}/{screen['id']}", {"role": "admin"})["code"] == "InvalidInput"
+
+
+def test_a_screen_shows_the_page_that_was_chosen_and_the_audit_says_which(v1: V1Client, browser: V1Client) -> None:
+    link = invited(v1, "Boss", role="viewer", screen=True, page="report")
+    [boss] = v1.done("GET", MEMBERS)["members"]
+    asked = browser.done("POST", "/v1/session/challenge", {"invitation": link})["invited"]
+    session = sign_in(browser, {"invitation": link}).json
+    assert [one["page"] for one in (boss, asked, session)] == ["report"] * 3
+    assert v1.done("POST", MEMBERS, {"name": "Counter", "screen": True})["page"] == "visits"
+    assert v1.done("POST", MEMBERS, {"name": "Maria"})["page"] is None
+    assert "screen" in v1.failed(400, "POST", MEMBERS, {"name": "Ben", "page": "report"})["detail"]
+    entries = v1.done("GET", "/v1/audit", what="POST /v1/members")["entries"]
+    assert "report" in str(entries[-1])
 
 
 def test_two_people_have_two_names(v1: V1Client) -> None:

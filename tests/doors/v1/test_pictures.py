@@ -140,6 +140,30 @@ def test_who_is_most_like_the_picture_of_a_sighting_is_told(
     assert v1.failed(409, "GET", path, sighting=sighting)["code"] == "Conflict"
 
 
+def test_strangers_since_a_time_are_listed_by_how_much_they_are_like_somebody(
+    v1: V1Client, services: Services, camera: CameraClient, faceid: str
+) -> None:
+    v1.add_camera("door")
+    camera.add_face("vip", photo(70, likeness=0.5))
+    before, unlike, like, most_like = (
+        v1.take(services, photo(side_px, seed, likeness=likeness), hours * 60).sightings[0].faceid
+        for hours, side_px, seed, likeness in (
+            (40, 110, 1, 0.2),
+            (30, 100, 7, 0.9),
+            (20, 120, 1, 0.1),
+            (10, 130, 1, 0.2),
+        )
+    )
+    since = "2026-02-28T06:00:00Z"
+    path = f"/v1/faces/{faceid}/similar"
+    found = v1.done("GET", path, since=since)
+    assert [one["face"]["id"] for one in found["faces"]] == [most_like, like, unlike], f"neither {before} nor a VIP"
+    assert not any(one["match"] for one in found["faces"])
+    assert len({one["score"] for one in found["faces"]}) == 3
+    assert [one["face"]["id"] for one in v1.done("GET", path, since=since, limit=1)["faces"]] == [most_like]
+    assert v1.done("GET", path, since="2026-03-01T06:00:00Z")["faces"] == []
+
+
 def test_who_a_sighting_is_instead_is_said(v1: V1Client, services: Services, camera: CameraClient, faceid: str) -> None:
     v1.add_camera("door")
     other = camera.add_face("vip", photo(100, seed=2))["data"]["faceid"]

@@ -53,6 +53,7 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
         "key": "first",
         "member": None,
         "screen": False,
+        "page": None,
         "role": "admin",
         "pictures": True,
         "time_zone": "Asia/Shanghai",

@@ -326,7 +326,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(fields={"picture": _ANYBODY, "other": _ANYBODY}),
     ],
     ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY})],
-    ("GET", "/v1/faces/{id}/similar"): [Sample(_FACE, {"limit": "3"}), Sample(_FACE, {"sighting": "{sighting}"})],
+    ("GET", "/v1/faces/{id}/similar"): [
+        Sample(_FACE, {"limit": "3"}),
+        Sample(_FACE, {"sighting": "{sighting}"}),
+        Sample(_FACE, {"since": "2026-01-01T00:00:00Z"}),
+    ],
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
     ("GET", "/v1/merges"): [
         Sample(),
@@ -354,7 +358,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample({"id": "icredit"}),
         Sample({"id": "icredit"}, fields={"name": "door", "at_once": True}),
     ],
-    ("POST", "/v1/members"): [Sample(fields={**_MEMBER_FIELDS, "screen": False})],
+    ("POST", "/v1/members"): [
+        Sample(fields={**_MEMBER_FIELDS, "screen": False}),
+        Sample(fields={"name": "Boss", "screen": True, "page": "report"}),
+    ],
     ("PATCH", "/v1/members/{id}"): [Sample(_MEMBER, fields=_MEMBER_FIELDS)],
     ("POST", "/v1/members/{id}/invitation"): [Sample(_MEMBER)],
     ("DELETE", "/v1/members/{id}/passkeys/{passkey}"): [Sample({**_MEMBER, "passkey": "{passkey}"})],

@@ -1,0 +1,169 @@
+"""How did the last week go, and who is told of it?
+
+The console's week on paper, `regulars report` and the message of each Monday have the same figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.rooms import UseCase
+from chalicelib.book.words.model import Tenant
+from chalicelib.book.words.values import milliseconds
+from chalicelib.book.words.webhooks import Event, EventKind
+
+if TYPE_CHECKING:
+    from chalicelib.book.statistics.statistics import Question
+    from chalicelib.book.words.local_time import Span
+
+DAYS = 7
+_KINDS = ("new", "returning", "known")
+_TOLD_AT = time(7)
+"""On Monday, in the tenant's time zone."""
+
+
+class Figures(NamedTuple):
+    """Visits of a time without staff (book/statistics/visitors). Each visit is new, returning or known."""
+
+    visits: int
+    people: int
+    new: int
+    returning: int
+    known: int
+
+
+_NOTHING = Figures(0, 0, 0, 0, 0)
+
+
+class Week(Struct, frozen=True):
+    """Visits of seven days of a tenant's time zone, from a Monday on. `busiest`: an hour and its visits.
+
+    `days`: each day with its figures; `total`: those of the week, in which each person counts once; `staff`: how many
+    more visits were staff's.
+    """
+
+    days: tuple[tuple[date, Figures], ...]
+    total: Figures
+    before: Figures
+    busiest: tuple[datetime, int] | None
+    staff: int
+
+
+class Weeks(UseCase):
+    def count_week(self, tenant: Tenant, monday: date) -> Week:
+        """Count the visits of the week that begins on this Monday."""
+        from chalicelib.book.statistics.statistics import Question
+        from chalicelib.book.words.local_time import Granularity
+        from chalicelib.book.words.observations import EVERYTHING, Measure
+
+        statistics, zone = self.book.statistics, ZoneInfo(tenant.time_zone)
+        visitors = statistics.visitors.staff(tenant).leave_out(EVERYTHING)
+        arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
+        hours = statistics.list_buckets(tenant, arrivals)
+        busiest = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
+        by_day = self._count_by_kind(tenant, replace(arrivals, granularity=Granularity.DAY))
+        by_week = replace(arrivals, granularity=Granularity.WEEK)
+        before = monday - timedelta(DAYS)
+        earlier = self._count_by_kind(tenant, replace(by_week, span=_span_of_week(zone, before)))
+        days = [monday + timedelta(number) for number in range(DAYS)]
+        return Week(
+            days=tuple((day, by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
+            total=self._count_by_kind(tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
+            before=earlier.get(f"{before:%Y%m%d}", _NOTHING),
+            busiest=busiest and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
+            staff=statistics.count_staff(tenant, arrivals),
+        )
+
+    def tell_last(self, tenant: Tenant, now: datetime) -> bool:
+        """Tell once of the week before this one, from Monday morning on; return whether it was told now.
+
+        A hook that is made later in the week is told within the hour.
+        """
+        here = now.astimezone(ZoneInfo(tenant.time_zone))
+        this = here.date() - timedelta(here.weekday())
+        if here < datetime.combine(this, _TOLD_AT, here.tzinfo):
+            return False
+        monday = this - timedelta(DAYS)
+        outbox = self.book.webhooks.outbox
+        before, after = outbox.told_until(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
+        if before is not None and before >= after:
+            return False
+        return outbox.tell_until(tenant.name, after, before, _make_event(self.count_week(tenant, monday), tenant, now))
+
+    def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
+        """Return the figures of each bucket that has any, by its time."""
+        from chalicelib.book.words.observations import Measure, ObservationKind, Split
+
+        of_persons = replace(arrivals.wanted, kind=ObservationKind.SIGHTING)
+        persons = self.book.statistics.list_buckets(
+            tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons)
+        )
+        people = {one.time: sum(one.amounts.values()) for one in persons}
+        found = {}
+        for one in self.book.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
+            kinds = [one.amounts.get(name, 0) for name in _KINDS]
+            found[one.time] = Figures(sum(one.amounts.values()), people.get(one.time, 0), *kinds)
+        return found
+
+
+def _span_of_week(zone: ZoneInfo, monday: date) -> Span:
+    from chalicelib.book.words.local_time import Span
+
+    first, end = (datetime.combine(monday + timedelta(days), time(), zone) for days in (0, DAYS))
+    return Span(milliseconds(first), milliseconds(end) - 1)
+
+
+def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
+    first = week.days[0][0]
+    data: dict[str, Any] = {
+        "first": f"{first}",
+        **week.total._asdict(),
+        "before": week.before.visits,
+        "report": format_message(week, tenant),
+    }
+    return Event(f"{EventKind.WEEK_ENDED}-{first}", EventKind.WEEK_ENDED, now, data=data)
+
+
+def describe_week(week: Week) -> str:
+    """Say the week in a sentence."""
+    now, before = week.total.visits, week.before.visits
+    if not now:
+        return "Nobody came."
+    came = f"{count_things(now, 'visit', 'visits')} by {count_things(week.total.people, 'person', 'people')}"
+    new = f"{week.total.new:,} for the first time"
+    if not before:
+        return f"{came}, {new}; nobody came the week before."
+    change = f"{abs(round(100 * (now / before - 1)))} % {'more' if now > before else 'fewer'} than the week before"
+    return f"{came}, {new}; {change if now != before else 'as many as the week before'}."
+
+
+def format_title(week: Week, tenant: Tenant) -> str:
+    first, last = week.days[0][0], week.days[-1][0]
+    return f"Visits of {tenant.shown_name}, {first:%d %B} to {last:%d %B %Y}"
+
+
+def format_notes(week: Week) -> list[str]:
+    """Say what else there is to say: the busiest hour, and what staff is left out."""
+    notes = []
+    if week.busiest:
+        hour, visits = week.busiest
+        notes.append(f"busiest hour: {hour:%A, %d %B, %H:00}, {count_things(visits, 'visit', 'visits')}")
+    if week.staff:
+        notes.append(f"without {count_things(week.staff, 'visit', 'visits')} of staff")
+    return notes
+
+
+def format_message(week: Week, tenant: Tenant) -> str:
+    """Write the week in a few lines, which a phone shows."""
+    days = ", ".join(f"{day:%a} {one.visits:,}" for day, one in week.days)
+    return "\n".join([format_title(week, tenant), describe_week(week), days, *format_notes(week)])
+
+
+def count_things(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural}"

@@ -1,0 +1,73 @@
+"""On Monday morning, in the shop's zone, whoever wants to know is told of the week once."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.book.book import MONDAY, Book, shot
+
+HOUR = timedelta(hours=1)
+REPORT = """\
+Visits of shop, 02 March to 08 March 2026
+3 visits by 2 people, 2 for the first time; nobody came the week before.
+Mon 2, Tue 1, Wed 0, Thu 0, Fri 0, Sat 0, Sun 0
+busiest hour: Monday, 02 March, 09:00, 2 visits"""
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    """Two people come on Monday, and one of them on Tuesday."""
+    with closing(Book(tmp_path)) as made:
+        made.see(shot(0, 1), shot(10, 2), shot(24 * 60 + 30, 1))
+        made.clock.advance(MONDAY + timedelta(days=5) - made.clock.now())
+        yield made
+
+
+def sweep(book: Book) -> None:
+    book.services.sweep.tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+
+
+def take(book: Book, hook: str) -> list[dict]:
+    outbox = book.services.webhooks.outbox
+    found = outbox.page("shop", hook, parked=False, limit=10).rows
+    for one in found:
+        outbox.delete_delivery(one)
+    return [json.loads(one.payload) for one in found]
+
+
+@pytest.mark.parametrize(("zone", "at"), [("UTC", "2026-03-09T07:00"), ("Asia/Tokyo", "2026-03-08T22:00")])
+def test_a_week_is_told_once_on_monday_morning_in_the_shops_zone(book: Book, zone: str, at: str) -> None:
+    book.services.tenants.change("shop", {"time_zone": zone})
+    hook = book.services.webhooks.hooks.add("shop", None, kinds=["week.ended"])[0].id
+    sweep(book)
+    take(book, hook)  # of the week before, since the hook is new
+    told = []
+    for _ in range(24 * 7):
+        sweep(book)
+        sweep(book)
+        told += take(book, hook)
+        book.clock.advance(HOUR)
+    [event] = told
+    assert event["at"].startswith(at)
+    assert (event["id"], event["group"], event["camera"]) == ("week.ended-2026-03-02", None, None)
+    data = event["data"]
+    assert (data["first"], data["visits"], data["people"], data["new"]) == ("2026-03-02", 3, 2, 2)
+    assert zone != "UTC" or data["report"] == REPORT
+
+
+def test_nobody_is_told_who_does_not_name_it_and_no_disabled_tenant(book: Book) -> None:
+    every = book.services.webhooks.hooks.add("shop", None)[0].id
+    book.clock.advance(timedelta(days=3))
+    sweep(book)
+    assert take(book, every) == []
+    hook = book.services.webhooks.hooks.add("shop", None, kinds=["week.ended"])[0].id
+    book.services.tenants.disable("shop")
+    sweep(book)
+    assert take(book, hook) == []
+    book.services.tenants.enable("shop")
+    sweep(book)
+    assert [one["id"] for one in take(book, hook)] == ["week.ended-2026-03-02"]
