@@ -17,7 +17,7 @@ from msgspec import Struct
 from chalicelib.doors import dialects
 from chalicelib.doors.v1 import routes as v1
 from chalicelib.doors.words.roles import Role
-from regulars.demo.public import RATE, PublicSite
+from regulars.serve.public import RATE, PublicSite
 from regulars.serve.server import Front, listening
 from regulars.serve.service import stop
 from tests.support.api.stage import make_stage
