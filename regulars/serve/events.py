@@ -169,7 +169,7 @@ def _record(message: Message) -> dict[str, Any]:
 
 
 def _run_schedule(handler: Handler, name: str, every_s: float) -> float:
-    """Call the handler with the event that EventBridge would send; return the seconds until the next call."""
+    """Call the handler with the event that the scheduler of AWS would send; return the seconds until the next call."""
     now = datetime.now(UTC)
     event = {
         "version": "0",
