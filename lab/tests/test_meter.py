@@ -90,8 +90,8 @@ def test_of_what_is_called_side_by_side_the_longer_way_is_waited_for() -> None:
         for kind in kinds:
             meter.count_call(kind)
 
-    longer = meter.beside(lambda: calls("s3 get"))
-    shorter = meter.beside(lambda: calls("dynamodb"))
+    longer = meter.begin_call(lambda: calls("s3 get"))
+    shorter = meter.begin_call(lambda: calls("dynamodb"))
     calls("dynamodb", "dynamodb")
     shorter()
     assert meter.waits == {"dynamodb": 2}
@@ -106,6 +106,6 @@ def test_what_fails_beside_its_caller_fails_when_its_end_is_asked_for() -> None:
     def away() -> None:
         raise StorageUnavailable("storage does not answer: try again")
 
-    end = Meter().beside(away)
+    end = Meter().begin_call(away)
     with pytest.raises(StorageUnavailable):
         end()

@@ -18,7 +18,7 @@ import yaml
 
 import app
 from chalicelib.book.cameras import MAX_CAMERAS
-from chalicelib.book.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, closeness
+from chalicelib.book.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, rate_closeness
 from chalicelib.book.webhooks import MAX_HOOKS
 from chalicelib.book.words.model import LIMITS, MAX_PICTURES, Profile
 from chalicelib.book.words.pictures import MAX_PICTURE_BYTES
@@ -30,8 +30,8 @@ from chalicelib.doors.v1 import errors as v1
 from chalicelib.doors.v1.wire import MAX_BYTES
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, Session, read, sees
-from tests.support.closeness import CURVE
 from tests.support.pictures import photos as at_hand
+from tests.support.closeness import CURVE
 
 API, CLIENT, SUNMI, ICREDIT, REKOGNITION, COMPREFACE = (
     DOCS / f"{page}.md" for page in ("api", "client", "sunmi", "icredit", "rekognition", "compreface")
@@ -207,4 +207,6 @@ def test_the_page_of_compreface_has_the_thresholds_that_the_code_gives() -> None
     thresholds = re.findall(r"\d\.\d\d", re.search(r"\| your threshold.*", read(COMPREFACE))[0])
     for threshold, share in zip(thresholds, shares, strict=True):
         score = CURVE.threshold_at(1 - (1 - float(share) / 100) ** (1 / SMALLEST_GALLERY))
-        assert closeness(score, CURVE, SMALLEST_GALLERY, DEFAULT_FPIR) == pytest.approx(float(threshold), abs=1.1e-2)
+        assert rate_closeness(score, CURVE, SMALLEST_GALLERY, DEFAULT_FPIR) == pytest.approx(
+            float(threshold), abs=1.1e-2
+        )

@@ -134,7 +134,7 @@ from tests.support.fakes import FakeClock, FakePictures, FakeVision, Person, emb
 from tests.support.mqtt.frigate import message as frigates_message
 from tests.support.storage.search import FOUND, FakeSearch
 
-PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False, rows=False)
+PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False, with_projection=False)
 
 
 def plain(read: Read) -> Opened:
@@ -260,8 +260,8 @@ def content_type_of(data: bytes) -> object:
 
 
 def signature_of(data: bytes) -> object:
-    form = SignedForm.of(read_form(MediaType(FORM), data))
-    form.request_id("/openapi/face/addFace")
+    form = SignedForm.read(read_form(MediaType(FORM), data))
+    form.identify("/openapi/face/addFace")
     return is_signed(form.form.fields, "key", form.sign, form.sign_type)
 
 
@@ -283,10 +283,10 @@ def compreface_request_of(data: bytes) -> object:
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     named = {"name": query.decode("latin-1")}
     request = HttpRequest("POST", "/api/v1/recognition/faces", headers, values, body, False, named)
-    sent = Sent.of(request)
+    sent = Sent.read(request)
     for read in (
-        partial(Options.of, sent), sent.page, sent.subject, sent.new_name, sent.ids, lambda: sent.picture().data,
-        partial(sent.vectors, "embeddings"), partial(read_image_id, named["name"]),
+        partial(Options.read, sent), sent.read_page, sent.read_subject, sent.read_new_name, sent.read_ids, lambda: sent.read_picture().data,
+        partial(sent.read_vectors, "embeddings"), partial(read_image_id, named["name"]),
         partial(read_name_in_path, request),
     ):  # fmt: skip
         with suppress(Failure):
@@ -327,13 +327,13 @@ def sunmi_parameters_of(data: bytes) -> object:
     media_type = one_of([MediaType(FORM), MediaType("multipart/form-data", boundary=BOUNDARY.encode())], data)
     if data.startswith(b"--"):
         media_type = MediaType("multipart/form-data", boundary=BOUNDARY.encode())
-    found = Parameters.of(read_form(media_type, data), frozenset(words.SUNMI_NAMES))
+    found = Parameters.read(read_form(media_type, data), frozenset(words.SUNMI_NAMES))
     for name in found.values:
         tried(
             lambda name=name: found.number(name, 1, 100),
-            lambda name=name: found.ids(name),
+            lambda name=name: found.read_ids(name),
             lambda name=name: found.required_file(name),
-            found.others,
+            found.list_others,
         )
     return found
 
@@ -343,11 +343,11 @@ def icredit_parameters_of(data: bytes) -> object:
     found = read_parameters(media_type, data)
     for name in found.values:
         tried(
-            found.labels,
-            lambda name=name: found.token(name),
+            found.read_labels,
+            lambda name=name: found.read_token(name),
             lambda name=name: found.number(name, 1, 999),
-            lambda name=name: found.seconds(name),
-            lambda name=name: found.flag(name),
+            lambda name=name: found.read_seconds(name),
+            lambda name=name: found.read_flag(name),
             lambda name=name: decode_base64(found.required_text(name)),
         )
     return found
@@ -368,8 +368,8 @@ def time_of(data: bytes) -> object:
 
 def cookie_of(data: bytes) -> object:
     """A cookie, and who says to have sent it: each line a header."""
-    cookie, make_site, origin, host, *_ = [*data.decode("latin-1").split("\n"), "", "", "", ""]
-    sent = {"cookie": cookie, "sec-fetch-site": make_site, "origin": origin, "host": host, "content-type": JSON}
+    cookie, site, origin, host, *_ = [*data.decode("latin-1").split("\n"), "", "", "", ""]
+    sent = {"cookie": cookie, "sec-fetch-site": site, "origin": origin, "host": host, "content-type": JSON}
     request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")

@@ -28,7 +28,7 @@ from chalicelib.book.words.version import VERSION
 from infra import images, wheels
 from infra.dependencies import ROOT, run_command
 from infra.release import SAYING, replace_version
-from regulars.demo.registry_photos import folder as photos
+from regulars.demo.registry_photos import provide_folder as photos
 from regulars.serve import service
 from tests.infra import container
 from tests.support.ports import free_port

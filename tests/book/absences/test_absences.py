@@ -110,7 +110,7 @@ def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some
     book.clock.advance(MONDAY + 15.5 * DAY - book.clock.now())
     for wait in (1, 0, 0.99, 5, 0, 0.5, 20, 0, 1):
         book.clock.advance(timedelta(hours=wait))
-        book.services.sweep.tenant(book.tenant, book.clock.now(), ["absences"])
+        book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
         outbox = book.services.webhooks.outbox
         for one in outbox.page("shop", hook.id, parked=False, limit=10).rows:
             told[json.loads(one.payload)["data"]["name"]] += 1

@@ -28,7 +28,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def sweep(book: Book) -> None:
-    book.services.sweep.tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+    book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
 
 
 def take(book: Book, hook: str) -> list[dict]:

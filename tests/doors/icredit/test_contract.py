@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.book.store.web import fetch
+from chalicelib.book.store.web import safe_requests
 from chalicelib.book.store.web.safe_requests import IMAGE_TYPES
 from chalicelib.book.vision.pictures.image import read_picture
 from chalicelib.book.words.model import Credentials, Labels, Profile, Tenant
@@ -224,7 +224,7 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     """That every hostile URL is refused, redirects and all, is shown in tests/book/store; here, that they get there."""
     internet = Internet()
-    safe = fetch.SafeFetcher(internet.resolve, internet.dial)
+    safe = safe_requests.SafeFetcher(internet.resolve, internet.dial)
     shop.fetch_with(safe)
     for url in ONE_OF_EACH_KIND:
         for fields in (ENROL, SEARCH):
@@ -235,9 +235,9 @@ def _(shop: Shop) -> None:
 
 @rule("within 5 s, up to 2 MB, image types only.")
 def _(shop: Shop) -> None:
-    assert (fetch.LIMIT_S, fetch.MAX_BYTES) == (5.0, 2 * 1024 * 1024)
+    assert (safe_requests.LIMIT_S, safe_requests.MAX_BYTES) == (5.0, 2 * 1024 * 1024)
     assert {kind.split("/")[0] for kind in IMAGE_TYPES} == {"image"}
-    assert PICTURES_BY_URL.max_bytes == fetch.MAX_BYTES, "what may be fetched may be used"
+    assert PICTURES_BY_URL.max_bytes == safe_requests.MAX_BYTES, "what may be fetched may be used"
 
 
 @rule("3 is a PERSON_TOKEN; 2 is read as 3.")

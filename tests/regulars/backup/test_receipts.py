@@ -23,7 +23,7 @@ from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Face, Profile
 from chalicelib.book.words.values import moment_of_text, time_text
 from chalicelib.bootstrap import build
-from chalicelib.rights.erasure.again import read_receipt
+from chalicelib.rights.erasure.again import Receipt, read_receipt
 from chalicelib.rights.words.erasures import RECEIPTS
 from chalicelib.rights.words.signing import fingerprint
 from chalicelib.services import Services
@@ -158,7 +158,7 @@ A_TENANT = "a whole tenant"
 OF_PEOPLE = {name: kind for name, kind in KINDS.items() if name != A_TENANT}
 
 
-def restore_after(kind: Kind, place: Path) -> tuple[list[receipts.Receipt], Face]:
+def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
     """Live in a book, back it up, erase by its kind, and restore the backup into `place/again`.
 
     Return the receipts, and the face of `ann` as it was at first.
@@ -184,7 +184,7 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[receipts.Receipt], Face
     return receipts.read_receipts([str(file.parent)]), face
 
 
-def without_others(services: Services, receipt: receipts.Receipt) -> receipts.Receipt:
+def without_others(services: Services, receipt: Receipt) -> Receipt:
     """A receipt as early versions made it."""
     said = receipt.statement
     faces = {name: value for name, value in said["faces"].items() if name not in ("key", "others")}
@@ -193,7 +193,7 @@ def without_others(services: Services, receipt: receipts.Receipt) -> receipts.Re
     return early
 
 
-def begin_all(services: Services, found: list[receipts.Receipt]) -> None:
+def begin_all(services: Services, found: list[Receipt]) -> None:
     """Do again what a redo does that is killed just before it notes that it is done."""
     again = services.erasure.again
     people = again.read_people("shop")
@@ -268,7 +268,7 @@ def test_an_early_receipt_takes_who_has_the_id_once_nothing_of_the_former_is_lef
         restored.clock.advance(40 * DAY)
         erase_former(restored)
         worked_off(restored)
-        list(receipts.redo(restored.services, [without_others(restored.services, one) for one in found]))
+        list(receipts.redo_erasures(restored.services, [without_others(restored.services, one) for one in found]))
         assert faceid_of(restored, STAYS) is None
 
 
@@ -306,7 +306,7 @@ def test_who_was_enrolled_later_while_the_clock_ran_behind_is_taken_for_the_form
         face = restored.enrol(Person(STAYS), faceid="ann")
         assert face.enrolled_at < moment_of_text(found[0].statement["asked_at"])
         restored.clock.advance(40 * DAY)
-        list(receipts.redo(restored.services, found))
+        list(receipts.redo_erasures(restored.services, found))
         assert faceid_of(restored, STAYS) is None
 
 
@@ -370,7 +370,7 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
         assert restored.faceids() == ["ann"], "by her id, as the message says"
 
 
-def of_another_key(services: Services, receipt: receipts.Receipt) -> receipts.Receipt:
+def of_another_key(services: Services, receipt: Receipt) -> Receipt:
     """A receipt like another, whose faces a key hashed that this book never had."""
     faces = {**receipt.statement["faces"], "key": "0" * 64}
     made = read_receipt(services.audit.signing.sign("shop", {**receipt.statement, "id": "9", "faces": faces}))

@@ -90,7 +90,7 @@ def test_every_get_of_v1_that_a_viewer_may_not_call_is_refused_whatever_key_come
 
 
 def test_no_dialect_answers(shown: Shown) -> None:
-    paths = [path for path, methods in routes().items() if "GET" in methods and dialects.owner_of(path) is not None]
+    paths = [path for path, methods in routes().items() if "GET" in methods and dialects.find_owner(path) is not None]
     assert {shown.ask("GET", path).status_code for path in paths if path != "/"} == {403}
 
 

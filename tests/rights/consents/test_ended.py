@@ -316,17 +316,17 @@ def test_a_message_whose_time_runs_out_comes_again(book: Book) -> None:
     [body] = messages(book)
     left_s = iter([600.0, 60.0, 59.0])
     with pytest.raises(Busy, match="put away"):
-        book.services.sweep.message(body, 1, lambda: next(left_s))
+        book.services.sweep.handle_message(body, 1, lambda: next(left_s))
     restricted = [one.faceid for one in people if read_face(book, one.faceid).restriction is not None]
     assert len(restricted) == 2
-    book.services.sweep.message(body, 2, lambda: 600.0)
+    book.services.sweep.handle_message(body, 2, lambda: 600.0)
     assert len(book.services.restrictions.all(book.tenant)) == len(people)
 
 
 def test_a_sweep_finds_all_of_many_records_of_before_this_version(book: Book) -> None:
     book.services.restrictions.at_once = 2
     people = [enrol(book, seed, f"P{seed}") for seed in range(5)]
-    assert book.services.tenants.note_end(book.tenant, None)
+    assert book.services.tenants.note_consent_end(book.tenant, None)
     book.clock.advance(2 * DAY)
     book.sweep()
     assert len(book.services.restrictions.all(book.tenant)) == len(people)

@@ -241,7 +241,7 @@ def test_two_workers_at_once_erase_the_same(book: Book) -> None:
     tenant = book.tenant
     slow = book_with(book.services, items=items).deletion.groups
     items.first += [lambda: None, lambda: book.services.deletion.groups.erase_faces(tenant, group_id, lambda: 600.0)]
-    slow.go_on(tenant, group_id, lambda: 600.0)
+    slow.erase_faces(tenant, group_id, lambda: 600.0)
     person.worked_off(book)
     assert stored(book) == set()
     assert not book.services.consistency.list_disagreements("shop")

@@ -90,7 +90,7 @@ def test_all_erasures_are_read_once_and_not_for_each_who_is_enrolled(tmp_path: P
     with closing(Book(tmp_path, wrap=lambda given: replace(given, items=MeteredItems(given.items, meter)))) as book:
         for seed in range(20):
             book.enrol(Person(seed), faceid=f"gone{seed}")
-            book.services.deletion.of_faces(book.tenant, [f"gone{seed}"], by="first", erase=True)
+            book.services.deletion.delete_faces(book.tenant, [f"gone{seed}"], by="first", erase=True)
         enrol_asking(book, 100)
         meter.clear()
         for seed in range(101, 111):
@@ -104,18 +104,18 @@ def test_all_erasures_are_read_once_and_not_for_each_who_is_enrolled(tmp_path: P
 
 
 def erase_face(book: Book) -> None:
-    book.services.deletion.of_faces(book.tenant, ["eva"], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, ["eva"], by="first", erase=True)
 
 
 def erase_deleted(book: Book) -> None:
-    book.services.deletion.of_faces(book.tenant, ["eva"], by="first")
+    book.services.deletion.delete_faces(book.tenant, ["eva"], by="first")
     person.worked_off(book)
     book.services.erasure.of_gone(book.tenant, "eva", by="first")
 
 
 def erase_with_its_group(book: Book) -> None:
     book.services.tenants.change("shop", {"deletes_erase": True})
-    book.services.deletion.of_groups.delete(book.tenant, "guests", by="first")
+    book.services.deletion.groups.delete(book.tenant, "guests", by="first")
 
 
 def erase_what_only_the_audit_knows_as_merged(book: Book) -> None:
@@ -124,7 +124,7 @@ def erase_what_only_the_audit_knows_as_merged(book: Book) -> None:
         book.services.merges.merging.merge(book.tenant, survivor, "eva")
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.sweep()
-    book.services.deletion.of_faces(book.tenant, [survivor], by="first", erase=True)
+    book.services.deletion.delete_faces(book.tenant, [survivor], by="first", erase=True)
 
 
 def note_as_done_again(book: Book) -> None:
