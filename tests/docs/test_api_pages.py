@@ -30,8 +30,8 @@ from chalicelib.doors.v1 import errors as v1
 from chalicelib.doors.v1.wire import MAX_BYTES
 from tests.support.box.server import Server
 from tests.support.box.session import DOCS, Session, read, sees
-from tests.support.pictures import photos as at_hand
 from tests.support.closeness import CURVE
+from tests.support.pictures import photos as at_hand
 
 API, CLIENT, SUNMI, ICREDIT, REKOGNITION, COMPREFACE = (
     DOCS / f"{page}.md" for page in ("api", "client", "sunmi", "icredit", "rekognition", "compreface")

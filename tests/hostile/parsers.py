@@ -285,7 +285,8 @@ def compreface_request_of(data: bytes) -> object:
     request = HttpRequest("POST", "/api/v1/recognition/faces", headers, values, body, False, named)
     sent = Sent.read(request)
     for read in (
-        partial(Options.read, sent), sent.read_page, sent.read_subject, sent.read_new_name, sent.read_ids, lambda: sent.read_picture().data,
+        partial(Options.read, sent), sent.read_page, sent.read_subject, sent.read_new_name, sent.read_ids,
+        lambda: sent.read_picture().data,
         partial(sent.read_vectors, "embeddings"), partial(read_image_id, named["name"]),
         partial(read_name_in_path, request),
     ):  # fmt: skip

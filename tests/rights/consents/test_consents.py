@@ -99,8 +99,8 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
     book.clock.advance(2 * DAY)
 
     class Renewing(Consents):
-        def until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
-            found = [*super().until(tenant, before)]
+        def list_until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
+            found = [*super().list_until(tenant, before)]
             self.set(book.tenant, face, signed(days=9))
             return iter(found)
 
