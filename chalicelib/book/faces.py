@@ -639,7 +639,7 @@ class FaceLists(UseCase):
                 "which has all in this order"
             )
         first = (milliseconds(self.book.clock.now()), None)
-        begun_ms, behind = pages.read_place(token, partial(_read_rank_place, order)) or first
+        begun_ms, behind = pages.read_place(token, partial(read_rank_place, order)) or first
         rows = (
             row
             for one in groups
@@ -723,7 +723,7 @@ def _make_rank(row: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any,
     return not name, sorting_form(name), name, row["faceid"]
 
 
-def _read_rank_place(order: FaceOrder, place: str) -> tuple[int, tuple[Any, ...]]:
+def read_rank_place(order: FaceOrder, place: str) -> tuple[int, tuple[Any, ...]]:
     """Read a page's place: when the first page was read, and what the last face was sorted by. Raises ValueError."""
     begun_ms, rank = json.loads(place)
     if (int, _SORTED[order]) != (type(begun_ms), tuple(map(type, rank))):

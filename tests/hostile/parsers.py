@@ -46,6 +46,7 @@ from urllib3 import HTTPHeaderDict
 
 from chalicelib.aws import search as remote_search
 from chalicelib.book.cameras import CameraSettings, legal_camera_name
+from chalicelib.book.faces import read_rank_place
 from chalicelib.book.index.snapshots import segment
 from chalicelib.book.index.snapshots.segment import DamagedSnapshot, segment_of_faces
 from chalicelib.book.records import columns
@@ -70,7 +71,7 @@ from chalicelib.book.words.errors import (
     Unusable,
     WrongCredentials,
 )
-from chalicelib.book.words.items import PageTokens
+from chalicelib.book.words.items import FaceOrder, PageTokens
 from chalicelib.book.words.model import Credentials, Edit, JournalEntry, Profile, Template
 from chalicelib.book.words.observations import Dimensions, ObservationFilter
 from chalicelib.book.words.opening import read_opening
@@ -714,6 +715,12 @@ def page_token_of(data: bytes) -> None:
         tried(lambda: PAGE_TOKENS.position(PAGE_TOKENS._tokens.make_token(text)))
 
 
+def sorted_list_place_of(data: bytes) -> None:
+    for order in (FaceOrder.NAME, FaceOrder.VISITS):
+        with suppress(ValueError, TypeError):  # of which a page token makes a refusal
+            read_rank_place(order, data.decode("utf-8", "replace"))
+
+
 def backup_of(*names: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "kept"
@@ -949,7 +956,7 @@ class Said:
     def exchange(self, *_request: object) -> Answer:
         return self._answer
 
-    def forget(self) -> None: ...
+    def close_idle(self) -> None: ...
 
 
 def client_answer_of(data: bytes) -> object:
@@ -1300,6 +1307,10 @@ PARSERS = {
         plain(page_token_of), (), ("chalicelib.book.words.items", "chalicelib.book.store.limits"),
         [PAGE_TOKENS._tokens.make_token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["],
         any_bytes | json_values,
+    ),
+    "places in sorted lists": Parser(
+        plain(sorted_list_place_of), (), ("chalicelib.book.faces",),
+        [b'[1, [3, "7"]]', b'[1, [false, "a", "A", "7"]]', b'[1, "ab"]', b'["a", 1]', b"[[["], any_bytes | json_values,
     ),
     "signed paths": Parser(
         plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.book.store.embedded.uploads",),

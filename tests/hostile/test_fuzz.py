@@ -117,7 +117,7 @@ OURS = {
     "regulars.protection": "URLs of hooks, which were checked when they were added",
     "regulars.mqtt.command": "a URL among its own options",
     "chalicelib.rights.notices": "nothing: the lines that it prints do, for the person who checks a receipt",
-    "regulars.report": "hours that statistics have written themselves",
+    "chalicelib.book.week": "hours that statistics have written themselves",
     "chalicelib.book.captures.captures": "a digest that is read from a request, in v1's requests",
 }
 """Modules that read what nobody else writes, or that others read first: whose words they are."""
