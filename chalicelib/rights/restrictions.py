@@ -117,7 +117,8 @@ class Restrictions(Outside):
         """Restrict the faces whose records of consent have expired by now, and note when the next one does.
 
         `looks`: whatever the tenant's record says. `left_s`: how long the caller may take; None: it has a client who
-        waits, so that `at_once` faces are restricted. Raises Busy if more are left: nobody reads them meanwhile.
+        waits, so that `at_once` faces are restricted. One is, however little time there is. Raises Busy if more are
+        left: nobody reads them meanwhile.
         """
         now, end = self.book.clock.now(), tenant.consents_end_at
         if not looks and (end is None or end > now):
@@ -129,7 +130,7 @@ class Restrictions(Outside):
                 if next_end != end:  # if others have noted one meanwhile, the next reader looks again
                     self.book.tenants.note_consent_end(tenant, next_end)
                 return
-            if (restricted >= self.at_once) if left_s is None else (left_s() < STOPS_AT_S):
+            if (restricted >= self.at_once) if left_s is None else (restricted and left_s() < STOPS_AT_S):
                 raise Busy("the consent of many people has just expired, and they are put away: send the request again")
             # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
             with suppress(FaceNotFound), acts.begin_act(acts.chore("watch consents", tenant.name)):
@@ -144,8 +145,9 @@ class Restrictions(Outside):
         """Restrict a face if its record of consent has expired, and nobody has written another one meanwhile."""
 
         def expire_consent(face: Face) -> tuple[Face, Change] | None:
-            over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
-            return self.restrict_ended(tenant, face, Ending.EXPIRED) if over else None
+            is_over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
+            is_done = face.restriction is not None and face.restriction.ended  # by somebody beside this one
+            return self.restrict_ended(tenant, face, Ending.EXPIRED) if is_over and not is_done else None
 
         self.book.faces.change_face(tenant, faceid, expire_consent, None, restricted=True)
 

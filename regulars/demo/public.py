@@ -11,11 +11,14 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from chalicelib.book.vision.packs import packs
+from chalicelib.bootstrap import build
 from chalicelib.doors.words.roles import Role
 from regulars import configuration, folder, libraries
+from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import fill_shop
-from regulars.options import open_services
 from regulars.serve.public import PublicSite
 from regulars.serve.server import Front, listening
 from regulars.serve.service import stop_on_signals
@@ -25,18 +28,21 @@ from regulars.tenants.credentials import FIRST_TENANT, CredentialsFile
 def serve_public(host: str, port: int, data: Path) -> None:
     """Fill the empty folder `data` and serve it until SIGTERM or SIGINT. Raises PortTaken, MissingModel."""
     settings = configuration.read_settings({"data": data}, os.environ, Path(os.devnull))
-    stop = stop_on_signals()
+    pack, stop = packs.read_pack(), stop_on_signals()
+    folder.prepare_folder(data)
+    # All strangers have one key: what limits them is the rate of their addresses. Drawings are looked at by no network.
+    of_service = replace(settings.settings, requests_a_second=1e6, searches_a_second=1e6)
     with (
         listening(host, port) as sock,
         folder.hold_folder(data),
-        closing(open_services(settings.settings, new=True)) as services,
+        closing(build(of_service, vision=lambda: DrawnVision(pack))) as services,
     ):
         import app  # its handlers and their imports belong to a server alone
 
         CredentialsFile(data, services.tenants).provide()
         name, _ = FIRST_TENANT
         print("a shop opens, whose drawn people have come for five weeks ...", flush=True)
-        fill_shop(data, name, packs.read_pack(), datetime.now(UTC))
+        fill_shop(data, name, pack, datetime.now(UTC))
         _, api_key = services.access.keys.add(services.tenants.get_by_name(name), "everybody", Role.VIEWER)
         app.provide.use(services)
         app.console_files.use(libraries.modules())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -23,6 +23,10 @@ from chalicelib.rights.words.erasures import Erasure, add_face_hashes, list_name
 
 _TENANTS_KEPT = 8
 """Tenants whose erasures a process keeps in memory: 10,000 erasures are some MB."""
+
+
+_READ_AGAIN = timedelta(minutes=10)
+"""A version before this one, which may run beside it during an update, makes no mark of an erasure."""
 
 
 class NamedFaces(Struct, frozen=True):
@@ -41,6 +45,7 @@ class ErasedPeople(Struct, frozen=True):
     """
 
     mark: str
+    read_at: datetime
     key: bytes
     erasures: tuple[NamedFaces, ...]
     templates: Mapping[str, NamedFaces]
@@ -76,16 +81,17 @@ class Refusals(Outside):
         marked = self.book.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
         mark = marked["mark"] if marked else ""  # of before this version
         people = self._people.pop(tenant, None)
-        if people is None or people.mark != mark:
+        now = self.book.clock.now()
+        if people is None or people.mark != mark or now - people.read_at > _READ_AGAIN:
             key = self.book.audit.signing.face_key(tenant)
-            people = _list_people(mark, key, self.book.erasure.records.all(tenant))
+            people = _list_people(mark, now, key, self.book.erasure.records.all(tenant))
         self._people[tenant] = people  # behind the others, of which the first goes
         for longest_unused in [*self._people][:-_TENANTS_KEPT]:
             self._people.pop(longest_unused, None)
         return people
 
 
-def _list_people(mark: str, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
+def _list_people(mark: str, now: datetime, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
     named, templates = [], {}
     for erasure in erasures:
         if not erasure.erases:
@@ -98,4 +104,4 @@ def _list_people(mark: str, key: bytes, erasures: Iterable[Erasure]) -> ErasedPe
         one = NamedFaces(erasure.id, erasure.at, {"faces": {"salt": faces["salt"], "sha256": [*faces["sha256"]]}})
         named.append(one)
         templates.update(dict.fromkeys(removed.get("templates", ()), one))
-    return ErasedPeople(mark, key, tuple(named), templates)
+    return ErasedPeople(mark, now, key, tuple(named), templates)
