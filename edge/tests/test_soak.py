@@ -80,7 +80,7 @@ class Passers:
     def __init__(self) -> None:
         self._looked = 0
 
-    def faces(self, frame: Frame) -> list[Face]:
+    def find_faces(self, frame: Frame) -> list[Face]:
         self._looked += 1
         marks = ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0))
         return [Face((2.0, 2.0, 10.0, 10.0), marks, 0.9)] if self._looked % 25 < 6 else []

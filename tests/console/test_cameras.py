@@ -216,7 +216,6 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
     expect(page.get_by_text("0.3 GB")).to_be_visible()
     expect(page.get_by_text("The disk beside it is nearly full")).to_be_visible()
     expect(page.get_by_text("Behind the camera by")).to_be_visible()
-    page.get_by_text("Labels", exact=True).click()
     looked_at(page, "camera", whole=True)
     with book.client() as client:
         client.send_heartbeat("counter", status={})
