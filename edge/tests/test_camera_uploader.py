@@ -161,7 +161,7 @@ class Hesitant(Service):
 
     puts: Iterator[Exception | bool]
 
-    def add_picture(self, *_: object) -> bool:
+    def put_picture(self, *_: object) -> bool:
         if isinstance(said := next(self.puts), Exception):
             raise said
         return said
