@@ -24,7 +24,7 @@ def test_every_error_has_a_code(error: type[RegularsError]) -> None:
 class NothingGoes:
     """A deletion that gives up on every face."""
 
-    def of_group(self, tenant: Tenant, group_name: str, faceids: list[str], **named: Any) -> Deleted:
+    def delete_faces_of_group(self, tenant: Tenant, group_name: str, faceids: list[str], **named: Any) -> Deleted:
         return Deleted([], faceids, [])
 
 
