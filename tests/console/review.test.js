@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Deck, retry_if_gallery_moved, whoStays } from "../../console/review/deck.js";
+import { Deck, settled, whoStays } from "../../console/review/deck.js";
 
 const card = (id, kind = "uncertain") => ({ id, kind, face: { id: `face of ${id}` } });
 const queueOf = (...ids) => ({ cards: ids.map((id) => card(id)) });
