@@ -46,7 +46,7 @@ def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue
     return _make_answer(again)
 
 
-def handle_one_by_one(
+def handle_each(
     event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue
 ) -> dict[str, Any]:
     """Give each message to `work`, and return the answer to SQS.

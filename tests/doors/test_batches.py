@@ -40,7 +40,7 @@ class Function:
         self.done.append(body)
 
     def __call__(self, event: Any, _context: object) -> Any:
-        return batches.handle_one_by_one(SQSEvent(event, self), self.work, self._queue)
+        return batches.handle_each(SQSEvent(event, self), self.work, self._queue)
 
     def work_off(self) -> None:
         handle_messages(self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S)
@@ -80,7 +80,7 @@ def test_the_work_is_told_when_sqs_got_a_message(queue: SqliteQueue, clock: Fake
     record = {"messageId": "1", "receiptHandle": "r", "body": "x"}
     record |= {"attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1531136255184"}}
     event = SQSEvent({"Records": [record]}, Function(queue, clock))
-    assert batches.handle_one_by_one(event, lambda *given: told.append(given), queue) == {"batchItemFailures": []}
+    assert batches.handle_each(event, lambda *given: told.append(given), queue) == {"batchItemFailures": []}
     assert told == [("x", 3, datetime(2018, 7, 9, 11, 37, 35, 184_000, tzinfo=UTC))]
 
 
