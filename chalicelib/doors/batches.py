@@ -46,9 +46,7 @@ def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue
     return _make_answer(again)
 
 
-def handle_each(
-    event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue
-) -> dict[str, Any]:
+def handle_each(event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue) -> dict[str, Any]:
     """Give each message to `work`, and return the answer to SQS.
 
     `work`: takes the body, how often SQS has given it out, and the time at which it was sent (None on one box).
