@@ -8,7 +8,7 @@ import { isUnwell, MOST_COUNTED, useShared } from "./shared/known.js";
 import { Trouble, useSlow } from "./shared/parts.js";
 import { useAgain } from "./shared/polled.js";
 import { go, place, to } from "./router.js";
-import { alerts, blur, may, session, useValue } from "./store.js";
+import { alerts, blur, may, mayLoad, session, useValue } from "./store.js";
 import { dressed } from "./styled.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
 import { late } from "./unsent.js";
@@ -120,7 +120,7 @@ function Eye() {
 
 /** Tells who comes, whatever page is open, if somebody has switched that on. */
 function Alerted() {
-  const isOn = [useValue(alerts.sound), useValue(alerts.notify)].includes("on");
+  const isOn = [useValue(alerts.sound), useValue(alerts.notify)].includes("on") && mayLoad("arrivals");
   const [Watch, setWatch] = useState(null);
   useEffect(() => {
     if (isOn) import("./shared/alerts.js").then((module) => setWatch(() => module.Watch), () => {});

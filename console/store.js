@@ -85,6 +85,9 @@ export const preference = (name, allowed, isFree = false) => new Preference(name
 export const session = new Value(/** @type {import("v1").Answer<"get", "session">} */ (null));
 export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);
 const ORDER = ["camera", "viewer", "operator", "admin"];
+/** Lists that pages of figures load if they are shown alone: the service refuses them all others. */
+const LOADS = { report: [], traffic: ["cameras"] };
+export const mayLoad = (list) => LOADS[session.now?.page]?.includes(list) ?? true;
 
 export const theme = preference("theme", ["system", "light", "dark"]);
 export const language = preference("language", ["system", "en", "zh"]);

@@ -7,6 +7,7 @@ if a hook wants to know. Of each absence it tells once.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from hashlib import sha256
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -51,8 +52,11 @@ def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
 
 
 def _place_of_absence(event: Event) -> str:
-    """Return the place of an absence among all, by its time and then its face: couples have the same time."""
-    return f"{milliseconds(event.at):015d} {event.data['faceid']}"
+    """Return the place of an absence among all, by its time and then its face: couples have the same time.
+
+    It is stored for longer than the face may be, so it has a hash of the face's id.
+    """
+    return f"{milliseconds(event.at):015d} {sha256(event.data['faceid'].encode()).hexdigest()[:16]}"
 
 
 class Absences(UseCase):

@@ -17,7 +17,7 @@ import heapq
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from operator import itemgetter
@@ -504,8 +504,11 @@ _LEAST_OF_A_GROUP = 10
 """Least faces of each group that are read at once. With many groups, most of them stand behind the page's last."""
 
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
-_SORTED: Mapping[FaceOrder, tuple[type, ...]] = {FaceOrder.NAME: (bool, str, str, str), FaceOrder.VISITS: (int, str)}
+_SORTED: Mapping[FaceOrder, tuple[type, ...]] = {FaceOrder.NAME: (bool, str, str), FaceOrder.VISITS: (int, str)}
 """Orders that no index has, with the types of what a face is sorted by (`_make_rank`)."""
+_MS = timedelta(milliseconds=1)
+_CLOCKS_DIFFER_MS = 60_000
+"""How much later than now a first page may have been read, by the clock of another machine."""
 
 
 class FaceIds(NamedTuple):
@@ -520,6 +523,9 @@ class FaceLists(UseCase):
     """Most ids of one answer: about 2 MB of JSON."""
     max_sorted = 10_000
     """Most faces of a list that is sorted anew for each page: about 6 MB of rows are read."""
+    longest_sorted = timedelta(hours=1)
+    """Age of the first page from which on such a list goes on no more. Of each face that came since, visits are read,
+    so nobody may choose a time long ago."""
 
     def page(
         self,
@@ -533,7 +539,7 @@ class FaceLists(UseCase):
     ) -> ListPage[ListedFace]:
         """Return a page of a group's faces, or of all groups'. Faces that come or move meanwhile may be missing.
 
-        Raises GroupNotFound; InvalidInput if the token is damaged, the order is FaceOrder.ID
+        Raises GroupNotFound; InvalidInput if the token is damaged or stale, the order is FaceOrder.ID
         for one group, or it is another one for all of over 100 groups; TooMany if too many faces have to be sorted.
         """
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
@@ -630,7 +636,8 @@ class FaceLists(UseCase):
     ) -> ListPage[ListedFace]:
         """Return a page of an order that no index has. By visits, those since the first page was read do not count.
 
-        Else somebody who comes between two pages would be on both, or on neither.
+        Else somebody who comes between two pages would be on both, or on neither. Captures that come late, of visits
+        from before the first page, move somebody all the same.
         """
         groups = self._read_groups(tenant, group_name)
         if (number := sum(group.count for group in groups)) > self.max_sorted:
@@ -638,8 +645,13 @@ class FaceLists(UseCase):
                 f"these are {number} faces, and {self.max_sorted} are sorted at most: name a group, or read face-ids, "
                 "which has all in this order"
             )
-        first = (milliseconds(self.book.clock.now()), None)
-        begun_ms, behind = pages.read_place(token, partial(read_rank_place, order)) or first
+        now_ms = milliseconds(self.book.clock.now())
+        begun_ms, behind = pages.read_place(token, partial(read_rank_place, order)) or (now_ms, None)
+        if not -_CLOCKS_DIFFER_MS <= now_ms - begun_ms <= self.longest_sorted / _MS:
+            raise InvalidInput(
+                "this page token is stale: a list in this order goes on for an hour after its first page; start again "
+                "without it"
+            )
         rows = (
             row
             for one in groups
@@ -720,7 +732,7 @@ def _make_rank(row: Item, order: FaceOrder, visits_since: int = 0) -> tuple[Any,
     if order is FaceOrder.VISITS:
         return int(row.get("arrive_count") or 0) - visits_since, row["faceid"]
     name = str(row.get("name") or "")
-    return not name, sorting_form(name), name, row["faceid"]
+    return not name, sorting_form(name), row["faceid"]
 
 
 def read_rank_place(order: FaceOrder, place: str) -> tuple[int, tuple[Any, ...]]:

@@ -117,8 +117,8 @@ class Messages(UseCase):
         return status
 
     def _is_wanted(self, hook: Hook, delivery: Delivery, tenant: Tenant, at: datetime, face: Face | None) -> bool:
-        """Tell whether people are told: at these hours, and of this person."""
-        if not hook.is_within_hours(at):
+        """Tell whether people are told: at these hours, and of this person. A week is told once, whatever the hours."""
+        if delivery.kind is not EventKind.WEEK_ENDED and not hook.is_within_hours(at):
             return False
         return not _names_a_face(delivery) or (face is not None and self._may_be_told(tenant, face))
 

@@ -83,7 +83,7 @@ class Weeks(UseCase):
     def tell_last(self, tenant: Tenant, now: datetime) -> bool:
         """Tell once of the week before this one, from Monday morning on; return whether it was told now.
 
-        A hook that is made later in the week is told within the hour.
+        A hook that is made later in the week is told within the hour if none was told of that week yet.
         """
         here = now.astimezone(ZoneInfo(tenant.time_zone))
         this = here.date() - timedelta(here.weekday())

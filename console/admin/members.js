@@ -10,6 +10,7 @@ import { ago, dayAndClock, t } from "../words.js";
 import { Rights } from "./rights.js";
 
 const SCREENS = ["visits", "traffic", "report"];
+const isOfFigures = (one) => ["traffic", "report"].includes(one.page);
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 /** `page`: begin with an invitation to read this page. */
@@ -44,7 +45,8 @@ function Member({ one, isOwn, remove, invite, reload, set }) {
   return html`<li>
     <div><${Line} value=${one.name} label=${t("members.name")} save=${(name) => change({ name })} className="title" />
       <p class="soft small">${told(one).join(" · ")}</p></div>
-    <${Rights} role=${one.role} pictures=${one.pictures} fixed=${one.screen} disabled=${isOwn} change=${quietly} />
+    <${Rights} role=${one.role} pictures=${one.pictures} fixed=${one.screen} blind=${isOfFigures(one)}
+      disabled=${isOwn} change=${quietly} />
     <span class="row"><button class="plain" onClick=${() => invite(one)}>${t("members.again")}</button>
       <button class="plain danger" disabled=${isOwn} aria-label=${t("members.remove", { name: one.name })}
         onClick=${() => remove(one)}>${t("delete")}</button></span>
@@ -73,7 +75,8 @@ function Invite({ page, close, made }) {
   const invite = ({ name }) => send("POST", "members", { ...wanted, name: name.trim() });
   return html`<${Dialog} title=${t("members.invite")} close=${close}><${Form} send=${invite} done=${made}>
     <${Field} label=${t("members.name")} name="name" autofocus required maxlength="100" />
-    <${Rights} role=${wanted.role} pictures=${wanted.pictures} fixed=${wanted.screen} change=${set} />
+    <${Rights} role=${wanted.role} pictures=${wanted.pictures} fixed=${wanted.screen}
+      blind=${isOfFigures(wanted)} change=${set} />
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
     <${Check} label=${t("members.screen.make")} checked=${wanted.screen}
       set=${(screen) => set({ screen, role: "viewer", page: screen ? SCREENS[0] : null })} />

@@ -30,6 +30,8 @@ const WEEK = "week.ended";
 const KINDS = [SILENT, STRANGERS, OVERDUE, WEEK];
 /** What the sweep finds, no camera. */
 const SWEPT = [OVERDUE, WEEK];
+/** What waits for no pause. */
+const WITHOUT_PAUSE = [SILENT, ...SWEPT];
 
 /** Return whom a rule is about, as a hook's filters say it. @returns {Promise<any>} */
 async function filtersOf(who, name) {
@@ -90,9 +92,9 @@ function Rule({ asked, made }) {
     ${!SWEPT.includes(whom) && html`<label>${t("phone.camera")}<${Select} label=${t("phone.camera")} name="camera"
       set=${() => {}} options=${[["", t("set.cameras.all")], ...cameras.map((one) => [one.id, one.name])]} /></label>`}
     ${whom !== WEEK && html`<${Field} label=${t("phone.begin")} name="begin" type="time" />
-    <${Field} label=${t("phone.end")} name="end" type="time" />
-    <label>${t("phone.pause")}<${Select} label=${t("phone.pause")} name="pause" set=${() => {}}
-      options=${PAUSES.map((one) => [one, t(`phone.pause.${one}`)])} /></label>`}
+    <${Field} label=${t("phone.end")} name="end" type="time" />`}
+    ${!WITHOUT_PAUSE.includes(whom) && html`<label>${t("phone.pause")}<${Select} label=${t("phone.pause")}
+      name="pause" set=${() => {}} options=${PAUSES.map((one) => [one, t(`phone.pause.${one}`)])} /></label>`}
     <label>${t("phone.way")}<${Select} label=${t("phone.way")} value=${way} set=${setWay}
       options=${Object.keys(WAYS).filter((one) => one !== "push" || canBePushed())
         .map((one) => [one, t(`way.${one}`)])} /></label>

@@ -1,7 +1,7 @@
 // What many parts of a page ask for: one request however many ask, and all of them see the same.
 import { useEffect } from "preact/hooks";
 import { get } from "../api.js";
-import { session, useValue, Value } from "../store.js";
+import { mayLoad, session, useValue, Value } from "../store.js";
 
 const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ waits: true }));
 const known = { groups: state(), cameras: state(), boxes: state(), reviews: state() };
@@ -18,8 +18,9 @@ session.listen(() => {
   Object.values(known).forEach((one) => one.set({ waits: true }));
 });
 
-/** Ask again for the list of this name, unless an answer is on its way. */
+/** Ask again for the list of this name, unless an answer is on its way or it may not be read. */
 function ask(name) {
+  if (!mayLoad(name)) return;
   asked[name] ??= get(name, LIMITS[name]).then(
     (page) => known[name].set({ value: page[name], waits: false }),
     (problem) => known[name].set({ ...known[name].now, problem, waits: false }),

@@ -12,6 +12,7 @@ import { useKeys } from "../keys.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { groupName, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
+import { session } from "../store.js";
 import { number, signed, t, tOr } from "../words.js";
 
 const SHOWN = 8;
@@ -43,7 +44,7 @@ export default function Traffic({ place }) {
       <${Whole} found=${found} asTable=${asTable} set=${set} />
       <${Parts} found=${found} asTable=${asTable} choose=${(one) => set({ split: one })} />
       ${span !== "day" && html`<${Week} asked=${asked} />`}`}
-    <${Away} />
+    ${!session.now.screen && html`<${Away} />`}
   </div>`;
 }
 

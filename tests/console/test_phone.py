@@ -55,6 +55,14 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     expect(row).to_have_count(0)
 
 
+def test_no_pause_is_offered_for_what_waits_for_none(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/phone")
+    for whom, count in (("VIP", 1), ("camera.silent", 0), ("face.overdue", 0), ("week.ended", 0), ("person", 1)):
+        page.get_by_label("Of whom").select_option(whom)
+        expect(page.get_by_label("Not more often than")).to_have_count(count)
+        expect(page.get_by_label("Only from")).to_have_count(0 if whom == "week.ended" else 1)
+
+
 def test_a_wrong_field_and_an_unknown_person_are_told(
     page: Page, visitor: Visitor, book: Book, phone: Receiver
 ) -> None:

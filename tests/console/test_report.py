@@ -60,6 +60,23 @@ def test_a_link_to_read_the_week_is_made_there_opens_nothing_else_and_is_taken_b
         boss.forgive("401")
 
 
+def test_traffic_that_is_shown_alone_asks_for_nothing_of_anybody(book: Book, browser: Browser) -> None:
+    with book.client() as client:
+        for one in client.list_members().members:  # a second try begins anew
+            client.delete_member(one.id)
+        member = client.add_member(name="Wall", screen=True, page="traffic")
+    with visiting(browser, book) as wall:
+        page = wall.open(f"#{member.url.partition('#')[2]}")
+        page.get_by_role("button", name="Show here: Traffic").click()
+        heading(page, "Traffic")
+        expect(page.locator(".amount").first).to_be_visible()
+        expect(page.get_by_role("heading", name="Away longest")).to_have_count(0)
+        assert_accessible(page)
+        wall.forgive("401")
+    with book.client() as client:
+        client.delete_member(member.id)
+
+
 def test_a_mail_of_each_week_is_made_there(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/report")
     page.get_by_role("link", name="Weekly mail").click()

@@ -21,6 +21,7 @@ LONGEST_NAME = 255
 """Most characters of a subject's name."""
 
 FACE_NAME_LENGTH = 100
+_SORTED_LENGTH = 64
 FACE_NOTE_LENGTH = 500
 
 MAX_TERMS = 8
@@ -62,9 +63,9 @@ def _comparison_form(name: str, matches_case: bool) -> str:
 
 
 def sorting_form(name: str) -> str:
-    """Return what a name is sorted by: Émile stands beside emil, and Zoe behind both."""
+    """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe behind both."""
     bare = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
-    return "".join(one for one in bare if not unicodedata.combining(one)).casefold()
+    return "".join(one for one in bare if not unicodedata.combining(one)).casefold()[:_SORTED_LENGTH]
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:

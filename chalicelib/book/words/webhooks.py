@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from chalicelib.book.words import keys
 from chalicelib.book.words.ports import Action, Item, Put, Update, equals, exists
-from chalicelib.book.words.values import Codec, milliseconds, moment, time_text
+from chalicelib.book.words.values import Codec, Form, milliseconds, moment, time_text
 
 KEPT_FOR = timedelta(days=30)
 """How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
@@ -237,6 +237,12 @@ _DELIVERY = Codec(Delivery, apart="hook_id event_id parked in_mailbox")
 _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 
+def _read_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
+    """Read the kinds that this version knows; a later one may have stored others. Without any, a hook takes nothing."""
+    known = set(EventKind)
+    return tuple(EventKind(one) for one in stored if one in known)
+
+
 _OF_PEOPLE = ("people", "way", "address", "template", "hours", "pause_s", "picture")
 _RARE = ("passes_to", *_OF_PEOPLE)
 _HOOK = Codec(
@@ -244,6 +250,7 @@ _HOOK = Codec(
     {"sealed_secret": "secret"},
     rare=" ".join(("failures paused_until claims", *_RARE)),
     nulls="url kinds groups cameras name",
+    kinds=Form(lambda kinds: list(map(str, kinds)), _read_kinds),
 )
 hook_from = _HOOK.read
 

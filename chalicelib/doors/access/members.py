@@ -227,11 +227,12 @@ def normalize_name(name: str) -> str:
 
 
 def _check_member(member: Member) -> Member:
-    """Return the member in the form that is stored. Raises InvalidInput."""
+    """Return the member in the form that is stored: who reads figures sees no pictures. Raises InvalidInput."""
     if member.screen and member.role is not Role.VIEWER:
         raise InvalidInput("a screen on the wall is a viewer: else anybody before it could change the book")
     if member.page and not member.screen:
         raise InvalidInput("a page is of a screen: send screen as true, or leave page out")
     if member.screen:
         acts.says(page=member.shown_page)
-    return replace(member, name=printable_name(member.name, NAME_LENGTH, "a person's"))
+    name = printable_name(member.name, NAME_LENGTH, "a person's")
+    return replace(member, name=name, pictures=member.pictures and not member.is_of_figures)

@@ -16,7 +16,7 @@ from chalicelib.book.words.errors import NotAllowed, TenantDisabled, WrongCreden
 from chalicelib.book.words.model import Tenant
 from chalicelib.doors.http import JSON, HttpRequest
 from chalicelib.doors.sites import is_of_another_site, is_of_this_host, read_host
-from chalicelib.doors.words.roles import ApiKey, Member, Role, Session
+from chalicelib.doors.words.roles import PAGES_OF_FIGURES, ApiKey, Member, Role, Session
 from chalicelib.services import Services
 
 if TYPE_CHECKING:
@@ -90,6 +90,19 @@ class Caller(Struct, frozen=True):
         if isinstance(self.key, Member):
             raise NotAllowed(f"this needs the role {needed}, and yours is {self.role}: ask somebody who manages")
         raise NotAllowed(f"this needs a key of role {needed}, and this key's role is {self.role}: use another key")
+
+    def require_page(self, operation: str) -> None:
+        """Raise NotAllowed if the caller was invited to a page of figures that does not call this operation.
+
+        `operation`: its method and path, as `GET /v1/faces`.
+        """
+        if not isinstance(self.key, Member) or self.key.shown_page not in PAGES_OF_FIGURES:
+            return
+        if operation not in PAGES_OF_FIGURES[self.key.shown_page]:
+            raise NotAllowed(
+                f"you were invited to the page {self.key.shown_page} alone, which does not need this: ask somebody who "
+                "manages for a sign-in of your own"
+            )
 
     def require_camera(self, *names: str | None) -> None:
         """Raise NotAllowed if the caller is a camera and any of these ids or names is another's; None: not given."""

@@ -214,6 +214,7 @@ class Operation(Struct, frozen=True, dict=True):
         services = provide()
         who = authenticate(request, services)
         telemetry.of_tenant(who.tenant.name, who.audit_name)
+        who.require_page(f"{self.method} {self.path}")
         who.require_role(self.role, of_cameras=self.of_cameras)
         rate = services.access.rates.searches if self.searches else services.access.rates.requests
         headers = dict(rate.take(f"{who.tenant.name}#{who.id}"))

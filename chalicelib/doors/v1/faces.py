@@ -162,8 +162,9 @@ class FacesWanted(Paged):
         Meta(
             description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the last arrival or else "
             "the enrolment, so that the person away longest comes first. `id`: of all groups only. `name`: from A to "
-            "Z, people without one last. `visits`: the fewest first, without those since the first page was read, so "
-            "that each face is on one page. These two list 10,000 faces at most, else 409 TooMany."
+            "Z, people without one last. `visits`: the fewest first, without those since the first page was read. If "
+            "captures come late meanwhile, a face may be on two pages or on none. These two list 10,000 faces at most, "
+            "else 409 TooMany, and go on for an hour after the first page."
         ),
     ] = None
     desc: Annotated[bool, Meta(description="The other way round.")] = False

@@ -17,7 +17,9 @@ from chalicelib.doors.words.roles import Role
 
 operations = Operations()
 
-Pictures = Annotated[bool, Meta(description="Whether pictures of people are shown.")]
+Pictures = Annotated[
+    bool, Meta(description="Whether pictures of people are shown: false for the pages `traffic` and `report`.")
+]
 Screen = Annotated[
     bool, Meta(description="A screen on the wall: the link alone signs it in, as a viewer, until it is removed.")
 ]
@@ -28,7 +30,13 @@ class NewMember(Sent, kw_only=True):
     role: KeyRole = "viewer"
     pictures: Pictures = True
     screen: Screen = False
-    page: Annotated[ScreenPage | None, Meta(description="That a screen shows, and no other; null: visits.")] = None
+    page: Annotated[
+        ScreenPage | None,
+        Meta(
+            description="That a screen shows, and no other; null: visits. `traffic` and `report` show figures alone: "
+            "what they do not call is answered 403 NotAllowed."
+        ),
+    ] = None
 
 
 class MemberChanges(Changes):

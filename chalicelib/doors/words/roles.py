@@ -57,6 +57,11 @@ class Passkey(Struct, frozen=True):
     created_at: datetime
 
 
+_BY_ALL = frozenset({"GET /v1/session", "DELETE /v1/session", "GET /v1/statistics"})
+PAGES_OF_FIGURES = {"report": _BY_ALL, "traffic": _BY_ALL | {"GET /v1/cameras", "GET /v1/settings"}}
+"""Pages that show nobody, each with the operations that it calls: who is invited to one may call no other."""
+
+
 class Member(Struct, frozen=True):
     """Somebody who signs in to the console, or a screen on the wall that shows it."""
 
@@ -86,6 +91,11 @@ class Member(Struct, frozen=True):
     def shown_page(self) -> str | None:
         """The page that it shows; None: it is no screen."""
         return (self.page or "visits") if self.screen else None
+
+    @property
+    def is_of_figures(self) -> bool:
+        """True if it shows a page on which nobody is seen."""
+        return self.shown_page in PAGES_OF_FIGURES
 
     @property
     def audit_name(self) -> str:

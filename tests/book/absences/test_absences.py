@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.book.absences import LEAST_VISITS, overdue_at
 from chalicelib.book.rules.visits import Arrival
+from chalicelib.book.words import keys
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.book.words.webhooks import EventKind
 from tests.support.book.book import MONDAY, Book, shot
@@ -116,3 +117,16 @@ def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some
             told[json.loads(one.payload)["data"]["name"]] += 1
             outbox.delete_delivery(one)
     assert told == {"Eva": 1, "Finn": 1}
+
+
+def test_what_is_stored_of_an_absence_that_was_told_does_not_name_the_person(book: Book) -> None:
+    book.services.webhooks.hooks.add("shop", None, kinds=["face.overdue"])
+    eva = book.enrol(EVA, "regular", name="Eva Lee")
+    book.see(*(shot(day * 24 * 60, EVA.seed) for day in range(0, 14, 2)))
+    book.clock.advance(MONDAY + 16 * DAY - book.clock.now())
+    book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
+    book.services.deletion.delete_faces(book.tenant, [eva.faceid], erase=True)
+    item = book.storage.items.get(keys.DIRECTORY, ("shop", keys.SWEPT_ITEM))
+    assert item is not None
+    assert item["told face.overdue"]
+    assert eva.faceid not in str(item)

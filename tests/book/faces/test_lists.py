@@ -171,8 +171,10 @@ def test_the_pages_by_visits_have_everybody_once_whoever_comes_between_two_of_th
     for seed in range(4):
         book.see(*(shot(100.0 * visit + seed, seed) for visit in range(seed + 1)))
     expected, found = faces[::-1] if descending else faces, list[str]()
+    face_lists = FaceLists(book.services)
+    face_lists.longest_sorted = timedelta(days=2)
     for number, page in enumerate(
-        paged(partial(book.services.faces.lists.page, book.tenant, None, FaceOrder.VISITS, 1, descending=descending))
+        paged(partial(face_lists.page, book.tenant, None, FaceOrder.VISITS, 1, descending=descending))
     ):
         found += [one.faceid for one in page.rows]
         book.clock.advance(timedelta(hours=9))
@@ -189,3 +191,27 @@ def test_a_page_of_a_list_that_has_to_be_sorted_is_refused_if_it_is_too_long(ser
         assert len(face_lists.page(shop, "regular", order, 5).rows) == 5
         with pytest.raises(TooMany, match="30 faces"):
             face_lists.page(shop, "stranger", order, 5)
+
+
+@pytest.mark.parametrize("order", [FaceOrder.NAME, FaceOrder.VISITS])
+@pytest.mark.parametrize(("minutes", "is_taken"), [(59, True), (61, False), (-2, False)])
+def test_a_list_that_has_to_be_sorted_goes_on_for_an_hour(
+    services: Services, shop: Tenant, clock: FakeClock, order: FaceOrder, minutes: int, is_taken: bool
+) -> None:
+    token = services.faces.lists.page(shop, "regular", order, 15).next_token
+    clock.advance(timedelta(minutes=minutes))
+    if is_taken:
+        assert len(services.faces.lists.page(shop, "regular", order, 15, token).rows) == 5
+    else:
+        with pytest.raises(InvalidInput, match="start again"):
+            services.faces.lists.page(shop, "regular", order, 15, token)
+
+
+def test_a_token_of_names_has_the_beginning_of_one_alone(tmp_path: Path) -> None:
+    book = Book(tmp_path)
+    long = "\ufdfa" * 100  # each is eighteen characters
+    for seed, name in enumerate((long, "Ann", long, "Zoe")):
+        book.enrol(Person(seed), name=name)
+    pages = [*paged(partial(book.services.faces.lists.page, book.tenant, "regular", FaceOrder.NAME, 1))]
+    assert max(len(page.next_token or "") for page in pages) < 1000
+    assert [page.rows[0].name for page in pages] == ["Ann", "Zoe", long, long]

@@ -88,6 +88,21 @@ def test_what_counts_additions_is_no_hook(desk: Desk) -> None:
     assert desk.hooks.find(TENANT, "#additions") is None
 
 
+@pytest.mark.parametrize(
+    ("stored", "read", "taken"),
+    [(["face.arrived", "face.waved"], ["face.arrived"], 1), (["face.waved"], [], 0), (None, None, 1)],
+)
+def test_kinds_of_a_later_version_are_passed_over(
+    desk: Desk, stored: list[str] | None, read: list[str] | None, taken: int
+) -> None:
+    hook, _ = desk.hooks.add(TENANT, URL, kinds=["group.full"])
+    desk.items.transact([Update(keys.HOOKS, (TENANT, hook.id), (exists("there"),), set={"kinds": stored})])
+    [found] = desk.hooks.all(TENANT)
+    assert found.kinds == (None if read is None else tuple(read))
+    desk.commit(desk.event())
+    assert len(desk.pending) == taken
+
+
 def test_deleted_hook_takes_what_waits_for_it_along(desk: Desk) -> None:
     hook, _ = desk.hooks.add(TENANT, URL)
     other, _ = desk.hooks.add(TENANT, URL)

@@ -382,6 +382,16 @@ def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> No
             add(book, channel, hours=wrong)
 
 
+def test_the_figures_of_a_week_are_told_whatever_the_hours_are(book: Book, phone: Receiver) -> None:
+    add(book, channel_of(Way.NTFY, phone), kinds=("week.ended",), template="{report}", hours="22:00-23:00")
+    event = Event("week.ended-1", EventKind.WEEK_ENDED, book.clock.now(), data={"report": "3 visits"})
+    actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
+    write(book.storage.items, actions)
+    book.services.webhooks.outbox.announce("shop", actions)
+    work(book)
+    assert [read_body(one) for one in phone.heard] == ["3 visits"]
+
+
 def test_not_more_often_than_the_pause_but_another_if_it_failed(book: Book, phone: Receiver) -> None:
     enrol_vip(book)
     enrol_vip(book, FINN, "Finn Lee")

@@ -11,6 +11,7 @@ from chalicelib.book.words.errors import TooManyRequests, WrongCredentials
 from chalicelib.book.words.items import every
 from chalicelib.book.words.model import Profile
 from chalicelib.doors.access.rate_limits import Rates
+from chalicelib.doors.v1.routes import OPERATIONS
 from chalicelib.doors.words import passwords
 from chalicelib.services import Services
 from tests.support.api.devices import BY_HTTPS, PRESENT, Device, asked, invitation_of, sign_in
@@ -210,7 +211,33 @@ def test_a_screen_shows_the_page_that_was_chosen_and_the_audit_says_which(v1: V1
     assert v1.done("POST", MEMBERS, {"name": "Maria"})["page"] is None
     assert "screen" in v1.failed(400, "POST", MEMBERS, {"name": "Ben", "page": "report"})["detail"]
     entries = v1.done("GET", "/v1/audit", what="POST /v1/members")["entries"]
-    assert "report" in str(entries[-1])
+    assert {one["details"].get("page") for one in entries} >= {"report", "visits"}
+
+
+READ = {"report": {"session", "statistics"}, "traffic": {"session", "statistics", "cameras", "settings"}}
+
+
+@pytest.mark.parametrize("page", READ)
+def test_a_link_to_read_figures_reads_nothing_else(v1: V1Client, browser: V1Client, page: str) -> None:
+    session = sign_in(browser, {"invitation": invited(v1, "Boss", role="viewer", screen=True, page=page)})
+    refused = {}
+    for one in (one for one in OPERATIONS if one.role is not None and one.path != SESSION):
+        reply = with_cookie(browser, session, one.method, re.sub(r"{\w+}", "7", one.path), None)
+        if reply.status == 403 and f"the page {page} alone" in reply.json["detail"]:
+            refused[f"{one.method} {one.path}"] = reply.json["code"]
+    needed = {f"GET /v1/{one}" for one in READ[page] - {"session"}}
+    others = {f"{one.method} {one.path}" for one in OPERATIONS if one.role is not None and one.path != SESSION}
+    assert refused == dict.fromkeys(others - needed, "NotAllowed")
+    assert with_cookie(browser, session).status == 200
+    assert with_cookie(browser, session, "DELETE").status == 204
+
+
+@pytest.mark.parametrize("page", READ)
+def test_a_link_to_read_figures_sees_no_pictures_whatever_is_asked(v1: V1Client, page: str) -> None:
+    made = v1.done("POST", MEMBERS, {"name": "Boss", "screen": True, "page": page, "pictures": True})
+    assert made["pictures"] is False
+    assert v1.done("PATCH", f"{MEMBERS}/{made['id']}", {"pictures": True})["pictures"] is False
+    assert v1.done("POST", MEMBERS, {"name": "Counter", "screen": True})["pictures"] is True
 
 
 def test_two_people_have_two_names(v1: V1Client) -> None:
