@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -15,12 +16,13 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from chalicelib.book.store.embedded.blobs import sync_folder
 from chalicelib.book.vision.describe.embed import join_parts, scale_to_unit
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile
 from chalicelib.book.vision.packs.packs import Pack
-from regulars.errors import NoPictures, UnusableNetwork
-from regulars.folder import write_durably
+from regulars.errors import NoPictures, OperatorError, UnusableNetwork
+from regulars.folder import hold_lock, write_durably
 from regulars.measuring import curves
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.pairs import Faces
@@ -35,6 +37,12 @@ FEWEST_PERSONS = 2 * curves.FEWEST_PERSONS
 
 OWN_NUMBERS = 100
 """Numbers of operators' models begin here; those of the program's packs stay below."""
+
+ADDING, LOCK = ".adding", ".adding.lock"
+"""Folder in which a pack is copied, among the operator's packs, and the lock of the one run that adds.
+
+A killed run leaves only the folder. The next one removes it.
+"""
 
 LOST = 1e-9
 """Part of the templates' variance that the directions may hold which a basis leaves out: rounding."""
@@ -188,11 +196,47 @@ def _table_text(name: str, values: Mapping[str, Any]) -> str:
     return "\n".join([*([name] if name else []), *lines]) + "\n"
 
 
+def place_pack(draft: Pack, offer: Offer, own: Measured, source: str, target: Path) -> None:
+    """Make a pack of the draft, with a number of its own, and put it at `target`. Runs that add wait for each other.
+
+    Raises OperatorError if the name was taken meanwhile, MissingModel, OSError; then nothing is added.
+    """
+    with hold_lock(target.parent / LOCK):
+        require_free(target)
+        copy_pack(write_pack(draft, offer, own, source, choose_number(target.parent)), target)
+
+
+def require_free(target: Path) -> None:
+    """Raise OperatorError if a pack or something else has the name already."""
+    if target.name in packs.list_names(target.parent):
+        raise OperatorError(
+            f"there is a pack {target.name} already, and stored templates may be of it: choose another name for `pack` "
+            "in the manifest"
+        )
+    if target.exists():
+        raise OperatorError(
+            f"{target} is there already, and is no pack, since it has no {MANIFEST}: move it away, or choose another "
+            "name for `pack` in the manifest"
+        )
+
+
 def copy_pack(pack: Pack, target: Path) -> None:
-    """Copy the pack's folder. Its manifest comes last: with it, the service sees the pack."""
+    """Copy the pack's files, which all may read, and give them their name when all are on the disk.
+
+    The caller holds the lock. Raises OSError; what is at `target` stays as it is.
+    """
+    place = target.parent / ADDING
+    if place.exists():
+        shutil.rmtree(place)
+    made = place / target.name
     try:
-        shutil.copytree(pack.folder, target, ignore=shutil.ignore_patterns(MANIFEST))
-        write_durably(target / MANIFEST, (pack.folder / MANIFEST).read_text(encoding="utf-8"), mode=0o666)
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
+        made.mkdir(parents=True)
+        for file in sorted(pack.folder.iterdir()):
+            shutil.copyfile(file, made / file.name)
+            with (made / file.name).open("rb") as copied:
+                os.fsync(copied.fileno())
+        sync_folder(made)
+        made.rename(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    sync_folder(target.parent)
