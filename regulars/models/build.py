@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from chalicelib.book.store.embedded.blobs import sync_folder
 from chalicelib.book.vision.describe.embed import join_parts, scale_to_unit
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile
-from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile, read_manifest
+from chalicelib.book.vision.packs.packs import Pack, State
 from regulars.errors import NoPictures, OperatorError, UnusableNetwork
 from regulars.folder import hold_lock, write_durably
 from regulars.measuring import curves
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.pairs import Faces
 from regulars.measuring.suspects import one_each
-from regulars.models.network import MANIFEST, Offer
+from regulars.models.network import BASIS, CENTRE, MANIFEST, Offer
 
 BASE = "face-pack-1"
 """The pack whose other models the new one takes: its gender needs no template, which no other network makes."""
@@ -140,11 +140,11 @@ def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
 def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: int) -> Pack:
     """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read."""
     folder, role = draft.folder, draft.manifest.embedding
-    np.save(folder / "centre.npy", own.centre)
-    computed = ["centre.npy"]
+    np.save(folder / CENTRE, own.centre)
+    computed = [CENTRE]
     if own.basis is not None:
-        np.save(folder / "basis.npy", own.basis)
-        computed.append("basis.npy")
+        np.save(folder / BASIS, own.basis)
+        computed.append(BASIS)
     digest = hashlib.sha256(repr((role.networks, [file.sha256 for file in draft.files])).encode())
     for name in computed:
         digest.update((folder / name).read_bytes())
@@ -152,8 +152,8 @@ def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: in
         f"{offer.pack}-{digest.hexdigest()[:8]}",
         number,
         offer.networks,
-        "centre.npy",
-        "" if own.basis is None else "basis.npy",
+        CENTRE,
+        "" if own.basis is None else BASIS,
         0 if own.basis is None else own.basis.shape[1],
     )
     of_pictures = [_describe_file(folder / name, "computed from your pictures", source) for name in computed]
@@ -191,8 +191,13 @@ def _manifest_text(pack: Pack, offer: Offer) -> str:
 
 
 def _table_text(name: str, values: Mapping[str, Any]) -> str:
-    """Write a table of TOML. Texts, numbers, booleans and lists of them are written as in JSON."""
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    """Write a table of TOML. Texts, numbers, booleans and lists of them are written as in JSON.
+
+    Of the characters that TOML has only escaped, JSON leaves U+007F as it is.
+    """
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", r"\u007f") for key, value in values.items()
+    ]
     return "\n".join([*([name] if name else []), *lines]) + "\n"
 
 
@@ -203,7 +208,22 @@ def place_pack(draft: Pack, offer: Offer, own: Measured, source: str, target: Pa
     """
     with hold_lock(target.parent / LOCK):
         require_free(target)
-        copy_pack(write_pack(draft, offer, own, source, choose_number(target.parent)), target)
+        pack = write_pack(draft, offer, own, source, choose_number(target.parent))
+        require_whole(pack)
+        copy_pack(pack, target)
+
+
+def require_whole(pack: Pack) -> None:
+    """Raise OperatorError unless the pack's folder is read as the pack that was meant, each file with its digest."""
+    try:
+        manifest = read_manifest(pack.folder)
+        manifest.population()
+    except (ValueError, LookupError, TypeError) as error:
+        raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {error}") from error
+    wrong = [file.name for file, state in packs.verify(pack).items() if state is not State.OK]
+    if (manifest.files, manifest.embedding) != (pack.files, pack.manifest.embedding) or wrong:
+        what = ", ".join(wrong) or "its manifest"
+        raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {what} changed meanwhile")
 
 
 def require_free(target: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.vision.packs import packs
@@ -22,7 +23,7 @@ from regulars.measuring.looking import ANY_PICTURE, MEMORY, looked_by
 from regulars.measuring.memory import Memory, PictureResult
 from regulars.measuring.pairs import Faces
 from regulars.models.build import ADDING, FEWEST_PERSONS, LOCK, Measured, copy_pack, make_draft, place_pack
-from regulars.models.network import USUAL_PIXELS, read_offer, vary_network
+from regulars.models.network import MOST_BYTES, OF_A_PACK, USUAL_PIXELS, read_offer, vary_network
 from regulars.models.trial import measure_separation
 from tests.support.pictures import photos as at_hand
 
@@ -81,6 +82,18 @@ def command(network: Path, tmp_path: Path) -> list[str]:
         ('channels = "RGB"', 'channels = "GBR"', "channels is RGB or BGR, not GBR"),
         ("size_px = 112", "size_px = 112\ndeviation = [0.0]", "a deviation is above 0"),
         (f'file = "{FILE}"', 'file = "lost.onnx"', "names lost.onnx, and there is no such file beside it"),
+        (f'file = "{FILE}"', 'file = "../network/a.onnx"', "and there is no such file beside it"),
+        (f'file = "{FILE}"', f'file = "{"a" * 300}"', "and there is no such file beside it"),
+        ("size_px = 112", "size_px = 112\ndeviation = [nan]", "mean and deviation are finite numbers"),
+        ("size_px = 112", "size_px = 112\nmean = [-inf]", "mean and deviation are finite numbers"),
+        ("size_px = 112", "size_px = 112\nweight = nan", "weight is a finite number above 0, not nan"),
+        ("size_px = 112", "size_px = 112\nweight = inf", "weight is a finite number above 0, not inf"),
+        ("size_px = 112", "size_px = 112\nweight = 0", "weight is a finite number above 0, not 0"),
+        ("size_px = 112", "size_px = 112\nweight = -0.5", "weight is a finite number above 0, not -0.5"),
+        ("size_px = 112", "size_px = 0", "size_px is 1 to 1024, not 0"),
+        ("size_px = 112", "size_px = 1025", "size_px is 1 to 1024, not 1025"),
+        ("dimensions = 128", "dimensions = 0", "dimensions is 1 to 4096, not 0"),
+        ("dimensions = 128", "dimensions = 4097", "dimensions is 1 to 4096, not 4097"),
         (GOOD, "pack = [", "manifest.toml is wrong"),
     ],
 )
@@ -94,6 +107,24 @@ def test_what_is_wrong_is_one_line_and_adds_nothing(
     assert says in said
     assert said.count("\n") == 1
     assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [*OF_A_PACK, "Centre.npy", "LICENSE.mine.txt"])
+def test_a_network_has_no_name_of_the_packs_own_files(
+    name: str, command: list[str], network: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    if name != "manifest.toml":
+        (network / FILE).rename(network / name)
+    (network / "manifest.toml").write_text(GOOD.replace(FILE, name))
+    assert main(command) == 1
+    assert f"{name} is the name of a file that the pack will have of its own" in capsys.readouterr().err
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_file_that_is_too_large_is_told_unread(command: list[str], network: Path, capsys: Captured) -> None:
+    os.truncate(network / FILE, MOST_BYTES + 1)
+    assert main(command) == 1
+    assert f"{FILE} has 2,000,000,001 bytes: a network's file has 2,000,000,000 at most" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_network_is_told(command: list[str], network: Path, capsys: Captured) -> None:
@@ -235,14 +266,13 @@ def measure_nothing() -> Measured:
     return Measured(np.zeros(128, np.float32), None, np.asarray(rows, np.float32), entry, faces)
 
 
-def place(network: Path, models: Path, name: str = "theirs") -> Path:
-    """Add the network under this name, as if it had been measured."""
-    (network / "manifest.toml").write_text(GOOD.replace("theirs", name))
+def place(network: Path, models: Path) -> Path:
+    """Add the network as if it had been measured."""
     offer = read_offer(network)
     draft = models.parent / f"draft-{len(list(models.parent.iterdir()))}"
     draft.mkdir(mode=0o700)
-    place_pack(make_draft(network, offer, draft), offer, measure_nothing(), "pictures", models / name)
-    return models / name
+    place_pack(make_draft(network, offer, draft), offer, measure_nothing(), "pictures", models / offer.pack)
+    return models / offer.pack
 
 
 @pytest.fixture
@@ -314,6 +344,26 @@ def test_a_folder_of_somebody_elses_stays(network: Path, models: Path) -> None:
     with pytest.raises(OperatorError, match=r"is no pack, since it has no manifest.toml: move it away"):
         place(network, models)
     assert contents(models / "theirs") == {"calibration.json": b"a curve"}
+
+
+def test_every_character_of_a_licence_is_read_again(network: Path, models: Path) -> None:
+    licence = "".join(map(chr, [*range(1, 0x250), 0x2028, 0xFFFE, 0x1F600]))
+    written = "".join(f"\\U{ord(letter):08x}" for letter in licence)
+    (network / "manifest.toml").write_text(GOOD.replace("Vendor Ltd, contract 4711", written))
+    assert licence in packs.find(place(network, models).parent, "theirs").manifest.licence
+
+
+def test_a_draft_that_is_not_read_as_it_was_meant_is_not_added(network: Path, models: Path, tmp_path: Path) -> None:
+    offer, draft = read_offer(network), tmp_path / "draft"
+    draft.mkdir()
+    made = make_draft(network, offer, draft)
+    (draft / FILE).write_bytes(b"half a netw")
+    with pytest.raises(OperatorError, match=f"theirs came out wrong, and is not added: {FILE} changed meanwhile"):
+        place_pack(made, offer, measure_nothing(), "pictures", models / "theirs")
+    entry = {"usual": 0.1}
+    with pytest.raises(OperatorError, match=r"theirs came out wrong.*calibration.json is damaged"):
+        place_pack(made, offer, replace(measure_nothing(), entry=entry), "pictures", models / "theirs")
+    assert {path.name for path in models.iterdir()} == {LOCK}
 
 
 def test_each_other_way_differs_in_one_thing() -> None:
