@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from regulars.measuring.memory import PictureResult
 from regulars.measuring.open_set import Rule, Searches
 from regulars.measuring.pairs import Faces
 from regulars.measuring.suspects import one_each
-from regulars.models.build import Measured, choose_number, copy_pack, make_draft, measure_pack, write_pack
+from regulars.models.build import Measured, make_draft, measure_pack, place_pack, require_free
 from regulars.models.network import Offer, check_file, read_offer
 from regulars.models.trial import try_other_ways
 
@@ -52,7 +53,6 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
         of_others = look_at_folder(others, draft, out, console)
         with console.status("measuring"):
             own = measure_pack(draft, gather_faces(people, seen), people, gather_faces(others, of_others), others)
-        made_pack = write_pack(draft, offer, own, describe_folder(people), choose_number(target.parent))
         program = packs.find(models)
         seen_by_program = look_at_folder(people, program, out, console)
         with console.status("comparing"):
@@ -63,7 +63,7 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
                 ],
                 offer.pack: [*_rate_own(own, people, fpir), *_rate_looks(seen)],
             }
-        copy_pack(made_pack, target)
+        place_pack(draft, offer, own, describe_folder(people), target)
     print(f"{describe_folder(people)}; thresholds are the service's, for an FPIR of {fpir:g}")
     print("\n".join(_table_lines(columns)))
     print(f"{offer.pack} is in {target}: `regulars reembed --pack {offer.pack}` changes tenants to it")
@@ -75,11 +75,9 @@ def _choose_target(models: Path | None, offer: Offer) -> Path:
     if models is None:
         raise OperatorError("name the folder of your packs, which the service reads, too: --models or REGULARS_MODELS")
     packs.require_folder(models)
-    if offer.pack in packs.list_names(models) or (models / offer.pack).exists():
-        raise OperatorError(
-            f"there is a pack or a folder {offer.pack} already, and stored templates may be of it: choose another name "
-            "for `pack` in the manifest"
-        )
+    if not os.access(models, os.W_OK | os.X_OK):
+        raise OperatorError(f"{models} may not be written: run this as its owner, who adds packs to it")
+    require_free(models / offer.pack)
     return models / offer.pack
 
 

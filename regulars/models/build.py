@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -15,17 +16,18 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from chalicelib.book.store.embedded.blobs import sync_folder
 from chalicelib.book.vision.describe.embed import join_parts, scale_to_unit
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile
-from chalicelib.book.vision.packs.packs import Pack
-from regulars.errors import NoPictures, UnusableNetwork
-from regulars.folder import write_durably
+from chalicelib.book.vision.packs.manifest import SCHEMA, EmbeddingRole, PackFile, read_manifest
+from chalicelib.book.vision.packs.packs import Pack, State
+from regulars.errors import NoPictures, OperatorError, UnusableNetwork
+from regulars.folder import hold_lock, write_durably
 from regulars.measuring import curves
 from regulars.measuring.labelled import LabelledFolder
 from regulars.measuring.pairs import Faces
 from regulars.measuring.suspects import one_each
-from regulars.models.network import MANIFEST, Offer
+from regulars.models.network import BASIS, CENTRE, MANIFEST, Offer
 
 BASE = "face-pack-1"
 """The pack whose other models the new one takes: its gender needs no template, which no other network makes."""
@@ -35,6 +37,12 @@ FEWEST_PERSONS = 2 * curves.FEWEST_PERSONS
 
 OWN_NUMBERS = 100
 """Numbers of operators' models begin here; those of the program's packs stay below."""
+
+ADDING, LOCK = ".adding", ".adding.lock"
+"""Folder in which a pack is copied, among the operator's packs, and the lock of the one run that adds.
+
+A killed run leaves only the folder. The next one removes it.
+"""
 
 LOST = 1e-9
 """Part of the templates' variance that the directions may hold which a basis leaves out: rounding."""
@@ -132,11 +140,11 @@ def _find_basis(rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
 def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: int) -> Pack:
     """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read."""
     folder, role = draft.folder, draft.manifest.embedding
-    np.save(folder / "centre.npy", own.centre)
-    computed = ["centre.npy"]
+    np.save(folder / CENTRE, own.centre)
+    computed = [CENTRE]
     if own.basis is not None:
-        np.save(folder / "basis.npy", own.basis)
-        computed.append("basis.npy")
+        np.save(folder / BASIS, own.basis)
+        computed.append(BASIS)
     digest = hashlib.sha256(repr((role.networks, [file.sha256 for file in draft.files])).encode())
     for name in computed:
         digest.update((folder / name).read_bytes())
@@ -144,8 +152,8 @@ def write_pack(draft: Pack, offer: Offer, own: Measured, source: str, number: in
         f"{offer.pack}-{digest.hexdigest()[:8]}",
         number,
         offer.networks,
-        "centre.npy",
-        "" if own.basis is None else "basis.npy",
+        CENTRE,
+        "" if own.basis is None else BASIS,
         0 if own.basis is None else own.basis.shape[1],
     )
     of_pictures = [_describe_file(folder / name, "computed from your pictures", source) for name in computed]
@@ -183,16 +191,72 @@ def _manifest_text(pack: Pack, offer: Offer) -> str:
 
 
 def _table_text(name: str, values: Mapping[str, Any]) -> str:
-    """Write a table of TOML. Texts, numbers, booleans and lists of them are written as in JSON."""
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+    """Write a table of TOML. Texts, numbers, booleans and lists of them are written as in JSON.
+
+    Of the characters that TOML has only escaped, JSON leaves U+007F as it is.
+    """
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", r"\u007f") for key, value in values.items()
+    ]
     return "\n".join([*([name] if name else []), *lines]) + "\n"
 
 
-def copy_pack(pack: Pack, target: Path) -> None:
-    """Copy the pack's folder. Its manifest comes last: with it, the service sees the pack."""
+def place_pack(draft: Pack, offer: Offer, own: Measured, source: str, target: Path) -> None:
+    """Make a pack of the draft, with a number of its own, and put it at `target`. Runs that add wait for each other.
+
+    Raises OperatorError if the name was taken meanwhile, MissingModel, OSError; then nothing is added.
+    """
+    with hold_lock(target.parent / LOCK):
+        require_free(target)
+        pack = write_pack(draft, offer, own, source, choose_number(target.parent))
+        require_whole(pack)
+        copy_pack(pack, target)
+
+
+def require_whole(pack: Pack) -> None:
+    """Raise OperatorError unless the pack's folder is read as the pack that was meant, each file with its digest."""
     try:
-        shutil.copytree(pack.folder, target, ignore=shutil.ignore_patterns(MANIFEST))
-        write_durably(target / MANIFEST, (pack.folder / MANIFEST).read_text(encoding="utf-8"), mode=0o666)
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
-        raise
+        manifest = read_manifest(pack.folder)
+        manifest.population()
+    except (ValueError, LookupError, TypeError) as error:
+        raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {error}") from error
+    wrong = [file.name for file, state in packs.verify(pack).items() if state is not State.OK]
+    if (manifest.files, manifest.embedding) != (pack.files, pack.manifest.embedding) or wrong:
+        what = ", ".join(wrong) or "its manifest"
+        raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {what} changed meanwhile")
+
+
+def require_free(target: Path) -> None:
+    """Raise OperatorError if a pack or something else has the name already."""
+    if target.name in packs.list_names(target.parent):
+        raise OperatorError(
+            f"there is a pack {target.name} already, and stored templates may be of it: choose another name for `pack` "
+            "in the manifest"
+        )
+    if target.exists():
+        raise OperatorError(
+            f"{target} is there already, and is no pack, since it has no {MANIFEST}: move it away, or choose another "
+            "name for `pack` in the manifest"
+        )
+
+
+def copy_pack(pack: Pack, target: Path) -> None:
+    """Copy the pack's files, which all may read, and give them their name when all are on the disk.
+
+    The caller holds the lock. Raises OSError; what is at `target` stays as it is.
+    """
+    place = target.parent / ADDING
+    if place.exists():
+        shutil.rmtree(place)
+    made = place / target.name
+    try:
+        made.mkdir(parents=True)
+        for file in sorted(pack.folder.iterdir()):
+            shutil.copyfile(file, made / file.name)
+            with (made / file.name).open("rb") as copied:
+                os.fsync(copied.fileno())
+        sync_folder(made)
+        made.rename(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    sync_folder(target.parent)

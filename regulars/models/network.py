@@ -13,10 +13,17 @@ from msgspec import Struct, ValidationError, convert, field
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.manifest import CHANNELS, WHITE, Network
 from regulars.errors import UnusableNetwork
 
-MANIFEST = "manifest.toml"
+MANIFEST, CENTRE, BASIS = "manifest.toml", "centre.npy", "basis.npy"
+OF_A_PACK = (MANIFEST, CENTRE, BASIS, packs.CALIBRATION, packs.BESIDE_A_CURVE)
+"""Files that a pack has beside its networks, and licences whose names begin with LICENSE."""
+
+MOST_BYTES = 2 * 1000**3
+"""Size of a network's file. An ONNX file of 2 GiB or more cannot be read by anyone."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 Pixels = tuple[tuple[float, ...], tuple[float, ...]]
@@ -66,15 +73,25 @@ def read_offer(folder: Path) -> Offer:
                 'licence = "Vendor Ltd, contract 4711 of 3 May 2026, for commercial use"'
             )
         offer = convert(table, Offer)
-    except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise UnusableNetwork(f"{file} is wrong: {error}") from error
     for network in offer.networks:
-        if not (folder / network.file).is_file() or Path(network.file).name != network.file:
-            raise UnusableNetwork(f"{file} names {network.file}, and there is no such file beside it")
+        _check_place(network, folder)
         _check_points(network)
     if not offer.networks:
         raise UnusableNetwork(f"{file} describes no network: it has a [[network]] for each")
     return offer
+
+
+def _check_place(network: Network, folder: Path) -> None:
+    """Raise UnusableNetwork unless the network's file is in the folder, of a size and a name that a pack can have."""
+    name = network.file
+    if not any(path.name == name and path.is_file() for path in folder.iterdir()):
+        raise UnusableNetwork(f"{folder / MANIFEST} names {name}, and there is no such file beside it")
+    if name.lower() in OF_A_PACK or name.lower().startswith("license"):
+        raise UnusableNetwork(f"{name} is the name of a file that the pack will have of its own: rename the network's")
+    if (size := (folder / name).stat().st_size) > MOST_BYTES:
+        raise UnusableNetwork(f"{name} has {size:,} bytes: a network's file has {MOST_BYTES:,} at most")
 
 
 def _check_points(network: Network) -> None:

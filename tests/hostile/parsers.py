@@ -111,7 +111,8 @@ from chalicelib.services import Services
 from chalicelib.settings import SettingError, Settings, read_networks
 from regulars import configuration
 from regulars.backup import archive
-from regulars.errors import DamagedFile, OperatorError
+from regulars.errors import DamagedFile, OperatorError, UnusableNetwork
+from regulars.models import network
 from regulars.mqtt import frigate
 from regulars.serve.asgi import path_of
 from regulars.serve.server import make_site
@@ -1104,6 +1105,33 @@ def edge_files(folder: Path) -> Iterator[Read]:
     yield loaded
 
 
+OFFERS = [
+    block.encode()
+    for block in re.findall(r"```toml\n(.*?)```", Path("docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
+]
+
+
+@contextmanager
+def offered_networks(folder: Path) -> Iterator[Read]:
+    """Manifests beside the file that they name."""
+    (folder / "faces.onnx").touch()
+
+    def loaded(data: bytes) -> object:
+        (folder / network.MANIFEST).write_bytes(data)
+        return network.read_offer(folder)
+
+    yield loaded
+
+
+offer_numbers = st.tuples(
+    st.sampled_from(["dimensions", "size_px", "weight", "mean", "deviation"]), st.floats() | st.integers()
+).map(
+    lambda pair: (
+        re.sub(rb"(?m)^%s = .*\n" % pair[0].encode(), b"", OFFERS[0])
+        + f"{pair[0]} = {[pair[1]] if pair[0] in ('mean', 'deviation') else pair[1]}\n".encode()
+    )
+)
+
 edge_numbers = st.sampled_from(["max_mib", "min_free_mib", "unsent_days", "kept_days"]).flatmap(
     lambda name: st.floats().map(lambda number: f'[server]\nurl="http://a"\n[spool]\n{name} = {number!r}\n'.encode())
 )
@@ -1375,6 +1403,9 @@ PARSERS = {
     "reports of a box": Parser(
         plain(box_report_of), (), ("regulars_edge.report",),
         [b'{"version": "1.2.3", "wanted": "1.2.4", "is_well": true, "cameras": ["door", "till"]}'], any_bytes,
+    ),
+    "manifests of networks": Parser(
+        offered_networks, (UnusableNetwork,), ("regulars.models.network",), OFFERS, offer_numbers
     ),
     "edge.toml": Parser(edge_files, (Misconfigured,), ("regulars_edge.config",), EDGE, edge_numbers),
     "backups": Parser(

@@ -29,6 +29,8 @@ def with_holes() -> bytes:
 
 BACKUP = PARSERS["backups"].corpus[0]
 
+OFFER = PARSERS["manifests of networks"].corpus[0]
+
 FOUND = [
     ("content types", b"application/x-www-form-urlencoded; boundary*000770; boundary*"),
     ("content types", b"application/x-www-form-urlencoded; charset*=utf%00-8''utf%2d8"),
@@ -54,6 +56,10 @@ FOUND = [
     ("edge.toml", b'[server]\nurl="http://a"\n[spool]\nmax_mib = nan\n'),
     ("edge.toml", b'[server]\nurl="http://a"\n[spool]\nmin_free_mib = inf\n'),
     ("edge.toml", b"zone = " + b"[" * 2000),
+    ("manifests of networks", b"pack = " + b"[" * 2000),
+    ("manifests of networks", b"pack = " + b"9" * 5000),
+    ("manifests of networks", OFFER.replace(b"faces.onnx", b"a" * 300)),
+    ("manifests of networks", OFFER.replace(b"faces.onnx", b"..")),
     ("service's answers", b"429\nRetry-After: 9\x1e\n\n[]"),
     ("service's answers", b"200\nX-Regulars-Time: " + b"9" * 400 + b"\n\n"),
     ("service's answers", b"200\n\n" + b"[" * 2000),
@@ -92,7 +98,7 @@ OURS = {
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when they were set",
-    "regulars.models": "packs, whose files are checked by SHA-256 before they are read",
+    "regulars.measuring.memory": "results that it has stored itself, in a file of the operator's alone",
     "regulars.mqtt.broker": "an option of the operator",
     "regulars.libraries": "a list that is a file of the package, and archives that are checked by SHA-256",
     "regulars.serve.server": "the public URL, which was checked when it was set",
@@ -105,7 +111,7 @@ OURS = {
     "chalicelib.aws.blobs": "URLs that it signs itself",
     "chalicelib.aws.vault": "secrets that it has sealed itself, and a parameter of the operator's",
     "chalicelib.book.index.scan.scan": "what its own C has written into its own memory",
-    "chalicelib.book.vision.packs": "packs, as regulars.models",
+    "chalicelib.book.vision.packs": "packs of the program, and those that `regulars models add` wrote and read again",
     "chalicelib.rights.words.audit": "entries that it has written itself",
     "chalicelib.book.records.captures": "items that it has written itself",
     "chalicelib.book.words.values": "texts of its own: `time_text` wrote them",

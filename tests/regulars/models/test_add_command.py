@@ -1,22 +1,29 @@
 """A network of one's own: what is wrong is told, and a good one becomes a pack, measured beside the program's."""
 
 import hashlib
+import json
 import os
 import shutil
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.cli import main
+from regulars.errors import OperatorError
+from regulars.folder import hold_lock
 from regulars.measuring.looking import ANY_PICTURE, MEMORY, looked_by
 from regulars.measuring.memory import Memory, PictureResult
-from regulars.models.build import FEWEST_PERSONS, make_draft
-from regulars.models.network import USUAL_PIXELS, read_offer, vary_network
+from regulars.measuring.pairs import Faces
+from regulars.models.build import ADDING, FEWEST_PERSONS, LOCK, Measured, copy_pack, make_draft, place_pack
+from regulars.models.network import MOST_BYTES, OF_A_PACK, USUAL_PIXELS, read_offer, vary_network
 from regulars.models.trial import measure_separation
 from tests.support.pictures import photos as at_hand
 
@@ -66,7 +73,7 @@ def command(network: Path, tmp_path: Path) -> list[str]:
         ('licence = "Vendor Ltd, contract 4711, for commercial use"', 'licence = " "', "names no licence"),
         ('upstream = "Vendor Ltd, faces.onnx of 2026"\n', "", "missing required field `upstream`"),
         ('pack = "theirs"', 'pack = "../theirs"', "a pack's name has up to 40 of a-z, 0-9 and -"),
-        ('pack = "theirs"', 'pack = "face-pack-3"', "there is a pack or a folder face-pack-3 already"),
+        ('pack = "theirs"', 'pack = "face-pack-3"', "there is a pack face-pack-3 already"),
         ("size_px = 112", "size_px = 128", "takes input0 ['faces', 3, 112, 112] of tensor(float): it has to take one"),
         ('"output0"', '"embedding"', "has no output embedding: its outputs are output0"),
         ("dimensions = 128", "dimensions = 512", "gives [1, 128] at output0: its manifest has dimensions = 512"),
@@ -75,6 +82,18 @@ def command(network: Path, tmp_path: Path) -> list[str]:
         ('channels = "RGB"', 'channels = "GBR"', "channels is RGB or BGR, not GBR"),
         ("size_px = 112", "size_px = 112\ndeviation = [0.0]", "a deviation is above 0"),
         (f'file = "{FILE}"', 'file = "lost.onnx"', "names lost.onnx, and there is no such file beside it"),
+        (f'file = "{FILE}"', 'file = "../network/a.onnx"', "and there is no such file beside it"),
+        (f'file = "{FILE}"', f'file = "{"a" * 300}"', "and there is no such file beside it"),
+        ("size_px = 112", "size_px = 112\ndeviation = [nan]", "mean and deviation are finite numbers"),
+        ("size_px = 112", "size_px = 112\nmean = [-inf]", "mean and deviation are finite numbers"),
+        ("size_px = 112", "size_px = 112\nweight = nan", "weight is a finite number above 0, not nan"),
+        ("size_px = 112", "size_px = 112\nweight = inf", "weight is a finite number above 0, not inf"),
+        ("size_px = 112", "size_px = 112\nweight = 0", "weight is a finite number above 0, not 0"),
+        ("size_px = 112", "size_px = 112\nweight = -0.5", "weight is a finite number above 0, not -0.5"),
+        ("size_px = 112", "size_px = 0", "size_px is 1 to 1024, not 0"),
+        ("size_px = 112", "size_px = 1025", "size_px is 1 to 1024, not 1025"),
+        ("dimensions = 128", "dimensions = 0", "dimensions is 1 to 4096, not 0"),
+        ("dimensions = 128", "dimensions = 4097", "dimensions is 1 to 4096, not 4097"),
         (GOOD, "pack = [", "manifest.toml is wrong"),
     ],
 )
@@ -88,6 +107,24 @@ def test_what_is_wrong_is_one_line_and_adds_nothing(
     assert says in said
     assert said.count("\n") == 1
     assert list((tmp_path / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [*OF_A_PACK, "Centre.npy", "LICENSE.mine.txt"])
+def test_a_network_has_no_name_of_the_packs_own_files(
+    name: str, command: list[str], network: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    if name != "manifest.toml":
+        (network / FILE).rename(network / name)
+    (network / "manifest.toml").write_text(GOOD.replace(FILE, name))
+    assert main(command) == 1
+    assert f"{name} is the name of a file that the pack will have of its own" in capsys.readouterr().err
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_file_that_is_too_large_is_told_unread(command: list[str], network: Path, capsys: Captured) -> None:
+    os.truncate(network / FILE, MOST_BYTES + 1)
+    assert main(command) == 1
+    assert f"{FILE} has 2,000,000,001 bytes: a network's file has 2,000,000,000 at most" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_network_is_told(command: list[str], network: Path, capsys: Captured) -> None:
@@ -144,8 +181,9 @@ def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
         own = {person: random.standard_normal(dimensions) for person in sorted(persons)}
         seen = []
         for name in names:
-            row = own.get(name, own.get(str(Path(name).parent))) + random.standard_normal(dimensions) * 0.6
-            row = np.asarray(row / np.linalg.norm(row), np.float32)
+            owner = str(Path(name).parent) if "people" in name else name
+            turned = own[owner] + random.standard_normal(dimensions) * 0.6
+            row = np.asarray(turned / np.linalg.norm(turned), np.float32)
             seen.append((hashlib.sha256(name.encode()).hexdigest(), PictureResult("", 1, 80.0, {"embed": 8.0}, row)))
         memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
         memory.keep(seen)
@@ -199,7 +237,7 @@ def test_a_name_that_is_taken_stays_as_it_is(
     assert main(command) == 0
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()}
     assert main(command) == 1
-    assert "there is a pack or a folder theirs already" in capsys.readouterr().err
+    assert "there is a pack theirs already" in capsys.readouterr().err
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()} == before
 
 
@@ -209,7 +247,7 @@ def test_a_folder_of_models_that_may_not_be_written_is_one_line(
 ) -> None:
     (tmp_path / "models").chmod(0o500)
     assert main(command) == 1
-    assert "Permission denied" in capsys.readouterr().err
+    assert "models may not be written: run this as its owner" in capsys.readouterr().err
 
 
 def test_the_licences_of_the_programs_other_models_come_along(
@@ -218,6 +256,114 @@ def test_the_licences_of_the_programs_other_models_come_along(
     assert main(command) == 0
     program = {path.name for path in (packs.PACKS / packs.DEFAULT_PACK).glob("LICENSE.*")}
     assert program <= {path.name for path in (tmp_path / "models" / "theirs").iterdir()}
+
+
+def measure_nothing() -> Measured:
+    """Return numbers as they might be measured: the program's curve, and a population at random."""
+    role, rows = packs.read_pack().manifest.embedding, np.random.default_rng(0).standard_normal((200, 128))
+    entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / packs.CALIBRATION).read_bytes())[role.model]
+    faces = Faces(np.zeros((0, 128), np.float32), np.zeros(0, np.bool_), np.zeros(0, np.intp))
+    return Measured(np.zeros(128, np.float32), None, np.asarray(rows, np.float32), entry, faces)
+
+
+def place(network: Path, models: Path) -> Path:
+    """Add the network as if it had been measured."""
+    offer = read_offer(network)
+    draft = models.parent / f"draft-{len(list(models.parent.iterdir()))}"
+    draft.mkdir(mode=0o700)
+    place_pack(make_draft(network, offer, draft), offer, measure_nothing(), "pictures", models / offer.pack)
+    return models / offer.pack
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_run_that_comes_second_leaves_the_first_pack(network: Path, models: Path) -> None:
+    """Both were measured before either was added."""
+    target = place(network, models)
+    before = contents(target)
+    with pytest.raises(OperatorError, match="there is a pack theirs already"):
+        place(network, models)
+    with pytest.raises(OSError, match="not empty"):
+        copy_pack(packs.find(models, "theirs"), target)
+    assert contents(target) == before
+    assert {path.name for path in models.iterdir()} == {"theirs", LOCK}
+
+
+def test_packs_that_are_added_at_once_have_numbers_of_their_own(network: Path, models: Path, tmp_path: Path) -> None:
+    folders = [shutil.copytree(network, tmp_path / name) for name in ("first", "second", "third")]
+    drafts = [tmp_path / f"draft-of-{folder.name}" for folder in folders]
+    for folder, draft in zip(folders, drafts, strict=True):
+        (folder / "manifest.toml").write_text(GOOD.replace("theirs", folder.name))
+        draft.mkdir()
+
+    def add(folder: Path, draft: Path) -> None:
+        offer = read_offer(folder)
+        made = make_draft(folder, offer, draft)
+        place_pack(made, offer, measure_nothing(), "pictures", models / offer.pack)
+
+    with ThreadPoolExecutor() as threads:
+        with hold_lock(models / LOCK):
+            runs = [threads.submit(add, *both) for both in zip(folders, drafts, strict=True)]
+        for run in runs:
+            run.result()
+    numbers = [packs.read_pack(models, folder.name).manifest.embedding.number for folder in folders]
+    assert sorted(numbers) == [100, 101, 102]
+
+
+def test_another_user_may_read_the_pack(network: Path, models: Path) -> None:
+    """The service runs as another user than the operator, whose measuring is private."""
+    mask = os.umask(0o022)
+    try:
+        target = place(network, models)
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+    assert {stat.S_IMODE(path.stat().st_mode) for path in target.iterdir()} == {0o644}
+
+
+def test_what_a_killed_run_left_is_removed(network: Path, models: Path) -> None:
+    (models / ADDING / "theirs").mkdir(parents=True)
+    (models / ADDING / "theirs" / "manifest.toml").write_text("half a mani")
+    assert packs.list_names(models) == packs.list_names(None)
+    assert set(packs.verify(packs.find(place(network, models).parent, "theirs")).values()) == {packs.State.OK}
+    assert {path.name for path in models.iterdir()} == {"theirs", LOCK}
+
+
+def test_a_folder_of_somebody_elses_stays(network: Path, models: Path) -> None:
+    (models / "theirs").mkdir()
+    (models / "theirs" / "calibration.json").write_text("a curve")
+    with pytest.raises(OperatorError, match=r"is no pack, since it has no manifest.toml: move it away"):
+        place(network, models)
+    assert contents(models / "theirs") == {"calibration.json": b"a curve"}
+
+
+def test_every_character_of_a_licence_is_read_again(network: Path, models: Path) -> None:
+    licence = "".join(map(chr, [*range(1, 0x250), 0x2028, 0xFFFE, 0x1F600]))
+    written = "".join(f"\\U{ord(letter):08x}" for letter in licence)
+    (network / "manifest.toml").write_text(GOOD.replace("Vendor Ltd, contract 4711", written))
+    assert licence in packs.find(place(network, models).parent, "theirs").manifest.licence
+
+
+def test_a_draft_that_is_not_read_as_it_was_meant_is_not_added(network: Path, models: Path, tmp_path: Path) -> None:
+    offer, draft = read_offer(network), tmp_path / "draft"
+    draft.mkdir()
+    made = make_draft(network, offer, draft)
+    (draft / FILE).write_bytes(b"half a netw")
+    with pytest.raises(OperatorError, match=f"theirs came out wrong, and is not added: {FILE} changed meanwhile"):
+        place_pack(made, offer, measure_nothing(), "pictures", models / "theirs")
+    entry = {"usual": 0.1}
+    with pytest.raises(OperatorError, match=r"theirs came out wrong.*calibration.json is damaged"):
+        place_pack(made, offer, replace(measure_nothing(), entry=entry), "pictures", models / "theirs")
+    assert {path.name for path in models.iterdir()} == {LOCK}
 
 
 def test_each_other_way_differs_in_one_thing() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ LANDMARKS = 5
 """Eyes, nose tip and mouth corners, image left before right."""
 WHITE = 255.0
 """Largest value of a picture's pixels."""
+MOST_PX, MOST_DIMENSIONS = 1024, 4096
+"""Side of the largest crop that a network takes, and numbers that it gives: several times what networks have."""
 CHANNELS = ("RGB", "BGR", "L")
 """Orders of a picture's colours as models take them. L is the luminance alone; only crops may use it."""
 _log = logging.getLogger(__name__)
@@ -105,6 +108,14 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"points are the places of {LANDMARKS} landmarks, not of {len(self.points)}")
         if not {len(self.mean), len(self.deviation)} <= {1, len(self.channels)} or min(self.deviation) <= 0:
             raise ValueError("mean and deviation have one number, or one for each colour, and a deviation is above 0")
+        if not all(map(math.isfinite, (*self.mean, *self.deviation))):
+            raise ValueError("mean and deviation are finite numbers")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise ValueError(f"weight is a finite number above 0, not {self.weight}")
+        if not 1 <= self.size_px <= MOST_PX:
+            raise ValueError(f"size_px is 1 to {MOST_PX}, not {self.size_px}")
+        if not 1 <= self.dimensions <= MOST_DIMENSIONS:
+            raise ValueError(f"dimensions is 1 to {MOST_DIMENSIONS}, not {self.dimensions}")
 
 
 class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
