@@ -370,12 +370,12 @@ class Subjects(UseCase):
         """Return how close a picture's only face is to each of another one's."""
         (only_face,) = one.described.faces
         seen = [replace(face, spoof=face.spoof or only_face.spoof) for face in other.described.faces]
-        return self.rate_closeness(tenant, one.embeddings[0], other.embeddings, seen, only_face.quality.total)
+        return self.rate_closeness_to_each(tenant, one.embeddings[0], other.embeddings, seen, only_face.quality.total)
 
-    def rate_closeness(
+    def rate_closeness_to_each(
         self,
         tenant: Tenant,
-        one: Templates,
+        template: Templates,
         others: Templates,
         seen: Sequence[DescribedFace | None],
         quality: float | None = None,
@@ -383,14 +383,15 @@ class Subjects(UseCase):
         """Return how close a template is to each of the others, (n, dimensions), as in a comparison of two faces.
 
         `seen`: the others' faces, None for a vector that was sent; `quality`: of the template's picture. A face that is
-        refused is not close.
+        refused is not close. The audit gets each closeness.
         """
         import numpy as np
 
         curve = self.book.tenant_vision.make_operating_point(tenant).curve
-        scores = (others.astype(np.float64) @ one.astype(np.float64)).tolist()
+        scores = (others.astype(np.float64) @ template.astype(np.float64)).tolist()
         rated: list[float] = []
         for score, shown in zip(scores, seen, strict=True):
+            # The score is its own threshold: whether their qualities allow any comparison.
             fit = is_match(score, score, shown.quality.total if shown else None, quality)
             is_refused = shown is not None and bool(shown.spoof)
             rated.append(0.0 if is_refused else rate_closeness(score, curve, fit=fit))

@@ -36,7 +36,11 @@ _REMEMBERED = 10_000
 
 
 class Publisher:
-    """`names`: whether people are told by name and have entities of their own; else those that there are go."""
+    """Publisher of a tenant's events, cameras and people.
+
+    `names`: whether people are named, with an entity each; if not, the entities that there are go. `tidy_s`: seconds
+    between two looks for faces that were deleted or renamed.
+    """
 
     def __init__(
         self,
@@ -50,18 +54,18 @@ class Publisher:
     ) -> None:
         self._service, self._mailbox, self._broker = service, mailbox, broker
         self._descriptions, self._topics = descriptions, descriptions.topics
-        self._names = names
+        self._shows_names = names
         self._tidy_s = tidy_s
-        self._there: set[str] = set()
+        self._topics_at_broker: set[str] = set()
         """Topics of the descriptions that the broker has."""
-        self._described: dict[str, str] = {}
-        """The descriptions that this connection has told, by topic."""
-        self._connection, self._tidy_at = 0, 0.0
-        self._told: dict[str, None] = {}
-        """Ids of events that were told, oldest first."""
-        self._waiting: dict[int, str] = {}
+        self._published: dict[str, str] = {}
+        """The descriptions that were sent over this connection, by topic."""
+        self._connection_number, self._tidy_at = 0, 0.0
+        self._event_ids: dict[str, None] = {}
+        """Ids of events that were sent, oldest first."""
+        self._unconfirmed_ids: dict[int, str] = {}
         """Ids of events that are not confirmed yet, by the number of their message."""
-        self._done: list[str] = []
+        self._confirmed_ids: list[str] = []
         """Ids of events that are confirmed and still in the mailbox."""
         broker.listen(self._topics.configs, self._heard)
 
@@ -70,46 +74,49 @@ class Publisher:
         self._acknowledge()
         if not self._broker.is_connected:
             return EVERY_S
-        if self._waiting:
+        if self._unconfirmed_ids:
             return CONFIRMED_S
         self._keep_entities()
         page = next(self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages())
-        fresh = [one.event for one in page.deliveries if one.event.id not in self._told]
+        fresh = [one.event for one in page.deliveries if one.event.id not in self._event_ids]
         faces = self._faces({str(one.data.get("faceid")) for one in fresh if "faceid" in one.data})
         for event in sorted(fresh, key=lambda one: one.at):
             self._tell(event, faces.get(str(event.data.get("faceid"))))
-        return CONFIRMED_S if self._waiting else EVERY_S
+        return CONFIRMED_S if self._unconfirmed_ids else EVERY_S
 
     def _acknowledge(self) -> None:
         for number in self._broker.take_confirmations():
-            event = self._waiting.pop(number, None)
+            event = self._unconfirmed_ids.pop(number, None)
             if event is not None:
-                self._done.append(event)
-        while self._done:
-            self._service.acknowledge(self._mailbox, ids=self._done[:AT_ONCE])
-            del self._done[:AT_ONCE]
+                self._confirmed_ids.append(event)
+        while self._confirmed_ids:
+            self._service.acknowledge(self._mailbox, ids=self._confirmed_ids[:AT_ONCE])
+            del self._confirmed_ids[:AT_ONCE]
 
     def _tell(self, event: Event, face: Face | None) -> None:
-        self._told[event.id] = None
-        if len(self._told) > _REMEMBERED:
-            del self._told[next(iter(self._told))]
+        self._event_ids[event.id] = None
+        if len(self._event_ids) > _REMEMBERED:
+            del self._event_ids[next(iter(self._event_ids))]
         if event.camera is None or event.type not in discovery.EVENTS:
-            self._done.append(event.id)
+            self._confirmed_ids.append(event.id)
             return
         if face is not None:
             self._describe(self._topics.person_config(face.id), self._descriptions.person(face))
             self._broker.tell(self._topics.person(face.id), discovery.person_state(event), retain=True)
         payload = discovery.camera_event(event, datetime.now(UTC), face)
-        self._waiting[self._broker.tell(self._topics.camera(event.camera), payload)] = event.id
+        self._unconfirmed_ids[self._broker.tell(self._topics.camera(event.camera), payload)] = event.id
 
     def _keep_entities(self) -> None:
         """Describe the cameras and people anew if they changed, and take away those that are gone."""
-        if self._connection != self._broker.connections:
-            self._connection, self._tidy_at = self._broker.connections, time.monotonic() + min(_SETTLE_S, self._tidy_s)
-            self._described.clear()
+        if self._connection_number != self._broker.connections:
+            self._connection_number, self._tidy_at = (
+                self._broker.connections,
+                time.monotonic() + min(_SETTLE_S, self._tidy_s),
+            )
+            self._published.clear()
         if time.monotonic() < self._tidy_at:
             return
-        there = self._there.copy()
+        there = self._topics_at_broker.copy()
         known = [face for topic in there if (face := self._topics.face_of(topic))]
         wanted = {
             **{
@@ -136,25 +143,25 @@ class Publisher:
 
     def _faces(self, ids: Iterable[str]) -> dict[str, Face]:
         """Return those of the faces that are there, have a name and may be told by it."""
-        asked: Sequence[str] = sorted(ids) if self._names else []
+        asked: Sequence[str] = sorted(ids) if self._shows_names else []
         chunks = [list(asked[begin : begin + AT_ONCE]) for begin in range(0, len(asked), AT_ONCE)]
         found = [face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)]
         return {face.id: face for face in found if face.name}
 
     def _describe(self, topic: str, payload: str) -> None:
-        if self._described.get(topic) != payload:
+        if self._published.get(topic) != payload:
             self._broker.tell(topic, payload, retain=True)
-            self._described[topic] = payload
+            self._published[topic] = payload
 
     def _take_away(self, topic: str) -> None:
         face = self._topics.face_of(topic)
         if face is not None:
             self._broker.tell(self._topics.person(face), "", retain=True)
         self._broker.tell(topic, "", retain=True)
-        self._described.pop(topic, None)
+        self._published.pop(topic, None)
 
     def _heard(self, topic: str, payload: bytes) -> None:
         if payload:
-            self._there.add(topic)
+            self._topics_at_broker.add(topic)
         else:
-            self._there.discard(topic)
+            self._topics_at_broker.discard(topic)

@@ -20,8 +20,8 @@ from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Candidate, Edit, JournalEntry
 
 NOBODY = -1
-_FEW = 8
-"""Rows are looked up one by one if fewer than one in so many faces is searched."""
+_FACES_PER_LOOKUP = 8
+"""Rows are looked up one by one if less than one face in so many is searched; else all are scanned."""
 _REMEMBERED = 4
 """Choices of groups that a view remembers."""
 
@@ -93,22 +93,24 @@ class View(Struct, frozen=True, dict=True):
     def _choose_faces(self, asked: Sequence[str] | None) -> Chosen:
         """Find the faces in the groups that a search asks for; None: in all but those of users.
 
-        The last few choices are remembered. If few faces are chosen (_FEW), it lists their rows for the scan.
+        The last few choices are remembered. If few faces are chosen, the rows of these are listed for the scan.
         """
         key = None if asked is None else tuple(asked)
         if chosen := self._chosen.get(key):
             return chosen
         if asked is None:
-            numbers_chosen = [number for group_id, number in self.groups.items() if not is_users(group_id)]
+            group_numbers = [number for group_id, number in self.groups.items() if not is_users(group_id)]
         else:
-            numbers_chosen = list({self.groups[group_id] for group_id in asked if group_id in self.groups})
-        size = sum(self.sizes.get(number, 0) for number in numbers_chosen)
-        taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
-        taken[numbers_chosen] = True
+            group_numbers = list({self.groups[group_id] for group_id in asked if group_id in self.groups})
+        size = sum(self.sizes.get(number, 0) for number in group_numbers)
+        is_group_chosen = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
+        is_group_chosen[group_numbers] = True
         base, group = self.base, self.base_group
-        is_small = size * _FEW < len(group)
-        numbers = self._rows_of(taken[group]) if is_small else None
-        chosen = Chosen(size, Rows(base.templates, base.coder, base.codes, base.first_row, group, taken, numbers))
+        is_small = size * _FACES_PER_LOOKUP < len(group)
+        row_numbers = self._rows_of(is_group_chosen[group]) if is_small else None
+        chosen = Chosen(
+            size, Rows(base.templates, base.coder, base.codes, base.first_row, group, is_group_chosen, row_numbers)
+        )
         if len(self._chosen) >= _REMEMBERED:
             self._chosen.clear()
         self._chosen[key] = chosen
@@ -126,9 +128,9 @@ class View(Struct, frozen=True, dict=True):
                 self._search_tail(found, chosen.rows.taken)
         return [best for _, best in found]
 
-    def _search_tail(self, found: Found, taken: NDArray[np.bool_]) -> None:
+    def _search_tail(self, found: Found, is_group_chosen: NDArray[np.bool_]) -> None:
         tail = self.tail
-        faces = np.where(taken[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
+        faces = np.where(is_group_chosen[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
         for probe, best in found:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 

@@ -492,7 +492,7 @@ def judge_candidates(
     population: Population,
     probes: NDArray[np.float32],
 ) -> list[list[Verdict]]:
-    """Judge every probe by the answer of a search with `templates`.
+    """Judge each probe against its candidates. `answer`: of a search that asked for the candidates' templates, too.
 
     Each probe gets a verdict for every candidate, the best first, or one verdict on nobody if it has no candidate.
     """
@@ -501,7 +501,7 @@ def judge_candidates(
     judgements: list[list[Verdict]] = []
     for probe, found, templates in zip(probes, answer.candidates, answer.templates, strict=True):
         candidates: Sequence[Candidate | None] = found or (None,)
-        # By how much each candidate's score must be above the usual threshold, since many people resemble the two.
+        # Looks that many people have need a higher score: by so much each candidate's.
         demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist() if templates else [0.0]
         pairs = zip(candidates, demands, strict=True)
         judgements.append([decides.judge_candidate(one, answer.gallery_size, demand) for one, demand in pairs])

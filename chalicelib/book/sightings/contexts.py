@@ -92,9 +92,10 @@ class Contexts(UseCase):
     """The reader of contexts."""
 
     def read_context(self, open_sighting: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
-        """Find the sighting's face, and read what the sighting may change. Nobody: the book does not remember it.
+        """Find the sighting's face, and read what the sighting may change.
 
-        `new`: the face that is made if nobody is found, without number and pictures. Raises GalleryMoved if the face is
+        Return Nobody, with the reason, if the sighting is not to be stored. `new`: the face that is made if no face is
+        found, without number and pictures. Raises GalleryMoved if the face is
         gone, WrongModel if the tenant is searched with another model by now, TenantNotFound.
         """
         if open_sighting.why_unsearched:

@@ -113,7 +113,9 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
 
 def compare_embeddings(call: Call, one: NDArray[np.float32], sent: list[Any]) -> list[Body]:
     """Return how close embeddings are to a face, the closest first, each as it was sent."""
-    close = call.services.subjects.rate_closeness(call.tenant, one, normalize_vectors(call, sent), [None] * len(sent))
+    close = call.services.subjects.rate_closeness_to_each(
+        call.tenant, one, normalize_vectors(call, sent), [None] * len(sent)
+    )
     bodies = [{"embedding": each, "similarity": value} for each, value in zip(sent, close, strict=True)]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
@@ -264,7 +266,7 @@ def verify_example(call: Call) -> Body:
     own = call.services.subjects.template_of(call.tenant, example.picture)
     found = look_at_picture(call, photo, embeds=True, live=True)
     faces, quality = found.seen.described.faces, example.picture.estimates.quality
-    close = call.services.subjects.rate_closeness(call.tenant, own, found.seen.embeddings, faces, quality)
+    close = call.services.subjects.rate_closeness_to_each(call.tenant, own, found.seen.embeddings, faces, quality)
     results = [
         found.describe_face(number, subject=example.subject, similarity=value) for number, value in enumerate(close)
     ]
