@@ -151,7 +151,7 @@ from chalicelib.doors.service_keys import add_service_key
 from chalicelib.book.words.errors import NotFound
 from chalicelib.book.words.model import Profile
 from chalicelib.rights.words.reading import kinds_of
-from infra.template import gateway_answers
+from infra.template import make_gateway_answers
 from regulars.cli import commands
 from chalicelib.settings import name_variable
 from regulars.configuration import TABLE
@@ -184,7 +184,7 @@ print(json.dumps({
     "setting": name_variable(TABLE["sixth_greeting"]),
     "doctor": "sixth" in choices["doctor"]["dialect"],
     "for": "sixth" in choices["keys"]["dialect"],
-    "gateway": "sixth" in json.dumps(gateway_answers()),
+    "gateway": "sixth" in json.dumps(make_gateway_answers()),
 }))
 """
 

@@ -27,7 +27,7 @@ import sys
 
 from botocore.exceptions import EndpointConnectionError
 from chalicelib.aws.clients import SERVICES, aws_client
-from chalicelib.doors.multipart import parts_of
+from chalicelib.doors.multipart import read_parts
 
 CALLS = {
     "dynamodb": ("get_item", {"TableName": "t" * 3, "Key": {"a": {"S": "b"}}}),
@@ -45,7 +45,7 @@ for service, (operation, parameters) in CALLS.items():
     raise SystemExit(f"{service} reached somebody")
 assert aws_client("sqs").exceptions.ReceiptHandleIsInvalid
 form = b'--b\\r\\nContent-Disposition: form-data; name="image"; filename="a.jpg"\\r\\n\\r\\nxyz\\r\\n--b--\\r\\n'
-(part,) = parts_of(form, b"b", "utf-8")
+(part,) = read_parts(form, b"b", "utf-8")
 assert (part.name, part.filename, part.data) == ("image", "a.jpg", b"xyz")
 for library in ("botocore", "urllib3", "werkzeug"):
     assert sys.modules[library].__file__.startswith(sys.argv[1]), library

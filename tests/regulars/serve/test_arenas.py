@@ -11,7 +11,7 @@ import ctypes, sys, threading
 from regulars.serve import arenas
 
 if len(sys.argv) > 1:
-    assert arenas.limit(int(sys.argv[1]))
+    assert arenas.limit_arenas(int(sys.argv[1]))
 start = threading.Barrier(6)
 
 def allocate():
@@ -62,7 +62,7 @@ def test_the_memory_of_an_ordinary_picture_is_kept_for_the_next_one() -> None:
     script = """
 import resource, threading
 from regulars.serve import arenas
-assert arenas.limit(2) and arenas.give_large_blocks_back()
+assert arenas.limit_arenas(2) and arenas.give_large_blocks_back()
 
 def picture():
     colours, pixels = bytearray(6_300_000), bytearray(2_100_000)

@@ -28,7 +28,7 @@ from tests.support.fakes import FakeClock
 services = build(Settings(storage=Path(sys.argv[1])), clock=FakeClock(datetime.now(UTC) - timedelta(minutes=2)))
 outbox = services.webhooks.outbox
 event = Event("group.full-1", EventKind.GROUP_FULL, datetime.now(UTC), "vip", data={"capacity": 7})
-services.items.transact(outbox.actions("shop", [event]))
+services.items.transact(outbox.make_delivery_puts("shop", [event]))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
