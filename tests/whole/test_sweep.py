@@ -194,7 +194,7 @@ def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_k
         pass
 
     class Hanging:
-        def sweep(self, _round: object) -> None:
+        def send_lost_of_hour(self, _round: object) -> None:
             raise Killed
 
     hour = Hour(tmp_path, lambda storage: replace(storage, expires_items=True))
@@ -277,7 +277,7 @@ def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the
     asked: list[datetime] = []
 
     class Asked:
-        def sweep(self, this: ChoreContext) -> None:
+        def send_lost_of_hour(self, this: ChoreContext) -> None:
             asked.append(this.hour)
 
     hour.services.captures.redrive = Asked()
