@@ -378,7 +378,7 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
     Faces may come and go meanwhile, unless a group without a capacity gets one.
     """
     when = [equals("version", group.version, GROUP_SAME)]
-    # `free` is the capacity less the count: it changes by as much as the capacity, whoever comes and goes meanwhile.
+    # `free` is the capacity less the count: it changes by as much as the capacity, even if people come and go.
     fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
     if after.attributes != group.attributes:
         fields |= {"attributes": attribute_items(after), "next_attribute_id": after.next_attribute_id}

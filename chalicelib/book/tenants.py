@@ -167,7 +167,7 @@ class Tenants(UseCase):
         if end is None:
             return
         for _ in attempts():
-            if self.has_expired_consent(tenant):  # whoever restricts those people just now has not read this record
+            if self.has_expired_consent(tenant):  # a run that restricts those people just now has not read this record
                 self.book.duties.consents_expire(tenant)
                 tenant = self.read_stored(tenant.name)
             if tenant.consents_end_at is not None and tenant.consents_end_at <= end:

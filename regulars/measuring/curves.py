@@ -1,4 +1,4 @@
-"""What a pack's thresholds are made of: the curve of scores of different persons, and a population."""
+"""Parts of a pack's thresholds: the curve of scores of different persons, and a population."""
 
 from __future__ import annotations
 

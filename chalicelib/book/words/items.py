@@ -356,5 +356,5 @@ class FaceOrder(StrEnum):
     """By the last arrival or, without one, the enrolment: ascending, the longest away comes first."""
     ID = "id"
     NAME = "name"
-    """As in a telephone book; people without a name come last."""
+    """Order of a telephone book; people without a name come last."""
     VISITS = "visits"

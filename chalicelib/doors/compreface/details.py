@@ -100,8 +100,8 @@ def compute_least_score(threshold: float) -> float:
 def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False) -> LookedAt:
     """Look at a picture for the faces that the options ask for. Raises Failure if there are none.
 
-    `embeds`: whether embeddings are needed; `live`: whether a picture of a face is told from a face; `cropped`: whether
-    the picture is one face, whatever is found in it.
+    `embeds`: whether embeddings are needed; `live`: whether liveness is measured; `cropped`: whether the picture is
+    one face, even if none is found in it.
     """
     options, plugins = call.options, call.options.plugins
     embeds = embeds or "calculator" in plugins

@@ -74,7 +74,7 @@ class Member(Struct, frozen=True):
     pictures: bool = True
     screen: bool = False
     page: str | None = None
-    """That of the console which a screen shows; None: the visits."""
+    """Page of the console that a screen shows; None: the visits."""
     password: str | None = None
     """Slow hash (doors/words/passwords)."""
     passkeys: tuple[Passkey, ...] = ()

@@ -1,4 +1,4 @@
-"""Who is refused by an enrolment, since the person was erased? Somebody with the id, or with the very same template.
+"""Which erased people does an enrolment refuse? People with the erased id, or with the very same template.
 
 A process reads all erasures of a tenant once, and again after another one: by one small item it sees that there is one.
 """
@@ -79,7 +79,7 @@ class Refusals(Outside):
 
     def _read_people(self, tenant: str) -> ErasedPeople:
         marked = self.book.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
-        mark = marked["mark"] if marked else ""  # of before this version
+        mark = marked["mark"] if marked else ""  # earlier versions made none
         people = self._people.pop(tenant, None)
         now = self.book.clock.now()
         if people is None or people.mark != mark or now - people.read_at > _READ_AGAIN:

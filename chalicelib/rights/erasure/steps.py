@@ -1,4 +1,4 @@
-"""What is done after a deletion, and in which steps?
+"""Which steps follow a deletion?
 
 An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. A record (records) says how
 far its steps are. The function that a message calls does them, and each sweep, until they are done: each may be cut off

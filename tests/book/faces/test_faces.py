@@ -26,6 +26,7 @@ from tests.support.storage.meter import MeteredItems
 
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:
+    # `more` has arguments of several types.
     return services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, **more).faceid  # type: ignore[arg-type]
 
 

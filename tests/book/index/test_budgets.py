@@ -165,7 +165,8 @@ def test_galleries_go_before_another_takes_their_memory(
     each = shops.galleries(PLENTY).current(names[0], "bench").hot_bytes
     galleries = shops.galleries(PLENTY, holds * each)
     held: list[int] = []
-    galleries._blobs = Watched(shops.blobs, lambda: held.append(galleries.loaded_bytes))  # type: ignore[assignment]
+    watched = Watched(shops.blobs, lambda: held.append(galleries.loaded_bytes))
+    galleries._blobs = watched  # type: ignore[assignment] # it has what galleries ask of blobs
     for name in names:
         assert shops.found(galleries, name, 7)
         assert held[-1] <= beside * each

@@ -38,6 +38,7 @@ def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> li
 
 
 def looked(services: Services, tenant: Tenant, *people: Person, **asked: object) -> Sequence[IdentifiedFace]:
+    # `asked` has arguments of several types.
     return services.recognition.face_analysis.identify_faces(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
 
 
