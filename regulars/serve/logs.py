@@ -23,7 +23,7 @@ REFUSED = 400
 _log = logging.getLogger(__name__)
 
 summary = logging.getLogger("regulars.summary")
-"""The log of a start. It is written at every level."""
+"""The log of a start. It is written at every level but `error`."""
 
 
 def log_to_stderr(form: str | None, level: str, others: Iterable[logging.Logger] = ()) -> None:
@@ -40,7 +40,7 @@ def log_to_stderr(form: str | None, level: str, others: Iterable[logging.Logger]
     for log in others:
         log.handlers = []
         log.setLevel(logging.NOTSET)
-    summary.setLevel(min(logging.INFO, root.level))
+    summary.setLevel(root.level if root.level >= logging.ERROR else min(logging.INFO, root.level))
     for library in ("asyncio", "urllib3"):
         logging.getLogger(library).setLevel(logging.WARNING)
 

@@ -49,15 +49,16 @@ def test_names_that_are_guessed_from_files_call_no_answer_right_or_wrong() -> No
 
 
 def test_the_demo_runs_once_over_http_and_every_answer_is_right(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """On the people of the package registries, whatever else is at hand."""
     people = registry_photos.provide_folder()
     assert main(["demo", "--once", "--port", "0", "--photos", str(people)]) == 0
-    printed = capsys.readouterr().out
+    printed, log = capfd.readouterr()
     assert "obama_2.jpg" in printed
     [right] = re.findall(r"\d+ of \d+ answers are right", printed)
     assert right == "15 of 15 answers are right"
+    assert "regulars.summary" not in log
     assert all(right in (ROOT / page).read_text() for page in ("README.md", "docs/tasks/try.md"))
     drawn = re.findall(r">([^<$]+)</text>", (ROOT / "docs/pictures/first-minute.svg").read_text())
     said = " ".join(printed.split())
