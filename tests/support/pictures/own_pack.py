@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chalicelib.book.vision.packs import packs
 
-NAME, MODEL, NUMBER = "ours", "face_reid_0095,dlib_resnet_v1", 3
+NAME, MODEL, NUMBER = "ours", "face_reid_0095,dlib_resnet_v1", 7
 
 
 def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
@@ -20,7 +20,8 @@ def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
     named = text.replace(f'pack = "{packs.DEFAULT_PACK}"', f'pack = "{NAME}"')
     product_model = packs.read_pack().manifest.embedding.model
     embeds = named.replace(f'model = "{product_model}"', f'model = "{MODEL}"')
-    numbered = embeds.replace("\nnumber = 2\n", f"\nnumber = {NUMBER}\n")
+    numbered, numbers = re.subn(r"(?m)^number = \d+$", f"number = {NUMBER}", embeds)
+    assert numbers == 1
     (folder / "manifest.toml").write_text(_without(numbered.replace("\nmirrored = true\nweight", "\nweight"), without))
     curve = json.loads((product / "calibration.json").read_text())[product_model]
     (folder / "calibration.json").write_text(json.dumps({MODEL: {**curve, "usual": None}}))
