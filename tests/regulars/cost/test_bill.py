@@ -118,3 +118,9 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
     large = usd(Load(1_000_000, 1_000_000, 0))
     assert f"costs {large:.0f} a month" in page
     assert f"prints {large:.2f} USD a month" in read(ROOT / "docs/lab/cost.md")
+
+
+def test_readme_says_what_a_shop_of_a_thousand_pictures_a_day_pays() -> None:
+    said = read(ROOT / "README.md").replace("\n", " ")
+    shop, idle = usd(Load(1_000, 1_000, 0)), usd(Load(0, 0, 0))
+    assert f"a shop of a thousand pictures a day pays {shop:.2f} dollars a month, {idle:.2f} if nobody comes" in said
