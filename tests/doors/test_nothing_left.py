@@ -5,17 +5,22 @@ the data folder, in the broker's file and in the log. The ways in are those of t
 """
 
 import base64
+import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from chalicelib.book.words.tenant_settings import FORGET
 from chalicelib.doors.dialects import SERVICES
 from chalicelib.doors.service_keys import add_service_key
 from chalicelib.rights.words.retention import Kind
+from chalicelib.settings import Settings
+from regulars.backup.backup import backup
 from regulars.cli import commands
 from regulars.mqtt.discovery import Descriptions, Topics
 from regulars.mqtt.publishing import Publisher
@@ -23,7 +28,7 @@ from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
 from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, bridged, served
 from tests.support.book.book import MINUTE, MONDAY, Shot
-from tests.support.fakes import Person, photo, picture
+from tests.support.fakes import RULES, Person, photo, picture
 from tests.support.faults.shop import Box, furnished
 from tests.support.faults.use_cases import everything
 from tests.support.hooks.receiver import answers, receiving
@@ -231,6 +236,44 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
     assert any(name.endswith("mosquitto.db") for name in kept)
     assert left == [], f"{len(left)} of {len(everybody)} people in {len(kept)} files"
     assert ({one for one, _ in ways}, {one for _, one in ways}) == ({*IN}, {*OUT})
+
+
+def test_nobodies_whom_a_shop_forgets_are_in_no_backup_and_at_no_broker(
+    house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody who is known comes between them and is told of, so the broker and the backup have what they should."""
+    caplog.set_level(logging.INFO)
+    box, known = house.box, Somebody("v1", "erased")
+    known.faceid = IN["v1"].go(house, known)
+    box.services.tenants.change("shop", {"strangers": FORGET})
+    mailbox = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["face.arrived"]})["id"]
+    nobodies = [Somebody("camera", "forgotten") for _ in range(200)]
+    for place, one in enumerate(nobodies):
+        box.see(Shot(MONDAY + timedelta(days=6) + place * MINUTE, (Person(one.seed, side_px=140.0),)))
+        one.wanted = _needles_of_nobody(box, one)
+    at = MONDAY + timedelta(days=6, hours=5)
+    beside = Person(nobodies[0].seed, side_px=80.0)
+    box.see(Shot(at, (Person(known.seed),)), Shot(at + MINUTE, (Person(known.seed, side_px=99.0), beside)))
+    known.wanted = needles(box, known)
+    told(house, mailbox, [known])
+    tar = backup(Settings(storage=box.folder), tmp_path / "shop.tar")
+    house.broker.rest()
+    log = "\n".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
+    kept = {
+        **kept_in(box.folder),
+        **kept_in(house.broker.folder),
+        tar.name: tar.read_bytes(),
+        "the log": (log + (house.broker.folder / "log").read_text()).encode(),
+    }
+    assert {path for line in found(kept, [known]) for path in [line.rpartition(" in ")[2]]} >= {tar.name}
+    assert found(kept, nobodies) == []
+
+
+def _needles_of_nobody(box: Box, one: Somebody) -> dict[str, bytes]:
+    image = box.vision.read_picture(one.photo, RULES)
+    [template] = box.vision.embed(image, box.vision.detect(image))
+    shown = {"a picture": f'"seed": {one.seed}'.encode(), "its hash": hashlib.sha256(one.photo).digest()}
+    return {"template": template.astype(np.float16).tobytes(), **shown}
 
 
 def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_out() -> None:
