@@ -38,8 +38,8 @@ MIXED, PARTITIONS = 8, 4
 people, and none can be computed back from all of them."""
 
 SHARE = 0.75
-"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their middle. As in face-pack-3,
-where 0.65 takes more strangers of one kind for somebody (docs/lab/accuracy.md)."""
+"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their middle. It is that of
+face-pack-3; 0.65 takes more strangers of one kind for somebody (docs/lab/accuracy.md)."""
 
 MOST_ROWS = 512
 _TRIES = 40
