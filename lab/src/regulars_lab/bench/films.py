@@ -54,6 +54,7 @@ HEAD = (
     "film",
     "send",
     "captures a visit",
+    "later of a track",
     "kB a visit",
     "CPU s",
     "enrolled right",
@@ -87,6 +88,7 @@ SCENES = {
     "4K, far": Scene(
         (3840, 2160), kbit_s=6000, far_px=18, near_px=18, noise=2, light=1, blur_px=0, together=6, people=6, rate=5
     ),
+    "counter": Scene(far_px=22, near_px=24, people=5, seconds=60),
 }
 
 
@@ -264,11 +266,18 @@ def play_film(film: Path, began: datetime, visits: Sequence[Visit], way: str) ->
     people = sum(len(visit.people) for visit in visits)
     return {
         "captures": round(len(captures) / people, 2),
+        "later": round(count_later(captures) / people, 2),
         "kilobytes": round(sum(capture["size"] for capture in captures) / 1000 / people),
         "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "skipped": count_skipped(captures),
         **figures(visits, known, sightings(captures, began)),
     }
+
+
+def count_later(captures: Iterable[Mapping[str, Any]]) -> int:
+    """Count the captures whose track has sent one before; all of a camera that follows nobody have no track."""
+    tracks = [capture["track"] for capture in captures if capture["track"]]
+    return len(tracks) - len(set(tracks))
 
 
 def count_skipped(captures: Iterable[Mapping[str, Any]]) -> int:
@@ -332,7 +341,7 @@ def lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows:
         shown = row["film"] if row["film"] != film else ""
         film = row["film"]
-        keys = ("send", "captures", "kilobytes", "cpu_s", "right", "strangers", "many", "false")
+        keys = ("send", "captures", "later", "kilobytes", "cpu_s", "right", "strangers", "many", "false")
         yield " ".join(f"| {cell}" if cell != "" else "|" for cell in (shown, *(row[key] for key in keys))) + " |"
 
 
