@@ -57,7 +57,7 @@ class Fate(NamedTuple):
 class Mark(StrEnum):
     """The effect of a restriction or a legal hold on a place."""
 
-    AS_EVER = "as ever"
+    AS_EVER = "no change"
     KEPT = "kept"
     HIDDEN = "kept, and shown to nobody"
     AWAY = "as after a deletion"
@@ -117,7 +117,7 @@ _SNAPPED = (Fate("gone in minutes", Step.GALLERY), Fate("gone within three hours
 _AT_ONCE = (Fate("gone at once"), Fate("gone at once"), Mark.HIDDEN, Mark.KEPT)
 _TRACES = (_GONE, _GONE, Mark.HIDDEN, Mark.KEPT)
 _SEEN = Fate("gone in minutes", Step.SIGHTINGS)
-_TAKEN_OUT = Fate("the face is taken out at once; gone with the last")
+_TAKEN_OUT = Fate("the face is taken out at once. The user goes with its last face")
 _REFUSED = Fate("refused while it is held")
 _WITH_PICTURES = Fate("gone with face pictures")
 
@@ -126,9 +126,9 @@ PLACES = (
         "faces",
         "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates (age, gender ...), "
         "templates",
-        "until it is deleted or erased: a stranger who is not seen again after `stranger_days` (90), a regular, or a "
-        "stranger who has a name, after `regular_days` (1,095), a face of an own group after its `unseen_days` "
-        "(none unless you set them)",
+        "until it is deleted or erased. A face that is not seen any more is deleted: a stranger after "
+        "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); a face in a group "
+        "of yours after that group's `unseen_days` (never, unless you set it)",
         *_AT_ONCE,
         clocks=(Kind.CONSENTS, Kind.FACES),
         agrees=Agrees.INDEX,
@@ -136,8 +136,8 @@ PLACES = (
     ),
     Place(
         "names",
-        "the words of the name, by which the face is found",
-        "as the face",
+        "the words of the name; a search by name finds the face by them",
+        "as long as the face",
         *_AT_ONCE,
         agrees=Agrees.NAMES,
         keys=("name_term",),
@@ -155,8 +155,9 @@ PLACES = (
     Place(
         "users",
         "the user or subject that the face belongs to: its id, the mean of its templates, a subject's name",
-        "until its last face is deleted, erased, restricted, moved or merged into another. If a program deletes "
-        "a subject's last example and nobody is erased, the name stays until the subject is deleted",
+        "until its last face is deleted, erased, restricted, moved or merged into another. If a program deletes the "
+        "last example of a subject, but does not erase the person, the subject's name stays until the subject is "
+        "deleted",
         _TAKEN_OUT,
         _TAKEN_OUT,
         Mark.AWAY,
@@ -168,7 +169,7 @@ PLACES = (
     Place(
         "arrivals",
         "visits: when each began and ended",
-        "the last hundred days, with the face",
+        "the last hundred days, but no longer than the face",
         *_AT_ONCE,
         agrees=Agrees.VISITS,
         keys=("visits_page",),
@@ -176,14 +177,14 @@ PLACES = (
     Place(
         "observations",
         "when the person was enrolled, searched for or seen: time, camera, group, labels, box, score, estimates",
-        "`observation_days` (400); they outlive a deleted face, for statistics; if somebody else gets its id, they are "
-        "not that person's",
+        "`observation_days` (400). After a face is deleted, its observations stay, for statistics. If another person "
+        "later gets the same id, the old observations do not belong to that person",
         Fate(
-            "in minutes under a random name, another one each day, with time, camera, group, and labels other than "
-            "the name",
+            "in minutes changed: the person has a random name, a new one for each day. Time, camera, group and "
+            "labels stay, but not the name",
             Step.SIGHTINGS,
         ),
-        Fate("in minutes without age and gender", Step.SIGHTINGS),
+        Fate("in minutes age and gender are removed", Step.SIGHTINGS),
         Mark.HIDDEN,
         Mark.KEPT,
         clocks=(Kind.OBSERVATIONS,),
@@ -192,9 +193,9 @@ PLACES = (
     ),
     Place(
         "captures",
-        "the captures that show the person, where in them, and how sure that is",
+        "the captures that show the person, where in the picture the face is, and how sure the match is",
         "`sighting_days` (120)",
-        Fate("in minutes without the person", Step.SIGHTINGS),
+        Fate("in minutes the person is removed from it", Step.SIGHTINGS),
         _STAYS,
         Mark.KEPT,
         Mark.KEPT,
@@ -206,24 +207,26 @@ PLACES = (
     Place(
         "journal",
         "recent changes of the gallery, with templates",
-        "until a snapshot has them: minutes; three hours at most after a deletion",
+        "until the service writes the next snapshot: normally minutes, after a deletion at most three hours",
         *_SNAPPED,
         agrees=Agrees.INDEX,
         keys=("seq_key",),
     ),
     Place(
         "negatives",
-        "pictures that somebody said are not this person, or are not another: their templates, and what the sighting "
-        "was, to take that back",
-        "as the face; 20 at most; what the sighting was a hundred days",
+        "templates of rejected pictures: those that were rejected for this person (not this person), and those of this "
+        "person that were rejected for somebody else. Also what the sighting was before, so that the rejection can be "
+        "undone",
+        "as long as the face, 20 at most. What the sighting was before: a hundred days",
         *_TRACES,
         agrees=Agrees.VISITS,
         keys=("negative",),
     ),
     Place(
         "merges",
-        "faces that turned out to be this person, with templates, pictures and name, while that can be undone; ids of "
-        "faces that a correction had made of the person, until it was undone",
+        "faces that were merged into this person's, with templates, pictures and name, as long as the merge can be "
+        "undone. Also the ids of faces that a correction made of this person's sightings, if the correction was "
+        "undone later",
         "30 days",
         *_TRACES,
         agrees=Agrees.VISITS,
@@ -231,16 +234,16 @@ PLACES = (
     ),
     Place(
         "reviews",
-        "sightings of the person that somebody should look at, and the nearest faces",
-        "as captures' pictures, or until done",
+        "sightings of the person that somebody should check, and the faces that look most like them",
+        "as long as the pictures of captures, or until somebody answers the review",
         _GONE,
         Fate("gone within a day"),
         Mark.AWAY,
     ),
     Place(
         "duplicates",
-        "that another face may be this person, too",
-        "as the faces",
+        "the note that another face may be the same person",
+        "as long as both faces",
         _GONE,
         Fate("gone within a day"),
         Mark.AWAY,
@@ -248,17 +251,18 @@ PLACES = (
     ),
     Place(
         "outbox",
-        "events about the person that wait for a hook, or that somebody has not fetched: id, name, group, camera, "
+        "events about the person that wait for a hook, or that no program has fetched yet: id, name, group, camera, "
         "score",
-        "until delivered; in a mailbox or given up, 30 days; the name as the face",
+        "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The name goes with the face",
         _GONE,
-        Fate("in minutes without the name", Step.TRACES),
+        Fate("in minutes the name is removed", Step.TRACES),
         Mark.UNNAMED,
         keys=("delivery",),
     ),
     Place(
         "hooks",
-        "whom a shop's phones are told of: the ids of faces that a hook waits for; else nothing of anybody",
+        "the ids of the faces about which a hook sends messages (its filter `people`). Hooks store no other data "
+        "about people",
         "until the hook is changed or deleted",
         _GONE,
         _GONE,
@@ -269,15 +273,16 @@ PLACES = (
     ),
     Place(
         "requests",
-        "answers to recent requests, so that a repeat is recognised",
-        "an hour or two; in `v1` with an Idempotency-Key a day",
+        "answers to recent requests, so that the service recognises a repeated request",
+        "an hour or two. For `v1` requests with an Idempotency-Key: a day",
         Fate("gone in minutes", Step.LATE),
         _STAYS,
     ),
     Place(
         "stills",
-        "what a camera saw when an operator asked, to aim it; nobody is searched in it",
-        "an hour; until the next erasure of anybody, or until pictures are off",
+        "the picture that a camera sent when an operator asked for it, to aim the camera. The service does not "
+        "search for anybody in it",
+        "an hour. It is deleted earlier if anybody is erased, or if pictures are switched off",
         _GONE,
         _STAYS,
         whose=Whose.CAMERA,
@@ -286,17 +291,17 @@ PLACES = (
     ),
     Place(
         "audit",
-        "who did what with the person's data, when, and how the person was told from others: ids, scores, keys, the "
-        "reason of a legal hold; no names, no pictures",
+        "who did what with the person's data, when, and how the service recognised the person: ids, scores, keys, "
+        "the reason of a legal hold. It has no names and no pictures",
         "`audit_days` (400)",
-        Fate("in minutes without the person", Step.GALLERY),
+        Fate("in minutes the person is removed from it", Step.GALLERY),
         _STAYS,
         keys=("audit_heads", "audit_number", "audit_entries", "audit_anchor"),
     ),
     Place(
         "face pictures",
-        "the pictures of the face, up to a hundred, small ones too, and those that it learnt",
-        "as the face; learnt ones `learnt_days`",
+        "the pictures of the face, up to a hundred, with the learnt pictures and small copies",
+        "as long as the face. Learnt pictures: `learnt_days`",
         *_TRACES,
         clocks=(Kind.LEARNT,),
         agrees=Agrees.PICTURES,
@@ -305,9 +310,10 @@ PLACES = (
     ),
     Place(
         "capture pictures",
-        "the pictures that cameras sent, with everybody on them",
-        "`capture_days` of the tenant, at most `REGULARS_CAPTURE_DAYS`: 30 days; on AWS the parameter `CaptureDays`",
-        Fate("in minutes gone, or the person is made unrecognisable", Step.SIGHTINGS),
+        "the pictures that cameras sent, with everybody whom they show",
+        "`capture_days` of the tenant, but at most `REGULARS_CAPTURE_DAYS`: 30 days. On AWS the maximum is the "
+        "parameter `CaptureDays`",
+        Fate("in minutes gone, or the person is made unrecognisable in it", Step.SIGHTINGS),
         _STAYS,
         Mark.KEPT,
         Mark.KEPT,
@@ -319,8 +325,8 @@ PLACES = (
     ),
     Place(
         "crops",
-        "faces that somebody looked at, cut out of captures, and captures made small",
-        "as the capture's picture",
+        "faces that were cut out of captures when somebody looked at them, and small copies of captures",
+        "as long as the capture's picture",
         _SEEN,
         _SEEN,
         Mark.KEPT,
@@ -331,8 +337,8 @@ PLACES = (
     ),
     Place(
         "snapshots",
-        "the templates of all faces, for searches: the same as in the face's record",
-        "until a newer one: within three hours of a deletion",
+        "the templates of all faces, for searches. They are the same as in the face's record",
+        "until the next snapshot. After a deletion it is written within three hours",
         *_SNAPPED,
         agrees=Agrees.INDEX,
         archive="the same is in `faces`",
@@ -341,8 +347,8 @@ PLACES = (
     Place(
         "sealed days",
         "the observations of a day, for statistics: time, face, group, camera, labels, gender, decade of age",
-        "as observations",
-        Fate("in minutes as observations", Step.DAYS),
+        "as long as observations",
+        Fate("in minutes changed as observations are", Step.DAYS),
         _STAYS,
         agrees=Agrees.STATISTICS,
         archive="the same is in `observations`",
@@ -350,7 +356,7 @@ PLACES = (
     ),
     Place(
         "archives",
-        "all of this about one person, after somebody asked for it",
+        "all data about one person, collected after somebody asked for them",
         "up to 12 hours",
         _WITH_PICTURES,
         _WITH_PICTURES,
@@ -359,85 +365,89 @@ PLACES = (
     ),
     _outside(
         "log",
-        "requests, with the ids of keys, members and cameras, and the addresses that they came from; no face, no name, "
-        "no picture",
+        "requests, with the ids of keys, members and cameras, and the senders' addresses. It has no face, no name "
+        "and no picture",
         "as your system keeps logs",
         _STAYS,
     ),
     _outside(
         "memory",
-        "templates, and what requests under way hold, also in unlinked files",
-        "while the process runs, or until the next change",
+        "templates, and the data of requests that are being answered, also in unlinked files",
+        "until the next change of the gallery, or until the process ends",
         Fate("gone when the gallery is read again"),
         Mark.AWAY,
     ),
     _outside(
         "edge spool",
-        "pictures that the [edge uploader](edge.md) has not sent, that the service refused, or that cannot be read",
-        "until the service has them; refused ones `kept_days` (30); those that cannot be read until somebody deletes "
-        "them in `pictures`",
+        "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, or that cannot be read",
+        "until the service has them. Refused pictures: `kept_days` (30). Pictures that cannot be read: until "
+        "somebody deletes them in the folder `pictures`",
         _STAYS,
     ),
     _outside(
         "your files",
-        "what `regulars export`, `regulars about` and downloads of archives wrote, everything of the people in it; an "
-        "import's source. The import's journal beside it (`NAME.import`) names nobody: it has keyed hashes, and is "
-        "sealed with what the source calls each person",
-        "as long as you keep them; an import of such a file refuses erased people by their ids and pictures, until "
-        "told to enrol them",
+        "the files that `regulars export`, `regulars about` and downloads of archives wrote, with everything about "
+        "the people in them; the source of an import. The import writes a journal beside the source (`NAME.import`). "
+        "It has no names or ids, only keyed hashes and encrypted data. Only somebody who has the source can read it",
+        "as long as you keep them. If you import such a file later, the service refuses people who were erased (by "
+        "id and by picture), unless you say that it shall enrol them",
         _STAYS,
     ),
     _outside(
         "browsers",
         "pictures that wait to be added, and those that a page showed",
-        "what waits until it is added; what was shown an hour, a subject's example a day",
+        "waiting pictures: until they are added. Shown pictures: an hour. Examples of a subject: a day",
         _STAYS,
     ),
     _outside(
         "MQTT",
-        "retained messages of `regulars mqtt`: the last arrival at a camera; with `--names` also a person's id and "
-        "name",
-        "a person's until the bridge sees that the face is gone; an erased tenant's until `regulars mqtt --forget`; "
-        "what others have read stays with them",
-        Fate("a person's go when the bridge looks again"),
+        "messages of `regulars mqtt` that the broker retains: the last arrival at a camera; with `--names` also a "
+        "person's id and name",
+        "messages about a person: until `regulars mqtt` sees that the face is gone. Messages of an erased tenant: "
+        "until you run `regulars mqtt --forget`. Programs that have read a message keep it",
+        Fate("messages about the person go when `regulars mqtt` looks again"),
         Mark.AWAY,
         topics=("camera", "camera_config", "person", "person_config"),
     ),
     _outside(
         "receivers",
-        "what hooks, MQTT and Frigate (names as sub-labels) were told",
-        "as they keep it: erase there, too",
+        "the events that the service sent by hooks, MQTT and Frigate (names as sub-labels)",
+        "as long as the receivers keep them. Erase the person there, too",
         _STAYS,
         archive="it lists who they are",
     ),
     _outside(
         "backups",
-        "everything of the service; on AWS, point-in-time recovery of tables for 35 days, too",
-        "as long as you keep them, erased people too: [after a restore](tasks/forget.md#after-a-restore)",
+        "everything that the service stores. On AWS also the point-in-time recovery of tables, 35 days",
+        "as long as you keep them, with people who were erased later: [after a "
+        "restore](tasks/forget.md#after-a-restore)",
         _STAYS,
     ),
 )
 
 NOBODYS = {
     "tenants": (
-        "customers, their keys' digests, who may sign in (name, role, public halves of passkeys, slow hash of the "
-        "password), sessions, signing keys, the public halves of earlier ones; receipts of erased tenants",
+        "customers and the digests of their keys; people who may sign in (name, role, public halves of passkeys, "
+        "slow hash of the password); sessions; signing keys, and the public halves of earlier signing keys; receipts "
+        "of erased tenants",
         "tenant_item erased_item app_id_item appcode_item access_key_item api_key_item key_record signing_key "
         "session_item code_item challenge_item member_item",
     ),
     "directory": (
-        "groups, counts, settings, and how far chores are; holds and users of it are above",
+        "groups, counts, settings, and the progress of background jobs. Its `holds` and `users` have their own rows "
+        "above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM JOINED_ITEM "
         "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item nobodies_item",
     ),
     "summaries": (
-        "counts of days, and two bytes of a hash of each face seen then, which go as `sealed days` do",
+        "counts for each day, and two bytes of a hash for each face that was seen that day. They are deleted "
+        "together with `sealed days`",
         "calendar calendar_place totals label_counts label_chunk",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera"),
     "erasures": (
-        "receipts of erasures: faces as keyed hashes, SHA-256 of the templates and pictures that were removed, without "
-        "an end; while one runs, the faces' ids, two hours at most",
+        "receipts of erasures, kept for ever: keyed hashes of the faces, and SHA-256 of the removed templates and "
+        "pictures. While an erasure runs, also the ids of the faces, for two hours at most",
         "",
     ),
 }
@@ -488,5 +498,5 @@ def what_happens() -> str:
 
 def of_nobody() -> str:
     """Return, in Markdown, what holds nothing about the people in the pictures."""
-    head = ("holds nothing about the people in the pictures", "what then")
+    head = ("place without data about people in pictures", "what is in it instead")
     return table(head, ((f"`{name}`", holds) for name, (holds, _) in NOBODYS.items()))

@@ -125,7 +125,10 @@ ARTICLE_30: Mapping[str, Callable[[Facts], list[str]]] = {
     "1(b) purposes": lambda facts: [facts.tenant.purposes or "[such as"],
     "1(c) people": lambda facts: ["kept as strangers" if facts.keeps_strangers else "compared and not kept"],
     "1(c) data": lambda facts: [f"templates by {facts.tenant.model} (biometric data)"],
-    "1(d) recipients": lambda facts: [*facts.receivers, facts.tenant.recipients.replace(NONE_SAID, "none")],
+    "1(d) recipients": lambda facts: [
+        *facts.receivers,
+        facts.tenant.recipients.replace(NONE_SAID, "" if facts.receivers else "none"),
+    ],
     "1(e) third countries": lambda facts: [facts.tenant.transfers.replace(NONE_SAID, "none") or "[none; or"],
     "1(f) periods": lambda facts: periods(facts, words_of("notice", "en")),
     "1(g) measures": lambda _: ["plain http at 0.0.0.0"],
