@@ -27,7 +27,7 @@ class Whose(StrEnum):
     USER = "the user or subject"
     CAPTURE = "the capture"
     CAMERA = "the camera"
-    OTHERS = "outside of its storage"
+    OTHERS = "not stored by the service"
 
 
 class Step(StrEnum):
@@ -180,11 +180,11 @@ PLACES = (
         "`observation_days` (400). After a face is deleted, its observations stay, for statistics. If another person "
         "later gets the same id, the old observations do not belong to that person",
         Fate(
-            "in minutes changed: the person has a random name, a new one for each day. Time, camera, group and "
-            "labels stay, but not the name",
+            "changed in minutes: the person gets a random name, a new one for each day. Time, camera, group and labels "
+            "stay, but not the name",
             Step.SIGHTINGS,
         ),
-        Fate("in minutes age and gender are removed", Step.SIGHTINGS),
+        Fate("age and gender are removed in minutes", Step.SIGHTINGS),
         Mark.HIDDEN,
         Mark.KEPT,
         clocks=(Kind.OBSERVATIONS,),
@@ -195,7 +195,7 @@ PLACES = (
         "captures",
         "the captures that show the person, where in the picture the face is, and how sure the match is",
         "`sighting_days` (120)",
-        Fate("in minutes the person is removed from it", Step.SIGHTINGS),
+        Fate("the person is removed from it in minutes", Step.SIGHTINGS),
         _STAYS,
         Mark.KEPT,
         Mark.KEPT,
@@ -255,14 +255,14 @@ PLACES = (
         "score",
         "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The name goes with the face",
         _GONE,
-        Fate("in minutes the name is removed", Step.TRACES),
+        Fate("the name is removed in minutes", Step.TRACES),
         Mark.UNNAMED,
         keys=("delivery",),
     ),
     Place(
         "hooks",
-        "the ids of the faces about which a hook sends messages (its filter `people`). Hooks store no other data "
-        "about people",
+        "the ids of the faces about which a hook sends messages (its filter `people`). Hooks have nothing "
+        "else about people in the book",
         "until the hook is changed or deleted",
         _GONE,
         _GONE,
@@ -294,7 +294,7 @@ PLACES = (
         "who did what with the person's data, when, and how the service recognised the person: ids, scores, keys, "
         "the reason of a legal hold. It has no names and no pictures",
         "`audit_days` (400)",
-        Fate("in minutes the person is removed from it", Step.GALLERY),
+        Fate("the person is removed from it in minutes", Step.GALLERY),
         _STAYS,
         keys=("audit_heads", "audit_number", "audit_entries", "audit_anchor"),
     ),
@@ -313,7 +313,7 @@ PLACES = (
         "the pictures that cameras sent, with everybody whom they show",
         "`capture_days` of the tenant, but at most `REGULARS_CAPTURE_DAYS`: 30 days. On AWS the maximum is the "
         "parameter `CaptureDays`",
-        Fate("in minutes gone, or the person is made unrecognisable in it", Step.SIGHTINGS),
+        Fate("gone in minutes, or the person is made unrecognisable in it", Step.SIGHTINGS),
         _STAYS,
         Mark.KEPT,
         Mark.KEPT,
@@ -348,7 +348,7 @@ PLACES = (
         "sealed days",
         "the observations of a day, for statistics: time, face, group, camera, labels, gender, decade of age",
         "as long as observations",
-        Fate("in minutes changed as observations are", Step.DAYS),
+        Fate("changed in minutes, as observations are", Step.DAYS),
         _STAYS,
         agrees=Agrees.STATISTICS,
         archive="the same is in `observations`",
