@@ -176,7 +176,8 @@ PLACES = (
     ),
     Place(
         "observations",
-        "when the person was enrolled, searched for or seen: time, camera, group, labels, box, score, estimates",
+        "when the person was enrolled, searched for or seen: time, camera, group, labels, the face's place "
+        "in the picture, score, estimates",
         "`observation_days` (400). After a face is deleted, its observations stay, for statistics. If another person "
         "later gets the same id, the old observations do not belong to that person",
         Fate(
@@ -389,8 +390,8 @@ PLACES = (
         "the files that `regulars export`, `regulars about` and downloads of archives wrote, with everything about "
         "the people in them; the source of an import. The import writes a journal beside the source (`NAME.import`). "
         "It has no names or ids, only keyed hashes and encrypted data. Only somebody who has the source can read it",
-        "as long as you keep them. If you import such a file later, the service refuses people who were erased (by "
-        "id and by picture), unless you say that it shall enrol them",
+        "as long as you keep them. If you import such a file later, the service refuses erased people: it recognises "
+        "them by id and by picture. You can tell it to enrol them all the same",
         _STAYS,
     ),
     _outside(
