@@ -134,7 +134,8 @@ def take_charges() -> dict[str, float]:
     It is the process's, since a function does one thing at a time, with threads beside it.
     """
     with _charging:
-        taken = {what: number for what, number in sorted(_charged.items()) if number}
+        whole = {what: int(number) if number == int(number) else number for what, number in sorted(_charged.items())}
+        taken = {what: number for what, number in whole.items() if number}
         _charged.clear()
     return taken
 
