@@ -5,8 +5,8 @@ When arrivals began is worked out from the sightings themselves, so that it hold
 A local day is sealed an hour after its end, and again if observations came late. A seal holds the day's
 counts. The raw observations stay the truth.
 
-Expiry takes observations away, with the seals and the days of the calendar that hold none any more. An observation
-leaves by its recorder, which counts that as late for its day: no seal stays valid after it.
+Expiry takes observations away, with the seals and the days of the calendar that hold none any more. The last one to
+leave a day is counted as late for it, so no seal stays valid that counts those before it.
 """
 
 from __future__ import annotations
