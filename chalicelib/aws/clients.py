@@ -15,6 +15,7 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chalicelib.aws.charges import tell_charges
 from chalicelib.book.words.lazy import lazy
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class _Client:
 
     @lazy  # with its lock: a session is not safe to make clients from in several threads
     def _made(self) -> Any:
-        return _session().create_client(self._service, config=self._config())
+        client = _session().create_client(self._service, config=self._config())
+        tell_charges(client)
+        return client
 
 
 @cache

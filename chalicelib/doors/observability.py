@@ -34,6 +34,7 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
     if not function:
         return _answer_on_box
     stack = environ.get("REGULARS_TABLE_PREFIX", "").removesuffix("-")
+    size = {"mb": int(mb)} if (mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")) else {}
 
     def observe_event(event: Any, answer: Next) -> Any:
         with observe_invocation(tell, function, _read_request_id(event)) as this:
@@ -50,7 +51,9 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
                     this.status = getattr(response, "status_code", 500)
 
     def tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
-        line = _embed_metrics(this, stack, stages) | describe_invocation(this, stages, ms)
+        line = _embed_metrics(this, stack, stages) | describe_invocation(this, stages, ms) | size
+        if units := telemetry.take_charges():
+            line["units"] = units
         (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
 
     return observe_event

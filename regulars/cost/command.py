@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 import click
 
 _amount = click.IntRange(0, 10**12)
@@ -9,21 +11,34 @@ _amount = click.IntRange(0, 10**12)
 
 @click.command(short_help="What the service costs on AWS.")
 @click.option("--faces", type=_amount, metavar="N", default=1000, help="Faces that a shop keeps, new ones too.")
-@click.option("--captures-per-day", type=_amount, metavar="N", default=1000, help="Of one shop, one face each.")
-@click.option("--searches-per-day", type=_amount, metavar="N", default=1000, help="Of one shop, over the API.")
+@click.option(
+    "--captures-per-day", "captures_a_day", type=_amount, metavar="N", default=1000, help="Of one shop, one face each."
+)
+@click.option(
+    "--searches-per-day", "searches_a_day", type=_amount, metavar="N", default=1000, help="Of one shop, over the API."
+)
 @click.option("--cameras", type=_amount, metavar="N", default=1, help="Cameras of one shop.")
+@click.option("--picture-kb", type=_amount, metavar="N", default=150, help="Size of a capture's picture in kB.")
+@click.option("--capture-days", "picture_days", type=_amount, metavar="N", default=30, help="Days that it is kept.")
 @click.option("--tenants", type=_amount, metavar="N", default=1, help="Shops of this size: all figures are times N.")
-def cost(faces: int, captures_per_day: int, searches_per_day: int, cameras: int, tenants: int) -> None:
+@click.option("--log", type=click.File(), metavar="FILE", help="Price the runs in a log of the stage; -: of the input.")
+def cost(log: TextIO | None, **load: int) -> None:
     """Estimate the monthly bill on AWS, by service, from a measured shop and dated list prices (docs/deploy.md).
 
-    All figures are of one shop, and the bill is for as many such shops as --tenants says.
+    All figures are of one shop, and the bill is for as many such shops as --tenants says. With --log, price what a
+    stage's functions did, by tenant and by function: each line of their log has its units.
 
     \b
     Examples:
       regulars cost
       regulars cost --faces 30000 --captures-per-day 2000 --searches-per-day 500
       regulars cost --faces 30000 --captures-per-day 5000 --searches-per-day 500 --tenants 1000
+      regulars cost --picture-kb 10 --capture-days 7
+      aws logs tail /aws/lambda/regulars-prod/ingest --since 1d | regulars cost --log -
     """
-    from regulars.cost import table
+    from regulars.cost import logged, table
 
-    table.print_bill(table.Load(faces, captures_per_day, searches_per_day, tenants, cameras))
+    if log is not None:
+        logged.print_runs(log)
+        return
+    table.print_bill(table.Load(**load))

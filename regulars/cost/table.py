@@ -55,6 +55,9 @@ def price_by_service(quantities: Mapping[str, float], prices: Prices, *, with_fr
 
 FILE = Path(__file__).with_name("table.json")
 DAYS = 30
+PICTURE_KB, PICTURE_DAYS = 150, 30
+"""Size of a capture's picture in the measured table, and the days that it is kept there: the default of CaptureDays."""
+
 SWEEPS_AT_ONCE = 5
 """The most runs that work off the index queue at the same time (BuildIndexConcurrency). Those that follow are warm."""
 
@@ -74,7 +77,8 @@ class Table(Struct, frozen=True):
 class Load(Struct, frozen=True):
     """One shop's traffic, and how many such shops there are (`tenants`).
 
-    `faces`: those that are kept, new ones too; captures show one face each.
+    `faces`: those that are kept, new ones too; captures show one face each. `picture_kb`, `picture_days`: the size of
+    a capture's picture, and how long it is kept.
     """
 
     faces: int
@@ -82,6 +86,14 @@ class Load(Struct, frozen=True):
     searches_a_day: int
     tenants: int = 1
     cameras: int = 1
+    picture_kb: int = PICTURE_KB
+    picture_days: int = PICTURE_DAYS
+
+    def list_rows(self, table: Table) -> dict[str, Mapping[str, float]]:
+        """Return the table's rows, that of a capture with its picture as it is in this load."""
+        capture = table.rows["capture"]
+        share = self.picture_kb / PICTURE_KB * self.picture_days / PICTURE_DAYS
+        return {**table.rows, "capture": {**capture, "s3_gb": capture["s3_gb"] * share}}
 
 
 def read_table() -> Table:
@@ -106,9 +118,9 @@ def count_units(table: Table, of: Load) -> Counter[str]:
         "traffic": int(of.captures_a_day > 0),
         **{kind: number * of.tenants for kind, number in numbers_of_shop.items()},
     }
-    units = Counter[str]()
+    units, rows = Counter[str](), of.list_rows(table)
     for kind, number in number_by_kind.items():
-        units.update({what: number * quantity for what, quantity in table.rows[kind].items()})
+        units.update({what: number * quantity for what, quantity in rows[kind].items()})
     return units
 
 
@@ -128,6 +140,7 @@ def print_bill(of: Load) -> None:
     traffic = f"{of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day"
     print(
         f"Each shop has {of.faces:,} faces, {cameras}, {traffic};\n"
+        f"captures are pictures of {of.picture_kb:,} kB, kept for {_count(of.picture_days, 'day')};\n"
         f"the bill is one shop's, times {shops}; US dollars, list prices of {price_list.region} "
         f"as of {price_list.date}\n"
         f"(regulars/cost/prices.toml names the pages: check them); measured {table.measured}: {table.shop}\n"
@@ -142,7 +155,7 @@ def print_bill(of: Load) -> None:
     print(f"{'Each, at list prices':34}{'USD':>10}")
     for kind in ("capture", "search", "face", "camera", "tenant"):
         count = 1_000 if kind in title_by_kind else 1
-        units = Counter({what: count * quantity for what, quantity in table.rows[kind].items()})
+        units = Counter({what: count * quantity for what, quantity in of.list_rows(table)[kind].items()})
         print(f"  {title_by_kind.get(kind, f'a {kind}, a month'):32}{_usd(units, price_list):>10.4f}")
 
 

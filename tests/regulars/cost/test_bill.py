@@ -84,6 +84,19 @@ def test_what_is_kept_is_priced_for_as_long_as_it_is_kept() -> None:
     assert per_capture > 300e-9 * months, "a month of each would be a shop's that began a month ago"
 
 
+def test_pictures_are_priced_by_their_size_and_the_days_that_they_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """Crops of 10 kB, which the uploader may send, cost next to nothing; nothing else of a capture becomes cheaper."""
+    gb_price = table.read_prices().services["s3"].usd["s3_gb"]
+    many = Load(0, 1_000, 0)
+    assert usd(many) - usd(Load(0, 1_000, 0, picture_days=7)) == pytest.approx(30_000 * 150e-6 * 23 / 30 * gb_price)
+    assert usd(many) - usd(Load(0, 1_000, 0, picture_kb=10)) == pytest.approx(30_000 * 140e-6 * gb_price)
+    assert main(["cost", "--picture-kb", "10", "--capture-days", "7"]) == 0
+    said = capsys.readouterr().out
+    assert "pictures of 10 kB, kept for 7 days" in said
+    each = _usd_of(table.read_table().rows["capture"]) - (150e-6 - 10e-6 * 7 / 30) * gb_price
+    assert f"{1_000 * each:.4f}" in said
+
+
 def test_sweeps_that_follow_others_start_warm() -> None:
     """So a thousand tenants pay no more cold starts an hour than there are runs at once."""
     each = [usd(Load(0, 0, 0, tenants=number)) - usd(Load(0, 0, 0, tenants=number - 1)) for number in (5, 6, 1_000)]

@@ -40,8 +40,8 @@ COLD = 0.01
 """Assumed: the share of cold starts of a function that is called every five minutes. Lambda keeps an idle one longer,
 but requests come together and deployments happen."""
 
-LOG_BYTES = 350
-"""Log of one run, a line of ours (190 to 580 bytes with CloudWatch's 26 a line): Lambda logs failures only."""
+LOG_BYTES = 435
+"""Log of one run, a line of ours (275 to 665 bytes with CloudWatch's 26 a line): Lambda logs failures only."""
 
 ITEM_BYTES = 100
 """What DynamoDB charges for beside an item's own bytes ("DynamoDB item sizes and formats", Developer Guide)."""
