@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from chalicelib.book.records import columns as codec
 from chalicelib.book.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
-from chalicelib.book.records.observations import STORABLE, make_calendar_actions, observation_from, row_from
+from chalicelib.book.records.observations import STORABLE, observation_from, row_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.statistics.calendar import (
     CHUNK_BYTES,
@@ -34,11 +33,11 @@ from chalicelib.book.statistics.calendar import (
 )
 from chalicelib.book.words import keys
 from chalicelib.book.words.chores import Due
-from chalicelib.book.words.items import attempts, observed_on, parts, write, write_unless_changed
+from chalicelib.book.words.items import attempts, observed_on, parts, write_unless_changed
 from chalicelib.book.words.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
-from chalicelib.book.words.ports import BlobStore, Delete, Item, ItemStore, Update, equals
+from chalicelib.book.words.ports import BlobStore, Item, ItemStore, Update, equals
 from chalicelib.book.words.values import milliseconds, moment, nonce
 
 if TYPE_CHECKING:
@@ -449,19 +448,9 @@ class ObservationExpiry(UseCase):
                     yield Due(observation.at, goes_at, observation)
 
     def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
-        """Delete up to 80 observations, by day. May be cut off anywhere and repeated.
-
-        A transaction costs twice as much on AWS, so only the last one of a day is deleted in one, with the count by
-        which the day's seal is no longer valid. If cut off before, that one is left, and brings the count later.
-        """
-        for day, of_day in groupby(observations, key=lambda one: one.at_ms // DAY_MS):
-            *others, last = of_day
-            if others:
-                places = (keys.observation(tenant.name, one.at_ms, one.id) for one in others)
-                write(self.book.items, [Delete(keys.OBSERVATIONS, place) for place in places])
-            end = self.book.statistics.actions(tenant.name, [], [ChangedObservation(last, None)])
-            if not write_unless_changed(self.book.items, end) and others:  # a merge moves it just now: it goes later
-                write(self.book.items, make_calendar_actions(tenant.name, [], [day], {}))
+        """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
+        gone = [ChangedObservation(one, None) for one in observations]
+        write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], gone))
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
         """Take the days that hold nothing any more out of the calendar, with the seals that counted them.
