@@ -37,8 +37,8 @@ def read_runs(lines: Iterable[str]) -> tuple[dict[str, Runs], dict[str, Runs]]:
     by_tenant: defaultdict[str, Runs] = defaultdict(Runs)
     by_function: defaultdict[str, Runs] = defaultdict(Runs)
     for line in map(_read_line, lines):
-        if "mb" not in line or "ms" not in line:
-            continue
+        if not line.keys() >= {"function", "mb", "ms"}:
+            continue  # no line of a run on AWS
         seconds = line["ms"] / 1000
         run = {"lambda_requests": 1, "lambda_gb_s": seconds * line["mb"] / 1024, **line.get("units", {})}
         by_tenant[line.get("tenant") or STAGE].add(line, run)

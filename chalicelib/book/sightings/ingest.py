@@ -71,8 +71,8 @@ class _Stored(NamedTuple):
     """A capture whose reading has begun. `place`: the names of its tenant and camera, and its id."""
 
     place: tuple[str, str, str]
-    wait_for_items: Callable[[], Sequence[Item | None]]
-    """Returns the items of the tenant, the camera and the capture."""
+    wait_for_item: Callable[[], Item | None]
+    """Returns the capture's item; None if there is none."""
     wait_for_picture: Callable[[], bytes | None]
     """Returns its picture; None if there is none."""
 
@@ -85,8 +85,9 @@ class Ingest(UseCase):
     def begin_message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> Callable[[], None]:
         """Begin to read the captures of an S3 event, as SQS carries it, and return the work that resolves them.
 
-        So the captures of a message are read while those of the one before are resolved. What changes between reading
-        and work is noticed when the work writes, and read again.
+        So the captures of a message and their pictures are read while those of the one before are resolved. If one of
+        them changes between reading and work, its writes fail, and it is read again. No write has the settings of
+        tenant and camera as a condition, so these are read by the work.
 
         `receive_count`: how often SQS has given the event out. S3 does not tell SQS the tenant, so events of a tenant
         with many captures would be before those of others. One that waited since `sent_at` for longer than
@@ -127,16 +128,11 @@ class Ingest(UseCase):
         return self._resolve(self._begin_reading((tenant_name, camera_id, capture_id)), is_repeat)
 
     def _begin_reading(self, place: tuple[str, str, str]) -> _Stored:
-        """Begin to read a capture, its camera and tenant, and beside them its picture."""
-        tenant_name, camera_id, capture_id = place
+        """Begin to read a capture and its picture: both, since an erasure changes both."""
         storage = self.book.storage
+        item = storage.begin_call(partial(self.book.items.get, keys.CAPTURES, keys.capture(*place)))
         picture = storage.begin_call(partial(storage.uploads.get, keys.capture_picture(*place)))
-        places = [
-            (keys.TENANTS, keys.tenant_item(tenant_name)),
-            (keys.CAMERAS, (tenant_name, camera_id)),
-            (keys.CAPTURES, keys.capture(tenant_name, camera_id, capture_id)),
-        ]
-        return _Stored(place, storage.begin_call(partial(self.book.items.get_each, places)), picture)
+        return _Stored(place, item, picture)
 
     def _send_in_turn(self, place: tuple[str, str, str]) -> None:
         telemetry.of_tenant(place[0])
@@ -173,9 +169,12 @@ class Ingest(UseCase):
         The tenant is read each time, since its model may be another. Raises CaptureNotFound, WrongModel, and
         ConditionFailed (STEP) if another worker has begun with the picture or resolved a face.
         """
-        tenant_item, camera_item, item = stored.wait_for_items()
+        tenant_name, camera_id, capture_id = stored.place
+        tenant_item, camera_item = self.book.items.get_each(
+            [(keys.TENANTS, keys.tenant_item(tenant_name)), (keys.CAMERAS, (tenant_name, camera_id))]
+        )
+        item = stored.wait_for_item()
         if tenant_item is None or item is None:
-            _, camera_id, capture_id = stored.place
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
         tenant, capture = self.book.tenants.open_if_restricted(tenant_item), capture_from(item)
         is_done = capture.state in (CaptureState.RESOLVED, CaptureState.PARKED)

@@ -13,6 +13,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState
 from chalicelib.book.words.errors import Busy
 from chalicelib.book.words.ports import Delete, Storage
+from chalicelib.book.words.tenant_settings import FORGET
 from chalicelib.doors import batches
 from tests.support.book.book import Book, Shot, shot
 from tests.support.faults.shop import lookalike
@@ -129,3 +130,14 @@ def test_a_capture_that_is_erased_between_reading_and_work_leaves_nothing(shop: 
         work()
     assert (shop.faceids(), states(shop)) == ([], set())
     assert not shop.disagreements()
+
+
+def test_settings_are_those_of_the_work_and_not_of_the_reading(shop: Book) -> None:
+    """Work waits for the captures before it, a minute at worst. What the shop forbids meanwhile is not done."""
+    capture = shop.put(shot(0, 1))
+    [record] = batch(capture)["Records"]
+    work = shop.services.sightings.ingest.begin_message(record["body"])
+    shop.services.tenants.change("shop", {"strangers": FORGET})
+    work()
+    assert shop.faceids() == []
+    assert shop.storage.uploads.size(keys.capture_picture("shop", "door", capture.id)) is None
