@@ -17,7 +17,6 @@ from chalicelib.book.words.items import directory_of
 from chalicelib.book.words.lazy import lazy
 from chalicelib.book.words.model import JournalEntry
 from chalicelib.book.words.ports import Clock, Mailer, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
-from chalicelib.services import Services
 from chalicelib.settings import NO_DIALECTS, AwsStorage, DialectSettings, Settings
 from chalicelib.storage import open_storage
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.book.index.galleries import Galleries
     from chalicelib.book.rules.decision import FaceSearch
     from chalicelib.book.vision.machine import PictureMemory
+    from chalicelib.services import Services
 
 
 class Provider:
@@ -37,16 +37,29 @@ class Provider:
     def __init__(self, dialects: DialectSettings = NO_DIALECTS) -> None:
         self._dialects = dialects
         self._services: Services | None = None
+        self._ports: Adapters | None = None
         self._making = threading.Lock()
 
     def __call__(self) -> Services:
         with self._making:
             if self._services is None:
-                self._services = build(Settings.from_environment(os.environ, self._dialects))
+                self._services = build(self._read_settings())
             return self._services
+
+    def ports(self) -> Adapters:
+        """Return the services' adapters. Until something has asked for the services themselves, only these are made."""
+        with self._making:
+            if self._services is not None:
+                return self._services.ports
+            if self._ports is None:
+                self._ports = Adapters(self._read_settings())
+            return self._ports
 
     def use(self, services: Services) -> None:
         self._services = services
+
+    def _read_settings(self) -> Settings:
+        return Settings.from_environment(os.environ, self._dialects)
 
 
 def build(
@@ -60,10 +73,8 @@ def build(
 ) -> Services:
     """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage`, if given, replace those of
     the settings. `mailer`: what sends mail, which one box alone may have."""
-    from chalicelib.book.store.in_process import SystemClock
+    from chalicelib.services import Services  # the search function does without
 
-    clock = clock or SystemClock()
-    storage = storage or open_storage(settings, clock)
     return Services(settings, Adapters(settings, clock, storage, vision, vision_of, mailer))
 
 
@@ -73,16 +84,17 @@ class Adapters:
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,
-        storage: Storage,
-        vision: Callable[[], Vision] | None,
-        vision_of: Callable[[str], Vision] | None,
-        mailer: Mailer | None,
+        clock: Clock | None = None,
+        storage: Storage | None = None,
+        vision: Callable[[], Vision] | None = None,
+        vision_of: Callable[[str], Vision] | None = None,
+        mailer: Mailer | None = None,
     ) -> None:
-        from chalicelib.book.store.in_process import CachedVault
+        from chalicelib.book.store.in_process import CachedVault, SystemClock
 
         self._settings = settings
-        self.clock, self.mailer = clock, mailer
+        self.clock, self.mailer = clock or SystemClock(), mailer
+        storage = storage or open_storage(settings, self.clock)
         self.storage = replace(storage, vault=CachedVault(storage.vault))
         self.model: Callable[[], str] = (lambda: vision().model) if vision else (lambda: self._model)
         self.vision: Callable[[], Vision] = vision or (lambda: self._vision)

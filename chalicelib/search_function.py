@@ -24,7 +24,7 @@ def search(event: dict[str, Any], context: object) -> Any:
     from chalicelib.aws import search as remote_search
 
     def answer(_event: Any) -> Any:
-        return remote_search.answer_search(event, provide().ports.search)
+        return remote_search.answer_search(event, provide.ports().search)
 
     return chalicelib.cold_start.delay_garbage_collection(
         SimpleNamespace(context=context), lambda this: _observed(this, answer)

@@ -134,7 +134,6 @@ million, which is one step to it, no other request goes on."""
 
 _NUMBER = re.compile(r"-?[0-9]+")
 _LONGEST_NUMBER = 18
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Texts(Struct, frozen=True):
@@ -224,7 +223,11 @@ def read_value(body: bytes, codec: str = "utf-8", **reads: Any) -> Any:
 
 def is_unicode(text: str) -> bool:
     """Tell whether the text is free of half surrogate pairs, which JSON can spell and UTF-8 cannot."""
-    return not _SURROGATE.search(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def describe_value(value: Any) -> str:

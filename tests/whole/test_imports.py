@@ -14,6 +14,7 @@ import app
 from chalicelib.book.book import Book
 from chalicelib.book.rooms import Made
 from chalicelib.book.words.lazy import lazy
+from chalicelib.book.words.model import Profile
 from chalicelib.bootstrap import build
 from chalicelib.doors.application import Application
 from chalicelib.doors.dialect import Dialect
@@ -68,6 +69,19 @@ reply = send(app.app, "/v1/groups", method="GET", headers={"Authorization": f"Be
 assert reply.status == 200, reply
 print(json.dumps(sorted(sys.modules)))
 """
+OF_SEARCH = """
+import json, sys
+import numpy as np
+from types import SimpleNamespace
+from chalicelib import search_function
+from chalicelib.aws.search import event_of
+from chalicelib.book.rules.decision import SearchRequest
+
+event = event_of("shop", SearchRequest("fake", np.zeros((1, 8), np.float32)))
+answer = search_function.search(event, SimpleNamespace(aws_request_id="1", function_name="search"))
+assert answer["gallery_size"] == 0, answer
+print(json.dumps(sorted(sys.modules)))
+"""
 SLOW = {
     "chalicelib.book.words.captures",
     "chalicelib.book.words.observations",
@@ -115,6 +129,15 @@ def test_a_list_of_groups_by_v1_loads_as_little(tmp_path: Path) -> None:
     assert "chalicelib.doors.v1.groups" in loaded
     assert not (HEAVY | SLOW) & loaded
     assert "chalicelib.doors.v1.validation" not in loaded
+
+
+def test_a_search_loads_neither_rooms_nor_the_audit(tmp_path: Path) -> None:
+    services = build(Settings(storage=tmp_path), vision=FakeVision)
+    services.tenants.add("shop", Profile.CAMERA)
+    services.close()
+    loaded = modules_after(OF_SEARCH, tmp_path)
+    assert "chalicelib.book.index.galleries" in loaded
+    assert not {"chalicelib.services", "chalicelib.book.book", "chalicelib.rights.audit.audit"} & loaded
 
 
 def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from chalicelib.book.words.local_time import HOURS
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WEEK = len(DAYS) * HOURS
 _DAY, _CLOCK = f"({'|'.join(DAYS)})", r"((?:[01]\d|2[0-3]):[0-5]\d|24:00)"
-_SPAN = re.compile(rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}", re.ASCII)
+_SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
+"""Compiled with the first hours that are read: each function imports this module."""
 
 
 @lru_cache(maxsize=1_024)
@@ -27,7 +28,7 @@ def read_opening(text: str) -> frozenset[int]:
     """
     opened: set[int] = set()
     for span in text.split(",") if text.strip() else ["00:00-24:00"]:
-        match = _SPAN.fullmatch(span.strip())
+        match = re.fullmatch(_SPAN, span.strip(), re.ASCII)
         if match is None:
             raise InvalidInput(f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}")
         first, last, *clocks = match.groups()

@@ -25,9 +25,10 @@ _Record = TypeVar("_Record", bound=Struct)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_NO_TEXT = re.compile(r"""(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))""")
+_NO_TEXT = r"""(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))"""
 """The place before what a spreadsheet takes for a formula, or for a number of more digits than it keeps. The last four
-signs are as wide as Chinese characters. It may divide cells by semicolons, and then takes quotes for a part of them."""
+signs are as wide as Chinese characters. It may divide cells by semicolons, and then takes quotes for a part of them.
+Compiled with the first download: each function imports this module."""
 
 _RANDOM_BITS = 21
 
@@ -233,7 +234,7 @@ def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
     """Write a table for spreadsheets: before a formula, and an id of 16 digits or more, stands an apostrophe."""
     import csv  # of a download alone
 
-    plain = ([_NO_TEXT.sub(r"\1'", one) if isinstance(one, str) else one for one in row] for row in rows)
+    plain = ([re.sub(_NO_TEXT, r"\1'", one) if isinstance(one, str) else one for one in row] for row in rows)
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows(plain)
 
 
