@@ -282,11 +282,15 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
     `alone`: nothing else runs, of a stage neither.
     """
     storage, last_complaint = services.settings.storage, ""
+    before: list[Erasure] | None = None
     while True:
         erasures = [one for id_ in ids for one in services.erasure.records.get_with_further(tenant.name, id_)]
         unfinished = [one for one in erasures if one.done_at is None]
         if not unfinished:
             return erasures
+        if erasures == before:
+            time.sleep(_PAUSE_S)
+        before = erasures
         is_ours = alone or (isinstance(storage, Path) and find_server(storage) is None)
         for one in unfinished if is_ours else ():
             if services.clock.now() < one.goes_on_at:
@@ -297,7 +301,6 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
                 if last_complaint != str(error):
                     last_complaint = str(error)
                     click.echo(f"it waits: {last_complaint}", err=True)
-        time.sleep(_PAUSE_S)
 
 
 def _find_erased_faces(
