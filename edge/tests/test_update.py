@@ -427,8 +427,9 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
     assert len(RELEASES) >= 10
 
 
-STEPS = [(0, False), (TRIAL_LOOKS, False), (1, True)]
-"""Looks that were done, and whether the version is well: it is switched to, taken back, or kept."""
+STEPS = [(looks, stays, first) for looks, stays in ((0, False), (TRIAL_LOOKS, False), (1, True)) for first in (0, 1)]
+"""Looks that were done, and whether the version is well: it is switched to, taken back, or kept. Writes from `first` on
+are cut, every second one: a cut takes some eight seconds."""
 CUT = """
 import os, sys
 left = int(sys.argv.pop(1))
@@ -444,12 +445,12 @@ sys.exit(command())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("looks", "stays"), drawn(STEPS, 1))
+@pytest.mark.parametrize(("looks", "stays", "first"), drawn(STEPS, 1))
 def test_a_power_cut_before_each_write_of_a_step_leaves_a_version_that_is_well_in_the_end(
-    versions: Versions, looks: int, stays: bool
+    versions: Versions, looks: int, stays: bool, first: int
 ) -> None:
     until(lambda: is_well(versions, __version__), 60)
-    for writes in range(20):
+    for writes in range(first, 20, 2):
         versions.lay(BAD, (lambda _name, text: text) if stays else CRASHES)
         remember(versions, max(looks, TRIAL_LOOKS - 1 if looks == 0 else 0))
         if looks:

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -25,9 +24,10 @@ def test_a_docstring_explains_parameters_and_fields_that_there_are() -> None:
     found = [
         f"{place(source, node)} {node.name}: {', '.join(gone)}"
         for source in SOURCES
-        for node in ast.walk(tree_of(source))
+        for node in nodes_of(source)
         if isinstance(node, Documented)
-        if (gone := sorted(explained_names(ast.get_docstring(node) or "") - names_inside(node)))
+        if (explained := explained_names(ast.get_docstring(node) or ""))
+        if (gone := sorted(explained - names_inside(node)))
     ]
     assert found == []
 
@@ -36,7 +36,7 @@ def test_each_text_stands_below_what_it_explains() -> None:
     found = [
         place(source, second)
         for source in SOURCES
-        for body in bodies(tree_of(source))
+        for body in bodies_of(source)
         for first, second in pairwise(body)
         if text_of(first) and text_of(second)
     ]
@@ -48,7 +48,7 @@ def test_a_name_of_code_in_a_docstring_is_in_the_code() -> None:
     found = [
         f"{place(source, node)}: {', '.join(gone)}"
         for source in SOURCES
-        for body in bodies(tree_of(source))
+        for body in bodies_of(source)
         for node in body
         if (gone := sorted(names_of_code(text_of(node)) - known))
     ]
@@ -59,7 +59,7 @@ def test_no_exception_is_left_that_no_docstring_needs() -> None:
     used = {
         name
         for source in SOURCES
-        for body in bodies(tree_of(source))
+        for body in bodies_of(source)
         for node in body
         for name in names_of_code(text_of(node))
     }
@@ -95,12 +95,13 @@ def names_inside(node: Documented) -> set[str]:
 
 
 @cache
-def tree_of(source: Path) -> ast.Module:
-    return ast.parse(read(source))
+def nodes_of(source: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(read(source))))
 
 
-def bodies(tree: ast.AST) -> Iterator[list[ast.stmt]]:
-    yield from (body for node in ast.walk(tree) if isinstance(body := getattr(node, "body", None), list))
+@cache
+def bodies_of(source: Path) -> list[list[ast.stmt]]:
+    return [body for node in nodes_of(source) if isinstance(body := getattr(node, "body", None), list)]
 
 
 def text_of(node: ast.stmt) -> str:
@@ -112,13 +113,12 @@ def text_of(node: ast.stmt) -> str:
 @cache
 def words_of_code() -> set[str]:
     """Return all names and words of the sources but those of docstrings and comments, and those of templates."""
-    words: set[str] = set()
+    written: set[str] = set()
     for source in SOURCES:
-        texts = {id(node.value) for body in bodies(tree_of(source)) for node in body if text_of(node)}
-        for node in ast.walk(tree_of(source)):
-            for field in ("id", "attr", "name", "arg", "asname"):
-                words |= set(re.findall(r"\w+", str(getattr(node, field, "") or "")))
+        texts = {id(node.value) for body in bodies_of(source) for node in body if text_of(node)}
+        for node in nodes_of(source):
+            written |= {str(getattr(node, field, "") or "") for field in ("id", "attr", "name", "arg", "asname")}
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
-                words |= set(re.findall(r"\w+", node.value))
+                written.add(node.value)
     files = [*(ROOT / "infra").rglob("*.yaml"), ROOT / "regulars" / "requirements.txt", ROOT / "requirements.txt"]
-    return words.union(*(re.findall(r"\w+", read(file)) for file in files))
+    return {word for text in (*written, *map(read, files)) for word in re.findall(r"\w+", text)}
