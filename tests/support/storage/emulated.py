@@ -4,10 +4,8 @@ The emulation takes long to import: only tests that use it wait for it.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import copy, deepcopy
 from typing import Any
 
 from msgspec import Struct
@@ -50,7 +48,6 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
     import boto3
     from moto import mock_aws
     from moto.core import DEFAULT_ACCOUNT_ID
-    from moto.dynamodb.models import dynamodb_backends
     from moto.sqs.models import sqs_backends
 
     whole = make_storage()
@@ -60,7 +57,6 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
         _answer_at_once(sqs_backends[DEFAULT_ACCOUNT_ID][region])
         formation = boto3.client("cloudformation", region_name=region)
         formation.create_stack(StackName=stack, TemplateBody=json.dumps({**whole, "Resources": resources}))
-        _copy_little(dynamodb_backends[DEFAULT_ACCOUNT_ID][region])
         made = formation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
         yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}, stack)
 
@@ -100,38 +96,3 @@ def _answer_at_once(sqs: Any) -> None:
         return receive(queue, count, 0, *others)
 
     sqs.receive_message = receive_message
-
-
-def _copy_little(dynamo: Any) -> None:
-    """Let a transaction copy the items that it names, which it puts back if it fails.
-
-    Moto copies the whole table, once for each action: with a thousand items a second of the processor's time each.
-    """
-    from moto.dynamodb.models.dynamo_type import DynamoType
-    from moto.dynamodb.models.table import Table
-
-    class Undoable(Table):
-        actions: Sequence[Mapping[str, Any]] = ()
-        """Those of the transaction that is done."""
-
-        def __deepcopy__(self, _memo: object) -> Any:
-            made = copy(self)
-            made.items = defaultdict(dict, {partition: dict(items) for partition, items in self.items.items()})
-            for action in self.actions:
-                key = [DynamoType(action.get("Item", action.get("Key"))[name]) for name in self.table_key_attrs]
-                partition, sort = key
-                if item := made.items.get(partition, {}).get(sort):
-                    made.items[partition][sort] = deepcopy(item)
-            return made
-
-    transact = dynamo.transact_write_items
-
-    def transact_write_items(asked: list[dict[str, Any]]) -> None:
-        actions = [action for one in asked for action in one.values()]
-        for name, table in dynamo.tables.items():
-            table.actions = [action for action in actions if action["TableName"] == name]
-        transact(asked)
-
-    for table in dynamo.tables.values():
-        table.__class__ = Undoable
-    dynamo.transact_write_items = transact_write_items
