@@ -217,7 +217,7 @@ class Event(Answer):
     """The message that is posted to a hook."""
 
     id: Annotated[str, Meta(description="The same happening has the same id, however often it is posted.")]
-    type: EventKind
+    type: Annotated[str, Meta(description="A kind of event, or one that a later version has stored.")]
     at: Time
     tenant: str
     group: str | None
