@@ -49,17 +49,34 @@ export function surely(method, path, body) {
 }
 
 async function sent(one) {
+  try {
+    const answer = await patiently(() => send(one.method, one.path, one.body, { name: one.name, keepalive: true }),
+      () => setLate(one, true));
+    if (late.now.some(({ name }) => name === one.name)) arrived.set({ ...one, answer });
+    drop(one);
+    return answer;
+  } catch (problem) {
+    if (problem.status !== 401) drop(one);
+    throw problem;
+  }
+}
+
+/** Tell whether a call that failed so may be answered later: the network was broken, or the service busy. */
+export const isLater = ({ status }) => !status || status === 429 || status >= 500;
+
+/**
+ * Call something until it is answered, however long that takes. `failed`: hears of each call that was not.
+ * @template T
+ * @param {() => Promise<T>} act
+ * @returns {Promise<T>}
+ */
+export async function patiently(act, failed = () => {}) {
   for (let wait = FIRST_MS; ; wait = Math.min(2 * wait, LATEST_MS)) {
     try {
-      const answer = await send(one.method, one.path, one.body, { name: one.name, keepalive: true });
-      if (late.now.some(({ name }) => name === one.name)) arrived.set({ ...one, answer });
-      drop(one);
-      return answer;
+      return await act();
     } catch (problem) {
-      const isLater = !problem.status || problem.status === 429 || problem.status >= 500;
-      if (!isLater && problem.status !== 401) drop(one);
-      if (!isLater) throw problem;
-      setLate(one, true);
+      if (!isLater(problem)) throw problem;
+      failed();
       await again(problem.retryAfter * 1000 || wait);
     }
   }
