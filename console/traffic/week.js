@@ -81,13 +81,15 @@ export function Week({ asked, children }) {
   const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
   const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;
   const [across, down, head, side] = narrow ? [WEEKDAYS, hours, byDay, byHour] : [hours, WEEKDAYS, byHour, byDay];
-  return html`<section><header><h2>${t("traffic.week")}</h2>
+  return html`
+    <section><header><h2>${t("traffic.week")}</h2>
       <p class="soft">${span === "week" ? t("traffic.week.typical", { count: WEEKS })
         : t("traffic.week.average", { period: periodName(span, now) })}</p></header>
     <table class="heat"><caption class="unseen">${t(`traffic.measure.${measure}`)}, ${t("traffic.week")}</caption>
       <thead><tr><td></td>${across.map(head)}</tr></thead>
       <tbody>${down.map((one) => html`<tr key=${one}>${side(one)}
-        ${across.map((other) => (narrow ? cell(other, one) : cell(one, other)))}</tr>`)}</tbody></table></section>${children}`;
+        ${across.map((other) => (narrow ? cell(other, one) : cell(one, other)))}</tr>`)}</tbody></table></section>
+    ${children}`;
 }
 
 /** Who has stayed away longest. */
