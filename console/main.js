@@ -7,7 +7,7 @@ import { html } from "./html.js";
 import { replace } from "./router.js";
 import { language, session, showBlur, showTheme, useValue, Value } from "./store.js";
 import { dressed } from "./styled.js";
-import { isLater, patiently, sendLeft } from "./unsent.js";
+import { isLater, sendLeft, untilAnswered } from "./unsent.js";
 import { load, spoken } from "./words.js";
 
 /** The session that has ended while its page is open, and what is told once somebody signs in again. */
@@ -37,7 +37,7 @@ function Console({ problem: first, invitation: link, isNew: byCode }) {
   const { Own } = useLazy(asks, own);
   useEffect(() => language.listen(load), []);
   useEffect(() => {
-    if (first && isLater(first)) patiently(() => get("session")).then(goOn, () => setProblem(null));
+    if (first && isLater(first)) untilAnswered(() => get("session")).then(goOn, () => setProblem(null));
   }, []);
   const enter = (begun) => {
     setProblem(null);

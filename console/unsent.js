@@ -50,8 +50,9 @@ export function surely(method, path, body) {
 
 async function sent(one) {
   try {
-    const answer = await patiently(() => send(one.method, one.path, one.body, { name: one.name, keepalive: true }),
-      () => setLate(one, true));
+    const answer = await untilAnswered(
+      () => send(one.method, one.path, one.body, { name: one.name, keepalive: true }),
+      { failed: () => setLate(one, true) });
     if (late.now.some(({ name }) => name === one.name)) arrived.set({ ...one, answer });
     drop(one);
     return answer;
@@ -65,17 +66,18 @@ async function sent(one) {
 export const isLater = ({ status }) => !status || status === 429 || status >= 500;
 
 /**
- * Call something until it is answered, however long that takes. `failed`: hears of each call that was not.
+ * Call something until it is answered. `failed`: hears of each call that was not; `when`: tells of which problem on it
+ * is called again; `tries`: so often at most.
  * @template T
  * @param {() => Promise<T>} act
  * @returns {Promise<T>}
  */
-export async function patiently(act, failed = () => {}) {
-  for (let wait = FIRST_MS; ; wait = Math.min(2 * wait, LATEST_MS)) {
+export async function untilAnswered(act, { failed = () => {}, when = isLater, tries = Infinity } = {}) {
+  for (let count = 1, wait = FIRST_MS; ; count++, wait = Math.min(2 * wait, LATEST_MS)) {
     try {
       return await act();
     } catch (problem) {
-      if (!isLater(problem)) throw problem;
+      if (count === tries || !when(problem)) throw problem;
       failed();
       await again(problem.retryAfter * 1000 || wait);
     }
