@@ -616,7 +616,7 @@ class Deliveries(UseCase):
                 self.hooks.note_recovery(delivery.tenant, hook.id)
             return None
         if status == _GONE:
-            if hook.way is Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
+            if hook.way == Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
                 self._switch_off_hook(hook, delivery.tenant)
             return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")

@@ -117,7 +117,8 @@ class Hook(Struct, frozen=True):
     """Grows with each change by the tenant."""
     people: tuple[str, ...] | None = None
     """Ids of faces."""
-    way: Way | None = None
+    way: str | None = None
+    """A Way, or one that a later version has stored."""
     address: str = ""
     """Part of its channel that may be shown: the host, after `http://` if it is not encrypted, or a mail address."""
     template: str = ""

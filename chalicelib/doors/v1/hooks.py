@@ -176,7 +176,10 @@ class Hook(Answer):
     name: str | None
     passes_to: PassesTo
     people: Annotated[list[str] | None, Meta(description="Null for all; empty if all of them were erased.")]
-    way: Annotated[Way | None, Meta(description="By which people are told; null: a program is.")]
+    way: Annotated[
+        str | None,
+        Meta(description="A Way by which people are told, or one that a later version has stored; null: a program is."),
+    ]
     address: Annotated[
         str, Meta(description="The host of its channel, after http:// if that is plain; or its address of mail.")
     ]
