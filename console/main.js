@@ -37,7 +37,9 @@ function Console({ problem: first, invitation: link, isNew: byCode }) {
   const { Own } = useLazy(asks, own);
   useEffect(() => language.listen(load), []);
   useEffect(() => {
-    if (first && isLater(first)) untilAnswered(() => get("session")).then(goOn, () => setProblem(null));
+    if (!first || !isLater(first)) return;
+    untilAnswered(() => get("session"))
+      .then((begun) => { if (!session.now) goOn(begun); }, () => setProblem(null)); // somebody may sign in meanwhile
   }, []);
   const enter = (begun) => {
     setProblem(null);
@@ -89,7 +91,7 @@ session.listen((known) => { if (!known) forget(); });
 const byLink = location.hash.startsWith("#code=");
 const invitation = /^#invitation=([\w.-]+)$/.exec(location.hash)?.[1];
 if (invitation) replace("visits");
-const [, found] = await Promise.all([load(), begun().catch((problem) => problem)]);
+const [, found] = await Promise.all([untilAnswered(load), begun().catch((problem) => problem)]);
 const isProblem = found instanceof Problem;
 if (!isProblem) goOn(found);
 const isNews = isProblem && (byLink || found.status !== 401);
