@@ -65,13 +65,7 @@ async function sent(one) {
 /** Tell whether a call that failed so may be answered later: the network was broken, or the service busy. */
 export const isLater = ({ status }) => !status || status === 429 || status >= 500;
 
-/**
- * Call something until it is answered. `failed`: hears of each call that was not; `when`: tells of which problem on it
- * is called again; `tries`: so often at most.
- * @template T
- * @param {() => Promise<T>} act
- * @returns {Promise<T>}
- */
+/** Call until it is answered. `failed`: hears of each try; `when`: on which problems; `tries`: so often at most. */
 export async function untilAnswered(act, { failed = () => {}, when = isLater, tries = Infinity } = {}) {
   for (let count = 1, wait = FIRST_MS; ; count++, wait = Math.min(2 * wait, LATEST_MS)) {
     try {

@@ -5,6 +5,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
+import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { clock, dated, number, signed, t } from "../words.js";
 import { useTotals } from "./book.js";
@@ -37,7 +38,7 @@ export function Choices({ chosen, set, cameras }) {
   const [waits, setWaits] = useState(false);
   const file = async () => {
     setWaits(true);
-    const { saved } = await import("./file.js");
+    const [{ saved }] = await Promise.all([import("./file.js"), dressed("shared")]);
     await saved(chosen, cameras).catch(complain);
     setWaits(false);
   };
