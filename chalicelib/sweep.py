@@ -36,7 +36,7 @@ from chalicelib.book.words.chores import (
 from chalicelib.book.words.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
 from chalicelib.book.words.items import write, write_unless_changed
 from chalicelib.book.words.model import Tenant
-from chalicelib.book.words.ports import Put, Update, equals, exists
+from chalicelib.book.words.ports import Put, Update, absent, equals, exists
 from chalicelib.book.words.telemetry import SWEEP_AGE, log_failure, report_failure
 from chalicelib.book.words.values import Codec, milliseconds, moment, optional, time_text
 from chalicelib.book.words.webhooks import Event, EventKind
@@ -152,9 +152,11 @@ class Sweep(Outside):
     def _note_sweep(self, tenant: Tenant, field: str = "at") -> None:
         """Note the time in a field of the tenant's record of sweeps: a chore's name, or `at` for all chores."""
         noted = {field: milliseconds(self.book.clock.now())}
+        place = {"tenant": tenant.name, "item": keys.SWEPT_ITEM}
         update = Update(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM), (exists("swept-before"),), set=noted)
-        if not write_unless_changed(self.book.items, [update]):
-            write(self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant.name, "item": keys.SWEPT_ITEM, **noted})])
+        first = Put(keys.DIRECTORY, {**place, **noted}, (absent("not-swept"),))
+        # Another sweep may make the record between the two, and note in it whom it told of: that is not overwritten.
+        any(write_unless_changed(self.book.items, [action]) for action in (update, first, update))
 
     def _list_due_chores(self, tenant: Tenant, hour: datetime) -> list[str]:
         """Return the names of this hour's chores. If the clock may be wrong, only those that do not depend on it."""

@@ -7,7 +7,7 @@ import { html } from "./html.js";
 import { replace } from "./router.js";
 import { language, session, showBlur, showTheme, useValue, Value } from "./store.js";
 import { dressed } from "./styled.js";
-import { sendLeft } from "./unsent.js";
+import { isLater, sendLeft, untilAnswered } from "./unsent.js";
 import { load, spoken } from "./words.js";
 
 /** The session that has ended while its page is open, and what is told once somebody signs in again. */
@@ -36,14 +36,18 @@ function Console({ problem: first, invitation: link, isNew: byCode }) {
   const asks = isNew && known?.role === "admin" && !known.member;
   const { Own } = useLazy(asks, own);
   useEffect(() => language.listen(load), []);
+  useEffect(() => {
+    if (!first || !isLater(first)) return;
+    untilAnswered(() => get("session"))
+      .then((begun) => { if (!session.now) goOn(begun); }, () => setProblem(null)); // somebody may sign in meanwhile
+  }, []);
   const enter = (begun) => {
     setProblem(null);
     setInvitation(null);
     setIsNew(!known && !begun.member);
     isLeft = false;
     if (ended && ended.known.tenant !== begun.tenant) location.reload();
-    session.set(begun);
-    sendLeft();
+    goOn(begun);
     ended?.done(true);
   };
   if (!known || invitation) {
@@ -66,6 +70,12 @@ function signedOut(method) {
   return over.now.told;
 }
 
+/** Show the book to who is signed in, and send what an earlier page could not. */
+function goOn(begun) {
+  session.set(begun);
+  sendLeft();
+}
+
 /** Sign in by the code of the link, or find out who is signed in. */
 async function begun() {
   const code = /^#code=([\w-]+)$/.exec(location.hash)?.[1];
@@ -81,12 +91,9 @@ session.listen((known) => { if (!known) forget(); });
 const byLink = location.hash.startsWith("#code=");
 const invitation = /^#invitation=([\w.-]+)$/.exec(location.hash)?.[1];
 if (invitation) replace("visits");
-const [, found] = await Promise.all([load(), begun().catch((problem) => problem)]);
+const [, found] = await Promise.all([untilAnswered(load), begun().catch((problem) => problem)]);
 const isProblem = found instanceof Problem;
-if (!isProblem) {
-  session.set(found);
-  sendLeft();
-}
+if (!isProblem) goOn(found);
 const isNews = isProblem && (byLink || found.status !== 401);
 render(html`<${Console} problem=${isNews ? found : null} invitation=${invitation} isNew=${byLink} />`,
   document.getElementById("console"));

@@ -49,17 +49,30 @@ export function surely(method, path, body) {
 }
 
 async function sent(one) {
-  for (let wait = FIRST_MS; ; wait = Math.min(2 * wait, LATEST_MS)) {
+  try {
+    const answer = await untilAnswered(
+      () => send(one.method, one.path, one.body, { name: one.name, keepalive: true }),
+      { failed: () => setLate(one, true) });
+    if (late.now.some(({ name }) => name === one.name)) arrived.set({ ...one, answer });
+    drop(one);
+    return answer;
+  } catch (problem) {
+    if (problem.status !== 401) drop(one);
+    throw problem;
+  }
+}
+
+/** Tell whether a call that failed so may be answered later: the network was broken, or the service busy. */
+export const isLater = ({ status }) => !status || status === 429 || status >= 500;
+
+/** Call until it is answered. `failed`: hears of each try; `when`: on which problems; `tries`: so often at most. */
+export async function untilAnswered(act, { failed = () => {}, when = isLater, tries = Infinity } = {}) {
+  for (let count = 1, wait = FIRST_MS; ; count++, wait = Math.min(2 * wait, LATEST_MS)) {
     try {
-      const answer = await send(one.method, one.path, one.body, { name: one.name, keepalive: true });
-      if (late.now.some(({ name }) => name === one.name)) arrived.set({ ...one, answer });
-      drop(one);
-      return answer;
+      return await act();
     } catch (problem) {
-      const isLater = !problem.status || problem.status === 429 || problem.status >= 500;
-      if (!isLater && problem.status !== 401) drop(one);
-      if (!isLater) throw problem;
-      setLate(one, true);
+      if (count === tries || !when(problem)) throw problem;
+      failed();
       await again(problem.retryAfter * 1000 || wait);
     }
   }

@@ -130,7 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnicodeEncodeError as error:
         if not "\ud800" <= error.object[error.start] <= "\udfff":  # Python's mark for a byte of an argument
             raise
-        return _complain("an argument has bytes that are no UTF-8: type it again", MISUSED)
+        return _complain(
+            "an argument has bytes that are no UTF-8: rename the file or folder, or type the text again", MISUSED
+        )
     except click.Abort:  # click's name for Ctrl-C
         return INTERRUPTED
     return code or 0

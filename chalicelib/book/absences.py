@@ -2,10 +2,15 @@
 
 Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has run out within a day,
 if a hook wants to know. Of each absence it tells once.
+
+A day on which nobody at all was seen counts neither in an absence nor in a usual pause: the shop was closed, or the
+camera off. So after two weeks of holidays not everybody is overdue at once.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
@@ -16,6 +21,7 @@ from chalicelib.book.records.observations import visits_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.visits import Arrival
 from chalicelib.book.words import keys
+from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import STRANGER, Face, Group, Tenant
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.book.words.webhooks import Event, EventKind
@@ -38,17 +44,28 @@ _LATE = timedelta(days=1)
 _FACES_AT_ONCE = 25
 
 
-def overdue_at(arrivals: tuple[Arrival, ...]) -> datetime | None:
+def overdue_at(arrivals: tuple[Arrival, ...], closed: Sequence[int] = ()) -> datetime | None:
     """Return from when on somebody with these visits, oldest first, is overdue; None: they say nothing about it.
 
-    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week.
+    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `closed`: UTC days since 1970 that do
+    not count, ascending.
     """
     recent = arrivals[-_RECENT_VISITS:]
     if len(recent) < LEAST_VISITS:
         return None
-    pauses = [after.first_ms - before.first_ms for before, after in pairwise(recent)]
+    begins = [arrival.first_ms for arrival in recent]
+    days_before = [bisect_right(closed, begin // DAY_MS) for begin in begins]
+    open_ms = [begin - DAY_MS * days for begin, days in zip(begins, days_before, strict=True)]
+    pauses = [after - before for before, after in pairwise(open_ms)]
     wait = timedelta(milliseconds=max(TIMES_USUAL * median(pauses), *pauses))
-    return moment(recent[-1].first_ms) + wait if _SHORTEST_ABSENCE <= wait <= _LONGEST_ABSENCE else None
+    if not _SHORTEST_ABSENCE <= wait <= _LONGEST_ABSENCE:
+        return None
+    overdue_since = moment(begins[-1]) + wait
+    for day in closed[days_before[-1] :]:
+        if moment(day * DAY_MS) > overdue_since:
+            break
+        overdue_since += timedelta(days=1)
+    return overdue_since
 
 
 def _place_of_absence(event: Event) -> str:
@@ -67,8 +84,9 @@ class Absences(UseCase):
         """
         outbox = self.book.webhooks.outbox
         told_until = outbox.told_until(tenant.name, EventKind.FACE_OVERDUE)
-        known = (group for group in self.book.groups.all(tenant) if group.id != STRANGER and not group.staff)
-        events = [event for group in known for event in self._list_overdue(tenant, group, now)]
+        known = [group for group in self.book.groups.all(tenant) if group.id != STRANGER and not group.staff]
+        closed = self.book.statistics.list_days_without_anybody(tenant)
+        events = [event for group in known for event in self._list_overdue(tenant, group, now, closed)]
         places = {_place_of_absence(event): event for event in events}
         places = {place: event for place, event in places.items() if told_until is None or place > told_until}
         for count, place in enumerate(sorted(places)):
@@ -77,15 +95,18 @@ class Absences(UseCase):
             told_until = place
         return len(places)
 
-    def _list_overdue(self, tenant: Tenant, group: Group, now: datetime) -> list[Event]:
+    def _list_overdue(self, tenant: Tenant, group: Group, now: datetime, closed: Sequence[int]) -> list[Event]:
         since, until = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE
+        since -= timedelta(days=len(closed) - bisect_right(closed, milliseconds(since) // DAY_MS))
         faces = self.book.faces.list_by_arrival(tenant, group, until, _FACES_AT_ONCE, since)
-        return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now))]
+        return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now, closed))]
 
-    def _make_overdue_event(self, tenant: Tenant, group: Group, face: Face, now: datetime) -> Event | None:
+    def _make_overdue_event(
+        self, tenant: Tenant, group: Group, face: Face, now: datetime, closed: Sequence[int]
+    ) -> Event | None:
         """Make the event of a face; None: it is not overdue, or was so at the sweep before."""
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
-        overdue_since = overdue_at(visits.arrivals.recent)
+        overdue_since = overdue_at(visits.arrivals.recent, closed)
         if overdue_since is None or not now - _LATE < overdue_since <= now:
             return None
         last = moment(visits.arrivals.recent[-1].first_ms)

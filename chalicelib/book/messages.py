@@ -102,7 +102,7 @@ class Messages(UseCase):
         zone = ZoneInfo(tenant.time_zone)
         at = moment_of_text(event["at"]).astimezone(zone)
         face = self._find_face(delivery.tenant, event)
-        if delivery.kind is not EventKind.TEST and not self._is_wanted(hook, delivery, tenant, at, face):
+        if delivery.kind != EventKind.TEST and not self._is_wanted(hook, delivery, tenant, at, face):
             return None
         if not self.claim_pause(hook, delivery):
             return None
@@ -118,7 +118,7 @@ class Messages(UseCase):
 
     def _is_wanted(self, hook: Hook, delivery: Delivery, tenant: Tenant, at: datetime, face: Face | None) -> bool:
         """Tell whether people are told: at these hours, and of this person. A week is told once, whatever the hours."""
-        if delivery.kind is not EventKind.WEEK_ENDED and not hook.is_within_hours(at):
+        if delivery.kind != EventKind.WEEK_ENDED and not hook.is_within_hours(at):
             return False
         return not _names_a_face(delivery) or (face is not None and self._may_be_told(tenant, face))
 

@@ -28,7 +28,16 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.formats import FORMAT, require_format, upgrade_format
 from chalicelib.book.words.items import attempts, directory_of, every, retry_if_changed, write, write_unless_changed
-from chalicelib.book.words.model import DEFAULT_GROUPS, Credentials, Group, Migration, Profile, SharedKey, Tenant
+from chalicelib.book.words.model import (
+    DEFAULT_GROUPS,
+    Credentials,
+    Group,
+    Migration,
+    Profile,
+    SharedKey,
+    Tenant,
+    name_old_key,
+)
 from chalicelib.book.words.ports import Action, Check, Delete, Item, Put, Update, absent, at_least, equals, exists
 from chalicelib.book.words.tenant_settings import (
     FORGET,
@@ -245,7 +254,8 @@ class Tenants(UseCase):
             actions += [Delete(keys.TENANTS, keys.appcode_item(item[field]))] if at_once else []
         old_key = {} if at_once else {old_field: item[field]}
         fields = {f"{dialect}{RENEWED}": [milliseconds(old_key_ends_at), name], field: stored_key, **old_key}
-        removed = (f"{dialect}{USED_AT}", *((old_field,) if at_once else ()))
+        used = (f"{dialect}{USED_AT}", f"{name_old_key(dialect)}{USED_AT}")
+        removed = (*used, *((old_field,) if at_once else ()))
         when = tuple(equals(shared_field, item[shared_field], "not-rotated-meanwhile") for shared_field in _SHARED)
         actions.insert(0, Update(keys.TENANTS, keys.tenant_item(tenant.name), when, set=fields, remove=removed))
         self.book.requests.write_with_answer(tenant.name, actions, request, {"id": dialect})
@@ -283,16 +293,18 @@ class Tenants(UseCase):
         when = tuple(equals(field, item.get(field), "not-renewed-meanwhile") for field in (_OLD_APP_KEY, OLD_APPCODE))
         # Once clients use the new key, nobody needs to see any more that it was renewed.
         renewals = tuple(f"{dialect}{RENEWED}" for dialect in tenant.renewals if dialect in tenant.dialects_used_at)
-        removed = (_OLD_APP_KEY, OLD_APPCODE, *renewals)
+        used = (f"{name_old_key(dialect)}{USED_AT}" for dialect in tenant.renewals)
+        removed = (_OLD_APP_KEY, OLD_APPCODE, *renewals, *used)
         update = Update(keys.TENANTS, keys.tenant_item(tenant.name), when, remove=removed)
         write_unless_changed(self.book.items, [update, *_make_old_appcode_deletes(item)])
 
-    def note_use(self, tenant: Tenant, dialect: str) -> None:
-        """Note the hour in which a dialect's key is used: one write an hour and key."""
-        hour = api_keys.hour_to_note(self.book.clock.now(), tenant.dialects_used_at.get(dialect))
+    def note_use(self, tenant: Tenant, dialect: str, *, is_old: bool = False) -> None:
+        """Note the hour in which a dialect's key is used: one write an hour and key. `is_old`: it is not the newest."""
+        key = name_old_key(dialect) if is_old else dialect
+        hour = api_keys.hour_to_note(self.book.clock.now(), tenant.dialects_used_at.get(key))
         if hour is None:
             return
-        noted = {f"{dialect}{USED_AT}": milliseconds(hour)}
+        noted = {f"{key}{USED_AT}": milliseconds(hour)}
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a call is answered without this note, too
             if_there = exists("tenant-exists")
             self.book.items.transact([Update(keys.TENANTS, keys.tenant_item(tenant.name), (if_there,), set=noted)])

@@ -477,6 +477,7 @@ _AT_ONCE = 10
 _SPREAD_S = 30.0
 """Seconds over which those that waited for a failing hook are spread when it is back."""
 _GONE = 410
+_UPDATE = "update the service, then send its deliveries again"
 
 
 POSTS_OF_TENANT = 24
@@ -559,6 +560,8 @@ class Deliveries(UseCase):
             return self.outbox.delete_delivery(delivery)
         if not hook.enabled:
             return self.outbox.park(delivery, "the hook is disabled: enable it, then send its deliveries again")
+        if not delivery.is_known:
+            return self.outbox.park(delivery, f"events of {delivery.kind[:40]!r} are of a later version: {_UPDATE}")
         if hook.is_failing and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
         return self._attempt_delivery(hook, delivery)
@@ -613,7 +616,7 @@ class Deliveries(UseCase):
                 self.hooks.note_recovery(delivery.tenant, hook.id)
             return None
         if status == _GONE:
-            if hook.way is Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
+            if hook.way == Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
                 self._switch_off_hook(hook, delivery.tenant)
             return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
@@ -627,7 +630,7 @@ class Deliveries(UseCase):
         secret = self.hooks.read_secret(delivery.tenant, hook)
         headers = {
             "Content-Type": "application/json",
-            "X-Regulars-Event": delivery.kind.value,
+            "X-Regulars-Event": delivery.kind,
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
             "X-Regulars-Signature": signature(secret, self.book.clock.now(), body),
         }

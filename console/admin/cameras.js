@@ -11,7 +11,8 @@ import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
-import { Check, Dialog, Empty, Field, Form, groupName, Line, Loading, Portrait, Trouble, useLoaded }
+import { Line } from "../shared/line.js";
+import { Check, Dialog, Empty, Field, Form, groupName, Loading, Portrait, Trouble, useLoaded }
   from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
 import { useAgain } from "../shared/polled.js";

@@ -122,10 +122,10 @@ function DialectKey({ dialect }) {
   const [wrong, setWrong] = useState(null);
   const problem = wrong ?? listed.problem;
   const own = listed.value?.dialects.find((one) => one.id === dialect);
-  const [used, appId, oldUntil] = [own?.last_used_at, own?.app_id, own?.old_until];
+  const { last_used_at: used, app_id: appId, old_until: oldUntil, old_used_at: oldUsed } = own ?? {};
   const asked = { name: name.trim(), at_once: leaked };
   const renew = () => send("POST", `dialects/${dialect}/key`, asked).then((answer) => {
-    setListed((before) => ({ ...before, value: { dialects: [{ ...answer, last_used_at: null }] } }));
+    setListed((before) => ({ ...before, value: { dialects: [{ ...answer, last_used_at: null, old_used_at: null }] } }));
     setMade(answer);
   }, setWrong);
   return html`${problem && html`<${Trouble} problem=${problem} />`}
@@ -136,7 +136,8 @@ function DialectKey({ dialect }) {
         <p role="status">${t(used ? "dialect.came" : "dialect.waits")}</p>`
       : listed.value && html`<${Field} label=${t("camera.name")} value=${name} maxlength="100"
           placeholder=${t("camera.name.hint")} onInput=${({ target }) => setName(target.value)} />
-        ${oldUntil && html`<p class="notice">${t("dialect.older", { when: dayAndClock(oldUntil) })}</p>`}
+        ${oldUntil && html`<p class="notice">${t("dialect.older", { when: dayAndClock(oldUntil) })}${" "}
+          ${oldUsed ? t("dialect.older.used", { ago: ago(oldUsed) }) : t("dialect.older.unused")}</p>`}
         <${Check} label=${t("dialect.leaked")} checked=${leaked} set=${setLeaked} />
         <div class="setting"><p class="soft small">${used ? t("dialect.used", { ago: ago(used) })
           : t("dialect.unused")}</p>

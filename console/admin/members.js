@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Check, Dialog, Ending, Field, Form, Line, Select, Trouble, useLoaded } from "../shared/parts.js";
+import { Line } from "../shared/line.js";
+import { Check, Dialog, Ending, Field, Form, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { changer, Copy } from "../shared/settings.js";
 import { session, useValue } from "../store.js";
 import { complain, later } from "../undo.js";

@@ -1,7 +1,8 @@
 // Age and gender as they were set, else as they are estimated, which is said; then what the group notes, and labels.
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
-import { Line, Select } from "../shared/parts.js";
+import { Line } from "../shared/line.js";
+import { Select } from "../shared/parts.js";
 import { t } from "../words.js";
 
 const LABELS = ["a", "b", "c", "d"];

@@ -2,6 +2,7 @@
 import { get, newName, send } from "../api.js";
 import { Value } from "../store.js";
 import { complain, later, say, tell, unleft, unsay } from "../undo.js";
+import { untilAnswered } from "../unsent.js";
 import { isoDay, stamp, t } from "../words.js";
 import { saveTable } from "../shared/saved.js";
 
@@ -10,23 +11,14 @@ const KEPT_ALIVE = 60_000;
 /** Browsers send 64 KiB in all for a page that is left. */
 const LARGE = 1000;
 const TRIES = 5;
-const SOON_MS = 1000;
 const LONG_MS = 86_400_000;
 
 /** Ids of faces that are deleted, or will be when nobody presses "Undo". */
 export const gone = new Value(new Set());
 
 /** Try again what the service is too busy for. */
-export async function patiently(act) {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await act();
-    } catch (failed) {
-      if (tries === TRIES || ![429, 503].includes(failed.status)) throw failed;
-      await new Promise((done) => setTimeout(done, (failed.retryAfter || 1) * SOON_MS));
-    }
-  }
-}
+export const patiently = (act) =>
+  untilAnswered(act, { when: ({ status }) => [429, 503].includes(status), tries: TRIES });
 
 const hundreds = (ids) => Array.from({ length: Math.ceil(ids.length / AT_ONCE) },
   (_, n) => ids.slice(n * AT_ONCE, (n + 1) * AT_ONCE));

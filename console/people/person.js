@@ -6,7 +6,8 @@ import { Icon } from "../icons.js";
 import { Consent } from "../shared/consent.js";
 import { useShared } from "../shared/known.js";
 import { Erased, Erasing, Leaving } from "../shared/erase.js";
-import { Dialog, Empty, groupName, groupOptions, Line, Loading, nameOf, Portrait, Select, useLoaded, whose }
+import { Line } from "../shared/line.js";
+import { Dialog, Empty, groupName, groupOptions, Loading, nameOf, Portrait, Select, useLoaded, whose }
   from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";

@@ -7,11 +7,7 @@ import { pathOf } from "../shared/correct.js";
 import { groupName, nameOf, Portrait, Score, whose } from "../shared/parts.js";
 import { placed } from "../shared/pictures.js";
 import { dayAndClock, t } from "../words.js";
-import { settled, whoStays } from "./deck.js";
-
-const CANDIDATES = 5;
-
-export const candidates = (card) => (card.near ?? []).filter(({ face }) => !settled.has(face.id)).slice(0, CANDIDATES);
+import { CANDIDATES, candidates, whoStays } from "./deck.js";
 
 /** `called`: how a text with a name in it is made. */
 function question({ kind, face }, called = t) {
@@ -58,11 +54,7 @@ function useNear(card, gone) {
     get(`${pathOf(card.face)}/similar`, { limit: CANDIDATES }).then((found) => {
       Object.assign(card, { near: found.faces, needs: found.threshold });
       draw();
-    }, (problem) => {
-      if (problem.status === 404) gone();
-      else card.near = [];
-      draw();
-    });
+    }, (problem) => { if (problem.status === 404) gone(); });
   }, []);
 }
 
@@ -100,8 +92,9 @@ function Whole({ card }) {
 }
 
 function Near({ card, is }) {
+  if (!card.near) return null;
   const found = candidates(card);
-  if (!found.length) return null;
+  if (!found.length) return html`<p class="soft small">${t("review.near.nobody")}</p>`;
   const shown = ({ face, score, match }, index) => html`
     <${Portrait} url=${face.portrait.thumb_url} name=${face.name} lazy=${false} />
     <span><strong class="name">${nameOf(face)}</strong><small class="soft">${groupName(face.group)}</small>

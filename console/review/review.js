@@ -11,8 +11,9 @@ import { Dialog, Empty, groupName, Portrait, Segments, Select, Shapes, Trouble, 
 import { call, Twins, IdentityDialog } from "../shared/whose.js";
 import { may, useValue } from "../store.js";
 import { number, t } from "../words.js";
-import { candidates, Card } from "./card.js";
+import { Card } from "./card.js";
 import { decisionsOf } from "./decisions.js";
+import { candidates } from "./deck.js";
 import { decided, done, undo } from "./done.js";
 import { KINDS } from "./queues.js";
 import { useReview } from "./use.js";

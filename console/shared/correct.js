@@ -53,7 +53,7 @@ export const answered = ({ method, path, answer }) => {
 };
 
 /** Return what a row says once this was chosen. */
-export function shownAs(choice) {
+function shownAs(choice) {
   const { kind, face, name } = choice;
   return kind === "new" ? { name, group: REGULAR }
     : { face: face.id, name: face.name, group: face.group, portrait: face.portrait, score: null };

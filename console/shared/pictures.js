@@ -14,7 +14,7 @@ const NAMED = /\.(jpe?g|png|bmp|webp|hei[cf])$/i;
 const AROUND = 0.6;
 /** Share of a face's size that is kept around it when it is cut out. */
 
-export const isPicture = (file) => file.type.startsWith("image/") || NAMED.test(file.name);
+const isPicture = (file) => file.type.startsWith("image/") || NAMED.test(file.name);
 
 /** Make a picture at most 2,048 px wide and high. What the browser cannot read goes as it is: the service may. */
 export async function shrunk(file, box = null) {
@@ -59,7 +59,7 @@ export function base64(blob) {
 }
 
 /** Return the pictures of a drop, folders read to their ends: pairs of a path and a file. */
-export async function dropped(transfer) {
+async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return chosen(transfer.files);
   const found = [];

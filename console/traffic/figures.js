@@ -57,7 +57,8 @@ export async function figures(asked, signal) {
       asking(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
       isPersons && counted(asked, now, { ...whole, ...more }, signal),
       beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
-    return { series, earlier, sum: sum || series, sumBefore, begun, staff };
+    const isCompared = earlier && total(earlier) > 0; // a time in which nobody came at all says nothing
+    return { series, earlier: isCompared && earlier, sum: sum || series, sumBefore, begun, staff };
   };
   const parts = await read({ split: splitBy(asked) });
   // Twelve months of persons are not the persons of a year.

@@ -31,7 +31,8 @@ export default function Traffic({ place }) {
   const found = loaded.value ?? last.current; // it stays while the next is read
   last.current = found;
   const slow = useSlow(loaded.waits && !found);
-  const isEmpty = found && !total(found.all.sum) && !total(found.all.earlier || []);
+  const isEmpty = found && !total(found.all.sum) && !found.all.earlier;
+  const away = !session.now.screen && html`<${Away} />`;
   return html`<div class="page traffic" aria-busy=${loaded.waits}>
     <header class="top"><h1>${t("page.traffic")}</h1><div class="tools">
       <${Choices} name="measure" options=${MEASURES} chosen=${measure} set=${set} />
@@ -40,11 +41,10 @@ export default function Traffic({ place }) {
     <${Tools} asked=${asked} set=${set} asTable=${asTable} setAsTable=${setAsTable} />
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}
-    ${isEmpty ? html`<${First} asked=${asked} show=${(at) => set({ at })} />` : found && html`
+    ${isEmpty ? html`<${First} asked=${asked} show=${(at) => set({ at })} />${away}` : found && html`
       <${Whole} found=${found} asTable=${asTable} set=${set} />
       <${Parts} found=${found} asTable=${asTable} choose=${(one) => set({ split: one })} />
-      ${span !== "day" && html`<${Week} asked=${asked} />`}`}
-    ${!session.now.screen && html`<${Away} />`}
+      ${span === "day" ? away : html`<${Week} asked=${asked}>${away}<//>`}`}
   </div>`;
 }
 
@@ -79,7 +79,7 @@ function Amount({ found, now, before, large = false }) {
   const change = before ? growth(now, before, asked.before, found.all.begun) : null;
   const text = large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now);
   return html`<p class=${`amount ${large ? "sum" : ""}`}><strong>${text}</strong>
-    ${asked.beside && html`<span class="soft">${change !== null && html`<span class="change">
+    ${found.all.earlier && html`<span class="soft">${change !== null && html`<span class="change">
       ${signed(change / 100, "percent")}</span> · `}${was(found, before, large)}</span>`}</p>`;
 }
 

@@ -51,14 +51,18 @@ function useMedia(query) {
   return watched.matches;
 }
 
-/** Hours and weekdays of a typical week as a table in eight steps of one colour. A cell leads to its last hour. */
-export function Week({ asked }) {
+/**
+ * Hours and weekdays of a typical week as a table in eight steps of one colour. A cell leads to its last hour.
+ * `children`: what stands below it, and comes with it, so that nothing moves.
+ */
+export function Week({ asked, children }) {
   const { measure, span, now, staff } = asked;
   const of = typical(span, now);
   const narrow = useMedia("(max-width: 760px)");
   const loaded = useLoaded((signal) => counted(asked, of, { by: "hour" }, signal), [measure, span, now.first, staff]);
-  if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
-  if (!loaded.value || !total(loaded.value)) return null;
+  if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />${children}`;
+  if (!loaded.value) return null;
+  if (!total(loaded.value)) return children;
   const amount = hourly(loaded.value);
   const hours = hoursOf(amount);
   const most = Math.max(...WEEKDAYS.flatMap((weekday) => hours.map((hour) => amount(weekday, hour) ?? 0)));
@@ -77,13 +81,15 @@ export function Week({ asked }) {
   const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
   const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;
   const [across, down, head, side] = narrow ? [WEEKDAYS, hours, byDay, byHour] : [hours, WEEKDAYS, byHour, byDay];
-  return html`<section><header><h2>${t("traffic.week")}</h2>
+  return html`
+    <section><header><h2>${t("traffic.week")}</h2>
       <p class="soft">${span === "week" ? t("traffic.week.typical", { count: WEEKS })
         : t("traffic.week.average", { period: periodName(span, now) })}</p></header>
     <table class="heat"><caption class="unseen">${t(`traffic.measure.${measure}`)}, ${t("traffic.week")}</caption>
       <thead><tr><td></td>${across.map(head)}</tr></thead>
       <tbody>${down.map((one) => html`<tr key=${one}>${side(one)}
-        ${across.map((other) => (narrow ? cell(other, one) : cell(one, other)))}</tr>`)}</tbody></table></section>`;
+        ${across.map((other) => (narrow ? cell(other, one) : cell(one, other)))}</tr>`)}</tbody></table></section>
+    ${children}`;
 }
 
 /** Who has stayed away longest. */

@@ -2,7 +2,7 @@
 import { addDays, begin, hourSpan, isDay, weekdayOf } from "../shared/days.js";
 import { ago, isoDay, shortDay, t, visit } from "../words.js";
 
-export const ONLY = ["first", "uncertain"];
+const ONLY = ["first", "uncertain"];
 const MINUTE_MS = 60_000;
 
 /** Read the page's place. `staff`: "yes" counts and lists them, too. */

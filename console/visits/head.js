@@ -5,6 +5,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
+import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { clock, dated, number, signed, t } from "../words.js";
 import { useTotals } from "./book.js";
@@ -37,7 +38,7 @@ export function Choices({ chosen, set, cameras }) {
   const [waits, setWaits] = useState(false);
   const file = async () => {
     setWaits(true);
-    const { saved } = await import("./file.js");
+    const [{ saved }] = await Promise.all([import("./file.js"), dressed("shared")]);
     await saved(chosen, cameras).catch(complain);
     setWaits(false);
   };
@@ -82,19 +83,19 @@ function Than({ chosen, count }) {
   const before = weekBefore(day, isToday, Date.now());
   const found = useLoaded((signal) => counted(before, question({ ...chosen, day: before.day, isToday: false }), signal),
     [day, camera, staff, minute]);
-  if (!found.value?.begun || found.value.begun > before.day) return null;
-  const change = count - found.value.count;
+  if (!found.value) return null; // nobody came then: it was closed, or there was no book yet
+  const change = count - found.value;
   const values = { change: signed(change), day: named(before.day, { weekday: "long" }) };
   return html`<span class="soft">${t(isToday ? "visits.than.now" : "visits.than", values)}</span>`;
 }
 
-/** Count the visits of a time, and say when the book began. */
+/** Count the visits of a time. */
 async function counted({ from, to }, { camera, staff }, signal) {
-  if (to <= from) return { count: 0 };
+  if (to <= from) return 0;
   const until = new Date(to).toISOString();
   const asked = { from: new Date(from).toISOString(), to: until, camera, staff };
-  const { buckets, begun } = await get("statistics", asked, { signal });
-  return { count: buckets.reduce((sum, one) => sum + (one.amounts.total ?? 0), 0), begun };
+  const { buckets } = await get("statistics", asked, { signal });
+  return buckets.reduce((sum, one) => sum + (one.amounts.total ?? 0), 0);
 }
 
 const NAMED_EACH = 3;

@@ -93,6 +93,17 @@ def test_an_unclaimed_box_reads_the_code_of_the_console_by_its_camera(
     assert len([*folder.iterdir()]) == 3, "what it looked at stays"
 
 
+@pytest.mark.parametrize("words", [("", "http://127.0.0.1:9"), (" ",), ("http://127.0.0.1:9",)])
+def test_a_claim_without_code_or_url_says_what_was_read(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = subprocess.run([ENTRY, "claim", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    url = words[1] if len(words) > 1 else "none"
+    assert done.stderr == (
+        f"regulars-edge: give CODE and URL, as the console shows them; CODE was {words[0]!r}, and URL {url}\n"
+    )
+    assert done.returncode == 2
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_without_a_code_a_camera_is_needed_that_sees_it(tmp_path: Path) -> None:
     done = subprocess.run([ENTRY, "claim"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "give CODE and URL, or --camera" in done.stderr) == (2, True), done.stderr

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,9 @@ from chalicelib.book.captures.captures import Shot
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.words.captures import RULES
 from chalicelib.book.words.channels import Channel
+from chalicelib.book.words.local_time import DAY_MS
 from chalicelib.book.words.model import REGULAR, Migration, Tenant
+from chalicelib.book.words.values import milliseconds
 from chalicelib.book.words.webhooks import EventKind, Way
 from chalicelib.bootstrap import build
 from chalicelib.doors.words.roles import Role
@@ -164,8 +166,13 @@ def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
     services.sightings.ingest.resolve_capture(tenant.name, capture.camera_id, capture.id)
 
 
-def list_visits(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
+def list_visits(now: datetime, zone: ZoneInfo) -> list[Visit]:
     """Make up the visits of five weeks, in no order. The same time and zone give the same visits."""
+    others = [*_list_visits_of_others(now, zone)]
+    return [*others, *_list_visits_of_overdue(now, others)]
+
+
+def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
     rng = random.Random(7)
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     for days_ago in range(7 * WEEKS - 1, 0, -1):
@@ -178,8 +185,22 @@ def list_visits(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
         camera = "counter" if number % 3 == 1 else "door"
         likeness = UNSURE_LIKENESS if number == UNSURE else rng.uniform(0.8, 0.95)
         yield Visit(now - timedelta(minutes=minutes), camera, number, likeness, take=0)
+
+
+def _utc_day_of(at: datetime) -> int:
+    return milliseconds(at) // DAY_MS
+
+
+def _list_visits_of_overdue(now: datetime, others: Sequence[Visit]) -> Iterator[Visit]:
+    """Make up when the regular came who stays away now. Days without anybody are no absence (book/absences)."""
+    seen = {_utc_day_of(visit.at) for visit in others}
+    closed = [day for day in range(_utc_day_of(now), min(seen), -1) if day not in seen]
     for pauses in range(LEAST_VISITS):
-        yield Visit(now - STAYS_AWAY_FOR - pauses * EVERY, "door", OVERDUE, 0.9, take=pauses)
+        at = now - STAYS_AWAY_FOR - pauses * EVERY
+        for day in closed:
+            if day >= _utc_day_of(at):
+                at -= timedelta(days=1)
+        yield Visit(at, "door", OVERDUE, 0.9, take=pauses)
 
 
 def _list_visits_of_day(rng: random.Random, day: datetime, days_ago: int) -> Iterator[Visit]:

@@ -35,6 +35,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.words.errors import KeyNotFound
 from chalicelib.book.words.model import Tenant
 from chalicelib.book.words.pictures import Box, DetectedFace
+from chalicelib.book.words.ports import FULL_BYTES
 from chalicelib.doors.sites import list_own_names
 from chalicelib.doors.words.roles import FIRST
 from chalicelib.services import Services
@@ -115,8 +116,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
             logs.summary.info("%s", line)
         for pack in sorted(used):
             logs.summary.info("face models: %s", packs.read_pack(settings.models, pack).about)
-        for asked in list_open_questions(services):
-            logs.summary.warning("%s", asked)
+        for warning in list_warnings(services, data):
+            logs.summary.warning("%s", warning)
         services.watch.resume_all()
         app.provide.use(services)
         app.console_files.use(libraries.modules())
@@ -138,11 +139,15 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         services.close()
 
 
-def list_open_questions(services: Services) -> Iterator[str]:
-    """Yield the questions about tenants that nobody has answered yet, such as on what basis strangers are kept."""
-    return (
-        f"{tenant.name}: {tenant.asked}" for tenant in services.tenants.all() if tenant.asked and not tenant.disabled
-    )
+def list_warnings(services: Services, data: Path) -> Iterator[str]:
+    """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers are kept."""
+    disk = services.storage.disk and services.storage.disk()
+    if disk and disk.is_full:
+        left, needed = disk.free_bytes / 1e6, FULL_BYTES / 1e6
+        yield f"the disk of {data} is full: {left:.1f} MB are left, and pictures are taken from {needed:.0f} MB on"
+    for tenant in services.tenants.all():
+        if tenant.asked and not tenant.disabled:
+            yield f"{tenant.name}: {tenant.asked}"
 
 
 def numpy_on_one_thread() -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { Deck, settled, whoStays } from "../../console/review/deck.js";
+import { candidates, Deck, settled, whoStays } from "../../console/review/deck.js";
 
 const card = (id, kind = "uncertain") => ({ id, kind, face: { id: `face of ${id}` } });
 const queueOf = (...ids) => ({ cards: ids.map((id) => card(id)) });
@@ -52,4 +52,14 @@ test("of two who are one person the named stays, then whom somebody put into a g
     assert.equal(whoStays(one, other)[0], one);
     assert.equal(whoStays(other, one)[0], one);
   }
+});
+
+test("who is not alike is no candidate, nor who is decided about, and a match always is one", () => {
+  const like = (id, score, match = false) => ({ face: { id }, score, match });
+  const near = [like("own", 0.1, true), like("most", 0.4), like("just", 0.24), like("stranger", 0.14)];
+  const ids = () => candidates({ near, needs: 0.47 }).map(({ face }) => face.id);
+  assert.deepEqual(ids(), ["own", "most", "just"]);
+  settled.add("most");
+  assert.deepEqual(ids(), ["own", "just"]);
+  assert.deepEqual(candidates({ near: null }), []);
 });

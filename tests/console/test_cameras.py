@@ -152,6 +152,10 @@ def test_a_camera_of_a_dialect_gets_a_new_key_and_is_seen_to_use_it(page: Page, 
         dialog.get_by_role("button", name="Done").click()
         waits = page.get_by_role("status").filter(has_text="Back door (SUNMI camera) waits for its first call")
         expect(waits).to_be_visible()
+        page.get_by_role("button", name="New camera").click()
+        dialog.get_by_role("button", name="SUNMI camera").click()
+        expect(dialog.get_by_text(re.compile("A new key stops it at once.*something still has it"))).to_be_visible()
+        page.keyboard.press("Escape")
         assert Sunmi(connection, replace(known, app_key=key)).call("getGroupList", {}).code == DONE
     expect(waits).to_have_count(0)
 

@@ -8,10 +8,11 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, CDPSession, Page, Route, expect
 
 from tests.console.conftest import Visitor, becomes, leave, shoot
 from tests.console.portraits import Mall, Shop, mall
@@ -64,9 +65,15 @@ LATENCIES_MS = (0, 0, 400, 1500, 3000)
 """Of the network while somebody answers, drawn."""
 
 
+TOOLS: WeakKeyDictionary[Page, CDPSession] = WeakKeyDictionary()
+"""One session for each page: what one of them emulates, another does not end."""
+
+
 def slow(page: Page, latency_ms: int, *, offline: bool = False) -> None:
     """Emulate a network of this latency in the page, whose dialog is open."""
-    tools = page.context.new_cdp_session(page)
+    if page not in TOOLS:
+        TOOLS[page] = page.context.new_cdp_session(page)
+    tools = TOOLS[page]
     tools.send("Network.enable")
     limits = {"offline": offline, "latency": latency_ms, "downloadThroughput": -1, "uploadThroughput": -1}
     tools.send("Network.emulateNetworkConditions", limits)
@@ -133,7 +140,6 @@ def left_without_network(page: Page, visitor: Visitor, wait_ms: int) -> None:
     page.wait_for_timeout(wait_ms)
     page.goto("about:blank")
     visitor.context.set_offline(False)
-    page.wait_for_timeout(500)  # the emulated network takes a moment, and a page that opens without one tells so
 
 
 def loaded_again(page: Page, visitor: Visitor, wait_ms: int) -> None:

@@ -121,6 +121,20 @@ def test_what_was_typed_is_still_there_when_the_session_ends_and_is_saved_after_
     visitor.forgive("401")
 
 
+def test_a_page_that_opens_while_the_service_is_away_goes_on_once_it_is_back(visitor: Visitor) -> None:
+    visitor.sign_in()
+    for away, says in (("**/v1/session", "cannot be reached"), (re.compile(r"/words[./]en"), None)):
+        visitor.context.route(away, lambda route: route.abort())
+        with visitor.context.expect_event("requestfailed"):
+            page = visitor.open()
+        if says:
+            expect(page.get_by_text(says)).to_be_visible()
+        visitor.context.unroute(away)
+        page.evaluate("dispatchEvent(new Event('online'))")
+        heading(page, "Visits")
+    visitor.forgive("ERR_FAILED")
+
+
 def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, browser: Browser) -> None:
     page.goto(f"{book.url}/console#/settings")
     page.get_by_role("button", name="Invite").click()

@@ -300,6 +300,23 @@ def test_a_day_is_listed_to_its_end_and_its_figures_are_those_of_the_book(browse
         assert figures(page)[0] == f"{len(came)} visits"
 
 
+def test_a_day_stands_beside_the_week_before_unless_nobody_came_then(browser: Browser, shop: Shop) -> None:
+    """The shop was closed a week ago; of the day nine days ago, two days ago is a week later."""
+    shop.see(0, 24 * 9, like=0.9)
+    shop.see(0, 24 * 9 + 1, like=0.9)
+    shop.see(0, 24 * 14, like=0.9)
+    with reviewing(browser, shop) as visitor:
+        page = visitor.open()
+        expect(page.locator(".figures button").first).to_have_text("1 visit")
+        expect(page.get_by_text(re.compile("vs. last"))).to_have_count(0)
+        page.goto(f"{shop.book.url}/console#/visits?day={days_ago(shop, 2)}")
+        expect(page.get_by_text(re.compile(r"^−1 vs\. the \w+day before$"))).to_be_visible()
+
+
+def days_ago(shop: Shop, days: int) -> str:
+    return f"{datetime.now(ZoneInfo(shop.tenant.time_zone)) - timedelta(days=days):%Y-%m-%d}"
+
+
 def test_who_came_two_days_ago_is_two_clicks_away(browser: Browser, shop: Shop) -> None:
     with reviewing(browser, shop) as visitor:
         page = watching(visitor)

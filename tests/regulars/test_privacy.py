@@ -179,7 +179,9 @@ def erased(data: Path) -> Path:
 def test_a_reason_that_is_no_text_is_refused(data: Path, capsys: Captured) -> None:
     options = ["--tenant", "shop", "--data", str(data), "--face", "ann"]
     assert main(["hold", "set", *options, "--reason", "\udcff"]) == 2
-    assert capsys.readouterr().err == "regulars: an argument has bytes that are no UTF-8: type it again\n"
+    assert capsys.readouterr().err == (
+        "regulars: an argument has bytes that are no UTF-8: rename the file or folder, or type the text again\n"
+    )
     assert main(["hold", "list", *options[:4]]) == 0
     assert "no face is held" in capsys.readouterr().err
 

@@ -155,9 +155,14 @@ def channel_text(channel: Channel) -> str:
 
 
 def channel_from(text: str) -> Channel:
-    """Invert `channel_text`."""
+    """Invert `channel_text`. Raises InvalidInput if its way is of a later version."""
     fields = json.loads(text)
+    if fields["way"] not in _WAYS:
+        raise InvalidInput(f"channels of {fields['way'][:40]!r} are of a later version: update the service")
     return Channel(**{**fields, "way": Way(fields["way"])})
+
+
+_WAYS = frozenset(map(str, Way))
 
 
 def from_base64url(text: str) -> bytes:

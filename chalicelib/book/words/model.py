@@ -74,6 +74,11 @@ class Renewal(NamedTuple):
     name: str
 
 
+def name_old_key(dialect: str) -> str:
+    """Name the key of a dialect before the newest, among those that were used."""
+    return f"{dialect}_old"
+
+
 NEVER_RENEWED: Mapping[str, Renewal] = MappingProxyType({})
 
 
@@ -94,7 +99,7 @@ class Tenant(StoredSettings, frozen=True):
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
     dialects_used_at: Mapping[str, datetime] = field(default_factory=lambda: NEVER_USED)
     """By the dialect's name: the hour of the last call with its clients' shared key, if there was one since it was
-    made."""
+    made; by `name_old_key`: with the one before it."""
     renewals: Mapping[str, Renewal] = field(default_factory=lambda: NEVER_RENEWED)
     """By the dialect's name."""
     consents_end_at: datetime | None = None

@@ -37,6 +37,9 @@ class EventKind(StrEnum):
     """Sent to one hook when its tenant asks for it, whatever the hook's filters are."""
 
 
+_KINDS = frozenset(map(str, EventKind))
+
+
 class Way(StrEnum):
     """The way by which a message reaches people (book/words/channels)."""
 
@@ -114,7 +117,8 @@ class Hook(Struct, frozen=True):
     """Grows with each change by the tenant."""
     people: tuple[str, ...] | None = None
     """Ids of faces."""
-    way: Way | None = None
+    way: str | None = None
+    """A Way, or one that a later version has stored."""
     address: str = ""
     """Part of its channel that may be shown: the host, after `http://` if it is not encrypted, or a mail address."""
     template: str = ""
@@ -190,7 +194,8 @@ class Delivery(Struct, frozen=True):
     tenant: str
     hook_id: str
     event_id: str
-    kind: EventKind
+    kind: str
+    """An EventKind, or one that a later version has stored."""
     payload: str
     """The body, the same at each attempt, but for the name of a face that is deleted meanwhile."""
     created_at: datetime
@@ -204,6 +209,10 @@ class Delivery(Struct, frozen=True):
     @property
     def ends_at(self) -> datetime:
         return self.created_at + GIVEN_UP_AFTER
+
+    @property
+    def is_known(self) -> bool:
+        return self.kind in _KINDS
 
 
 def test_event(id_: str, at: datetime, hook_id: str) -> Event:
@@ -239,8 +248,7 @@ _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 def _read_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
     """Read the kinds that this version knows; a later one may have stored others. Without any, a hook takes nothing."""
-    known = set(EventKind)
-    return tuple(EventKind(one) for one in stored if one in known)
+    return tuple(EventKind(one) for one in stored if one in _KINDS)
 
 
 _OF_PEOPLE = ("people", "way", "address", "template", "hours", "pause_s", "picture")

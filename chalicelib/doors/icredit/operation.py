@@ -131,8 +131,7 @@ def authenticate(request: HttpRequest, services: Services) -> Tenant:
         raise _make_refusal(403, "Unauthorized", "A403AU")
     if not request.is_second_try and not services.quotas.take_request(tenant):
         raise _make_refusal(403, "Quota Exhausted", "A403QE")
-    if newest is not None:
-        services.tenants.note_use(tenant, DIALECT.name)
+    services.tenants.note_use(tenant, DIALECT.name, is_old=newest is None)
     return tenant
 
 

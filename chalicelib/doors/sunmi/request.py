@@ -192,8 +192,7 @@ class SignedForm(Struct, frozen=True):
             raise WrongCredentials(f"sign is wrong: {self._explain_signing()}")
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-        if is_newest:
-            services.tenants.note_use(tenant, DIALECT.name)
+        services.tenants.note_use(tenant, DIALECT.name, is_old=not is_newest)
         return tenant
 
     def _is_signed_by_old_key(self, services: Services, tenant: Tenant) -> bool:

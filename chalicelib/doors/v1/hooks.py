@@ -176,7 +176,10 @@ class Hook(Answer):
     name: str | None
     passes_to: PassesTo
     people: Annotated[list[str] | None, Meta(description="Null for all; empty if all of them were erased.")]
-    way: Annotated[Way | None, Meta(description="By which people are told; null: a program is.")]
+    way: Annotated[
+        str | None,
+        Meta(description="A Way by which people are told, or one that a later version has stored; null: a program is."),
+    ]
     address: Annotated[
         str, Meta(description="The host of its channel, after http:// if that is plain; or its address of mail.")
     ]
@@ -217,7 +220,7 @@ class Event(Answer):
     """The message that is posted to a hook."""
 
     id: Annotated[str, Meta(description="The same happening has the same id, however often it is posted.")]
-    type: EventKind
+    type: Annotated[str, Meta(description="A kind of event, or one that a later version has stored.")]
     at: Time
     tenant: str
     group: str | None

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.book.tenants import OLD_KEY_HOLDS
 from chalicelib.book.words.errors import KeyNotFound
-from chalicelib.book.words.model import SharedKey
+from chalicelib.book.words.model import SharedKey, name_old_key
 from chalicelib.book.words.values import time_text
 from chalicelib.doors.dialects import SHARED_KEYS
 from chalicelib.doors.v1.endpoint import Call, Operations, answer_nothing, refuse_secret_again
@@ -81,6 +81,13 @@ class DialectKey(Answer):
         Time | None, Meta(description="The hour of its last call; null: none came since the key was made.")
     ]
     old_until: Annotated[Time | None, Meta(description="Until when the key before it holds, too; null: none does.")]
+    old_used_at: Annotated[
+        Time | None,
+        Meta(
+            description="The hour of the last call with that older key since the newest was made; null: none came. "
+            "Whoever called still has to get the newest."
+        ),
+    ]
     waits_for: Annotated[
         str, Meta(description='What the key was made for, until its first call; "": nobody said it, or it has called.')
     ]
@@ -191,6 +198,7 @@ def _describe_dialect_key(call: Call, id_: str, key: SharedKey) -> DialectKey:
         app_id=_choose_app_id(call, key),
         last_used_at=used,
         old_until=renewal.old_until if renewal and holds else None,
+        old_used_at=call.tenant.dialects_used_at.get(name_old_key(id_)) if holds else None,
         waits_for=renewal.name if renewal and used is None else "",
     )
 

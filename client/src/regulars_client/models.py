@@ -258,6 +258,7 @@ class DialectKey(Struct, kw_only=True):
     app_id: str | None
     last_used_at: datetime | None
     old_until: datetime | None
+    old_used_at: datetime | None
     waits_for: str
 
 

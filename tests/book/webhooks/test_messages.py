@@ -17,6 +17,7 @@ from chalicelib.book.words.consent import Basis, Consent
 from chalicelib.book.words.errors import Conflict, HookNotFound, InvalidInput, StorageUnavailable, Unusable
 from chalicelib.book.words.items import write
 from chalicelib.book.words.model import Face
+from chalicelib.book.words.ports import Update, exists
 from chalicelib.book.words.webhooks import Event, EventKind, Hook, Way
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.person import worked_off
@@ -101,6 +102,25 @@ def enrol_vip(book: Book, person: Person = EVA, name: str = "Eva Lee") -> Face:
 
 def read_body(heard: Heard) -> str:
     return heard.body.decode()
+
+
+def test_what_a_hook_of_a_later_versions_way_should_tell_is_parked_and_others_are_told(
+    book: Book, phone: Receiver
+) -> None:
+    enrol_vip(book)
+    for _ in range(2):
+        hook = add(book, channel_of(Way.NTFY, phone), template="{who}")
+    sealed = book.storage.vault.seal('{"way": "pigeon", "to": "loft"}', keys.hook_secret("shop", hook.id))
+    later = {"way": "pigeon", "address": "loft", "secret": sealed}
+    write(book.storage.items, [Update(keys.HOOKS, ("shop", hook.id), (exists("there"),), set=later)])
+    come(book, EVA)
+    assert [read_body(heard) for heard in phone.heard] == ["Eva Lee"]
+    assert [one.way for one in book.services.webhooks.hooks.all("shop")] == ["ntfy", "pigeon"]
+    [parked] = book.services.webhooks.outbox.page("shop", hook.id, parked=True, limit=10).rows
+    assert parked.last_error == "channels of 'pigeon' are of a later version: update the service"
+    with pytest.raises(InvalidInput, match="'pigeon'"):
+        book.services.webhooks.hooks.change("shop", hook.id, {"template": "{who} came"})
+    assert book.services.webhooks.hooks.change("shop", hook.id, {"enabled": False}).way == "pigeon"
 
 
 @pytest.mark.parametrize("way", [way for way in Way if way not in (Way.MAIL, Way.PUSH)])

@@ -93,6 +93,30 @@ def test_what_a_key_is_for_waits_by_its_name_until_it_calls(
     assert v1.done("GET", "/v1/dialects")["dialects"][0]["waits_for"] == ""
 
 
+def test_it_is_told_when_somebody_used_the_key_before_the_newest(
+    v1: V1Client, app: Chalice, shop: Credentials, clock: FakeClock, services: Services
+) -> None:
+    def list_old_uses() -> list[str | None]:
+        return [one["old_used_at"] for one in v1.done("GET", "/v1/dialects")["dialects"]]
+
+    clients = CameraClient(app, shop.app_id, shop.app_key, clock), MarketClient(app, shop.appcode)
+    assert calls(*clients) == (0, 200)
+    renewed(v1)
+    assert list_old_uses() == [None, None]
+    clock.advance(timedelta(hours=2))
+    assert calls(*clients) == (0, 200)
+    assert list_old_uses() == ["2026-03-01T14:00:00.000Z"] * 2
+    assert [used for _, used in list_uses(v1).values()] == [None, None], "nobody has used the newest"
+    newest = renewed(v1)
+    assert list_old_uses() == [None, None]
+    clock.advance(timedelta(hours=1))
+    assert calls(CameraClient(app, shop.app_id, newest[0], clock, 300_000), MarketClient(app, newest[1])) == (0, 200)
+    assert list_old_uses() == [None, None]
+    clock.advance(timedelta(hours=24))
+    services.sweep.sweep_tenant(services.tenants.get_by_name(shop.tenant), clock.now())
+    assert not [name for name in read_tenant_item(services, shop) if "_old" in name]
+
+
 def renewed(v1: V1Client, **said: bool) -> list[str]:
     return [v1.done("POST", f"/v1/dialects/{id_}/key", said)["secret"] for id_ in ("sunmi", "icredit")]
 

@@ -4,7 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.webhooks import FILTERS, MAX_ANNOUNCED, MAX_HOOKS
+from chalicelib.book.words import keys
 from chalicelib.book.words.model import Credentials
+from chalicelib.book.words.ports import Update, exists
 from chalicelib.book.words.webhooks import FAILING_FROM, Event, EventKind
 from chalicelib.services import Services
 from tests.support.api.v1.client import V1Client, document
@@ -147,6 +149,20 @@ def test_a_mailbox_keeps_events_until_they_are_acknowledged(
     left = v1.done("GET", f"{path}/deliveries", state="pending")["deliveries"]
     assert [one["event"]["id"] for one in left] == [ids[1]]
     assert v1.done("GET", f"{path}/deliveries")["deliveries"] == []
+
+
+def test_a_mailbox_lists_an_event_of_a_later_version_beside_the_others(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
+    box = v1.done("POST", HOOKS, {"url": None})
+    happen(services, shop.tenant, 2)
+    place = (shop.tenant, keys.delivery(box["id"], "group.full-0000", keys.MAILBOX_PREFIX))
+    stored = services.items.get(keys.OUTBOX, place)
+    assert stored
+    later = {"kind": "face.waved", "payload": stored["payload"].replace('group.full"', 'face.waved"')}
+    services.items.transact([Update(keys.OUTBOX, place, (exists("there"),), set=later)])
+    listed = v1.done("GET", f"{HOOKS}/{box['id']}/deliveries", state="pending")["deliveries"]
+    assert [one["event"]["type"] for one in listed] == ["face.waved", "group.full"]
 
 
 def test_a_test_event_waits_to_be_sent_to_this_hook_alone(v1: V1Client) -> None:

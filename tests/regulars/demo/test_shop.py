@@ -8,9 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from regulars_client import Regulars
 
+from chalicelib.book.absences import overdue_at
 from chalicelib.book.rules.usual import is_quieter, learn_usual
+from chalicelib.book.rules.visits import Arrival
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.words.local_time import local_hour
+from chalicelib.book.words.local_time import DAY_MS, local_hour
+from chalicelib.book.words.values import milliseconds
 from regulars.demo import shop
 from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import NAMES, STAFF, VIP, fill_shop
@@ -84,3 +87,14 @@ def test_the_quiet_camera_is_quieter_than_usual_on_whatever_weekday_the_demo_run
     usual = learn_usual(Counter(map(int, hours)), int(local_hour(now, zone)) // 24)
     assert usual is not None
     assert is_quieter(usual, max(hours), local_hour(now, zone))
+
+
+@pytest.mark.parametrize("zone", ["Etc/UTC", "Asia/Shanghai", "America/Los_Angeles", "Etc/GMT-11"])
+@pytest.mark.parametrize("days", range(7))
+def test_somebody_is_overdue_for_half_an_hour_on_whatever_weekday_the_demo_runs(zone: str, days: int) -> None:
+    now = datetime(2026, 3, 30, 9, 20, tzinfo=UTC) + timedelta(days=days)
+    begins = {milliseconds(visit.at): visit.number for visit in shop.list_visits(now, ZoneInfo(zone))}
+    seen = {begin // DAY_MS for begin in begins}
+    closed = sorted(set(range(min(seen), milliseconds(now) // DAY_MS + 1)) - seen)
+    own = sorted(begin for begin, number in begins.items() if number == shop.OVERDUE)
+    assert overdue_at(tuple(Arrival(begin, begin, begin) for begin in own), closed) == now - timedelta(minutes=30)

@@ -191,7 +191,9 @@ def claim(arguments: argparse.Namespace) -> int:
     code, url = arguments.code, arguments.url
     if code is None:
         code, url = _ask_camera_for_code(arguments.camera)
-    file, url = arguments.config.absolute(), read_value(read_service_url, url or "", "URL")
+    if url is None or not code.strip():
+        raise Misconfigured(f"give CODE and URL, as the console shows them; CODE was {code!r}, and URL {url or 'none'}")
+    file, url = arguments.config.absolute(), read_value(read_service_url, url, "URL")
     old_config = config.load(file) if file.exists() else None
     if old_config is not None and old_config.url != url:
         raise Misconfigured(f"{file} is of {old_config.url}: --config names another file")
