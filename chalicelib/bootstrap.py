@@ -198,7 +198,7 @@ class Adapters:
 
     @lazy
     def _picture_memory(self) -> PictureMemory:
+        from chalicelib.book.vision.cgroup_quota import quota
         from chalicelib.book.vision.machine import PictureMemory, limit_memory
-        from chalicelib.book.vision.quota import quota
 
         return PictureMemory(limit_memory(quota(), self._settings.memory_mb * 1024 * 1024))

@@ -135,7 +135,9 @@ class Settings(Struct, frozen=True):
     )
     models: Path | None = setting(None, "folder of model packs of your own, and of curves", read=Path, nothing="none")
     pack: str | None = setting(None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-3")
-    clock_tolerance_s: int = setting(300, "how far a signed request's time may be off, each way, in s", 1, 86_400)
+    clock_tolerance_s: int = setting(
+        300, "how far the time of a signed request may be off, each way, and that of a picture ahead, in s", 1, 86_400
+    )
     fpir_target: float = setting(
         DEFAULT_FPIR, "share of searches by strangers that may return somebody", 1e-9, 0.5, name="fpir"
     )

@@ -25,9 +25,9 @@ from infra.dependencies import ROOT, Failed, run_command
 
 WORK = ROOT / "build" / "images"
 RELEASE = "trixie"
-TODAYS = "http://deb.debian.org/{}"
-ARCHIVES = os.environ.get("DEBIAN_ARCHIVES") or TODAYS
-"""URL of the archives `debian` and `debian-security`, which are put for {}, that the images are built from.
+NEWEST_DEBIAN_URL = "http://deb.debian.org/{}"
+DEBIAN_URL = os.environ.get("DEBIAN_ARCHIVES") or NEWEST_DEBIAN_URL
+"""URL of the archives that the images are built from; for {} stands `debian` or `debian-security`.
 
 http://snapshot.debian.org/archive/{}/20261126T000000Z is that of a day: packages there have the same bytes for ever.
 """
@@ -81,7 +81,7 @@ def make_sources_list(archives: str) -> str:
 
     Debian says how long its lists hold, so that nobody withholds updates. Those of another day have run out.
     """
-    option = "" if archives == TODAYS else "[check-valid-until=no] "
+    option = "" if archives == NEWEST_DEBIAN_URL else "[check-valid-until=no] "
     places = (("debian", RELEASE), ("debian", f"{RELEASE}-updates"), ("debian-security", f"{RELEASE}-security"))
     return "".join(f"deb {option}{archives.format(archive)} {suite} main\n" for archive, suite in places)
 
@@ -90,7 +90,7 @@ def _write_build_sources() -> Path:
     """Write the list by which packages are installed into the images, which themselves have today's."""
     WORK.mkdir(parents=True, exist_ok=True)
     file = WORK / "sources.list"
-    file.write_text(make_sources_list(ARCHIVES))
+    file.write_text(make_sources_list(DEBIAN_URL))
     return file
 
 
@@ -147,13 +147,13 @@ def _build_base_image(processor: str) -> str:
             "--include=ca-certificates,python3",
             RELEASE,
             root,
-            ARCHIVES.format("debian"),
+            DEBIAN_URL.format("debian"),
         ]
     )
-    (root / SOURCES).write_text(make_sources_list(ARCHIVES))
+    (root / SOURCES).write_text(make_sources_list(DEBIAN_URL))
     run_command(["chroot", root, "apt-get", "update", "--quiet=2"])
     run_command(["chroot", root, "apt-get", "upgrade", "--yes", "--quiet=2"])
-    (root / SOURCES).write_text(make_sources_list(TODAYS))
+    (root / SOURCES).write_text(make_sources_list(NEWEST_DEBIAN_URL))
     for path in ("etc/hostname", "etc/resolv.conf"):  # this machine's
         (root / path).unlink(missing_ok=True)
     for path in ("var/cache/apt", "var/lib/apt/lists"):  # apt makes them anew

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.book.cameras import Cameras
     from chalicelib.book.captures.captures import Captures
     from chalicelib.book.commit import GalleryWriter
+    from chalicelib.book.daily_limits import DailyLimits
     from chalicelib.book.deletion.deletion import Deletion
     from chalicelib.book.enrolment.enrolment import Enrolment
     from chalicelib.book.face_pictures import FacePictures
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from chalicelib.book.model_change import Reembedding
     from chalicelib.book.models import TenantVision
     from chalicelib.book.portraits import Portraits
-    from chalicelib.book.quotas import Quotas
     from chalicelib.book.recognition.recognition import Recognition
     from chalicelib.book.sightings.sightings import Sightings
     from chalicelib.book.statistics.statistics import Statistics
@@ -94,7 +94,7 @@ class Book:
     portraits: Made[Portraits] = Made("book.portraits.Portraits")
     cameras: Made[Cameras] = Made("book.cameras.Cameras")
     captures: Made[Captures] = Made("book.captures.captures.Captures")
-    quotas: Made[Quotas] = Made("book.quotas.Quotas")
+    daily_limits: Made[DailyLimits] = Made("book.daily_limits.DailyLimits")
     statistics: Made[Statistics] = Made("book.statistics.statistics.Statistics")
     face_visits: Made[FaceVisitsStore] = Made("book.visits.FaceVisitsStore")
     recognition: Made[Recognition] = Made("book.recognition.recognition.Recognition")

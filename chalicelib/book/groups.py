@@ -34,7 +34,7 @@ from chalicelib.book.words.errors import (
     require_revision,
 )
 from chalicelib.book.words.items import delete_in_parts, directory_of, every, retry_if_changed, spared_faces
-from chalicelib.book.words.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, Migration, Tenant
+from chalicelib.book.words.model import DEFAULT_GROUPS, NO_VALUES, Attribute, Group, PromotionRule, Tenant
 from chalicelib.book.words.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
 from chalicelib.book.words.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.book.words.values import optional, time_ordered_id
@@ -187,19 +187,21 @@ class Groups(UseCase):
             tenant, lambda: self.get_by_name(tenant, name), lambda group: drop_attributes(group, attributes), request
         )
 
-    def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
+    def set_promotion_rule(self, tenant: Tenant, rule: PromotionRule, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
-        self.book.requests.write_with_answer(tenant.name, [migration_update(tenant.name, asdict(migration))], request)
+        self.book.requests.write_with_answer(
+            tenant.name, [make_promotion_rule_update(tenant.name, asdict(rule))], request
+        )
 
     def all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
         items = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS)
         return [group_from(item) for item in sorted(items, key=_order_by_creation)]
 
-    def read_migration(self, tenant: Tenant) -> Migration:
+    def read_promotion_rule(self, tenant: Tenant) -> PromotionRule:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
         directory = directory_of(self.book.items, tenant.name)
-        return Migration(int(directory["arrive_times"]), int(directory["period_days"]))
+        return PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]))
 
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
         """Return the capacity of a group that is made by its name alone; None: it has none of its own.
@@ -308,8 +310,8 @@ class Groups(UseCase):
         return error
 
 
-def migration_update(tenant: str, changes: Mapping[str, int]) -> Update:
-    """Return the update that sets these fields of Migration. Raises InvalidInput."""
+def make_promotion_rule_update(tenant: str, changes: Mapping[str, int]) -> Update:
+    """Return the update that sets these fields of PromotionRule. Raises InvalidInput."""
     for name, called, bounds in (
         ("arrive_times", "arrive_times", ARRIVE_TIMES),
         ("period_days", "period", PERIOD_DAYS),

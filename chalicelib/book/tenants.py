@@ -470,7 +470,7 @@ class Tenants(UseCase):
 
     def _make_directory_actions(self, tenant: Tenant) -> list[Action]:
         """Return the actions that make a new tenant's directory: its counts, the default groups and their names."""
-        name, limits, migration = tenant.name, tenant.limits, Migration()
+        name, limits, promotion_rule = tenant.name, tenant.limits, PromotionRule()
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
         directory: Item = {
             "tenant": name,
@@ -480,8 +480,8 @@ class Tenants(UseCase):
             FACES_LEFT: limits.faces,
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
             CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
-            "arrive_times": migration.arrive_times,
-            "period_days": migration.period_days,
+            "arrive_times": promotion_rule.arrive_times,
+            "period_days": promotion_rule.period_days,
         }
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:

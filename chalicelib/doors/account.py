@@ -13,20 +13,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from chalicelib.book.groups import migration_update
+from chalicelib.book.groups import make_promotion_rule_update
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Kept
 from chalicelib.book.words.items import directory_of, every, retry_if_changed
-from chalicelib.book.words.model import Migration, Tenant
+from chalicelib.book.words.model import PromotionRule, Tenant
 from chalicelib.book.words.ports import Action, Disk
 from chalicelib.book.words.tenant_settings import OF_TENANT
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.rights.outside import Outside
 
-OF_MIGRATION = ("arrive_times", "period_days")
-"""Fields of Migration."""
+OF_PROMOTION_RULE = ("arrive_times", "period_days")
+"""Fields of PromotionRule."""
 
 
 class Usage(Struct, frozen=True):
@@ -55,23 +55,23 @@ class Usage(Struct, frozen=True):
 class Account(Outside):
     """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
 
-    def read_settings(self, tenant: Tenant) -> tuple[Tenant, Migration]:
+    def read_settings(self, tenant: Tenant) -> tuple[Tenant, PromotionRule]:
         """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
-        return self.book.tenants.get_by_name(tenant.name), self.book.groups.read_migration(tenant)
+        return self.book.tenants.get_by_name(tenant.name), self.book.groups.read_promotion_rule(tenant)
 
     @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
-        """Set the fields in `changes` that are of OF_TENANT and OF_MIGRATION, all or none.
+        """Set the fields in `changes` that are of OF_TENANT and OF_PROMOTION_RULE, all or none.
 
         Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
         """
         own = {name: changes[name] for name in OF_TENANT if name in changes}
-        rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
+        rule = {name: changes[name] for name in OF_PROMOTION_RULE if name in changes}
         actions: list[Action] = []
         if own:
             actions.append(self.book.tenants.make_settings_update(self.book.tenants.get_by_name(tenant.name), own))
         if rule:
-            actions.append(migration_update(tenant.name, rule))
+            actions.append(make_promotion_rule_update(tenant.name, rule))
         self.book.requests.write_with_answer(tenant.name, actions, request)
         self.book.tenants.begin_consequences(tenant.name, own)
 
@@ -86,7 +86,7 @@ class Account(Outside):
             capacity_left=int(directory[CAPACITY_LEFT]),
             cameras=self.book.cameras.count(tenant),
             hooks=len(self.book.webhooks.hooks.all(tenant.name)),
-            requests_today=self.book.quotas.read_requests_today(tenant),
+            requests_today=self.book.daily_limits.read_requests_today(tenant),
             kept=self.book.captures.kept.get(tenant.name),
             changes=changes,
             nobodies=tuple(self._read_nobodies(tenant)),

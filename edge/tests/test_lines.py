@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Address
-from regulars_edge.sources.login import REFUSALS
 from regulars_edge.sources.rtsp import Line
+from regulars_edge.sources.wrong_password import REFUSALS
 from rig.certificates import own_certificate
 
 OK = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"

@@ -16,9 +16,9 @@ from regulars_edge.errors import PasswordRefused, SourceFailed
 from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.setup.onvif import read_text, read_xml
 from regulars_edge.sources import video
-from regulars_edge.sources.login import FIRST_REST_S, REST_S, Refusals
 from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
+from regulars_edge.sources.wrong_password import FIRST_WAIT_S, NEXT_WAIT_S, Refusals
 from rig.box import until
 from rig.camera import Camera
 from rig.certificates import own_certificate
@@ -179,7 +179,7 @@ def test_a_wrong_password_is_given_four_times_an_hour_at_most_whoever_asks(rtsp:
             refusals.count(url, *account[1:])
     assert given == 3, "at once, after 5 minutes, and after 30"
     refusals.check(account[0], "admin", "another")
-    now[0] += FIRST_REST_S + REST_S
+    now[0] += FIRST_WAIT_S + NEXT_WAIT_S
     refusals.check(*account)
 
 
@@ -197,7 +197,7 @@ def test_a_channel_that_is_refused_waits_alone_if_the_password_was_taken_for_ano
     refusals = Refusals(lambda: now[0])
     good, bad = ("rtsp://nvr/ch1", "admin", "right"), ("rtsp://nvr/ch7", "admin", "right")
     refusals.forget(*good)
-    for rest_s in (FIRST_REST_S, REST_S, REST_S):
+    for rest_s in (FIRST_WAIT_S, NEXT_WAIT_S, NEXT_WAIT_S):
         refusals.count(*bad)
         refusals.check(*good)
         now[0] += rest_s - 1

@@ -26,8 +26,8 @@ import urllib3
 from cryptography import x509
 
 from chalicelib.book.store.embedded.blobs import disk_of
+from chalicelib.book.vision.cgroup_quota import Quota, quota
 from chalicelib.book.vision.machine import cores_to_run_on, cores_within, limit_memory
-from chalicelib.book.vision.quota import Quota, quota
 from chalicelib.book.words.ports import Disk
 from chalicelib.doors.dialect import Dialect, Keyless
 from chalicelib.doors.dialects import DIALECTS

@@ -31,7 +31,7 @@ from regulars_client.errors import ApiError
 
 from chalicelib.book.words.tenant_settings import OF_TENANT
 from chalicelib.book.words.values import write_rows
-from chalicelib.doors.account import OF_MIGRATION
+from chalicelib.doors.account import OF_PROMOTION_RULE
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.transfer.sources import Person, Photo, Source
@@ -41,7 +41,7 @@ IN_FLIGHT = 4
 """Faces or people that are looked after at a time."""
 
 RULES, GROUPS, FACES = "rules.json", "groups.jsonl", "faces.jsonl"
-RULES_KEPT = tuple(name for name in (*OF_TENANT, *OF_MIGRATION) if name != "no_pictures_of")
+RULES_KEPT = tuple(name for name in (*OF_TENANT, *OF_PROMOTION_RULE) if name != "no_pictures_of")
 """Settings that are a tenant's own choice, and mean the same elsewhere. `no_pictures_of` names groups, made later."""
 
 Line = TypeVar("Line")

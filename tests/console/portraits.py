@@ -93,5 +93,5 @@ class Mall:
         ).api_key
         shop = Shop(conftest.Book(self.served.url, self.data, key, key), services, name)
         services.cameras.add(shop.tenant, "door", "Front door", CameraSettings())
-        services.groups.set_migration(shop.tenant, Migration(3, 7))
+        services.groups.set_promotion_rule(shop.tenant, PromotionRule(3, 7))
         return shop

@@ -3,7 +3,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from infra.images import TODAYS, add_docker_manifest, make_sources_list
+from infra.images import NEWEST_DEBIAN_URL, add_docker_manifest, make_sources_list
 
 
 def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: P
 
 
 def test_only_the_lists_of_another_day_may_have_run_out() -> None:
-    assert make_sources_list(TODAYS).splitlines() == [
+    assert make_sources_list(NEWEST_DEBIAN_URL).splitlines() == [
         "deb http://deb.debian.org/debian trixie main",
         "deb http://deb.debian.org/debian trixie-updates main",
         "deb http://deb.debian.org/debian-security trixie-security main",

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from chalicelib.book.vision.cgroup_quota import quota
 from chalicelib.book.vision.machine import cores_within
-from chalicelib.book.vision.quota import quota
 from chalicelib.settings import Settings
 from regulars import configuration
 from tests.reported.house import replays

@@ -365,11 +365,11 @@ class Captures(UseCase):
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
-            if not self.book.quotas.take_capture_bytes(tenant, camera_id, size):
+            if not self.book.daily_limits.take_capture_bytes(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of what camera {camera_id!r} may offer: "
                     f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
-                    self.book.quotas.seconds_until_day_ends(tenant),
+                    self.book.daily_limits.seconds_until_day_ends(tenant),
                 )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:

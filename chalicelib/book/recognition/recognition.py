@@ -309,19 +309,19 @@ class Recognition(UseCase):
         )
 
 
-def _choose_matches(judged: Sequence[Verdict], decides: OperatingPoint, gallery_size: int) -> list[Verdict]:
+def _choose_matches(judged: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int) -> list[Verdict]:
     """Return those of the CANDIDATES nearest faces that match or would without their demand.
 
     The first is the one that its score less the demand speaks for most. If there are none, the verdict is on nobody.
     """
-    threshold = decides.threshold(gallery_size)
+    threshold = operating_point.threshold(gallery_size)
     scored = [
         (subtract_demand(verdict.candidate.score, verdict.demand), verdict)
         for verdict in judged[:CANDIDATES]
         if verdict.candidate and (verdict.match or verdict.candidate.score >= threshold)
     ]
     by_score = sorted(scored, key=lambda score_and_verdict: -score_and_verdict[0])
-    return [verdict for _, verdict in by_score] or [decides.judge_candidate(None, gallery_size)]
+    return [verdict for _, verdict in by_score] or [operating_point.judge_candidate(None, gallery_size)]
 
 
 def _describe_decision(model: str, recognised: Recognised) -> Mapping[str, Any]:

@@ -488,7 +488,7 @@ class SearchAnswer(NamedTuple):
 
 def judge_candidates(
     answer: SearchAnswer,
-    decides: OperatingPoint,
+    operating_point: OperatingPoint,
     population: Population,
     probes: NDArray[np.float32],
 ) -> list[list[Verdict]]:
@@ -504,7 +504,7 @@ def judge_candidates(
         # Looks that many people have need a higher score: by so much each candidate's.
         demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist() if templates else [0.0]
         pairs = zip(candidates, demands, strict=True)
-        judgements.append([decides.judge_candidate(one, answer.gallery_size, demand) for one, demand in pairs])
+        judgements.append([operating_point.judge_candidate(one, answer.gallery_size, demand) for one, demand in pairs])
     return judgements
 
 

@@ -82,29 +82,29 @@ class OpenSighting(Struct, frozen=True, dict=True):
     """One detected face of a capture, while it is being resolved.
 
     `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected;
-    `beside`: all of these, but of a correction none.
+    `faces_of_capture`: all of these; a correction has none of them.
     `correction`: how many sightings of the capture were rejected so far, with this one; 0: it is resolved for the first
-    time. `not_face`: the face that it was rejected for; `other`, `instead`: who it is instead, if somebody said so.
-    `was`: what it was before it was taken from the face that it comes back to; `was_asked`: if a review asked about it.
-    `near`: the nearest faces, if the match is uncertain; `twice`: whether it is the lesser of two, by `is_lesser`.
+    time. `rejected_faceid`: the face that it was rejected for. `right_faceid`, `instead`: who it is, as a person said.
+    `earlier_observation`: what it was before, if it comes back to a face; `was_reviewed`: if a review asked about it.
+    `nearest_faces`: those of an uncertain match. `shown_twice`: whether it is the lesser of two, by `is_lesser`.
     """
 
     tenant: Tenant
     camera: Camera
     capture: Capture
-    seen: SeenFace
+    seen_face: SeenFace
     number: int
     total: int
     now: datetime
     correction: int = 0
-    not_face: str | None = None
-    other: str | None = None
+    rejected_faceid: str | None = None
+    right_faceid: str | None = None
     instead: Instead | None = None
-    was: Observation | None = None
-    was_asked: bool = False
-    near: tuple[NearFace, ...] = ()
-    beside: Sequence[SeenFace] = ()
-    twice: bool = False
+    earlier_observation: Observation | None = None
+    was_reviewed: bool = False
+    nearest_faces: tuple[NearFace, ...] = ()
+    faces_of_capture: Sequence[SeenFace] = ()
+    shown_twice: bool = False
 
     @cached_property
     def id(self) -> str:
@@ -129,9 +129,9 @@ class OpenSighting(Struct, frozen=True, dict=True):
     def why_unsearched(self) -> str:
         """Say why nobody is searched for; "" if somebody is."""
         if self.instead is Instead.NOBODY:
-            return self.said
-        is_said = self.other is not None or self.instead is Instead.NEW
-        return "" if is_said else self.seen.spoof or ""
+            return self.what_people_said
+        is_said = self.right_faceid is not None or self.instead is Instead.NEW
+        return "" if is_said else self.seen_face.spoof or ""
 
     @property
     def why_not_kept(self) -> str:
@@ -141,8 +141,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
         """
         if self.instead is Instead.NEW:
             return ""
-        camera, quality = self.camera, self.seen.estimates.quality
-        side = min(self.seen.detected.box.width, self.seen.detected.box.height)
+        camera, quality = self.camera, self.seen_face.estimates.quality
+        side = min(self.seen_face.detected.box.width, self.seen_face.detected.box.height)
         if self.tenant.forgets_strangers:
             return FORGOTTEN
         if not camera.keeps_strangers:
@@ -151,7 +151,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
             return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
         least = max(camera.stranger_quality, self.tenant.enrol_quality or 0.0, MIN_QUALITY)
         if quality is not None and quality < least:
-            short = Quality(quality, self.seen.flaw, quality).short_of(least)
+            short = Quality(quality, self.seen_face.flaw, quality).short_of(least)
             return f"nobody, and too poor to be remembered, {short}"
         return ""
 
@@ -159,15 +159,15 @@ class OpenSighting(Struct, frozen=True, dict=True):
         """Return whether somebody should look at a match: it scored little above the threshold, or is a lesser one."""
         if decision is None or decision.score is None:
             return False
-        if self.was is not None:
-            return self.was_asked
-        return self.twice or decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
+        if self.earlier_observation is not None:
+            return self.was_reviewed
+        return self.shown_twice or decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
 
     @property
-    def said(self) -> str:
+    def what_people_said(self) -> str:
         """Say what somebody said of the sighting; "" if nobody did."""
-        if self.other is not None:
-            return "somebody said that it is this face" if self.was is None else ""
+        if self.right_faceid is not None:
+            return "somebody said that it is this face" if self.earlier_observation is None else ""
         return "" if self.instead is None else f"somebody said that it is {_SAID[self.instead]}"
 
     def make_sighting(
@@ -186,13 +186,13 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return Sighting(
             number=self.number,
             resolution=resolution,
-            box=self.seen.detected.box,
+            box=self.seen_face.detected.box,
             faceid=faceid,
-            quality=self.seen.estimates.quality,
-            reason=reason or self.said,
+            quality=self.seen_face.estimates.quality,
+            reason=reason or self.what_people_said,
             decision=decision,
             resolved_at=self.now,
-            model=self.seen.template.model,
+            model=self.seen_face.template.model,
             correction=self.correction,
         )
 
@@ -203,7 +203,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
         return self.capture.with_sighting(sighting, state)
 
 
-class Nobody(Struct, frozen=True):
+class UnrememberedSighting(Struct, frozen=True):
     """A sighting that the book does not remember, and why not. `decision`: that of a search, if there was one."""
 
     open_sighting: OpenSighting
@@ -221,12 +221,12 @@ class Judge(Struct, frozen=True):
     curve: ImpostorCurve
     population: Population
 
-    def score_likeness(self, seen: SeenFace, face: Face) -> float | None:
+    def score_likeness(self, seen_face: SeenFace, face: Face) -> float | None:
         """Return the score of a face that was seen with one of the book, less their demand; None: not compared."""
-        template = of_model(face.templates, seen.template.model)
-        if template is None or seen.spoof or not comparable(seen.estimates.quality):
+        template = of_model(face.templates, seen_face.template.model)
+        if template is None or seen_face.spoof or not comparable(seen_face.estimates.quality):
             return None
-        probe, mean = vector(seen.template), vector(template)
+        probe, mean = vector(seen_face.template), vector(template)
         return subtract_demand(float(probe @ mean), self.population.compute_demand(probe, mean))
 
 
@@ -240,8 +240,8 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
         others = (each for each in open_sighting.capture.sightings if each.number != open_sighting.number)
         return any(each.faceid == face.faceid for each in others)
     own_number = open_sighting.number
-    others_seen = [(number, seen) for number, seen in enumerate(open_sighting.beside) if number != own_number]
-    if not others_seen or (own_score := judge.score_likeness(open_sighting.seen, face)) is None:
+    others_seen = [(number, seen) for number, seen in enumerate(open_sighting.faces_of_capture) if number != own_number]
+    if not others_seen or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None:
         return False
     scores = ((judge.score_likeness(seen, face), -number) for number, seen in others_seen)
     return any(score is not None and (score, place) > (own_score, -own_number) for score, place in scores)
@@ -387,7 +387,7 @@ def resolve(context: Context) -> Outcome:
 
 def make_founding_picture(open_sighting: OpenSighting) -> Picture:
     """Return the picture that a new face is made from."""
-    capture, seen = open_sighting.capture, open_sighting.seen
+    capture, seen = open_sighting.capture, open_sighting.seen_face
     founded_at = capture.captured_at
     return Picture(capture.photo, "", open_sighting.now, (seen.template,), seen.estimates, founded_at=founded_at)
 
@@ -410,17 +410,17 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
 
 def _may_learn(context: Context) -> bool:
     """Return whether tenant, camera and group let their faces learn, and the sighting is sure and good enough."""
-    open_sighting, quality = context.open_sighting, context.open_sighting.seen.estimates.quality
+    open_sighting, quality = context.open_sighting, context.open_sighting.seen_face.estimates.quality
     tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
     if not (tenant.learns and camera.learns and group.learns and open_sighting.is_of_arrival):
         return False
-    if open_sighting.twice or open_sighting.was is not None:
+    if open_sighting.shown_twice or open_sighting.earlier_observation is not None:
         return False
     return is_sure(context.decision, quality) and (quality or 0) >= (tenant.enrol_quality or 0)
 
 
 def _make_learnt_picture(open_sighting: OpenSighting) -> Picture:
-    capture, seen = open_sighting.capture, open_sighting.seen
+    capture, seen = open_sighting.capture, open_sighting.seen_face
     learnt = Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at)
     return Picture(capture.photo, "", open_sighting.now, (seen.template,), seen.estimates, learnt=learnt)
 
@@ -449,13 +449,13 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
         labels=open_sighting.camera.labels,
         kind=ObservationKind.SIGHTING,
         camera=open_sighting.camera.id,
-        box=open_sighting.seen.detected.box,
-        estimates=observed_estimates(face, open_sighting.seen.estimates),
+        box=open_sighting.seen_face.detected.box,
+        estimates=observed_estimates(face, open_sighting.seen_face.estimates),
         decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
         gap_s=open_sighting.camera.gap_s if open_sighting.is_of_arrival else None,
         written_at=open_sighting.now if is_before_enrolment else None,
     )
-    if (was := open_sighting.was) is None:
+    if (was := open_sighting.earlier_observation) is None:
         return made
     if plan.visits.promotion is None:  # else it may have moved meanwhile, and the group's name with it
         group_name = was.group_name
@@ -464,7 +464,7 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
 
 def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
     """Make the events of a sighting: a new face, the begin of an arrival, a promotion, a full group."""
-    if context.open_sighting.was is not None:  # all of it was told when the face had it first
+    if context.open_sighting.earlier_observation is not None:  # all of it was told when the face had it first
         return ()
     kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
     if context.begins_arrival:
@@ -511,7 +511,9 @@ def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Rev
     matched = sighting.resolution is Resolution.MATCHED
     if matched and open_sighting.is_uncertain(sighting.decision):
         kinds.append(ReviewKind.UNCERTAIN)
-    if context.is_promoted and open_sighting.was is None:  # else it was asked when the face was promoted first
+    if (
+        context.is_promoted and open_sighting.earlier_observation is None
+    ):  # else it was asked when the face was promoted first
         kinds.append(ReviewKind.PROMOTED)
     return tuple(
         Review(
@@ -522,8 +524,8 @@ def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Rev
             sighting_id=open_sighting.id,
             decision=sighting.decision if matched else None,
             box=sighting.box,
-            near=open_sighting.near if kind is ReviewKind.UNCERTAIN else (),
-            twice=open_sighting.twice and kind is ReviewKind.UNCERTAIN,
+            near=open_sighting.nearest_faces if kind is ReviewKind.UNCERTAIN else (),
+            twice=open_sighting.shown_twice and kind is ReviewKind.UNCERTAIN,
         )
         for kind in kinds
     )

@@ -190,7 +190,7 @@ def open_correction(tenant: Tenant, camera: Camera, capture: Capture, item: Item
         total=len(capture.sightings),
         now=now,
         correction=int(item["corrections"]),
-        not_face=again["faceid"],
-        other=again.get("other"),
+        rejected_faceid=again["faceid"],
+        right_faceid=again.get("other"),
         instead=optional(Instead, again.get("instead")),
     )

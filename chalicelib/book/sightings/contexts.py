@@ -13,7 +13,15 @@ from chalicelib.book.recognition.recognition import CANDIDATES, list_searched_gr
 from chalicelib.book.records.observations import observation_from
 from chalicelib.book.rooms import UseCase
 from chalicelib.book.rules.recognised import Probes, Recognised
-from chalicelib.book.rules.sighting import Context, Evicted, Judge, Nobody, OpenSighting, is_lesser, plan_visits
+from chalicelib.book.rules.sighting import (
+    Context,
+    Evicted,
+    Judge,
+    OpenSighting,
+    UnrememberedSighting,
+    is_lesser,
+    plan_visits,
+)
 from chalicelib.book.rules.templates import vector
 from chalicelib.book.rules.visits import FaceVisits, Visits
 from chalicelib.book.words import keys
@@ -49,7 +57,7 @@ class SightingSearch:
 
         Raises WrongModel, GalleryMoved, and the errors of a search.
         """
-        if groups.model != self.open_sighting.seen.template.model:
+        if groups.model != self.open_sighting.seen_face.template.model:
             raise WrongModel("the tenant is searched with another model by now: embed the picture with it")
         return self._search((self.open_sighting.at_ms, groups))
 
@@ -63,19 +71,19 @@ class SightingSearch:
         return found.decision if self.open_sighting.instead is None else None
 
     def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
-        open_sighting, seen = self.open_sighting, self.open_sighting.seen
+        open_sighting, seen = self.open_sighting, self.open_sighting.seen_face
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
         (found,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
             group_ids=list_searched_groups(open_sighting.camera),
-            besides=open_sighting.not_face,
+            besides=open_sighting.rejected_faceid,
             visit=visit,
         )
         if open_sighting.instead is not None:
             found = replace(found, face=None)
         elif found.face is None and found.seq not in self.unmatched:
-            others = [other for other in open_sighting.beside if other is not seen]
+            others = [other for other in open_sighting.faces_of_capture if other is not seen]
             self.unmatched[found.seq] = self.book.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
@@ -83,7 +91,7 @@ class SightingSearch:
                 seen,
                 others=others,
                 found=found,
-                not_face=open_sighting.not_face,
+                not_face=open_sighting.rejected_faceid,
             )
         return found if found.face is not None else self.unmatched.setdefault(found.seq, found)
 
@@ -91,7 +99,9 @@ class SightingSearch:
 class Contexts(UseCase):
     """The reader of contexts."""
 
-    def read_context(self, open_sighting: OpenSighting, search: SightingSearch, new: Face) -> Context | Nobody:
+    def read_context(
+        self, open_sighting: OpenSighting, search: SightingSearch, new: Face
+    ) -> Context | UnrememberedSighting:
         """Find the sighting's face, and read what the sighting may change.
 
         Return Nobody, with the reason, if the sighting is not to be stored. `new`: the face that is made if no face is
@@ -99,16 +109,16 @@ class Contexts(UseCase):
         gone, WrongModel if the tenant is searched with another model by now, TenantNotFound.
         """
         if open_sighting.why_unsearched:
-            return Nobody(open_sighting, open_sighting.why_unsearched)
-        if open_sighting.other is not None:
-            return self._read_known(open_sighting, open_sighting.other)
+            return UnrememberedSighting(open_sighting, open_sighting.why_unsearched)
+        if open_sighting.right_faceid is not None:
+            return self._read_known(open_sighting, open_sighting.right_faceid)
         groups = self.book.face_visits.read_default_groups(open_sighting.tenant)
         found = search.find(groups)
         if found.face is not None:
             return self._read_known(open_sighting, found.face.faceid, found)
         decision = search.decision_of(found)
         if open_sighting.why_not_kept:
-            return Nobody(open_sighting, open_sighting.why_not_kept, decision)
+            return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
         return self._read_new(open_sighting, new, groups, decision)
 
     def read_again(self, before: Context) -> Context:
@@ -116,7 +126,7 @@ class Contexts(UseCase):
         any more, TenantNotFound."""
         groups = self.book.face_visits.read_default_groups(before.open_sighting.tenant)
         context = self._read_new(before.open_sighting, before.face_visits.face, groups, before.decision)
-        if isinstance(context, Nobody):
+        if isinstance(context, UnrememberedSighting):
             raise GalleryMoved
         return context
 
@@ -129,20 +139,20 @@ class Contexts(UseCase):
         decision = found.decision if found else None
         if found is None:
             open_sighting = self._remember(open_sighting, faceid)
-            decision = open_sighting.was.decision if open_sighting.was else None
+            decision = open_sighting.earlier_observation.decision if open_sighting.earlier_observation else None
         face_visits = face_visits or self.book.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
         if face_visits is None:
             raise GalleryMoved
-        vision = self.book.tenant_vision.of(open_sighting.seen.template.model)
+        vision = self.book.tenant_vision.of(open_sighting.seen_face.template.model)
         judge = Judge(vision.impostor_curve, vision.population)
-        if decision is not None and open_sighting.was is None:
-            open_sighting = replace(open_sighting, twice=is_lesser(open_sighting, face_visits.face, judge))
-        if open_sighting.is_uncertain(decision) and not open_sighting.near:
+        if decision is not None and open_sighting.earlier_observation is None:
+            open_sighting = replace(open_sighting, shown_twice=is_lesser(open_sighting, face_visits.face, judge))
+        if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
             nearest = self.book.recognition.find_nearest(
-                open_sighting.tenant, open_sighting.camera, open_sighting.seen, CANDIDATES
+                open_sighting.tenant, open_sighting.camera, open_sighting.seen_face, CANDIDATES
             )
             open_sighting = replace(
-                open_sighting, near=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest)
+                open_sighting, nearest_faces=tuple(NearFace(near.faceid, min(near.score, 1.0)) for near in nearest)
             )
         return self._complete_context(
             Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, judge=judge)
@@ -153,18 +163,18 @@ class Contexts(UseCase):
         negative = self.book.recognition.negatives.find_of_sighting(open_sighting.tenant.name, faceid, open_sighting.id)
         if negative is None or not negative.was:
             return open_sighting
-        return replace(open_sighting, was=observation_from(negative.was), was_asked=negative.asked)
+        return replace(open_sighting, earlier_observation=observation_from(negative.was), was_reviewed=negative.asked)
 
     def _read_new(
         self, open_sighting: OpenSighting, new: Face, groups: DefaultGroups, decision: Decision | None
-    ) -> Context | Nobody:
+    ) -> Context | UnrememberedSighting:
         """Read what the sighting that makes a new face changes, and who goes for it. `decision`: why it is no other."""
         face_visits = FaceVisits(replace(new, number=groups.numbered + 1), Visits(), groups, groups.stranger)
         context = Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, is_new=True)
         if not context.has_room:
-            evicted = self._choose_evicted(open_sighting.tenant, groups.stranger, open_sighting.not_face)
+            evicted = self._choose_evicted(open_sighting.tenant, groups.stranger, open_sighting.rejected_faceid)
             if evicted is None:
-                return Nobody(open_sighting, "the group of strangers is full, and nobody could go for it")
+                return UnrememberedSighting(open_sighting, "the group of strangers is full, and nobody could go for it")
             context = replace(context, evicted=evicted)
         return self._complete_context(context)
 

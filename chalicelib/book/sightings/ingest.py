@@ -28,7 +28,7 @@ from chalicelib.book.models import Reading
 from chalicelib.book.records.captures import AGAIN, STEP, camera_of, capture_from
 from chalicelib.book.records.observations import OBSERVATION_NEW
 from chalicelib.book.rooms import UseCase
-from chalicelib.book.rules.sighting import Nobody, OpenSighting, Outcome, resolve
+from chalicelib.book.rules.sighting import OpenSighting, Outcome, UnrememberedSighting, resolve
 from chalicelib.book.sightings.changes import (
     detected_faces,
     detection_update,
@@ -203,8 +203,8 @@ class Ingest(UseCase):
         """
         if AGAIN in item:
             correction = open_correction(tenant, camera, capture, item, self.book.clock.now())
-            reading = read([correction.seen])
-            return self._resolve_face(replace(correction, seen=reading.faces[0]), reading)
+            reading = read([correction.seen_face])
+            return self._resolve_face(replace(correction, seen_face=reading.faces[0]), reading)
         reading = read(detected_faces(item))
         capture = replace(capture, sides=reading.sides or capture.sides)
         if not reading.faces:
@@ -224,7 +224,7 @@ class Ingest(UseCase):
                 number=len(capture.sightings),
                 total=len(reading.faces),
                 now=self.book.clock.now(),
-                beside=reading.faces,
+                faces_of_capture=reading.faces,
             )
             capture = self._resolve_face(open_sighting, reading)
         return capture
@@ -234,26 +234,28 @@ class Ingest(UseCase):
 
         Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
         """
-        search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop_face, open_sighting.seen)
+        search, crop = SightingSearch(self.book, open_sighting), partial(reading.crop_face, open_sighting.seen_face)
         new = Face(time_ordered_id(open_sighting.now), STRANGER, open_sighting.now, ())
         for _ in attempts():
             try:
                 context = self.book.sightings.contexts.read_context(open_sighting, search, new)
-                if isinstance(context, Nobody):
+                if isinstance(context, UnrememberedSighting):
                     return self._write_nobody(context)
                 if context.is_new:
                     return self._write_new(resolve(context), crop, search)
                 return self._write_known(resolve(context), crop)
             except GalleryMoved:
-                open_sighting = replace(open_sighting, other=None)  # if somebody said who it is, that face is gone
+                open_sighting = replace(
+                    open_sighting, right_faceid=None
+                )  # if somebody said who it is, that face is gone
             except ConditionFailed as error:
                 if STEP in error.names:
                     raise
                 if OBSERVATION_NEW in error.names:
-                    return self._write_nobody(Nobody(open_sighting, "this sighting was counted before"))
+                    return self._write_nobody(UnrememberedSighting(open_sighting, "this sighting was counted before"))
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
-    def _write_nobody(self, nobody: Nobody) -> Capture:
+    def _write_nobody(self, nobody: UnrememberedSighting) -> Capture:
         """Write a face that is nobody's, in the capture only. Raises ConditionFailed (STEP).
 
         If the tenant forgets strangers, nothing of the face is in it, and it is counted.

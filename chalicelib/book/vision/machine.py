@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from chalicelib.book.vision.quota import Quota, quota
+from chalicelib.book.vision.cgroup_quota import Quota, quota
 from chalicelib.book.words import telemetry
 from chalicelib.book.words.errors import Busy
 

@@ -291,13 +291,16 @@ def parts_of_sighting(id_: str) -> tuple[str, int]:
 FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def require_time(at: datetime, now: datetime, ahead_s: int) -> datetime:
-    """Return a capture's time, cut to milliseconds. Raises InvalidInput if it is before 2000 or `ahead_s` from now."""
+def require_time(at: datetime, now: datetime, max_ahead_s: int) -> datetime:
+    """Return a capture's time, cut to milliseconds.
+
+    Raises InvalidInput if it is before 2000, or more than `max_ahead_s` after now: then a camera's clock is wrong.
+    """
     at = at.astimezone(UTC)
-    if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=ahead_s):
+    if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=max_ahead_s):
         raise InvalidInput(
             f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock shows "
-            f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {ahead_s} s ahead of "
+            f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {max_ahead_s} s ahead of "
             f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
         )
     return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -167,7 +167,7 @@ class Attribute(Struct, frozen=True):
     name: str
 
 
-class Migration(Struct, frozen=True):
+class PromotionRule(Struct, frozen=True):
     """The rule that makes a stranger a regular: at least `arrive_times` arrivals in the last `period_days`."""
 
     arrive_times: int = 5

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
 _RECORD_BYTES = 4096
+"""Size of a record that the header names: a push is one record (RFC 8291, 4)."""
 _MOST_BYTES = 3_072
 """Of a message: push services take 4,096 in all."""
 _LAST = b"\x02"
 """The end of the last record (RFC 8188, 2)."""
-_VALID = timedelta(hours=12)
-_BITS = 256
+_TOKEN_LASTS = timedelta(hours=12)
+"""How long a sender's token holds: push services take none of more than 24 hours (RFC 8292, 2)."""
+_KEY_BITS = 256
+"""Size of a private key, and of each half of a signature: the curve is P-256."""
 
 
 def new_key() -> str:
@@ -34,7 +37,7 @@ def new_key() -> str:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     made = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
-    return _text(made.to_bytes(_BITS // 8, "big"))
+    return _text(made.to_bytes(_KEY_BITS // 8, "big"))
 
 
 def public_key(private: str) -> str:
@@ -45,10 +48,10 @@ def public_key(private: str) -> str:
 def write_push(channel: Channel, message: dict[str, str], private: str, subject: str, now: datetime) -> Post:
     """Make the request to a browser's push service. `private`: the sender's key; `subject`: whom the service may ask.
 
-    Raises InvalidInput if the browser's key is none.
+    Raises InvalidInput if the browser's key is no point of the curve.
     """
     target = urlsplit(channel.url)
-    token = _signed_token({"aud": f"{target.scheme}://{target.netloc}", "sub": subject}, private, now + _VALID)
+    token = _signed_token({"aud": f"{target.scheme}://{target.netloc}", "sub": subject}, private, now + _TOKEN_LASTS)
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Encoding": "aes128gcm",
@@ -122,7 +125,7 @@ def _signed_token(claims: dict[str, str], private: str, until: datetime) -> str:
     parts = ({"typ": "JWT", "alg": "ES256"}, {**claims, "exp": int(until.timestamp())})
     signed = ".".join(_text(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
     both = decode_dss_signature(_private(private).sign(signed.encode(), ec.ECDSA(SHA256())))
-    return f"{signed}.{_text(b''.join(one.to_bytes(_BITS // 8, 'big') for one in both))}"
+    return f"{signed}.{_text(b''.join(one.to_bytes(_KEY_BITS // 8, 'big') for one in both))}"
 
 
 def _private(text: str) -> EllipticCurvePrivateKey:

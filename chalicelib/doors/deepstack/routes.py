@@ -311,18 +311,18 @@ def authenticate(services: Services, request: HttpRequest, secret: str, act: str
     Raises Failure, TooManyRequests.
     """
     if secret:
-        found = find_holder(services, DIALECT, SERVICE, secret, act)
+        holder = find_holder(services, DIALECT, SERVICE, secret, act)
     else:
-        found = _find_keyless_holder(
-            services, find_keyless_tenant(services.settings, request.address, request.headers), act
+        holder = _find_keyless_holder(
+            services, find_tenant_of_keyless_client(services.settings, request.address, request.headers), act
         )
-    if found is None:
+    if holder is None:
         raise Failure(0, "Incorrect api key", 401)
-    return found
+    return holder
 
 
-def find_keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
-    """Return whose calls without a key from this address are, by the settings. Raises Failure.
+def find_tenant_of_keyless_client(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
+    """Return the tenant whose calls without a key come from this address; None: nobody's do. Raises Failure.
 
     Browsers and proxies of a named machine send what others tell them to: theirs are refused.
     """
@@ -356,7 +356,7 @@ def read_claim(settings: Settings, request: Head) -> KeyClaim:
     if not request.path.startswith(PREFIX):
         return NOBODY
     try:
-        tenant = find_keyless_tenant(settings, request.client, request.headers)
+        tenant = find_tenant_of_keyless_client(settings, request.client, request.headers)
     except Failure:
         tenant = None
     return KeyClaim(find_by_service_key, read_form_value(b"api_key", request.body), tenant, in_body=True)

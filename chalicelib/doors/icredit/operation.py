@@ -129,7 +129,7 @@ def authenticate(request: HttpRequest, services: Services) -> Tenant:
         raise _make_refusal(400, "Invalid AppCode", "A400AC")
     if tenant.disabled:
         raise _make_refusal(403, "Unauthorized", "A403AU")
-    if not request.is_second_try and not services.quotas.take_request(tenant):
+    if not request.is_second_try and not services.daily_limits.take_request(tenant):
         raise _make_refusal(403, "Quota Exhausted", "A403QE")
     services.tenants.note_use(tenant, DIALECT.name, is_old=newest is None)
     return tenant

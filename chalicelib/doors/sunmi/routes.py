@@ -18,7 +18,7 @@ from chalicelib.book.words.errors import (
     RegularsError,
     WrongAttributeCount,
 )
-from chalicelib.book.words.model import STRANGER, Face, Group, Migration, Tenant
+from chalicelib.book.words.model import STRANGER, Face, Group, PromotionRule, Tenant
 from chalicelib.book.words.pictures import Gender, PictureRules
 from chalicelib.doors.claims import Head, SignatureClaim, read_form_value
 from chalicelib.doors.forms import Form
@@ -156,8 +156,8 @@ def update_group(call: Call, parameters: Parameters) -> None:
 
 
 def update_migration(call: Call, parameters: Parameters) -> None:
-    rule = Migration(parameters.required_number("arrive_times"), parameters.required_number("period"))
-    call.services.groups.set_migration(call.tenant, rule, request=call.request)
+    rule = PromotionRule(parameters.required_number("arrive_times"), parameters.required_number("period"))
+    call.services.groups.set_promotion_rule(call.tenant, rule, request=call.request)
 
 
 def delete_group(call: Call, parameters: Parameters) -> None:
@@ -165,8 +165,11 @@ def delete_group(call: Call, parameters: Parameters) -> None:
 
 
 def get_group_list(call: Call, _: Parameters) -> Body:
-    groups, migration = call.services.groups.all(call.tenant), call.services.groups.read_migration(call.tenant)
-    return {"face_group": [_render_group(call.tenant, group, migration) for group in groups], "num": len(groups)}
+    groups, promotion_rule = (
+        call.services.groups.all(call.tenant),
+        call.services.groups.read_promotion_rule(call.tenant),
+    )
+    return {"face_group": [_render_group(call.tenant, group, promotion_rule) for group in groups], "num": len(groups)}
 
 
 def add_face_info_item(call: Call, parameters: Parameters) -> None:
@@ -199,8 +202,10 @@ def _read_attribute_names(parameters: Parameters) -> list[str]:
     return [name.strip() for name in names]
 
 
-def _render_group(tenant: Tenant, group: Group, migration: Migration) -> Body:
-    moving = {"times": migration.arrive_times, "period": migration.period_days} if group.id == STRANGER else {}
+def _render_group(tenant: Tenant, group: Group, promotion_rule: PromotionRule) -> Body:
+    moving = (
+        {"times": promotion_rule.arrive_times, "period": promotion_rule.period_days} if group.id == STRANGER else {}
+    )
     return {
         "name": group.name,
         "capacity": tenant.limits.faces if group.capacity is None else group.capacity,

@@ -149,11 +149,11 @@ class SigningKey(Answer):
 @operations("GET", "/v1/settings", Role.VIEWER)
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    tenant, migration = call.services.account.read_settings(call.tenant)
+    tenant, promotion_rule = call.services.account.read_settings(call.tenant)
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
     return Settings.made_of(
         tenant,
-        **asdict(migration),
+        **asdict(promotion_rule),
         captures_kept_days=captures_kept(tenant, call.services.settings.capture_days),
         attributes_off=sorted(tenant.attributes_off),
         no_pictures_of=[one.name for one in groups if one.id in tenant.no_pictures_of],

@@ -44,11 +44,7 @@ class SourceFailed(EdgeError):
 
 
 class PasswordRefused(SourceFailed):
-    """A camera that refuses user and password: until they change, trying again may lock them."""
-
-    def __init__(self, url: str, said: str = "") -> None:
-        again = "correct them; they are tried again after 5, then 30 minutes"
-        super().__init__(said or f"{url} refuses user and password: {again}")
+    """A camera that refuses user and password. How long they are not tried again: sources/wrong_password.py."""
 
 
 class ServiceError(EdgeError):

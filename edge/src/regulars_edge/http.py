@@ -65,7 +65,7 @@ class Answer:
     broke_off: bool = False
 
 
-Enough = Callable[[urllib3.HTTPHeaderDict, bytes | bytearray], bool]
+IsEnough = Callable[[urllib3.HTTPHeaderDict, bytes | bytearray], bool]
 """Tells by an answer's headers and the beginning of its body whether that is all that is wanted."""
 
 
@@ -133,8 +133,8 @@ class Http:
         url: str,
         headers: Mapping[str, str] | None = None,
         body: bytes | Iterable[bytes] | None = None,
-        largest: int = LARGEST_ANSWER_BYTES,
-        enough: Enough | None = None,
+        max_bytes: int = LARGEST_ANSWER_BYTES,
+        is_enough: IsEnough | None = None,
     ) -> Answer:
         """Send a request and return its answer; redirects are not followed.
 
@@ -158,7 +158,7 @@ class Http:
                 redirect=False,
             )
             received_ms, fault = self.clock.boot_ms(), f"the answer of {_show_place(url)} broke off"
-            content, broke_off = self._read_body(response, largest, enough)
+            content, broke_off = self._read_body(response, max_bytes, is_enough)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if response is not None:
                 response.close()
@@ -208,20 +208,22 @@ class Http:
         name, its = f"{parts.scheme}_proxy", Address.read(_add_scheme(self.proxies[parts.scheme])).url
         return f"{name if name in os.environ else name.upper()} ({its})"
 
-    def _read_body(self, response: urllib3.BaseHTTPResponse, largest: int, enough: Enough | None) -> tuple[bytes, bool]:
+    def _read_body(
+        self, response: urllib3.BaseHTTPResponse, max_bytes: int, is_enough: IsEnough | None
+    ) -> tuple[bytes, bool]:
         """Return the body, and whether more of it was announced and is not read (`enough`). Raises ValueError."""
         deadline, body = time.monotonic() + self.timeouts.whole_s, bytearray()
         try:
             while part := response.read1(_READ_BYTES):
                 body += part
-                if enough is not None and enough(response.headers, body):
+                if is_enough is not None and is_enough(response.headers, body):
                     return bytes(body), True
-                if len(body) > largest:
-                    raise ValueError(f"it has more than {largest} bytes")
+                if len(body) > max_bytes:
+                    raise ValueError(f"it has more than {max_bytes} bytes")
                 if time.monotonic() > deadline:
                     raise ValueError(f"it was not whole after {self.timeouts.whole_s:g} s")
         except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError):
-            if enough is None or not body:
+            if is_enough is None or not body:
                 raise
             return bytes(body), True
         return bytes(body), False

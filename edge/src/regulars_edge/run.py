@@ -130,8 +130,8 @@ class Box(Collector):
             self._make_health(name, self._make_service(None, hide))
         self._threads: list[threading.Thread] = []
         self._report_at_start = Report.begin(__version__, spool.folder, spool.clock)
-        self._told: Report | None = None
-        self._told_at = 0.0
+        self._last_report: Report | None = None
+        self._reported_at = 0.0
 
     def run(self, systemd: Systemd) -> None:
         """Run until `stop`. Raises the error that a thread could not go on with."""
@@ -336,10 +336,10 @@ class Box(Collector):
             lasts,
             self._report_at_start.starts,
         )
-        if report != self._told or time.monotonic() - self._told_at >= REPEAT_S:
+        if report != self._last_report or time.monotonic() - self._reported_at >= REPEAT_S:
             with suppress(OSError):  # a full disk: at the next tick
                 report.write(self._spool.folder, self._spool.clock)
-                self._told, self._told_at = report, time.monotonic()
+                self._last_report, self._reported_at = report, time.monotonic()
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ from chalicelib.book.words.errors import (
 )
 from chalicelib.book.words.items import every
 from chalicelib.book.words.local_time import Granularity
-from chalicelib.book.words.model import MAX_COMPARED, Face, Labels, Migration, Negative, Profile, Tenant
+from chalicelib.book.words.model import MAX_COMPARED, Face, Labels, Negative, Profile, PromotionRule, Tenant
 from chalicelib.book.words.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.book.words.ports import Update, exists
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
@@ -231,7 +231,7 @@ def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
 def test_a_survivor_of_more_merges_than_a_transaction_holds_goes_for_nobody(tmp_path: Path) -> None:
     """Every hook is told of the new stranger, of the visit, and that the group is full."""
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.set_migration(book.tenant, Migration(10, 7))
+    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(10, 7))
     book.clock.advance(timedelta(days=21))
     book.see(*(shot(DAY * place, 1 + place) for place in range(MAX_MERGES + 1)))
     survivor, *others = (face_of(book, 1 + place) for place in range(MAX_MERGES + 1))

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.book.records.merges import Merge, MergeState
-from chalicelib.book.words.model import Migration
+from chalicelib.book.words.model import PromotionRule
 from chalicelib.book.words.observations import ObservationFilter, ObservationKind
 from chalicelib.book.words.ports import Storage
 from tests.support.book.book import Book, shot
@@ -26,7 +26,7 @@ class Shop:
 
     def __init__(self, folder: Path) -> None:
         self.book = Book(folder, wrap=self._wrapped)
-        self.book.services.groups.set_migration(self.book.tenant, Migration(3, 7))
+        self.book.services.groups.set_promotion_rule(self.book.tenant, PromotionRule(3, 7))
 
     def _wrapped(self, storage: Storage) -> Storage:
         self.meanwhile = Meanwhile(storage.items)

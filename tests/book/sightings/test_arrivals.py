@@ -97,7 +97,7 @@ def listed(
 
 def opened(folder: str | Path) -> Book:
     book = Book(Path(folder), cameras=("door", "till"))
-    book.services.groups.set_migration(book.tenant, RULE)
+    book.services.groups.set_promotion_rule(book.tenant, RULE)
     return book
 
 

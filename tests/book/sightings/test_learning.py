@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chalicelib.book.rules.templates import MAX_LEARNT, reduce_templates, vector
 from chalicelib.book.words.captures import Resolution
 from chalicelib.book.words.chores import NIGHT_HOUR
-from chalicelib.book.words.model import MAX_COMPARED, Face, Migration
+from chalicelib.book.words.model import MAX_COMPARED, Face, PromotionRule
 from chalicelib.book.words.pictures import DetectedFace
 from chalicelib.rights.words.retention import Kind
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot
@@ -176,7 +176,7 @@ def test_in_any_order_with_duplicates_the_best_of_each_day_are_learnt(
     shots: list[Shot], rng: random.Random, workers: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
-        book.services.groups.set_migration(book.tenant, Migration(3, 2))
+        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 2))
         captures = [book.put(one) for one in unlike(shots)]
         deliver(book, rng.sample(captures * 2, 2 * len(captures)), workers)
         right(book)

@@ -10,7 +10,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.captures import sighting_id
 from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.items import every
-from chalicelib.book.words.model import Decision, Migration
+from chalicelib.book.words.model import Decision, PromotionRule
 from chalicelib.book.words.observations import NearFace, Review, ReviewKind, review_id
 from chalicelib.book.words.pictures import Box
 from chalicelib.book.words.values import moment
@@ -25,7 +25,7 @@ LOOKALIKE = Person(1, side_px=90.0)
 
 @pytest.fixture
 def book(book: Book) -> Book:
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
     return book
 
 

@@ -12,7 +12,7 @@ from chalicelib.book.store.limits import item_size
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import CaptureState, Resolution, sighting_id
 from chalicelib.book.words.items import every
-from chalicelib.book.words.model import Migration, Profile
+from chalicelib.book.words.model import Profile, PromotionRule
 from chalicelib.book.words.ports import Put
 from chalicelib.book.words.values import milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
@@ -80,7 +80,7 @@ def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) ->
 
 @pytest.mark.shows("sunmi", "The faceid, the picture and the counts stay.")
 def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
     book.see(shot(0, 1), shot(DAY, 1))
     [before] = book.faces()
     assert before.group_id == "stranger"

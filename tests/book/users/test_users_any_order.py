@@ -20,7 +20,7 @@ from chalicelib.book.rules.templates import User, fuse_embeddings, gallery_group
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Conflict, LimitReached, NotFound
 from chalicelib.book.words.items import every
-from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group, Migration
+from chalicelib.book.words.model import REGULAR, STRANGER, Face, Group, PromotionRule
 from tests.support.book.book import Book, Shot, shot
 from tests.support.book.recount import disagreements
 from tests.support.examples import examples
@@ -222,7 +222,7 @@ def test_whatever_is_done_a_user_is_the_mean_of_its_faces(done: list[Deed], lear
     expected = Expected()
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
         book.services.tenants.change("shop", {"learns": learns})
-        book.services.groups.set_migration(book.tenant, Migration(2, 7))
+        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(2, 7))
         begin = [create(*user) for user in ((STRANGER, "ann"), (STRANGER, "bob"), (REGULAR, "ann"))]
         first = [see(seed, seed) for seed in PEOPLE]
         given = [associate(STRANGER, "ann", [0, 1]), associate(STRANGER, "bob", [2, 3])]

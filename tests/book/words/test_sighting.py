@@ -73,7 +73,7 @@ def sighted(minutes: float, face: SeenFace | None = None, **changes: Any) -> Ope
     photo = f"{round(minutes * 60) % 10**9:032x}{7:032x}"
     id_ = f"{milliseconds(at):013d}-{photo[:24]}"
     capture = Capture(id_, "door", at, photo, 9, "image/jpeg", CaptureState.STORED)
-    return OpenSighting(**fields, capture=capture, seen=face or seen(), number=0, total=1)
+    return OpenSighting(**fields, capture=capture, seen_face=face or seen(), number=0, total=1)
 
 
 def given_picture(who: int = 1, quality: float = 70.0) -> Picture:
@@ -411,7 +411,7 @@ def test_a_sighting_says_who_it_was_and_by_what_it_was_decided() -> None:
 @pytest.mark.parametrize(("margin", "asked"), [(0.5, True), (0.4001, True), (0.4, False), (0.0, False)])
 def test_a_close_match_is_asked_about_with_the_faces_that_it_was_like(margin: float, asked: bool) -> None:
     near = (NearFace("7", 0.9), NearFace("3", 0.4))
-    outcome = Story(groups()).take(replace(sighted(0, tenant=replace(TENANT, review_margin=margin)), near=near))
+    outcome = Story(groups()).take(replace(sighted(0, tenant=replace(TENANT, review_margin=margin)), nearest_faces=near))
     assert [one.kind for one in outcome.reviews] == ([ReviewKind.UNCERTAIN] if asked else [])
     for one in outcome.reviews:
         assert (one.faceid, one.sighting_id, one.decision, one.near) == ("7", outcome.observation.id, MATCH, near)
@@ -474,7 +474,7 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face() -> None:
     assert (given_one.learnt, outcome.new_picture) == (None, new)
     assert new.learnt == Learnt(outcome.observation.id, "door", MONDAY + DAY * MINUTE)
     assert (new.id, new.key) == (outcome.context.open_sighting.capture.sha256[:32], "")
-    assert new.templates == (outcome.context.open_sighting.seen.template,)
+    assert new.templates == (outcome.context.open_sighting.seen_face.template,)
     assert story.take(outcome.context.open_sighting).new_picture is None, "the same photo"
 
 

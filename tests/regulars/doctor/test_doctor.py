@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from chalicelib import bootstrap
 from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.vision.cgroup_quota import Quota
 from chalicelib.book.vision.packs import packs
-from chalicelib.book.vision.quota import Quota
 from chalicelib.book.words.channels import Channel
 from chalicelib.book.words.model import Profile
 from chalicelib.book.words.ports import Disk

@@ -21,7 +21,7 @@ from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Conflict, FaceHeld, FaceKnown, LimitReached, NotFound
 from chalicelib.book.words.items import every
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import Migration
+from chalicelib.book.words.model import PromotionRule
 from chalicelib.book.words.observations import ObservationKind
 from chalicelib.book.words.values import milliseconds, moment
 from chalicelib.rights.words.erasures import SETTLED, name_of_day
@@ -119,7 +119,7 @@ class Forgetting(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.book = Book(self.folder)
         self.book.services.tenants.change("shop", {**DAYS, "review_margin": 0.0})
-        self.book.services.groups.set_migration(self.book.tenant, Migration(10, 1))
+        self.book.services.groups.set_promotion_rule(self.book.tenant, PromotionRule(10, 1))
         self.model = Model()
         self.see(1)
         self.see(2)

@@ -12,7 +12,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture
 from chalicelib.book.words.errors import Conflict
-from chalicelib.book.words.model import NO_LABELS, Migration
+from chalicelib.book.words.model import NO_LABELS, PromotionRule
 from chalicelib.book.words.values import made_at, time_ordered_id
 from tests.support.book.book import MONDAY, Book, Shot, shot
 from tests.support.examples import examples
@@ -24,7 +24,7 @@ ANN, BOB, EVE = 1, 2, 3
 
 @pytest.fixture
 def book(book: Book) -> Iterator[Book]:
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
     yield book
     assert wrong(book) == []
 

@@ -53,7 +53,7 @@ def promoted_at(arrivals: list[datetime], arrive_times: int, period_days: int) -
 
 def disagreements_of_visits(book: Book) -> list[str]:
     """Of faces whose group nobody chose, while the rule of promotion never changed and no group was full."""
-    rule = book.services.groups.read_migration(book.tenant)
+    rule = book.services.groups.read_promotion_rule(book.tenant)
     groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
     of_face: dict[str, list[Observation]] = defaultdict(list)
     observations = every_observation(book)

@@ -20,7 +20,7 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import Capture, CaptureState
 from chalicelib.book.words.items import every
-from chalicelib.book.words.model import Credentials, Decision, Migration, Profile
+from chalicelib.book.words.model import Credentials, Decision, Profile, PromotionRule
 from chalicelib.book.words.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
 from chalicelib.book.words.tenant_settings import TenantSettings
 from chalicelib.doors.dialects import SERVICES
@@ -395,7 +395,7 @@ def _leaving(box: Box) -> None:
 
 def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage) -> Shop:
     with closing(Book(folder, kept=kept)) as book:
-        book.services.groups.set_migration(book.tenant, Migration(3, 7))
+        book.services.groups.set_promotion_rule(book.tenant, PromotionRule(3, 7))
         credentials = book.services.tenants.rotate_keys("shop")
     shop = make(folder, credentials, {"merge": "none"}, receiver)
     with closing(shop.opened(folder)) as box:

@@ -19,7 +19,7 @@ from chalicelib.book.records.observations import page_item, visits_from, visits_
 from chalicelib.book.words import keys
 from chalicelib.book.words.captures import CaptureState
 from chalicelib.book.words.local_time import DAY_MS
-from chalicelib.book.words.model import Edit, Face, JournalEntry, Migration
+from chalicelib.book.words.model import Edit, Face, JournalEntry, PromotionRule
 from chalicelib.book.words.ports import Delete, Item, Put, Storage, Table, Update, exists
 from chalicelib.book.words.values import milliseconds
 from chalicelib.doors.words.roles import FIRST, Role
@@ -37,7 +37,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     """A week's book: strangers, a regular, a rejected sighting, a merge, sealed days, and a search of today."""
     with closing(Book(tmp_path / "data")) as book:
         tenant = book.tenant
-        book.services.groups.set_migration(tenant, Migration(2, 7))
+        book.services.groups.set_promotion_rule(tenant, PromotionRule(2, 7))
         book.services.groups.create(tenant, "guests", 100, "")
         book.see(shot(0, 1, 2), shot(40, 1), shot(DAY, 1, 3), shot(2 * DAY, 4), shot(2 * DAY + 60, 4, 2))
         of_two = next(f for f in book.faceids() if len(sightings(book, f)) == 2)

@@ -296,7 +296,7 @@ class Talk:
             if abs(self._ahead) > _NEAR:
                 hours = self._ahead / timedelta(hours=1)
                 advice = f"{advice}; its clock is {hours:+.1f} h off, which it may mean: set its time and zone, or NTP"
-            raise PasswordRefused(url, f"it lets nobody in without a password: {advice}")
+            raise PasswordRefused(f"it lets nobody in without a password: {advice}")
         if message is None or fault is not None or answer.status != 200:
             reason = "" if fault is None else read_text(fault, ".//{*}Text") or read_text(fault, ".//{*}faultstring")
             raise SourceFailed(f"{url} answered {answer.status} {reason}".rstrip())

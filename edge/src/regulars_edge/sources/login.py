@@ -1,4 +1,4 @@
-"""How cameras are told user and password, over HTTP and RTSP, and how often a wrong one.
+"""How does the uploader log in to a camera, over HTTP and RTSP? A wrong password: sources/wrong_password.py.
 
 Basic (RFC 7617) and Digest (RFC 7616, MD5 and SHA-2, quality `auth` or none): urllib3 knows Basic only, FFmpeg no
 SHA-2; a second HTTP library for these few lines would double what the uploader weighs.
@@ -9,70 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import parse_http_list
 
-from regulars_edge.errors import PasswordRefused
+from regulars_edge.sources.wrong_password import REFUSALS, Refusals
 
 _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
-FIRST_REST_S, REST_S = 300.0, 1_800.0
-"""A password that a camera has refused is given again so much later, then so much: cameras lock after a few tries."""
-
-
-class Refusals:
-    """Memory of the passwords that hosts have refused: all cameras, streams and channels of a port share it.
-
-    If a password was taken for another URL there, the next one that is refused waits alone: it may have no right to
-    what it asks for. Only one does, until the password is taken again: else each channel would give a former one.
-    """
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._until: dict[tuple[object, ...], tuple[int, float]] = {}
-        self._taken: dict[tuple[object, ...], str] = {}
-        """The URL for which each account was taken last."""
-        self._lock = threading.Lock()
-
-    def check(self, url: str, user: str, password: str) -> None:
-        """Raise PasswordRefused if this is not to be given yet."""
-        account = _find_account(url, user, password)
-        if any(self._now() < self._until.get(key, (0, 0.0))[1] for key in (account, (*account, url))):
-            raise PasswordRefused(url)
-
-    def count(self, url: str, user: str, password: str, said: str = "") -> PasswordRefused:
-        """Count a refusal, and return it as an error, in these words."""
-        with self._lock:
-            account = _find_account(url, user, password)
-            alone = (*account, url)
-            key = alone if alone in self._until or self._taken.pop(account, url) != url else account
-            times, _ = self._until.get(key, (0, 0.0))
-            self._until[key] = times + 1, self._now() + (REST_S if times else FIRST_REST_S)
-        return PasswordRefused(url, said)
-
-    def forget(self, url: str, user: str, password: str) -> None:
-        """Forget its refusals: it was taken."""
-        with self._lock:
-            account = _find_account(url, user, password)
-            self._taken[account] = url
-            for key in (account, (*account, url)):
-                self._until.pop(key, None)
-
-    def clear(self) -> None:
-        self._until.clear()
-        self._taken.clear()
-
-
-REFUSALS = Refusals()
-
-
-def _find_account(url: str, user: str, password: str) -> tuple[object, ...]:
-    """Return whose refusals count together: a camera's usual ports for RTSP and HTTP are one."""
-    parts = urlsplit(url)
-    return parts.hostname, parts.port, user, password
 
 
 @dataclass(eq=False, repr=False)

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 from regulars_edge.clock import Clock, read_moment
 from regulars_edge.errors import PasswordRefused, SourceFailed, Unreachable
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
-from regulars_edge.http import Address, Answer, Enough, Http
+from regulars_edge.http import Address, Answer, Http, IsEnough
 from regulars_edge.logs import redact_text
 from regulars_edge.picture import HEAD_BYTES, decodes_whole, ends_whole, find_content_type
 from regulars_edge.sources.login import Credentials
@@ -38,7 +38,7 @@ def ask_camera(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     largest: int = LARGEST_BYTES,
-    enough: Enough | None = None,
+    enough: IsEnough | None = None,
 ) -> Answer:
     """Send a request to a camera, and answer its challenge. Raises SourceFailed if there is no answer.
 

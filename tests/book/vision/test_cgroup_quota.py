@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.book.vision.cgroup_quota import Quota, quota
 from chalicelib.book.vision.machine import cores_within, limit_memory
-from chalicelib.book.vision.quota import Quota, quota
 
 V1_ALL = 9223372036854771712
 V2 = "31 23 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw"

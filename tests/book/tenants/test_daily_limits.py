@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chalicelib.book.quotas import MB, PARTS, Quotas
+from chalicelib.book.daily_limits import MB, PARTS, DailyLimits
 from chalicelib.book.store.embedded.items import SqliteItemStore
 from chalicelib.book.words import keys
 from chalicelib.book.words.errors import Busy
@@ -32,13 +32,13 @@ def shop(services: Services) -> Tenant:
     return replace(add_tenant(services, "shop", Profile.CLOUD), requests_a_day=3)
 
 
-def taken(quotas: Quotas, tenant: Tenant, tries: int) -> int:
+def taken(quotas: DailyLimits, tenant: Tenant, tries: int) -> int:
     return sum(quotas.take_request(tenant) for _ in range(tries))
 
 
 def test_a_day_has_as_many_requests_as_the_quota_says(services: Services, shop: Tenant, clock: FakeClock) -> None:
     for _ in range(3):
-        assert [services.quotas.take_request(shop) for _ in range(5)] == [True] * 3 + [False] * 2
+        assert [services.daily_limits.take_request(shop) for _ in range(5)] == [True] * 3 + [False] * 2
         clock.advance(timedelta(days=1))
 
 
@@ -53,11 +53,11 @@ def test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_no
     there = replace(shop, time_zone=zone)
     midnight = datetime(*day, tzinfo=ZoneInfo(zone))
     clock.advance(midnight - clock.now())
-    assert taken(services.quotas, there, 5) == 3
+    assert taken(services.daily_limits, there, 5) == 3
     clock.advance(midnight + timedelta(days=1) - clock.now() - timedelta(seconds=1))
-    assert taken(services.quotas, there, 5) == 0
+    assert taken(services.daily_limits, there, 5) == 0
     clock.advance(timedelta(seconds=1))
-    assert taken(services.quotas, there, 5) == 3
+    assert taken(services.daily_limits, there, 5) == 3
 
 
 def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
@@ -65,15 +65,15 @@ def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
 ) -> None:
     zones = ("Asia/Shanghai", "Europe/Berlin", "Pacific/Kiritimati", "Etc/GMT+12", "Asia/Shanghai", "Europe/Berlin")
     there = [replace(shop, time_zone=zone) for zone in zones]
-    assert [taken(services.quotas, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], "only Kiritimati has tomorrow"
-    assert [services.quotas.read_requests_today(one) for one in there] == [3] * len(zones)
+    assert [taken(services.daily_limits, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], "only Kiritimati has tomorrow"
+    assert [services.daily_limits.read_requests_today(one) for one in there] == [3] * len(zones)
     clock.advance(timedelta(days=1))
-    assert [taken(services.quotas, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
+    assert [taken(services.daily_limits, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
 
 
 def test_tenants_are_counted_apart(services: Services, shop: Tenant) -> None:
     other = replace(add_tenant(services, "other", Profile.CLOUD), requests_a_day=1)
-    assert (taken(services.quotas, shop, 5), taken(services.quotas, other, 5)) == (3, 1)
+    assert (taken(services.daily_limits, shop, 5), taken(services.daily_limits, other, 5)) == (3, 1)
 
 
 def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
@@ -81,17 +81,19 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
 ) -> None:
     midnight = datetime(2026, 3, 2, tzinfo=SHANGHAI)
     clock.advance(midnight - clock.now())
-    slow = book_with(services, clock=FakeClock(midnight - timedelta(seconds=1))).quotas
-    assert [services.quotas.take_request(shop), slow.take_request(shop), services.quotas.take_request(shop)] == [
-        True
-    ] * 3
-    assert [services.quotas.take_request(shop), slow.take_request(shop)] == [False] * 2
+    slow = book_with(services, clock=FakeClock(midnight - timedelta(seconds=1))).daily_limits
+    assert [
+        services.daily_limits.take_request(shop),
+        slow.take_request(shop),
+        services.daily_limits.take_request(shop),
+    ] == [True] * 3
+    assert [services.daily_limits.take_request(shop), slow.take_request(shop)] == [False] * 2
 
 
 def test_a_clock_that_was_far_ahead_is_forgotten(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    ahead = book_with(services, clock=FakeClock(clock.now() + timedelta(days=400))).quotas
+    ahead = book_with(services, clock=FakeClock(clock.now() + timedelta(days=400))).daily_limits
     assert taken(ahead, shop, 5) == 3
-    assert taken(services.quotas, shop, 5) == 3
+    assert taken(services.daily_limits, shop, 5) == 3
 
 
 def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
@@ -103,7 +105,7 @@ def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
     busy = replace(shop, requests_a_day=100)
     for _ in range(3):
         with ThreadPoolExecutor(16) as pool:
-            results = list(pool.map(lambda n: (services, second)[n % 2].quotas.take_request(busy), range(160)))
+            results = list(pool.map(lambda n: (services, second)[n % 2].daily_limits.take_request(busy), range(160)))
         assert sum(results) == 100
         clock.advance(timedelta(days=1))
     second.close()
@@ -133,9 +135,9 @@ class Watched:
 
 
 @contextmanager
-def watched(services: Services, clock: FakeClock) -> Iterator[tuple[Watched, Quotas]]:
+def watched(services: Services, clock: FakeClock) -> Iterator[tuple[Watched, DailyLimits]]:
     items = Watched(services.requests._items)
-    yield items, book_with(services, items=items).quotas
+    yield items, book_with(services, items=items).daily_limits
 
 
 def test_a_tenant_without_a_quota_costs_neither_a_read_nor_a_write(
@@ -161,7 +163,7 @@ def test_storage_that_is_busy_is_asked_again_and_counts_once(
     assert item["balance"] == -2
 
 
-def offerings(quotas: list[Quotas], tenant: Tenant, sizes: list[int]) -> int:
+def offerings(quotas: list[DailyLimits], tenant: Tenant, sizes: list[int]) -> int:
     """Offer the sizes in turns to the processes; return how many bytes were taken."""
     return sum(
         size for nth, size in enumerate(sizes) if quotas[nth % len(quotas)].take_capture_bytes(tenant, "door", size)
@@ -180,7 +182,7 @@ def test_a_camera_gets_never_more_than_its_limit_and_a_little_less_from_several_
     clock = FakeClock(datetime(2026, 3, 2, 12, tzinfo=UTC))
     shop = Tenant("shop", Profile.CLOUD, "A", clock.now(), "fake", capture_mb_a_day=limit)
     with TemporaryDirectory() as folder, closing(SqliteItemStore(Path(folder) / "items.db", keys.TABLES)) as items:
-        given_out = offerings([book_of(items, clock).quotas for _ in range(processes)], shop, sizes)
+        given_out = offerings([book_of(items, clock).daily_limits for _ in range(processes)], shop, sizes)
     assert given_out <= limit * MB
     assert given_out == sum(sizes) or given_out > limit * MB * (1 - processes / PARTS) - max(sizes)
 

@@ -49,7 +49,7 @@ _DAYS_AHEAD = 2
 """Days by which a count may be ahead of today: so far dates differ between the zones that a tenant may choose."""
 
 
-class Quotas(UseCase):
+class DailyLimits(UseCase):
     """The counts. Each has one item: the day, and a `balance` that falls from 0.
 
     The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
