@@ -654,9 +654,16 @@ class CaptureRecords(Subject):
 
     def _find_captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
         """Look for the capture of each observation that is a sighting."""
-        sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid))
+        sightings = (
+            observation
+            for observation in observations
+            if observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
+        )
         for batch in parts(sightings, _BATCH):
-            places = [keys.capture(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in batch]
+            places = [
+                keys.capture(tenant.name, observation.camera, observation.id.rpartition("-")[0] or observation.id)
+                for observation in batch
+            ]
             items = self.book.items.get_many(keys.CAPTURES, places)
             for sighting, (_, capture_id), item in zip(batch, places, items, strict=True):
                 if item is None or parts_of_sighting(sighting.id)[1] >= len(capture_from(item).sightings):
@@ -724,12 +731,18 @@ class VisitRecords(Subject):
         sightings: dict[str, list[_SightedAt]] = defaultdict(list)
         enrolled: set[str] = set()
         for _, observations in read_observations_by_day(self.book, tenant):
-            for one in observations:
-                if one.kind is ObservationKind.SIGHTING and one.gap_s is not None and one.faceid in faces:
-                    is_of_face = is_of(faces[one.faceid], one)
-                    sightings[one.faceid].append(_SightedAt(one.at_ms, one.gap_s * 1000, is_of_face))
-                elif one.kind is ObservationKind.ENROLMENT:
-                    enrolled.add(one.faceid)
+            for observation in observations:
+                if (
+                    observation.kind is ObservationKind.SIGHTING
+                    and observation.gap_s is not None
+                    and observation.faceid in faces
+                ):
+                    is_of_face = is_of(faces[observation.faceid], observation)
+                    sightings[observation.faceid].append(
+                        _SightedAt(observation.at_ms, observation.gap_s * 1000, is_of_face)
+                    )
+                elif observation.kind is ObservationKind.ENROLMENT:
+                    enrolled.add(observation.faceid)
         return sightings, enrolled
 
     def _compare_counts(self, tenant: Tenant, face: Face, visits: Visits) -> Iterator[Disagreement]:
@@ -757,7 +770,9 @@ class VisitRecords(Subject):
         of_id = _select_since(_join_sightings(sightings), since_ms)
         of_face = of_id
         if by_hand:
-            of_face = _select_since(_join_sightings(one for one in sightings if one.is_of_face), since_ms)
+            of_face = _select_since(
+                _join_sightings(sighted_at for sighted_at in sightings if sighted_at.is_of_face), since_ms
+            )
         if stored not in (of_id, of_face):
             older = tuple(arrival for arrival in visits.arrivals.recent if arrival.until_ms <= since_ms)
             recounted = replace(visits.arrivals, recent=(*older, *of_id))

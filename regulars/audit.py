@@ -155,7 +155,9 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
             lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
-        signed = (one.leaf for one in services.audit.chain.waiting(tenant.name) if "signed" in (one.leaf.content or {}))
+        signed = (
+            entry.leaf for entry in services.audit.chain.waiting(tenant.name) if "signed" in (entry.leaf.content or {})
+        )
         out.writelines(json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed)
     print(f"{format_count(hours, 'hour is', 'hours are')} in {file}")
 

@@ -129,13 +129,16 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
 
 def _report(name: str, mended: Sequence[Disagreement], left: Sequence[Disagreement], *, repair: bool) -> list[str]:
     """Write the lines about one tenant. `left`: what still does not agree."""
-    lines = [f"{name}: {one}: mended" for one in mended]
+    lines = [f"{name}: {disagreement}: mended" for disagreement in mended]
     if not left:
         return [*lines, f"{name}: all that is stored agrees"]
     if repair:
-        return [*lines, *(f"{name}: {one}: {_why(one)}" for one in left)]
-    mendable = sum(one.mend is not None for one in left)
-    return [*(f"{name}: {one}" for one in left), f"{name}: `--repair` can mend {mendable} of {len(left)}"]
+        return [*lines, *(f"{name}: {disagreement}: {_why(disagreement)}" for disagreement in left)]
+    mendable = sum(disagreement.mend is not None for disagreement in left)
+    return [
+        *(f"{name}: {disagreement}" for disagreement in left),
+        f"{name}: `--repair` can mend {mendable} of {len(left)}",
+    ]
 
 
 def _why(one: Disagreement) -> str:
@@ -240,8 +243,8 @@ def restore(
         time = manifest.created_at.isoformat()
         print(f"{stage or settings.storage} is as it was on {time}: {len(manifest.entries):,} files")
         with kept_if_done(settings.storage), services_of(data, stage) as services:
-            for one in exports:
-                for line in redo_acts(services, one, manifest.created_at, key):
+            for path in exports:
+                for line in redo_acts(services, path, manifest.created_at, key):
                     print(line)
             for made in renew_secrets(services) if new_secrets else ():
                 print(json.dumps(made))
@@ -250,7 +253,7 @@ def restore(
                 print(line)
     if not exports:
         print("holds, restrictions, withdrawn consents and deletions since then are not in it, and nobody knows them")
-    newest = max((str(one.statement["done_at"]) for one in erased), default="none")
+    newest = max((str(receipt.statement["done_at"]) for receipt in erased), default="none")
     print(
         f"erasures are done again by {len(erased):,} receipts, the newest of {newest}: those without one are not known"
     )
@@ -281,8 +284,8 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
     print_lines(
         (
-            f"{of.name}  {one.camera_id}  {one.captured_at:%Y-%m-%d %H:%M:%S}  {one.id}  {one.reason}"
-            for of, one in _list_parked_captures(services, tenant, camera)
+            f"{of.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  {capture.id}  {capture.reason}"
+            for of, capture in _list_parked_captures(services, tenant, camera)
         ),
         "no capture is parked",
     )

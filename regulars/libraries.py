@@ -131,7 +131,7 @@ class Library(NamedTuple):
         return folder / f"{self.package.name}-{self.package.version}" / name
 
     def is_complete(self, folder: Path = FOLDER) -> bool:
-        return all(self.path(one, folder).is_file() for one in self.files)
+        return all(self.path(file, folder).is_file() for file in self.files)
 
     def fetch(self, folder: Path = FOLDER) -> None:
         """Download the package and keep its files, all or none. Raises PackageUnavailable."""
@@ -167,7 +167,7 @@ def modules(folder: Path = FOLDER) -> dict[str, Path]:
     are there.
     """
     known = libraries()
-    if not all(one.is_complete(folder) for one in of_console()):
+    if not all(library.is_complete(folder) for library in of_console()):
         return {}
     return {name: known[package].path(file, folder) for name, (package, file) in _MODULES.items()}
 

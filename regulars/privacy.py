@@ -284,19 +284,19 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
     storage, last_complaint = services.settings.storage, ""
     before: list[Erasure] | None = None
     while True:
-        erasures = [one for id_ in ids for one in services.erasure.records.get_with_further(tenant.name, id_)]
-        unfinished = [one for one in erasures if one.done_at is None]
+        erasures = [erasure for id_ in ids for erasure in services.erasure.records.get_with_further(tenant.name, id_)]
+        unfinished = [erasure for erasure in erasures if erasure.done_at is None]
         if not unfinished:
             return erasures
         if erasures == before:
             time.sleep(_PAUSE_S)
         before = erasures
         is_ours = alone or (isinstance(storage, Path) and find_server(storage) is None)
-        for one in unfinished if is_ours else ():
-            if services.clock.now() < one.goes_on_at:
+        for erasure in unfinished if is_ours else ():
+            if services.clock.now() < erasure.goes_on_at:
                 continue
             try:
-                services.erasure.steps.go_on(tenant, one.id)
+                services.erasure.steps.go_on(tenant, erasure.id)
             except Busy as error:
                 if last_complaint != str(error):
                     last_complaint = str(error)
@@ -646,11 +646,11 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
     chosen_tenants = find_tenants(services, tenants)
     for tenant in chosen_tenants:
         table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=tenant.name, title_justify="left")
-        for one in services.erasure.retention.plan(tenant):
-            plus = "+" if one.more else ""
-            counts = (f"{one.now}", f"{one.soon}{plus}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
-            days = "any" if one.days is None else str(one.days)
-            table.add_row(one.kind.replace("_", " "), one.group or "", days, *counts)
+        for plan in services.erasure.retention.plan(tenant):
+            plus = "+" if plan.more else ""
+            counts = (f"{plan.now}", f"{plan.soon}{plus}", f"{plan.oldest:%Y-%m-%d}" if plan.oldest else "-")
+            days = "any" if plan.days is None else str(plan.days)
+            table.add_row(plan.kind.replace("_", " "), plan.group or "", days, *counts)
         console.print(table)
     if not may("Delete what goes now?"):
         return

@@ -28,10 +28,14 @@ def format_text(week: Week, tenant: Tenant) -> str:
     """Write the week as lines: a sentence, a table with a bar for each day, and the busiest hour."""
     first, last = week.days[0][0], week.days[-1][0]
     heading = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
-    rows = [*((f"{day:%a %d %b}", one) for day, one in week.days), ("week", week.total), ("week before", week.before)]
-    most_visits = max(one.visits for _, one in week.days)
+    rows = [
+        *((f"{day:%a %d %b}", figures) for day, figures in week.days),
+        ("week", week.total),
+        ("week before", week.before),
+    ]
+    most_visits = max(figures.visits for _, figures in week.days)
     lines = [f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts) for name, amounts in rows]
-    bars = ["#" * round(_WIDEST_BAR * one.visits / most_visits) if most_visits else "" for _, one in week.days]
+    bars = ["#" * round(_WIDEST_BAR * figures.visits / most_visits) if most_visits else "" for _, figures in week.days]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
     notes = format_notes(week)
     title = f"{tenant.shown_name}: {first:%d %B} to {last:%d %B %Y}, {tenant.time_zone}"
@@ -40,7 +44,7 @@ def format_text(week: Week, tenant: Tenant) -> str:
 
 def format_csv(week: Week) -> str:
     out = io.StringIO()
-    csv.writer(out).writerows([("day", *_COLUMNS), *((day, *one) for day, one in week.days)])
+    csv.writer(out).writerows([("day", *_COLUMNS), *((day, *figures) for day, figures in week.days)])
     return out.getvalue()
 
 

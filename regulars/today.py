@@ -57,21 +57,31 @@ def print_today(services: Services, tenant: Tenant, console: Console, now: datet
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     staff = services.statistics.visitors.staff(tenant)
     all_visits = list(_visits(services, tenant, midnight))
-    visits = [one for one in all_visits if not staff.has(one.first.group_name, one.first.faceid)]
+    visits = [arrival for arrival in all_visits if not staff.has(arrival.first.group_name, arrival.first.faceid)]
     page = services.faces.lists.page(tenant, REGULAR, FaceOrder.ARRIVED, _AWAY)
-    away = [one for one in page.rows if one.last_arrival_at is None or one.last_arrival_at < midnight]
-    shown_faces = [*(one.first.faceid for one in visits), *(one.faceid for one in away)]
-    services.audit.reads.enter_printing(tenant.name, (one for one in shown_faces if not is_erased(one)))
+    away = [face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < midnight]
+    shown_faces = [*(arrival.first.faceid for arrival in visits), *(face.faceid for face in away)]
+    services.audit.reads.enter_printing(
+        tenant.name, (shown_face for shown_face in shown_faces if not is_erased(shown_face))
+    )
     console.print(f"{tenant.name}: {midnight:%A, %d %B %Y}, {zone.key}", style="bold", markup=False)
     if visits:
         table = _table("who", "group", "first", "last", "seen", "visit")
-        for one in visits:
-            who = _name_face(one.face.name, one.first.group_name, one.face.number) if one.face else ""
-            first, last = (f"{at.astimezone(zone):%H:%M}" for at in (one.first.at, one.last_at))
-            _add(table, who or one.first.faceid, one.first.group_name, first, last, one.sightings, _nth(one.number))
+        for arrival in visits:
+            who = _name_face(arrival.face.name, arrival.first.group_name, arrival.face.number) if arrival.face else ""
+            first, last = (f"{at.astimezone(zone):%H:%M}" for at in (arrival.first.at, arrival.last_at))
+            _add(
+                table,
+                who or arrival.first.faceid,
+                arrival.first.group_name,
+                first,
+                last,
+                arrival.sightings,
+                _nth(arrival.number),
+            )
         console.print(table)
-    people = {one.first.faceid for one in visits}
-    new_people = {one.first.faceid for one in visits if one.number == 1}
+    people = {arrival.first.faceid for arrival in visits}
+    new_people = {arrival.first.faceid for arrival in visits if arrival.number == 1}
     summary = (
         f"{len(people)} {'person' if len(people) == 1 else 'people'} came, {len(new_people)} of them for the first time"
     )

@@ -654,8 +654,8 @@ class FaceLists(UseCase):
             )
         rows = (
             row
-            for one in groups
-            for row in faces_in(self.book.items, tenant.name, one.id, "by_arrival", with_projection=True)
+            for group in groups
+            for row in faces_in(self.book.items, tenant.name, group.id, "by_arrival", with_projection=True)
         )
         ranked = sorted(
             ((_make_rank(row, order, self._count_visits_since(tenant, row, order, begun_ms)), row) for row in rows),
@@ -671,7 +671,7 @@ class FaceLists(UseCase):
         if order is not FaceOrder.VISITS or int(_place_in_list(row, "by_arrival").partition("#")[0]) < since_ms:
             return 0
         visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, row["faceid"])))
-        return sum(one.first_ms >= since_ms for one in visits.arrivals.recent)
+        return sum(arrival.first_ms >= since_ms for arrival in visits.arrivals.recent)
 
     def _list_by_id(
         self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool

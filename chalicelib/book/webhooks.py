@@ -138,7 +138,7 @@ class Hooks(UseCase):
 
     def named_kinds(self, tenant: str) -> set[EventKind]:
         """Return the kinds of events that hooks name: who takes all of them need not pay for what is looked for."""
-        return {kind for one in self.all(tenant) if one.enabled for kind in one.kinds or ()}
+        return {kind for hook in self.all(tenant) if hook.enabled for kind in hook.kinds or ()}
 
     def find(self, tenant: str, id_: str) -> Hook | None:
         if not _HOOK_ID.fullmatch(id_):

@@ -66,7 +66,9 @@ class Weeks(UseCase):
         visitors = statistics.visitors.staff(tenant).leave_out(EVERYTHING)
         arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
         hours = statistics.list_buckets(tenant, arrivals)
-        busiest = max(((sum(one.amounts.values()), one.time) for one in hours), key=lambda pair: pair[0], default=None)
+        busiest = max(
+            ((sum(bucket.amounts.values()), bucket.time) for bucket in hours), key=lambda pair: pair[0], default=None
+        )
         by_day = self._count_by_kind(tenant, replace(arrivals, granularity=Granularity.DAY))
         by_week = replace(arrivals, granularity=Granularity.WEEK)
         before = monday - timedelta(DAYS)
@@ -104,11 +106,11 @@ class Weeks(UseCase):
         persons = self.book.statistics.list_buckets(
             tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons)
         )
-        people = {one.time: sum(one.amounts.values()) for one in persons}
+        people = {bucket.time: sum(bucket.amounts.values()) for bucket in persons}
         found = {}
-        for one in self.book.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
-            kinds = [one.amounts.get(name, 0) for name in _KINDS]
-            found[one.time] = Figures(sum(one.amounts.values()), people.get(one.time, 0), *kinds)
+        for bucket in self.book.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
+            kinds = [bucket.amounts.get(name, 0) for name in _KINDS]
+            found[bucket.time] = Figures(sum(bucket.amounts.values()), people.get(bucket.time, 0), *kinds)
         return found
 
 
@@ -161,7 +163,7 @@ def format_notes(week: Week) -> list[str]:
 
 def format_message(week: Week, tenant: Tenant) -> str:
     """Write the week in a few lines, which a phone shows."""
-    days = ", ".join(f"{day:%a} {one.visits:,}" for day, one in week.days)
+    days = ", ".join(f"{day:%a} {figures.visits:,}" for day, figures in week.days)
     return "\n".join([format_title(week, tenant), describe_week(week), days, *format_notes(week)])
 
 

@@ -43,12 +43,12 @@ READS: Mapping[str, tuple[Data, ...]] = {
 
 
 def find_dialect(name: str) -> Dialect:
-    return next(one for one in DIALECTS if one.name == name)
+    return next(dialect for dialect in DIALECTS if dialect.name == name)
 
 
 def find_owner(path: str) -> Dialect | None:
     """Return the dialect that owns a path; None: v1 does."""
-    return next((one for one in DIALECTS if one.owns(path)), None)
+    return next((dialect for dialect in DIALECTS if dialect.owns(path)), None)
 
 
 def find_root_answer(provide: Provide) -> Answer | None:

@@ -81,7 +81,7 @@ class Page(Struct, frozen=True):
     attached: str = ""
 
     def text(self) -> str:
-        parts = [f"{heading}\n" + "\n".join(f"- {one}" for one in lines) for heading, lines in self.sections.items()]
+        parts = [f"{heading}\n" + "\n".join(f"- {line}" for line in lines) for heading, lines in self.sections.items()]
         return "\n\n".join([self.title, *parts]) + "\n"
 
     def html(self) -> str:
@@ -260,7 +260,7 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
         f'<p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>'
     )
     asked = ("controller", "contact", "officer", "authority")
-    missing = [one for one in facts.missing if one in asked]
+    missing = [notice_setting for notice_setting in facts.missing if notice_setting in asked]
     return Page(language, words["title"], sections, missing, attached=attached)
 
 
@@ -316,13 +316,13 @@ class Notices(Outside):
         """Read what is so at the tenant. Raises TenantNotFound."""
         now = self.book.tenants.get_by_name(tenant.name)
         groups = self.book.groups.all(now)
-        cameras = [one for one in self.book.cameras.all(now) if one.enabled]
+        cameras = [camera for camera in self.book.cameras.all(now) if camera.enabled]
         known = any(group.count for group in groups if group.id == STRANGER)
         return Facts(
             now,
             self.book.settings.capture_days,
             keeps_strangers=not now.forgets_strangers
-            and (known or not cameras or any(one.keeps_strangers for one in cameras)),
+            and (known or not cameras or any(camera.keeps_strangers for camera in cameras)),
             own_days=tuple(group.unseen_days for group in groups if not group.is_default),
             receivers=hosts_told(self.book.webhooks.hooks.all(now.name)),
             on_aws=not isinstance(self.book.settings.storage, Path),
@@ -341,5 +341,5 @@ class Notices(Outside):
 
 def hosts_told(hooks: Collection[Hook]) -> tuple[str, ...]:
     """Return whom these hooks tell of people now."""
-    told = (one for one in hooks if one.enabled and (one.kinds is None or not _OF_NOBODY.issuperset(one.kinds)))
-    return tuple(sorted({one.recipient for one in told} - {""}))
+    told = (hook for hook in hooks if hook.enabled and (hook.kinds is None or not _OF_NOBODY.issuperset(hook.kinds)))
+    return tuple(sorted({hook.recipient for hook in told} - {""}))

@@ -186,8 +186,8 @@ class Restrictions(Outside):
 
         waiting = (without_name(item, {faceid}) for item in every(self.book.items, keys.OUTBOX, tenant))
         named = list(filter(None, waiting))
-        for one in named[_EVENTS:]:
-            write_unless_changed(self.book.items, [one])
+        for update in named[_EVENTS:]:
+            write_unless_changed(self.book.items, [update])
         return tuple(named[:_EVENTS])
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:

@@ -84,8 +84,11 @@ class Subject(Struct, dict=True):
     @cached_property
     def sightings(self) -> dict[str, Observation]:
         """The observations by cameras, newest first, by id, which begins with the time."""
-        seen = [one for one in self.observations if one.kind is ObservationKind.SIGHTING]
-        return {one.id: one for one in sorted(seen, key=lambda one: one.id, reverse=True)}
+        seen = [observation for observation in self.observations if observation.kind is ObservationKind.SIGHTING]
+        return {
+            observation.id: observation
+            for observation in sorted(seen, key=lambda observation: observation.id, reverse=True)
+        }
 
     def names(self, value: Any, at: datetime | None = None) -> bool:
         """Tell whether a JSON value, or an item's, of a time names the person anywhere."""
@@ -106,7 +109,7 @@ def _read_arrivals(subject: Subject) -> Iterator[Item]:
     item = subject.items.get(keys.ARRIVALS, (subject.tenant.name, subject.faceid))
     if item is not None:
         recent = read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent
-        yield {**item, "recent": [[one.first_ms, one.last_ms, one.sightings] for one in recent]}
+        yield {**item, "recent": [[arrival.first_ms, arrival.last_ms, arrival.sightings] for arrival in recent]}
 
 
 def _names(subject: Subject) -> Iterator[Item]:
@@ -138,9 +141,9 @@ _OF_ALL = ("detection", "again")
 def _read_captures(subject: Subject) -> Iterator[Item]:
     """Read the captures that show the person, each with its own sightings only."""
     wanted: dict[tuple[str, str], set[int]] = {}
-    for one in subject.sightings.values():
-        capture, number = parts_of_sighting(one.id)
-        wanted.setdefault((keys.captures(subject.tenant.name, one.camera), capture), set()).add(number)
+    for observation in subject.sightings.values():
+        capture, number = parts_of_sighting(observation.id)
+        wanted.setdefault((keys.captures(subject.tenant.name, observation.camera), capture), set()).add(number)
     places = list(wanted)
     for place, item in zip(places, subject.items.get_many(keys.CAPTURES, places) if places else [], strict=True):
         if item is not None:
@@ -175,7 +178,7 @@ def _read_negatives(subject: Subject) -> Iterator[Item]:
 
 
 def _read_merges(subject: Subject) -> Iterator[Item]:
-    mine = {one.id for one in subject.merges}
+    mine = {merge.id for merge in subject.merges}
     for item in every(subject.items, keys.MERGES, subject.tenant.name):
         if item["id"] in mine:
             yield item if "kept" in item else {name: value for name, value in item.items() if name != "other"}
@@ -278,8 +281,10 @@ def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[
         _table(
             [said[name] for name in ("when", "what", "camera", "group", "score", "picture")],
             (
-                _observation_row(one, captures, said, zone)
-                for one in sorted(subject.observations, key=lambda one: (one.at, one.id), reverse=True)
+                _observation_row(observation, captures, said, zone)
+                for observation in sorted(
+                    subject.observations, key=lambda observation: (observation.at, observation.id), reverse=True
+                )
             ),
         ),
         f"<h2>{said['places']}</h2>",
@@ -323,10 +328,12 @@ def _origin(subject: Subject) -> ObservationKind | None:
     A capture from before an enrolment may come after it, from a camera that was offline.
     """
     enrolled_at = subject.face.enrolled_at
-    enrolments = (one.at for one in subject.observations if one.kind is ObservationKind.ENROLMENT)
+    enrolments = (
+        observation.at for observation in subject.observations if observation.kind is ObservationKind.ENROLMENT
+    )
     if any(abs(at - enrolled_at) < _A_MOMENT for at in enrolments):
         return ObservationKind.ENROLMENT
-    return min(((one.at, one.kind) for one in subject.observations), default=(None, None))[1]
+    return min(((observation.at, observation.kind) for observation in subject.observations), default=(None, None))[1]
 
 
 def _consent(consent: Consent | None, zone: ZoneInfo) -> str:
@@ -353,8 +360,8 @@ def _images(files: Iterable[str]) -> str:
 
 def _visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
     return [
-        [_time(moment(one.first_ms), zone), _time(moment(one.last_ms), zone), str(one.sightings)]
-        for one in reversed(read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent)
+        [_time(moment(arrival.first_ms), zone), _time(moment(arrival.last_ms), zone), str(arrival.sightings)]
+        for arrival in reversed(read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent)
     ]
 
 
@@ -479,8 +486,10 @@ class Archives(Outside):
         entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
         merges = self.book.merges.records.list_below(tenant.name, face.faceid)
         subject = Subject(self.book.items, tenant, face, found, merges, entries, since)
-        said = list_absorbed_faces([one for one in entries if subject.ids(moment_of_text(one["at"]))], {face.faceid})
-        merged = {*said, *(one.other for one in subject.merges if one.is_same_person)} - {face.faceid}
+        said = list_absorbed_faces(
+            [entry for entry in entries if subject.ids(moment_of_text(entry["at"]))], {face.faceid}
+        )
+        merged = {*said, *(merge.other for merge in subject.merges if merge.is_same_person)} - {face.faceid}
         if not merged:
             return subject
         again = self.book.erasure.traces.read_later_enrolments(tenant, merged)
@@ -555,8 +564,8 @@ class Archives(Outside):
 
     def _list_pictures(self, subject: Subject) -> Iterator[tuple[str, str]]:
         """Yield the name and the key of each picture of the face, and of the faces that are this person, too."""
-        merged = [one.kept.face for one in subject.merges if one.is_active and one.kept is not None]
-        for folder, face in (("pictures", subject.face), *((f"merged/{one.faceid}", one) for one in merged)):
+        merged = [merge.kept.face for merge in subject.merges if merge.is_active and merge.kept is not None]
+        for folder, face in (("pictures", subject.face), *((f"merged/{face.faceid}", face) for face in merged)):
             for number, picture in enumerate(face.pictures):
                 if picture.key:
                     yield f"{folder}/{number}.jpg", picture.key
@@ -566,7 +575,10 @@ class Archives(Outside):
     def _read_captures(self, subject: Subject) -> dict[str, Capture]:
         """Read the captures whose picture may still be there, by id."""
         name = subject.tenant.name
-        ids = {(one.camera, parts_of_sighting(one.id)[0]): None for one in subject.sightings.values()}
+        ids = {
+            (observation.camera, parts_of_sighting(observation.id)[0]): None
+            for observation in subject.sightings.values()
+        }
         wanted = [keys.capture(name, camera, capture) for camera, capture in ids]
         items = self.book.items.get_many(keys.CAPTURES, wanted) if wanted else []
         since = milliseconds(self.book.clock.now() - timedelta(days=self.book.settings.capture_days + 1))
@@ -584,7 +596,7 @@ class Archives(Outside):
         picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, id_))
         if picture is None:
             return
-        others = [one.box for one in capture.sightings if f"{id_}-{one.number}" not in subject.sightings]
+        others = [sighting.box for sighting in capture.sightings if f"{id_}-{sighting.number}" not in subject.sightings]
         if others:
             vision = self.book.tenant_vision.of(tenant.model)
             with suppress(Unusable, InvalidInput):  # it cannot be read, so nobody else can be hidden in it

@@ -42,9 +42,9 @@ def exports_of(after: Sequence[str]) -> list[Path]:
             "restrictions, withdrawn consents and deletions; --after none leaves them as they were"
         )
     exports = [Path(one) for one in after if one != "none"]
-    for one in exports:
-        if not one.is_file():
-            raise OperatorError(f"there is no file {one}: `regulars audit export` writes one")
+    for path in exports:
+        if not path.is_file():
+            raise OperatorError(f"there is no file {path}: `regulars audit export` writes one")
     return exports
 
 
@@ -75,8 +75,8 @@ def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     `set a hold of A; merge B into A`: after the restore A and B are held.
     """
     changes = Since()
-    ordered = sorted(entries, key=lambda one: (one["at"], one.get("seq", 0)))
-    entries_after = [one for one in ordered if moment_of_text(one["at"]) >= begin]
+    ordered = sorted(entries, key=lambda entry: (entry["at"], entry.get("seq", 0)))
+    entries_after = [entry for entry in ordered if moment_of_text(entry["at"]) >= begin]
     for entry in entries_after:
         act = entry["what"]
         mark = (bool(entry.get("is_set")), entry.get("reason", ""))

@@ -101,7 +101,7 @@ def _take(data: Path, stage: Path) -> None:
 def _link_objects(data: Path, stage: Path) -> None:
     for name in OBJECTS:
         for place, places, files in os.walk(data / name, onerror=_raise_unless_missing):
-            places[:] = [one for one in places if not one.startswith(".")]
+            places[:] = [place for place in places if not place.startswith(".")]
             target = stage / Path(place).relative_to(data)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in files:

@@ -111,8 +111,8 @@ def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
     hooks = services.webhooks.hooks
     for tenant in services.tenants.all():
         credentials = asdict(services.tenants.rotate_keys(tenant.name))
-        posted_to = [one.id for one in hooks.all(tenant.name) if one.url]
-        for teller in (one for one in hooks.all(tenant.name) if one.way):
+        posted_to = [hook.id for hook in hooks.all(tenant.name) if hook.url]
+        for teller in (hook for hook in hooks.all(tenant.name) if hook.way):
             hooks.change(tenant.name, teller.id, {"enabled": False})
         services.webhooks.messages.forget_push_key(tenant.name)
         with suppress(InvalidInput):  # it has signed nothing yet
@@ -153,7 +153,7 @@ def _remove(client: Any, copies: Sequence[str]) -> None:
 def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], by_way_of: Path) -> None:
     """Add the tenants' objects, but those that were added before. One that is deleted meanwhile is not wanted."""
     for name, store in (("blobs", storage.blobs), ("captures", storage.uploads)):
-        for blob in (one for tenant in tenants for one in store.walk(f"{tenant}/")):
+        for blob in (blob for tenant in tenants for blob in store.walk(f"{tenant}/")):
             if f"{name}/{blob.key}" not in writer and (data := store.get(blob.key)) is not None:
                 by_way_of.write_bytes(data)
                 writer.add(f"{name}/{blob.key}", by_way_of)

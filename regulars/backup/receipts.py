@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 def write_receipts_beside(services: Services, place: Path) -> int:
     """Write the receipts of all erasures into the folder that has a backup; return how many there are."""
     documents = {
-        receipt_name(tenant.app_id, one.id): one.receipt
+        receipt_name(tenant.app_id, erasure.id): erasure.receipt
         for tenant in services.tenants.all()
-        for one in services.erasure.records.all(tenant.name)
-        if one.receipt is not None
+        for erasure in services.erasure.records.all(tenant.name)
+        if erasure.receipt is not None
     }
     for erasure in services.erasure.of_tenants.all():
         if erasure.receipt is not None:
@@ -118,14 +118,14 @@ def redo_erasures(
     again = services.erasure.again
     refused = list[str]()
     unknown, gone = again.list_unknown(receipts), set[str]()
-    for one in (one for one in unknown if one.is_of_tenant):
+    for one in (receipt for receipt in unknown if receipt.is_of_tenant):
         with _note_refusal(refused):
             again.begin_tenant(one, trusted)
             finish_erasure(services, one.tenant)
             gone.add(one.tenant)
             yield f"{one.tenant}: the whole tenant is erased again"
-    of_people = [one for one in unknown if not one.is_of_tenant and one.tenant not in gone]
-    people = {name: again.read_people(name) for name in {one.tenant for one in of_people}}
+    of_people = [receipt for receipt in unknown if not receipt.is_of_tenant and receipt.tenant not in gone]
+    people = {name: again.read_people(name) for name in {receipt.tenant for receipt in of_people}}
     begun = list[tuple[Receipt, list[str]]]()
     for one in of_people:
         with _note_refusal(refused):
@@ -162,7 +162,9 @@ def _finish_others(services: Services) -> None:
     from regulars.privacy import wait_for_erasures
 
     for tenant in services.tenants.all():
-        unfinished_ids = [one.id for one in services.erasure.records.list_unfinished(tenant.name) if one.erases]
+        unfinished_ids = [
+            erasure.id for erasure in services.erasure.records.list_unfinished(tenant.name) if erasure.erases
+        ]
         wait_for_erasures(services, tenant, unfinished_ids, alone=True)
 
 
@@ -184,7 +186,7 @@ def require_erasures_done(services: Services, data: Path) -> None:
         known = dict(read_documents(services.settings.witness, RECEIPTS))
         documents = ((name, known[name]()) for name in redoing.list_unknown_names(known))
         undone = redoing.list_open(
-            one for name, document in documents if (one := _read_receipt(name, document)) is not None
+            receipt for name, document in documents if (receipt := _read_receipt(name, document)) is not None
         )
     except (RegularsError, OperatorError, OSError) as error:
         _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)

@@ -121,7 +121,7 @@ def _read_labelled_folder(folder: Path) -> Album:
                 people.setdefault(min(names), []).append(probe.photo)
             elif names or row.get("faces") == "0":
                 (several if names else nobody).append(probe)
-    small_groups = sorted((one for one in several if len(one.names) <= 8), key=lambda one: one.photo.name)
+    small_groups = sorted((probe for probe in several if len(probe.names) <= 8), key=lambda probe: probe.photo.name)
     return Album(f"{folder}, by its {LABELS}", _list_people(people), tuple(nobody), tuple(small_groups))
 
 
@@ -135,7 +135,7 @@ def _list_people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
     The two may be one person.
     """
     names = sorted(photos)
-    alone = [one for one in names if photos[one] and not any(one.startswith(f"{other}_") for other in names)]
+    alone = [name for name in names if photos[name] and not any(name.startswith(f"{other}_") for other in names)]
     return tuple(Person(name, name, tuple(photos[name])) for name in alone)
 
 

@@ -59,11 +59,13 @@ def make_role_policy(stack: str) -> dict[str, Any]:
     """
 
     def allow(actions: str, *resources: str, service: str = "", **when: Any) -> dict[str, Any]:
-        named = [f"{service}:{one}" if service else one for one in actions.split()]
+        named = [f"{service}:{part}" if service else part for part in actions.split()]
         return {"Effect": "Allow", "Action": named, "Resource": [*resources], **({"Condition": when} if when else {})}
 
     named_statements = [
-        allow(actions, *(f"arn:aws:{one}" for one in ends.replace("STACK", stack).split()), service=ends.split(":")[0])
+        allow(
+            actions, *(f"arn:aws:{part}" for part in ends.replace("STACK", stack).split()), service=ends.split(":")[0]
+        )
         for ends, actions in _NAMED.items()
     ]
     by_cloudformation = {"aws:CalledVia": "cloudformation.amazonaws.com"}

@@ -149,7 +149,7 @@ class Account:
         One that is on would roll back its own remedy; one that does not know its state yet may be about to go off,
         whatever the update does.
         """
-        made = {one["PhysicalResourceId"]: one["LogicalResourceId"] for one in self._resources(stack)}
+        made = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._resources(stack)}
         names = [physical for physical, logical in made.items() if logical in alarms]
         asked = self._session.client("cloudwatch").describe_alarms
         states = {made[one["AlarmName"]]: one for one in (asked(AlarmNames=names)["MetricAlarms"] if names else ())}
@@ -168,7 +168,9 @@ class Account:
         """Let no function of a stack run while the block lasts. If the block fails, they stay stopped."""
         functions = self._session.client("lambda")
         kind = "AWS::Lambda::Function"
-        names = [one["PhysicalResourceId"] for one in self._resources(stack) if one["ResourceType"] == kind]
+        names = [
+            resource["PhysicalResourceId"] for resource in self._resources(stack) if resource["ResourceType"] == kind
+        ]
         limits = {name: functions.get_function_concurrency(FunctionName=name) for name in names}
         for name in names:
             functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)

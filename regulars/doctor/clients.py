@@ -36,14 +36,15 @@ def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
     except InvalidInput as error:
         raise OperatorError(str(error)) from error
     with Connection(service) as connection:
-        slash = next(one for one in asked if one.body)._replace(subject="slash")
-        for one in (*asked, slash._replace(path=f"/{slash.path}")):
-            reply = connection.request(one.method, base + one.path, one.body, one.headers)
-            if one.is_right(reply):
-                yield well(one.subject, f"{one.method} {one.path} is answered as the client expects")
+        slash = next(probe for probe in asked if probe.body)._replace(subject="slash")
+        for probe in (*asked, slash._replace(path=f"/{slash.path}")):
+            reply = connection.request(probe.method, base + probe.path, probe.body, probe.headers)
+            if probe.is_right(reply):
+                yield well(probe.subject, f"{probe.method} {probe.path} is answered as the client expects")
             else:
                 yield failed(
-                    one.subject, f"{one.method} {one.path} is answered with HTTP {reply.status}: {_reason_of(reply)}"
+                    probe.subject,
+                    f"{probe.method} {probe.path} is answered with HTTP {reply.status}: {_reason_of(reply)}",
                 )
         told = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get("x-regulars-time")
         if told and abs(late_s := int(told) / 1000 - time.time()) > _LATE_S:

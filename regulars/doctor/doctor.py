@@ -114,18 +114,18 @@ def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
 def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that no sweep withholds what is kept no longer."""
     for tenant in tenants:
-        for kind, one in services.erasure.retention.withheld(tenant).items():
+        for kind, withheld in services.erasure.retention.withheld(tenant).items():
             yield warning(
                 "retention",
-                f"{one.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "
-                f"{one.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention --tenant {tenant.name} "
+                f"{withheld.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "
+                f"{withheld.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention --tenant {tenant.name} "
                 "--all` deletes them; if not, set them",
             )
 
 
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that it is said on what basis strangers are kept, and that the notice beside the cameras has no blanks."""
-    yield from (warning("privacy", f"{one.name}: {one.asked}") for one in tenants if one.asked)
+    yield from (warning("privacy", f"{tenant.name}: {tenant.asked}") for tenant in tenants if tenant.asked)
     found = [services.notices.read_facts(tenant) for tenant in tenants]
     for facts in found:
         blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]  # else it is said above
@@ -152,9 +152,11 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
     count_by_state, last_error = {}, ""
     for state, parked in (("wait to be sent again", False), ("are given up", True)):
         page = services.webhooks.outbox.page(tenant.name, hook.id, parked=parked, limit=MOST)
-        failed_deliveries = [one for one in page.rows if one.attempts]
+        failed_deliveries = [delivery for delivery in page.rows if delivery.attempts]
         count_by_state[state] = len(failed_deliveries)
-        last_error = max(((one.next_at, one.last_error) for one in failed_deliveries), default=(None, last_error))[1]
+        last_error = max(
+            ((delivery.next_at, delivery.last_error) for delivery in failed_deliveries), default=(None, last_error)
+        )[1]
     if any(count_by_state.values()):
         summary = ", ".join(f"{count} {state}" for state, count in count_by_state.items() if count)
         mend = f"mend the receiver, then POST /v1/hooks/{hook.id}/redeliver, or the console's Hooks"
@@ -201,7 +203,7 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     yield from check_ports(serving, running)
     yield from check_certificate(serving, settings.public_url, began)
     yield from check_keyless(settings, serving)
-    if (data / DATABASE).is_file() and all(one.level is not Level.FAILED for one in folder_findings):
+    if (data / DATABASE).is_file() and all(finding.level is not Level.FAILED for finding in folder_findings):
         yield from check_book(settings)
     else:
         yield from check_models(settings, [])

@@ -313,7 +313,11 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
 def _check_keyless_networks(dialect: Dialect, own: Keyless, settings: Settings, serving: ServeSettings) -> Finding:
     [key] = (row.name for row in list_rows(type(own)) if row.kind is tuple)
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
-    named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in own.networks)]
+    named = [
+        trusted_proxy
+        for trusted_proxy in serving.trusted_proxies
+        if any(trusted_proxy.overlaps(its) for its in own.networks)
+    ]
     if by_proxy and not serving.trusted_proxies:
         return warning(
             "keyless",

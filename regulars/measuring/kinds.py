@@ -54,7 +54,7 @@ def kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]],
         for value, members in _by_value(values)
         if len(members) >= FEWEST
     ]
-    return sorted(found, key=lambda one: -one.fpir)
+    return sorted(found, key=lambda kind: -kind.fpir)
 
 
 def clusters(rows: NDArray[np.float32]) -> list[str]:

@@ -193,10 +193,10 @@ def _look_at(file: Path) -> PictureResult:
 
 
 def gather_faces(labelled: LabelledFolder, seen: Sequence[PictureResult]) -> Faces:
-    found = np.array([one.embedding is not None for one in seen], bool)
-    dimensions = next((len(one.embedding) for one in seen if one.embedding is not None), 1)
+    found = np.array([result.embedding is not None for result in seen], bool)
+    dimensions = next((len(result.embedding) for result in seen if result.embedding is not None), 1)
     rows = np.zeros((len(seen), dimensions), np.float32)
-    for row, one in zip(rows, seen, strict=True):
-        if one.embedding is not None:
-            row[:] = one.embedding
+    for row, result in zip(rows, seen, strict=True):
+        if result.embedding is not None:
+            row[:] = result.embedding
     return Faces(rows, found, np.array(labelled.person_of, np.intp))

@@ -134,8 +134,8 @@ def _figure(rate: float | None) -> str:
 
 
 def _rate_looks(seen: Sequence[PictureResult]) -> list[Rate]:
-    failures = sum(one.embedding is None for one in seen)
-    times = [one.stages_ms["embed"] for one in seen if "embed" in one.stages_ms]
+    failures = sum(result.embedding is None for result in seen)
+    times = [result.stages_ms["embed"] for result in seen if "embed" in result.stages_ms]
     return [
         ("pictures without a face", f"{failures:,}"),
         ("milliseconds of a core to embed a face", f"{np.median(times):.1f}"),

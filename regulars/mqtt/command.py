@@ -136,7 +136,7 @@ def find_or_make_mailbox(service: Regulars, called: str, told: str) -> str:
     person name them. Raises RegularsError of the client, and OperatorError if it is a hook with a URL.
     """
     hooks = [service.get_hook(called)] if called.isdecimal() else service.list_hooks().hooks
-    hook = next((one for one in hooks if called in (one.id, one.name)), None)
+    hook = next((hook for hook in hooks if called in (hook.id, hook.name)), None)
     if hook is None:
         return service.add_hook(
             url=None, name=called, events=["face.arrived", "stranger.promoted", "camera.silent"], passes_to=told

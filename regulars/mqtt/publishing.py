@@ -78,9 +78,9 @@ class Publisher:
             return CONFIRMED_S
         self._keep_entities()
         page = next(self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages())
-        fresh = [one.event for one in page.deliveries if one.event.id not in self._event_ids]
-        faces = self._faces({str(one.data.get("faceid")) for one in fresh if "faceid" in one.data})
-        for event in sorted(fresh, key=lambda one: one.at):
+        fresh = [delivery.event for delivery in page.deliveries if delivery.event.id not in self._event_ids]
+        faces = self._faces({str(event.data.get("faceid")) for event in fresh if "faceid" in event.data})
+        for event in sorted(fresh, key=lambda event: event.at):
             self._tell(event, faces.get(str(event.data.get("faceid"))))
         return CONFIRMED_S if self._unconfirmed_ids else EVERY_S
 
@@ -120,12 +120,12 @@ class Publisher:
         known = [face for topic in there if (face := self._topics.face_of(topic))]
         wanted = {
             **{
-                self._topics.camera_config(one.id): self._descriptions.camera(one)
-                for one in self._service.list_cameras().cameras
+                self._topics.camera_config(camera.id): self._descriptions.camera(camera)
+                for camera in self._service.list_cameras().cameras
             },
             **{
-                self._topics.person_config(one.id): self._descriptions.person(one)
-                for one in self._faces(known).values()
+                self._topics.person_config(face.id): self._descriptions.person(face)
+                for face in self._faces(known).values()
             },
         }
         for topic in there - wanted.keys():

@@ -134,22 +134,22 @@ class Snapshots:
         """Note whom Frigate saw while nobody listened, if the service has no picture of that event."""
         since = time.time() - BACK_S
         try:
-            ended_events = [one for one in self._frigate.ended_since(since) if one.event not in self._people]
+            ended_events = [event for event in self._frigate.ended_since(since) if event.event not in self._people]
         except (NotFrigates, Refused) as error:
             _log.error("who came before cannot be asked of Frigate: %s", error)
             return
         known_tracks = set()
-        for camera in {one.camera for one in ended_events}:
+        for camera in {event.camera for event in ended_events}:
             try:
                 captures = self._service.list_captures(
                     camera=camera, from_=datetime.fromtimestamp(since, UTC), limit=1000
                 )
-                known_tracks |= {one.track for one in captures}
+                known_tracks |= {capture.track for capture in captures}
             except codes.CameraNotFound:
                 continue
-        missed = [one for one in ended_events if one.event not in known_tracks]
-        for one in missed:
-            self._want(one)
+        missed = [event for event in ended_events if event.event not in known_tracks]
+        for event in missed:
+            self._want(event)
         if missed:
             _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
 

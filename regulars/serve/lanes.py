@@ -137,11 +137,18 @@ class Budget:
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
         """Return once the lane has room for so much more. Of strangers, the sender with most is ended. Raises Busy."""
         while size and not self._has_room(lane, size):
-            strangers = [one for one in self.holdings if lane == one.lane == UNPROVED and one.stop and one.held]
+            strangers = [
+                holding
+                for holding in self.holdings
+                if lane == holding.lane == UNPROVED and holding.stop and holding.held
+            ]
             by_sender: Counter[str] = Counter({asks.sender: size})
-            for one in strangers:
-                by_sender[one.sender] += one.held
-            most = max([asks, *strangers], key=lambda one: (by_sender[one.sender], one.held + size * (one is asks)))
+            for holding in strangers:
+                by_sender[holding.sender] += holding.held
+            most = max(
+                [asks, *strangers],
+                key=lambda holding: (by_sender[holding.sender], holding.held + size * (holding is asks)),
+            )
             if most is asks:
                 raise Busy(FULL)
             most.end()

@@ -108,7 +108,7 @@ class Site:
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
             return of_json(200 if is_alive else 503, {"alive": is_alive})
-        part = next((one for at, one in self._others.items() if head.path.startswith(at)), self._gateway)
+        part = next((part for at, part in self._others.items() if head.path.startswith(at)), self._gateway)
         try:
             limit = part.admit(head)
             claim = self._read_caller(head)

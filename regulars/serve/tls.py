@@ -49,7 +49,7 @@ class Certificate:
             stats = [path.stat() for path in (self._chain, self._key)]
         except OSError as error:
             raise OperatorError(f"{error.filename} cannot be read: {error.strerror}") from error
-        return [(one.st_mtime_ns, one.st_size, one.st_ino) for one in stats]
+        return [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats]
 
     def _load_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -89,7 +89,7 @@ _settings_options = together(*(_option(one) for one in SETTINGS.values() if one.
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
-    texts = {name for name, one in SETTINGS.items() if one.kind is str}
+    texts = {name for name, setting in SETTINGS.items() if setting.kind is str}
     nothing = dict.fromkeys(texts, "")
     return {name: nothing.get(name) if value == _NONE else value for name, value in given.items() if value is not None}
 
@@ -153,11 +153,13 @@ def list_all(services: Services) -> None:
     """List all tenants."""
     for line in table(services.tenants.all()):
         print(line)
-    for one in services.erasure.of_tenants.all():
+    for erasure in services.erasure.of_tenants.all():
         how = (
-            "is erased" if one.next_step is None else f"is being erased: `regulars tenants erase {one.tenant}` goes on"
+            "is erased"
+            if erasure.next_step is None
+            else f"is being erased: `regulars tenants erase {erasure.tenant}` goes on"
         )
-        print(f"{one.tenant}  {how}, asked {one.at:%Y-%m-%d}")
+        print(f"{erasure.tenant}  {how}, asked {erasure.at:%Y-%m-%d}")
 
 
 @tenants.command(short_help="Show all settings of a tenant.")
@@ -272,7 +274,10 @@ def describe_tenant(tenant: Tenant) -> dict[str, str]:
         "app_id": tenant.app_id,
         "state": _state(tenant),
         "since": f"{tenant.created_at:%Y-%m-%d}",
-        **{one.name.removesuffix("_only").replace("_", "-"): _value(tenant, one) for one in SETTINGS.values()},
+        **{
+            setting.name.removesuffix("_only").replace("_", "-"): _value(tenant, setting)
+            for setting in SETTINGS.values()
+        },
         "enrol-quality": _in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),

@@ -176,7 +176,7 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
 
 def _fetch_faces(service: Regulars) -> Iterator[Exported]:
     """Yield every face with its pictures, by id. The pictures of a few are fetched at a time."""
-    consents = {one.face: one for one in service.list_consents()}
+    consents = {consent.face: consent for consent in service.list_consents()}
     faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         while some := list(islice(faces, _AT_ONCE)):
@@ -190,10 +190,10 @@ def _fetch_pictures(
     """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
     for may_have_gone in (True, False):
         try:
-            pictures = [one for one in service.list_pictures(face.id).pictures if one.url]
-            given_pictures = [one for one in pictures if one.learnt is None] or pictures
+            pictures = [picture for picture in service.list_pictures(face.id).pictures if picture.url]
+            given_pictures = [picture for picture in pictures if picture.learnt is None] or pictures
             return _make_line(number, face, len(given_pictures), consent), [
-                service.fetched(one.url) for one in given_pictures if one.url
+                service.fetched(picture.url) for picture in given_pictures if picture.url
             ]
         except codes.FaceNotFound:
             return None

@@ -177,7 +177,7 @@ class Import(Struct):
 
     def _has(self, faceid: str, photo: Ready) -> bool:
         try:
-            return any(one.id == photo.id for one in self.service.list_pictures(faceid).pictures)
+            return any(picture.id == photo.id for picture in self.service.list_pictures(faceid).pictures)
         except codes.FaceNotFound:
             return False
 
@@ -323,7 +323,10 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
     if refused:
         _write(
             file,
-            [(names[one.person], one.outcome.name, one.outcome.why, str(pictures_kept[one.person])) for one in refused],
+            [
+                (names[fate.person], fate.outcome.name, fate.outcome.why, str(pictures_kept[fate.person]))
+                for fate in refused
+            ],
         )
         of_people_without = [fate for fate in refused if not pictures_kept[fate.person]]
         _print_examples(

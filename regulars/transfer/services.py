@@ -65,8 +65,8 @@ def list_compreface_people(api: Api) -> Iterator[Person]:
     faces = "/api/v1/recognition/faces"
     subjects: dict[str, list[str]] = {name: [] for name in api.page("/api/v1/recognition/subjects")["subjects"]}
     pages = (api.page(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
-    for one in _list_items(pages, "image_id"):
-        subjects.setdefault(one["subject"], []).append(one["image_id"])
+    for item in _list_items(pages, "image_id"):
+        subjects.setdefault(item["subject"], []).append(item["image_id"])
     for name, ids in subjects.items():
         photos = (
             Photo(f"{escape_name(name)}/{one}", partial(api.get, f"{faces}/{quote(one, safe='')}/img")) for one in ids
@@ -84,11 +84,11 @@ def list_immich_people(api: Api) -> Iterator[Person]:
             answer = api.page("/api/people", page=number, size=_PAGE, withHidden="false")
             yield answer["people"]
 
-    for one in _list_items(pages(), "id"):
-        if one["name"]:
-            read = partial(api.get, f"/api/people/{quote(one['id'], safe='')}/thumbnail")
+    for item in _list_items(pages(), "id"):
+        if item["name"]:
+            read = partial(api.get, f"/api/people/{quote(item['id'], safe='')}/thumbnail")
             yield Person(
-                key=one["id"], name=one["name"], photos=(Photo(f"{escape_name(one['name'])}/{one['id']}", read),)
+                key=item["id"], name=item["name"], photos=(Photo(f"{escape_name(item['name'])}/{item['id']}", read),)
             )
 
 
@@ -145,7 +145,7 @@ def read_bucket(url: str, collection: str | None) -> Source:
     try:
         s3 = boto3.client("s3")
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [PurePosixPath(one["Key"]) for page in pages for one in page.get("Contents", ())]
+        keys = [PurePosixPath(entry["Key"]) for page in pages for entry in page.get("Contents", ())]
         pictures = [key for key in keys if key.suffix.lower() in SUFFIXES]
         faces = []
         if collection is not None:

@@ -152,7 +152,9 @@ class CaptureFilter(Struct, frozen=True):
             return False
         if self.faces is None:
             return True
-        skipped = any(one.resolution is Resolution.SKIPPED and one.faceid is None for one in capture.sightings)
+        skipped = any(
+            sighting.resolution is Resolution.SKIPPED and sighting.faceid is None for sighting in capture.sightings
+        )
         shows = not capture.sightings if self.faces is FacesShown.NONE else skipped
         return capture.state is CaptureState.RESOLVED and shows
 
@@ -220,7 +222,9 @@ class Captures(UseCase):
         read_count, last_id = 0, ""
         while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
             read_count, last_id = read_count + len(batch), batch[-1].id
-            found += [one for one in mark_stored(self.book.storage.uploads, tenant, batch) if only.passes(one)]
+            found += [
+                capture for capture in mark_stored(self.book.storage.uploads, tenant, batch) if only.passes(capture)
+            ]
         shown = cut_to_answer(found[:limit])
         if len(shown) < len(found):
             return tokens.make_page(shown, shown[-1].id)
@@ -232,8 +236,8 @@ class Captures(UseCase):
             return camera
         partition = keys.captures(tenant.name, camera.id)
         page = self.book.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
-        resolved = [one for one in map(capture_from, page.items) if one.state is CaptureState.RESOLVED]
-        faceless = sum(not one.sightings for one in resolved)
+        resolved = [capture for capture in map(capture_from, page.items) if capture.state is CaptureState.RESOLVED]
+        faceless = sum(not capture.sightings for capture in resolved)
         return self.book.cameras.note_faceless(
             tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
         )
@@ -342,8 +346,8 @@ class Captures(UseCase):
         """
         items = self.book.items.get_many(keys.CAPTURES, list(offered))
         stored = [None if item is None else capture_from(item) for item in items]
-        known = [one for one in stored if one is not None]
-        marked = {one.id: one for one in mark_stored(self.book.storage.uploads, tenant, known)}
+        known = [capture for capture in stored if capture is not None]
+        marked = {capture.id: capture for capture in mark_stored(self.book.storage.uploads, tenant, known)}
         recorded = {key: _choose_record(offer, marked.get(offer.id)) for key, offer in offered.items()}
         actions = {
             key: action
@@ -404,7 +408,7 @@ class Captures(UseCase):
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("usage", lambda one: self.kept.count(one.tenant.name)),
+            Chore("usage", lambda context: self.kept.count(context.tenant.name)),
             Chore("lost captures", self.redrive.send_lost_of_hour),
         )
 
@@ -440,7 +444,7 @@ def _make_record_action(
 
 def cut_to_answer(rows: list[Capture]) -> list[Capture]:
     """Return the first of the captures, as many as show MOST_FACES together; at least one."""
-    faces = accumulate(len(one.sightings) for one in rows)
+    faces = accumulate(len(capture.sightings) for capture in rows)
     return rows[: max(1, sum(seen <= MOST_FACES for seen in faces))]
 
 
@@ -464,11 +468,14 @@ _ASKED_ONE_BY_ONE = 16
 def mark_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
     """Return the captures; those that were WANTED are STORED if their picture is there."""
     wanted: dict[str, list[str]] = defaultdict(list)
-    for one in captures:
-        if one.state is CaptureState.WANTED:
-            wanted[one.camera_id].append(one.id)
+    for capture in captures:
+        if capture.state is CaptureState.WANTED:
+            wanted[capture.camera_id].append(capture.id)
     there = {(camera, id_) for camera, ids in wanted.items() for id_ in _find_stored(uploads, tenant, camera, ids)}
-    return [replace(one, state=CaptureState.STORED) if (one.camera_id, one.id) in there else one for one in captures]
+    return [
+        replace(capture, state=CaptureState.STORED) if (capture.camera_id, capture.id) in there else capture
+        for capture in captures
+    ]
 
 
 def _find_stored(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:

@@ -55,20 +55,22 @@ class KeptCaptures(UseCase):
         """
         forgets = tenant.forgets_strangers
         ended = {CaptureState.RESOLVED, CaptureState.PARKED} if forgets else {CaptureState.RESOLVED}
-        done = [one for one in captures if one.state in ended]
+        done = [capture for capture in captures if capture.state in ended]
         if tenant.keeps_pictures and not tenant.no_pictures_of:
-            done = [one for one in done if forgets and shows_nobody(one)]
+            done = [capture for capture in done if forgets and shows_nobody(capture)]
         if not done:
             return []
         spared = spared_faces(self.book.items, tenant.name)
         if not (tenant.keeps_pictures or spared):
             return done
-        faceids_of = {one.id: list_shown_faces(self.book.items, tenant.name, one.id) for one in done}
-        free = [one for one in done if spared.isdisjoint(faceids_of[one.id])]
+        faceids_of = {capture.id: list_shown_faces(self.book.items, tenant.name, capture.id) for capture in done}
+        free = [capture for capture in done if spared.isdisjoint(faceids_of[capture.id])]
         if not tenant.keeps_pictures:
             return free
         unpictured = self._find_unpictured(tenant, sorted(set[str]().union(*faceids_of.values())))
-        return [one for one in free if faceids_of[one.id] & unpictured or (forgets and shows_nobody(one))]
+        return [
+            capture for capture in free if faceids_of[capture.id] & unpictured or (forgets and shows_nobody(capture))
+        ]
 
     def _find_unpictured(self, tenant: Tenant, faceids: Sequence[str]) -> set[str]:
         """Return those of the faces that are in a group of which no pictures are kept."""
@@ -96,7 +98,7 @@ class KeptCaptures(UseCase):
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
             box = _find_sighting(capture, number).box
-            others = [one.box for one in capture.sightings if one.number != number]
+            others = [sighting.box for sighting in capture.sightings if sighting.number != number]
             return vision.show_face(vision.read_picture(picture, RULES), box, others)
 
         return self._make_url(tenant, capture, number, cut_face)
@@ -117,7 +119,7 @@ class KeptCaptures(UseCase):
 
     def _came_again(self, key: str, capture: Capture) -> bool:
         """Tell if somebody on the picture was erased, and it is the one that the camera offered."""
-        if all(one.reason != ERASED for one in capture.sightings):
+        if all(sighting.reason != ERASED for sighting in capture.sightings):
             return False
         picture = self.book.storage.uploads.get(key)
         if picture is None:
@@ -160,7 +162,7 @@ THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
 
 
 def _find_sighting(capture: Capture, number: int) -> Sighting:
-    found = next((one for one in capture.sightings if one.number == number), None)
+    found = next((sighting for sighting in capture.sightings if sighting.number == number), None)
     if found is None:
         raise CaptureNotFound(
             f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, counted from 0"

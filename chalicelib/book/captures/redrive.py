@@ -46,8 +46,8 @@ class Redrive(UseCase):
 
     def redrive(self, tenant: Tenant, captures: list[Capture]) -> int:
         """Send parked captures again; return how many. Raises Busy, StorageUnavailable; some may be sent by then."""
-        unparked = (one for one in captures if self._unpark(tenant, one))
-        return sum(self.send(tenant.name, one.camera_id, one.id) for one in unparked)
+        unparked = (capture for capture in captures if self._unpark(tenant, capture))
+        return sum(self.send(tenant.name, capture.camera_id, capture.id) for capture in unparked)
 
     def send_all_lost(self, tenant: Tenant, captured_in: timedelta | None = None, after: timedelta = LOST_AFTER) -> int:
         """Send captures whose picture is here and that are not resolved; return how many.

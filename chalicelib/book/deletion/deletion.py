@@ -91,8 +91,11 @@ class Deletion(UseCase):
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("groups", lambda one: self.groups.tenant(one.tenant, one.left_s), by_no_clock=True),
-            Chore("pictures", lambda one: self.orphans.delete(one.tenant.name, one.hour, one.after, one.left_s)),
+            Chore("groups", lambda context: self.groups.tenant(context.tenant, context.left_s), by_no_clock=True),
+            Chore(
+                "pictures",
+                lambda context: self.orphans.delete(context.tenant.name, context.hour, context.after, context.left_s),
+            ),
         )
 
     def delete_faces_of_group(
@@ -217,7 +220,10 @@ class Deletion(UseCase):
     ) -> Change:
         counts = Counter(face.group_id for face in faces if face.restriction is None)
         return Change(
-            actions=(*(one for face in faces for one in face_deletes(self.book.items, tenant.name, face)), *record),
+            actions=(
+                *(action for face in faces for action in face_deletes(self.book.items, tenant.name, face)),
+                *record,
+            ),
             journal=tuple(map(make_delete_entry, faces)),
             counts={id_: -number for id_, number in counts.items()},
             limited_groups=self.book.groups.list_limited(tenant, counts),
@@ -314,9 +320,9 @@ class GroupDeletion(UseCase):
         self.book.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
-        held = [one.faceid for one in self.book.faces.holds.all(tenant.name)]
+        held = [face.faceid for face in self.book.faces.holds.all(tenant.name)]
         found = self.book.faces.by_id(tenant, held, restricted=True).values()
-        require_free(one for one in found if one.own_group_id == group.id)
+        require_free(face for face in found if face.own_group_id == group.id)
 
     def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
@@ -359,7 +365,7 @@ class GroupDeletion(UseCase):
         some = fit_transaction(self.book.items, tenant.name, [*faces][:CHUNK], faces)
         there = [faces[faceid] for faceid in some]
         for _ in attempts():
-            deletes = [one for face in there for one in face_deletes(self.book.items, tenant.name, face)]
+            deletes = [action for face in there for action in face_deletes(self.book.items, tenant.name, face)]
             try:
                 write(self.book.items, deletes)
             except ConditionFailed:  # another worker was first, or a request under way changed one

@@ -66,7 +66,7 @@ class OrphanedPictures(UseCase):
             self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted])
             if len(blobs) < self.page_size:
                 return
-            folders = [one for one in folders[1:] if one >= keys.folder_of_picture(blobs[-1].key)]
+            folders = [folder for folder in folders[1:] if folder >= keys.folder_of_picture(blobs[-1].key)]
 
     def list_orphans(self, tenant: str) -> Iterator[str]:
         """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""

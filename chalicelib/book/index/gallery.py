@@ -82,7 +82,10 @@ class View(Struct, frozen=True, dict=True):
         chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
         least_demands = request.least_demands or (0.0,) * len(probes)
-        least_scores = [-math.inf if point is None else point.threshold(gallery_size, one) for one in least_demands]
+        least_scores = [
+            -math.inf if point is None else point.threshold(gallery_size, least_demand)
+            for least_demand in least_demands
+        ]
         best_of_probe = self._find_best(probes, chosen, request.limit, least_scores)
         candidates = tuple([self._name_candidates(best) for best in best_of_probe])
         templates: tuple[tuple[bytes, ...], ...] = ()

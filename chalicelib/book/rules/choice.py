@@ -37,7 +37,7 @@ class Chooser(Struct, frozen=True):
         Of the given ones `most` at most are compared, and one at least.
         """
         given = list_given_pictures(pictures)
-        vectors = {one.id: vector(template) for one in given if (template := _template_of(one, self.model))}
+        vectors = {picture.id: vector(template) for picture in given if (template := _template_of(picture, self.model))}
         if not vectors:
             return choose_kept_pictures(pictures)
         compared = self._list_compared_and_alike(pictures, vectors)
@@ -45,12 +45,15 @@ class Chooser(Struct, frozen=True):
         while len(compared) > max(most, 1):
             compared.remove(_find_least_missed(vectors, compared, mean))
         return choose_kept_pictures(
-            replace(one, spare=one.id not in compared) if one.id in vectors else one for one in pictures
+            replace(picture, spare=picture.id not in compared) if picture.id in vectors else picture
+            for picture in pictures
         )
 
     def _list_compared_and_alike(self, pictures: tuple[Picture, ...], vectors: Vectors) -> list[str]:
         """Return the ids of the pictures that are compared, and of those that look like these."""
-        compared = [one.id for one in pictures if one.id in vectors and not one.spare] or [next(iter(vectors))]
+        compared = [picture.id for picture in pictures if picture.id in vectors and not picture.spare] or [
+            next(iter(vectors))
+        ]
         while alike := [id_ for id_ in vectors if id_ not in compared and self._is_like(id_, compared, vectors)]:
             compared += alike
         return compared
@@ -63,7 +66,7 @@ class Chooser(Struct, frozen=True):
 
 
 def _template_of(picture: Picture, model: str) -> Template | None:
-    return next((one for one in picture.templates if one.model == model), None)
+    return next((template for template in picture.templates if template.model == model), None)
 
 
 def _mean_of(vectors: Vectors, ids: Collection[str]) -> NDArray[np.float32]:

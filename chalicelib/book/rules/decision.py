@@ -254,7 +254,7 @@ class ImpostorCurve(Struct, frozen=True):
         pairs = float(curve.get("pairs", curve.get("impostor_pairs", 0)))
         begins = [(float(tail["above"]), float(tail["fmr_at"])), *points]
         above, fmr_at = min(
-            (one for one in begins[1:] if one[1] * pairs >= RELIABLE_PAIRS), key=itemgetter(1), default=begins[0]
+            (begin for begin in begins[1:] if begin[1] * pairs >= RELIABLE_PAIRS), key=itemgetter(1), default=begins[0]
         )
         return cls(points, above, fmr_at, float(tail["rate"]))
 
@@ -504,7 +504,9 @@ def judge_candidates(
         # Looks that many people have need a higher score: by so much each candidate's.
         demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist() if templates else [0.0]
         pairs = zip(candidates, demands, strict=True)
-        judgements.append([operating_point.judge_candidate(one, answer.gallery_size, demand) for one, demand in pairs])
+        judgements.append(
+            [operating_point.judge_candidate(candidate, answer.gallery_size, demand) for candidate, demand in pairs]
+        )
     return judgements
 
 

@@ -23,7 +23,7 @@ def loses(before: Face, after: Face) -> bool:
     return (
         any(old not in (None, "") and old != new for old, new in pairs)
         or not before.portrait.is_among(after.pictures[:1])
-        or not all(one.is_among(after.pictures) for one in before.pictures)
+        or not all(picture.is_among(after.pictures) for picture in before.pictures)
         or after.negatives < before.negatives
     )
 

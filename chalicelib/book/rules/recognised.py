@@ -114,7 +114,7 @@ class IdentifiedFace(Struct, frozen=True):
 
     @property
     def match(self) -> RatedFace | None:
-        return next((one for one in self.candidates if one.match), None)
+        return next((face for face in self.candidates if face.match), None)
 
     @property
     def reason(self) -> str:

@@ -68,14 +68,14 @@ def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
     for template in templates:
         by_model.setdefault(template.model, []).append(template)
     return tuple(
-        own[0] if len(own) == 1 else canonical(model, fuse_embeddings(np.stack([vector(one) for one in own])))
+        own[0] if len(own) == 1 else canonical(model, fuse_embeddings(np.stack([vector(template) for template in own])))
         for model, own in by_model.items()
     )
 
 
 def of_model(templates: Sequence[Template], model: str) -> Template | None:
     """Return the one of the `compared` ones that is of this model; None if there is none."""
-    own = [one for one in templates if one.model == model]
+    own = [template for template in templates if template.model == model]
     return reduce_templates(own)[0] if own else None
 
 
@@ -136,7 +136,7 @@ def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
             known = by_photo.get(picture.id)
             if known is None or picture.learnt.sighting_id < known[0].sighting_id:
                 by_photo[picture.id] = picture.learnt, picture
-    compared_count = sum(not one.spare for one in given)
+    compared_count = sum(not picture.spare for picture in given)
     room = max(min(MAX_LEARNT, MAX_COMPARED - compared_count, MAX_PICTURES - len(given)), 0)
     return (*given, *_rank_learnt(by_photo.values())[:room])
 
@@ -147,8 +147,8 @@ def shows_more_than(pictures: Iterable[Picture], new: Picture, captured_at: date
     A copy is of the same hour, of no better step of quality, and the same view.
     """
     hour = _hour(captured_at)
-    founding = [one for one in pictures if one.founded_at is not None and _hour(one.founded_at) == hour]
-    return all(_step(one) < _step(new) or _is_another_view(new, one) for one in founding)
+    founding = [picture for picture in pictures if picture.founded_at is not None and _hour(picture.founded_at) == hour]
+    return all(_step(picture) < _step(new) or _is_another_view(new, picture) for picture in founding)
 
 
 def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
@@ -162,7 +162,7 @@ def ensure_given_picture(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
 def mean_of_given(pictures: Sequence[Picture], model: str) -> NDArray[np.float32] | None:
     """Return the unit mean of the given pictures that are compared; None: none has a template of the model."""
     compared = (picture for picture in list_given_pictures(pictures) if not picture.spare)
-    templates = [one for picture in compared for one in picture.templates if one.model == model]
+    templates = [template for picture in compared for template in picture.templates if template.model == model]
     return vector(reduce_templates(templates)[0]) if templates else None
 
 
@@ -179,7 +179,7 @@ def remove_rejected_pictures(
     mean = mean_of_given(others, model)
 
     def is_nearer_to_rejected(picture: Picture) -> bool:
-        vectors = [vector(one) for one in picture.templates if one.model == model]
+        vectors = [vector(template) for template in picture.templates if template.model == model]
         return mean is not None and any(float(one @ rejected) > float(one @ mean) for one in vectors)
 
     return tuple(one for one in others if one.learnt is None or not is_nearer_to_rejected(one))

@@ -225,7 +225,7 @@ class Visits(Struct, frozen=True):
         """Return the whole visits. `pages`: the arrivals of each, by its start."""
         head, (unread, sightings) = self.arrivals, self.unread
         starts = tuple(sorted(pages))
-        recent = (*(one for start in starts for one in pages[start]), *head.recent)
+        recent = (*(arrival for start in starts for arrival in pages[start]), *head.recent)
         head_ms = head.recent[0].first_ms if head.recent else _NEVER_MS
         arrivals = replace(head, recent=recent).counting(-unread, -sightings)
         return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
@@ -234,7 +234,7 @@ class Visits(Struct, frozen=True):
         """Return the pages by their starts, and the head, as they are stored."""
         recent = self.arrivals.recent
         bounds = (*self.pages[1:], self.head_ms) if self.pages else ()
-        places = [bisect_left(recent, bound, key=lambda one: one.first_ms) for bound in bounds]
+        places = [bisect_left(recent, bound, key=lambda arrival: arrival.first_ms) for bound in bounds]
         *parts, tail = (recent[first:end] for first, end in pairwise([0, *places, len(recent)]))
         return self._make_pages_and_head(
             {start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail
@@ -276,8 +276,8 @@ class Visits(Struct, frozen=True):
     def _make_pages_and_head(
         self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
     ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
-        paged = [one for page in pages.values() for one in page]
-        unread = (len(paged), sum(one.sightings for one in paged))
+        paged = [arrival for page in pages.values() for arrival in page]
+        unread = (len(paged), sum(arrival.sightings for arrival in paged))
         arrivals = replace(self.arrivals, recent=tail).counting(*unread)
         return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
 
@@ -399,7 +399,7 @@ def plan_with_sighting(
     before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
     visits = replace(visits, arrivals=arrivals, regrouping=False)
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
-    starts_before, starts_after = ([one.first_ms for one in each.recent] for each in (before, arrivals))
+    starts_before, starts_after = ([arrival.first_ms for arrival in each.recent] for each in (before, arrivals))
     joined = None if starts_before == starts_after else arrivals.around(at_ms)
     plan = plan_group(group_id, visits, now_ms, groups, joined)
     if not visits.is_whole:
@@ -451,7 +451,7 @@ def plan_without_sighting(
         return plan
     new_arrivals = [one for one in arrivals.recent if one not in before.recent]
     plans = [plan_group(STRANGER, visits, now_ms, face_visits.groups, new) for new in new_arrivals]
-    promotions = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
+    promotions = [(plan.visits.promotion.at_ms, plan) for plan in plans if plan.visits.promotion is not None]
     return min(promotions, key=lambda entry: entry[0])[1] if promotions else plan
 
 
@@ -468,7 +468,9 @@ def list_touched_arrivals(before: Visits, after: Visits) -> tuple[Arrival, ...]:
         return ()
     first_ms, *last_ms = sorted(at_ms for at_ms in promoted_at if at_ms is not None)
     end_ms = last_ms[0] if last_ms else _NEVER_MS
-    return tuple(one for one in before.arrivals.recent if one.last_ms >= first_ms and one.first_ms < end_ms)
+    return tuple(
+        arrival for arrival in before.arrivals.recent if arrival.last_ms >= first_ms and arrival.first_ms < end_ms
+    )
 
 
 def rename_sightings(
@@ -476,8 +478,8 @@ def rename_sightings(
 ) -> list[ChangedObservation]:
     """Return the sightings that do not have the group's name by these visits, each with the right name."""
     promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
-    both = ((one, named_by(groups, promotion_ms, one)) for one in sightings)
-    return [ChangedObservation(one, renamed) for one, renamed in both if renamed != one]
+    both = ((observation, named_by(groups, promotion_ms, observation)) for observation in sightings)
+    return [ChangedObservation(observation, renamed) for observation, renamed in both if renamed != observation]
 
 
 def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Observation) -> Observation:

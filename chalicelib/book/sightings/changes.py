@@ -141,7 +141,7 @@ def sightings_update(
 
     It requires that nobody on the capture was erased since it was read: condition STEP.
     """
-    sightings = [sighting_item(one) for one in capture.sightings]
+    sightings = [sighting_item(sighting) for sighting in capture.sightings]
     changed = {"state": capture.state, "sightings": sightings, **fields}
     same = (*when, *require_no_erasure(capture, STEP))
     return Update(keys.CAPTURES, _key(tenant, capture), same, set=changed, remove=remove, twice=True)

@@ -144,8 +144,10 @@ class Rejection(UseCase):
                 seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_keep_own_pictures, seen=seen, photos=found.capture.photos)
             if not unmakes and (kept := left(face_visits.face)) != face_visits.face.pictures:
-                gone = (one for one in face_visits.face.pictures if one not in kept)
-                learnt |= {one.learnt.sighting_id: milliseconds(one.added_at) for one in gone if one.learnt}
+                gone = (picture for picture in face_visits.face.pictures if picture not in kept)
+                learnt |= {
+                    picture.learnt.sighting_id: milliseconds(picture.added_at) for picture in gone if picture.learnt
+                }
                 self.book.enrolment.pictures.keep_pictures(tenant, faceid, left)
                 continue
             try:
@@ -168,14 +170,14 @@ class Rejection(UseCase):
 
         The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
-        found = [self._read_rejected(tenant, face_visits, one, is_said=True) for one in visit]
-        for one in found:
-            self.book.captures.require_picture(tenant, one.capture.camera_id, one.capture.id)
-        photos = frozenset[str]().union(*(one.capture.photos for one in found))
+        found = [self._read_rejected(tenant, face_visits, observation, is_said=True) for observation in visit]
+        for sighting in found:
+            self.book.captures.require_picture(tenant, sighting.capture.camera_id, sighting.capture.id)
+        photos = frozenset[str]().union(*(sighting.capture.photos for sighting in found))
         if all(picture.id in photos for picture in face_visits.face.pictures):
             raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
-        found.sort(key=lambda one: one.capture.sightings[one.number].quality or 0.0, reverse=True)
-        return [one.observation for one in found]
+        found.sort(key=lambda sighting: sighting.capture.sightings[sighting.number].quality or 0.0, reverse=True)
+        return [sighting.observation for sighting in found]
 
     def is_first(self, tenant: Tenant, observation: Observation) -> bool:
         """Return whether a face was made from this sighting."""
@@ -230,7 +232,7 @@ class Rejection(UseCase):
         capture_id, box = parts_of_sighting(observation.id)[0], observation.box
         capture = self.book.captures.find(tenant, observation.camera, capture_id)
         face = self.book.faces.get(tenant, faceid)
-        if capture is None or box is None or any(one.id in capture.photos for one in face.pictures):
+        if capture is None or box is None or any(picture.id in capture.photos for picture in face.pictures):
             return
         shown = self.book.captures.read_face_in_box(tenant, observation.camera, capture_id, box)
         jpeg = FaceJpeg(shown.reading.crop_face(shown.seen).data)
@@ -319,7 +321,7 @@ class Rejection(UseCase):
         negative = Negative(observation.id, templates, observation.camera, was, asked=asks, learnt=learnt)
         changed = [
             ChangedObservation(observation, None),
-            *(one for one in renamed if one.before.id != observation.id),
+            *(change for change in renamed if change.before.id != observation.id),
         ]
         actions: list[Action] = [
             # Before the switch to another model, or not at all: the change embeds what it finds then.
@@ -438,12 +440,14 @@ class Rejection(UseCase):
         is_nothing_else = (
             face_visits.visits.arrivals.sightings == len(visit)
             and not _is_by_hand(face_visits.face)
-            and any(rejection.is_first(tenant, one) for one in visit)
+            and any(rejection.is_first(tenant, observation) for observation in visit)
         )
         comes_back = self._comes_back(tenant, other, visit)
         if is_nothing_else and comes_back and _is_bare(face_visits.face):
-            visit.sort(key=lambda one: rejection.is_first(tenant, one))  # what the face was made from goes last
-            progress |= {"visit": [[one.camera, one.id] for one in visit], "unmade": True}
+            visit.sort(
+                key=lambda observation: rejection.is_first(tenant, observation)
+            )  # what the face was made from goes last
+            progress |= {"visit": [[observation.camera, observation.id] for observation in visit], "unmade": True}
             first = visit[0].id
             rejection.reject(tenant, faceid, first, request, other=other, progress=progress, unmakes=True)
             return progress
@@ -452,10 +456,10 @@ class Rejection(UseCase):
             visit = rejection.best_first(tenant, face_visits, visit)
             if comes_back:
                 visit.reverse()  # what was taken first comes back last: the face remembers with it what it had learnt
-            progress["visit"] = [[one.camera, one.id] for one in visit]
+            progress["visit"] = [[observation.camera, observation.id] for observation in visit]
             rejection.reject(tenant, faceid, visit[0].id, request, other=other, instead=gift.instead, progress=progress)
             return progress
-        progress |= {"visit": [[one.camera, one.id] for one in visit], "merged": True}
+        progress |= {"visit": [[observation.camera, observation.id] for observation in visit], "merged": True}
         if face_visits.face.name:
             self.book.enrolment.update.change_face(tenant, faceid, FaceChanges(name=""))
         record = (
@@ -502,14 +506,18 @@ class Rejection(UseCase):
         if arrival is None:
             return [observation]
         found = list(sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival))
-        if all(one.id != sighting_id for one in found):  # somebody else has given it just now
+        if all(observation.id != sighting_id for observation in found):  # somebody else has given it just now
             raise not_found(face_visits.face.faceid, sighting_id)
-        return [one for one in found if not only or one.id == sighting_id or one.id in only]
+        return [
+            observation for observation in found if not only or observation.id == sighting_id or observation.id in only
+        ]
 
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:
         """Return whether these sightings were the other face's, until somebody said that they are not."""
         negatives = self.book.recognition.negatives
-        return other is not None and any(negatives.find_of_sighting(tenant.name, other, one.id) for one in visit)
+        return other is not None and any(
+            negatives.find_of_sighting(tenant.name, other, observation.id) for observation in visit
+        )
 
     def _finish_return(self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]) -> Given:
         """Give the rest of a visit back to the face that it was taken from; the one that was made of it goes."""
@@ -591,7 +599,7 @@ def _keep_own_pictures(face: Face, seen: SeenFace, photos: Set[str]) -> tuple[Pi
 
 def _is_by_hand(face: Face) -> bool:
     """Return whether somebody gave a picture of the face, beside those that strangers were made from."""
-    return any(one.founded_at is None for one in list_given_pictures(face.pictures))
+    return any(picture.founded_at is None for picture in list_given_pictures(face.pictures))
 
 
 def _is_bare(face: Face) -> bool:

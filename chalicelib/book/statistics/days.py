@@ -156,7 +156,7 @@ class ObservedSpan(Struct):
             counts = [codec.decode_counts(chunk).count_by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
         except DamagedData:
             return None
-        return _sum_counts(entry for one in counts for entry in one.items())
+        return _sum_counts(entry for counts_by_hour in counts for entry in counts_by_hour.items())
 
     def _fetch_object(self, day: int) -> bytes | None:
         seal = self.seals.get(day)

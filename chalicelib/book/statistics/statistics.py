@@ -140,7 +140,7 @@ class Statistics(UseCase):
         """
         measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
         question = Question(Span.of_seconds(start, end), granularity, measure, wanted=wanted)
-        return {one.time: sum(one.amounts.values()) for one in self.list_buckets(tenant, question, fill=fill)}
+        return {bucket.time: sum(bucket.amounts.values()) for bucket in self.list_buckets(tenant, question, fill=fill)}
 
     def list_buckets(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
         """Return the amounts asked for, ascending by time. They equal a recount of all observations as of this call.
@@ -178,7 +178,9 @@ class Statistics(UseCase):
                     return _count_arrivals(observed, question)
                 begun = self._list_begun(tenant, observed, span, wanted, split)
                 values = self._name_values(tenant, begun, split)
-                return Counter((bucket_of(question.granularity, one.hour), values[one.begin]) for one in begun)
+                return Counter(
+                    (bucket_of(question.granularity, beginning.hour), values[beginning.begin]) for beginning in begun
+                )
 
     def count_totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
         """Count the arrivals that began in the span and whose first sighting the filter takes.
@@ -189,13 +191,13 @@ class Statistics(UseCase):
         observed = self.days.open_looking_back(tenant, span, wanted)
         with_staff = self._list_begun(tenant, observed, span, wanted.with_all()) if wanted.leaves_out else None
         taken = self._list_begun(tenant, observed, span, wanted)
-        first = self.find_firsts(tenant, [one.begin for one in taken])
+        first = self.find_firsts(tenant, [beginning.begin for beginning in taken])
         return Totals(
             arrivals=len(taken),
-            persons=len({one.faceid for one in taken}),
+            persons=len({beginning.faceid for beginning in taken}),
             first=len(first),
-            uncertain=sum(one.id in uncertain for one in taken),
-            groups=Counter(one.group for one in taken),
+            uncertain=sum(beginning.id in uncertain for beginning in taken),
+            groups=Counter(beginning.group for beginning in taken),
             kinds=Counter(self._kinds(tenant, taken, first).values()),
             staff=0 if with_staff is None else len(with_staff) - len(taken),
         )
@@ -213,28 +215,35 @@ class Statistics(UseCase):
     ) -> list[_Begun]:
         """List the first sightings of the arrivals that the filter takes, each with its visit's group."""
         begun = list(_list_begins(observed, span, replace(wanted, group_name=None), split))
-        strangers = {one.faceid for one in begun if one.group == STRANGER}
+        strangers = {beginning.faceid for beginning in begun if beginning.group == STRANGER}
         now = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
-        begun = [one._replace(group=now.get(one.faceid, STRANGER)) if one.group == STRANGER else one for one in begun]
-        return [one for one in begun if wanted.group_name in (None, one.group)]
+        begun = [
+            beginning._replace(group=now.get(beginning.faceid, STRANGER)) if beginning.group == STRANGER else beginning
+            for beginning in begun
+        ]
+        return [beginning for beginning in begun if wanted.group_name in (None, beginning.group)]
 
     def _name_values(self, tenant: Tenant, begun: Sequence[_Begun], split: Split | None) -> Mapping[Begin, str]:
         """Return the value of each arrival by a split."""
-        begins = [one.begin for one in begun]
+        begins = [beginning.begin for beginning in begun]
         match split:
             case Split.VISIT:
                 return self._kinds(tenant, begun, self.find_firsts(tenant, begins))
             case Split.STAY | Split.AGAIN:
                 return self.find_values(tenant, begins, split)
             case Split.GROUP:
-                return {one.begin: one.group for one in begun}
-        return {one.begin: one.value for one in begun}
+                return {beginning.begin: beginning.group for beginning in begun}
+        return {beginning.begin: beginning.value for beginning in begun}
 
     def _kinds(self, tenant: Tenant, begun: Sequence[_Begun], first: Set[Begin]) -> Mapping[Begin, VisitKind]:
         staff = self.visitors.staff(tenant)
         return {
-            one.begin: kind_of_visit(one.group, is_first=one.begin in first, is_staff=staff.has(one.group, one.faceid))
-            for one in begun
+            beginning.begin: kind_of_visit(
+                beginning.group,
+                is_first=beginning.begin in first,
+                is_staff=staff.has(beginning.group, beginning.faceid),
+            )
+            for beginning in begun
         }
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
@@ -319,8 +328,12 @@ class Statistics(UseCase):
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("seals", lambda one: self.sealing.seal_tenant(one.tenant)),
-            Chore("seal objects", lambda one: self.sealing.tidy(one.tenant), nightly=self.book.storage.expires_items),
+            Chore("seals", lambda context: self.sealing.seal_tenant(context.tenant)),
+            Chore(
+                "seal objects",
+                lambda context: self.sealing.tidy(context.tenant),
+                nightly=self.book.storage.expires_items,
+            ),
         )
 
     def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:

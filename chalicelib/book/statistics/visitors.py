@@ -57,9 +57,9 @@ def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKi
 class Visitors(UseCase):
     def staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
-        groups = [one for one in self.book.groups.all(tenant) if one.staff]
-        faces = (str(item["faceid"]) for one in groups for item in faces_in(self.book.items, tenant.name, one.id))
-        return Staff(tuple(one.name for one in groups), frozenset(faces))
+        groups = [group for group in self.book.groups.all(tenant) if group.staff]
+        faces = (str(item["faceid"]) for group in groups for item in faces_in(self.book.items, tenant.name, group.id))
+        return Staff(tuple(group.name for group in groups), frozenset(faces))
 
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
         """Return the names of the groups of now of those of these faces that have a name."""
@@ -68,6 +68,6 @@ class Visitors(UseCase):
 
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the same of faces that were read."""
-        named = {one.faceid: one.group_id for one in faces if one.name}
-        groups: Mapping[str, str] = {one.id: one.name for one in self.book.groups.all(tenant)} if named else {}
+        named = {face.faceid: face.group_id for face in faces if face.name}
+        groups: Mapping[str, str] = {group.id: group.name for group in self.book.groups.all(tenant)} if named else {}
         return {faceid: groups[group_id] for faceid, group_id in named.items() if group_id in groups}

@@ -227,7 +227,9 @@ EXISTENCE = frozenset({"exists", "equals", "at_least"})
 def list_failed_conditions(actions: Sequence[Action], before: Sequence[Item | None]) -> frozenset[str]:
     """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
     both = zip(actions, before, strict=True)
-    return frozenset(one.name for action, item in both for one in action.when if not satisfies(item, one))
+    return frozenset(
+        condition.name for action, item in both for condition in action.when if not satisfies(item, condition)
+    )
 
 
 Change = tuple[Action, Item | None, Item | None, str | None]
@@ -513,7 +515,7 @@ class Items(ABC):
 def _items(found: Sequence[Stored | None]) -> list[Item | None]:
     """Convert items. Raises StorageUnavailable if one is damaged: SQLite does not see what a page's bytes say."""
     try:
-        wires = (json.loads(one) if isinstance(one, str) else one for one in found)
+        wires = (json.loads(stored) if isinstance(stored, str) else stored for stored in found)
         return [None if wire is None else item_from_wire(wire) for wire in wires]
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error

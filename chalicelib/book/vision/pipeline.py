@@ -101,7 +101,7 @@ class FacePipeline:
         beside: Sequence[Box] | None = None,
     ) -> Examined:
         roles = self._choose_roles(faces, wanted)
-        crops = [] if beside is None else [(face.box, [one for one in beside if one != face.box]) for face in faces]
+        crops = [] if beside is None else [(face.box, [box for box in beside if box != face.box]) for face in faces]
         with self._slots.slot():
             jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",  # the longest parts first

@@ -99,8 +99,8 @@ def reads(people: Iterable[str], *, unnamed: int = 0) -> None:
 def read_users(users: Iterable[User]) -> None:
     """Report that the answer names users, or subjects."""
     users = list(users)
-    faceids = (faceid for one in users for faceid in one.faceids)
-    reads(faceids, unnamed=sum(not one.faceids for one in users))
+    faceids = (faceid for user in users for faceid in user.faceids)
+    reads(faceids, unnamed=sum(not user.faceids for user in users))
 
 
 def shows(what: str) -> None:

@@ -261,8 +261,8 @@ def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) 
 
 def shows_nobody(capture: Capture) -> bool:
     """Return whether a capture shows, or may show, somebody who matches nobody."""
-    skipped = (one for one in capture.sightings if one.resolution is Resolution.SKIPPED)
-    return capture.state is CaptureState.PARKED or any(one.reason != ERASED for one in skipped)
+    skipped = (sighting for sighting in capture.sightings if sighting.resolution is Resolution.SKIPPED)
+    return capture.state is CaptureState.PARKED or any(sighting.reason != ERASED for sighting in skipped)
 
 
 def captured_ms(id_: str) -> int:

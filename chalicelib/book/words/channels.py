@@ -234,7 +234,9 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
 
 def is_json(channel: Channel) -> bool:
     """Tell whether what is sent has to be JSON."""
-    return channel.way is Way.REQUEST and any("json" in one.lower() for one in _content_types(channel))
+    return channel.way is Way.REQUEST and any(
+        "json" in content_type.lower() for content_type in _content_types(channel)
+    )
 
 
 def _content_types(channel: Channel) -> list[str]:

@@ -25,7 +25,7 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
     if face.group_id != STRANGER and (before is None or face.group_id != before.group_id):
         yield "a group"
     known = () if before is None else before.pictures
-    if any(_is_given(one) and not any(one.is_same(mine) for mine in known) for one in face.pictures):
+    if any(_is_given(picture) and not any(picture.is_same(mine) for mine in known) for picture in face.pictures):
         yield "a picture"
     if face.user and (before is None or face.user != before.user):
         yield "a user"

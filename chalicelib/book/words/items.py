@@ -256,8 +256,8 @@ def delete_in_parts(items: ItemStore, table: Table, found: Iterable[Item], until
 
     `until`: those that expire by then, for storage that does not do so itself; None: all.
     """
-    old = (one for one in found if until is None or one["expires_at"] <= until.timestamp())
-    return write_in_parts(items, (Delete(table, (one[table.partition], one[table.sort])) for one in old))
+    old = (item for item in found if until is None or item["expires_at"] <= until.timestamp())
+    return write_in_parts(items, (Delete(table, (item[table.partition], item[table.sort])) for item in old))
 
 
 Place = TypeVar("Place")

@@ -260,7 +260,7 @@ class Picture(Struct, frozen=True):
 
     def is_among(self, pictures: Iterable[Picture]) -> bool:
         """Return whether it is one of these, spare or not. Its id may be another: an erasure of others changes it."""
-        return any(self == replace(one, spare=self.spare, id=self.id) for one in pictures)
+        return any(self == replace(picture, spare=self.spare, id=self.id) for picture in pictures)
 
 
 MAX_PICTURES = 100

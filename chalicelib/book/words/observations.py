@@ -177,9 +177,9 @@ def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Obser
     expired, so have those of before.
     """
     at, kind = face.enrolled_at, ObservationKind.ENROLMENT
-    if is_new_id(face) or all((one.at, one.kind) != (at, kind) for one in observations):
+    if is_new_id(face) or all((observation.at, observation.kind) != (at, kind) for observation in observations):
         return observations, None
-    return [one for one in observations if is_of(face, one)], at
+    return [observation for observation in observations if is_of(face, observation)], at
 
 
 class ChangedObservation(Struct, frozen=True):

@@ -160,11 +160,11 @@ class Codec(Generic[_Record]):
     @cached_property
     def _fields(self) -> list[tuple[str, str, Form, Any, bool]]:
         table = []
-        for one in fields(self._kind):
-            name = one.name
+        for field in fields(self._kind):
+            name = field.name
             if name not in self._apart:
-                missing = one.default if one.default_factory is NODEFAULT else one.default_factory()
-                form = self._forms.get(name) or form_of(one.type)
+                missing = field.default if field.default_factory is NODEFAULT else field.default_factory()
+                form = self._forms.get(name) or form_of(field.type)
                 says = missing if name in self._rare else NODEFAULT
                 plain = Form(form.write, form.read, form.whole)
                 table.append((name, self._names.get(name, name), plain, says, name in self._nulls))

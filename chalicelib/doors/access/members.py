@@ -176,7 +176,7 @@ class Members(Outside):
         kind, place = keys.member_item(tenant, keys.CHANGES)
         changes = self.book.items.get(keys.TENANTS, (kind, place))  # first: it vouches for the list
         found = map(member_from, every(self.book.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
-        by_age = sorted(found, key=lambda one: (one.created_at, one.id))
+        by_age = sorted(found, key=lambda member: (member.created_at, member.id))
         return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": place, "tenant": tenant}, changes)
 
     @retry_if_changed(_BUSY)
@@ -195,7 +195,7 @@ class Members(Outside):
 
 def _find_member(listed: Sequence[Member], id_: str) -> Member:
     """Return the member of that id. Raises MemberNotFound."""
-    if (member := next((one for one in listed if one.id == id_), None)) is None:
+    if (member := next((member for member in listed if member.id == id_), None)) is None:
         raise MemberNotFound(f"nobody who signs in has the id {id_[:40]!r}: see the list")
     return member
 

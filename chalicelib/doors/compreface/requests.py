@@ -72,7 +72,7 @@ class Sent(Texts, frozen=True):
         """Return a picture as it was sent. Raises Failure."""
         if self.is_json:
             return Photo(self.read_member(name))
-        found = next((one for one in self.uploads if one.name == name), None)
+        found = next((part for part in self.uploads if part.name == name), None)
         if found is None:
             raise Failure(34, f"Required part {name} is missing")
         return Photo(found.data, found.filename or "")
@@ -163,7 +163,7 @@ class Options(Struct, frozen=True):
         ]
         if text := "".join(text for text, is_there in flaws if is_there):
             raise Failure(26, text)
-        names = {one.strip() for one in (sent.text("face_plugins") or "").split(",")}
+        names = {part.strip() for part in (sent.text("face_plugins") or "").split(",")}
         return cls(limit, threshold, count, frozenset(names.intersection(PLUGINS)), status, detects)
 
 
@@ -179,7 +179,7 @@ def check_name(name: str) -> str:
 def read_name_in_path(request: HttpRequest) -> str:
     """Return the name in a path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
     parts = (request.parameters.get(one) for one in ("name", "second", "third"))
-    name = "/".join(one for one in parts if one is not None)
+    name = "/".join(part for part in parts if part is not None)
     return check_name(unquote(name) if request.is_through_gateway else name)
 
 

@@ -144,7 +144,7 @@ def normalize_vectors(call: Call, sent: Sequence[Any]) -> NDArray[np.float32]:
 def list_subjects(call: Call) -> Body:
     subjects = call.services.subjects.all(call.tenant, call.group)
     read_users(subjects)
-    return {"subjects": [one.name for one in subjects]}
+    return {"subjects": [user.name for user in subjects]}
 
 
 def add_subject(call: Call) -> Body:
@@ -226,11 +226,11 @@ def delete_examples(call: Call) -> list[Body]:
     for id_ in dict.fromkeys(one.lower() for one in call.sent.read_ids()):
         with suppress(PictureNotFound):
             found.append(subjects.get_example(call.tenant, call.group, id_))
-    require_free(one.face for one in found)
-    for one in found:
+    require_free(example.face for example in found)
+    for example in found:
         with suppress(PictureNotFound):
-            subjects.remove_example(call.tenant, one, call.key.id)
-            deleted.append(_describe_example(one))
+            subjects.remove_example(call.tenant, example, call.key.id)
+            deleted.append(_describe_example(example))
     return deleted
 
 
@@ -285,8 +285,8 @@ def _find_nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[Descri
         call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED)
     )
     call.headers.update(make_search_headers(found.decisions))
-    reads(faceid for each in found.near for one in each for faceid in one.faceids)
-    return [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in found.near]
+    reads(faceid for each in found.near for near in each for faceid in near.faceids)
+    return [[{"subject": near.name, "similarity": near.closeness} for near in each] for each in found.near]
 
 
 def _find_subject(call: Call, name: str) -> User:

@@ -83,7 +83,7 @@ class Call(Struct, frozen=True):
 
     def read_image(self) -> bytes:
         """Return the picture that was sent. Raises Failure."""
-        found = next((one.data for one in self.uploads if one.name == "image"), None)
+        found = next((part.data for part in self.uploads if part.name == "image"), None)
         if found is None:
             raise Failure(0, NO_IMAGE)
         return found
@@ -180,15 +180,15 @@ def match(call: Call) -> Body:
     if len(call.uploads) != 2:
         few = "expected two image files, only one found"
         raise Failure(0, few if len(call.uploads) == 1 else "only two images allowed")
-    one, other = (_keep_largest_face(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
-    (close,) = call.services.subjects.compare_pictures(call.tenant, one, other)
+    picture, other = (_keep_largest_face(_look_at_picture(call, upload.data, embeds=True)) for upload in call.uploads)
+    (close,) = call.services.subjects.compare_pictures(call.tenant, picture, other)
     return {"similarity": round(close, 5)}
 
 
 def list_names(call: Call) -> Body:
     subjects = call.services.subjects.all(call.tenant, call.group)
     read_users(subjects)
-    return {"faces": [one.name for one in subjects]}
+    return {"faces": [user.name for user in subjects]}
 
 
 def delete(call: Call) -> None:

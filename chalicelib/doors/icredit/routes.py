@@ -212,12 +212,12 @@ def _read_filter(parameters: Parameters) -> ObservationFilter:
 
 
 def describe_enrolled_faces(faces: Sequence[EnrolledFace]) -> Body:
-    return _render_persons([_render_person(one) for one in faces])
+    return _render_persons([_render_person(enrolled_face) for enrolled_face in faces])
 
 
 def describe_matches(matches: Sequence[Match]) -> Body:
     """Render matches: tokens and labels are the stored ones, box and estimates the probe's."""
-    return _render_persons([_render_person(one, one.decision) for one in matches])
+    return _render_persons([_render_person(match, match.decision) for match in matches])
 
 
 def render_similarity(decision: Decision | None) -> str:

@@ -61,11 +61,11 @@ def list_collections(call: Call, asked: Members) -> Members:
     most = asked.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {call.tenant.name}")
     behind = read_place(tokens, asked.get("NextToken"))
-    groups = [one for one in call.services.groups.all(call.tenant) if _is_collection(one)]
-    left = [one for one in groups if behind is None or _make_sort_key(one) > behind]
+    groups = [group for group in call.services.groups.all(call.tenant) if _is_collection(group)]
+    left = [group for group in groups if behind is None or _make_sort_key(group) > behind]
     page = left[:most]
     answer: dict[str, object] = {
-        "CollectionIds": [one.name for one in page],
+        "CollectionIds": [group.name for group in page],
         "FaceModelVersions": [write_model_version(call)] * len(page),
     }
     if len(left) > most:
@@ -168,7 +168,7 @@ def index_faces(call: Call, asked: Members) -> Members:
     )
     seen, version = indexed.seen.described, write_model_version(call)
     unseen = call.tenant.answers_unknown
-    details = [describe_face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]
+    details = [describe_face_detail(face, seen.width, seen.height, attributes, unseen=unseen) for face in seen.faces]
     return {
         "FaceRecords": [
             {"Face": describe_face(indexed.faces[number], version), "FaceDetail": details[number]}
@@ -193,7 +193,7 @@ def list_faces(call: Call, asked: Members) -> Members:
     behind = read_place(tokens, asked.get("NextToken"))
     faces, following = call.services.faces.lists.list_by_enrolment(call.tenant, group, most, behind, wanted)
     version = write_model_version(call)
-    answer = {"Faces": [describe_face(one, version) for one in faces], "FaceModelVersion": version}
+    answer = {"Faces": [describe_face(face, version) for face in faces], "FaceModelVersion": version}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
@@ -248,7 +248,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
 
 def _describe_face_matches(call: Call, found: Sequence[Similar]) -> dict[str, Any]:
     version = write_model_version(call)
-    matches = [{"Similarity": one.similarity, "Face": describe_face(one.face, version)} for one in found]
+    matches = [{"Similarity": similar.similarity, "Face": describe_face(similar.face, version)} for similar in found]
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
@@ -333,7 +333,7 @@ def list_users(call: Call, asked: Members) -> Members:
     behind = read_place(tokens, asked.get("NextToken"))
     users, following = call.services.users.page(call.tenant, group, asked.get("MaxResults", MOST_USERS), behind)
     acts.read_users(users)
-    answer = {"Users": [{"UserId": one.id, "UserStatus": _name_status(len(one.faceids))} for one in users]}
+    answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
@@ -357,7 +357,7 @@ def _change_user_faces(call: Call, asked: Members, change: Callable[..., Outcome
     outcome = Outcome.read_progress(call.once(work))
     return {
         names[0]: [{"FaceId": write_faceid(one)} for one in outcome.done],
-        names[1]: [_describe_refusal(one) for one in outcome.refused],
+        names[1]: [_describe_refusal(refusal) for refusal in outcome.refused],
         "UserStatus": _name_status(outcome.held),
     }
 
@@ -370,10 +370,10 @@ def search_users(call: Call, asked: Members) -> Members:
     group, ranking = find_collection(call, asked["CollectionId"]), call.services.recognition.ranking
     least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
     if "UserId" in asked:
-        one = call.services.users.get(call.tenant, group, asked["UserId"])
-        acts.read_users([one])
-        found = ranking.rank_users_like_user(call.tenant, group, one, least=least, most=most)
-        return {**_describe_user_matches(call, found), "SearchedUser": {"UserId": one.id}}
+        user = call.services.users.get(call.tenant, group, asked["UserId"])
+        acts.read_users([user])
+        found = ranking.rank_users_like_user(call.tenant, group, user, least=least, most=most)
+        return {**_describe_user_matches(call, found), "SearchedUser": {"UserId": user.id}}
     face = find_face(call, group, read_faceid(asked["FaceId"]))
     acts.reads([face.faceid])
     found = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
@@ -408,7 +408,10 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
 
 
 def _describe_user_matches(call: Call, found: Sequence[SimilarUser]) -> dict[str, Any]:
-    users = [{"Similarity": one.similarity, "User": {"UserId": one.id, "UserStatus": "ACTIVE"}} for one in found]
+    users = [
+        {"Similarity": similar_user.similarity, "User": {"UserId": similar_user.id, "UserStatus": "ACTIVE"}}
+        for similar_user in found
+    ]
     return {"UserMatches": users, "FaceModelVersion": write_model_version(call)}
 
 

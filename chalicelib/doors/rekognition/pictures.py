@@ -186,7 +186,7 @@ def detect_faces(call: Call, asked: Members) -> Members:
     unseen = call.tenant.answers_unknown
     return {
         "FaceDetails": [
-            describe_face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces
+            describe_face_detail(face, seen.width, seen.height, attributes, unseen=unseen) for face in seen.faces
         ]
     }
 

@@ -110,8 +110,11 @@ def verify_signature(
     if sent != hashed:
         what = "is of another body" if _HEX_64.fullmatch(sent) else f"is a hash of the body here, not {sent[:60]!r}"
         raise Failure("InvalidSignatureException", f"{_DIFFERS} x-amz-content-sha256 {what}.")
-    candidates = [compute_signature(claim, one, hashed, secret) for one in _list_variants(request, hosts, prefix)]
-    matches = [hmac.compare_digest(one.encode(), claim.signature.encode()) for one in candidates]
+    candidates = [
+        compute_signature(claim, signed_request, hashed, secret)
+        for signed_request in _list_variants(request, hosts, prefix)
+    ]
+    matches = [hmac.compare_digest(candidate.encode(), claim.signature.encode()) for candidate in candidates]
     if not any(matches):
         what = "The secret, the path, the host or a signed header differs from what arrived here"
         raise Failure("InvalidSignatureException", f"{_DIFFERS} {what}; Host arrived as {_read_host(request)!r}.")

@@ -156,7 +156,7 @@ def get_settings(call: Call) -> Settings:
         **asdict(promotion_rule),
         captures_kept_days=captures_kept(tenant, call.services.settings.capture_days),
         attributes_off=sorted(tenant.attributes_off),
-        no_pictures_of=[one.name for one in groups if one.id in tenant.no_pictures_of],
+        no_pictures_of=[group.name for group in groups if group.id in tenant.no_pictures_of],
     )
 
 
@@ -199,8 +199,13 @@ def get_signing_key(call: Call) -> SigningKey:
 
     keys = call.services.audit.signing.public_keys(call.tenant.name)
     earlier = [
-        EarlierKey(**_describe_public_key(one.old), since=one.since, until=one.until, signed_next=one.is_vouched)
-        for one in map(renewal_of, keys.renewals)
+        EarlierKey(
+            **_describe_public_key(renewal.old),
+            since=renewal.since,
+            until=renewal.until,
+            signed_next=renewal.is_vouched,
+        )
+        for renewal in map(renewal_of, keys.renewals)
     ]
     return SigningKey(**_describe_public_key(keys.current), earlier=earlier)
 
@@ -314,7 +319,7 @@ def get_retention(call: Call) -> Retention:
     Faces under legal hold, and what shows them, are not counted.
     """
     planned = call.services.erasure.retention.plan(call.tenant)
-    kinds = [Kept.made_of(one, within_7_days=one.soon) for one in planned]
+    kinds = [Kept.made_of(plan, within_7_days=plan.soon) for plan in planned]
     return Retention(kinds=kinds, held=len(call.services.faces.holds.all(call.tenant.name)))
 
 
@@ -364,7 +369,7 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
     from chalicelib.rights.words.audit import EntryFilter
 
-    first, last = (None if one is None else milliseconds(one) for one in (query.since, query.until))
+    first, last = (None if instant is None else milliseconds(instant) for instant in (query.since, query.until))
     wanted = EntryFilter(first, last, query.face, query.what, query.by)
     page = call.services.audit.chain.page(call.tenant.name, wanted, query.limit, query.token)
     acts.reads(face for _, entry in page.rows for face in sorted(faces_of(entry)))

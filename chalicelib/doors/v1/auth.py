@@ -174,7 +174,7 @@ def is_secure(request: HttpRequest, public_url: str | None) -> bool:
 def read_session_token(request: HttpRequest, public_url: str | None) -> str | None:
     """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice."""
     name = _SECURE_NAME if is_secure(request, public_url) else _NAME
-    pairs = (one.strip().partition("=") for one in request.headers.get("cookie", "").split(";"))
+    pairs = (part.strip().partition("=") for part in request.headers.get("cookie", "").split(";"))
     tokens = [value for sent, _, value in pairs if sent == name]
     if len(tokens) > 1:
         raise WrongCredentials(

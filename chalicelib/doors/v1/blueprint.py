@@ -32,4 +32,4 @@ def _load_answers(provide: Provide, module: str, path: str) -> Mapping[str, Answ
     from chalicelib.doors.v1 import endpoint  # not at the cold starts of other dialects
 
     operations = import_module(f"{__package__}.{module}").operations
-    return endpoint.make_answers(provide, [one for one in operations if one.path == path])
+    return endpoint.make_answers(provide, [operation for operation in operations if operation.path == path])

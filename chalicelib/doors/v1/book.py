@@ -258,9 +258,11 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
     """
     span, wanted = _make_span(call, query.from_, query.to, moment(0)), _make_filter(call, query, query.kind)
     page = call.services.statistics.observations.page(call.tenant, wanted, span, query.limit, query.token)
-    faces = call.services.faces.by_id(call.tenant, {one.faceid for one in page.observations})
+    faces = call.services.faces.by_id(call.tenant, {observation.faceid for observation in page.observations})
     return ObservationsPage(
-        observations=[_describe_observation(call, one, faces.get(one.faceid)) for one in page.observations],
+        observations=[
+            _describe_observation(call, observation, faces.get(observation.faceid)) for observation in page.observations
+        ],
         next_token=page.next_token,
     )
 
@@ -277,7 +279,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     page = book.page(call.tenant, wanted, span, query.limit, query.token, only=query.only)
     totals = ArrivalTotals.made_of(book.totals(call.tenant, wanted, span)) if query.totals else None
     return ArrivalsPage(
-        arrivals=[describe_arrival(call, one, query.only) for one in page.rows],
+        arrivals=[describe_arrival(call, arrival, query.only) for arrival in page.rows],
         totals=totals,
         time_zone=call.tenant.time_zone,
         next_token=page.next_token,

@@ -313,7 +313,7 @@ def list_boxes(call: Call) -> Boxes:
     """List the machines with the edge uploader, by id."""
     from chalicelib.book.cameras import boxes_of  # not at the other routes' cold starts
 
-    return Boxes(boxes=[_describe_box(one) for one in boxes_of(call.services.cameras.all(call.tenant))])
+    return Boxes(boxes=[_describe_box(box) for box in boxes_of(call.services.cameras.all(call.tenant))])
 
 
 @operations("GET", "/v1/fleet", Role.VIEWER)
@@ -471,7 +471,7 @@ def _describe_cameras(
 def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
     state = _name_state(tenant, camera, now)
     muted_until = camera.muted_until if camera.muted_until and now < camera.muted_until else None
-    outages = [Outage.made_of(one) for one in camera.outages]
+    outages = [Outage.made_of(outage) for outage in camera.outages]
     if state in ("silent", "quiet"):
         outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
     return Health.made_of(camera, state=state, outages=outages, muted_until=optional(time_text, muted_until))

@@ -194,7 +194,7 @@ class Holds(Answer):
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
     found = call.services.faces.holds.all(call.tenant.name)
-    return Holds(holds=[Hold(held=True, **_describe_mark(one.faceid, one.hold)) for one in found], next_token=None)
+    return Holds(holds=[Hold(held=True, **_describe_mark(face.faceid, face.hold)) for face in found], next_token=None)
 
 
 @operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
@@ -263,7 +263,7 @@ def list_restrictions(call: Call, query: RestrictionsWanted) -> Restrictions:
     """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
     page = call.services.restrictions.page(call.tenant, 1_000, query.token)
     return Restrictions(
-        restrictions=[_describe_restriction(call, one) for one in page.rows], next_token=page.next_token
+        restrictions=[_describe_restriction(call, face) for face in page.rows], next_token=page.next_token
     )
 
 
@@ -383,7 +383,7 @@ class ErasuresPage(Answer):
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
     found = call.services.erasure.records.page(call.tenant.name, query.limit, query.token)
-    return ErasuresPage(erasures=[describe_erasure(one) for one in found.rows], next_token=found.next_token)
+    return ErasuresPage(erasures=[describe_erasure(erasure) for erasure in found.rows], next_token=found.next_token)
 
 
 @operations("GET", "/v1/erasures/{id}", Role.OPERATOR, tag="erasures")

@@ -186,7 +186,7 @@ class Operation(Struct, frozen=True, dict=True):
         """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""
         read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
         present = str(self._tag_answer(read, self._run_view(provide, read)).headers.get("ETag", ""))
-        known = {one.strip().removeprefix("W/") for one in request.headers["if-match"].split(",")}
+        known = {part.strip().removeprefix("W/") for part in request.headers["if-match"].split(",")}
         if not known & {present.removeprefix("W/"), "*"}:
             raise Refused(412, f"This was changed since you read it: read it again; its ETag is {present}.")
 
@@ -199,7 +199,7 @@ class Operation(Struct, frozen=True, dict=True):
             return response
         tag = f'W/"{hashlib.sha256(response.body.encode()).hexdigest()[:32]}"'
         response.headers["ETag"] = tag
-        known = {one.strip() for one in request.headers.get("if-none-match", "").split(",")}
+        known = {part.strip() for part in request.headers.get("if-none-match", "").split(",")}
         if not known & {tag, tag.removeprefix("W/"), "*"}:
             return response
         return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
@@ -286,9 +286,12 @@ class Operations(list[Operation]):
 
 def make_answers(provide: Provide, operations: Iterable[Operation]) -> dict[str, Answer]:
     """Return what answers the operations of one path, by method."""
-    by_method = {one.method: one for one in operations}
+    by_method = {operation.method: operation for operation in operations}
     reading = by_method.get("GET")
-    return {name: _add_server_time(provide, partial(one.answer, provide, reading)) for name, one in by_method.items()}
+    return {
+        name: _add_server_time(provide, partial(operation.answer, provide, reading))
+        for name, operation in by_method.items()
+    }
 
 
 def answer_refusal(provide: Provide, refused: http.Failure) -> Response:

@@ -441,7 +441,8 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
         total=timeline.total,
         next_token=timeline.next_token,
         arrivals=[
-            Arrival.made_of(one, first=moment(one.first_ms), last=moment(one.last_ms)) for one in timeline.arrivals
+            Arrival.made_of(arrival, first=moment(arrival.first_ms), last=moment(arrival.last_ms))
+            for arrival in timeline.arrivals
         ],
     )
 
@@ -619,7 +620,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     else:
         changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))
     changed = call.services.enrolment.update.change_many(call.tenant, body.ids, changes, call.request)
-    return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
+    return FacesChanged.made_of(changed, failed=[FailedFace.made_of(failed_face) for failed_face in changed.failed])
 
 
 def _describe_deletion(deleted: Deleted) -> FacesChanged:

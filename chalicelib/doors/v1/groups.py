@@ -86,7 +86,7 @@ class Groups(Answer):
 @operations("GET", "/v1/groups", Role.VIEWER)
 def list_groups(call: Call) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
-    return Groups(groups=[describe_group(one) for one in call.services.groups.all(call.tenant)], next_token=None)
+    return Groups(groups=[describe_group(group) for group in call.services.groups.all(call.tenant)], next_token=None)
 
 
 def _answer_group_again(call: Call, body: Mapping[str, Any]) -> Group:

@@ -265,7 +265,7 @@ class Redelivered(Answer):
 @operations("GET", "/v1/hooks", Role.ADMIN)
 def list_hooks(call: Call) -> Hooks:
     """List all hooks, by age."""
-    return Hooks(hooks=[_describe_hook(one) for one in call.services.webhooks.hooks.all(call.tenant.name)])
+    return Hooks(hooks=[_describe_hook(hook) for hook in call.services.webhooks.hooks.all(call.tenant.name)])
 
 
 def _answer_hook_again(call: Call, body: Mapping[str, Any]) -> HookMade:
@@ -358,7 +358,9 @@ def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     page = call.services.webhooks.outbox.page(
         call.tenant.name, call.path["id"], parked=query.state == "parked", limit=query.limit, token=query.token
     )
-    return DeliveriesPage(deliveries=[_describe_delivery(one) for one in page.rows], next_token=page.next_token)
+    return DeliveriesPage(
+        deliveries=[_describe_delivery(delivery) for delivery in page.rows], next_token=page.next_token
+    )
 
 
 @operations("POST", "/v1/hooks/{id}/redeliver", Role.ADMIN)

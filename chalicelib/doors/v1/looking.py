@@ -204,13 +204,13 @@ def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> Id
 
 
 def _describe_candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
-    described = describe_faces(call, [one.face for one in rated])
+    described = describe_faces(call, [face.face for face in rated])
     pairs = zip(rated, described, strict=True)
     return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
 
 
 def _describe_comparison(found: Comparison) -> Verified:
-    faces = [ComparedFace(**_describe_quality(one.box, one.quality)) for one in found.probes]
+    faces = [ComparedFace(**_describe_quality(probe.box, probe.quality)) for probe in found.probes]
     return Verified.made_of(found, reason=found.reason or None, faces=faces)
 
 

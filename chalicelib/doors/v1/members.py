@@ -81,7 +81,9 @@ class Members(Answer):
 @operations("GET", "/v1/members", Role.ADMIN)
 def list_members(call: Call) -> Members:
     """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
-    return Members(members=[_describe_member(Member, one) for one in call.services.access.members.all(call.tenant)])
+    return Members(
+        members=[_describe_member(Member, member) for member in call.services.access.members.all(call.tenant)]
+    )
 
 
 @operations("POST", "/v1/members", Role.ADMIN, status=201, again=refuse_secret_again("member", "invite this one again"))
@@ -154,7 +156,7 @@ def _describe_invitation(call: Call, member: Stored, invitation: str) -> MemberI
 
 def _describe_member(kind: type[Shown], member: Stored, **others: Any) -> Shown:
     acts.reads([f"member {member.id}"])
-    passkeys = [MemberPasskey.made_of(one) for one in member.passkeys]
+    passkeys = [MemberPasskey.made_of(passkey) for passkey in member.passkeys]
     return kind.made_of(
         member, page=member.shown_page, has_password=member.password is not None, passkeys=passkeys, **others
     )

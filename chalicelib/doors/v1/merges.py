@@ -83,9 +83,11 @@ def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     restricted, so a page may have fewer.
     """
     found = call.services.merges.records.page(call.tenant, query.limit, query.token, query.face)
-    faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows], restricted=True)
-    hidden = {one.faceid for one in faces.values() if one.restriction}
-    merged = [_describe_merge(call, one, faces.get(one.survivor)) for one in found.rows if one.survivor not in hidden]
+    faces = call.services.faces.by_id(call.tenant, [merge.survivor for merge in found.rows], restricted=True)
+    hidden = {face.faceid for face in faces.values() if face.restriction}
+    merged = [
+        _describe_merge(call, merge, faces.get(merge.survivor)) for merge in found.rows if merge.survivor not in hidden
+    ]
     return MergesPage(merges=merged, next_token=found.next_token)
 
 
@@ -155,9 +157,9 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     is null.
     """
     found = call.services.merges.duplicates.page(call.tenant, query.limit, query.token)
-    described = iter(describe_faces(call, [face for one in found.rows for face in one.faces]))
+    described = iter(describe_faces(call, [face for suggestion in found.rows for face in suggestion.faces]))
     return DuplicatesPage(
-        duplicates=[_describe_duplicate(one, next(described), next(described)) for one in found.rows],
+        duplicates=[_describe_duplicate(suggestion, next(described), next(described)) for suggestion in found.rows],
         next_token=found.next_token,
     )
 

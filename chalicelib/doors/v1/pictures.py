@@ -75,7 +75,7 @@ def list_pictures(call: Call) -> Pictures:
     is what it shows. Pictures of a face that was merged into this one are among the others.
     """
     face = call.services.faces.get(call.tenant, call.path["id"])
-    return Pictures(pictures=[_describe_picture(call, one) for one in face.pictures])
+    return Pictures(pictures=[_describe_picture(call, picture) for picture in face.pictures])
 
 
 def _answer_picture_again(call: Call, body: Mapping[str, Any]) -> Picture:
@@ -160,7 +160,7 @@ def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
     found = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
     acts.reads([call.path["id"]] if found else [])
-    return Rejections(rejections=[_describe_rejection(one) for one in found], next_token=None)
+    return Rejections(rejections=[_describe_rejection(negative) for negative in found], next_token=None)
 
 
 @operations("DELETE", "/v1/faces/{id}/rejections/{sighting}", Role.OPERATOR, tag="rejections", again=answer_nothing)

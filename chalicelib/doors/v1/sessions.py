@@ -122,7 +122,7 @@ def begin_session(door: KeylessCall, body: NewSession) -> CurrentSession:
     same. A person's password may be tried 20 times an hour from addresses that the person never signed in from.
     """
     ways = (body.api_key, body.code, body.invitation, body.name, body.passkey if body.invitation is None else None)
-    if sum(one is not None for one in ways) != 1 or (body.name is None and body.invitation is None and body.password):
+    if sum(way is not None for way in ways) != 1 or (body.name is None and body.invitation is None and body.password):
         raise errors.InvalidInput("send one of api_key, code, invitation, passkey, or name and password")
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)

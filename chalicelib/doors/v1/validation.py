@@ -44,7 +44,7 @@ def make_validation_error(
     place = _PLACE.search(text)
     spot = _follow_path(_Spot(types.type_info(struct), value), place[1] if place else "")
     if not has_null and isinstance(spot.kind, types.UnionType):
-        others = tuple(one for one in spot.kind.types if not isinstance(one, types.NoneType))
+        others = tuple(kind for kind in spot.kind.types if not isinstance(kind, types.NoneType))
         spot = replace(spot, kind=types.UnionType(others))
     made = InvalidInput(_write_sentence(spot, text))
     made.index = spot.index
@@ -142,7 +142,7 @@ def _describe_type(kind: types.Type) -> str:
         case types.BytesType():
             return "a text in base64"
         case types.EnumType():
-            return _join_by_or([str(one.value) for one in kind.cls])
+            return _join_by_or([str(enum.value) for enum in kind.cls])
         case types.LiteralType():
             return _join_by_or([str(one) for one in kind.values])
         case types.ListType():

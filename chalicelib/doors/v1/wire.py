@@ -275,7 +275,7 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     read_query(request.query, Sent)
     if media_type is not None and media_type.name == MULTIPART:
         form = read_form(media_type, data)
-        return _read_texts(form.fields, [(one.name, one.data) for one in form.uploads], struct)
+        return _read_texts(form.fields, [(part.name, part.data) for part in form.uploads], struct)
     return read_body(data, struct)
 
 

@@ -147,14 +147,14 @@ class Reads(Outside):
 
 
 def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
-    changes = [one for one in actions if not isinstance(one, Check)]
+    changes = [action for action in actions if not isinstance(action, Check)]
     match act.kind:
         case Kind.CHANGE:
-            return any(one.table.name not in _BESIDE and not _only_counts(one) for one in changes)
+            return any(change.table.name not in _BESIDE and not _only_counts(change) for change in changes)
         case Kind.DECISION:
             return bool(act.decided) and not act.entered
         case Kind.CHORE:
-            return any(one.table.name in _OF_CHORES for one in changes)
+            return any(change.table.name in _OF_CHORES for change in changes)
         case Kind.SIGHTING:
             return bool(_list_deleted_faces(actions))
         case _:
@@ -168,13 +168,15 @@ def _only_counts(action: Action) -> bool:
 
 def _entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
     """Make an act's entry from the changes of its transaction."""
-    journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
-    of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
+    journal = [action.item for action in actions if isinstance(action, Put) and action.table.name == keys.JOURNAL.name]
+    of_faces = [
+        action.key[1] for action in actions if action.table.name == keys.FACES.name and not isinstance(action, Check)
+    ]
     changed = [one["faceid"] for item in journal for one in item["changes"]]
     edited = [faceid for faceid in changed if faceid and not is_users(faceid)]  # a group that is dropped has no faceid
     about = {name: value for name, value in act.about.items() if name != "face"}
     signs_in = keys.session_item("")[0], keys.code_item("")[0]
-    puts = [one for one in actions if isinstance(one, Put) and one.table.name == keys.TENANTS.name]
+    puts = [action for action in actions if isinstance(action, Put) and action.table.name == keys.TENANTS.name]
     faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
     return new_entry(
         clock,
@@ -184,7 +186,7 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action]) -> Entry:
         faces=list(dict.fromkeys(faces)),
         deleted=_list_deleted_faces(actions),
         seq=int(journal[0]["seq"]) if journal else None,
-        key=next((one.item.get("key") for one in puts if one.key[0] in signs_in), None),
+        key=next((put.item.get("key") for put in puts if put.key[0] in signs_in), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
         **about,
     )
@@ -199,7 +201,7 @@ def _audit_days(action: Action) -> int | str | None:
 
 
 def _list_deleted_faces(actions: Sequence[Action]) -> list[str]:
-    return [one.key[1] for one in actions if isinstance(one, Delete) and one.table.name == keys.FACES.name]
+    return [action.key[1] for action in actions if isinstance(action, Delete) and action.table.name == keys.FACES.name]
 
 
 def _whose(action: Action) -> str:
@@ -230,10 +232,10 @@ class Audit(Outside):
 
     def chores(self) -> tuple[Chore, ...]:
         return (
-            Chore("audit", lambda one: self._close_hours(one.tenant.name)),
+            Chore("audit", lambda context: self._close_hours(context.tenant.name)),
             Chore(
                 "audit retention",
-                lambda one: self.erasing.nightly(one.tenant.name, one.tenant.audit_days),
+                lambda context: self.erasing.nightly(context.tenant.name, context.tenant.audit_days),
                 nightly=True,
             ),
         )

@@ -33,11 +33,11 @@ class Breaches(Outside):
         found, chain = Breach(Tally(reads)), self.book.audit.chain
         end = chain.end(tenant)
         now = milliseconds(self.book.clock.now())
-        waiting = [one.leaf for one in chain.pending(tenant, end, chain.read_last_hour(tenant, end), now)]
+        waiting = [entry.leaf for entry in chain.pending(tenant, end, chain.read_last_hour(tenant, end), now)]
         self._note(found, waiting, caller, since_ms)
-        elements = [one for one in chain.elements(tenant) if one.head.hour + HOUR_MS > since_ms]
-        found.let_go = sum(one.entries is None for one in elements)
-        for _, leaves in chain.each([one for one in elements if one.entries is not None], chain.intact):
+        elements = [element for element in chain.elements(tenant) if element.head.hour + HOUR_MS > since_ms]
+        found.let_go = sum(element.entries is None for element in elements)
+        for _, leaves in chain.each([element for element in elements if element.entries is not None], chain.intact):
             if leaves is None:
                 found.unreadable += 1
             else:

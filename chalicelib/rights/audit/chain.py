@@ -218,14 +218,14 @@ class Chain(Outside):
         limit = self.book.clock.now() - _UNNAMED_AFTER
         blobs = self.book.storage.blobs.walk(keys.audit_folder(tenant))
         old = {blob.key for blob in blobs if blob.key.endswith(".entries") and blob.stored_at < limit}
-        for key in old - {one.entries for one in self.elements(tenant)} if old else ():
+        for key in old - {element.entries for element in self.elements(tenant)} if old else ():
             self.book.storage.blobs.delete(key)
 
     def pending(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
         """Return the entries that are not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
         since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
         found = [*self.waiting(tenant), *self.sightings(tenant, since, now_ms + 1)]
-        return [one for one in found if not one.is_of(taken)]
+        return [entry for entry in found if not entry.is_of(taken)]
 
     def waiting(self, tenant: str) -> Iterator[Open]:
         """Yield the entries that wait as items, the oldest first."""
@@ -236,12 +236,12 @@ class Chain(Outside):
         """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
         found = captures_of(self.book.items, tenant, None, since_ms - _REACH_MS, until_ms + _REACH_MS)
         for capture in map(capture_from, found):
-            for one in capture.sightings:
-                if one.resolved_at is None or has_item(capture.id, one):
+            for sighting in capture.sightings:
+                if sighting.resolved_at is None or has_item(capture.id, sighting):
                     continue
-                at_ms = milliseconds(one.resolved_at)
+                at_ms = milliseconds(sighting.resolved_at)
                 if since_ms <= at_ms < until_ms:
-                    entry = sighting_entry(capture, one)
+                    entry = sighting_entry(capture, sighting)
                     yield Open(entry["id"], at_ms, leaf_of(entry))
 
     def close(self, tenant: str) -> int:
@@ -257,14 +257,14 @@ class Chain(Outside):
         if waiting and end.number and (element := self.element(tenant, end.number)):
             self.anchor(element.document)
             taken = self.read_last_hour(tenant, end)
-            self._delete(one for one in waiting if one.is_of(taken))
-        due = [one for one in waiting if one.at_ms < until and not one.is_of(taken)]
-        since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
+            self._delete(entry for entry in waiting if entry.is_of(taken))
+        due = [entry for entry in waiting if entry.at_ms < until and not entry.is_of(taken)]
+        since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(entry.hour for entry in due)])
         if until - HOUR_MS <= end.hour:
             return 0
         if seen := list(self.sightings(tenant, since, until)):
             taken = taken or self.read_last_hour(tenant, end)
-            due += [one for one in seen if one.id not in taken]
+            due += [entry for entry in seen if entry.id not in taken]
         closed = 0
         for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
             after = self._close_hour(tenant, end, hour, entries)
@@ -293,7 +293,7 @@ class Chain(Outside):
         return tokens.make_page(found, None)
 
     def _write_leaves(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
-        lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
+        lines = (json.dumps([leaf.hash, leaf.salt, leaf.entry], ensure_ascii=False) for leaf in leaves)
         key = keys.audit_entries(tenant, number, nonce())
         if not self.book.storage.blobs.put_if_absent(key, "\n".join(lines).encode(), _JSON):
             raise StorageUnavailable(f"entries of the name {key!r} were there before")
@@ -302,7 +302,9 @@ class Chain(Outside):
     def _close_hour(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
         read = [entry for one in entries if (entry := one.reading) is not None]
-        leaves = [one.leaf for one in entries if one.reading is None] + [leaf_of(one) for one in sum_entries(read)]
+        leaves = [entry.leaf for entry in entries if entry.reading is None] + [
+            leaf_of(entry) for entry in sum_entries(read)
+        ]
         head = Head(
             tenant=tenant,
             number=end.number + 1,
@@ -320,7 +322,7 @@ class Chain(Outside):
         return End(head.number, hour, head.hash, end.version)
 
     def _delete(self, entries: Iterable[Open]) -> None:
-        write_in_parts(self.book.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
+        write_in_parts(self.book.items, (Delete(keys.AUDIT, entry.item) for entry in entries if entry.item is not None))
 
     def _from(self, tenant: str, after: _Place | None, wanted: EntryFilter) -> Iterator[tuple[_Place, Entry | None]]:
         end = self.end(tenant)
@@ -354,9 +356,12 @@ class Chain(Outside):
     def _closed_entries(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
         head, leaves = element.head, [leaf.content for leaf in self.leaves(element)]
         return [
-            (_Place(head.number, last, at_ms(one), one["id"]), {**one, "late": True} if at_ms(one) < head.hour else one)
-            for one in leaves
-            if one
+            (
+                _Place(head.number, last, at_ms(entry), entry["id"]),
+                {**entry, "late": True} if at_ms(entry) < head.hour else entry,
+            )
+            for entry in leaves
+            if entry
         ]
 
 
@@ -422,7 +427,7 @@ def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, l
     def hour(one: Open) -> int:
         return one.hour if one.hour > closed else newest
 
-    ordered = sorted(due, key=lambda one: (hour(one), one.at_ms, one.id))
+    ordered = sorted(due, key=lambda entry: (hour(entry), entry.at_ms, entry.id))
     return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
 
 

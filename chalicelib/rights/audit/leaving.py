@@ -67,28 +67,28 @@ class AuditErasing(Outside):
         erased: list[str] = []
         while True:
             self.book.audit.chain.hold_up(tenant)
-            waiting = [one for one in self.book.audit.chain.waiting(tenant) if one.leaf.names(wanted)]
+            waiting = [entry for entry in self.book.audit.chain.waiting(tenant) if entry.leaf.names(wanted)]
             closed = self._find_leaves_that_name(tenant, wanted)
             enrolled_at = since()
-            waiting = [one for one in waiting if one.leaf.names(wanted, enrolled_at)]
-            readings = [one for one in waiting if one.reading is not None]
+            waiting = [entry for entry in waiting if entry.leaf.names(wanted, enrolled_at)]
+            readings = [entry for entry in waiting if entry.reading is not None]
             leaves_to_erase = [
-                *(one.leaf for one in waiting if one.reading is None),
+                *(entry.leaf for entry in waiting if entry.reading is None),
                 *(leaf for _, leaves in closed for leaf in leaves),
             ]
             hashes = {leaf.hash: None for leaf in leaves_to_erase if leaf.names(wanted, enrolled_at)}
-            for one in readings:
-                self._reduce(one, wanted)
+            for entry in readings:
+                self._reduce(entry, wanted)
             if not hashes and not readings:
                 self.book.audit.chain.tidy(tenant)
                 return erased
             for begin in range(0, len(hashes), _IN_AN_ENTRY):
                 self._sign_statement(tenant, ERASED, erasure=erasure, leaves=[*hashes][begin : begin + _IN_AN_ENTRY])
-            for one in waiting:
-                if one.leaf.hash in hashes:
-                    self._erase_open(one)
+            for entry in waiting:
+                if entry.leaf.hash in hashes:
+                    self._erase_open(entry)
             for element, leaves in closed:
-                bare = [one.bare if one.hash in hashes else one for one in leaves]
+                bare = [leaf.bare if leaf.hash in hashes else leaf for leaf in leaves]
                 if bare != leaves:
                     self.book.audit.chain.rewrite(element, bare)
             erased += hashes
@@ -99,8 +99,8 @@ class AuditErasing(Outside):
         `since`: when somebody else was enrolled with an id.
         """
         closed = (leaf for _, leaves in self._find_leaves_that_name(tenant, faceids) for leaf in leaves)
-        waiting = (one.leaf for one in self.book.audit.chain.waiting(tenant))
-        return [one.content or {} for one in (*closed, *waiting) if one.names(faceids, since)]
+        waiting = (entry.leaf for entry in self.book.audit.chain.waiting(tenant))
+        return [leaf.content or {} for leaf in (*closed, *waiting) if leaf.names(faceids, since)]
 
     def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
         """Return these faces and those that became a part of them: a merge is forgotten in 30 days, an entry is not."""
@@ -120,13 +120,15 @@ class AuditErasing(Outside):
         number of days last: nothing goes then.
         """
         limit = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
-        kept = [one for one in self.book.audit.chain.elements(tenant) if one.entries is not None]
-        read = self.book.audit.chain.each([one for one in kept if one.head.hour <= limit], self.book.audit.chain.intact)
+        kept = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
+        read = self.book.audit.chain.each(
+            [element for element in kept if element.head.hour <= limit], self.book.audit.chain.intact
+        )
         due = [(element, leaves is not None) for element, leaves in read]
-        if damaged := [one.head.name for one, is_intact in due if not is_intact]:
+        if damaged := [element.head.name for element, is_intact in due if not is_intact]:
             _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
         old = [element for element, is_intact in due if is_intact]
-        overdue = sum(one.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for one in old)
+        overdue = sum(element.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for element in old)
         if is_much(overdue, len(kept)):
             old = old[: max(FEW, len(kept) // SHARE)]
             _log.warning(
@@ -142,7 +144,7 @@ class AuditErasing(Outside):
                 f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed {signed}: somebody changed it "
                 f"beside the service. Set it again by `regulars tenants set {tenant} --audit-days`"
             )
-        self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(one.head.number for one in old))
+        self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(element.head.number for element in old))
         for element in old:
             self.book.audit.chain.rewrite(element, None)
         return len(old)
@@ -168,15 +170,19 @@ class AuditErasing(Outside):
         """Yield what waits, and the entries of each hour that is intact, each with the hour that statements need."""
         yield (
             self.book.audit.chain.end(tenant).hour + HOUR_MS,
-            [one.leaf for one in self.book.audit.chain.waiting(tenant)],
+            [entry.leaf for entry in self.book.audit.chain.waiting(tenant)],
         )
-        kept = [one for one in self.book.audit.chain.elements(tenant, newest_first=True) if one.entries is not None]
+        kept = [
+            element
+            for element in self.book.audit.chain.elements(tenant, newest_first=True)
+            if element.entries is not None
+        ]
         for element, leaves in self.book.audit.chain.each(kept, self.book.audit.chain.intact):
             yield element.head.hour, leaves or []
 
     def _find_leaves_that_name(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
-        kept = [one for one in self.book.audit.chain.elements(tenant) if one.entries is not None]
+        kept = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
         read = self.book.audit.chain.each(kept, self.book.audit.chain.leaves)
         return [one for one in read if any(leaf.names(names) for leaf in one[1])]
 

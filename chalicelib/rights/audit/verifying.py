@@ -83,16 +83,18 @@ class Verifying(Outside):
         verified = Verified()
         waiting = self._read_waiting(tenant, verified)
         try:
-            elements = [one for one in self.book.audit.chain.elements(tenant) if one.head]
-            signs = elements or any({"renewal", "signed"} & (one.leaf.content or {}).keys() for one in waiting)
+            elements = [element for element in self.book.audit.chain.elements(tenant) if element.head]
+            signs = elements or any({"renewal", "signed"} & (entry.leaf.content or {}).keys() for entry in waiting)
             public_keys = self.book.audit.signing.public_keys(tenant) if signs else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             verified.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return verified
-        statements = _Statements(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys)
-        bare = [("an entry that waits", one.leaf.hash) for one in waiting if one.leaf.entry is None]
-        for one in waiting:
-            verified.findings += statements.note(one.leaf)
+        statements = _Statements(
+            tenant, max((element.head.hour for element in elements), default=-HOUR_MS), public_keys
+        )
+        bare = [("an entry that waits", entry.leaf.hash) for entry in waiting if entry.leaf.entry is None]
+        for entry in waiting:
+            verified.findings += statements.note(entry.leaf)
         _compare_all(elements, self.book.audit.chain.leaves, bare, verified, statements)
         verified.findings += self._verify_end(tenant, verified)
         verified.findings += self._verify_anchors(tenant, elements)
@@ -111,13 +113,13 @@ class Verifying(Outside):
             )
             verified.waiting = len(waiting)
             if waiting:
-                verified.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
+                verified.closes_at = moment(min(entry.hour for entry in waiting) + HOUR_MS) + CLOSED_AFTER
         return list(self.book.audit.chain.waiting(tenant))
 
     def _verify_waiting(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
         """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""
         made_ms = self.book.audit.signing.since_ms(tenant)
-        if made_ms is not None and all(one.at_ms >= made_ms + HOUR_MS for one in waiting):
+        if made_ms is not None and all(entry.at_ms >= made_ms + HOUR_MS for entry in waiting):
             made = time_text(moment(made_ms))[:16]
             yield (
                 f"no hour is closed, and no entry is as old as the tenant's signing key ({made}): all were removed, "
@@ -177,16 +179,16 @@ def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> t
     if not elements:
         raise InvalidInput("this export has no closed hour, so there is nothing to verify")
     signer = signing.public_key_from(elements[-1].document.get("public_key"))
-    public_keys = PublicKeys(signer, [one["renewal"] for one in entries if "renewal" in one])
+    public_keys = PublicKeys(signer, [entry["renewal"] for entry in entries if "renewal" in entry])
     verified, last = Verified(), elements[-1].head
     key = key_of(last.tenant)
     if signing.fingerprint(signer) != key.lower():
         verified.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
-    kept = [one if one.entries in leaves else replace(one, entries=None) for one in elements]
+    kept = [element if element.entries in leaves else replace(element, entries=None) for element in elements]
     statements = _Statements(last.tenant, last.hour, public_keys)
     for leaf in waiting:
         verified.findings += statements.note(leaf)
-    _compare_all(kept, lambda one: leaves[one.entries or ""], [], verified, statements)
+    _compare_all(kept, lambda element: leaves[element.entries or ""], [], verified, statements)
     return verified, entries
 
 
@@ -227,7 +229,7 @@ def _verify_heads(tenant: str, elements: list[Element], verified: Verified, curr
             yield f"{head.name}: is not later than the hour before it"
         if head.tenant != tenant:
             yield f"{head.name}: is of another tenant"
-        key = next((one.old for one in verified.renewals if head.number <= one.heads), current)
+        key = next((renewal.old for renewal in verified.renewals if head.number <= renewal.heads), current)
         if why := _signed_otherwise(element.document, key):
             yield f"{head.name}: {why}"
         before = head
@@ -240,7 +242,7 @@ def _verify_entries(
     """Hold the entries against their heads; return the erased leaves, each as the name of its place and its hash."""
     bare: list[tuple[str, str]] = []
     ids: dict[str, int] = {}
-    for element in (one for one in elements if one.entries is not None):
+    for element in (element for element in elements if element.entries is not None):
         head = element.head
         try:
             leaves = leaves_of(element)
@@ -258,7 +260,7 @@ def _verify_entries(
 
 def _find_unexplained_gaps(elements: Sequence[Element], verified: Verified, statements: _Statements) -> Iterator[str]:
     """Find hours whose entries are gone, and which no statement lets go."""
-    for head in (one.head for one in elements if one.entries is None):
+    for head in (element.head for element in elements if element.entries is None):
         days = next((days for days, upto, hour in statements.trims if head.number <= upto and head.hour <= hour), None)
         if days is None:
             yield f"{head.name}: its entries are gone, and no signed entry lets them go"
@@ -269,23 +271,23 @@ def _find_unexplained_gaps(elements: Sequence[Element], verified: Verified, stat
 def _follow_renewals(tenant: str, public_keys: PublicKeys, verified: Verified) -> Iterator[str]:
     """Follow the signing key from the first to the one in use."""
     try:
-        verified.renewals = [renewal_of(one) for one in public_keys.renewals]
+        verified.renewals = [renewal_of(document) for document in public_keys.renewals]
     except InvalidInput as error:
         yield f"a renewal of the signing key cannot be read: {error}"
         return
-    followers = [*(one.old for one in verified.renewals), public_keys.current][1:]
-    for one, follower in zip(verified.renewals, followers, strict=True):
-        if (one.tenant, one.new) != (tenant, follower):
-            yield f"{_name_renewal(one)} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
+    followers = [*(renewal.old for renewal in verified.renewals), public_keys.current][1:]
+    for renewal, follower in zip(verified.renewals, followers, strict=True):
+        if (renewal.tenant, renewal.new) != (tenant, follower):
+            yield f"{_name_renewal(renewal)} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
 
 
 def _verify_renewals(public_keys: PublicKeys, verified: Verified, statements: _Statements) -> Iterator[str]:
     """Hold renewals against their entries. One that retention let go cannot be asked for."""
     upto = max((upto for _, upto, _ in statements.trims), default=0)
-    for document, one in zip(public_keys.renewals, verified.renewals, strict=False):
-        if document not in statements.renewals and upto <= one.heads:
-            yield f"{_name_renewal(one)} has no entry"
-    if any(one not in public_keys.renewals for one in statements.renewals):
+    for document, renewal in zip(public_keys.renewals, verified.renewals, strict=False):
+        if document not in statements.renewals and upto <= renewal.heads:
+            yield f"{_name_renewal(renewal)} has no entry"
+    if any(document not in public_keys.renewals for document in statements.renewals):
         yield "an entry tells of a renewal of the signing key that the record of the keys lacks"
 
 
@@ -322,7 +324,7 @@ def _verify_kept_head(tenant: str, elements: list[Element], kept: Document) -> I
     head = head_of(kept)
     if head.tenant != tenant:
         raise InvalidInput(f"the head that was kept is of tenant {head.tenant!r}, not of {tenant!r}")
-    here = next((one for one in elements if one.head.number == head.number), None)
+    here = next((element for element in elements if element.head.number == head.number), None)
     if here is None:
         yield f"{head.name}: was kept elsewhere, and the chain does not reach it: it was cut off"
     elif here.head.hash != head.hash:

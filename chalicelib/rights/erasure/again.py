@@ -87,7 +87,7 @@ class People(Struct):
 class Again(Outside):
     def list_unknown_names(self, names: Iterable[str]) -> list[str]:
         """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not know them."""
-        tenants = {one.app_id: one.name for one in self.book.tenants.all()}
+        tenants = {tenant.app_id: tenant.name for tenant in self.book.tenants.all()}
         found = {
             name: (tenants[app_id], id_)
             for name in names
@@ -99,22 +99,26 @@ class Again(Outside):
 
     def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
-        tenants = {one.name: one.app_id for one in self.book.tenants.all()}
-        here = {(one.tenant, one.id): one for one in receipts if one.tenant in tenants}
+        tenants = {tenant.name: tenant.app_id for tenant in self.book.tenants.all()}
+        here = {(receipt.tenant, receipt.id): receipt for receipt in receipts if receipt.tenant in tenants}
         known = self._find_known(list(here))
-        left = [one for place, one in here.items() if place not in known]
-        of_here = (one for one in left if one.statement.get("app_id", tenants[one.tenant]) == tenants[one.tenant])
-        return sorted(of_here, key=lambda one: str(one.statement["done_at"]))
+        left = [receipt for place, receipt in here.items() if place not in known]
+        of_here = (
+            receipt
+            for receipt in left
+            if receipt.statement.get("app_id", tenants[receipt.tenant]) == tenants[receipt.tenant]
+        )
+        return sorted(of_here, key=lambda receipt: str(receipt.statement["done_at"]))
 
     def list_open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the unknown receipts that name somebody who is in the book, or the tenant itself."""
         people: dict[str, People] = {}
         found = []
-        for one in self.list_unknown(receipts):
-            if not one.is_of_tenant and one.tenant not in people:
-                people[one.tenant] = self.read_people(one.tenant)
-            if one.is_of_tenant or people[one.tenant].list_named(one):
-                found.append(one)
+        for receipt in self.list_unknown(receipts):
+            if not receipt.is_of_tenant and receipt.tenant not in people:
+                people[receipt.tenant] = self.read_people(receipt.tenant)
+            if receipt.is_of_tenant or people[receipt.tenant].list_named(receipt):
+                found.append(receipt)
         return found
 
     def read_people(self, tenant: str) -> People:
@@ -122,7 +126,7 @@ class Again(Outside):
         key = self.book.audit.signing.face_key(tenant)
         faceids = {item["faceid"] for item in self._scan_tenant(keys.FACES, tenant)}
         return People(
-            key, faceids, {observation_from(one).faceid for one in self._scan_tenant(keys.OBSERVATIONS, tenant)}
+            key, faceids, {observation_from(item).faceid for item in self._scan_tenant(keys.OBSERVATIONS, tenant)}
         )
 
     def begin(self, receipt: Receipt, people: People, trusted: Collection[str] = ()) -> list[str]:
@@ -164,8 +168,8 @@ class Again(Outside):
         """
         key = self.book.audit.signing.face_key(tenant.name)
         there = self.book.faces.by_id(tenant, ids, restricted=True)
-        erased = {faceid: one for faceid, one in there.items() if self._is_of(tenant, statement, key, one)}
-        return erased, {faceid: one for faceid, one in there.items() if faceid not in erased}
+        erased = {faceid: face for faceid, face in there.items() if self._is_of(tenant, statement, key, face)}
+        return erased, {faceid: face for faceid, face in there.items() if faceid not in erased}
 
     def _is_of(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
         """Return whether a receipt that names a face's id is of this face.
@@ -188,12 +192,16 @@ class Again(Outside):
         """
         if statement["removed"]["templates"]:
             return False
-        if not all(is_of(face, one) for one in self.book.merges.mover.list_observations(tenant, face.faceid)):
+        if not all(
+            is_of(face, observation) for observation in self.book.merges.mover.list_observations(tenant, face.faceid)
+        ):
             return True
         asked = statement["id"], statement["by"], statement["asked_at"]
         return any(
-            asked[0] != one.id and asked[1:] == (one.by, time_text(one.at)) and _names(one, key, face.faceid)
-            for one in self.book.erasure.records.all(tenant.name)
+            asked[0] != erasure.id
+            and asked[1:] == (erasure.by, time_text(erasure.at))
+            and _names(erasure, key, face.faceid)
+            for erasure in self.book.erasure.records.all(tenant.name)
         )
 
     def leave_out(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:

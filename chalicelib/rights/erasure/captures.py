@@ -60,13 +60,17 @@ class CaptureErasure(Outside):
         if item is None:
             return self._delete_picture(*picture, max(numbers) + 1)
         capture = capture_from(item)
-        sightings = [one for one in capture.sightings if one.number in numbers]
-        is_done = all(one.reason == ERASED for one in sightings)
+        sightings = [sighting for sighting in capture.sightings if sighting.number in numbers]
+        is_done = all(sighting.reason == ERASED for sighting in sightings)
         if is_done and not (sightings and self._is_other_picture(tenant, capture)):
             return ""
         fate, fields = "", dict[str, Any]()
         if _shows_others(capture, item, numbers):
-            boxes = [one.box for one in capture.sightings if one.number in numbers or one.reason == ERASED]
+            boxes = [
+                sighting.box
+                for sighting in capture.sightings
+                if sighting.number in numbers or sighting.reason == ERASED
+            ]
             fate, fields = self._hide_faces(tenant, capture, boxes)
         fate = fate or self._delete_picture(*picture, len(capture.sightings))
         self._rename_photo(tenant, capture, numbers)
@@ -81,7 +85,7 @@ class CaptureErasure(Outside):
         old_id, new_id = photo_id(capture.sha256), capture.photo_of_rest
 
         def rename(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
-            return tuple(replace(one, id=new_id) if one.id == old_id else one for one in pictures)
+            return tuple(replace(picture, id=new_id) if picture.id == old_id else picture for picture in pictures)
 
         def rename_in_backup(backup: MergeBackup) -> MergeBackup:
             ids = {name: tuple(new_id if id_ == old_id else id_ for id_ in getattr(backup, name)) for name in PHOTOS}
@@ -100,16 +104,22 @@ class CaptureErasure(Outside):
 
     def _list_faces_beside(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> list[str]:
         """Return the ids of the faces that have the other sightings of a capture, or had them before a merge."""
-        others = [one for one in capture.sightings if one.faceid is not None and one.number not in numbers]
+        others = [
+            sighting for sighting in capture.sightings if sighting.faceid is not None and sighting.number not in numbers
+        ]
         at_ms = milliseconds(capture.captured_at)
-        places = [keys.observation(tenant.name, at_ms, sighting_id(capture.id, one.number)) for one in others]
+        places = [keys.observation(tenant.name, at_ms, sighting_id(capture.id, sighting.number)) for sighting in others]
         observed = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
-        faceids = dict.fromkeys([*(str(one.faceid) for one in others), *observed])
+        faceids = dict.fromkeys([*(str(sighting.faceid) for sighting in others), *observed])
         there = self.book.faces.by_id(tenant, faceids, restricted=True)
         errors = [
-            self.book.faces.make_missing_error(tenant, one, restricted=True) for one in faceids if one not in there
+            self.book.faces.make_missing_error(tenant, faceid, restricted=True)
+            for faceid in faceids
+            if faceid not in there
         ]
-        survivors = [str(one.details["into"]) for one in errors if isinstance(one, FaceMerged)]
+        survivors = [
+            str(face_not_found.details["into"]) for face_not_found in errors if isinstance(face_not_found, FaceMerged)
+        ]
         return list(dict.fromkeys([*there, *survivors]))
 
     def _delete_picture(self, tenant: str, camera_id: str, capture_id: str, face_count: int) -> str:
@@ -151,7 +161,9 @@ class CaptureErasure(Outside):
 
 def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> bool:
     """Return whether anybody else is on the picture, as far as it was looked at."""
-    others = [one for one in capture.sightings if one.number not in numbers and one.reason != ERASED]
+    others = [
+        sighting for sighting in capture.sightings if sighting.number not in numbers and sighting.reason != ERASED
+    ]
     return bool(others) or len(item.get("detection", ())) > len(capture.sightings)
 
 
@@ -160,8 +172,10 @@ def _make_update(
 ) -> Update:
     """Return the update that leaves of these sightings the place only, unless others changed the capture."""
     sightings = [
-        Sighting(one.number, Resolution.SKIPPED, one.box, reason=ERASED) if one.number in numbers else one
-        for one in capture.sightings
+        Sighting(sighting.number, Resolution.SKIPPED, sighting.box, reason=ERASED)
+        if sighting.number in numbers
+        else sighting
+        for sighting in capture.sightings
     ]
     # Nobody can tell any more who has the picture that came; that is known by the capture's id if it is offered again.
     nothing = hashlib.sha256(b"").digest()

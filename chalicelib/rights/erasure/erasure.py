@@ -57,7 +57,10 @@ class Forgetting(Outside):
         was asked for first, if a backup brought that back. Raises Busy, AnsweredAlready.
         """
         now = self.book.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
-        if all(now is not None and is_of(now, one) for one in self.book.merges.mover.list_observations(tenant, faceid)):
+        if all(
+            now is not None and is_of(now, observation)
+            for observation in self.book.merges.mover.list_observations(tenant, faceid)
+        ):
             return Deleted([], [], [faceid])
         erasure = self.records.make_erasure_of_gone(faceid, by, asked_at)
         deleted = Deleted([faceid], [], [], [erasure.id])
@@ -70,17 +73,30 @@ class Forgetting(Outside):
     def chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""
         return (
-            Chore("erasures", lambda one: self.steps.continue_all(one.tenant, one.left_s), by_no_clock=True),
-            Chore("strangers", lambda one: unless(self.strangers.forget(one.tenant, one.left_s)), by_no_clock=True),
-            Chore("pictures off", lambda one: unless(self.pictures.remove_pictures(one.tenant, one.hour, one.left_s))),
+            Chore(
+                "erasures", lambda context: self.steps.continue_all(context.tenant, context.left_s), by_no_clock=True
+            ),
+            Chore(
+                "strangers",
+                lambda context: unless(self.strangers.forget(context.tenant, context.left_s)),
+                by_no_clock=True,
+            ),
+            Chore(
+                "pictures off",
+                lambda context: unless(self.pictures.remove_pictures(context.tenant, context.hour, context.left_s)),
+            ),
             Chore("consents", self._consents),
             Chore(
                 "retention",
-                lambda one: self._apply_retention(one, *SWEPT),
+                lambda context: self._apply_retention(context, *SWEPT),
                 nightly=self.book.storage.expires_items,
             ),
-            Chore("learnt pictures", lambda one: self._apply_retention(one, Kind.LEARNT), nightly=True),
-            Chore("rejections", lambda one: unless(self.traces.forget_memories(one.tenant, one.left_s)), nightly=True),
+            Chore("learnt pictures", lambda context: self._apply_retention(context, Kind.LEARNT), nightly=True),
+            Chore(
+                "rejections",
+                lambda context: unless(self.traces.forget_memories(context.tenant, context.left_s)),
+                nightly=True,
+            ),
         )
 
     def _consents(self, one: ChoreContext) -> Rest | None:

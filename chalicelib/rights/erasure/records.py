@@ -54,14 +54,14 @@ class Erasures(Outside):
         `asked_at`: when it was asked for first, if a backup brought them back.
         """
         now = self.book.clock.now()
-        absorbed = [one for face in faces for one in self.book.merges.records.list_below(tenant.name, face.faceid)]
-        faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_same_person))
+        absorbed = [merge for face in faces for merge in self.book.merges.records.list_below(tenant.name, face.faceid)]
+        faceids = (*(face.faceid for face in faces), *(merge.other for merge in absorbed if merge.is_same_person))
         # What is erased again has a receipt that is kept outside already.
         new = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
         erasure = replace(new, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
         if not erases:
             return erasure
-        given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
+        given = [merge.kept.face for merge in absorbed if merge.is_active and merge.kept is not None]
         names = {name for face in (*faces, *given) for name in names_of(face)}
         return replace(_add_pseudonym(erasure), hashes=self.hash_contents([*faces, *given]), names=tuple(sorted(names)))
 
@@ -107,7 +107,7 @@ class Erasures(Outside):
         behind = pages.read_place(token, str)
         stored = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
         return pages.make_first_page(
-            (erasure_from(item) for item in stored if item["erases"]), limit, lambda one: one.id
+            (erasure_from(item) for item in stored if item["erases"]), limit, lambda erasure: erasure.id
         )
 
     def all(self, tenant: str) -> Iterator[Erasure]:
@@ -116,14 +116,14 @@ class Erasures(Outside):
 
     def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""
-        return (one for one in self.all(tenant) if one.done_at is None)
+        return (erasure for erasure in self.all(tenant) if erasure.done_at is None)
 
     def hash_contents(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
         """Return SHA-256 of what faces consist of: their templates, and their pictures with the small ones."""
-        templates = {one.vector for face in faces for picture in face.pictures for one in picture.templates}
+        templates = {template.vector for face in faces for picture in face.pictures for template in picture.templates}
         stored = {key for face in faces for key in face.picture_keys}
         pictures = [self.book.storage.blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
         return {
-            "templates": tuple(sorted(hashlib.sha256(one).hexdigest() for one in templates)),
-            "pictures": tuple(hashlib.sha256(one).hexdigest() for one in pictures if one is not None),
+            "templates": tuple(sorted(hashlib.sha256(template).hexdigest() for template in templates)),
+            "pictures": tuple(hashlib.sha256(picture).hexdigest() for picture in pictures if picture is not None),
         }

@@ -61,7 +61,11 @@ class Refusals(Outside):
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
         """Raise FaceErased if an erasure of the tenant, done or running, names this id or has removed this template."""
         people = self._read_people(tenant.name)
-        of_id = (one for one in people.erasures if list_named_faces(one.statement, people.key, [faceid or ""]))
+        of_id = (
+            named_faces
+            for named_faces in people.erasures
+            if list_named_faces(named_faces.statement, people.key, [faceid or ""])
+        )
         erasure, what = next(of_id, None) if faceid else None, f"who had the id {faceid!r}"
         if erasure is None:
             erasure = people.templates.get(hashlib.sha256(template).hexdigest())
@@ -101,7 +105,9 @@ def _list_people(mark: str, now: datetime, key: bytes, erasures: Iterable[Erasur
         else:
             hashed = add_face_hashes(erasure, key) if erasure.faceids else erasure
             faces, removed = {"salt": hashed.salt, "sha256": hashed.faces}, erasure.hashes
-        one = NamedFaces(erasure.id, erasure.at, {"faces": {"salt": faces["salt"], "sha256": [*faces["sha256"]]}})
-        named.append(one)
-        templates.update(dict.fromkeys(removed.get("templates", ()), one))
+        named_faces = NamedFaces(
+            erasure.id, erasure.at, {"faces": {"salt": faces["salt"], "sha256": [*faces["sha256"]]}}
+        )
+        named.append(named_faces)
+        templates.update(dict.fromkeys(removed.get("templates", ()), named_faces))
     return ErasedPeople(mark, now, key, tuple(named), templates)

@@ -193,10 +193,10 @@ class Retention(Outside):
             kept.kind,
             kept.group,
             kept.days,
-            now=sum(one.goes_at <= now for one in counted),
+            now=sum(due.goes_at <= now for due in counted),
             soon=len(counted),
             more=len(due) > MOST_COUNTED,
-            oldest=min((one.since for one in counted), default=None),
+            oldest=min((due.since for due in counted), default=None),
             waits_until=waits.goes_at if waits else None,
         )
 
@@ -288,7 +288,7 @@ class Retention(Outside):
         """Yield the face of each learnt picture that is over by then."""
         kept = timedelta(days=tenant.learnt_days or 0)
         for face in map(face_from, every(self.book.items, keys.FACES, tenant.name)):
-            for since in (one.learnt.captured_at for one in face.pictures if one.learnt is not None):
+            for since in (picture.learnt.captured_at for picture in face.pictures if picture.learnt is not None):
                 if since + kept < at and face.faceid not in spared:
                     yield Due(since, since + kept, face.faceid)
 
@@ -297,7 +297,9 @@ class Retention(Outside):
         since = self.book.clock.now() - timedelta(days=tenant.learnt_days or 0)
 
         def keep_recent(face: Face) -> tuple[Picture, ...]:
-            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= since)
+            return tuple(
+                picture for picture in face.pictures if picture.learnt is None or picture.learnt.captured_at >= since
+            )
 
         for faceid in dict.fromkeys(faceids):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
@@ -440,7 +442,9 @@ class PicturesOff(Outside):
         wanted = list(dict.fromkeys(places.values()))
         found = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])
         captures = [capture_from(item) for item in found if item]
-        hidden = {(one.camera_id, one.id) for one in self.book.captures.kept.list_to_forget(tenant, captures)}
+        hidden = {
+            (capture.camera_id, capture.id) for capture in self.book.captures.kept.list_to_forget(tenant, captures)
+        }
         for key, place in places.items():
             if place in hidden:
                 self.book.storage.uploads.delete(key)

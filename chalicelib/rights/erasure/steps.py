@@ -80,9 +80,9 @@ class ErasureSteps(Outside):
         Then the witness gets the receipts that it has not. Raises its errors.
         """
         found = list(self.book.erasure.records.all(tenant.name))
-        unfinished = [one for one in found if one.done_at is None]
+        unfinished = [erasure for erasure in found if erasure.done_at is None]
         joined = self._join_records(tenant, unfinished)
-        for erasure in (one for one in unfinished if one.id not in joined):
+        for erasure in (erasure for erasure in unfinished if erasure.id not in joined):
             if left_s() < STOPS_AT_S:
                 self.book.erasure.records.announce(tenant.name, erasure)
             else:
@@ -111,23 +111,28 @@ class ErasureSteps(Outside):
         Return the ids of the records that are in others now.
         """
         done = set[str]()
-        new = sorted((one for one in unfinished if one.by == FULL and not one.step), key=lambda one: one.erases)
-        face_counts = accumulate(len(one.faceids) for one in new)
+        new = sorted(
+            (erasure for erasure in unfinished if erasure.by == FULL and not erasure.step),
+            key=lambda erasure: erasure.erases,
+        )
+        face_counts = accumulate(len(erasure.faceids) for erasure in new)
         numbered = zip(new, face_counts, strict=True)
         for _, batch in groupby(numbered, key=lambda pair: (pair[0].erases, pair[1] // _JOINED)):
             *others, last = erasures = [erasure for erasure, _ in batch]
             joined = replace(
                 last,
-                faceids=tuple(faceid for one in erasures for faceid in one.faceids),
-                number=sum(one.number for one in erasures),
-                names=tuple(sorted({name for one in erasures for name in one.names})),
-                hashes={kind: tuple(sha for one in erasures for sha in one.hashes.get(kind, ())) for kind in HASHED},
+                faceids=tuple(faceid for erasure in erasures for faceid in erasure.faceids),
+                number=sum(erasure.number for erasure in erasures),
+                names=tuple(sorted({name for erasure in erasures for name in erasure.names})),
+                hashes={
+                    kind: tuple(sha for erasure in erasures for sha in erasure.hashes.get(kind, ())) for kind in HASHED
+                },
             )
             same = (equals("step", 0, "step-same"),)
-            gone = [Delete(keys.ERASURES, (tenant.name, one.id), same) for one in others]
+            gone = [Delete(keys.ERASURES, (tenant.name, erasure.id), same) for erasure in others]
             put = Put(keys.ERASURES, erasure_item(tenant.name, joined), same)
             if gone and write_unless_changed(self.book.items, [put, *gone]):
-                done |= {one.id for one in others}
+                done |= {erasure.id for erasure in others}
         return done
 
     def _waits_for_group(self, tenant: Tenant, erasure: Erasure) -> bool:
@@ -181,10 +186,12 @@ class ErasureSteps(Outside):
         rejected = self.book.erasure.traces.list_rejections_by_sighting(tenant)
         for observations in self.book.merges.mover.list_in_chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             of_faces = self._without_others(tenant, observations)
-            for id_ in (id_ for one in of_faces for id_ in rejected.get(one.id, ())):
+            for id_ in (id_ for observation in of_faces for id_ in rejected.get(observation.id, ())):
                 self.book.erasure.traces.forget_rejection(tenant, id_)
             if not erasure.erases:
-                of_faces = [one for one in of_faces if _remove_age_and_gender(one) != one]
+                of_faces = [
+                    observation for observation in of_faces if _remove_age_and_gender(observation) != observation
+                ]
             if not of_faces:
                 continue
             if erasure.erases:
@@ -201,8 +208,12 @@ class ErasureSteps(Outside):
 
         The faces are read after their observations: a face is stored with its first one.
         """
-        there = self.book.faces.by_id(tenant, {one.faceid for one in observations}, restricted=True)
-        return [one for one in observations if one.faceid not in there or not is_of(there[one.faceid], one)]
+        there = self.book.faces.by_id(tenant, {observation.faceid for observation in observations}, restricted=True)
+        return [
+            observation
+            for observation in observations
+            if observation.faceid not in there or not is_of(there[observation.faceid], observation)
+        ]
 
     def _hide_in_captures(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
         """Take the sightings out of their captures. Return the receipt's counts of the pictures."""
@@ -221,8 +232,10 @@ class ErasureSteps(Outside):
         `counts`: of the receipt, what else was done for these observations.
         """
         local = LocalTime(tenant.time_zone)
-        nameless = [_make_nameless(one, erasure, local.begin_of_day(one.at)) for one in observations]
-        deleted = [ChangedObservation(one, None) for one in observations]
+        nameless = [
+            _make_nameless(observation, erasure, local.begin_of_day(observation.at)) for observation in observations
+        ]
+        deleted = [ChangedObservation(observation, None) for observation in observations]
         added = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(nameless))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=added)
         # another worker did it, or a writer changed one: the next look finds it
@@ -232,7 +245,7 @@ class ErasureSteps(Outside):
         """Take age and gender out of the observations, and delete what was cut out of their captures."""
         for place in _list_sighting_places(observations):
             self.book.erasure.captures.delete_crop(tenant, *place)
-        changed = [ChangedObservation(one, _remove_age_and_gender(one)) for one in observations]
+        changed = [ChangedObservation(observation, _remove_age_and_gender(observation)) for observation in observations]
         write_unless_changed(self.book.items, self.book.statistics.actions(tenant.name, [], changed))
 
     def _note_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
@@ -308,9 +321,9 @@ class ErasureSteps(Outside):
 
 def _list_sighting_places(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:
     """Yield camera, capture and number of each sighting."""
-    for one in observations:
-        if one.kind is ObservationKind.SIGHTING:
-            yield one.camera, *parts_of_sighting(one.id)
+    for observation in observations:
+        if observation.kind is ObservationKind.SIGHTING:
+            yield observation.camera, *parts_of_sighting(observation.id)
 
 
 def _make_nameless(observation: Observation, erasure: Erasure, day: datetime) -> Observation:
@@ -323,7 +336,7 @@ def _make_nameless(observation: Observation, erasure: Erasure, day: datetime) ->
         id=f"{milliseconds(observation.at):013d}-{secrets.token_hex(12)}-0",
         faceid=erasures.name_of_day(erasure, observation.faceid, day),
         group_name=observation.group_name,
-        labels=Labels(*("" if one in erasure.names else one for one in observation.labels)),
+        labels=Labels(*("" if label in erasure.names else label for label in observation.labels)),
         kind=observation.kind,
         camera=observation.camera,
         gap_s=observation.gap_s,

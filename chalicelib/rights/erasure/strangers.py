@@ -29,7 +29,7 @@ class KeptStrangers(Outside):
         self._forget_counts(tenant)
         listed = (item["faceid"] for item in faces_in(self.book.items, tenant.name, STRANGER))
         for some in parts([*listed], _AT_ONCE):
-            wanted = [one.faceid for one in self.book.faces.by_id(tenant, some).values() if _is_forgotten(one)]
+            wanted = [face.faceid for face in self.book.faces.by_id(tenant, some).values() if _is_forgotten(face)]
             if wanted:
                 self.book.deletion.delete_faces(
                     tenant, wanted, by="strangers are forgotten", erase=True, only=_is_forgotten

@@ -131,7 +131,7 @@ class TenantErasures(Outside):
     def _files(self, name: str) -> Iterator[tuple[str, Iterator[str]]]:
         prefix, storage = keys.objects_of_tenant(name), self.book.storage
         for kind, blobs in ((OBJECTS, storage.blobs), (UPLOADS, storage.uploads)):
-            yield kind, (one.key for one in blobs.walk(prefix))
+            yield kind, (blob.key for blob in blobs.walk(prefix))
 
     def _empty(self, erasure: TenantErasure) -> None:
         """Delete all of the tenant but what signs the receipt."""

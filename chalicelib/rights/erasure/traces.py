@@ -61,14 +61,18 @@ class Traces(Outside):
             for faceid in faceids
             for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid))
         )
-        old = (one for one in stored if captured_ms(keys.parts_of_negative(one["id"])[1]) <= before_ms)
+        old = (item for item in stored if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms)
         delete_in_parts(self.book.items, keys.NEGATIVES, old)
 
     def delete_merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the merges that the faces took part in, with their backups."""
         found = self.book.merges.records.all(tenant.name)
-        gone = [one for one in found if {one.survivor, one.other} & set(faceids) and milliseconds(one.at) <= before_ms]
-        write_in_parts(self.book.items, [action for one in gone for action in merge_deletes(tenant.name, one)])
+        gone = [
+            merge
+            for merge in found
+            if {merge.survivor, merge.other} & set(faceids) and milliseconds(merge.at) <= before_ms
+        ]
+        write_in_parts(self.book.items, [action for merge in gone for action in merge_deletes(tenant.name, merge)])
 
     def delete_reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete reviews of the faces, and take the faces out of what others are compared with."""

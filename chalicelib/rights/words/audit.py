@@ -174,7 +174,7 @@ def statement_of(entry: Entry, tenant: str, known: PublicKeys, hour: int) -> Sta
     renewals = () if is_late else map(renewal_of, known.renewals)
     if (said["tenant"], said["at"]) != (tenant, entry["at"]) or by not in {
         known.current,
-        *(one.old for one in renewals if entry["at"] <= one.until),
+        *(renewal.old for renewal in renewals if entry["at"] <= renewal.until),
     }:
         raise InvalidInput("it is of another tenant, another time or another key")
     return said
@@ -193,7 +193,7 @@ def faces_of(entry: Entry) -> set[str]:
         one.removeprefix("face ") for one in entry.get("shown", ()) if one.startswith("face ")
     )  # of earlier versions
     decided = (one["face"] for one in entry.get("decided", ()) if "face" in one)
-    read = (one for subjects in entry.get("read", {}).values() for one in subjects if " " not in one)
+    read = (subject for subjects in entry.get("read", {}).values() for subject in subjects if " " not in subject)
     return {*entry.get("faces", ()), *entry.get("deleted", ()), *shown, *decided, *read, *_of(entry)}
 
 
@@ -208,7 +208,7 @@ def _of(entry: Entry) -> list[str]:
 def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
     """Return the faces that became a part of these, by the entries about these, unless they were made two again."""
     found: set[str] = set()
-    for entry in sorted(entries, key=lambda one: str(one["at"])):
+    for entry in sorted(entries, key=lambda entry: str(entry["at"])):
         what, named, gone = str(entry["what"]), {*entry.get("faces", ())}, {*entry.get("deleted", ())}
         if what.endswith("/undo"):
             found -= named

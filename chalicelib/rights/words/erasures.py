@@ -129,13 +129,13 @@ def add_face_hashes(erasure: Erasure, key: bytes, others: Iterable[Face] = ()) -
     again, the erasure of a former face leaves them. They are hashes, since the receipt tells nobody when others came.
     """
     salt = secrets.token_hex(16)
-    there = [one for one in others if one.enrolled_at <= erasure.at]
+    there = [face for face in others if face.enrolled_at <= erasure.at]
     return replace(
         erasure,
         salt=salt,
         face_key=fingerprint(key),
         faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids),
-        others=tuple(_hash(key, salt, _name_exactly(one)) for one in there),
+        others=tuple(_hash(key, salt, _name_exactly(face)) for face in there),
     )
 
 
@@ -151,7 +151,7 @@ def require_receipt(
     found = fingerprint(signer)
     if signer == keys.current or found in trusted:
         return
-    ends = [one.until for one in map(renewal_of, keys.renewals) if one.old == signer]
+    ends = [renewal.until for renewal in map(renewal_of, keys.renewals) if renewal.old == signer]
     if not ends:
         raise InvalidInput(
             f"tenant {tenant!r} has no key of this signer's fingerprint, {found}: if you know whose it is, and trust "

@@ -457,7 +457,7 @@ NOBODYS = {
 
 def done_in(step: Step, *, erases: bool) -> Iterator[str]:
     """Yield the names of the places of which a step of an erasure, or else of a deletion, takes something."""
-    return (one.name for one in PLACES if (one.erasure if erases else one.deletion).step is step)
+    return (place.name for place in PLACES if (place.erasure if erases else place.deletion).step is step)
 
 
 class Marked:
@@ -472,9 +472,9 @@ class Marked:
 
     def list_spared_faces(self, name: str) -> frozenset[str]:
         """Return the faces of which no clock or setting takes anything out of a place."""
-        [place] = (one for one in PLACES if one.name == name)
+        [place] = (place for place in PLACES if place.name == name)
         marks = zip((place.hold, place.restriction), self._faces, strict=True)
-        return frozenset(one for mark, faces in marks if mark in (Mark.KEPT, Mark.HIDDEN) for one in faces)
+        return frozenset(face for mark, faces in marks if mark in (Mark.KEPT, Mark.HIDDEN) for face in faces)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -487,13 +487,16 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def what_is_stored() -> str:
     """Return, in Markdown, the places with their contents, and how long these are kept."""
     head = ("place", "what is in it about a person", "found by", "how long")
-    return table(head, ((f"`{one.name}`", one.holds, one.whose, one.kept) for one in PLACES))
+    return table(head, ((f"`{place.name}`", place.holds, place.whose, place.kept) for place in PLACES))
 
 
 def what_happens() -> str:
     """Return, in Markdown, what becomes of each place."""
     head = ("place", "deletion", "erasure", "restriction", "legal hold", "archive")
-    rows = ((one.name, one.deletion.says, one.erasure.says, one.restriction, one.hold, one.archive) for one in PLACES)
+    rows = (
+        (place.name, place.deletion.says, place.erasure.says, place.restriction, place.hold, place.archive)
+        for place in PLACES
+    )
     return table(head, ((f"`{name}`", *others, archive or "no") for name, *others, archive in rows))
 
 

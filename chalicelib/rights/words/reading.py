@@ -155,8 +155,8 @@ def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]
     """Yield what the entries of one answer say: `read`, and the first one `unnamed`. `kinds`: by subject."""
     named = {one: own for one, own in kinds.items() if not one.startswith(_UNNAMED)}
     more = Counter(chain.from_iterable([*named.values()][MOST_NAMED:]))
-    for one in kinds.keys() - named.keys():
-        more.update(dict.fromkeys(kinds[one], int(one.removeprefix(_UNNAMED))))
+    for kind in kinds.keys() - named.keys():
+        more.update(dict.fromkeys(kinds[kind], int(kind.removeprefix(_UNNAMED))))
     for part in parts([*named.items()][:MOST_NAMED], _AT_ONCE):
         yield omit_none({"read": group_by_kinds(dict(part)), "unnamed": dict(more) or None})
         more.clear()

@@ -124,5 +124,5 @@ def erased_at(tenant: Tenant, face: Face) -> datetime | None:
 
 def unseen_since(face: Face) -> datetime:
     """Return since when a face is unseen: its last arrival, its enrolment or a person's change, whichever is latest."""
-    given = (one.added_at for one in face.pictures if one.learnt is None)
+    given = (picture.added_at for picture in face.pictures if picture.learnt is None)
     return max(at for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given) if at is not None)

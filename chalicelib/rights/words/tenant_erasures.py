@@ -95,5 +95,5 @@ def tenant_statement(erasure: TenantErasure, done_at: datetime) -> dict[str, Any
         "by": erasure.by,
         "counts": dict(erasure.counts),
         "left": "this receipt; and what is outside of the service: "
-        + ", ".join(one.name for one in PLACES if not one.is_ours),
+        + ", ".join(place.name for place in PLACES if not place.is_ours),
     }

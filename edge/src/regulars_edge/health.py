@@ -141,15 +141,15 @@ class Health:
             log.error("%s: %s", self.uploader.camera, self._unfit)
 
     def is_alive(self) -> bool:
-        return any(one.is_alive() for one in self.captures)
+        return any(capture.is_alive() for capture in self.captures)
 
     def find_error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service."""
-        troubles = [*(one.find_fault() for one in self.captures), self._unfit, self.uploader.last.trouble]
+        troubles = [*(capture.find_fault() for capture in self.captures), self._unfit, self.uploader.last.trouble]
         return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
 
     def find_lag_s(self) -> float | None:
-        return max((one.lag_s for one in self.captures if one.lag_s is not None), default=None)
+        return max((capture.lag_s for capture in self.captures if capture.lag_s is not None), default=None)
 
     def describe(self) -> dict[str, object]:
         """Describe the camera and the box for a heartbeat: what is known, by name."""
@@ -165,7 +165,9 @@ class Health:
             "refused": totals and totals.refused,
             "oldest_unsent_s": int(totals.oldest_unsent_s) if totals and totals.oldest_unsent_s is not None else None,
             "lag_s": None if (lag_s := self.find_lag_s()) is None else round(lag_s, 1),
-            "looks_per_s": min((round(one.looks_per_s, 1) for one in self.captures if one.looks_per_s), default=None),
+            "looks_per_s": min(
+                (round(capture.looks_per_s, 1) for capture in self.captures if capture.looks_per_s), default=None
+            ),
             "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
             "error": (self.find_error() or "")[:LONGEST_ERROR] or None,
         }

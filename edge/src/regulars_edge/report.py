@@ -58,7 +58,7 @@ class Report:
             version if is_new and isinstance(version, str) else "",
             wanted if isinstance(wanted, str) and VERSION.fullmatch(wanted) else None,
             is_new and told.get("is_well") is True,
-            tuple(one for one in cameras if isinstance(one, str)) if isinstance(cameras, list) else (),
+            tuple(camera for camera in cameras if isinstance(camera, str)) if isinstance(cameras, list) else (),
             is_new and told.get("lasts") is True,
             starts if isinstance(starts := told.get("starts"), int) else 0,
         )
@@ -66,7 +66,7 @@ class Report:
 
 def find_newest(versions: Iterable[object]) -> str | None:
     """Return the highest of those that are versions; None: none is."""
-    known = [one for one in versions if isinstance(one, str) and VERSION.fullmatch(one)]
+    known = [version for version in versions if isinstance(version, str) and VERSION.fullmatch(version)]
     return max(known, key=split_version, default=None)
 
 

@@ -214,7 +214,7 @@ class Box(Collector):
 
     def answer_page(self, path: str) -> tuple[str, bytes] | None:
         """Return what the page at the local port has at `path` (`page.answer`)."""
-        cameras = [(one.config.name, one.last) for one in self.captures]
+        cameras = [(capture.config.name, capture.last) for capture in self.captures]
         return page.make_answer(path, cameras, self._spool.clock.wall_ms())
 
     def _make_capture(self, camera: CameraConfig, hide: Callable[[str], None]) -> Capture:

@@ -28,7 +28,7 @@ def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEnt
     for entry in entries:
         if entry.edit is Edit.DROP:
             return None
-        templates = tuple(one for one in entry.templates if one.model == model)
+        templates = tuple(template for template in entry.templates if template.model == model)
         if entry.edit is Edit.MOVE:
             before = last.get(entry.faceid, entry)
             last[entry.faceid] = replace(before, group_id=entry.group_id)

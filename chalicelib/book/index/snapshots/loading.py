@@ -185,6 +185,7 @@ def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
     )
     of_model = (
-        (id_, group_id, [one.vector for one in templates if one.model == model]) for id_, group_id, templates in entries
+        (id_, group_id, [template.vector for template in templates if template.model == model])
+        for id_, group_id, templates in entries
     )
     return Gallery(model, segment_of_faces(model, seq, of_model))

@@ -325,9 +325,9 @@ def _choose_proposals(
     Sure ones go first, those of coarser passes before others: so a face has the same rows whether finer passes follow
     or not. In the place of one that is not sure stands that of the finest pass over it, which places landmarks better.
     """
-    proposed = [one.rows[one.proposes] for one in passes]
+    proposed = [detection_pass.rows[detection_pass.proposes] for detection_pass in passes]
     rows = np.concatenate(proposed)
-    sure = np.concatenate([one.sure[one.proposes] for one in passes])
+    sure = np.concatenate([detection_pass.sure[detection_pass.proposes] for detection_pass in passes])
     order = np.repeat(np.arange(len(passes)), [len(part) for part in proposed])
     turn = np.lexsort((-rows[:, 14], np.where(sure, order, len(passes))))
     sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)

@@ -140,7 +140,7 @@ def find_by_model(model: str, models: Path | None) -> Pack:
 def find_number(model: str, models: Path | None) -> int:
     """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has it."""
     found = (pack.manifest.embedding for pack in _read_packs(models))
-    return next((one.number for one in found if one.model == model), 0)
+    return next((role.number for role in found if role.model == model), 0)
 
 
 def verify(pack: Pack) -> dict[PackFile, State]:
