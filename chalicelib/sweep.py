@@ -219,7 +219,9 @@ WATCHED_CAPTURES = timedelta(minutes=25)
 (captures/redrive)."""
 
 _EVERY = timedelta(minutes=5)
+"""How often the watch runs (infra/schedules and serve's scheduler)."""
 _GOLDEN_RATIO = 0.618034
+"""Multiples of it, modulo 1, spread evenly, however many there are."""
 
 
 class Watch(Outside):

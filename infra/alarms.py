@@ -45,11 +45,15 @@ _SEEN_BY_ERRORS = "Index"
 """The queue of which each failed run has an alarm: its dead letters need none."""
 _STACK = {"Fn::Sub": "${AWS::StackName}"}
 _MAX_AGE_S = 900
+"""Age of a queue's oldest message, in s, that raises an alarm."""
 _MAX_TAIL = 5_000
+"""Changes behind the newest snapshot that raise an alarm: the next sweep should have written one."""
 _MAX_BUSY = 100
+"""Answers in five minutes that said "busy", from which an alarm is raised."""
 _MOST_ERRORS = 3
 """Answers of 5XX in five minutes: one dialect's busy is 503, as its clients know it, and a service at work has some."""
 _MAX_SWEEP_AGE_S = 3 * _HOUR
+"""Age of the last sweep that raises an alarm, in s: it runs each hour, so two were missed."""
 
 _GATEWAY, _LAMBDA, _API = "AWS/ApiGateway", "AWS/Lambda", "APIHandler"
 _AGE, _WAITING = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"

@@ -16,6 +16,7 @@ from infra.target import Target
 from regulars import libraries
 
 _THEN = (1980, 1, 1, 0, 0, 0)
+"""The time of all files in the package, the first that a zip can say: the same files give the same bytes."""
 _READABLE_BY_ALL = 0o100644 << 16  # Lambda runs a function as a user of its own
 
 
@@ -69,6 +70,7 @@ def list_console_files() -> dict[str, Path]:
 
 
 MAX_UNZIPPED_BYTES = 165_000_000
+"""Size of the unzipped package: Lambda takes 250 MB, and boto3 with a model need their part."""
 MAX_ZIPPED_BYTES = 70_000_000
 """Ours; Lambda takes 250 MiB unzipped, and every cold start fetches what is zipped."""
 

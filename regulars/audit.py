@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chalicelib.rights.audit.breach import Breach
 
 _A_PAGE = 500
+"""Entries that are read at once."""
 
 
 @click.group(no_args_is_help=False, short_help="Verify, list and export who did what.")

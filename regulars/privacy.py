@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from chalicelib.rights.words.texts import Language
 
 _PAUSE_S = 1.0
+"""How often a command looks whether an erasure is done, in s."""
 
 _face = click.option("--face", metavar="ID", required=True, help="The id of the person's face.")
 

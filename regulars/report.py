@@ -20,6 +20,7 @@ from regulars.mail import MailSettings, header_text, send_mail
 from regulars.options import read_configuration, tenant_of, with_services
 
 _WIDEST_BAR = 40
+"""Characters of the longest bar."""
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _COLUMNS = Figures._fields
 

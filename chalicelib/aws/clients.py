@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 _CONNECT_TIMEOUT_S = 2
+"""Wait for a connection to AWS, in s: within a region it takes milliseconds, so more means that the network is down."""
 _CONNECTIONS = 50
+"""Open connections of one client: more than the threads that one function uses at once."""
 
 _LIMITS: dict[str, tuple[int, int]] = {
     # The client repeats TransactWriteItems with the same token, and other writes do no harm if they are repeated

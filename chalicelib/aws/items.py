@@ -164,10 +164,15 @@ def _express_update(update: Update, placeholders: Placeholders) -> str:
 
 _SERVICE = "DynamoDB"
 _BATCH_KEYS = 100
+"""Keys of one BatchGetItem, the most that DynamoDB takes."""
 _BATCH_ROUNDS = 8
+"""Requests for the keys that a batch has left unread, before the store counts as busy."""
 _TRANSACT_ATTEMPTS = 4
+"""Tries of one transaction that meets another on the same items."""
 _PAUSE_S = 0.05
+"""Bound of the random pause before the second try, in s. It doubles with each further one."""
 DELETES_AT_ONCE = 8
+"""Deletes that one call sends in parallel."""
 _REFUSED = "ConditionalCheckFailedException"
 
 

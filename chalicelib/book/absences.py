@@ -42,6 +42,7 @@ _LATE = timedelta(days=1)
 """How long ago somebody may have become overdue who is told: sweeps may fail, or a box be off."""
 
 _FACES_AT_ONCE = 25
+"""Faces that are read at once. Each brings its visits, so a page is small."""
 
 
 def overdue_at(arrivals: tuple[Arrival, ...], closed: Sequence[int] = ()) -> datetime | None:

@@ -91,7 +91,9 @@ _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
 """Names of conditions, by which a refused transaction says what was wrong."""
 NAME_LENGTH = 100
+"""Characters of a camera's name: a line of the console."""
 _MUTED_AT_ONCE = 50
+"""Cameras that one transaction mutes: each is two of the 100 actions that DynamoDB takes."""
 MUTED_FOR = timedelta(days=31)
 """At most: a camera that nobody unmutes is not forgotten."""
 

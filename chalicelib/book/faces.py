@@ -74,6 +74,7 @@ from chalicelib.book.words.values import milliseconds, optional
 
 _NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
 _KEYS_A_READ = 1_000
+"""Items that one read of a group's faces takes; a long list goes on with the next."""
 
 
 class FacePage(Struct, frozen=True):
@@ -345,6 +346,7 @@ MAX_HOLDS = 1_000
 """Most held faces of a tenant. The list is one answer, and each retention reads all of them."""
 
 REASON_LENGTH = 500
+"""Characters of the reason that a legal hold or a restriction is set for."""
 
 
 class HeldFace(NamedTuple):
@@ -507,6 +509,7 @@ _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
 _SORTED: Mapping[FaceOrder, tuple[type, ...]] = {FaceOrder.NAME: (bool, str, str), FaceOrder.VISITS: (int, str)}
 """Orders that no index has, with the types of what a face is sorted by (`_make_rank`)."""
 _MS = timedelta(milliseconds=1)
+"""The smallest step of a time that is stored."""
 _CLOCKS_DIFFER_MS = 60_000
 """How much later than now a first page may have been read, by the clock of another machine."""
 

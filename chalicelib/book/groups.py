@@ -40,13 +40,18 @@ from chalicelib.book.words.ports import Action, Delete, Item, Update, at_least, 
 from chalicelib.book.words.values import optional, time_ordered_id
 
 DESCRIPTION_LENGTH = 150
+"""Characters of a group's description, as the camera's contract says."""
 MAX_TAGS = 50
+"""Tags of one group: the item of a group with fifty stays below 20 KB."""
 _LONGEST_ID = 64
+"""Characters of a group's id: longer ones are not looked for."""
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
 
 ARRIVE_TIMES = range(1, 11)
+"""Arrivals that may be asked of a stranger before it becomes a regular (PromotionRule)."""
 PERIOD_DAYS = range(1, 101)
+"""Days within which they may be asked for. Arrivals are kept for 100 days (book/rules/visits)."""
 
 CHANGED_ALL_THE_TIME = "this group is changed by others all the time: send the request again in a moment"
 

@@ -37,6 +37,7 @@ PARTIAL = "partial"
 """Code of the record of a request that takes several transactions and is not finished. Its body lists those done."""
 
 _KEPT_AT_LEAST = timedelta(hours=1)
+"""How long the answer to a request is given again at least: clients repeat within minutes."""
 
 _Done = TypeVar("_Done")
 

@@ -43,6 +43,7 @@ PictureTemplates = Mapping[tuple[str, str], Template]
 """New templates of one face, by the id and key of their pictures."""
 
 _FACES_A_PAGE = 100
+"""Faces that are read at once."""
 _MOST_ROUNDS = 1_000
 """Rounds in which a run catches up with faces that change meanwhile, before it gives up."""
 

@@ -59,7 +59,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULT_CAPACITY = 5_000
+"""Capacity of a new tenant's groups of strangers and regulars, in faces."""
 _APP_ID_BYTES = 8
+"""Random bytes of an app_id."""
 
 FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 """Fields of the directory: how much of a tenant's limits is left. Each also names the condition that it is enough."""

@@ -94,6 +94,7 @@ MAX_HOOKS = 20
 """Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
 
 _SECRET_BYTES = 32
+"""Bytes of a hook's secret, by which its deliveries are signed (HMAC-SHA-256)."""
 _OF_NO_CHANNEL = frozenset({"enabled", "name", "passes_to", "groups", "cameras", "people"})
 """Settings that are changed without a look at the channel, which may be sealed by a lost key."""
 _THERE = exists("hook-exists")
@@ -294,6 +295,7 @@ MAX_ANNOUNCED = 500
 """Messages that one call sends at most: some seconds of work."""
 
 _LONGEST_QUEUE_DELAY_S = 900
+"""Longest delay of a message that SQS takes, in s; what is due later is sent on when it comes."""
 _UNMOVED = "not-moved-meanwhile"
 
 
@@ -467,6 +469,7 @@ ATTEMPT = timedelta(seconds=30)
 """Time after which an attempt is over or its process is gone. So long the others wait for the one that tries a hook."""
 
 _FIRST_DELAY_S = 10
+"""Wait before a delivery's second attempt, in s. It doubles with each further one."""
 _LONGEST_DELAY_S = 3_600
 """Longest wait of one delivery between two attempts: it is parked after a day."""
 _LONGEST_PAUSE_S = 900
@@ -481,6 +484,7 @@ _UPDATE = "update the service, then send its deliveries again"
 
 
 POSTS_OF_TENANT = 24
+"""Posts of one tenant that may be under way."""
 POSTS_OF_HOOK = 4
 """Posts that may be under way. If one more comes, the receiver is too slow: that delivery is postponed by seconds."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.book.words.local_time import Span
 
 DAYS = 7
+"""Days that a report is about."""
 _KINDS = ("new", "returning", "known")
 _TOLD_AT = time(7)
 """On Monday, in the tenant's time zone."""

@@ -16,6 +16,7 @@ from chalicelib.doors.http import HttpRequest
 from chalicelib.services import Services
 
 _LOOKS = 4
+"""Places in a body at which a key's name is looked for; a longer search would cost more than it finds."""
 _VALUE = re.compile(rb'(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z-]{16,36})')
 
 

@@ -180,6 +180,7 @@ Failed = Callable[[Exception], tuple[int | str, Response]]
 Refusal = Callable[[Failure], Response]
 
 _LONGEST_CONTENT_TYPE = 1000
+"""Characters of a Content-Type that is read; a longer one is nobody's."""
 
 
 def answer_plainly(refused: Failure) -> Response:
@@ -338,6 +339,7 @@ def _parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 Entry = TypeVar("Entry")
 
 LONGEST_SENTENCE = 400
+"""Characters of an error's message; a longer one is cut."""
 
 STATUSES: Mapping[type[RegularsError], int] = {
     RegularsError: 500,

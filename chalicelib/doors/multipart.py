@@ -17,6 +17,7 @@ MAX_PARTS = 40
 """Most parts of a form; the largest request of any dialect has about twenty."""
 
 MAX_HEADERS = 8
+"""Headers of one part of a form; browsers send two."""
 MAX_HEADERS_BYTES, MAX_ALL_HEADERS_BYTES = 4 * 1024, 16 * 1024
 """Most bytes of the headers of one part, and of all. Clients send two or three headers, and perhaps a name of 255
 characters, twice: `filename` and `filename*`, of which each character may take nine bytes.

@@ -31,6 +31,7 @@ REMEMBERED = timedelta(seconds=5)
 """How long an answer is given again, so that people who ask often cost little."""
 
 INSPECTED_EVERY = timedelta(days=7)
+"""How often a box reads its whole database to see whether it is damaged."""
 DAMAGED = "the database is damaged: `regulars fsck` says what can be read, `regulars restore` brings a backup back"
 
 _NO_OBJECT = keys.face_picture("-", "-", "none")

@@ -24,6 +24,7 @@ from chalicelib.book.words.ports import Action, Item
 from chalicelib.rights.outside import Outside
 
 _AT_ONCE = 100
+"""Records that are read at once."""
 
 
 class Consents(Outside):

@@ -258,6 +258,7 @@ padding-inline: 0 .8rem; border-bottom: 1px solid #d9dbde }
 """
 
 _A_MOMENT = timedelta(minutes=1)
+"""An observation of an enrolment so near to the time of the face is that of its own."""
 _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 
@@ -411,6 +412,7 @@ FORMAT = "everything-1"
 DATA, PAGE = "everything.json", "index.html"
 
 PART_S = 10.0
+"""How long one call writes at an export, in s; the next goes on."""
 
 
 class Part(Struct, frozen=True):

@@ -29,6 +29,7 @@ from regulars.errors import DamagedFile, OperatorError
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 _CHUNK = 1024 * 1024
+"""Bytes that are copied at once."""
 _DEEPEST = 16
 """Most parts of a name: none of ours is as deep."""
 _HEADERS = frozenset({b"x", b"g", b"X", b"L", b"K"})

@@ -36,6 +36,7 @@ OBJECTS = ("blobs", "captures", "secrets")
 """Folders of objects. Names of half-written files begin with a dot; the backup leaves those out."""
 
 _TRIES = 5
+"""Tries to copy a database that others write meanwhile."""
 
 
 def backup(settings: Settings, to: Path, at: datetime | None = None) -> Path:

@@ -37,9 +37,13 @@ ITEMS = "items"
 _WAIT = {"Delay": 20, "MaxAttempts": 540}
 _TRIES, _TRY_EVERY_S = 60, 15
 _ACCEPTED_AFTER = timedelta(minutes=15)
+"""Age from which a table that was asked for a copy should have begun it."""
 _AT_ONCE = 16
+"""Objects that are copied in parallel."""
 _CHUNK = 25
+"""Items of one BatchWriteItem, the most that DynamoDB takes."""
 _CHUNK_BYTES = 2_000_000
+"""Bytes of one batch: DynamoDB takes 16 MB, and this keeps memory small."""
 _CONTENT_TYPE = "application/octet-stream"
 
 

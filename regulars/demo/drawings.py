@@ -13,6 +13,7 @@ HAIR = ("#2b2320", "#5a3a22", "#8c5a2b", "#c9a15a", "#b8b4ae", "#1d1a19", "#7a2f
 SHIRTS = ("#2b4c8c", "#7a8f5a", "#a94f4f", "#4f6d7a", "#8a6fa8", "#c08a3e", "#3d7d6a")
 WALLS = ("#dfe6ee", "#ece6db", "#e3e9e0", "#e9e2ea")
 SIDE_PX = 720
+"""Side of a drawn portrait, in pixels."""
 FACE = (240.0, 190.0, 240.0, 330.0)
 """Place of the face in a drawing: x, y, width and height in pixels."""
 HEAD = (150, 130, 570, 550)

@@ -41,6 +41,7 @@ PEOPLE = b"\npeople: "
 FACE_STEP_PX = 5.0
 """Shift of each further face's box to the right, by which the people of one picture are told apart."""
 THUMBNAIL_PX = 160
+"""Longest side of a drawn face's small picture, in pixels."""
 QUALITY = 80.0
 """Quality of every drawn face, of 100: well above what any tenant asks for."""
 

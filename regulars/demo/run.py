@@ -161,7 +161,9 @@ TENANT, _ = credentials.FIRST_TENANT
 ENTRANCE = "entrance"
 """Camera that the people of the pictures come before; the drawn people have others."""
 SETTLED_S = 300.0
+"""How long the demo waits for its captures to be resolved, in s."""
 _EVERY = timedelta(minutes=1)
+"""Time between two captures of the demo."""
 _BEFORE_STRANGERS = 3
 """Pictures of the known that are newer than those of strangers, so that one sees both without scrolling."""
 _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3

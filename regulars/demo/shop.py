@@ -34,6 +34,7 @@ from chalicelib.settings import Settings
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 
 WEEKS = 5
+"""Weeks of visits that the demo's shop has."""
 VIP, STAFF = "VIP", "Staff"
 NAMES = (
     "Ann Lee",
@@ -73,6 +74,7 @@ SILENT_CAMERA, SILENT_FOR = "terrace", timedelta(days=6)
 OPENS, CLOSES = 9, 19
 """Local hours of the shop."""
 SUNDAY = 6
+"""The weekday on which the shop is closed; 0 is Monday."""
 TODAY = ((105, 40), (96, 9), (71, 3), (52, 110 + 14 * WEEKS), (33, 10), (18, 6), (9, 1), (2, 4))
 """Latest visits: minutes before now, and the number of the visitor."""
 UNSURE, UNSURE_LIKENESS = 3, 0.66

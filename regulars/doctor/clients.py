@@ -18,6 +18,7 @@ from regulars.doctor.machine import Finding, failed, well
 from regulars.errors import OperatorError
 
 _LATE_S = 60.0
+"""By how much the service's clock may differ from this one, in s."""
 
 
 def read_keys(path: Path | None) -> Keys:

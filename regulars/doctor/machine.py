@@ -46,6 +46,7 @@ MEANWHILE = timedelta(minutes=1)
 """A running service goes on writing, and two clocks of one machine may differ a little."""
 _OF_NETWORKS = ("9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3")
 _ASK_S = 10.0
+"""How long a program or a server that is asked may take, in s."""
 LEAST_BYTES = 10**9
 """The service and its models take 0.6 GB, and a picture of 4096x4096 0.3 GB (docs/operations.md)."""
 
@@ -280,6 +281,7 @@ well, warning, failed = (partial(Finding, level) for level in Level)
 
 
 SOON_DAYS = 14
+"""Days before a certificate ends from which `doctor` warns."""
 
 
 def check_certificate(serving: ServeSettings, public_url: str | None, now: datetime) -> Iterator[Finding]:

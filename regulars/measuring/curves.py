@@ -20,6 +20,7 @@ from regulars.measuring.pairs import Faces
 from regulars.measuring.suspects import Suspects, one_each, suspects
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
+"""False match rates at which a curve has a point."""
 FEWEST_ABOVE = 10
 """Pairs that must score above a point of the curve."""
 
@@ -42,12 +43,15 @@ SHARE = 0.75
 face-pack-3; 0.65 takes more strangers of one kind for somebody (docs/lab/accuracy.md)."""
 
 MOST_ROWS = 512
+"""Averages of people that a population has."""
 _TRIES = 40
+"""Draws of groups of people, of which the most different are taken."""
 
 USUAL = 0.25
 """Share of the folder's people who are no nearer to the population than is usual: half of a quarter of all pairs."""
 
 _BLOCK = 512
+"""Rows that are compared at a time, to bound memory."""
 _MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
 
 

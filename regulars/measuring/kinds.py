@@ -25,9 +25,13 @@ A_CLUSTER = 250
 """People for each of whom there is one cluster more: fewer would make clusters of whom nothing can be measured."""
 
 _DRAWS = 20
+"""Galleries that are drawn for each kind."""
 _ROUNDS = 50
+"""Rounds in which the clusters' centres move."""
 _STARTS = 5
+"""Starts of the clustering, of which the best is taken."""
 _RESAMPLED = 200
+"""Draws with replacement, by which the interval is found."""
 
 
 class Kind(Struct, frozen=True):

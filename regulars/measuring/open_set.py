@@ -25,6 +25,7 @@ PROBES_A_PERSON = 3
 """Limit, so that a person with many pictures does not dominate the figures."""
 
 _BLOCK = 512
+"""Probes that are searched for at a time, to bound memory."""
 
 NEVER = -4.0
 """The score of a mated search that found nobody, or somebody else."""

@@ -17,6 +17,7 @@ NO_FACE = -2.0
 """Score of a pair with a picture that shows no face: below every cosine."""
 
 _BLOCK = 1024
+"""Rows that are compared at a time, to bound memory."""
 
 
 class Faces(Struct, frozen=True):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from regulars.measuring.pairs import NO_FACE, Faces
 
 _BLOCK = 1024
+"""Rows that are compared at a time, to bound memory."""
 
 
 class Suspects(Struct, frozen=True):

@@ -23,7 +23,9 @@ QOS = 1
 ONLINE, OFFLINE = "online", "offline"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _LONGEST_WAIT_S = 60
+"""Longest wait before the broker is called again, in s."""
 _GOODBYE_S = 2.0
+"""How long the last message may take, in s."""
 
 _log = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ _SETTLE_S = 1.0
 """Once nothing new has come for this time, the broker has sent all its retained messages."""
 
 _LOOK_S = 0.05
+"""How often it is looked whether the broker has answered, in s."""
 
 
 def forget_tenant(broker: Broker, topics: Topics) -> int:

@@ -14,11 +14,14 @@ import urllib3
 from msgspec import Meta, Struct
 
 LONGEST_SUB_LABEL = 100
+"""Characters of a sub label, as Frigate takes it."""
 MOST_LISTED = 1000
+"""Events of one list of Frigate's."""
 MOST_BYTES = 20 * 2**20
 """Of a snapshot. One of 4K has about two million."""
 
 _MOST_LISTED_BYTES = 16 * 2**20
+"""Bytes of a list of Frigate's that is read."""
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]

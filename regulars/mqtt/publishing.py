@@ -33,6 +33,7 @@ _SETTLE_S = 1.0
 """In this time after a connection the broker sends its retained messages."""
 
 _REMEMBERED = 10_000
+"""Events that are remembered, so that none is published twice."""
 
 
 class Publisher:

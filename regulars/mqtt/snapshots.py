@@ -35,6 +35,7 @@ TRIES_AT_END, NO_PICTURE_S = 5, 2.0
 """Frigate writes the picture of somebody who has gone a moment after it says so."""
 
 _REMEMBERED = 2000
+"""Tracks that are remembered, so that each is sent once."""
 
 _OF_ALL = (codes.WrongCredentials, codes.NotAllowed, codes.TenantDisabled, codes.TooManyRequests)
 """Refusals that concern not only one picture or camera."""

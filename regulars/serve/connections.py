@@ -56,6 +56,7 @@ STILL_COMING_S = 1.0
 """Grace period for request bodies after SIGTERM."""
 
 LOOK_EVERY_S = 0.1
+"""How often it is looked for connections that are too slow, in s."""
 
 _NO_HEAD = re.compile(rb"[\0\v\f]|\r(?!\n|\Z)|(?<!\r)\n|\n[ \t]")
 """Bytes that end a line of a head for some servers only, or that no head has (RFC 9112, 2.2 and 5.2; RFC 9110, 5.5).

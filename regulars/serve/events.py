@@ -34,6 +34,7 @@ IDLE_S = 1.0
 """Pause before the next look into an empty queue, unless this process sends a message meanwhile."""
 
 MAX_BATCH = 10
+"""Messages that a function gets at once, as of SQS."""
 
 NICENESS = 5
 """By how much the threads that feed handlers are nicer: answers come before a backlog of captures."""

@@ -93,6 +93,7 @@ def message(status: int, text: str) -> Response:
 
 
 LEAST_BYTES = 1024
+"""Bytes from which on an answer is compressed: smaller ones fit a packet as they are."""
 _LONGEST = 1000
 """Characters of an Accept-Encoding that are read: it takes time with the square of them."""
 

@@ -32,6 +32,7 @@ from chalicelib.services import Services
 from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, of_app
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bounds of the histograms of times, in s."""
 
 _log = logging.getLogger(__name__)
 

@@ -78,6 +78,7 @@ METRICS_CONNECTIONS, METRICS_THREADS = 32, 2
 """For Prometheus."""
 
 WARM_TENANTS = 16
+"""Tenants whose galleries are loaded before the first request."""
 
 LINKED_TENANTS = 3
 """Most tenants for whom a start makes links to the console."""

@@ -17,7 +17,9 @@ from msgspec import Struct
 from regulars.errors import OperatorError
 
 START_S = 120.0
+"""How long a start may take, in s; then it is killed."""
 STOP_S = 20.0
+"""How long the process may take to end, in s; then it is killed."""
 
 
 class Service(Struct, frozen=True):

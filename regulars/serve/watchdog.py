@@ -11,6 +11,7 @@ import logging
 import os
 
 ENDS_AFTER_S = 60.0
+"""How long the loop may stand still, in s; then the process ends, and is started again."""
 
 _log = logging.getLogger(__name__)
 

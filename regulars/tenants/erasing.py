@@ -21,6 +21,7 @@ from regulars.options import PATH, with_services
 from regulars.tenants.credentials import CredentialsFile
 
 _PAUSE_S = 1.0
+"""How often the command looks whether the erasure is done, in s."""
 
 
 @click.command(short_help="Leave nothing of a tenant; write the receipt.")

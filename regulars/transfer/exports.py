@@ -138,6 +138,7 @@ OBSERVATIONS, ARRIVALS = "observations.csv", "arrivals.csv"
 
 _LINKS = ("url", "portrait")
 _AT_ONCE = 100
+"""Faces that are exported in one step."""
 _NO_PICTURE = (403, 404)
 """Answers of a signed URL if its picture is gone. S3 answers 403 to people who may not list the bucket."""
 

@@ -287,7 +287,9 @@ def _find_flaw(service: Regulars, photo: Photo, least: float) -> str:
 
 HEADER = ("person", "picture", "reason", "pictures in")
 _LISTED = 20
+"""Refused people who are listed; the others are counted."""
 _EVERY_S = 60.0
+"""How often progress is printed where no bar can be drawn, in s."""
 
 
 @contextmanager

@@ -23,7 +23,9 @@ from regulars.errors import NoPictures, OperatorError
 from regulars.transfer.sources import SUFFIXES, Person, Photo, Source, escape_name
 
 _PAGE = 1000
+"""Rows of a page that is asked of the other service."""
 _MOST_BYTES = 64 * 2**20
+"""Bytes of an answer or a picture that is read."""
 
 
 class Api:

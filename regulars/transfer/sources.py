@@ -146,6 +146,7 @@ _LABEL = "label_"
 
 _OTHER_NAMES = {"path": ("file", "picture", "image"), "name": ("subject", "person")}
 _TOLD = 20
+"""Faults of a file that are named; the others are counted."""
 
 Row = Mapping[str, str]
 Fault = tuple[int, str]

@@ -157,6 +157,7 @@ NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there i
 
 
 THUMBNAIL_SIDE_PX = 320
+"""Longest side of a capture's small picture, in pixels: a tile of the console."""
 THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
 """A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
 

@@ -161,3 +161,4 @@ MAX_ATTEMPTS = 5
 open it."""
 
 _TRIES_TO_FORGET = 5
+"""Tries to delete the pictures of parked captures whose state changes meanwhile."""

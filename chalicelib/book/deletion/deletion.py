@@ -58,6 +58,7 @@ class Deleted(Struct, frozen=True):
 
 
 CHUNK = 40
+"""Faces that one transaction deletes: of the 100 actions each needs about two."""
 _ACTIONS = 90
 """Actions on faces and groups in one transaction; DynamoDB takes 100, and the tenant, journal and answer need some."""
 
@@ -67,6 +68,7 @@ def _anybody(_face: Face) -> bool:
 
 
 _AT_ONCE = 8
+"""Pictures that are deleted in parallel."""
 
 
 class DeletionOptions(Struct, frozen=True):

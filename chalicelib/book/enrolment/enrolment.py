@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from chalicelib.book.enrolment.group_enrolment import GroupEnrolment
 
 VALUE_LENGTH = 50
+"""Characters of an attribute's value or a label, as the contracts of the camera and the cloud say."""
 
 
 class Enrolment(UseCase):

@@ -57,6 +57,7 @@ _LEFT_BEHIND = timedelta(hours=4)
 it wrote one left the reason for a snapshot, so the next one follows."""
 
 _TRIM_CHUNK = 50
+"""Entries of the journal that one write deletes."""
 
 Forget = Callable[[str, set[str]], object]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
+"""Memory for galleries of one process, 1 GiB: those that were not searched for longest go first."""
 
 _Key = tuple[str, str]
 

@@ -20,6 +20,7 @@ from chalicelib.book.words.errors import InvalidInput
 from chalicelib.book.words.model import Candidate, Edit, JournalEntry
 
 NOBODY = -1
+"""In place of a group, for a row or face that has left the gallery."""
 _FACES_PER_LOOKUP = 8
 """Rows are looked up one by one if less than one face in so many is searched; else all are scanned."""
 _REMEMBERED = 4
@@ -235,10 +236,12 @@ def _list_rows(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[
 
 
 _MIN_ROWS = 64
+"""Rows for which room is made at first; it doubles when they are full."""
 _LONG_TAIL = 1_024
 """Rows after the segment that make a new segment worth it, if they are also one in `_TAIL_SHARE` of all. It is also the
 number of changes after which a gallery that stayed slow may be loaded again."""
 _TAIL_SHARE = 32
+"""See `_LONG_TAIL`: rows of the segment for each row after it."""
 _QUICK = 4_096
 """Faces up to which a new segment is made at once; a larger gallery's holder loads the newest snapshot instead."""
 

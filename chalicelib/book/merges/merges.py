@@ -121,6 +121,7 @@ class MergeRecords(UseCase):
 
 
 _AT_ONCE = 100
+"""Pairs that are read at once."""
 _SAME = "duplicate-same"
 
 

@@ -46,6 +46,7 @@ REQUEST_S = 15.0
 
 
 _A_TRANSACTION = 40
+"""Observations that one transaction moves: each is two of the 100 actions that DynamoDB takes."""
 _MERGE_STATE = "merge-state"
 
 Reassignment = Callable[[Observation, FaceVisits], Observation | None]

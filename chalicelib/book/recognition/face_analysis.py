@@ -86,7 +86,9 @@ def make_search_observation(match: Match, labels: Labels, now: datetime) -> Obse
 
 
 CANDIDATES = range(1, 21)
+"""How many candidates a search of v1 may ask for."""
 SIMILAR = range(1, 51)
+"""How many similar faces may be asked for."""
 
 MAX_FACES = 80
 """Faces of one picture at most: the largest ones. Their observations fit one transaction."""

@@ -65,6 +65,7 @@ MAX_NEGATIVES = 20
 """The most negatives of one face. A face that is mistaken more often needs a better picture."""
 
 MINUTE_MS = 60_000
+"""Two captures of one camera within this time, in ms, are evidence for each other."""
 
 TRACK_MS = 300_000
 """Captures of one track that are further apart are no evidence: a camera may use a track's name again."""
@@ -74,6 +75,7 @@ NEAREST = 4
 one camera at one moment, and in a stream of people each would be one more chance of a false match."""
 
 _MOST_CAPTURES = 100
+"""Captures of that time that are read: a camera that sends more has them within seconds."""
 
 
 class Recognition(UseCase):

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<I")
 _MAGIC_BYTES = 8
+"""Bytes by which the form of an object is known."""
 _CHECKSUM_BYTES = 32
+"""Bytes of the SHA-256 at an object's end."""
 
 
 class DamagedData(ValueError):

@@ -182,8 +182,10 @@ before one camera; the rest allows for people of one family, who are more alike 
 
 
 MATCH = 80.0
+"""The similarity, 0..100, that decides a match: all dialects' clients know 80 as that."""
 
 _JUST_NO_MATCH = 79.9999
+"""The highest similarity that is none, to four digits."""
 
 _ALIKE = 0.1
 """The false match rate below which two faces begin to look alike."""

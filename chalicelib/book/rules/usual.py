@@ -18,7 +18,9 @@ from msgspec import Struct
 from chalicelib.book.words.local_time import HOURS
 
 WEEK = 7 * HOURS
+"""Hours of a week."""
 WEEKS = 8
+"""Weeks by which is known what is usual at an hour of the week."""
 _DAYS, _RECENT_DAYS = 7 * WEEKS, 14
 LEAST = 30
 """People that the eight weeks need, so that anything is usual."""

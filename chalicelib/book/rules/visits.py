@@ -36,6 +36,7 @@ IN_HEAD = 32
 
 _LEFT_IN_HEAD, _IN_PAGE = 16, 400
 _NEVER_MS = 2**63
+"""A time that does not come."""
 
 _RECORD = struct.Struct("<QIII")
 

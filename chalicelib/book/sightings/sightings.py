@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
 
 _LEAST_AT_ONCE = 20
+"""Observations that are read at once, however few a page asks for."""
 
 
 class Timeline(Struct, frozen=True):
@@ -366,6 +367,7 @@ def _begin_of_arrival(first: Observation) -> Begin:
 
 
 _AT_ONCE = 100
+"""Reviews that are read at once."""
 _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 
 

@@ -31,6 +31,7 @@ LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""
 
 _KNOWN = 10_000
+"""Days of tenants that a process remembers to be in the calendar: 1 MB."""
 
 
 class ObservedDays(Struct, frozen=True):
@@ -102,6 +103,7 @@ SEAL_SAME = "seal-same"
 """Name of the condition that nobody sealed the day meanwhile."""
 
 CHUNK_BYTES = 300 * 1024
+"""Bytes of counts in one item: DynamoDB takes 400 KB."""
 MAX_CHUNKS = 10
 """A day with more label counts than fit is counted from its columns."""
 

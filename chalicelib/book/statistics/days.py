@@ -52,6 +52,7 @@ _AT_ONCE = 32
 """Objects of one batch. They are fetched in parallel, so that a year does not wait 365 times for the network."""
 
 _FETCHERS = 16
+"""Objects that are fetched in parallel."""
 _MARGIN_DAYS = 2
 """Days of the calendar that are read before and after a span.
 
@@ -324,6 +325,7 @@ OBJECT_GRACE = timedelta(hours=24)
 """Age from which an object without a seal is removed: an object is written before the seal that names it."""
 
 _TRIES = 3
+"""Tries to seal a day whose observations change meanwhile; the next sweep tries again."""
 
 
 class Sealing(UseCase):

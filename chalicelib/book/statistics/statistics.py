@@ -438,6 +438,7 @@ def _list_persons(
 
 
 _A_TRANSACTION = 80
+"""Observations that one transaction changes: with their day's counts, they fit DynamoDB's 100 actions."""
 
 
 def new_id() -> str:
@@ -446,6 +447,7 @@ def new_id() -> str:
 
 
 PAGE_SIZES = range(1, 1001)
+"""How many observations a page of the list may have."""
 
 _MOST_DAYS = 32
 _MORE_FILTERED = 4
@@ -592,6 +594,7 @@ Begin = tuple[int, str]
 """Begin of an arrival in ms, and faceid."""
 
 AGAIN_MS = 30 * DAY_MS
+"""Who comes back within 30 days of a visit counts as one who came again."""
 
 
 class Totals(Struct, frozen=True):

@@ -17,6 +17,7 @@ class SystemClock:
 
 
 KEPT_S = 300
+"""How long a process remembers an unsealed secret, in s: a revoked key of the vault works no longer than that."""
 
 
 class CachedVault:

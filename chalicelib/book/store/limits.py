@@ -117,12 +117,19 @@ def _base64(value: bytes) -> str:
 
 
 MAX_ITEM_BYTES = 400 * 1024
+"""Bytes of an item that DynamoDB takes, names and values together."""
 MAX_PARTITION_BYTES = 2048
+"""Bytes of a partition key that DynamoDB takes."""
 MAX_SORT_BYTES = 1024
+"""Bytes of a sort key that DynamoDB takes."""
 MAX_DIGITS = 38
+"""Digits of a number that DynamoDB keeps."""
 MAX_DEPTH = 32
+"""Levels of maps and lists in an item that DynamoDB takes."""
 _MIN_EXPONENT = -130
+"""The smallest power of ten that DynamoDB keeps."""
 _TOO_BIG = 10**MAX_DIGITS
+"""From here on a number has more digits than DynamoDB keeps."""
 
 
 def item_size(table: Table, item: Item) -> int:
@@ -309,7 +316,9 @@ def is_equal(left: Any, right: Any) -> bool:
 
 
 MAX_ACTIONS = 100
+"""Actions of a transaction that DynamoDB takes."""
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
+"""Bytes of a transaction that DynamoDB takes."""
 MAX_EXPRESSION_PARTS = 200
 """Most attributes that one Update changes, or conditions of one action: DynamoDB limits expressions to 4 KB."""
 
@@ -522,7 +531,9 @@ def _items(found: Sequence[Stored | None]) -> list[Item | None]:
 
 
 MAX_KEY_BYTES = 1024
+"""Bytes of an object's key that S3 takes."""
 MAX_SEGMENT_BYTES = 255
+"""Bytes of a key's part between slashes: file systems take no longer names."""
 
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -564,6 +575,7 @@ def require_range(begin: int, length: int) -> None:
 
 MAX_UPLOAD_BYTES = MAX_PICTURE_BYTES
 MAX_EXPIRY_S = 7 * 86_400
+"""Longest time for which S3 signs a URL: a week."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
@@ -607,9 +619,13 @@ def require_expiry(expires_s: int) -> None:
 
 
 MAX_BODY_BYTES = 256 * 1024
+"""Bytes of a message that SQS takes."""
 MAX_MESSAGES = 10
+"""Messages that SQS gives at once."""
 MAX_VISIBILITY_S = 43_200
+"""Longest time for which SQS hides a message that was given out: 12 hours."""
 MAX_DELAY_S = 900
+"""Longest time by which SQS delays a message: 15 minutes."""
 
 # Characters that SQS refuses: XML cannot hold them. Compiled with the first message, since it takes half a millisecond
 # (of the allowed ones 2 to 6), and few cold starts send one.

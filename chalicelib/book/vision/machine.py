@@ -175,6 +175,7 @@ WAIT_S = 20.0
 """How long a picture may wait for room; Lambda's gateway waits 29 s for an answer."""
 
 _LOOK_EVERY_S = 0.05
+"""How often a picture that waits looks whether there is room, in s."""
 _SMALL = 16
 """A picture that takes this part of the limit or less is small: 7 megapixels of 2 GB."""
 _STATM = Path("/proc/self/statm")

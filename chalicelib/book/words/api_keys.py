@@ -15,6 +15,7 @@ OF_TENANT, OF_CAMERA = "rk_", "ck_"
 """Beginnings of keys, so that a key that is found somewhere shows its kind."""
 
 _SECRET_BYTES = 16
+"""Random bytes of a key: 128 bits are not guessed."""
 _RANDOM = re.compile(f"[0-9a-f]{{{2 * _SECRET_BYTES}}}")
 
 
@@ -50,6 +51,7 @@ def digest(secret: str) -> str:
 
 
 _USED_EVERY = timedelta(hours=1)
+"""How often the time of a key's last use is written at most: each time is a write."""
 
 
 def hour_to_note(now: datetime, noted: datetime | None) -> datetime | None:

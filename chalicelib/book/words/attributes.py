@@ -10,7 +10,9 @@ from chalicelib.book.words.errors import AttributeNotFound, DefaultGroup, Illega
 from chalicelib.book.words.model import Attribute, Group
 
 MAX_ATTRIBUTES = 5
+"""Attributes of one group, as the cloud's contract says."""
 NAME_LENGTH = 50
+"""Characters of an attribute's name, as the cloud's contract says."""
 
 RESERVED = frozenset(
     {

@@ -23,8 +23,10 @@ from chalicelib.book.words.setting import Setting, setting, settings_of
 from chalicelib.book.words.values import milliseconds, photo_id
 
 DAY_S = 86_400
+"""Seconds of a day."""
 
 DEFAULT_GAP_S = 1_800
+"""How long nobody may see a person before the next sighting is a new visit, in s (a camera's `gap_s`)."""
 DEFAULT_STRANGER_QUALITY = 40.0
 """Of 100. All later pictures are compared with a stranger's first one, so it must be better than a probe."""
 
@@ -38,6 +40,7 @@ RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_sid
 """Of the pictures of captures."""
 
 _MS_WIDTH = 13
+"""Digits of the time that a capture's id begins with: until the year 2286, so ids sort by time."""
 
 
 class CameraOptions(Struct, frozen=True, kw_only=True):

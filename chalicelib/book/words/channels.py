@@ -189,6 +189,7 @@ FIELDS: Mapping[EventKind, tuple[str, ...]] = {
 """The fields of a template that events of a kind have, beside OF_ALL."""
 
 MAX_TEMPLATE = 500
+"""Characters of a message's template: push services and chats cut longer ones."""
 DEFAULT_TEMPLATE = "{who}, {camera}, {time}"
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 _SAMPLES = {

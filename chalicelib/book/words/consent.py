@@ -10,6 +10,7 @@ from msgspec import Struct
 from chalicelib.book.words.errors import InvalidInput
 
 EVIDENCE_LENGTH = 500
+"""Characters of a record's evidence: where the signed sheet lies, and its number."""
 CONSENTS_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 

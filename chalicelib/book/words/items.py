@@ -30,10 +30,15 @@ from chalicelib.book.words.model import RESTRICTED
 from chalicelib.book.words.ports import Action, Delete, Item, ItemStore, Put, Table, absent, equals
 
 TRIES = 40
+"""Tries of a change whose items others have changed since they were read."""
 _TRIES_WHILE_BUSY = 18
+"""Tries while storage says that it is busy: together two to three seconds."""
 _FIRST_PAUSE_S = 0.005
+"""Pause after the first try, in s. It doubles with each further one."""
 _LONGEST_PAUSE_S = 0.2
+"""Longest pause between two tries, in s."""
 _A_TRANSACTION = 50
+"""Actions of one transaction in a long row of them: half of what DynamoDB takes."""
 
 Bounds = tuple[str | None, str | None]
 
@@ -265,11 +270,13 @@ Place = TypeVar("Place")
 MOST_READ = 1_000
 """Stored rows that a page reads at most to find those that it shows. Many may be over."""
 _AT_ONCE = 100
+"""Items that are read at once."""
 
 _Row = TypeVar("_Row")
 _Stored = TypeVar("_Stored")
 
 _CHECK_BYTES = 12
+"""Bytes of a page token by which a token of another list is refused."""
 
 
 class ListPage(Struct, Generic[_Row], frozen=True):

@@ -60,9 +60,11 @@ ERASURES = Table("erasures", "tenant", "id")
 TABLES = tuple(value for value in list(globals().values()) if isinstance(value, Table))
 
 _MS_WIDTH = 13
+"""Digits of a time in a key: until the year 2286, so keys sort by time."""
 LAST_MS = 10**_MS_WIDTH - 1
 """The last millisecond that fits a key, in the year 2286."""
 _SEQ_WIDTH = 15
+"""Digits of a seq in a key, so that keys sort by it."""
 
 
 # --- tenants: one partition a kind, so that a credential is found by a consistent read ------------------------------
@@ -534,6 +536,7 @@ AUDIT_END, AUDIT_WITNESSED = "#end", "#witnessed"
 AUDIT_OPEN = ("0", ":")
 """Bounds around all open entries (":" is the byte after "9")."""
 _NUMBER_WIDTH = 9
+"""Digits of a number in a key, so that keys sort by it."""
 
 
 def audit_heads(tenant: str) -> str:

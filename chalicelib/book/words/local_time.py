@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HOUR_MS = 3_600_000
+"""Milliseconds of an hour."""
 HOURS = 24
+"""Hours of a day."""
 DAY_MS = HOURS * HOUR_MS
 
 MAX_BUCKETS = 10_000
+"""Buckets of one answer of statistics: a year by hours has 8,760."""
 
 LAST_SECOND = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) - 1
 """UNIX seconds; calendars end soon after."""

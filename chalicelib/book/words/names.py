@@ -21,8 +21,11 @@ LONGEST_NAME = 255
 """Most characters of a subject's name."""
 
 FACE_NAME_LENGTH = 100
+"""Characters of a person's name."""
 _SORTED_LENGTH = 64
+"""Characters of a name by which a list is sorted."""
 FACE_NOTE_LENGTH = 500
+"""Characters of a person's note."""
 
 MAX_TERMS = 8
 """Most terms of one name: each is an item, which is written in the transaction of its face."""

@@ -58,6 +58,7 @@ class Split(StrEnum):
 
 OF_ARRIVALS = frozenset({Split.VISIT, Split.STAY, Split.AGAIN})
 STAYS = (0, 1, 5, 15, 30, 60)
+"""Minutes at which the kinds of stays begin, by which statistics count visits."""
 
 
 class CameAgain(StrEnum):
@@ -148,6 +149,7 @@ class Observation(Struct, frozen=True, dict=True):
 
 
 _A_MOMENT = timedelta(minutes=1)
+"""The service makes an id from the clock: one that says so near a time to the enrolment is of its making."""
 
 
 def is_of(face: Face, observation: Observation) -> bool:

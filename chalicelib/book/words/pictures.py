@@ -19,13 +19,17 @@ from msgspec.structs import replace
 from chalicelib.book.words.errors import InvalidInput
 
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
+"""Bytes of a picture, 20 MB: a camera's frame has 0.1 to 2 MB, a photo of a phone up to 10."""
 
 
 FOUND_DIGITS = 6
+"""Digits to which the place of a face is stored."""
 
 MOST_PLACES = 20
+"""Buckets that a tenant may name, from which pictures of Rekognition requests are taken."""
 
 _LONGEST = 512
+"""Characters of a bucket's name and prefix."""
 
 _PLACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9_.=+@-]+)*/?")
 """A bucket's name in S3, and segments without signs that mean something in a policy of AWS or in a URL."""

@@ -49,6 +49,7 @@ MAX_KEYS = 100
 """Keys of a tenant, its first one included."""
 
 NAME_LENGTH = 100
+"""Characters of a key's name."""
 
 _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)

@@ -38,9 +38,12 @@ from chalicelib.rights.outside import Outside
 MAX_MEMBERS = 100
 """People and screens that sign in to a tenant's console."""
 NAME_LENGTH = 100
+"""Characters of a member's name."""
 INVITATION_LASTS = timedelta(days=7)
+"""How long the link of an invitation is good."""
 
 SECRET_BYTES = 32
+"""Random bytes of a link's secret."""
 _INVITATION = re.compile(r"([a-z0-9-]{1,40})\.([0-9]{1,40})\.([A-Za-z0-9_-]{43})")
 _HANDLE = re.compile(rb"([a-z0-9-]{1,40})#([0-9]{1,40})")
 _SAME = "not-changed-meanwhile"

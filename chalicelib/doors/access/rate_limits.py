@@ -95,6 +95,7 @@ class Buckets:
 
 
 _MAX_SIGNED_IN = 1_000
+"""Addresses of people who signed in that a process remembers: 0.1 MB."""
 
 
 WRONG_SIGN_INS = Rate("sign-ins", "wrong sign-ins from an address", a_second=10 / 60, burst=10)

@@ -35,8 +35,11 @@ SESSION_LASTS, KEPT_SESSION_LASTS = timedelta(hours=12), timedelta(days=30)
 """How long a session lasts, and one on a person's own device (`keep`)."""
 
 CODE_LASTS = timedelta(minutes=10)
+"""How long a code is good that signs somebody in on another device."""
 CHALLENGE_LASTS = timedelta(minutes=5)
+"""How long a browser may take to answer with a passkey."""
 MAX_PASSKEYS = 10
+"""Passkeys of one member: all stand in the member's item."""
 _TOKEN_BYTES, _HALF_BYTES, _TIME_BYTES = 32, 16, 5
 
 _NEVER = 2**40

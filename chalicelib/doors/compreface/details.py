@@ -29,6 +29,7 @@ _ACROSS, _DOWN = 0.22, 0.10
 """Parts of a box's sides that their boxes are wider at each side, and higher above and below."""
 
 _YEARS = 5
+"""CompreFace says an age as a span of so many years."""
 _ENDINGS = ("tif", "tiff", "jpg", "jpeg", "png", "bmp", "ico", "gif", "webp")
 _MODELS = ("age", "gender")
 

@@ -20,10 +20,12 @@ from chalicelib.doors.forms import Form, Texts, read_form, read_value
 from chalicelib.doors.http import FORMS, JSON, MULTIPART, Failure, HttpRequest, Part
 
 ONE_BOX_BODY_BYTES = 10 * 1024 * 1024
+"""Bytes of a request's body on one box, as CompreFace takes them."""
 NO_SUBJECT_NAME = "Subject name is empty; "
 PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
 LARGEST_FILE_BYTES = 5 * 1024 * 1024
+"""Bytes of a picture, as CompreFace takes them."""
 RULES = PictureRules(FORMATS, LARGEST_FILE_BYTES, 8_192, 8_192)
 
 _NAMES = (

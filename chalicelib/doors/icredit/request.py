@@ -18,9 +18,11 @@ MAX_ENCODED = 2_097_152
 """Most characters of the base64 text, after URL-decoding."""
 
 MAX_LABEL = 100
+"""Characters of a label, as the cloud's contract says."""
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _TIMES_ENCODED = 2
+"""How often a parameter may be percent-encoded: some clients do it twice."""
 
 
 class Parameters(Texts, frozen=True):

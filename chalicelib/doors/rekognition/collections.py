@@ -33,6 +33,7 @@ from chalicelib.doors.rekognition.pictures import (
 )
 
 LARGEST_PAGE = 4_096
+"""Rows of a page, as Rekognition takes it."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_.\-]+")
 _ARN = re.compile(r"arn:[^:]*:rekognition:[^:]*:[^:]*:collection/([a-zA-Z0-9_.\-]+)")
@@ -314,7 +315,9 @@ def _describe_kept_face(faceid: str, face: Face | None) -> dict[str, Any]:
 
 
 MOST_USERS = 500
+"""Users of a page or a search, as Rekognition takes it."""
 _LEAST = 75.0
+"""The UserMatchThreshold of a request without one, as Rekognition says."""
 
 
 def create_user(call: Call, asked: Members) -> None:

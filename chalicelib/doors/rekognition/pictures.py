@@ -66,6 +66,7 @@ _EMOTIONS = {
 
 _LEAST_QUALITY = {"NONE": 0.0, "AUTO": MIN_QUALITY, "LOW": MIN_QUALITY, "MEDIUM": 40.0, "HIGH": 60.0}
 _LEAST_SIDE_PX = 32.0
+"""Shorter side of the smallest face that is described, in pixels."""
 
 _REASONS = {
     "size": "SMALL_BOUNDING_BOX",

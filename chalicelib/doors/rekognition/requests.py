@@ -20,7 +20,9 @@ from chalicelib.doors.forms import is_unicode
 from chalicelib.doors.http import Failure
 
 MAX_BLOB = 5_242_880
+"""Bytes of a picture in a request, 5 MB, as Rekognition takes it."""
 LONGEST_QUOTED = 200
+"""Characters of a wrong value that an error repeats."""
 
 Problems = list[str]
 

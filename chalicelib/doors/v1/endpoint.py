@@ -39,8 +39,10 @@ TIME_HEADER = "X-Regulars-Time"
 """Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""
 
 SIGN_IN_BYTES = 8192
+"""Bytes of the body of a sign-in, which anybody may send."""
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEPT = timedelta(hours=24)
+"""How long the answer to an Idempotency-Key is given again."""
 
 _KEY = re.compile(r"[!-~]{1,64}")
 _REUSED = (

@@ -19,6 +19,7 @@ from chalicelib.doors.forms import describe_value
 from chalicelib.doors.v1.times import TIME_SAID
 
 _SHOWN = 40
+"""Characters of a wrong value that an error repeats."""
 _PLACE = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")

@@ -128,7 +128,9 @@ def list_sent_members(struct: Struct) -> dict[str, Any]:
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 _SHOWN = 40
+"""Characters of a wrong value that an error repeats."""
 _WHOLE_TO = 2.0**53
+"""From here on a float of JSON no longer tells two whole numbers apart."""
 
 _looking, _looked_into = threading.Lock(), set[Any]()
 

@@ -22,6 +22,7 @@ LENGTHS = range(12, 201)
 _COST, _BLOCK, _TIMES = 1 << 14, 8, 5
 """As strong as OWASP's Password Storage Cheat Sheet asks for, with the least memory but one: 16 MB a hash."""
 _MOST_BYTES = 32 << 20
+"""Memory that a hash may take, which scrypt asks for: twice what it needs."""
 _SALT_BYTES = _HASH_BYTES = 16
 
 _AT_ONCE = threading.BoundedSemaphore(2)

@@ -49,6 +49,7 @@ _Told = tuple[str, str, int, str]
 """Tenant, caller, hour, and a subject that the caller was told of."""
 _NOTHING, _PICTURES = frozenset[Data](), frozenset({Data.PICTURES})
 _MOST_REMEMBERED = 50_000
+"""Subjects that a process remembers to have entered in this hour, so that each is entered once: 10 MB."""
 _BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
 """Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
 _OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}

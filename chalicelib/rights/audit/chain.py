@@ -71,9 +71,12 @@ if TYPE_CHECKING:
 
 _JSON = "application/json"
 _AT_ONCE = 8
+"""Objects that are read in parallel."""
 _HOURS_AT_ONCE = 100
+"""Hours whose entries are in memory at once."""
 _SAME = "chain-same"
 _UNNAMED_AFTER = timedelta(hours=1)
+"""Age from which a blob that no head names is what a closing left that was cut off."""
 _FIRST_DAYS_MS = 48 * HOUR_MS
 """So long back sightings are looked for before a tenant's first hour is closed."""
 
@@ -533,6 +536,7 @@ def _context(tenant: str) -> str:
 
 
 _OPEN = 0
+"""In place of an hour's number, for an entry whose hour is not closed."""
 
 
 class _Place(Struct, frozen=True):

@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 
 _NOBODY = MappingProxyType[str, datetime]({})
 _IN_AN_ENTRY = 1_000
+"""Hashes of erased entries that one statement names."""
 
 
 class AuditErasing(Outside):

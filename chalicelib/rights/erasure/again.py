@@ -41,6 +41,7 @@ from chalicelib.rights.words.erasures import (
 from chalicelib.rights.words.tenant_erasures import RECEIPT_OF_TENANT
 
 _AT_ONCE = 100
+"""Faces that are read at once."""
 
 
 class Receipt(Struct, frozen=True):

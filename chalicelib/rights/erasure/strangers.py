@@ -15,6 +15,7 @@ from chalicelib.book.words.values import milliseconds
 from chalicelib.rights.outside import Outside
 
 _AT_ONCE = 40
+"""Strangers that are forgotten in one step."""
 
 
 class KeptStrangers(Outside):

@@ -35,7 +35,9 @@ from chalicelib.rights.words.tenant_erasures import (
 )
 
 _A_TRANSACTION = 50
+"""Items that one transaction deletes."""
 _AT_ONCE = 8
+"""Objects that are deleted in parallel."""
 _LISTED = 1_000
 """Objects of which the deletions are awaited together."""
 

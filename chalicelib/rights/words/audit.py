@@ -32,7 +32,9 @@ from chalicelib.rights.words.signing import PublicKeys, Renewal, canonical_json,
 Entry = Mapping[str, Any]
 
 _SALT_BYTES = 16
+"""Random bytes of each entry's salt, without which an erased entry could be guessed by its hash."""
 HOUR_MS = 3_600_000
+"""Milliseconds of an hour, whose entries are closed together."""
 ERASED, TRIMMED = "audit erased", "audit trimmed"
 """The entries by which entries go: what each says, the tenant has `signed` as a statement of that kind."""
 READ, READING = "people read", "reading"

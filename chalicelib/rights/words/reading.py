@@ -114,6 +114,7 @@ WHOLE: Mapping[str, str] = {
 MOST_NAMED = 10_000
 """People of one caller and hour who are named. The others are counted, perhaps more than once."""
 _AT_ONCE = 2_500
+"""People whom one entry names."""
 _UNNAMED = "unnamed "
 _LEAVES = 50
 """So many entries name the people of one caller and hour: the erasure of one person takes one of them."""

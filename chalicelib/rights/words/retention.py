@@ -41,6 +41,7 @@ OVERDUE = timedelta(days=2)
 """What became due since then is what each day brings, however much it is."""
 
 RENEWED_WITHIN = timedelta(days=1)
+"""How long after a change somebody has to renew a record of consent that has ended."""
 
 PATIENCE = timedelta(days=7)
 """After so long what was withheld goes: nobody has said that it is wrong."""

@@ -21,6 +21,7 @@ from msgspec import Struct
 from chalicelib.book.words.errors import InvalidInput
 
 _KEY_BYTES = 32
+"""Bytes of an Ed25519 key."""
 
 _P = 2**255 - 19
 

@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 THERE = {"stored", "resolved", "parked"}
 WANTED = "wanted"
 OFFERED_A_ROUND = MAX_OFFERED // 2
+"""Pictures that one round offers: half of what the service takes in one call."""
 ROUND_BYTES = 32 * 2**20
+"""Bytes of the pictures of one round, so that other threads of the box get their turn."""
 ROUND_S = 30.0
 """A round ends after this time, and with a bandwidth cap holds what passes in it: what was taken meanwhile goes with
 the next one, and presigned addresses run out.
@@ -48,7 +50,9 @@ ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
 """For how long, doubling each time."""
 
 IDLE_S = 5.0
+"""How long an uploader without pictures waits before it looks again, in s; a new picture wakes it."""
 CLOSED_S = 30.0
+"""How often it looks whether the hours for uploads have begun, in s."""
 
 
 @dataclass(frozen=True)

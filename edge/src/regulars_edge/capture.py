@@ -52,6 +52,7 @@ class Wiring(NamedTuple):
 READABLE_S = 300.0
 """A folder that could not be read for so long is dead."""
 FULL_WAIT_S = 10.0
+"""How long a camera waits before it tries a full spool again, in s."""
 HANGS_S = 900.0
 """A source that neither gives a sign of life nor fails for so long beyond its interval hangs in a driver: only a new
 process helps."""
@@ -60,6 +61,7 @@ REST_LOOK_S = 1.0
 PASSWORD_LOOK_S = 5.0
 """How often it looks whether a password that was refused has become another."""
 _SAY_EVERY_S = 60.0
+"""How often the log says the same of a camera at most, in s."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ from regulars_edge.logs import redact_text
 from regulars_edge.service import Service
 
 CLOCK_ERROR_MS = 2_000
+"""Difference between this clock and the service's from which `check` warns, in ms."""
 FIRST_FRAME_S = 20.0
+"""How long `check` waits for a camera's first picture, in s."""
 FACE_M, LENS_DEGREES = 0.15, 90
 """Width of a face, and the angle that cameras with a lens of 2.8 mm or so take in."""
 

@@ -31,6 +31,7 @@ SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
 PLACES = {"folder": "folder", "snapshot": "url", "rtsp": "url", "usb": "device", "video": "file"}
 """Setting that names a camera's place, by its source."""
 DEFAULT_METRICS_PORT = 9109
+"""The port of the figures for Prometheus, at this machine only."""
 BEST_SHOT_INTERVAL_S = 0.2
 """Of `best_shot`, which follows faces: a face that walks past close by crosses its own width in so long."""
 

@@ -39,6 +39,7 @@ SLOW_S, LATE_S = 1.0, 3.0
 DARK = 35
 """Mean grey level below which nobody is recognised."""
 CLOCK_S = 60.0
+"""Difference between this clock and the service's from which `doctor` finds a fault, in s."""
 GOOD_EYES_PX, LEAST_EYES_PX = 24, 12
 """Pixels between the eyes: most are recognised from the one on, nobody below the other."""
 ROUTES = Path("/proc/net/route")

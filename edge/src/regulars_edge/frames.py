@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 JPEG_QUALITY = 92
+"""JPEG quality of what is sent: at 92 embeddings are as good as of the frame itself."""
 LARGEST_BYTES = 20 * 2**20
 """Of a picture; the service takes no larger one."""
 
@@ -122,6 +123,7 @@ class EncodedFrame(Frame):
 
 
 HELD_BYTES = 32 * 2**20
+"""Memory for frames that wait for a better one, of one camera."""
 
 
 class WaitingFrames:

@@ -27,7 +27,9 @@ from regulars_edge.errors import Misconfigured, Unreachable
 from regulars_edge.logs import redact_text
 
 LARGEST_ANSWER_BYTES = 8 * 2**20
+"""Bytes of the largest answer that is read: a camera's picture has a few."""
 _READ_BYTES = 65_536
+"""Bytes that are read at once."""
 
 _TLS_FAULTS = {
     "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",

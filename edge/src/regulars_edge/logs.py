@@ -92,6 +92,7 @@ def log_to_stderr(form: str = "text", level: str = "info") -> Redaction:
 log = logging.getLogger(__name__)
 
 SAY_EVERY_S = 600.0
+"""How often the log says the same reason at most, in s."""
 
 
 class Dropped(Enum):

@@ -37,6 +37,7 @@ class Backoff:
 
 
 PIECE_BYTES = 16_384
+"""Bytes that are sent at once, between two looks at the bandwidth."""
 
 
 @dataclass(eq=False)

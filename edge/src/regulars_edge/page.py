@@ -48,7 +48,9 @@ def make_answer(path: str, cameras: Sequence[tuple[str, Shot | None]], now_ms: i
 
 
 _TURN_S = 0.2
+"""How often the page's server looks whether it has to stop, in s."""
 SILENCE_S = 10.0
+"""How long a caller of the local page may be silent, in s."""
 _OURS = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",

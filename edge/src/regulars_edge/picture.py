@@ -22,6 +22,7 @@ TimeBy = Literal["clock", "exif", "name", "file", "film"]
 JPEG, PNG = "image/jpeg", "image/png"
 _MAGIC = {b"\xff\xd8\xff": JPEG, b"\x89PNG\r\n\x1a\n": PNG}
 HEAD_BYTES = 8
+"""Bytes by which the kind of a picture is known."""
 _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 
 _EXIF_IFD = 0x8769

@@ -20,6 +20,7 @@ VERSION = re.compile(r"(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}")
 REPEAT_S, OUTDATED_S = 30.0, 90.0
 """So often is the same told again; what was told so long ago counts no more: the process may have ended."""
 _LONGEST = 65_536
+"""Bytes of a report that is read."""
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,11 @@ def return_freed_memory() -> None:
 
 TICK_S, LAST_TICK_S = 5.0, 0.5
 SWEEP_S = 3600.0
+"""How often the spool is swept, in s."""
 STUCK_S = 4 * 3600.0
 """A round may take long (a slow line, a Retry-After of an hour); beyond this it hangs, and systemd shall know."""
 JOIN_S = 10.0
+"""How long the threads may take to end, in s; what they have begun is done again at the next start."""
 SILENT_AFTER_S, MISSED_BEATS = 600, 5
 """After how long without a heartbeat a camera that this makes is silent: a router may take minutes to start."""
 RESTART_BASE_S, RESTART_CAP_S, LIVED_S = 1.0, 60.0, 300.0

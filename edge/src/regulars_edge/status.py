@@ -18,6 +18,7 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits
 
 _SHOWN = 100
+"""Refused pictures that `status` lists."""
 
 
 def status(arguments: argparse.Namespace) -> int:

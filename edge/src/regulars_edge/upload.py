@@ -36,7 +36,9 @@ from regulars_edge.spool.spool import Spool
 log = logging.getLogger(__name__)
 
 _FILES_A_STEP = 64
+"""Files that are spooled before they are sent."""
 _SHOWN = 20
+"""Files that a report names; it counts the others."""
 SOURCE = "upload"
 
 
@@ -161,6 +163,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 """Somebody waits for this command, or a script does: it tries more often than the service beside a camera."""
 
 WRONG_CLOCK_MS = 60_000
+"""Difference between this clock and the service's from which `upload` warns, in ms."""
 
 
 def upload_folder(arguments: argparse.Namespace) -> Report:

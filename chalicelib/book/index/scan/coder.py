@@ -42,6 +42,7 @@ COLUMNS = 4
 """Bytes of a row that bound the part left out by the tier. Four, so that their weights fit beside a query's."""
 
 _TOP = 127
+"""Largest code in int8."""
 _FLOAT64 = 1e-9
 """Bound of all float64 rounding errors on numbers of this size, relative to |q| |x|."""
 
@@ -133,6 +134,7 @@ def encode(coder: Coder, templates: NDArray[np.float16]) -> CodedRows:
 
 
 _BLOCK = 16_384
+"""Rows that are coded at a time, so that their floats fit the cache."""
 
 
 def row_norms(rows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -218,11 +220,13 @@ ROTATED_FROM = 4_096
 """Fewest rows for which a rotation is worth its bytes; fewer are held by one tier, unrotated."""
 
 _SAMPLE = 8_192
+"""Templates by which a coder is chosen, at even distances."""
 _PROBES, _COMPARED = 32, 2_048
 """Templates of the sample that stand for probes, and those that each is compared with: enough for a share of them."""
 _CODE_ERROR = 0.02
 """About what int8 codes add to a bound of a score."""
 _FIRST_BYTES = (64, 96, 128)
+"""Sizes of the first tier that are compared, in bytes of a row."""
 _PICK_BYTES = 500
 """Cost of reading one row that survived the first tier, in bytes that the first pass reads in that time."""
 _BEST = 10
@@ -230,6 +234,7 @@ _BEST = 10
 _NOTHING = 1e-4
 """Share of energy behind the last tier that is not worth a byte."""
 _MARGIN = 1.25
+"""Factor on the 99.9th percentile that bounds all but a few outliers."""
 
 
 def fit(templates: NDArray[np.float16]) -> Coder:

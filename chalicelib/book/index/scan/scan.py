@@ -127,6 +127,7 @@ def exact_scores(templates: NDArray[np.floating], probe: NDArray[np.float32]) ->
 
 
 VERSION = 5
+"""Version of the calls of the compiled kernel: another one is not loaded."""
 
 _FOUND = ctypes.sizeof(Call)
 """The place of a search's best faces in its room: behind their count, which is the last number of Call."""
@@ -230,6 +231,7 @@ MAX_LIMIT = 4_097
 _TILE_ROWS = 8_192
 """Rows of a step: few enough to stay in the processor's second cache for several probes."""
 _UNIT_ROUNDOFF = 2.0**-24
+"""Largest relative error of one float32 operation."""
 
 
 def require_probes(probes: NDArray[np.float32], limit: int) -> None:

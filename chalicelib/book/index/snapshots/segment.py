@@ -29,6 +29,7 @@ from chalicelib.book.index.scan.coder import encode as coded
 _FEW = 4_095
 """Up to so many faceids are kept as strings, too. To make ten takes 0.003 ms, and a search in 1,000 faces 0.04."""
 _STRING_BYTES = 90
+"""Memory of one id as a Python string, about."""
 
 
 class FaceIds(Struct, frozen=True, dict=True):
@@ -92,6 +93,7 @@ MAGIC = b"RGSNAP02"
 _MAGIC_FAMILY = b"RGSNAP"
 _LENGTHS = struct.Struct("<II")
 _ALIGNMENT = 64
+"""Bytes to whose multiples the arrays of a file begin: a line of the cache."""
 PREFIX = len(MAGIC) + _LENGTHS.size
 PART = 4 * 1024 * 1024
 """Bytes of the body that share one checksum and are fetched at once."""

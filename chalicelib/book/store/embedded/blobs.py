@@ -31,7 +31,9 @@ _log = logging.getLogger(__name__)
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _TEMPORARY = ".temporary"
 _TEMPORARY_AGE_S = 3600
+"""Age in s from which a temporary file is one that a killed process left."""
 _PUT_ATTEMPTS = 20
+"""Tries of a put whose folder is deleted by others meanwhile."""
 _PUT_PAUSE_S = 0.001
 """Pause before the second attempt. It doubles with each further one, up to a tenth of a second: a put that keeps
 meeting deletes gets out of step with them."""

@@ -207,7 +207,9 @@ _SCAN = """SELECT body, pk, sk FROM items
     WHERE tbl = ? AND (pk, sk) > (?, ?) AND pk >= ? AND pk < ? ORDER BY pk, sk LIMIT ?"""
 
 _PAGE_ITEMS = 1000
+"""Items of one page of a query, at most."""
 _PAGE_CHARACTERS = 1024 * 1024
+"""Characters of one page, as DynamoDB ends one at 1 MB."""
 
 
 class SqliteItemStore(Items):

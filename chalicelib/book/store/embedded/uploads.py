@@ -28,6 +28,7 @@ PICTURES_PREFIX = "/_pictures/"
 _SECRETS = "secrets"
 _FILE = "signed-paths"
 _SECRET_BYTES = 32
+"""Bytes of the key that signs URLs of uploads: those of HMAC-SHA-256."""
 _S3S_OWN = "x-amz-"
 
 

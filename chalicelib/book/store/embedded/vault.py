@@ -12,6 +12,7 @@ from chalicelib.book.store.limits import require_secret
 from chalicelib.book.words.errors import StorageUnavailable
 
 _CHECK_BYTES = 16
+"""Bytes of AES-GCM's tag."""
 
 
 class PlainVault:

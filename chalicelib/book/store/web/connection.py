@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 MAX_HEAD_BYTES = 32 * 1024
+"""Bytes of an answer's head, of which redirects and cookies of ordinary hosts need a few thousand."""
 _HEADERS = {"User-Agent": "Regulars", "Accept-Encoding": "identity", "Connection": "close"}
 
 
@@ -105,6 +106,7 @@ class Exchange(io.RawIOBase):
 
 
 _ADDRESSES_TRIED = 4
+"""Addresses of a host that are tried one after another, within the call's time."""
 # A silent name server holds the system's resolver for 20 s (two servers, asked twice, 5 s each), four times as long as
 # a fetch lasts. With four lookups for each call, calls reach their limit first.
 _LOOKUPS_PER_CALL = 4

@@ -38,6 +38,7 @@ IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "i
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FOUND = 200
 _PART_BYTES = 64 * 1024
+"""Bytes that are read at once."""
 _MEDIA_TYPE = re.compile(r"\s*([a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,40})\s*(?:;.*)?", re.DOTALL)
 _HEADERS = {"Accept": "image/jpeg, image/png, image/bmp"}
 
@@ -99,10 +100,15 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
 
 
 MAX_BYTES = 2 * 1024 * 1024
+"""Bytes of a picture that is fetched from a URL: the camera's contract takes 2 MB."""
 LIMIT_S = 5.0
+"""Time in s within which a picture has to be fetched, redirects and all: the caller waits for it."""
 MAX_REDIRECTS = 3
+"""Redirects that a fetch follows: http to https, then to a host of files."""
 AT_ONCE = 16
+"""Fetches that one process makes at a time."""
 OF_TENANT = 4
+"""Fetches at a time of one tenant, so that slow hosts of one leave places to others."""
 
 
 class SafeFetcher:
@@ -176,8 +182,11 @@ class SafeFetcher:
 
 
 POST_LIMIT_S = 10.0
+"""How long a hook may take to answer, in s. Then the delivery counts as failed and is tried again (book/webhooks)."""
 _DRAINED_BYTES = 64 * 1024
+"""Bytes of an answer that are read though nobody wants them: some receivers stop if nobody does."""
 _DRAIN_S = 1.0
+"""How long they are read, in s."""
 _HINT = "use one that is, or let the operator name its network in the setting REGULARS_HOOK_NETWORKS"
 
 Network = IPv4Network | IPv6Network

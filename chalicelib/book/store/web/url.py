@@ -83,8 +83,10 @@ def _python_agrees(address: Address) -> bool:
 
 
 MAX_URL_CHARACTERS = 2048
+"""Characters of a URL: browsers and proxies take about 2,000."""
 PORTS = {"http": 80, "https": 443}
 MAX_PORT = 65_535
+"""The highest port of TCP."""
 FIRST_USER_PORT = 1_024
 """Lower ports are those of mail, name and remote login servers, which would read a request as commands."""
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^\[\]:]*))(?::(?P<port>.*))?", re.DOTALL)
@@ -92,6 +94,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _USER_PORT = re.compile(r"[1-9][0-9]{3,4}")
 _MAX_NAME_CHARACTERS = 253
+"""Characters of a host's name (RFC 1035)."""
 # Letters that the standard library's IDNA (2003) maps to others and today's (2008) keeps: they would name two hosts.
 _TWO_MEANINGS = re.compile("[\u00df\u1e9e\u03c2\u200c\u200d]")
 

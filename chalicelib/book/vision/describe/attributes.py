@@ -35,7 +35,9 @@ FACES = 2
 """Faces in one run, with their mirror images. In runs of 8 crops, each takes 5 % longer, because the activations no
 longer fit the cache."""
 OLDEST = 120.0
+"""The highest age that is estimated, in years."""
 LEAST_PROBABILITY = 1e-9
+"""Stands for probabilities that are practically none: of 0 there is no logarithm."""
 
 Looks = NDArray[np.float32]
 """(looks, values): a model's outputs for a face and, if its crop is `mirrored`, for the mirror image."""

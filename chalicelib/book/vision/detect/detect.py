@@ -77,6 +77,7 @@ LOOK_IOU = 0.4
 """Smallest overlap with the proposal at which a pass has found the same face."""
 
 LOOK_SCORE = 0.02
+"""Lowest score at which a pass over one face reports anything: the best of several passes counts."""
 
 SURE_SCORE = 0.9
 """Upright faces score more than this in a pass. Others get more passes, turned by the manifest's `turns`: if a head

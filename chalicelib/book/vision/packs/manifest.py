@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from chalicelib.book.rules.decision import NEAREST, ImpostorCurve, Population
 
 SCHEMA = 1
+"""Version of the form of manifest.toml."""
 DECODE = "yunet"
 """How a detector's outputs are read (book/vision/detect/detect.py)."""
 

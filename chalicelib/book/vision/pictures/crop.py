@@ -235,10 +235,13 @@ KEPT_FACTOR = 2.4
 (book/vision/detect/detect.py)."""
 
 KEPT_SIDE_PX = 640
+"""Longest side of a face's kept picture, in pixels. The networks look at 112 to 224 of the face in it."""
 KEPT_QUALITY = 95
+"""JPEG quality of a face's kept picture: a new model embeds it again, so little may be lost."""
 
 
 THUMBNAIL_SIDE_PX = 160
+"""Longest side of a face's small picture, in pixels."""
 THUMBNAIL_QUALITY = 80
 """A grid of sixty faces then is 0.3 MB in place of 5."""
 

@@ -82,8 +82,11 @@ _STRIP_ROWS = 64
 
 _BYTES_A_PIXEL = {"WEBP": 28, "HEIF": 18}
 _BYTES_A_KEPT_PIXEL = 6
+"""Memory of a decoded picture for each pixel, with the copy that is made of it."""
 _STEPS = (1, 2, 4, 8)
+"""Parts of its size to which a JPEG can be reduced while it is decoded."""
 _ON_ITS_SIDE = range(5, 9)
+"""EXIF orientations by which width and height change places."""
 
 BACKGROUND = (255, 255, 255)
 """Colour behind transparent pixels, as on a page. The file's own colour there was never meant to be seen."""

@@ -79,6 +79,7 @@ LEAST_CHANGE, MOST_CHANGE = 6, 24
 """Grey levels that a pixel's change takes in the dark, and in full light. `Image.blend` leaves a background up to four
 behind."""
 FULL_LIGHT = 192
+"""Brightness, 0..255, from which on a change counts in full; a darker picture changes by less."""
 NOISE_FACTOR = 6
 """How often the noise's mean deviation a change takes."""
 
@@ -227,6 +228,7 @@ def _is_share(number: object) -> bool:
 
 
 SIDE_PX = 1280
+"""Longest side of the picture for aiming a camera, in pixels."""
 MAX_BYTES = 256 * 1024
 """The service takes no more."""
 

@@ -47,14 +47,18 @@ SMALLEST_FACE_PX = 26
 """Shorter side of a box, which is about 12 pixels between the eyes: of faces with 13, three of four are recognised."""
 
 CANVAS_PX = 640
+"""Longest side of what the detector looks at, in pixels: twice as long takes four times as long."""
 _FOUND_PX = 14
 """Shorter side on the canvas from which on faces are found, in noise, too."""
 _TILE_PX, _LAP_PX = 512, 48
 """Sides of the canvases that a finer look takes: one large one would take 100 MB. A face in two of them is whole in one
 if it is too small for the usual canvas."""
 _STRIDES = (8, 16, 32)
+"""Pixels between two places that the detector looks at, by level."""
 _NMS_IOU = 0.3
+"""Overlap, 0..1, from which two boxes are one face."""
 _LARGEST_LOG_SIDE = 10.0
+"""Bound of a box's side before it is raised to a power, so that damaged weights overflow nothing."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,7 @@ def _make_face(row: NDArray[np.float32]) -> Face:
 
 
 STILL_PX = (160, 120)
+"""Size of the grey picture by which is seen that nothing moves, in pixels."""
 STILL_CHANGED = 16
 """Grey levels of a pixel. Measured: noise changes it by 11 at most, a face of 40 pixels in 4K by 59 at least."""
 

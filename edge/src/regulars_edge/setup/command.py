@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST_WAIT_S = 300
+"""The most that --wait takes, in s."""
 
 
 def setup(arguments: argparse.Namespace) -> int:
@@ -108,6 +109,7 @@ def say(text: str) -> None:
 
 
 _LONGEST_NAME = 48
+"""Characters of a camera's name that `setup` writes."""
 
 
 def name_cameras(cameras: Sequence[Camera]) -> list[str]:
@@ -251,6 +253,7 @@ def format_rows(values: Mapping[str, object]) -> str:
 
 
 WAIT_S = 300.0
+"""How long `setup` looks for the code before a camera, in s."""
 _LINE = re.compile(r"regulars-edge claim (\S{4,64}) (https?://\S+)")
 
 

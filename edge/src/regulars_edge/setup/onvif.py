@@ -32,6 +32,7 @@ from regulars_edge.sources.login import Credentials
 from regulars_edge.sources.snapshot import ask_camera, ask_picture, is_url_at
 
 _LONGEST_TEXT = 200
+"""Characters of a device's name or message that are shown."""
 
 
 def read_xml(data: bytes) -> ET.Element:
@@ -61,9 +62,11 @@ def make_printable(text: str) -> str:
 
 GROUP = ("239.255.255.250", 3702)
 WAIT_S = 4.0
+"""How long devices may take to answer a search, in s."""
 MOST_DEVICES = 64
 """Devices that are listened to: anybody may answer, as often as they like."""
 _LARGEST = 65_536
+"""Bytes of the largest UDP datagram."""
 _NAME, _HARDWARE = "onvif://www.onvif.org/name/", "onvif://www.onvif.org/hardware/"
 
 _PROBE = """<?xml version="1.0" encoding="utf-8"?>
@@ -172,7 +175,9 @@ def _find_name(match: ET.Element) -> str:
 LARGEST_ANSWER_BYTES = 2**20
 """A recorder with 64 channels lists its profiles in a quarter of it."""
 MOST_CAMERAS = 64
+"""Channels of one device that are listed."""
 DEVICE_S = 60.0
+"""How long all questions to one device may take, in s."""
 
 _DEVICE, _MEDIA = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/media/wsdl"
 _TIME = [f"Date/{{*}}{one}" for one in ("Year", "Month", "Day")] + [

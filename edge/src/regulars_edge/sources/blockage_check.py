@@ -13,6 +13,7 @@ from PIL import Image, ImageChops
 from regulars_edge.frames import Frame
 
 LOOK_S = 10.0
+"""How often a camera is looked at for a covered or dark lens, in s."""
 SIZE_PX, SMALL_PX = (256, 192), (64, 48)
 MOST_UNOPENED = 3
 """So many in turn that cannot be opened, and the camera gives nothing."""
@@ -29,6 +30,7 @@ DUSK_DRIFT_S = 5_400.0
 FLICKER_S = 1_800.0
 """A light that goes out again so soon ends no night."""
 LONGEST_NIGHT_S = 3 * DAY_S
+"""How long darkness may last that usually comes at this hour, in s; after it, it is a fault."""
 FEWEST_HOURS = 6
 """Hours of the last day that show something: with fewer nothing is usual."""
 TOLD_AFTER_S = 1_200.0

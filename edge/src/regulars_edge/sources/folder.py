@@ -124,6 +124,7 @@ AT_ONCE = 1_000
 
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 _SLACK_MS = 1_000
+"""By how much the clocks of a file system and of the boot may differ, in ms."""
 
 
 @dataclass

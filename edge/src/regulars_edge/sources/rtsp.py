@@ -29,6 +29,7 @@ from regulars_edge.http import CAMERA, Address, explain_error, limit_time
 from regulars_edge.sources.login import Credentials
 
 WAIT_S = 15.0
+"""How long a camera may be silent, in s."""
 MOST_REDIRECTS = 5
 """Redirects, one after the other."""
 LARGEST_MESSAGE_BYTES = 65_536
@@ -36,9 +37,11 @@ LARGEST_MESSAGE_BYTES = 65_536
 _FLOWS_S = 5.0
 """A stream of which something came so lately has not stopped."""
 _LEAVE_S = 0.5
+"""How long a thread of a connection may take to end, in s."""
 _BATCH_S = 0.01
 """Packets of so long go on together: each by itself would wake three threads."""
 _BATCH_BYTES = 2**18
+"""Bytes of a stream that are handed on at once."""
 _STATUS, _HEAD_END = re.compile(rb"RTSP/\d\.\d +(\d{3})(?!\S)"), re.compile(rb"\r?\n\r?\n")
 
 RARE_KEYS = "switch its smart codec (H.264+, H.265+, Zip) off, and let it send a key frame (I-frame) each second or two"

@@ -20,6 +20,7 @@ from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
 
 _LONGEST_URL = 500
+"""Characters of a snapshot's URL."""
 _TAIL_BYTES = 4_096
 """Some cameras write some bytes of their own behind a picture's end."""
 

@@ -48,8 +48,11 @@ LATE_MS, TOO_LATE_MS = 3_000, 10_000
 """So far behind the camera, it is said; so far, the stream is opened anew."""
 
 _SAY_EVERY_MS = 60_000
+"""How often the log says that a stream is late at most, in ms."""
 _LOOK_S = 0.05
+"""How often it is looked for the next frame, in s."""
 _MOST_DAMAGED = 1_000
+"""Damaged packets after one another after which a film counts as unreadable."""
 
 
 BY_NAME, BY_DEVICE = "v4l2m2m", "vaapi"

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 FILE = "spool.sqlite"
 _BUSY_MS = 10_000
+"""How long one thread waits for another's write, in ms."""
 _PAGE_BYTES = 512
 """A picture changes some dozen pages, and each goes to the card whole, twice."""
 _JOURNAL_PAGES = 8_000

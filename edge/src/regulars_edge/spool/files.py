@@ -136,6 +136,7 @@ def drop_ballast(folder: Path, free: int = 0) -> None:
 
 LOCK = "lock"
 _RETRY_S = 0.05
+"""Pause before a file is tried again that others hold, in s."""
 
 
 @contextmanager

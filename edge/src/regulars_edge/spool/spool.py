@@ -40,6 +40,7 @@ _DAY_MS = 86_400_000
 _DONE_MS = 3_600_000
 """How long rows of what is done are kept if no file can come again: for `status`, and for what came twice."""
 _SWEPT_AT_ONCE = 10_000
+"""Rows that one step of a sweep deletes, so that cameras are not held up."""
 
 
 class Spool:

@@ -11,6 +11,7 @@ _SMALL_STEP_BACK_MS = 5_000
 larger step back means that the service's clock itself was wrong, and no order is worth a false time."""
 
 _UNSURE_MS = 1e9
+"""Error of a time that nobody has measured: any measured one is better."""
 _AGE_OF = "age of boot "
 
 
