@@ -553,11 +553,13 @@ class StatisticsRecords(Subject):
         ]
         for name, of_group in faces_by_group.items():
             if name is not None:
-                wanted = ObservationFilter(group_name=name)
-                questions.append(_Question(f"observations in {name}", wanted, of_group, distinct=False))
+                observation_filter = ObservationFilter(group_name=name)
+                questions.append(_Question(f"observations in {name}", observation_filter, of_group, distinct=False))
         reported_days: set[str] = set()
-        for counts, wanted, faces, distinct in questions:
-            answer = self.book.statistics.count_by_time(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
+        for counts, observation_filter, faces, distinct in questions:
+            answer = self.book.statistics.count_by_time(
+                tenant, observation_filter, *span, Granularity.HOUR, distinct=distinct
+            )
             for hour in sorted(answer.keys() | faces.keys()):
                 day, faceids, answered = hour[:8], faces.get(hour, []), answer.get(hour, 0)
                 stored = len(set(faceids) if distinct else faceids)
@@ -766,19 +768,19 @@ class VisitRecords(Subject):
         """
         since_ms = milliseconds(self.book.clock.now()) - KEPT_MS
         sightings = [sighting for sighting in sightings if sighting.at_ms >= visits.arrivals.folded_until_ms]
-        stored = _select_since(visits.arrivals, since_ms)
+        arrivals = _select_since(visits.arrivals, since_ms)
         of_id = _select_since(_join_sightings(sightings), since_ms)
         of_face = of_id
         if by_hand:
             of_face = _select_since(
                 _join_sightings(sighted_at for sighted_at in sightings if sighted_at.is_of_face), since_ms
             )
-        if stored not in (of_id, of_face):
+        if arrivals not in (of_id, of_face):
             older = tuple(arrival for arrival in visits.arrivals.recent if arrival.until_ms <= since_ms)
             recounted = replace(visits.arrivals, recent=(*older, *of_id))
             yield Disagreement(
-                f"face {face.faceid} has {len(stored)} arrivals of {_count_sightings(stored)} sightings in 100 days, "
-                f"and its sightings make {len(of_id)} of {_count_sightings(of_id)}",
+                f"face {face.faceid} has {len(arrivals)} arrivals of {_count_sightings(arrivals)} sightings in 100 "
+                f"days, and its sightings make {len(of_id)} of {_count_sightings(of_id)}",
                 (face.version, visits.version),
                 partial(self._store_arrivals, tenant, face, visits, recounted) if of_face == of_id else None,
             )
@@ -803,9 +805,9 @@ class VisitRecords(Subject):
             faceid = keys.parts_of_negative(id_)[0]
             if faceid not in faces:
                 delete = Delete(keys.NEGATIVES, (tenant.name, id_))
-                gone = Check(keys.FACES, (tenant.name, faceid), (absent(_SAME),))
+                absence_check = Check(keys.FACES, (tenant.name, faceid), (absent(_SAME),))
                 text = f"a rejected picture, {id_}, is kept for a face that there is not"
-                yield self.make_disagreement(text, (), delete, gone)
+                yield self.make_disagreement(text, (), delete, absence_check)
 
     def _compare_merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         merges = {merge.id: merge for merge in self.book.merges.records.all(tenant.name)}

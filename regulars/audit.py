@@ -133,8 +133,8 @@ def list_all(
     """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
     services.audit.reads.write_export_entry(tenant.name)
-    wanted = EntryFilter(first, last, face, what, by)
-    page = partial(services.audit.chain.page, tenant.name, wanted, min(most, _A_PAGE))
+    entry_filter = EntryFilter(first, last, face, what, by)
+    page = partial(services.audit.chain.page, tenant.name, entry_filter, min(most, _A_PAGE))
     found = list(islice(rows_of(page), most))
     services.audit.reads.enter_printing(tenant.name, (face for _, entry in found for face in sorted(faces_of(entry))))
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in found)
@@ -184,13 +184,13 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
     """
     caller, since_ms = caller_of(key), milliseconds(since.replace(tzinfo=UTC))
     services.audit.reads.write_export_entry(tenant.name)
-    found = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
-    services.audit.reads.enter_printing(tenant.name, found.tally.kinds)
+    found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
+    services.audit.reads.enter_printing(tenant.name, found_breach.tally.kinds)
     now = time_text(services.clock.now())[:16]
     print(f"{tenant.name}: what {caller} read from {_minute(since_ms)} to {now}, in UTC")
-    for line in (*_list_categories(found.tally), *_list_unknown(found, since_ms)):
+    for line in (*_list_categories(found_breach.tally), *_list_unknown(found_breach, since_ms)):
         print(line)
-    for person, kinds in sorted(found.tally.kinds.items()):
+    for person, kinds in sorted(found_breach.tally.kinds.items()):
         print(f"person   {person}: {' '.join(sorted(kinds))}")
 
 

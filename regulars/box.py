@@ -120,10 +120,12 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     anything = damage is not None
     for tenant in find_tenants(services, tenants):
         consistency = services.consistency
-        mended, left = consistency.repair(tenant.name) if repair else ([], consistency.list_disagreements(tenant.name))
-        for line in _report(tenant.name, mended, left, repair=repair):
+        mended, disagreements = (
+            consistency.repair(tenant.name) if repair else ([], consistency.list_disagreements(tenant.name))
+        )
+        for line in _report(tenant.name, mended, disagreements, repair=repair):
             print(line, flush=True)
-        anything = anything or bool(left)
+        anything = anything or bool(disagreements)
     return 1 if anything else 0
 
 

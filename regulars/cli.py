@@ -143,11 +143,11 @@ def _command_name_of(given: Sequence[str]) -> str:
     names = ["regulars"]
     within: click.Command = commands
     for word in given:
-        found = within.commands.get(word) if isinstance(within, click.Group) else None
-        if found is None:
+        command = within.commands.get(word) if isinstance(within, click.Group) else None
+        if command is None:
             break
         names.append(word)
-        within = found
+        within = command
     return " ".join(names)
 
 

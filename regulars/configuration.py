@@ -123,8 +123,8 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     Raises SettingError, which names the place and what would be right.
     """
     own = own_variables(environ)
-    named = file or (Path(text) if (text := own.get(FILE_VARIABLE)) else None)
-    path = named or (FILE if FILE.is_file() else None)
+    named_path = file or (Path(text) if (text := own.get(FILE_VARIABLE)) else None)
+    path = named_path or (FILE if FILE.is_file() else None)
     given = {} if path is None else _of_file(path)
     file = path if given else None
     texts = read_variables(tuple(TABLE.values()), own)

@@ -56,15 +56,15 @@ def archive(package: Package, folder: Path) -> Path:
         npm(target, "pack", f"{package.name}@{package.version}", "--pack-destination", str(target))
     else:
         _pip_download(package, target)
-    found = [path for path in target.iterdir() if path.name.endswith((".tgz", ".tar.gz"))]
-    if len(found) != 1:
+    paths = [path for path in target.iterdir() if path.name.endswith((".tgz", ".tar.gz"))]
+    if len(paths) != 1:
         raise PackageUnavailable(f"{package.client} said it has {package.name} {package.version}, and left no archive")
-    with found[0].open("rb") as stream:
+    with paths[0].open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != package.sha256:
             raise PackageUnavailable(
                 f"{package.client} gave another {package.name} {package.version}: its archive's sha256 differs"
             )
-    return found[0]
+    return paths[0]
 
 
 def wheel(wanted: str, folder: Path) -> Path:
@@ -87,10 +87,10 @@ def members(path: Path, below: str, names: Iterable[str]) -> dict[str, bytes]:
 
 def _pip_download(package: Package, target: Path) -> None:
     """Download the source archive. pip checks its hash before it runs any code of it."""
-    wanted = target / "wanted.txt"
-    wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
+    path = target / "wanted.txt"
+    path.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
-    _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(wanted), "--dest", str(target)])
+    _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(path), "--dest", str(target)])
 
 
 def npm(folder: Path, *words: str) -> None:

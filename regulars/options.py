@@ -230,7 +230,7 @@ def tenant_of(services: Services, name: str | None) -> Tenant:
     """Return the tenant of that name; without one the only tenant there is. Raises TenantNotFound, OperatorError."""
     if name is not None:
         return services.tenants.get_by_name(name)
-    found = services.tenants.all()
-    if len(found) != 1:
+    tenants = services.tenants.all()
+    if len(tenants) != 1:
         raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
-    return services.tenants.get_by_name(found[0].name)
+    return services.tenants.get_by_name(tenants[0].name)

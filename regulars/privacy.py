@@ -245,10 +245,10 @@ def _erase_faces(
     if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), may):
         deleted = services.deletion.delete_faces(tenant, faceids, by="operator", erase=True)
         _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
-        if left := services.faces.by_id(tenant, faceids, restricted=True):
+        if remaining_faces := services.faces.by_id(tenant, faceids, restricted=True):
             raise OperatorError(
-                f"{len(left)} are still in the book, since others changed them: run the command again, with --face "
-                f"{next(iter(left))} or the receipts"
+                f"{len(remaining_faces)} are still in the book, since others changed them: run the command again, with "
+                f"--face {next(iter(remaining_faces))} or the receipts"
             )
 
 
@@ -399,10 +399,10 @@ def _of_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any
 @of_tenant
 def get(services: Services, tenant: Tenant, erasure: str, language: Language, *, as_page: bool) -> None:
     """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
-    found = services.erasure.records.get(tenant.name, erasure)
-    document = require_done(found)
+    found_erasure = services.erasure.records.get(tenant.name, erasure)
+    document = require_done(found_erasure)
     if not as_page:
-        print(_format_receipt(found), end="")
+        print(_format_receipt(found_erasure), end="")
         return
     from chalicelib.rights.notices import write_receipt_page
 
@@ -438,9 +438,9 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
     storage = services.settings.storage
     if isinstance(storage, Path) and find_server(storage) is not None:
         raise OperatorError(f"{storage} is served: stop its service first")
-    found = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
+    found_receipts = receipts.read_receipts([*places, *receipts.places_of(storage, services)])
     print_lines(
-        receipts.redo_erasures(services, found, [_fingerprint(one) for one in trusted], leave_out),
+        receipts.redo_erasures(services, found_receipts, [_fingerprint(one) for one in trusted], leave_out),
         "nobody of these receipts is in the book",
     )
 
@@ -613,10 +613,10 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
     from chalicelib.rights import notices
 
     facts = services.notices.read_facts(tenant)
-    made = (notices.write_sheet if short else notices.write_notice)(facts, language)
-    print(made.html() if as_page else made.text(), end="")
-    warn_of_blanks(facts, made.missing)
-    if short and not made.url:
+    page = (notices.write_sheet if short else notices.write_notice)(facts, language)
+    print(page.html() if as_page else page.text(), end="")
+    warn_of_blanks(facts, page.missing)
+    if short and not page.url:
         click.echo(
             "it has no code: put the whole notice on a page of yours, and name that by "
             f"regulars tenants set {tenant.name} --notice-url https://...",

@@ -324,8 +324,8 @@ def replace_user_faces(
 
     `changed`: those of them whose templates the commit changes.
     """
-    stored = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
-    templates = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored))}
+    stored_items = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
+    templates = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored_items))}
     for faceid, entry in changed.items():
         old_templates = templates.get(faceid, ()) if entry.edit is Edit.EMBED else ()  # it adds those of another model
         by_model = {template.model: template for template in (*old_templates, *entry.templates)}
@@ -358,8 +358,8 @@ def follow_face_changes(
     entries: list[JournalEntry] = []
     lost_users: Counter[str] = Counter()
     places = [(tenant, keys.user_item(user_entry)) for user_entry in changes_by_user]
-    stored = items.get_many(keys.DIRECTORY, places) if places else []
-    for user in map(user_from, filter(None, stored)):
+    stored_items = items.get_many(keys.DIRECTORY, places) if places else []
+    for user in map(user_from, filter(None, stored_items)):
         changes = changes_by_user[user.entry]
         leaving = {
             faceid for faceid, entry in changes.items() if entry.edit is Edit.DELETE or entry.group_id != user.group_id

@@ -286,7 +286,9 @@ class Faces(UseCase):
         longest_prefix = prefix(max(wanted, key=len))
         between = keys.name_terms_range(longest_prefix)
         behind = pages.read_place(token, lambda place: bytes.fromhex(place).decode())
-        stored = every(self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE)
+        stored_items = every(
+            self.book.items, keys.NAMES, tenant.name, between=between, behind=behind, page_size=_AT_ONCE
+        )
 
         def find_faces(places: list[str]) -> list[tuple[str, Face]]:
             """Return the faces that all words find, each with the first of its terms that the longest word finds."""
@@ -301,7 +303,7 @@ class Faces(UseCase):
             return found_faces
 
         page = pages.make_filtered_page(
-            (str(item["term"]) for item in stored), _to_hex, limit, find_faces, lambda row: _to_hex(row[0])
+            (str(item["term"]) for item in stored_items), _to_hex, limit, find_faces, lambda row: _to_hex(row[0])
         )
         return ListPage([face for _, face in page.rows], page.next_token)
 
@@ -390,8 +392,8 @@ class Holds(UseCase):
 
     def all(self, tenant: str) -> list[HeldFace]:
         """Return all held faces, by id. Reads these only."""
-        stored = every(self.book.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
-        return [HeldFace(item["faceid"], hold) for item in stored if (hold := hold_from(item))]
+        stored_items = every(self.book.items, keys.DIRECTORY, tenant, between=keys.HOLDS)
+        return [HeldFace(item["faceid"], hold) for item in stored_items if (hold := hold_from(item))]
 
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Hold a face; of one that is held, change the reason only. Return the face.
@@ -478,11 +480,11 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     """
     require_kept(face)
     if_same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
-    stored = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > IN_HEAD else None
+    stored_item = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > IN_HEAD else None
     return [
         Delete(keys.FACES, (tenant, face.faceid), if_same),
         # The face's version is another if its pages are: both change with the number of arrivals.
-        *visits_deletes(tenant, face.faceid, visits_from(stored)),
+        *visits_deletes(tenant, face.faceid, visits_from(stored_item)),
         *name_deletes(tenant, face),
     ]
 
@@ -574,8 +576,12 @@ class FaceLists(UseCase):
             merged = self._merge_group_lists(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
             places = [place for place, _ in islice(merged, limit + 1)]
         else:
-            stored = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
-            in_group = [_place_in_list(item, "by_enrolment") for item in stored if item and item["group"] == group.id]
+            stored_items = self.book.items.get_many(
+                keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)]
+            )
+            in_group = [
+                _place_in_list(item, "by_enrolment") for item in stored_items if item and item["group"] == group.id
+            ]
             places = sorted(place for place in in_group if behind is None or place > behind)[: limit + 1]
         page = places[:limit]
         items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid_of_place(place)) for place in page])
@@ -682,8 +688,10 @@ class FaceLists(UseCase):
         """Yield the ids of all groups' faces behind one, each with its item."""
         if group_name is not None:
             raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
-        stored = every(self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2)
-        return ((item["faceid"], item) for item in stored if item["group"] not in tenant.hidden)
+        stored_items = every(
+            self.book.items, keys.FACES, tenant.name, behind=behind, reverse=descending, page_size=limit + 2
+        )
+        return ((item["faceid"], item) for item in stored_items if item["group"] not in tenant.hidden)
 
     def _read_groups(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:

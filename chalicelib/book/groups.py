@@ -278,8 +278,8 @@ class Groups(UseCase):
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
-        stored = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
-        delete_in_parts(self.book.items, keys.DIRECTORY, stored)
+        stored_items = every(self.book.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
+        delete_in_parts(self.book.items, keys.DIRECTORY, stored_items)
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
         return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None

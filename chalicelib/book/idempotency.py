@@ -103,16 +103,16 @@ class Requests:
         """
         if request is None:
             return do(), None
-        if stored := self.find(tenant, request):
-            return None, stored
+        if stored_answer := self.find(tenant, request):
+            return None, stored_answer
         try:
             return do(), None
         except AnsweredAlready as already:
             return None, already.answer
         except RegularsError:
-            if (stored := self.find(tenant, request)) is None:
+            if (stored_answer := self.find(tenant, request)) is None:
                 raise
-        return None, stored
+        return None, stored_answer
 
     def remember_read(self, key: str) -> None:
         """Remember, if signatures are, that a read came under this RequestId.key."""

@@ -147,20 +147,22 @@ class Joining(UseCase):
         Raises WrongModel if the tenant's model was changed, and the errors of a search.
         """
         nearest = self._find_nearest(tenant, faces)
-        known = {face.faceid: face for face in faces}
+        known_faces_by_id = {face.faceid: face for face in faces}
         matches = [
-            (known[faceid], candidate, verdict)
+            (known_faces_by_id[faceid], candidate, verdict)
             for faceid, neighbours in nearest.items()
             for candidate, verdict in neighbours
             if verdict.match
         ]
-        others = self.book.faces.by_id(tenant, {candidate.faceid for _, candidate, _ in matches} - known.keys())
-        nearest = {**self._find_nearest(tenant, list(others.values())), **nearest}
-        known |= others
+        other_faces_by_id = self.book.faces.by_id(
+            tenant, {candidate.faceid for _, candidate, _ in matches} - known_faces_by_id.keys()
+        )
+        nearest = {**self._find_nearest(tenant, list(other_faces_by_id.values())), **nearest}
+        known_faces_by_id |= other_faces_by_id
         pairs = [
-            self._judge_pair(tenant, (face, known[candidate.faceid]), candidate, verdict, nearest)
+            self._judge_pair(tenant, (face, known_faces_by_id[candidate.faceid]), candidate, verdict, nearest)
             for face, candidate, verdict in matches
-            if candidate.faceid in known
+            if candidate.faceid in known_faces_by_id
         ]
         return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
 
@@ -299,9 +301,11 @@ class Joining(UseCase):
         if capture is None or template is None:
             return None
         no_place = DetectedFace(Box(0, 0, 0, 0), (), 0.0)  # the search by visit compares the template alone
-        seen = SeenFace(no_place, template, face.estimates, "")
+        seen_face = SeenFace(no_place, template, face.estimates, "")
         camera = camera_of(capture, self.book.items.get(keys.CAMERAS, (tenant.name, capture.camera_id)))
-        recognised = self.book.recognition.recognise_by_visit(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        recognised = self.book.recognition.recognise_by_visit(
+            tenant, camera, capture, seen_face, others=(), found=_NOBODY
+        )
         if recognised.face is None:
             return None
         return self.decide_pair(tenant, Pair(face, recognised.face, recognised.decision))

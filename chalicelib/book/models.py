@@ -186,9 +186,9 @@ class Reading:
 
     def crop_face(self, seen: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
-        others = [face.detected.box for face in self.faces if face.detected != seen.detected]
+        other_boxes = [face.detected.box for face in self.faces if face.detected != seen.detected]
         with self._open_picture() as image:
-            return self._vision.crop(image, seen.detected, others)
+            return self._vision.crop(image, seen.detected, other_boxes)
 
     @contextmanager
     def _open_picture(self) -> Iterator[NDArray[np.uint8]]:
@@ -216,11 +216,11 @@ class Reading:
     def _describe_faces(self, image: NDArray[np.uint8]) -> list[SeenFace]:
         """Find the faces of the picture, with template, estimates, flaw, and why each is refused ("": it is not)."""
         vision = self._vision
-        found = vision.detect(image)[:MAX_FACES]
-        if not found:
+        faces = vision.detect(image)[:MAX_FACES]
+        if not faces:
             return []
-        examined, estimated = examine_faces(vision, self._tenant, image, found)
-        qualities = vision.qualities(image, found)
+        examined, estimated = examine_faces(vision, self._tenant, image, faces)
+        qualities = vision.qualities(image, faces)
         return [
             SeenFace(
                 face,
@@ -229,7 +229,7 @@ class Reading:
                 include_pose(qualities[i], estimated_face.estimates).flaw,
                 estimated_face.spoof or "",
             )
-            for i, (face, estimated_face) in enumerate(zip(found, estimated, strict=True))
+            for i, (face, estimated_face) in enumerate(zip(faces, estimated, strict=True))
         ]
 
 
@@ -260,10 +260,10 @@ class Embedder:
         present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
         """
         image = self._new.read_picture(picture, rules)
-        found = self._new.detect(image) or self._old.detect(image)
-        if not found:
+        faces = self._new.detect(image) or self._old.detect(image)
+        if not faces:
             raise Unusable("no face is found in its picture any more")
-        face = self._find_known_face(known, image, found)
+        face = self._find_known_face(known, image, faces)
         return canonical(self.model, self._new.embed(image, [face])[0])
 
     def _find_known_face(

@@ -66,14 +66,14 @@ class Portraits(UseCase):
         poor or not alive.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        seen = _Seen.decode(tenant, vision, picture, rules, vision.largest)
-        first, *others = seen.faces
-        if others and first.box.area < CLEARLY_LARGEST * others[0].box.area:
+        seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.largest)
+        first, *other_faces = seen_picture.faces
+        if other_faces and first.box.area < CLEARLY_LARGEST * other_faces[0].box.area:
             raise Unusable(
-                f"{len(seen.faces)} faces were found and none is clearly the largest (at least twice the next one's "
-                "area): crop the picture to the one that is meant"
+                f"{len(seen_picture.faces)} faces were found and none is clearly the largest (at least twice the next "
+                "one's area): crop the picture to the one that is meant"
             )
-        return seen.portray_good_face(first)
+        return seen_picture.portray_good_face(first)
 
     def portray_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
@@ -83,10 +83,10 @@ class Portraits(UseCase):
         could be enrolled, or the face is too small, too poor or not alive.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        seen = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
-        least_px = max(MIN_SIDE_PX, FAR * max(seen.image.shape[:2]))
-        large = [face for face in seen.faces if _shorter_side(face) >= least_px]
-        qualities = vision.qualities(seen.image, large) if len(large) > 1 else []
+        seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
+        least_px = max(MIN_SIDE_PX, FAR * max(seen_picture.image.shape[:2]))
+        large = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
+        qualities = vision.qualities(seen_picture.image, large) if len(large) > 1 else []
         good = [
             face for face, quality in zip(large, qualities, strict=False) if quality.total >= _least_quality(tenant)
         ]
@@ -96,18 +96,18 @@ class Portraits(UseCase):
                 "the one that is meant",
                 "several faces",
             )
-        return seen.portray_good_face((good or seen.faces)[0])
+        return seen_picture.portray_good_face((good or seen_picture.faces)[0])
 
     def portray_sighted(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
-        seen = sighted.seen
-        _require_size(seen.detected)
-        if seen.spoof:
-            raise Unusable(seen.spoof)
-        quality = seen.estimates.quality or 0.0
-        _require_quality(Quality(quality, seen.flaw, quality), _least_quality(tenant))
-        jpeg = sighted.reading.crop_face(seen)
-        return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
+        face = sighted.seen
+        _require_size(face.detected)
+        if face.spoof:
+            raise Unusable(face.spoof)
+        quality = face.estimates.quality or 0.0
+        _require_quality(Quality(quality, face.flaw, quality), _least_quality(tenant))
+        jpeg = sighted.reading.crop_face(face)
+        return Portrait(face.detected.box, vector(face.template), face.template, face.estimates, jpeg, photo)
 
     def portray_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
         """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a quality.
@@ -116,14 +116,15 @@ class Portraits(UseCase):
         tenant.
         """
         vision = self.book.tenant_vision.of(tenant.model)
-        seen = _Seen.decode(tenant, vision, picture, rules, vision.detect)
-        if len(seen.faces) > MAX_FACES:
+        seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect)
+        if len(seen_picture.faces) > MAX_FACES:
             raise Unusable(
-                f"{len(seen.faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
+                f"{len(seen_picture.faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the "
+                "picture"
             )
-        portraits = seen.portray_faces(seen.faces)
+        portraits = seen_picture.portray_faces(seen_picture.faces)
         if tenant.enrol_quality is not None:
-            _require_all_good(tenant.enrol_quality, vision.qualities(seen.image, seen.faces), portraits)
+            _require_all_good(tenant.enrol_quality, vision.qualities(seen_picture.image, seen_picture.faces), portraits)
         return portraits
 
     def write_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:

@@ -244,10 +244,12 @@ class Subjects(UseCase):
         faceid = example.face.faceid
 
         def keep_others(face: Face) -> tuple[Picture, ...]:
-            others = tuple(picture for picture in face.pictures if picture.id != example.picture.id)
-            if others == face.pictures:
+            other_pictures = tuple(picture for picture in face.pictures if picture.id != example.picture.id)
+            if other_pictures == face.pictures:
                 raise PictureNotFound(f"there is no example {example.id[:40]!r}")
-            return others if list_given_pictures(others) else ()  # what the face learnt by itself goes with it
+            return (
+                other_pictures if list_given_pictures(other_pictures) else ()
+            )  # what the face learnt by itself goes with it
 
         for _ in attempts():
             try:
@@ -369,8 +371,8 @@ class Subjects(UseCase):
     def compare_pictures(self, tenant: Tenant, one: SeenPicture, other: SeenPicture) -> list[float]:
         """Return how close a picture's only face is to each of another one's."""
         (only_face,) = one.described.faces
-        seen = [replace(face, spoof=face.spoof or only_face.spoof) for face in other.described.faces]
-        return self.rate_closeness_to_each(tenant, one.embeddings[0], other.embeddings, seen, only_face.quality.total)
+        faces = [replace(face, spoof=face.spoof or only_face.spoof) for face in other.described.faces]
+        return self.rate_closeness_to_each(tenant, one.embeddings[0], other.embeddings, faces, only_face.quality.total)
 
     def rate_closeness_to_each(
         self,
@@ -546,8 +548,8 @@ class Subjects(UseCase):
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
         places = [(tenant.name, keys.user_item(entry)) for entry in entries]
-        stored = self.book.items.get_many(keys.DIRECTORY, places)
-        return {user.entry: user.name for user in map(user_from, filter(None, stored)) if user.name}
+        stored_items = self.book.items.get_many(keys.DIRECTORY, places)
+        return {user.entry: user.name for user in map(user_from, filter(None, stored_items)) if user.name}
 
     def _search_candidates(
         self, tenant: Tenant, group: Group, probes: Templates, most: int
@@ -561,13 +563,13 @@ class Subjects(UseCase):
             request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
             answer = self.book.ports.search.search(tenant.name, request)
             faces = self.book.faces.read_candidate_faces(
-                tenant, (candidate for found in answer.candidates for candidate in found)
+                tenant, (candidate for candidates in answer.candidates for candidate in candidates)
             )
             names = self._read_names(tenant, faces.values())
             name_by_face = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
             is_enough = all(
-                len(found) < limit or len({name_by_face[candidate.faceid] for candidate in found}) >= most
-                for found in answer.candidates
+                len(candidates) < limit or len({name_by_face[candidate.faceid] for candidate in candidates}) >= most
+                for candidates in answer.candidates
             )
             if limit == _MOST_CANDIDATES or is_enough:
                 return answer, faces, name_by_face

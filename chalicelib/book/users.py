@@ -290,8 +290,8 @@ class Users(UseCase):
 def _list_refusals(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:
     """Return the refusals of faces that are not there, and of those that another user has."""
     missing = [Refusal(faceid, FACE_NOT_FOUND) for faceid in faceids if faceid not in faces]
-    others = [face for face in faces.values() if face.user not in ("", user.id)]
-    return [*missing, *(Refusal(face.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, face.user) for face in others)]
+    other_faces = [face for face in faces.values() if face.user not in ("", user.id)]
+    return [*missing, *(Refusal(face.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, face.user) for face in other_faces)]
 
 
 def _make_change(

@@ -64,7 +64,7 @@ class FaceVisitsStore(UseCase):
             else lambda: groups
         )
         # The visits come first, so that the face is never older than the version of its visits.
-        stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
+        stored_item = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.book.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
@@ -74,7 +74,7 @@ class FaceVisitsStore(UseCase):
         group = defaults.of_id(face.group_id) or self.book.groups.find_by_id(tenant, face.group_id)
         if group is None:
             return None
-        visits = replace(visits_from(stored), in_one_item=tenant.format < PAGED)
+        visits = replace(visits_from(stored_item), in_one_item=tenant.format < PAGED)
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
             visits = read_missing_pages(self.book.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, defaults, group)

@@ -169,9 +169,9 @@ class Hooks(UseCase):
         """
         fields = self._check_fields(changes)
         channel = fields.pop("channel", None)
-        stored = self.get(tenant, id_)
-        becomes_mailbox_or_none = "url" in changes and (changes["url"] is None) is not (stored.url is None)
-        if becomes_mailbox_or_none or (channel and stored.way is None):
+        stored_hook = self.get(tenant, id_)
+        becomes_mailbox_or_none = "url" in changes and (changes["url"] is None) is not (stored_hook.url is None)
+        if becomes_mailbox_or_none or (channel and stored_hook.way is None):
             raise InvalidInput(
                 "a hook has a url for good, a mailbox none, and what tells people a channel: add another hook for that"
             )
@@ -413,12 +413,12 @@ class Outbox(UseCase):
             for prefix in prefixes
             for delivery in self._list_deliveries(tenant, keys.deliveries_range(hook_id, prefix))
         )
-        sent = (
+        sent_deliveries = (
             delivery
             for delivery in deliveries
             if (delivery.parked or delivery.next_at > now) and self._hasten_delivery(delivery, now)
         )
-        return sum(1 for _ in islice(sent, MAX_ANNOUNCED))
+        return sum(1 for _ in islice(sent_deliveries, MAX_ANNOUNCED))
 
     def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
         """Delete events from a mailbox; those that are not in it, or not any more, are passed over.

@@ -70,10 +70,10 @@ class Console:
             return self.redirect_to_page(request)
         if not self._paths:
             return Response(_NO_LIBRARIES, {"Content-Type": "text/plain; charset=utf-8"}, 404)
-        found = self._page
-        if request.headers.get("if-none-match") == found.headers["ETag"]:
-            return Response("", dict(found.headers), 304)
-        return Response(found.text, dict(found.headers))
+        file = self._page
+        if request.headers.get("if-none-match") == file.headers["ETag"]:
+            return Response("", dict(file.headers), 304)
+        return Response(file.text, dict(file.headers))
 
     def answer_file(self, request: HttpRequest) -> Response:
         """Answer a file. Raises Refused for what is none."""
@@ -81,8 +81,8 @@ class Console:
         name = "/".join(filter(None, parts))
         if name not in self._files:
             raise Refused(404, "")
-        found = self._files[name]
-        return Response(found.text, dict(found.headers))
+        file = self._files[name]
+        return Response(file.text, dict(file.headers))
 
 
 def make_blueprint(console: Console, post: Answer | None = None) -> Blueprint:

@@ -64,14 +64,14 @@ def name_in_package(name: str, path: Path) -> str:
 def list_packaged_libraries() -> dict[str, Path]:
     """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
     below = locate_folder() / LIBRARIES
-    found = (path for path in below.rglob("*") if path.suffix in _KINDS)
-    return {path.relative_to(below).with_suffix("").as_posix(): path for path in sorted(found)}
+    paths = (path for path in below.rglob("*") if path.suffix in _KINDS)
+    return {path.relative_to(below).with_suffix("").as_posix(): path for path in sorted(paths)}
 
 
 def list_own_files(ours: Path) -> Iterable[Path]:
     """Yield the console's own files, apart from the page."""
-    found = (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS)
-    yield from (path for path in found if path.relative_to(ours).parts[0] != LIBRARIES)
+    paths = (path for path in sorted(ours.rglob("*")) if path.suffix in _KINDS)
+    yield from (path for path in paths if path.relative_to(ours).parts[0] != LIBRARIES)
 
 
 def list_paths(ours: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:

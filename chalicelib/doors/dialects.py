@@ -53,5 +53,5 @@ def find_owner(path: str) -> Dialect | None:
 
 def find_root_answer(provide: Provide) -> Answer | None:
     """Return what answers POST at the root; None: no dialect does. Its modules are loaded at its first request."""
-    found = find_owner(ROOT)
-    return None if found is None else lambda request: found.views.answers[ROOT]["POST"](provide, request)
+    dialect = find_owner(ROOT)
+    return None if dialect is None else lambda request: dialect.views.answers[ROOT]["POST"](provide, request)

@@ -110,8 +110,8 @@ class Readiness(Outside):
     def _read_some_tenant(self) -> Tenant | None:
         """Read a tenant, and look for a picture that is not there."""
         self.book.storage.blobs.size(_NO_OBJECT)
-        found = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
-        return tenant_from(found[0]) if found else None
+        items = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        return tenant_from(items[0]) if items else None
 
     def _search_nobody(self, tenant: Tenant, vision: Vision) -> None:
         """Search the tenant's gallery for nobody."""

@@ -241,7 +241,7 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
 
     `programs`: what receipts call programs that asked.
     """
-    to, own, said = _Writer(facts, language, "receipt"), _Writer(facts, language), receipt["statement"]
+    to, own_writer, said = _Writer(facts, language, "receipt"), _Writer(facts, language), receipt["statement"]
     words = to.words
     times = {name: str(said[name])[:16].replace("T", " ") + " UTC" for name in ("asked_at", "done_at")}
     numbers = {**said["counts"], **{name: len(said["removed"][name]) for name in ("pictures", "templates")}}
@@ -249,7 +249,7 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
     data = base64.b64encode(json.dumps(receipt, ensure_ascii=False, indent=2).encode()).decode()
     name = f"erasure-{said['id']}.json"
     sections = {
-        words["who"]: [*_who(own)],
+        words["who"]: [*_who(own_writer)],
         words["why"]: [words["why program" if said["by"] in programs else _WHY.get(said["by"], "why asked")]],
         words["what"]: [to.say("done", **times), to.say("removed", **numbers)],
         words["left"]: [words["numbers"], words["backups"], words["others"]],

@@ -63,10 +63,10 @@ class Restrictions(Outside):
     def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
         pages = PageTokens(f"restricted faces of {tenant.name}")
-        listed = faces_in(
+        items = faces_in(
             self.book.items, tenant.name, RESTRICTED, behind=pages.read_place(token, str), page_size=limit + 2
         )
-        page = pages.make_first_page(listed, limit, lambda item: str(item["enrolment_key"]))
+        page = pages.make_first_page(items, limit, lambda item: str(item["enrolment_key"]))
         faces = self.book.faces.by_id(tenant, [item["faceid"] for item in page.rows], restricted=True)
         return ListPage(list(faces.values()), page.next_token)
 
@@ -154,8 +154,8 @@ class Restrictions(Outside):
     def _first_to_expire(self, tenant: Tenant) -> Face | None:
         """Return the face whose record expires first, of those that expire and are not restricted for it."""
         between = None, keys.consents_until(CONSENTS_END)
-        listed = every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2)
-        found = (self.book.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in listed)
+        items = every(self.book.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2)
+        found = (self.book.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in items)
         return next((face for one in found for face in one.values() if face.consent), None)
 
     def _restrict(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
@@ -185,10 +185,10 @@ class Restrictions(Outside):
         from chalicelib.book.words.webhooks import without_name  # not at the cold starts of searches
 
         waiting = (without_name(item, {faceid}) for item in every(self.book.items, keys.OUTBOX, tenant))
-        named = list(filter(None, waiting))
-        for update in named[_EVENTS:]:
+        named_updates = list(filter(None, waiting))
+        for update in named_updates[_EVENTS:]:
             write_unless_changed(self.book.items, [update])
-        return tuple(named[:_EVENTS])
+        return tuple(named_updates[:_EVENTS])
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.

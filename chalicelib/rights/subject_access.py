@@ -84,10 +84,12 @@ class Subject(Struct, dict=True):
     @cached_property
     def sightings(self) -> dict[str, Observation]:
         """The observations by cameras, newest first, by id, which begins with the time."""
-        seen = [observation for observation in self.observations if observation.kind is ObservationKind.SIGHTING]
+        observations = [
+            observation for observation in self.observations if observation.kind is ObservationKind.SIGHTING
+        ]
         return {
             observation.id: observation
-            for observation in sorted(seen, key=lambda observation: observation.id, reverse=True)
+            for observation in sorted(observations, key=lambda observation: observation.id, reverse=True)
         }
 
     def names(self, value: Any, at: datetime | None = None) -> bool:
@@ -484,10 +486,10 @@ class Archives(Outside):
         return None
 
     def _read_subject(self, tenant: Tenant, face: Face) -> Subject:
-        found, since = own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
+        observations, since = own(face, [*self.book.merges.mover.list_observations(tenant, face.faceid)])
         entries = self.book.audit.erasing.entries(tenant.name, {face.faceid})
         merges = self.book.merges.records.list_below(tenant.name, face.faceid)
-        subject = Subject(self.book.items, tenant, face, found, merges, entries, since)
+        subject = Subject(self.book.items, tenant, face, observations, merges, entries, since)
         said = list_absorbed_faces(
             [entry for entry in entries if subject.ids(moment_of_text(entry["at"]))], {face.faceid}
         )
@@ -598,11 +600,13 @@ class Archives(Outside):
         picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, id_))
         if picture is None:
             return
-        others = [sighting.box for sighting in capture.sightings if f"{id_}-{sighting.number}" not in subject.sightings]
-        if others:
+        other_boxes = [
+            sighting.box for sighting in capture.sightings if f"{id_}-{sighting.number}" not in subject.sightings
+        ]
+        if other_boxes:
             vision = self.book.tenant_vision.of(tenant.model)
             with suppress(Unusable, InvalidInput):  # it cannot be read, so nobody else can be hidden in it
-                archive.writestr(name, vision.hidden(vision.read_picture(picture, RULES), others))
+                archive.writestr(name, vision.hidden(vision.read_picture(picture, RULES), other_boxes))
             return
         archive.writestr(name, picture)
         crop = self.book.storage.uploads.get(keys.crop(tenant.name, capture.camera_id, id_, number))

@@ -110,8 +110,8 @@ def redo_acts(services: Services, file: Path, begin: datetime, key: str | None) 
     from chalicelib.rights.audit.audit import verified_export
 
     def key_of(name: str) -> str:
-        own = services.audit.signing.public_keys(services.tenants.get_by_name(name).name)
-        return key or fingerprint(own.current)
+        own_public_keys = services.audit.signing.public_keys(services.tenants.get_by_name(name).name)
+        return key or fingerprint(own_public_keys.current)
 
     with file.open(encoding="utf-8", errors="replace") as lines:
         verified, entries = verified_export(lines, key_of)

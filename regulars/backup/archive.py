@@ -173,10 +173,10 @@ def unpack_file(path: Path, into: Path) -> None:
 
 def _remove_partial(place: Path) -> None:
     """Remove the files that killed processes left: no process holds their lock."""
-    for left in place.glob(f".*{_PARTIAL}"):
-        with suppress(OSError), left.open("r+b") as file:
+    for partial_path in place.glob(f".*{_PARTIAL}"):
+        with suppress(OSError), partial_path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink()
+            partial_path.unlink()
 
 
 class _Hashing:

@@ -166,8 +166,10 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
         for face in every(items, keys.FACES, name):
             yield from _list_picture_keys(face_from(face).pictures)
         for merge in every(items, keys.MERGES, name):
-            found = merge_from(merge)
-            yield from _list_picture_keys(found.kept.face.pictures) if found.is_active and found.kept else ()
+            found_merge = merge_from(merge)
+            yield from (
+                _list_picture_keys(found_merge.kept.face.pictures) if found_merge.is_active and found_merge.kept else ()
+            )
         for pointer in every(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
             yield pointer["snapshots"][-1]
             yield keys.base_of_snapshot(pointer["snapshots"][-1])

@@ -71,13 +71,13 @@ def read_album(folder: Path) -> Album:
     if (folder / LABELS).is_file():
         album = _read_labelled_folder(folder)
     else:
-        found = read_folder(folder)
+        source = read_folder(folder)
         people = {
             person.name: [photo for photo in person.photos if _has_picture_suffix(photo.name)]
-            for person in found.people
+            for person in source.people
         }
         in_folders = any("/" in photo.name for photos in people.values() for photo in photos)
-        album = Album(found.about, _list_people(people), labelled=in_folders)
+        album = Album(source.about, _list_people(people), labelled=in_folders)
     if not album.people:
         raise NoPictures(f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another folder")
     return album
@@ -94,14 +94,14 @@ def plan_story(album: Album) -> Plan:
     )
     strangers = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - stranger_count :]
     enrolled = [person for person in album.people if person not in strangers][:MAX_ENROLLED]
-    known = _take_turns([_list_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
+    known_probes = _take_turns([_list_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
     return Plan(
         enrolments=tuple(_list_probes(person)[0] for person in enrolled),
-        known=tuple(known),
+        known=tuple(known_probes),
         strangers=tuple(_take_turns([_list_probes(person) for person in strangers])[:MAX_STRANGERS]),
         nobody=album.nobody[:MAX_NOBODY],
         several=album.several[:MAX_SEVERAL],
-        removed=known[0] if known else None,
+        removed=known_probes[0] if known_probes else None,
     )
 
 
@@ -160,8 +160,8 @@ def open_picture(data: bytes) -> Image.Image:
 
 
 def turn_upright(picture: Image.Image) -> Image.Image:
-    turned: Image.Image = ImageOps.exif_transpose(picture)
-    return turned.convert("RGB")
+    image: Image.Image = ImageOps.exif_transpose(picture)
+    return image.convert("RGB")
 
 
 def encode_jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> bytes:

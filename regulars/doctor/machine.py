@@ -162,12 +162,14 @@ def judge_free_space(disk: Disk) -> Finding:
 
 def check_machine(settings: Settings, running: Served | None) -> Iterator[Finding]:
     """Check what the machine has, and what a quota leaves the service; if none runs, it leaves what it leaves here."""
-    there, left = cores_to_run_on(), quota()
+    there, remaining_quota = cores_to_run_on(), quota()
     if running is not None and running.process.isdecimal():
         with suppress(OSError):  # it may have ended meanwhile
-            there, left = cores_to_run_on(int(running.process)), quota(running.process)
-    yield cores_left(there, left)
-    yield memory_left(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), left, settings.memory_mb * 2**20)
+            there, remaining_quota = cores_to_run_on(int(running.process)), quota(running.process)
+    yield cores_left(there, remaining_quota)
+    yield memory_left(
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), remaining_quota, settings.memory_mb * 2**20
+    )
 
 
 def cores_left(there: int, left: Quota) -> Finding:

@@ -52,13 +52,13 @@ class Kind(Struct, frozen=True):
 
 def kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
     """Measure each kind, the highest rate first. `rows`: a picture of each person; `labels`: by column, of each row."""
-    found = [
+    found_kinds = [
         _measure_kind(column, value, rows[np.array(members)], decides)
         for column, values in {**labels, "cluster": clusters(rows)}.items()
         for value, members in _by_value(values)
         if len(members) >= FEWEST
     ]
-    return sorted(found, key=lambda kind: -kind.fpir)
+    return sorted(found_kinds, key=lambda kind: -kind.fpir)
 
 
 def clusters(rows: NDArray[np.float32]) -> list[str]:

@@ -69,13 +69,13 @@ def look(vision: Vision, picture: bytes) -> PictureResult:
             image = vision.read_picture(picture, ANY_PICTURE)
         except Unusable as error:
             return PictureResult(str(error), 0, 0.0, {}, None)
-        found = vision.detect(image)
-        if not found:
+        faces = vision.detect(image)
+        if not faces:
             return PictureResult("no face was found", 0, 0.0, dict(stages), None)
-        face = [person_in(found, image.shape[1], image.shape[0])]
+        face = [person_in(faces, image.shape[1], image.shape[0])]
         embedding = vision.embed(image, face)[0]
         quality = vision.qualities(image, face)[0].total
-    return PictureResult("", len(found), quality, dict(stages), embedding)
+    return PictureResult("", len(faces), quality, dict(stages), embedding)
 
 
 class Looker:
@@ -90,10 +90,10 @@ class Looker:
         self._warm = False
 
     def at(self, picture: bytes) -> PictureResult:
-        seen = look(self._vision, picture)
+        result = look(self._vision, picture)
         if self._warm:
-            return seen
-        self._warm = seen.embedding is not None
+            return result
+        self._warm = result.embedding is not None
         return look(self._vision, picture)
 
 
@@ -125,15 +125,15 @@ def see_all(
     """
     with closing(Memory(memory_file, looked_by(pack))) as memory:
         digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-        seen = {digest: found for digest in set(digests) if (found := memory.find(digest))}
+        seen = {digest: result for digest in set(digests) if (result := memory.find(digest))}
         missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in seen}
         advance(sum(digest in seen for digest in digests))
         times = Counter(digests)
         unwritten: list[tuple[str, PictureResult]] = []
         try:
-            for digest, found in _look_at_files(pack, missing, workers or cores()):
-                seen[digest] = found
-                unwritten.append((digest, found))
+            for digest, result in _look_at_files(pack, missing, workers or cores()):
+                seen[digest] = result
+                unwritten.append((digest, result))
                 advance(times[digest])
                 if len(unwritten) >= KEPT_EVERY:
                     memory.keep(unwritten)

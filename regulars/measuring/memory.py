@@ -70,10 +70,10 @@ class Memory:
             (
                 sha256,
                 self._by,
-                json.dumps({k: v for k, v in asdict(seen).items() if k != "embedding"}),
-                None if seen.embedding is None else seen.embedding.astype("<f4").tobytes(),
+                json.dumps({k: v for k, v in asdict(result).items() if k != "embedding"}),
+                None if result.embedding is None else result.embedding.astype("<f4").tobytes(),
             )
-            for sha256, seen in found
+            for sha256, result in found
         ]
         with self._translated_errors(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)

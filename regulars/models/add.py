@@ -49,10 +49,12 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
     with tempfile.TemporaryDirectory(dir=out, prefix=f"{offer.pack}-") as made:
         draft = make_draft(folder, offer, Path(made))
         try_other_ways(draft, people)
-        seen = look_at_folder(people, draft, out, console)
+        results = look_at_folder(people, draft, out, console)
         of_others = look_at_folder(others, draft, out, console)
         with console.status("measuring"):
-            own = measure_pack(draft, gather_faces(people, seen), people, gather_faces(others, of_others), others)
+            own_figures = measure_pack(
+                draft, gather_faces(people, results), people, gather_faces(others, of_others), others
+            )
         program = packs.find(models)
         seen_by_program = look_at_folder(people, program, out, console)
         with console.status("comparing"):
@@ -61,9 +63,9 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
                     *_rate_program(program, gather_faces(people, seen_by_program), people, fpir),
                     *_rate_looks(seen_by_program),
                 ],
-                offer.pack: [*_rate_own(own, people, fpir), *_rate_looks(seen)],
+                offer.pack: [*_rate_own(own_figures, people, fpir), *_rate_looks(results)],
             }
-        place_pack(draft, offer, own, describe_folder(people), target)
+        place_pack(draft, offer, own_figures, describe_folder(people), target)
     print(f"{describe_folder(people)}; thresholds are the service's, for an FPIR of {fpir:g}")
     print("\n".join(_table_lines(columns)))
     print(f"{offer.pack} is in {target}: `regulars reembed --pack {offer.pack}` changes tenants to it")
@@ -119,11 +121,11 @@ def _halve(faces: Faces) -> list[tuple[Faces, Faces]]:
 
 def _list_rates(by_photos: Mapping[int, Searches], faces: Faces, people: LabelledFolder, rule: Rule) -> list[Rate]:
     rates, fpir = list[Rate](), rule.point.fpir_target
-    for photos, found in by_photos.items():
+    for photos, searches in by_photos.items():
         rates += [
-            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _figure(found.fpir)),
-            (f"{PHOTOS[photos]}: FNIR, people who are missed", _figure(found.fnir)),
-            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _figure(found.fnir_at(fpir))),
+            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _figure(searches.fpir)),
+            (f"{PHOTOS[photos]}: FNIR, people who are missed", _figure(searches.fnir)),
+            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _figure(searches.fnir_at(fpir))),
         ]
     closest = kinds.kinds(one_each(faces, people.persons)[0], {}, rule)[0]
     return [*rates, ("the people who look most alike to it: FPIR", _figure(closest.fpir))]

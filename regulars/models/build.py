@@ -81,8 +81,8 @@ def make_draft(folder: Path, offer: Offer, made: Path) -> Pack:
         shutil.copyfile(folder / name, made / name)
     for licence in packs.PACKS.joinpath(packs.DEFAULT_PACK).glob("LICENSE.*"):
         shutil.copyfile(licence, made / licence.name)
-    own = [_describe_file(made / name, offer.licence, offer.upstream) for name in names]
-    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*own, *without))
+    pack_files = [_describe_file(made / name, offer.licence, offer.upstream) for name in names]
+    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*pack_files, *without))
     return Pack(manifest, made)
 
 
@@ -248,15 +248,15 @@ def copy_pack(pack: Pack, target: Path) -> None:
     place = target.parent / ADDING
     if place.exists():
         shutil.rmtree(place)
-    made = place / target.name
+    path = place / target.name
     try:
-        made.mkdir(parents=True)
+        path.mkdir(parents=True)
         for file in sorted(pack.folder.iterdir()):
-            shutil.copyfile(file, made / file.name)
-            with (made / file.name).open("rb") as copied:
+            shutil.copyfile(file, path / file.name)
+            with (path / file.name).open("rb") as copied:
                 os.fsync(copied.fileno())
-        sync_folder(made)
-        made.rename(target)
+        sync_folder(path)
+        path.rename(target)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     sync_folder(target.parent)

@@ -34,9 +34,9 @@ def models(context: click.Context, models: Path | None) -> int:
     context.obj = models
     if context.invoked_subcommand is not None:
         return 0
-    found = settings_of(models=models, here=True).models
-    packs.require_folder(found)
-    wrong = [pack for name in packs.list_names(found) if not _report(pack := packs.read_pack(found, name))]
+    path = settings_of(models=models, here=True).models
+    packs.require_folder(path)
+    wrong = [pack for name in packs.list_names(path) if not _report(pack := packs.read_pack(path, name))]
     for pack in wrong:
         print(f"{pack.manifest.name} is not complete. {packs.describe_remedy(pack)}", file=sys.stderr)
     return 1 if wrong else 0

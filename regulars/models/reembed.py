@@ -43,12 +43,12 @@ def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str], *,
 
 def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
     """Describe the remaining work in one line, without a time if no picture is left to estimate it by."""
-    left = services.reembedding.count_remaining(tenant, new.model)
-    if not left.faces:
+    remaining = services.reembedding.count_remaining(tenant, new.model)
+    if not remaining.faces:
         return f"{tenant}: all faces have their templates of {new.model} already"
     seconds = services.reembedding.measure_embedding(tenant, old, new)
-    duration = "" if seconds is None else f", about {_describe_duration(left.faces * seconds / cores())} here"
-    return f"{tenant}: {left.faces} faces{duration}; reads {left.pictures} pictures"
+    duration = "" if seconds is None else f", about {_describe_duration(remaining.faces * seconds / cores())} here"
+    return f"{tenant}: {remaining.faces} faces{duration}; reads {remaining.pictures} pictures"
 
 
 def _change_model(services: Services, tenant: str, old: Vision, new: FacePipeline) -> Outcome:

@@ -62,9 +62,9 @@ def _find_pairs(vision: FacePipeline, people: LabelledFolder) -> tuple[list[Foun
     for file, person in zip(people.files, people.person_of, strict=True):
         files.setdefault(person, []).append(file)
     faces, owners = list[Found](), list[int]()
-    for person, own in files.items():
-        if len(own) > 1 and len(owners) < 2 * TRIED_PERSONS:
-            found = [face for file in own[:2] if (face := _find_face(vision, file)) is not None]
+    for person, own_paths in files.items():
+        if len(own_paths) > 1 and len(owners) < 2 * TRIED_PERSONS:
+            found = [face for file in own_paths[:2] if (face := _find_face(vision, file)) is not None]
             if len(found) == 2:
                 faces += found
                 owners += [person, person]
@@ -76,8 +76,8 @@ def _find_face(vision: FacePipeline, file: Path) -> Found | None:
         image = vision.read_picture(file.read_bytes(), ANY_PICTURE)
     except Unusable:
         return None
-    found = vision.detect(image)
-    return (image, person_in(found, image.shape[1], image.shape[0])) if found else None
+    faces = vision.detect(image)
+    return (image, person_in(faces, image.shape[1], image.shape[0])) if faces else None
 
 
 def measure_separation(rows: NDArray[np.float32], owners: NDArray[np.intp]) -> float:

@@ -146,8 +146,8 @@ class Publisher:
         """Return those of the faces that are there, have a name and may be told by it."""
         asked: Sequence[str] = sorted(ids) if self._shows_names else []
         chunks = [list(asked[begin : begin + AT_ONCE]) for begin in range(0, len(asked), AT_ONCE)]
-        found = [face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)]
-        return {face.id: face for face in found if face.name}
+        faces = [face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)]
+        return {face.id: face for face in faces if face.name}
 
     def _describe(self, topic: str, payload: str) -> None:
         if self._published.get(topic) != payload:

@@ -92,12 +92,12 @@ class Snapshots:
     def heard(self, topic: str, payload: bytes) -> None:
         """Take a message at frigate/events; in the connection's thread."""
         try:
-            seen = read_event(payload)
+            event = read_event(payload)
         except NotFrigates as error:
             _log.warning("%s: %s", topic, error)
             return
-        if seen is not None:
-            self._want(seen)
+        if event is not None:
+            self._want(event)
 
     def step(self) -> float:
         """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
@@ -156,25 +156,25 @@ class Snapshots:
 
     def _send(self, due: _Due) -> None:
         """Fetch the event's picture from Frigate and send it to the service, unless that has it already."""
-        seen = due.seen
+        event = due.seen
         due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
-        person = self._person(seen.event)
-        if seen.at in person.times or (len(person.times) >= MOST_PICTURES and not seen.ended):
+        person = self._person(event.event)
+        if event.at in person.times or (len(person.times) >= MOST_PICTURES and not event.ended):
             self._forget_due(due)
             return
         try:
-            picture = self._frigate.snapshot(seen.event)
+            picture = self._frigate.snapshot(event.event)
         except Refused as error:
             self._without_picture(due, error)
             return
         digest = hashlib.sha256(picture).hexdigest()
         if digest != person.digest:
-            capture = self._capture(seen, picture)
+            capture = self._capture(event, picture)
             if capture is not None and self._names:
                 until = time.monotonic() + SETTLED_S
-                self._labels.append(_Label(seen.event, capture.id, capture.camera, until))
+                self._labels.append(_Label(event.event, capture.id, capture.camera, until))
         person.digest = digest
-        person.times.add(seen.at)
+        person.times.add(event.at)
         self._forget_due(due)
 
     def _without_picture(self, due: _Due, error: Refused) -> None:

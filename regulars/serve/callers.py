@@ -112,7 +112,7 @@ class Tenants:
 
     def _check_signature(self, find: FindSigner, request: Request) -> str | None:
         """Check the signature. Of whatever is wrong with it, the application tells the sender."""
-        sent = HttpRequest(
+        sign_in = HttpRequest(
             method=request.method,
             path=request.path,
             headers=request.headers,
@@ -123,7 +123,7 @@ class Tenants:
             stage=ONE_BOX,
         )
         try:
-            id_, tenant = find(self._services, sent)
+            id_, tenant = find(self._services, sign_in)
         except Exception:
             return None
         return self._remember((find, id_, find_network(request.client)), tenant)

@@ -114,13 +114,13 @@ def _feed_queue(
 
     def step() -> float:
         """Wait for messages, one thread for all of the handler's, and hand them over."""
-        found: list[Message] = []
+        messages: list[Message] = []
         with turn:
-            while not found and not background.ends:
-                found = queue.receive(limit, visibility_s)
-                if not found:
+            while not messages and not background.ends:
+                messages = queue.receive(limit, visibility_s)
+                if not messages:
                     queue.wait(IDLE_S)
-        return handle_messages(found, queue, handler, name, visibility_s)
+        return handle_messages(messages, queue, handler, name, visibility_s)
 
     for number in range(threads):
         background.start(name if threads == 1 else f"{name}-{number}", step)

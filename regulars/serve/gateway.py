@@ -71,12 +71,12 @@ class Gateway:
     def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in the words of the path's dialect."""
         views, status = views_of(head.path), _STATUSES.get(type(error))
-        made = views.failed(views.too_long if isinstance(error, BodyTooLarge) else error, head.path)
-        if status and made.status_code == 200:
-            made.status_code = status
+        response = views.failed(views.too_long if isinstance(error, BodyTooLarge) else error, head.path)
+        if status and response.status_code == 200:
+            response.status_code = status
         if isinstance(error, Busy):
-            made.headers.setdefault("Retry-After", "1")
-        return of_app(made)
+            response.headers.setdefault("Retry-After", "1")
+        return of_app(response)
 
     def answer(self, request: Request) -> Response:
         """Answer one request by the app. An error of the app becomes the gateway's 502. Raises NotFound."""

@@ -108,8 +108,8 @@ class Figures:
         return of_app(answer_plainly(error if isinstance(error, Failure) else Failure("", str(error), 503)))
 
     def answer(self, request: Request) -> Response:
-        told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
-        return compress_response(told, request.headers.get("accept-encoding", ""))
+        response = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
+        return compress_response(response, request.headers.get("accept-encoding", ""))
 
 
 def everything(services: Services) -> CollectorRegistry:

@@ -78,13 +78,13 @@ def _ready(process: subprocess.Popen[str]) -> str:
 
 def stop_on_signals() -> threading.Event:
     """Return the event that SIGTERM or SIGINT sets to ask this process to stop. A second of them ends it at once."""
-    asked = threading.Event()
+    event = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        if event.is_set():
             os._exit(128 + number)
-        asked.set()
+        event.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    return asked
+    return event

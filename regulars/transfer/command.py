@@ -173,15 +173,17 @@ def import_(  # the options are the command's, a name each
                 with (
                     open_journal(
                         journal or place.with_name(f"{place.name}.import"), {**about, "group": group or ""}
-                    ) as kept,
+                    ) as progress_journal,
                     _told_if_stopped(
                         lambda: (
-                            f"{kept.people:,} of {len(people.people):,} people are in; nothing is lost, and the same "
-                            "command goes on"
+                            f"{progress_journal.people:,} of {len(people.people):,} people are in; nothing is lost, and the "
+                            "same command goes on"
                         )
                     ),
                 ):
-                    fates = Import(tenant, kept, group, if_known, trust, if_erased).run(people, told, with_rules=rules)
+                    fates = Import(tenant, progress_journal, group, if_known, trust, if_erased).run(
+                        people, told, with_rules=rules
+                    )
     return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
 
 

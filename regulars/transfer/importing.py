@@ -116,8 +116,10 @@ class Import(Struct):
                 for other in photos.values():
                     if other.id not in progress.outcomes:
                         self._note_outcome(person, other, REFUSED, str(error))
-        known = (progress.outcomes.get(one) or Outcome(photo.name, REFUSED, erased) for one, photo in photos.items())
-        return [Fate(person.key, outcome) for outcome in (*unreadable, *known)]
+        known_outcomes = (
+            progress.outcomes.get(one) or Outcome(photo.name, REFUSED, erased) for one, photo in photos.items()
+        )
+        return [Fate(person.key, outcome) for outcome in (*unreadable, *known_outcomes)]
 
     def _note_outcome(self, person: Person, photo: Ready, state: str, why: str = "") -> None:
         self.journal.note_outcome(person.key, photo.id, Outcome(photo.name, state, why))
@@ -151,9 +153,9 @@ class Import(Struct):
                 return ""
             if self.if_known == "refuse" or isinstance(error, codes.FaceExists):
                 raise
-            known = self.service.get_face(error.details["face"])
+            known_face = self.service.get_face(error.details["face"])
             self._enrol(person, photo, progress.faceid, "enrol")
-            return "" if known.group == STRANGER else f"looks like {known.name or f'face {known.id}'}"
+            return "" if known_face.group == STRANGER else f"looks like {known_face.name or f'face {known_face.id}'}"
         return ""
 
     def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:

@@ -121,13 +121,13 @@ class Journal:
 
     def _of(self, person: str) -> Progress:
         if person not in self._progress:
-            made = Progress()
+            progress = Progress()
             try:
                 for sealed, _ in self._noted.get(self._seals.hash_person(person), ()):
-                    _apply(made, self._seals.unseal(person, sealed))
+                    _apply(progress, self._seals.unseal(person, sealed))
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise _damaged_error(self._path, error) from error
-            self._progress[person] = made
+            self._progress[person] = progress
         return self._progress[person]
 
     def _note(self, person: str, event: Mapping[str, Any]) -> None:

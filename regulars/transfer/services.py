@@ -171,9 +171,9 @@ def read_bucket(url: str, collection: str | None) -> Source:
         about,
         [
             Person(
-                key=name, name=name, photos=tuple(Photo(str(key), partial(read_object, key)) for key in sorted(found))
+                key=name, name=name, photos=tuple(Photo(str(key), partial(read_object, key)) for key in sorted(paths))
             )
-            for name, found in people.items()
+            for name, paths in people.items()
         ],
     )
 

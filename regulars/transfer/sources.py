@@ -120,9 +120,9 @@ def _by_folder(folder: Path) -> dict[str, list[Path]]:
     inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     is_frigates = folder.parts[-2:] == FRIGATE.parts
     return {
-        path.name: found
+        path.name: paths
         for path in inside
-        if not (is_frigates and path.name == UNNAMED) and (found := list_pictures(path))
+        if not (is_frigates and path.name == UNNAMED) and (paths := list_pictures(path))
     }
 
 
@@ -135,8 +135,8 @@ def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 def _people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
     return [
-        Person(key=escape_name(name), name=escape_name(name), photos=tuple(Photo.of(file, folder) for file in found))
-        for name, found in files.items()
+        Person(key=escape_name(name), name=escape_name(name), photos=tuple(Photo.of(file, folder) for file in paths))
+        for name, paths in files.items()
     ]
 
 
@@ -234,13 +234,15 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
                 before = f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
                 faults.append((line, f"says {name} {value[:40]!r}, {before}"))
         places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
-        found = next(filter(_is_file, places), None)
-        if found is None:
+        found_path = next(filter(_is_file, places), None)
+        if found_path is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
-        elif not found.resolve().is_relative_to(file.parent.resolve()):  # another's table may name our own pictures
+        elif not found_path.resolve().is_relative_to(
+            file.parent.resolve()
+        ):  # another's table may name our own pictures
             faults.append((line, f"names {cells['path']!r}, which is not below the table's folder: copy it there"))
         else:
-            photos.append(Photo.of(found, file.parent))
+            photos.append(Photo.of(found_path, file.parent))
     return Person(
         key=":".join(key),
         name=value_by_name.get("name", ""),

@@ -193,10 +193,10 @@ class Captures(UseCase):
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
         """Return the capture, even if its picture never came. Raises CaptureNotFound."""
-        found = self.find(tenant, camera_id, id_) if is_camera_id(camera_id) and _ID.fullmatch(id_) else None
-        if found is None:
+        capture = self.find(tenant, camera_id, id_) if is_camera_id(camera_id) and _ID.fullmatch(id_) else None
+        if capture is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
-        return mark_stored(self.book.storage.uploads, tenant, [found])[0]
+        return mark_stored(self.book.storage.uploads, tenant, [capture])[0]
 
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
         """Return the capture as it is stored; None if it is not, or not any more."""
@@ -222,15 +222,15 @@ class Captures(UseCase):
         below = tokens.read_place(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
-        found: list[Capture] = []
+        captures: list[Capture] = []
         read_count, last_id = 0, ""
-        while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
+        while len(captures) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
             read_count, last_id = read_count + len(batch), batch[-1].id
-            found += [
+            captures += [
                 capture for capture in mark_stored(self.book.storage.uploads, tenant, batch) if only.passes(capture)
             ]
-        shown = cut_to_answer(found[:limit])
-        if len(shown) < len(found):
+        shown = cut_to_answer(captures[:limit])
+        if len(shown) < len(captures):
             return tokens.make_page(shown, shown[-1].id)
         return tokens.make_page(shown, last_id if read_count == _MOST_READ else None)
 
@@ -266,8 +266,8 @@ class Captures(UseCase):
             self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
             capture = replace(capture, state=CaptureState.STORED)
         if request is not None and progress is not None:
-            done = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), after=progress)
-            write_unless_changed(self.book.items, [done])
+            put = self.book.requests.make_answer_put(tenant.name, request, Answer(OK, progress), after=progress)
+            write_unless_changed(self.book.items, [put])
         return capture
 
     def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
@@ -349,13 +349,13 @@ class Captures(UseCase):
         DailyLimitReached, Busy.
         """
         items = self.book.items.get_many(keys.CAPTURES, list(offered))
-        stored = [None if item is None else capture_from(item) for item in items]
-        known = [capture for capture in stored if capture is not None]
-        marked = {capture.id: capture for capture in mark_stored(self.book.storage.uploads, tenant, known)}
+        stored_captures = [None if item is None else capture_from(item) for item in items]
+        known_captures = [capture for capture in stored_captures if capture is not None]
+        marked = {capture.id: capture for capture in mark_stored(self.book.storage.uploads, tenant, known_captures)}
         recorded = {key: _choose_record(offer, marked.get(offer.id)) for key, offer in offered.items()}
         actions = {
             key: action
-            for key, before in zip(offered, stored, strict=True)
+            for key, before in zip(offered, stored_captures, strict=True)
             if (action := _make_record_action(tenant, key, before, recorded[key], now)) is not None
         }
         if actions:

@@ -76,8 +76,8 @@ class KeptCaptures(UseCase):
         """Return those of the faces that are in a group of which no pictures are kept."""
         if not faceids:
             return set()
-        found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
-        return {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        return {face["faceid"] for face in items if face and face["group"] in tenant.no_pictures_of}
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
         """Delete the picture of a capture that has its outcome, if it may not be kept.
@@ -98,8 +98,8 @@ class KeptCaptures(UseCase):
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
             box = _find_sighting(capture, number).box
-            others = [sighting.box for sighting in capture.sightings if sighting.number != number]
-            return vision.show_face(vision.read_picture(picture, RULES), box, others)
+            other_boxes = [sighting.box for sighting in capture.sightings if sighting.number != number]
+            return vision.show_face(vision.read_picture(picture, RULES), box, other_boxes)
 
         return self._make_url(tenant, capture, number, cut_face)
 
@@ -163,9 +163,9 @@ THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
 
 
 def _find_sighting(capture: Capture, number: int) -> Sighting:
-    found = next((sighting for sighting in capture.sightings if sighting.number == number), None)
-    if found is None:
+    found_sighting = next((sighting for sighting in capture.sightings if sighting.number == number), None)
+    if found_sighting is None:
         raise CaptureNotFound(
             f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, counted from 0"
         )
-    return found
+    return found_sighting

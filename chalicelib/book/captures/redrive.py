@@ -41,8 +41,8 @@ class Redrive(UseCase):
 
     def list_parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
-        found = captures_of(self.book.items, tenant.name, camera_id)
-        return [capture_from(item) for item in found if item["state"] == CaptureState.PARKED]
+        items = captures_of(self.book.items, tenant.name, camera_id)
+        return [capture_from(item) for item in items if item["state"] == CaptureState.PARKED]
 
     def redrive(self, tenant: Tenant, captures: list[Capture]) -> int:
         """Send parked captures again; return how many. Raises Busy, StorageUnavailable; some may be sent by then."""
@@ -58,8 +58,8 @@ class Redrive(UseCase):
         now = self.book.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
         last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
-        found = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
-        return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
+        items = captures_of(self.book.items, tenant.name, None, first_ms, last_ms)
+        return sum(self._send_lost(tenant, item, now) for item in items if _is_overdue(item, now, after))
 
     def send_lost_of_hour(self, this: ChoreContext) -> Rest | None:
         """Send lost captures, as `send_all_lost` does, camera by camera, as far back as this hour's sweep looks.
@@ -76,8 +76,8 @@ class Redrive(UseCase):
             low, high = keys.capture_range(0 if looks_at_all else milliseconds(now - since), keys.LAST_MS)
             between = (max(low, first_capture) if camera == first_camera else low, high)
             size = self.page_size
-            found = captures_of(self.book.items, this.tenant.name, camera, between=between, page_size=size)
-            for number, item in enumerate(found, 1):
+            items = captures_of(self.book.items, this.tenant.name, camera, between=between, page_size=size)
+            for number, item in enumerate(items, 1):
                 if number > self.page_size and this.left_s() < STOPS_AT_S:
                     return Rest(f"{camera}/{item['capture']}")
                 if _is_overdue(item, now, LOST_AFTER):

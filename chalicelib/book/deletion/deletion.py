@@ -180,13 +180,13 @@ class Deletion(UseCase):
         manner: DeletionOptions,
     ) -> Deleted:
         """Delete as many of the faces that are `left` as one transaction takes; return `before` with them added."""
-        found = self._find_deletable(tenant, left[:CHUNK], manner)
-        require_free(found.values())
-        if self.book.merges.mover.settle_faces(tenant, *found.values()):
+        faces_by_id = self._find_deletable(tenant, left[:CHUNK], manner)
+        require_free(faces_by_id.values())
+        if self.book.merges.mover.settle_faces(tenant, *faces_by_id.values()):
             raise Changed
-        chunk = fit_transaction(self.book.items, tenant.name, left[:CHUNK], found, erases=manner.erases)
-        faces = [found[faceid] for faceid in chunk if faceid in found]
-        missing = [faceid for faceid in chunk if faceid not in found]
+        chunk = fit_transaction(self.book.items, tenant.name, left[:CHUNK], faces_by_id, erases=manner.erases)
+        faces = [faces_by_id[faceid] for faceid in chunk if faceid in faces_by_id]
+        missing = [faceid for faceid in chunk if faceid not in faces_by_id]
         faceids = [face.faceid for face in faces]
         departure = self._departure(tenant, faces, manner) if faces else None
         erasures = [departure.id] if departure is not None and departure.id and manner.erases else []
@@ -214,8 +214,8 @@ class Deletion(UseCase):
         return self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at)
 
     def _find_deletable(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
-        stored = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
-        return {faceid: face for faceid, face in stored.items() if manner.only(face)}
+        stored_faces_by_id = self.book.faces.by_id(tenant, faceids, restricted=manner.restricted)
+        return {faceid: face for faceid, face in stored_faces_by_id.items() if manner.only(face)}
 
     def _change(
         self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], manner: DeletionOptions
@@ -328,9 +328,9 @@ class GroupDeletion(UseCase):
 
     def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
-        noted = Put(keys.DIRECTORY, manner)
+        put = Put(keys.DIRECTORY, manner)
         return Change(
-            (*group_deletes(tenant.name, group), noted, *self.book.requests.make_answer_actions(tenant.name, request)),
+            (*group_deletes(tenant.name, group), put, *self.book.requests.make_answer_actions(tenant.name, request)),
             tuple(JournalEntry(Edit.DROP, "", one) for one in (group.id, gallery_group(group.id))),
             tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
             based_on=seq,
@@ -356,9 +356,9 @@ class GroupDeletion(UseCase):
         departure = self.book.duties.faces_leave(tenant, faces, manner.by, erases=manner.erases)
         if departure.actions:
             write(self.book.items, departure.actions)
-        found = {face.faceid: face for face in faces}
-        while found:
-            found = self._delete_some(tenant, found)
+        faces_by_id = {face.faceid: face for face in faces}
+        while faces_by_id:
+            faces_by_id = self._delete_some(tenant, faces_by_id)
         self.book.deletion.empty_folders(tenant, departure.faceids)
         departure.follow()
 

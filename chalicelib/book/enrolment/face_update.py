@@ -393,10 +393,10 @@ class PictureChanges(UseCase):
         portrait: Portrait | None = None
         for _ in attempts():
             face = self.book.faces.get(tenant, faceid)
-            known = _find_given_picture(face, photos, portrait)
-            if known is not None:
-                self.book.requests.write_with_answer(tenant.name, [], request, {"picture": known.id})
-                return known
+            known_picture = _find_given_picture(face, photos, portrait)
+            if known_picture is not None:
+                self.book.requests.write_with_answer(tenant.name, [], request, {"picture": known_picture.id})
+                return known_picture
             require_room_for_picture(face)
             if portrait is None:
                 portrait = make()

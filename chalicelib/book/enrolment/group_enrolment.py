@@ -111,19 +111,21 @@ class GroupEnrolment(UseCase):
         Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_record(tenant, None)
-        seen = self.book.recognition.face_analysis.describe_picture(
+        seen_picture = self.book.recognition.face_analysis.describe_picture(
             without_min_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
         )
-        reasons = {number: _explain_unfit(tenant, face, judge) for number, face in enumerate(seen.described.faces)}
+        reasons = {
+            number: _explain_unfit(tenant, face, judge) for number, face in enumerate(seen_picture.described.faces)
+        }
         fit = [number for number, reason in reasons.items() if not reason]
         unindexed = {number: reason for number, reason in reasons.items() if reason}
         unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
         purpose = external_id or (f"call {call}" if call else "")
-        photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen)
+        photo = _Photo(group, sha256(picture).hexdigest(), external_id, purpose, seen_picture)
         indexed: dict[int, Face] = {}
         for batch in parts(fit[:most], A_TRANSACTION):
             indexed |= self._index_some(tenant, photo, batch)
-        return Indexed(seen, indexed, unindexed)
+        return Indexed(seen_picture, indexed, unindexed)
 
     def _enrol_portraits(
         self, tenant: Tenant, name: str, portraits: Sequence[Portrait], fields: _FaceFields
@@ -267,8 +269,8 @@ class GroupEnrolment(UseCase):
         if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
         picture = self.book.portraits.write_portrait(tenant, face, portrait, self.book.clock.now())
-        others = tuple(known for known in face.pictures[1:] if known.id != picture.id)
-        return replace(face, pictures=(picture, *others))
+        other_pictures = tuple(known_picture for known_picture in face.pictures[1:] if known_picture.id != picture.id)
+        return replace(face, pictures=(picture, *other_pictures))
 
     @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
     def _index_some(self, tenant: Tenant, photo: _Photo, numbers: Sequence[int]) -> dict[int, Face]:
@@ -293,10 +295,10 @@ class GroupEnrolment(UseCase):
         without_id, tries = list(numbers), 0
         while without_id:
             ids = {number: _derive_faceid(tenant, photo, number, tries) for number in without_id}
-            stored = self.book.faces.by_id(tenant, ids.values(), restricted=True)
+            stored_faces_by_id = self.book.faces.by_id(tenant, ids.values(), restricted=True)
             without_id = []
             for number, faceid in ids.items():
-                face = stored.get(faceid)
+                face = stored_faces_by_id.get(faceid)
                 if face is not None and not _is_at_place(face, photo, number):
                     without_id.append(number)
                 else:
@@ -355,21 +357,21 @@ def _is_at_place(face: Face, photo: _Photo, number: int) -> bool:
 
 
 def _make_found(seen: SeenPicture, number: int) -> Found:
-    described = seen.described
-    return Found.of(described.faces[number].detected, Sides(described.width, described.height))
+    described_picture = seen.described
+    return Found.of(described_picture.faces[number].detected, Sides(described_picture.width, described_picture.height))
 
 
 def _make_portrait(photo: _Photo, number: int) -> Portrait:
-    seen = photo.seen
-    face, embedding = seen.described.faces[number], seen.embeddings[number]
+    picture = photo.seen
+    face, embedding = picture.described.faces[number], picture.embeddings[number]
     return Portrait(
         face.detected.box,
         embedding,
-        canonical(seen.model, embedding),
+        canonical(picture.model, embedding),
         round_estimates(face.estimates),
-        seen.crop(number),
+        picture.crop(number),
         photo_id(photo.sha256),
-        _make_found(seen, number),
+        _make_found(picture, number),
     )
 
 

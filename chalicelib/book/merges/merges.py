@@ -152,8 +152,8 @@ class Duplicates(UseCase):
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = tokens.read_place(token, str)
-        stored = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
-        suggested = (duplicate for duplicate in map(duplicate_from, stored) if not duplicate.are_two)
+        stored_items = every(self.book.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
+        suggested = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
         return tokens.make_filtered_page(
             suggested,
             _id_of_pair,

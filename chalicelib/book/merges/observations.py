@@ -290,10 +290,14 @@ class ObservationMover(UseCase):
         self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, kind: ObservationKind | None = None
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield the time, in ms, and the id of each observation, by local day."""
-        wanted = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
-        observed = self.book.statistics.days.open_span(tenant, span, wanted[0])
-        for _, columns in observed.columns(observed.days_with(faceids)):
-            rows = [row for wanted_filter in wanted for row in columns.select_rows(wanted_filter, span).tolist()]
+        observation_filters = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
+        observed_span = self.book.statistics.days.open_span(tenant, span, observation_filters[0])
+        for _, columns in observed_span.columns(observed_span.days_with(faceids)):
+            rows = [
+                row
+                for wanted_filter in observation_filters
+                for row in columns.select_rows(wanted_filter, span).tolist()
+            ]
             yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
 
 
@@ -301,8 +305,8 @@ def _make_reassignment(merge: Merge) -> Reassignment:
     def assign_to_survivor(observation: Observation, survivor: FaceVisits) -> Observation | None:
         """Return the observation as the survivor's, with a passage by which an undo finds it."""
         passages = (*observation.passages, Passage(merge.id, observation.group_name))
-        named = _set_group_name(observation, survivor)
-        return replace(named, faceid=merge.survivor, passages=passages, written_at=merge.at)
+        named_observation = _set_group_name(observation, survivor)
+        return replace(named_observation, faceid=merge.survivor, passages=passages, written_at=merge.at)
 
     return assign_to_survivor
 

@@ -131,7 +131,7 @@ def _make_description(
 ) -> DescribedPicture:
     """Describe the faces that were found on a picture, in the pixels of the picture as it was sent."""
     qualities = vision.qualities(image, found) if found else []
-    described = (
+    faces = (
         DescribedFace(
             _scale_face(face, scale),
             include_pose(quality, estimated.estimates),
@@ -141,7 +141,7 @@ def _make_description(
         )
         for face, quality, estimated in zip(found, qualities, estimates, strict=True)
     )
-    return DescribedPicture(*sides, tuple(described))
+    return DescribedPicture(*sides, tuple(faces))
 
 
 def _scale_box(box: Box, scale: tuple[float, float]) -> Box:
@@ -165,8 +165,8 @@ class FaceAnalysis(UseCase):
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
         vision = self.book.tenant_vision.of(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
-        found = vision.detect(image)[:MAX_FACES]
-        return _make_description(sides, scale, vision, image, found, estimate_faces(vision, tenant, image, found))
+        faces = vision.detect(image)[:MAX_FACES]
+        return _make_description(sides, scale, vision, image, faces, estimate_faces(vision, tenant, image, faces))
 
     def describe_picture(
         self,
@@ -189,24 +189,24 @@ class FaceAnalysis(UseCase):
         """
         vision = self.book.tenant_vision.of(tenant.model)
         image, sides, scale = _decode_picture(vision, picture, rules)
-        found = _find_faces(vision, image, 1 if cropped else most)
-        if cropped and not found:
-            found = [vision.whole(image)]
+        faces = _find_faces(vision, image, 1 if cropped else most)
+        if cropped and not faces:
+            faces = [vision.whole(image)]
         judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
         names = choose_attributes(judge, ATTRIBUTES if wanted is None else wanted)
         if embeds and (poses or names):
-            examined = vision.examine(image, found, names)
+            examined = vision.examine(image, faces, names)
             estimates, embeddings = examined.estimates, examined.embeddings
         else:
-            estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
-            embeddings = vision.embed(image, found if embeds else [])
+            estimates = vision.describe(image, faces, names) if poses or names else [NO_ESTIMATES] * len(faces)
+            embeddings = vision.embed(image, faces if embeds else [])
         estimated = [judge_estimates(judge, face_estimates) for face_estimates in estimates]
-        described = _make_description(sides, scale, vision, image, found, estimated)
+        described_picture = _make_description(sides, scale, vision, image, faces, estimated)
 
         def crop(number: int) -> FaceJpeg:
-            return vision.crop(image, found[number], [face.box for face in found if face is not found[number]])
+            return vision.crop(image, faces[number], [face.box for face in faces if face is not faces[number]])
 
-        return SeenPicture(described, vision.model, embeddings, crop)
+        return SeenPicture(described_picture, vision.model, embeddings, crop)
 
     def identify_faces(
         self,
@@ -231,11 +231,11 @@ class FaceAnalysis(UseCase):
         group_ids = (
             None if group_names is None else [self.book.groups.get_by_name(tenant, name).id for name in group_names]
         )
-        seen = find_probes(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
-        identified = self._identify_probes(tenant, seen, group_ids, most)
+        probe_picture = find_probes(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
+        identified = self._identify_probes(tenant, probe_picture, group_ids, most)
         if records:
             self._record_once(tenant, identified, request)
-        return IdentifiedPicture(seen.width, seen.height, tuple(identified))
+        return IdentifiedPicture(probe_picture.width, probe_picture.height, tuple(identified))
 
     @retry_if_gallery_moved
     def find_similar_faces(
@@ -386,8 +386,8 @@ class FaceAnalysis(UseCase):
         now = self.book.clock.now()
         observations = []
         for face in identified:
-            if (found := face.match) and (group := self.book.groups.find_by_id(tenant, found.face.group_id)):
-                match = Match(found.face, group, face.probe.box, face.probe.estimates, face.decision)
+            if (found_face := face.match) and (group := self.book.groups.find_by_id(tenant, found_face.face.group_id)):
+                match = Match(found_face.face, group, face.probe.box, face.probe.estimates, face.decision)
                 observations.append(make_search_observation(match, NO_LABELS, now))
         if observations:
             with suppress(AnsweredAlready):

@@ -186,8 +186,8 @@ def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
     So an erasure of the survivor finds what the other face left.
     """
     id_ = keys.merge(survivor, time_ordered_id(at))
-    noted = Merge(id_, survivor, other, at, MergeState.UNDONE, is_return=True)
-    return Put(keys.MERGES, merge_item(tenant, noted), (absent("merge-free"),))
+    merge = Merge(id_, survivor, other, at, MergeState.UNDONE, is_return=True)
+    return Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),))
 
 
 def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:

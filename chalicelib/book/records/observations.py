@@ -272,8 +272,8 @@ def read_visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[i
     earliest: dict[str, int] = {}
     for at_ms, faceid in begins:
         earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
-    stored = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
-    heads = {faceid: visits_from(item) for faceid, item in zip(earliest, stored, strict=True)}
+    stored_items = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
+    heads = {faceid: visits_from(item) for faceid, item in zip(earliest, stored_items, strict=True)}
     return {
         faceid: head if head.reaches(earliest[faceid]) else read_missing_pages(items, tenant, faceid, head)
         for faceid, head in heads.items()
@@ -283,8 +283,8 @@ def read_visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[i
 def list_shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
     """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
     partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
-    seen = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
-    return {item["faceid"] for item in seen}
+    seen_items = every(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
+    return {item["faceid"] for item in seen_items}
 
 
 def review_delete(tenant: str, sighting_id: str) -> Delete:

@@ -36,8 +36,12 @@ class Chooser(Struct, frozen=True):
 
         Of the given ones `most` at most are compared, and one at least.
         """
-        given = list_given_pictures(pictures)
-        vectors = {picture.id: vector(template) for picture in given if (template := _template_of(picture, self.model))}
+        given_pictures = list_given_pictures(pictures)
+        vectors = {
+            picture.id: vector(template)
+            for picture in given_pictures
+            if (template := _template_of(picture, self.model))
+        }
         if not vectors:
             return choose_kept_pictures(pictures)
         compared = self._list_compared_and_alike(pictures, vectors)

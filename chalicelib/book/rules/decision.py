@@ -501,8 +501,8 @@ def judge_candidates(
     from chalicelib.book.rules.templates import vectors_of
 
     judgements: list[list[Verdict]] = []
-    for probe, found, templates in zip(probes, answer.candidates, answer.templates, strict=True):
-        candidates: Sequence[Candidate | None] = found or (None,)
+    for probe, found_candidates, templates in zip(probes, answer.candidates, answer.templates, strict=True):
+        candidates: Sequence[Candidate | None] = found_candidates or (None,)
         # Looks that many people have need a higher score: by so much each candidate's.
         demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist() if templates else [0.0]
         pairs = zip(candidates, demands, strict=True)

@@ -58,9 +58,9 @@ class SeenPicture(Struct, frozen=True, eq=False):
         """Return the picture without the faces that are `unfit`."""
         kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
         faces = tuple(self.described.faces[number] for number in kept)
-        described = replace(self.described, faces=faces)
+        described_picture = replace(self.described, faces=faces)
         embeddings = self.embeddings[kept] if len(self.embeddings) else self.embeddings
-        return SeenPicture(described, self.model, embeddings, lambda number: self.crop(kept[number]))
+        return SeenPicture(described_picture, self.model, embeddings, lambda number: self.crop(kept[number]))
 
 
 class Probe(Struct, frozen=True, eq=False):

@@ -237,13 +237,15 @@ def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     counts as the lesser, since what is stored of the other has no template.
     """
     if open_sighting.correction:
-        others = (each for each in open_sighting.capture.sightings if each.number != open_sighting.number)
-        return any(each.faceid == face.faceid for each in others)
+        other_sightings = (each for each in open_sighting.capture.sightings if each.number != open_sighting.number)
+        return any(each.faceid == face.faceid for each in other_sightings)
     own_number = open_sighting.number
-    others_seen = [(number, seen) for number, seen in enumerate(open_sighting.faces_of_capture) if number != own_number]
+    others_seen = [
+        (number, seen_face) for number, seen_face in enumerate(open_sighting.faces_of_capture) if number != own_number
+    ]
     if not others_seen or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None:
         return False
-    scores = ((judge.score_likeness(seen, face), -number) for number, seen in others_seen)
+    scores = ((judge.score_likeness(seen_face, face), -number) for number, seen_face in others_seen)
     return any(score is not None and (score, place) > (own_score, -own_number) for score, place in scores)
 
 
@@ -387,9 +389,9 @@ def resolve(context: Context) -> Outcome:
 
 def make_founding_picture(open_sighting: OpenSighting) -> Picture:
     """Return the picture that a new face is made from."""
-    capture, seen = open_sighting.capture, open_sighting.seen_face
+    capture, face = open_sighting.capture, open_sighting.seen_face
     founded_at = capture.captured_at
-    return Picture(capture.photo, "", open_sighting.now, (seen.template,), seen.estimates, founded_at=founded_at)
+    return Picture(capture.photo, "", open_sighting.now, (face.template,), face.estimates, founded_at=founded_at)
 
 
 def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
@@ -420,9 +422,9 @@ def _may_learn(context: Context) -> bool:
 
 
 def _make_learnt_picture(open_sighting: OpenSighting) -> Picture:
-    capture, seen = open_sighting.capture, open_sighting.seen_face
+    capture, face = open_sighting.capture, open_sighting.seen_face
     learnt = Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at)
-    return Picture(capture.photo, "", open_sighting.now, (seen.template,), seen.estimates, learnt=learnt)
+    return Picture(capture.photo, "", open_sighting.now, (face.template,), face.estimates, learnt=learnt)
 
 
 def _is_like_given(judge: Judge | None, new: Picture, pictures: tuple[Picture, ...]) -> bool:
@@ -441,7 +443,7 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
     open_sighting, plan = context.open_sighting, context.plan
     is_before_enrolment = open_sighting.capture.captured_at < face.enrolled_at and not context.is_new
     group_name = context.face_visits.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
-    made = Observation(
+    observation = Observation(
         at=open_sighting.capture.captured_at,
         id=open_sighting.id,
         faceid=face.faceid,
@@ -456,10 +458,10 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
         written_at=open_sighting.now if is_before_enrolment else None,
     )
     if (was := open_sighting.earlier_observation) is None:
-        return made
+        return observation
     if plan.visits.promotion is None:  # else it may have moved meanwhile, and the group's name with it
         group_name = was.group_name
-    return replace(made, group_name=group_name, passages=was.passages, written_at=was.written_at)
+    return replace(observation, group_name=group_name, passages=was.passages, written_at=was.written_at)
 
 
 def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:

@@ -68,15 +68,17 @@ def reduce_templates(templates: Sequence[Template]) -> tuple[Template, ...]:
     for template in templates:
         by_model.setdefault(template.model, []).append(template)
     return tuple(
-        own[0] if len(own) == 1 else canonical(model, fuse_embeddings(np.stack([vector(template) for template in own])))
-        for model, own in by_model.items()
+        own_templates[0]
+        if len(own_templates) == 1
+        else canonical(model, fuse_embeddings(np.stack([vector(template) for template in own_templates])))
+        for model, own_templates in by_model.items()
     )
 
 
 def of_model(templates: Sequence[Template], model: str) -> Template | None:
     """Return the one of the `compared` ones that is of this model; None if there is none."""
-    own = [template for template in templates if template.model == model]
-    return reduce_templates(own)[0] if own else None
+    own_templates = [template for template in templates if template.model == model]
+    return reduce_templates(own_templates)[0] if own_templates else None
 
 
 def fuse_embeddings(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,16 +131,16 @@ def choose_kept_pictures(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     that MAX_LEARNT, MAX_COMPARED and MAX_PICTURES leave beside the given ones.
     """
     pictures = tuple(pictures)
-    given = list_given_pictures(pictures)
+    given_pictures = list_given_pictures(pictures)
     by_photo: dict[str, tuple[Learnt, Picture]] = {}
     for picture in pictures:
-        if picture.learnt is not None and not any(picture.is_same(one) for one in given):
+        if picture.learnt is not None and not any(picture.is_same(one) for one in given_pictures):
             known = by_photo.get(picture.id)
             if known is None or picture.learnt.sighting_id < known[0].sighting_id:
                 by_photo[picture.id] = picture.learnt, picture
-    compared_count = sum(not picture.spare for picture in given)
-    room = max(min(MAX_LEARNT, MAX_COMPARED - compared_count, MAX_PICTURES - len(given)), 0)
-    return (*given, *_rank_learnt(by_photo.values())[:room])
+    compared_count = sum(not picture.spare for picture in given_pictures)
+    room = max(min(MAX_LEARNT, MAX_COMPARED - compared_count, MAX_PICTURES - len(given_pictures)), 0)
+    return (*given_pictures, *_rank_learnt(by_photo.values())[:room])
 
 
 def shows_more_than(pictures: Iterable[Picture], new: Picture, captured_at: datetime) -> bool:
@@ -175,14 +177,14 @@ def remove_rejected_pictures(
     the sighting's embedding by `model`; `photos`: the ids by which a face may have its photo.
     """
 
-    others = [picture for picture in pictures if picture.id not in photos]
-    mean = mean_of_given(others, model)
+    other_pictures = [picture for picture in pictures if picture.id not in photos]
+    mean = mean_of_given(other_pictures, model)
 
     def is_nearer_to_rejected(picture: Picture) -> bool:
         vectors = [vector(template) for template in picture.templates if template.model == model]
         return mean is not None and any(float(one @ rejected) > float(one @ mean) for one in vectors)
 
-    return tuple(one for one in others if one.learnt is None or not is_nearer_to_rejected(one))
+    return tuple(one for one in other_pictures if one.learnt is None or not is_nearer_to_rejected(one))
 
 
 def _rank_learnt(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
@@ -298,7 +300,7 @@ def make_delete_entry(face: Face) -> JournalEntry:
 
 def template_of(face: Face, model: str) -> Template:
     """Return the template by which a face is compared. Raises FaceNotFound if it has none of this model."""
-    own = of_model(face.templates, model)
-    if own is None:
+    own_template = of_model(face.templates, model)
+    if own_template is None:
         raise FaceNotFound(f"face {face.faceid!r} has no template of the model {model!r} yet")
-    return own
+    return own_template

@@ -121,8 +121,8 @@ class Arrivals(Struct, frozen=True):
         leaves one day more than the rule needs, for clocks that differ.
         """
         limit = now_ms - KEPT_MS - period_ms - DAY_MS
-        kept = tuple(a for a in self.recent if a.until_ms > limit)
-        return self._fold_all_but(kept).at_most()
+        kept_arrivals = tuple(a for a in self.recent if a.until_ms > limit)
+        return self._fold_all_but(kept_arrivals).at_most()
 
     def at_most(self, number: int = MOST_KEPT) -> Arrivals:
         """Fold the oldest arrivals if there are over a tenth more than `number`, and keep the last `number`."""
@@ -130,9 +130,9 @@ class Arrivals(Struct, frozen=True):
 
     def folded_to(self, until_ms: int) -> Arrivals:
         """Fold the arrivals that began before `until_ms`. A later sighting from before their end is only counted."""
-        kept = tuple(a for a in self.recent if a.first_ms >= until_ms)
-        old = self.recent[: len(self.recent) - len(kept)]
-        return replace(self._fold_all_but(kept), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
+        kept_arrivals = tuple(a for a in self.recent if a.first_ms >= until_ms)
+        old = self.recent[: len(self.recent) - len(kept_arrivals)]
+        return replace(self._fold_all_but(kept_arrivals), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
 
     def _fold_all_but(self, kept: tuple[Arrival, ...]) -> Arrivals:
         old = self.recent[: len(self.recent) - len(kept)]

@@ -115,7 +115,7 @@ def resolution_update(open_sighting: OpenSighting, after: Capture) -> Update:
         update = sightings_update(tenant, after, waits, {}, (AGAIN, ATTEMPTS, SENT_AT))
     else:
         update = progress_update(tenant, after, open_sighting.number)
-    are_unknown = all(seen.resolution is Resolution.SKIPPED for seen in after.sightings)
+    are_unknown = all(sighting.resolution is Resolution.SKIPPED for sighting in after.sightings)
     if open_sighting.tenant.forgets_strangers and after.state is CaptureState.RESOLVED and are_unknown:
         update = replace(update, set={**update.set, **CAPTURE.write(replace(after, sha256=""), "sha256")})
     return update
@@ -150,7 +150,7 @@ def sightings_update(
 def detection_update(tenant: str, capture: Capture, faces: Sequence[SeenFace]) -> Update:
     """Return the update that stores the detected faces, so that a worker that continues resolves the same ones."""
     when = (equals("detection", None, STEP), equals("done", None, STEP))
-    fields = {"detection": [seen_item(seen) for seen in faces], **CAPTURE.write(capture, "sides")}
+    fields = {"detection": [seen_item(face) for face in faces], **CAPTURE.write(capture, "sides")}
     return Update(keys.CAPTURES, _key(tenant, capture), when, set=fields, twice=True)
 
 

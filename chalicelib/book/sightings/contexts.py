@@ -71,8 +71,8 @@ class SightingSearch:
         return found.decision if self.open_sighting.instead is None else None
 
     def _search(self, visit: tuple[int, DefaultGroups] | None = None) -> Recognised:
-        open_sighting, seen = self.open_sighting, self.open_sighting.seen_face
-        probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
+        open_sighting, face = self.open_sighting, self.open_sighting.seen_face
+        probes = Probes(face.template.model, vector(face.template)[None, :], [face.estimates.quality])
         (found,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
@@ -83,13 +83,13 @@ class SightingSearch:
         if open_sighting.instead is not None:
             found = replace(found, face=None)
         elif found.face is None and found.seq not in self.unmatched:
-            others = [other for other in open_sighting.faces_of_capture if other is not seen]
+            other_faces = [other for other in open_sighting.faces_of_capture if other is not face]
             self.unmatched[found.seq] = self.book.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
                 open_sighting.capture,
-                seen,
-                others=others,
+                face,
+                others=other_faces,
                 found=found,
                 not_face=open_sighting.rejected_faceid,
             )
@@ -186,11 +186,11 @@ class Contexts(UseCase):
             if open_sighting.is_of_arrival
             else ()
         )
-        told = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
+        item = full and self.book.items.get(keys.DIRECTORY, (tenant, keys.full_item(full.id)))
         context = replace(
             context,
             sightings=tuple(between),
-            told_at=moment(told["at"]) if told else None,
+            told_at=moment(item["at"]) if item else None,
             months=self.book.statistics.calendar.months(tenant, [open_sighting.at_ms // DAY_MS]),
         )
         return replace(context, hooks=self.book.webhooks.hooks.all(tenant)) if context.tells else context

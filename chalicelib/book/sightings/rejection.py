@@ -134,35 +134,39 @@ class Rejection(UseCase):
             if observation is None:
                 return self._find_and_continue(tenant, faceid, sighting_id, other)
             try:
-                found = self._read_rejected(
+                sighting = self._read_rejected(
                     tenant, face_visits, observation, is_said=bool(other or instead), goes=unmakes
                 )
             except Changed:
                 continue
             if seen is None:
-                box = found.capture.sightings[found.number].box
-                seen = self.book.captures.read_face_in_box(tenant, found.capture.camera_id, found.capture.id, box).seen
-            left = partial(_keep_own_pictures, seen=seen, photos=found.capture.photos)
-            if not unmakes and (kept := left(face_visits.face)) != face_visits.face.pictures:
-                gone = (picture for picture in face_visits.face.pictures if picture not in kept)
+                box = sighting.capture.sightings[sighting.number].box
+                seen = self.book.captures.read_face_in_box(
+                    tenant, sighting.capture.camera_id, sighting.capture.id, box
+                ).seen
+            left = partial(_keep_own_pictures, seen=seen, photos=sighting.capture.photos)
+            if not unmakes and (kept_pictures := left(face_visits.face)) != face_visits.face.pictures:
+                removed_pictures = (picture for picture in face_visits.face.pictures if picture not in kept_pictures)
                 learnt |= {
-                    picture.learnt.sighting_id: milliseconds(picture.added_at) for picture in gone if picture.learnt
+                    picture.learnt.sighting_id: milliseconds(picture.added_at)
+                    for picture in removed_pictures
+                    if picture.learnt
                 }
                 self.book.enrolment.pictures.keep_pictures(tenant, faceid, left)
                 continue
             try:
                 with self.book.requests.raise_if_answered(tenant.name, request):
-                    body = progress or {"camera": found.capture.camera_id, "other": other}
+                    body = progress or {"camera": sighting.capture.camera_id, "other": other}
                     answer = Answer(PARTIAL if progress else OK, body)
                     record = [self.book.requests.make_answer_put(tenant.name, request, answer)] if request else []
-                    self._detach_sighting(tenant, found, seen, record, learnt, other=other, instead=instead)
+                    self._detach_sighting(tenant, sighting, seen, record, learnt, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
                     raise WrongModel(
                         f"the model of tenant {tenant.name!r} was changed: embed the picture with it"
                     ) from error
                 continue
-            return self.continue_rejection(tenant, faceid, sighting_id, found.capture.camera_id, other)
+            return self.continue_rejection(tenant, faceid, sighting_id, sighting.capture.camera_id, other)
         raise Busy(_BUSY)
 
     def best_first(self, tenant: Tenant, face_visits: FaceVisits, visit: Iterable[Observation]) -> list[Observation]:
@@ -170,14 +174,14 @@ class Rejection(UseCase):
 
         The best one is the one that makes a face. Raises Conflict, LastPicture, Changed.
         """
-        found = [self._read_rejected(tenant, face_visits, observation, is_said=True) for observation in visit]
-        for sighting in found:
+        sightings = [self._read_rejected(tenant, face_visits, observation, is_said=True) for observation in visit]
+        for sighting in sightings:
             self.book.captures.require_picture(tenant, sighting.capture.camera_id, sighting.capture.id)
-        photos = frozenset[str]().union(*(sighting.capture.photos for sighting in found))
+        photos = frozenset[str]().union(*(sighting.capture.photos for sighting in sightings))
         if all(picture.id in photos for picture in face_visits.face.pictures):
             raise LastPicture("this visit has the only picture of the face: delete the face, or add another picture")
-        found.sort(key=lambda sighting: sighting.capture.sightings[sighting.number].quality or 0.0, reverse=True)
-        return [sighting.observation for sighting in found]
+        sightings.sort(key=lambda sighting: sighting.capture.sightings[sighting.number].quality or 0.0, reverse=True)
+        return [sighting.observation for sighting in sightings]
 
     def is_first(self, tenant: Tenant, observation: Observation) -> bool:
         """Return whether a face was made from this sighting."""
@@ -239,14 +243,14 @@ class Rejection(UseCase):
         learnt = Learnt(observation.id, observation.camera, observation.at)
         templates, estimates = (shown.seen.template,), shown.seen.estimates
         picture = Picture(capture.photo, "", at, templates, estimates, learnt=learnt)
-        stored = self.book.face_pictures.write_picture(tenant, face, picture, jpeg)
+        stored_picture = self.book.face_pictures.write_picture(tenant, face, picture, jpeg)
 
         # An erasure of somebody else on it gives the photo another id: then it is read again at the next request.
         same = require_no_erasure(capture, "capture-same")
         check = Check(keys.CAPTURES, keys.capture(tenant.name, observation.camera, capture_id), same)
 
         def add_picture(face: Face) -> tuple[Face, Change]:
-            pictures = self.book.tenant_vision.make_chooser(tenant).choose_pictures((*face.pictures, stored))
+            pictures = self.book.tenant_vision.make_chooser(tenant).choose_pictures((*face.pictures, stored_picture))
             after = replace(face, pictures=pictures)
             return after, make_face_change(face, after, (check,))
 
@@ -314,10 +318,10 @@ class Rejection(UseCase):
             and not self._is_taken_back(tenant, observation, other)
         )
         face = replace(apply_plan(face_visits.face, plan), negatives=face_visits.face.negatives + is_new)
-        asked = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
-        stored = observation_item(tenant.name, observation)
-        was = {name: value for name, value in stored.items() if name not in _READ_AGAIN}
-        templates, asks = (seen.template,), asked is not None
+        item = self.book.items.get(keys.REVIEWS, (tenant.name, review_id(ReviewKind.UNCERTAIN, observation.id)))
+        stored_item = observation_item(tenant.name, observation)
+        was = {name: value for name, value in stored_item.items() if name not in _READ_AGAIN}
+        templates, asks = (seen.template,), item is not None
         negative = Negative(observation.id, templates, observation.camera, was, asked=asks, learnt=learnt)
         changed = [
             ChangedObservation(observation, None),
@@ -432,10 +436,13 @@ class Rejection(UseCase):
                 self.book.merges.merging.merge(tenant, other, faceid)  # it was cut off
             except FaceNotFound:
                 progress |= {"merged": False, "unmade": True}
-            seen = self.book.captures.observation(tenant, other, sighting_id)
-            if seen is None:
+            seen_observation = self.book.captures.observation(tenant, other, sighting_id)
+            if seen_observation is None:
                 raise not_found(other, sighting_id)
-            return {**progress, "visit": [[seen.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))]}
+            return {
+                **progress,
+                "visit": [[seen_observation.camera, one] for one in dict.fromkeys((sighting_id, *gift.only))],
+            }
         visit = self._read_visit(tenant, face_visits, sighting_id, gift.only)
         is_nothing_else = (
             face_visits.visits.arrivals.sightings == len(visit)
@@ -505,11 +512,13 @@ class Rejection(UseCase):
         arrival = face_visits.visits.arrivals.around(observation.at_ms)
         if arrival is None:
             return [observation]
-        found = list(sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival))
-        if all(observation.id != sighting_id for observation in found):  # somebody else has given it just now
+        observations = list(sightings_of_arrival(self.book.items, tenant.name, face_visits.face, arrival))
+        if all(observation.id != sighting_id for observation in observations):  # somebody else has given it just now
             raise not_found(face_visits.face.faceid, sighting_id)
         return [
-            observation for observation in found if not only or observation.id == sighting_id or observation.id in only
+            observation
+            for observation in observations
+            if not only or observation.id == sighting_id or observation.id in only
         ]
 
     def _comes_back(self, tenant: Tenant, other: str | None, visit: Iterable[Observation]) -> bool:

@@ -71,21 +71,23 @@ class DayReader(UseCase):
         """
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
-        observed = self.book.statistics.calendar.read_days(tenant.name, around)
+        observed_days = self.book.statistics.calendar.read_days(tenant.name, around)
         local = LocalTime(tenant.time_zone)
-        parts_of_span = (span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in observed.within(days))
+        parts_of_span = (span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in observed_days.within(days))
         local_days = sorted({local_day for part in parts_of_span for local_day in local.days(part)})
         seals: dict[int, Seal] = {}
         if local_days:
             by_labels = wanted.by_labels or split not in (None, Split.KIND)
             counts_are_sealed = not wanted.by_face and split not in _OF_COLUMNS
-            stored = self.book.statistics.seals
-            read_seals = stored.label_counts if counts and by_labels and counts_are_sealed else stored.totals
+            stored_seals = self.book.statistics.seals
+            read_seals = (
+                stored_seals.label_counts if counts and by_labels and counts_are_sealed else stored_seals.totals
+            )
             seals = read_seals(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self.book.clock.now()
-        valid = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
+        valid = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed_days, local, now)}
         return ObservedSpan(
-            span, wanted, split, local, local_days, observed, valid, self.book.items, self.book.storage.blobs
+            span, wanted, split, local, local_days, observed_days, valid, self.book.items, self.book.storage.blobs
         )
 
     def open_looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
@@ -341,18 +343,18 @@ class Sealing(UseCase):
         was ahead is deleted first.
         """
         local = LocalTime(tenant.time_zone)
-        observed = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
-        whole_days = (Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed.within(STORABLE.utc_days))
+        observed_days = self.book.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
+        whole_days = (Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed_days.within(STORABLE.utc_days))
         days = sorted({day for span in whole_days for day in local.days(span)})
         if not days:
             return []
-        stored = self.book.statistics.seals
-        seals = stored.totals(tenant.name, tenant.time_zone, days[0], days[-1])
+        stored_seals = self.book.statistics.seals
+        seals = stored_seals.totals(tenant.name, tenant.time_zone, days[0], days[-1])
         now = self.book.clock.now()
         for seal in seals.values():
             if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
-                write_unless_changed(self.book.items, stored.delete(tenant.name, tenant.time_zone, seal))
-        due = [day for day in days if day not in seals or not seals[day].holds(observed, local, now)]
+                write_unless_changed(self.book.items, stored_seals.delete(tenant.name, tenant.time_zone, seal))
+        due = [day for day in days if day not in seals or not seals[day].holds(observed_days, local, now)]
         return [day for day in due if self.seal_day(tenant, day)]
 
     def seal_day(self, tenant: Tenant, day: int) -> bool:
@@ -377,11 +379,11 @@ class Sealing(UseCase):
     def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *also: Update) -> None:
         """Delete the seals of local days, and their objects. `also`: actions of the same transaction."""
         seals = self.book.statistics.seals
-        found = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
-        actions = [*also, *(action for seal in found for action in seals.delete(tenant.name, zone, seal))]
+        found_seals = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
+        actions = [*also, *(action for seal in found_seals for action in seals.delete(tenant.name, zone, seal))]
         # If it was sealed anew, or another observation came: the next time.
         if not actions or write_unless_changed(self.book.items, actions):
-            for seal in found:
+            for seal in found_seals:
                 if seal.columns_key is not None:
                     self.book.storage.blobs.delete(seal.columns_key)
 
@@ -392,9 +394,9 @@ class Sealing(UseCase):
         """
         utc_days, zone = utc_days_of(pieces), tenant.time_zone
         old = self.book.statistics.seals.get(tenant.name, zone, day)
-        observed = self.book.statistics.calendar.read_days(tenant.name, utc_days)
+        observed_days = self.book.statistics.calendar.read_days(tenant.name, utc_days)
         span = Span(pieces[0].first_ms, pieces[-1].last_ms)
-        columns = raw_columns(self.book.items, observed, local, day, span)
+        columns = raw_columns(self.book.items, observed_days, local, day, span)
         hours = local.hours(columns.at_ms) - day * 24
         counts = LabelCounts.from_columns(columns, hours)
         chunks = codec.encode_counts(counts, self.chunk_bytes)
@@ -403,12 +405,12 @@ class Sealing(UseCase):
         columns_key = self._write_columns(tenant, day, columns)
         by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()}
         sealed_at_ms = milliseconds(self.book.clock.now())
-        late = observed.late(utc_days)
+        late = observed_days.late(utc_days)
         faces = make_marks(columns.faceids)
         seal = Seal(day, nonce(), late, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=faces)
         actions = [
             *self.book.statistics.seals.put(tenant.name, zone, seal, chunks, old),
-            *observed.make_late_checks(utc_days),
+            *observed_days.make_late_checks(utc_days),
         ]
         is_sealed = write_unless_changed(self.book.items, actions)
         unused_key = (old.columns_key if old else None) if is_sealed else columns_key
@@ -474,10 +476,10 @@ class ObservationExpiry(UseCase):
 
     def _forget(self, tenant: Tenant, day: int) -> None:
         """Forget a day in one transaction with its seals, if its observations are gone, and none came meanwhile."""
-        observed = self.book.statistics.calendar.read_days(tenant.name, range(day, day + 1))
+        observed_days = self.book.statistics.calendar.read_days(tenant.name, range(day, day + 1))
         if self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
             return
-        (month, field), (late,) = keys.calendar_place(day), observed.late([day])
+        (month, field), (late,) = keys.calendar_place(day), observed_days.late([day])
         key = keys.calendar(tenant.name), month
         # The month stays: a process that remembers the day may still count a late observation there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))

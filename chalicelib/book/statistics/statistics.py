@@ -164,19 +164,21 @@ class Statistics(UseCase):
 
     def _count_amounts(self, tenant: Tenant, question: Question) -> Amounts:
         """Count what a question asks for. Raises InvalidInput for a split that its measure does not have."""
-        span, wanted, split = question.span, question.wanted, question.split
+        span, observation_filter, split = question.span, question.wanted, question.split
         if split in OF_ARRIVALS and question.measure is not Measure.ARRIVALS:
             raise InvalidInput(f"only arrivals are split by {split}, not {question.measure}: choose measure=arrivals")
         match question.measure:
             case Measure.OBSERVATIONS:
-                return _count_observations(self.days.open_span(tenant, span, wanted, split, counts=True), question)
+                return _count_observations(
+                    self.days.open_span(tenant, span, observation_filter, split, counts=True), question
+                )
             case Measure.PERSONS:
-                return Counter(dict(_count_persons(self.days.open_span(tenant, span, wanted), question)))
+                return Counter(dict(_count_persons(self.days.open_span(tenant, span, observation_filter), question)))
             case Measure.ARRIVALS:
-                observed = self.days.open_looking_back(tenant, span, wanted)
-                if wanted.group_name is None and split is not Split.GROUP and split not in OF_ARRIVALS:
-                    return _count_arrivals(observed, question)
-                begun = self._list_begun(tenant, observed, span, wanted, split)
+                observed_span = self.days.open_looking_back(tenant, span, observation_filter)
+                if observation_filter.group_name is None and split is not Split.GROUP and split not in OF_ARRIVALS:
+                    return _count_arrivals(observed_span, question)
+                begun = self._list_begun(tenant, observed_span, span, observation_filter, split)
                 values = self._name_values(tenant, begun, split)
                 return Counter(
                     (bucket_of(question.granularity, beginning.hour), values[beginning.begin]) for beginning in begun
@@ -188,9 +190,9 @@ class Statistics(UseCase):
         `uncertain`: ids of the sightings that wait for a review of their match.
         """
         wanted = normal(wanted)
-        observed = self.days.open_looking_back(tenant, span, wanted)
-        with_staff = self._list_begun(tenant, observed, span, wanted.with_all()) if wanted.leaves_out else None
-        taken = self._list_begun(tenant, observed, span, wanted)
+        observed_span = self.days.open_looking_back(tenant, span, wanted)
+        with_staff = self._list_begun(tenant, observed_span, span, wanted.with_all()) if wanted.leaves_out else None
+        taken = self._list_begun(tenant, observed_span, span, wanted)
         first = self.find_firsts(tenant, [beginning.begin for beginning in taken])
         return Totals(
             arrivals=len(taken),
@@ -248,8 +250,10 @@ class Statistics(UseCase):
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
         """Return the usual week of the tenant's visits, without staff; None: too little is known."""
-        wanted = self.visitors.staff(tenant).leave_out(EVERYTHING)
-        people = self._count_hours(tenant, Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=wanted))
+        observation_filter = self.visitors.staff(tenant).leave_out(EVERYTHING)
+        people = self._count_hours(
+            tenant, Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=observation_filter)
+        )
         return learn_usual(people.get("", {}), self._find_today(tenant))
 
     def find_usual_of_cameras(self, tenant: Tenant) -> dict[str, Usual]:
@@ -257,8 +261,8 @@ class Statistics(UseCase):
 
         Each person counts once an hour, at every camera that saw them.
         """
-        asked = Question(_ALWAYS, Granularity.HOUR, Measure.PERSONS, Split.CAMERA, SIGHTINGS)
-        today, people = self._find_today(tenant), self._count_hours(tenant, asked)
+        question = Question(_ALWAYS, Granularity.HOUR, Measure.PERSONS, Split.CAMERA, SIGHTINGS)
+        today, people = self._find_today(tenant), self._count_hours(tenant, question)
         found = {camera: learn_usual(counts, today) for camera, counts in people.items()}
         return {camera: usual for camera, usual in found.items() if usual}
 
@@ -280,8 +284,8 @@ class Statistics(UseCase):
         always = range(milliseconds(self.book.clock.now()) // DAY_MS + 2)
         for utc_day in self.calendar.read_days(tenant.name, always).within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
-            observed = self.days.open_span(tenant, span, SIGHTINGS)
-            for day, columns in observed.columns(observed.days):
+            observed_span = self.days.open_span(tenant, span, SIGHTINGS)
+            for day, columns in observed_span.columns(observed_span.days):
                 if len(columns.select_rows(SIGHTINGS, span)):
                     return day_text(day)
         return None
@@ -296,10 +300,10 @@ class Statistics(UseCase):
         """Return those of these arrivals that are their faces' first."""
         first: set[Begin] = set()
         untold: set[Begin] = set()
-        for begin, arrivals, kept in self._read_arrivals(tenant, begins):
-            if kept is None:
+        for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
+            if kept_arrival is None:
                 untold.add(begin)
-            elif not arrivals.folded and kept == arrivals.recent[0]:
+            elif not arrivals.folded and kept_arrival == arrivals.recent[0]:
                 first.add(begin)
         return first | (self._of_history(tenant, untold) if untold else set())
 
@@ -307,11 +311,11 @@ class Statistics(UseCase):
         """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
         now_ms = milliseconds(self.book.clock.now())
         told: dict[Begin, str] = {}
-        for begin, arrivals, kept in self._read_arrivals(tenant, begins):
-            if kept is None:
+        for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
+            if kept_arrival is None:
                 told[begin] = UNKNOWN
             else:
-                told[begin] = stay(kept) if split is Split.STAY else came_again(arrivals, kept, now_ms)
+                told[begin] = stay(kept_arrival) if split is Split.STAY else came_again(arrivals, kept_arrival, now_ms)
         return told
 
     def actions(
@@ -338,9 +342,9 @@ class Statistics(UseCase):
 
     def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
         faceids = {faceid for _, faceid in begins}
-        observed = self.days.open_span(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        observed_span = self.days.open_span(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
         earliest: dict[str, int] = {}
-        for _, columns in observed.columns(observed.days):
+        for _, columns in observed_span.columns(observed_span.days):
             for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
                 rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
                 if len(rows):
@@ -504,24 +508,24 @@ class Observations(UseCase):
         wanted = normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, wanted.place, asdict(span)]))
         below = pages.read_place(page_token, time_id)
-        observed = self.book.statistics.days.open_span(tenant, span, wanted, counts=count)
+        observed_span = self.book.statistics.days.open_span(tenant, span, wanted, counts=count)
         empty: set[int] = set()
         total = None
         if count:
-            counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed.count_hours()}
-            empty, total = {day for day in observed.days if not counts.get(day)}, sum(counts.values())
-        found = self._newest_first(observed, empty, below, page_size + 1)
-        page = pages.make_first_page(found, page_size, lambda item: str(item["time_id"]))
+            counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed_span.count_hours()}
+            empty, total = {day for day in observed_span.days if not counts.get(day)}, sum(counts.values())
+        items = self._newest_first(observed_span, empty, below, page_size + 1)
+        page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
         away = {*restricted_faces(self.book.items, tenant.name)}
         shown = [_visible(tenant, item) for item in page.rows if item["faceid"] not in away]
         return ObservationPage(shown, page.next_token, total)
 
     def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
         """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""
-        wanted = observed.wanted
+        observation_filter = observed.wanted
         for item in self._read_candidates(observed, empty, below, at_once):
             row = row_from(item)
-            if wanted.takes(row.dimensions) and wanted.takes_face(row.faceid):
+            if observation_filter.takes(row.dimensions) and observation_filter.takes_face(row.faceid):
                 yield item
 
     def _read_candidates(
@@ -531,9 +535,13 @@ class Observations(UseCase):
 
         They are of the span, and their `time_id` is less than `below`. A caller still has to filter them.
         """
-        wanted, span = observed.wanted, observed.span
+        observation_filter, span = observed.wanted, observed.span
         # Most observations are sightings, or searches if there is no camera: then columns would name nearly all.
-        takes_few = wanted.by_labels or wanted.by_face or wanted.kind is ObservationKind.ENROLMENT
+        takes_few = (
+            observation_filter.by_labels
+            or observation_filter.by_face
+            or observation_filter.kind is ObservationKind.ENROLMENT
+        )
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed.observed.within(span.utc_days))

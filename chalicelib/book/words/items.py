@@ -117,21 +117,21 @@ def gone_of(directory: Item) -> frozenset[str]:
 def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
     """Yield the items of all faces, without those of deleted groups and restricted ones. Raises TenantNotFound."""
     gone = {*gone_of(directory_of(items, tenant)), RESTRICTED}
-    found = every(items, keys.FACES, tenant, page_size=page_size)
-    return (item for item in found if item["group"] not in gone)
+    found_items = every(items, keys.FACES, tenant, page_size=page_size)
+    return (item for item in found_items if item["group"] not in gone)
 
 
 def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
     """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
     gone = gone_of(directory_of(items, tenant))
-    found = every(items, keys.DIRECTORY, tenant, between=keys.USERS)
-    return (item for item in found if item["group"] not in gone)
+    found_items = every(items, keys.DIRECTORY, tenant, between=keys.USERS)
+    return (item for item in found_items if item["group"] not in gone)
 
 
 def camera_ids(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of all cameras, deleted ones too whose captures are kept."""
-    stored = every(items, keys.CAMERAS, tenant, between=keys.CAMERAS_EVER)
-    return sorted({item.get("camera", item["id"]) for item in stored})
+    stored_items = every(items, keys.CAMERAS, tenant, between=keys.CAMERAS_EVER)
+    return sorted({item.get("camera", item["id"]) for item in stored_items})
 
 
 def restricted_faces(items: ItemStore, tenant: str) -> list[str]:

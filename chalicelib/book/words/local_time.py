@@ -125,16 +125,16 @@ class LocalTime:
     def pieces(self, span: Span) -> list[Piece]:
         """Divide the span into stretches of one offset, in order."""
         changes = [change for year in _years(span) for change in _offsets(self._zone, year)]
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         for place, (since_ms, offset_ms) in enumerate(changes):
             until_ms = changes[place + 1][0] - 1 if place + 1 < len(changes) else span.last_ms
             part = span.cut(Span(since_ms, until_ms))
             if part.last_ms < part.first_ms:
                 continue
-            if found and found[-1].offset_ms == offset_ms:
-                part = Span(found.pop().first_ms, part.last_ms)
-            found.append(Piece(part.first_ms, part.last_ms, offset_ms))
-        return found
+            if pieces and pieces[-1].offset_ms == offset_ms:
+                part = Span(pieces.pop().first_ms, part.last_ms)
+            pieces.append(Piece(part.first_ms, part.last_ms, offset_ms))
+        return pieces
 
     def hours(self, at_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the local hour of each instant; shape (n,) to (n,)."""

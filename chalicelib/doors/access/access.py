@@ -249,8 +249,10 @@ def _require_permanent_admin(listed: Sequence[ApiKey], before: ApiKey, after: Ap
 
     `before`, `after`: the key that changes; None: it is deleted.
     """
-    others = [key for key in listed if key.id != before.id]
-    if before.is_permanent_admin and not any(key.is_permanent_admin for key in [*others, *([after] if after else [])]):
+    other_keys = [key for key in listed if key.id != before.id]
+    if before.is_permanent_admin and not any(
+        key.is_permanent_admin for key in [*other_keys, *([after] if after else [])]
+    ):
         raise LastAdminKey(
             f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"
         )
@@ -264,8 +266,8 @@ def _expect_version(key: ApiKey) -> tuple[Any, ...]:
 def _deletion_actions(tenant: str, key: ApiKey) -> list[Action]:
     shut_out = api_keys.shut_out(key.digest)
     if key.id == FIRST:
-        gone = make_first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
-        return [Put(keys.TENANTS, gone), shut_out]
+        deleted_key_item = make_first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
+        return [Put(keys.TENANTS, deleted_key_item), shut_out]
     return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _expect_version(key)), shut_out]
 
 

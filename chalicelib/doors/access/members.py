@@ -81,12 +81,12 @@ class Members(Outside):
         new = replace(new, page=page)
         invitation, fields = self._make_invitation(tenant, new.id)
         member = _check_member(replace(new, **fields))
-        listed = self._list_members(tenant.name)
-        _require_free(listed.rows, member)
-        if len(listed.rows) >= MAX_MEMBERS:
+        members = self._list_members(tenant.name)
+        _require_free(members.rows, member)
+        if len(members.rows) >= MAX_MEMBERS:
             raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
         put = Put(keys.TENANTS, make_member_item(tenant.name, member), (absent("id-free"),))
-        self.book.requests.write_with_answer(tenant.name, [put, listed.changed], request, {"id": member.id})
+        self.book.requests.write_with_answer(tenant.name, [put, members.changed], request, {"id": member.id})
         return member, invitation
 
     def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
@@ -105,20 +105,20 @@ class Members(Outside):
         """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
 
         def drop_passkey(before: Member) -> Member:
-            others = tuple(each for each in before.passkeys if each.id != passkey)
-            if len(others) == len(before.passkeys):
+            other_passkeys = tuple(each for each in before.passkeys if each.id != passkey)
+            if len(other_passkeys) == len(before.passkeys):
                 raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
-            return replace(before, passkeys=others, digest=api_keys.new_secret())
+            return replace(before, passkeys=other_passkeys, digest=api_keys.new_secret())
 
         self._change_member(tenant.name, id_, drop_passkey, request)
 
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
-        listed = self._list_members(tenant.name)
-        member = _find_member(listed.rows, id_)
-        gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member))
-        self.book.requests.write_with_answer(tenant.name, [gone, listed.changed], request, {"id": id_})
+        members = self._list_members(tenant.name)
+        member = _find_member(members.rows, id_)
+        member_delete = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member))
+        self.book.requests.write_with_answer(tenant.name, [member_delete, members.changed], request, {"id": id_})
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
@@ -155,8 +155,8 @@ class Members(Outside):
 
     def _find_only_tenant(self) -> str:
         """Return the name of the only tenant, or of two the only one that has people; "" if there is none."""
-        stored = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
-        names = [str(item["id"]) for item in stored]
+        stored_items = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
+        names = [str(item["id"]) for item in stored_items]
         if len(names) == 2:  # as on a box that began with two
             names = [name for name in names if self._list_members(name).rows]
         if len(names) > 1:
@@ -186,12 +186,12 @@ class Members(Outside):
     def _change_member(
         self, tenant: str, id_: str, changed: Callable[[Member], Member], request: RequestId | None
     ) -> Member:
-        listed = self._list_members(tenant)
-        before = _find_member(listed.rows, id_)
+        members = self._list_members(tenant)
+        before = _find_member(members.rows, id_)
         member = replace(changed(before), version=before.version + 1)
-        _require_free(listed.rows, member)
+        _require_free(members.rows, member)
         self.book.requests.write_with_answer(
-            tenant, [make_member_put(tenant, member, before), listed.changed], request, {"id": id_}
+            tenant, [make_member_put(tenant, member, before), members.changed], request, {"id": id_}
         )
         return member
 

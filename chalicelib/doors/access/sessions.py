@@ -143,10 +143,10 @@ class Sessions(Outside):
             site = passkeys.read_site(origin)
             challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
             new = passkeys.check_registration(site, challenge, passkey, self.book.clock.now())
-            others = tuple(each for each in member.passkeys if each.id != new.id)
-            if len(others) >= MAX_PASSKEYS:
+            other_passkeys = tuple(each for each in member.passkeys if each.id != new.id)
+            if len(other_passkeys) >= MAX_PASSKEYS:
                 raise InvalidInput(f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first")
-            member = replace(member, passkeys=(*others, new))
+            member = replace(member, passkeys=(*other_passkeys, new))
             actions.append(use_up)
         try:
             return self._begin_member_session(tenant, before, member, actions, keep=keep)

@@ -108,7 +108,7 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
     embeds = embeds or "calculator" in plugins
     models = [model for model in _MODELS if model in plugins and model not in call.tenant.attributes_off]
     with translate_unusable(photo), telemetry.collect_stages() as stages:
-        seen = call.services.recognition.face_analysis.describe_picture(
+        picture = call.services.recognition.face_analysis.describe_picture(
             call.tenant,
             photo.data,
             RULES,
@@ -122,8 +122,8 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
     shown = replace(options, plugins=plugins - call.tenant.attributes_off)
     times = _name_times(stages, models, embeds, plugins)
     if cropped:
-        return LookedAt(seen, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
-    fit = seen.without(lambda face: compute_probability(face.detected.score) < options.threshold)
+        return LookedAt(picture, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
+    fit = picture.without(lambda face: compute_probability(face.detected.score) < options.threshold)
     largest = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
     fit = fit.without(lambda face: id(face) not in largest)
     if not fit.described.faces:
@@ -133,9 +133,11 @@ def look_at_picture(call: Call, photo: Photo, *, embeds: bool, live: bool = Fals
 
 def keep_only_face(found: LookedAt) -> LookedAt:
     """Return the picture with its only face, or the only one that is no passer-by far behind. Raises Failure."""
-    described = found.seen.described
-    far_px = FAR * max(described.width, described.height)
-    near = [one for one in described.faces if _measure_side(one.detected.box) >= far_px] or list(described.faces[:1])
+    described_picture = found.seen.described
+    far_px = FAR * max(described_picture.width, described_picture.height)
+    near = [one for one in described_picture.faces if _measure_side(one.detected.box) >= far_px] or list(
+        described_picture.faces[:1]
+    )
     if len(near) > 1:
         raise Failure(31, SEVERAL_FACES)
     return replace(found, seen=found.seen.without(lambda face: face is not near[0]))

@@ -77,8 +77,8 @@ def make_response(failure: Failure) -> Response:
 
 
 def answer_error(error: Exception) -> tuple[int | str, Response]:
-    told = _translate_unusable(error) if isinstance(error, errors.Unusable) else translate_error(TABLE, error)
-    return told.code, make_response(told)
+    failure = _translate_unusable(error) if isinstance(error, errors.Unusable) else translate_error(TABLE, error)
+    return failure.code, make_response(failure)
 
 
 class Call(Struct, frozen=True, dict=True):
@@ -129,9 +129,9 @@ class Operation(Struct, frozen=True):
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-        made = answer_request(request, lambda: self._run_view(provide(), request), answer_error, self.name)
-        made.headers |= CORS
-        return made
+        response = answer_request(request, lambda: self._run_view(provide(), request), answer_error, self.name)
+        response.headers |= CORS
+        return response
 
     def _run_view(self, services: Services, request: HttpRequest) -> Response:
         if not self.service:
@@ -151,10 +151,10 @@ def authenticate(services: Services, request: HttpRequest, service: str, act: st
         raise Failure(20, "Missing header: x-api-key")
     if not is_uuid(key):
         raise Failure(26, "Service API key should be UUID")
-    found = find_holder(services, DIALECT, service, key, act)
-    if found is None:
+    holder = find_holder(services, DIALECT, service, key, act)
+    if holder is None:
         raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
-    return Call(services, request, *found)
+    return Call(services, request, *holder)
 
 
 def answer_preflight(_provide: Provide, _request: HttpRequest) -> Response:

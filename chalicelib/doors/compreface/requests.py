@@ -74,10 +74,10 @@ class Sent(Texts, frozen=True):
         """Return a picture as it was sent. Raises Failure."""
         if self.is_json:
             return Photo(self.read_member(name))
-        found = next((part for part in self.uploads if part.name == name), None)
-        if found is None:
+        found_part = next((part for part in self.uploads if part.name == name), None)
+        if found_part is None:
             raise Failure(34, f"Required part {name} is missing")
-        return Photo(found.data, found.filename or "")
+        return Photo(found_part.data, found_part.filename or "")
 
     def read_member(self, name: str) -> Any:
         """Return a member of the JSON object. Raises Failure if it is missing or empty."""

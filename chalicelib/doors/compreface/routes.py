@@ -173,16 +173,16 @@ def delete_subjects(call: Call) -> Body:
 
 
 def list_examples(call: Call) -> Body:
-    wanted = _find_subjects(call, call.sent.text("subject"))
-    examples = call.services.subjects.list_examples(call.tenant, call.group, wanted)
-    found = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
+    users = _find_subjects(call, call.sent.text("subject"))
+    examples = call.services.subjects.list_examples(call.tenant, call.group, users)
+    found_examples = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
     page, size = call.sent.read_page()
     return {
-        "faces": [_describe_example(each) for each in found[page * size : (page + 1) * size]],
+        "faces": [_describe_example(each) for each in found_examples[page * size : (page + 1) * size]],
         "page_number": page,
         "page_size": size,
-        "total_pages": -(-len(found) // size),
-        "total_elements": len(found),
+        "total_pages": -(-len(found_examples) // size),
+        "total_elements": len(found_examples),
     }
 
 
@@ -207,27 +207,27 @@ def _find_subjects(call: Call, name: str | None) -> list[User]:
     """Return the subject of a name, if there is one; None: all of them."""
     if name is None:
         return call.services.subjects.all(call.tenant, call.group)
-    found = call.services.subjects.find(call.tenant, call.group, name)
-    return [found] if found else []
+    user = call.services.subjects.find(call.tenant, call.group, name)
+    return [user] if user else []
 
 
 def delete_example(call: Call) -> Body:
     id_ = read_image_id(call.request.parameters["id"])
-    found = _find_example(call, id_, f"Image {id_} not found")
-    call.services.subjects.remove_example(call.tenant, found, call.key.id)
-    return _describe_example(found)
+    example = _find_example(call, id_, f"Image {id_} not found")
+    call.services.subjects.remove_example(call.tenant, example, call.key.id)
+    return _describe_example(example)
 
 
 def delete_examples(call: Call) -> list[Body]:
     """Delete examples by their ids: none of them if the face of one is held. Ids of no example are left out."""
     subjects = call.services.subjects
-    found: list[Example] = []
+    examples: list[Example] = []
     deleted: list[Body] = []
     for id_ in dict.fromkeys(one.lower() for one in call.sent.read_ids()):
         with suppress(PictureNotFound):
-            found.append(subjects.get_example(call.tenant, call.group, id_))
-    require_free(example.face for example in found)
-    for example in found:
+            examples.append(subjects.get_example(call.tenant, call.group, id_))
+    require_free(example.face for example in examples)
+    for example in examples:
         with suppress(PictureNotFound):
             subjects.remove_example(call.tenant, example, call.key.id)
             deleted.append(_describe_example(example))
@@ -241,10 +241,10 @@ def show_example(call: Call) -> Response:
 def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
     id_ = read_image_id(request.parameters["id"])
-    found = find_holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
-    if found is None:
+    holder = find_holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
+    if holder is None:
         return _answer_picture(b"")
-    call = Call(services, request, *found)
+    call = Call(services, request, *holder)
     with services.audit.reads.of(call.make_act(show_example.__name__)):
         return _show_picture(call, id_)
 
@@ -263,10 +263,12 @@ def verify_example(call: Call) -> Body:
     photo.data  # noqa: B018 -- read here, so that a picture that is none comes before it, too
     example = _find_example(call, id_, "Image Id is incorrect")
     reads([example.face.faceid])
-    own = call.services.subjects.template_of(call.tenant, example.picture)
+    own_templates = call.services.subjects.template_of(call.tenant, example.picture)
     found = look_at_picture(call, photo, embeds=True, live=True)
     faces, quality = found.seen.described.faces, example.picture.estimates.quality
-    close = call.services.subjects.rate_closeness_to_each(call.tenant, own, found.seen.embeddings, faces, quality)
+    close = call.services.subjects.rate_closeness_to_each(
+        call.tenant, own_templates, found.seen.embeddings, faces, quality
+    )
     results = [
         found.describe_face(number, subject=example.subject, similarity=value) for number, value in enumerate(close)
     ]
@@ -281,12 +283,12 @@ def recognize_embeddings(call: Call) -> Body:
 
 def _find_nearest(call: Call, probes: NDArray[np.float32], seen: Sequence[DescribedFace | None]) -> list[list[Body]]:
     """Return the candidates for each probe. `seen`: its face; None: a vector was sent."""
-    found = call.services.subjects.find_nearest(
+    nearest = call.services.subjects.find_nearest(
         call.tenant, call.group, probes, seen, min(call.options.count, _MOST_NAMED)
     )
-    call.headers.update(make_search_headers(found.decisions))
-    reads(faceid for each in found.near for near in each for faceid in near.faceids)
-    return [[{"subject": near.name, "similarity": near.closeness} for near in each] for each in found.near]
+    call.headers.update(make_search_headers(nearest.decisions))
+    reads(faceid for each in nearest.near for near in each for faceid in near.faceids)
+    return [[{"subject": near.name, "similarity": near.closeness} for near in each] for each in nearest.near]
 
 
 def _find_subject(call: Call, name: str) -> User:
@@ -310,12 +312,12 @@ def _describe_example(example: Example) -> Body:
 
 def _show_picture(call: Call, id_: str) -> Response:
     try:
-        found = call.services.subjects.get_example(call.tenant, call.group, id_)
+        example = call.services.subjects.get_example(call.tenant, call.group, id_)
     except PictureNotFound:
         return _answer_picture(b"")
-    jpeg = call.services.face_pictures.load_jpeg(found.picture) if call.key.pictures else None
+    jpeg = call.services.face_pictures.load_jpeg(example.picture) if call.key.pictures else None
     if jpeg:
-        shows(found.face.faceid)
+        shows(example.face.faceid)
     return _answer_picture(jpeg or b"")
 
 

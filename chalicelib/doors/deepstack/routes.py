@@ -60,8 +60,8 @@ def make_response(failure: Failure) -> Response:
 
 
 def answer_error(error: Exception) -> tuple[int, Response]:
-    told = translate_error(error)
-    return told.status, make_response(told)
+    failure = translate_error(error)
+    return failure.status, make_response(failure)
 
 
 class Call(Struct, frozen=True):
@@ -113,11 +113,11 @@ LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
 
 def detect(call: Call) -> Body:
     image, least = call.read_image(), call.read_least_confidence(LEAST_DETECTED)
-    seen = _look_at_picture(call, image, embeds=False)
-    faces = [face for face in seen.described.faces if face.detected.score >= least]
+    picture = _look_at_picture(call, image, embeds=False)
+    faces = [face for face in picture.described.faces if face.detected.score >= least]
     return {
         "predictions": [
-            {"confidence": round(face.detected.score, 5), **_describe_box(face, seen.described)} for face in faces
+            {"confidence": round(face.detected.score, 5), **_describe_box(face, picture.described)} for face in faces
         ]
     }
 
@@ -157,20 +157,20 @@ def register(call: Call) -> Body:
 
 def recognize(call: Call) -> Body:
     image, least = call.read_image(), max(LEAST_NAMED, call.read_least_confidence(LEAST_NAMED))
-    seen = _look_at_picture(call, image, embeds=True)
-    faces = seen.described.faces
+    picture = _look_at_picture(call, image, embeds=True)
+    faces = picture.described.faces
     if not faces:
         return {"predictions": []}
-    found = call.services.subjects.find_nearest(call.tenant, call.group, seen.embeddings, faces, 1)
+    found_nearest = call.services.subjects.find_nearest(call.tenant, call.group, picture.embeddings, faces, 1)
     predictions = []
-    for face, near in zip(faces, found.near, strict=True):
+    for face, near in zip(faces, found_nearest.near, strict=True):
         nearest = near[0] if near and near[0].closeness >= least else None
         if nearest is None:
             answer: Body = {"confidence": 0, "userid": "unknown"}
         else:
             reads(nearest.faceids)
             answer = {"confidence": round(nearest.closeness, 5), "userid": nearest.name}
-        predictions.append({**answer, **_describe_box(face, seen.described)})
+        predictions.append({**answer, **_describe_box(face, picture.described)})
     return {"predictions": predictions}
 
 
@@ -246,12 +246,12 @@ class Operation(Struct, frozen=True):
         most_bytes = request.limit_bytes(MAX_PICTURE_BYTES)
         form = read_sent_form(request, most_bytes) if request.read_body(most_bytes) else Form()
         values, uploads = dict(reversed(form.fields)), (*form.uploads, *_read_base64_pictures(form))
-        found = authenticate(services, request, values.get("api_key", ""), self.act)
-        act = DIALECT.make_act(self.act, f"key {found.key.id}", found.tenant)
+        holder = authenticate(services, request, values.get("api_key", ""), self.act)
+        act = DIALECT.make_act(self.act, f"key {holder.key.id}", holder.tenant)
         telemetry.of_tenant(act.tenant, act.by)
         began = time.perf_counter()
         with services.audit.reads.of(act), telemetry.collect_stages() as stages:
-            answer = {"success": True, **(self.view(Call(services, *found, values, uploads)) or {})}
+            answer = {"success": True, **(self.view(Call(services, *holder, values, uploads)) or {})}
         return {**answer, **_describe_times(stages, began)} if uploads else answer
 
 
@@ -347,8 +347,8 @@ def _find_keyless_holder(services: Services, name: str | None, act: str) -> Hold
     except TenantNotFound:
         return None
     now, keys = services.clock.now(), services.access.keys.all(tenant)
-    own = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
-    return None if own is None else use_key(services, DIALECT, tenant, own, act)
+    own_key = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
+    return None if own_key is None else use_key(services, DIALECT, tenant, own_key, act)
 
 
 def read_claim(settings: Settings, request: Head) -> KeyClaim:

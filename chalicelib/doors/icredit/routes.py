@@ -244,9 +244,9 @@ def _render_person(one: EnrolledFace | Match, decision: Decision | None = None) 
 def _describe_observation(observation: Observation) -> Body:
     from chalicelib.book.words.observations import ObservationKind  # not at the cold starts of other requests
 
-    found = observation.decision if observation.kind is ObservationKind.SEARCH else None
+    decision = observation.decision if observation.kind is ObservationKind.SEARCH else None
     group, estimates = observation.group_name, observation.estimates
-    entity = _render_entity(observation, group, estimates, box=observation.box, decision=found)
+    entity = _render_entity(observation, group, estimates, box=observation.box, decision=decision)
     return {**entity, "TIME": str(int(observation.at.timestamp()))}
 
 

@@ -63,13 +63,13 @@ def list_collections(call: Call, asked: Members) -> Members:
     tokens = PageTokens(f"collections {call.tenant.name}")
     behind = read_place(tokens, asked.get("NextToken"))
     groups = [group for group in call.services.groups.all(call.tenant) if _is_collection(group)]
-    left = [group for group in groups if behind is None or _make_sort_key(group) > behind]
-    page = left[:most]
+    remaining_groups = [group for group in groups if behind is None or _make_sort_key(group) > behind]
+    page = remaining_groups[:most]
     answer: dict[str, object] = {
         "CollectionIds": [group.name for group in page],
         "FaceModelVersions": [write_model_version(call)] * len(page),
     }
-    if len(left) > most:
+    if len(remaining_groups) > most:
         answer["NextToken"] = tokens.make_token(_make_sort_key(page[-1]))
     return answer
 
@@ -167,9 +167,12 @@ def index_faces(call: Call, asked: Members) -> Members:
         external_id=asked.get("ExternalImageId", ""),
         call=call.id,
     )
-    seen, version = indexed.seen.described, write_model_version(call)
+    described_picture, version = indexed.seen.described, write_model_version(call)
     unseen = call.tenant.answers_unknown
-    details = [describe_face_detail(face, seen.width, seen.height, attributes, unseen=unseen) for face in seen.faces]
+    details = [
+        describe_face_detail(face, described_picture.width, described_picture.height, attributes, unseen=unseen)
+        for face in described_picture.faces
+    ]
     return {
         "FaceRecords": [
             {"Face": describe_face(indexed.faces[number], version), "FaceDetail": details[number]}
@@ -205,10 +208,12 @@ def delete_faces(call: Call, asked: Members) -> Members:
     for number, some in enumerate(parts(asked_ids, MAX_DELETED)):
         gone |= _delete_batch(call, group, some, number)
     left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
-    kept = call.services.faces.read_faces_in_group(call.tenant, group, [*left])
+    kept_faces_by_id = call.services.faces.read_faces_in_group(call.tenant, group, [*left])
     return {
         "DeletedFaces": [write_faceid(faceid) for faceid in asked_ids if faceid in gone],
-        "UnsuccessfulFaceDeletions": [_describe_kept_face(one, kept.get(faceid)) for faceid, one in left.items()],
+        "UnsuccessfulFaceDeletions": [
+            _describe_kept_face(one, kept_faces_by_id.get(faceid)) for faceid, one in left.items()
+        ],
     }
 
 
@@ -216,10 +221,10 @@ def search_faces(call: Call, asked: Members) -> Members:
     group, faceid = find_collection(call, asked["CollectionId"]), read_faceid(asked["FaceId"])
     face = find_face(call, group, faceid)
     acts.reads([faceid])
-    found = call.services.recognition.ranking.rank_faces_like(
+    similar_faces = call.services.recognition.ranking.rank_faces_like(
         call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
     )
-    return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(call, found)}
+    return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(call, similar_faces)}
 
 
 def search_faces_by_image(call: Call, asked: Members) -> Members:
@@ -228,15 +233,15 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     is_filtered = quality_filter != "NONE"
     # Without a filter, the largest face is searched, so no other is described.
     face_count = MOST_FACES if is_filtered else 1
-    seen = call.services.recognition.face_analysis.describe_picture(
+    seen_picture = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=face_count, embeds=True, poses=is_filtered, live=True
     )
-    fit = seen.without(partial(find_flaw, quality_filter=quality_filter))
+    fit = seen_picture.without(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     largest = fit.described.faces[0]
     least, most = asked.get("FaceMatchThreshold", MATCH), asked.get("MaxFaces", LARGEST_PAGE)
-    found = (
+    similar_faces = (
         []
         if largest.spoof
         else call.services.recognition.ranking.rank_faces(
@@ -244,7 +249,10 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
         )
     )
     found_at = describe_box(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
-    return {**{f"SearchedFace{name}": value for name, value in found_at.items()}, **_describe_face_matches(call, found)}
+    return {
+        **{f"SearchedFace{name}": value for name, value in found_at.items()},
+        **_describe_face_matches(call, similar_faces),
+    }
 
 
 def _describe_face_matches(call: Call, found: Sequence[Similar]) -> dict[str, Any]:
@@ -375,31 +383,34 @@ def search_users(call: Call, asked: Members) -> Members:
     if "UserId" in asked:
         user = call.services.users.get(call.tenant, group, asked["UserId"])
         acts.read_users([user])
-        found = ranking.rank_users_like_user(call.tenant, group, user, least=least, most=most)
-        return {**_describe_user_matches(call, found), "SearchedUser": {"UserId": user.id}}
+        similar_users = ranking.rank_users_like_user(call.tenant, group, user, least=least, most=most)
+        return {**_describe_user_matches(call, similar_users), "SearchedUser": {"UserId": user.id}}
     face = find_face(call, group, read_faceid(asked["FaceId"]))
     acts.reads([face.faceid])
-    found = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
-    return {**_describe_user_matches(call, found), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
+    similar_users = ranking.rank_users_like_face(call.tenant, group, face, least=least, most=most)
+    return {**_describe_user_matches(call, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
 
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
     group, picture = read_collection_and_picture(call, asked)
-    seen = call.services.recognition.face_analysis.describe_picture(
+    seen_picture = call.services.recognition.face_analysis.describe_picture(
         call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
     )
-    described = seen.described
-    reasons = [find_flaw(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
-    details = [describe_face_detail(face, described.width, described.height, []) for face in described.faces]
+    described_picture = seen_picture.described
+    reasons = [find_flaw(face, asked.get("QualityFilter", "NONE")) for face in described_picture.faces]
+    details = [
+        describe_face_detail(face, described_picture.width, described_picture.height, [])
+        for face in described_picture.faces
+    ]
     fit = [number for number, reason in enumerate(reasons) if not reason]
     found: Sequence[SimilarUser] = ()
     answer: dict[str, Any] = {}
     if fit:
-        largest = described.faces[fit[0]]
+        largest = described_picture.faces[fit[0]]
         answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
         if not largest.spoof:
             least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
-            like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
+            like = Wanted(seen_picture.embeddings[fit[0]], largest.quality.total, least, most)
             found = call.services.recognition.ranking.rank_users(call.tenant, group, like)
     searched = fit[:1]
     answer["UnsearchedFaces"] = [

@@ -141,8 +141,8 @@ class Call(Struct, frozen=True):
 
         What the change finds different may be what the same call did beside it: then that one's answer stands.
         """
-        done, stored = self.services.requests.do_once(self.tenant.name, self.request, change)
-        return cast(_Made, done) if stored is None else stored.body
+        done, stored_answer = self.services.requests.do_once(self.tenant.name, self.request, change)
+        return cast(_Made, done) if stored_answer is None else stored_answer.body
 
 
 View = Callable[[Call, Members], Members | None]
@@ -168,8 +168,8 @@ def answer(provide: Provide, request: HttpRequest, views: Mapping[str, View]) ->
         return Response(body, {**headers})
 
     def answer_failure(error: Exception) -> tuple[int | str, Response]:
-        told = word_error(error, members)
-        return told.code, make_response(told, id_, headers)
+        failure = word_error(error, members)
+        return failure.code, make_response(failure, id_, headers)
 
     return answer_request(request, work, answer_failure, operation[:40])
 
@@ -242,8 +242,8 @@ def _verify_signature(
     signed = signature.SignedRequest(request.called_path, sent, body, request.query)
     tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
     public = urlsplit(services.settings.public_url or "")
-    own = services.settings.get_dialect_settings(DIALECT.name, SignedHosts)
-    hosts = [*own.endpoint_hosts, *([public.netloc] if public.netloc else [])]
+    own_signed_hosts = services.settings.get_dialect_settings(DIALECT.name, SignedHosts)
+    hosts = [*own_signed_hosts.endpoint_hosts, *([public.netloc] if public.netloc else [])]
     now = services.clock.now()
     signature.verify_signature(claim, signed, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
     if tenant.disabled:

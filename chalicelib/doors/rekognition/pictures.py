@@ -183,11 +183,14 @@ def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
     require_one_picture(asked["Image"])
     picture, analysis = read_picture(call, asked["Image"]), call.services.recognition.face_analysis
-    seen = analysis.describe_picture(call.tenant, picture, RULES, choose_models(attributes), most=MOST_FACES).described
+    described_picture = analysis.describe_picture(
+        call.tenant, picture, RULES, choose_models(attributes), most=MOST_FACES
+    ).described
     unseen = call.tenant.answers_unknown
     return {
         "FaceDetails": [
-            describe_face_detail(face, seen.width, seen.height, attributes, unseen=unseen) for face in seen.faces
+            describe_face_detail(face, described_picture.width, described_picture.height, attributes, unseen=unseen)
+            for face in described_picture.faces
         ]
     }
 
@@ -204,8 +207,8 @@ def compare_faces(call: Call, asked: Members) -> Members:
     seen_target = describe(call.tenant, read_picture(call, asked["TargetImage"]), most=MOST_FACES)
     is_unfit = partial(find_flaw, quality_filter=quality_filter)
     source, target = seen_source.without(is_unfit), seen_target.without(is_unfit)
-    for name, seen in zip(names, (source, target), strict=True):
-        if not seen.described.faces:
+    for name, picture in zip(names, (source, target), strict=True):
+        if not picture.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
     similar = call.services.recognition.verification.rate_similarities(call.tenant, source, target)

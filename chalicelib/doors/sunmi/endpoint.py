@@ -179,7 +179,7 @@ class Endpoint(Struct, frozen=True):
         """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
         requests, tenant = call.services.requests, call.tenant.name
         try:
-            done, stored = requests.do_once(
+            done, stored_answer = requests.do_once(
                 tenant, call.request, lambda: self.view(call, Parameters.read(form, self.parameters))
             )
         except RegularsError as error:
@@ -187,7 +187,7 @@ class Endpoint(Struct, frozen=True):
             if call.request is None or failure["code"] in NEVER_STORED:
                 raise
             return requests.store_answer(tenant, call.request, Answer(type(error).__name__, failure))
-        return stored or Answer(OK, done or {})
+        return stored_answer or Answer(OK, done or {})
 
     def describe_failure(self, error: Exception) -> Body:
         return {"code": choose_code(error, self.name), "msg": describe_error(error)}

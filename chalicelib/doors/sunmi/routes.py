@@ -105,10 +105,10 @@ def delete_face(call: Call, parameters: Parameters) -> Body:
 
 def get_face(call: Call, parameters: Parameters) -> Body:
     try:
-        found = call.services.faces.get(call.tenant, parameters.required_text("faceid"))
+        face = call.services.faces.get(call.tenant, parameters.required_text("faceid"))
     except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
-        found = call.services.faces.get(call.tenant, str(merged.details["into"]))
-    return render_face(found, _find_group(call, found))
+        face = call.services.faces.get(call.tenant, str(merged.details["into"]))
+    return render_face(face, _find_group(call, face))
 
 
 def get_face_list(call: Call, parameters: Parameters) -> Body:

@@ -278,15 +278,15 @@ def get_notice(call: Call, query: NoticeWanted) -> Notice:
     from chalicelib.rights import notices
 
     facts = call.services.notices.read_facts(call.tenant)
-    made = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(facts, query.language)
-    code = draw_qr_code(made.url) if made.url else {"qr_path": None, "qr_size": None}
+    page = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(facts, query.language)
+    code = draw_qr_code(page.url) if page.url else {"qr_path": None, "qr_size": None}
     return Notice(
         language=query.language,
-        title=made.title,
-        sections=[NoticeSection(heading=heading, lines=lines) for heading, lines in made.sections.items()],
-        text=made.text(),
-        html=made.html(),
-        missing=made.missing,
+        title=page.title,
+        sections=[NoticeSection(heading=heading, lines=lines) for heading, lines in page.sections.items()],
+        text=page.text(),
+        html=page.html(),
+        missing=page.missing,
         recipients=list(facts.known),
         **code,
     )
@@ -370,8 +370,8 @@ def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     from chalicelib.rights.words.audit import EntryFilter
 
     first, last = (None if instant is None else milliseconds(instant) for instant in (query.since, query.until))
-    wanted = EntryFilter(first, last, query.face, query.what, query.by)
-    page = call.services.audit.chain.page(call.tenant.name, wanted, query.limit, query.token)
+    entry_filter = EntryFilter(first, last, query.face, query.what, query.by)
+    page = call.services.audit.chain.page(call.tenant.name, entry_filter, query.limit, query.token)
     acts.reads(face for _, entry in page.rows for face in sorted(faces_of(entry)))
     return EntriesPage(
         entries=[_describe_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token

@@ -120,20 +120,20 @@ def authenticate(request: HttpRequest, services: Services) -> Caller:
     """Authenticate the request. Raises WrongCredentials, TenantDisabled, NotAllowed if another site sent a cookie."""
     public_url = services.settings.public_url
     if "authorization" in request.headers:
-        found = _authenticate_bearer(request.headers["authorization"], services)
+        caller = _authenticate_bearer(request.headers["authorization"], services)
     elif (token := read_session_token(request, public_url)) is not None:
         session = services.access.sessions.find(token)
         if session is None:
             raise WrongCredentials("this session is over: sign in again")
-        found = Caller(session.tenant, key=session.key, session=session)
+        caller = Caller(session.tenant, key=session.key, session=session)
         require_own_page(request, public_url)
     else:
         raise _make_no_key_error()
-    if found.tenant.disabled:
+    if caller.tenant.disabled:
         raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-    if isinstance(found.key, ApiKey):
-        services.access.keys.note_use(found.tenant, found.key)
-    return found
+    if isinstance(caller.key, ApiKey):
+        services.access.keys.note_use(caller.tenant, caller.key)
+    return caller
 
 
 def _authenticate_bearer(header: str, services: Services) -> Caller:

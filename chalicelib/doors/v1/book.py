@@ -256,8 +256,8 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
 
     Enrolments and searches are no visits: `kind` says what an observation is.
     """
-    span, wanted = _make_span(call, query.from_, query.to, moment(0)), _make_filter(call, query, query.kind)
-    page = call.services.statistics.observations.page(call.tenant, wanted, span, query.limit, query.token)
+    span, observation_filter = _make_span(call, query.from_, query.to, moment(0)), _make_filter(call, query, query.kind)
+    page = call.services.statistics.observations.page(call.tenant, observation_filter, span, query.limit, query.token)
     faces = call.services.faces.by_id(call.tenant, {observation.faceid for observation in page.observations})
     return ObservationsPage(
         observations=[
@@ -274,10 +274,10 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     It follows late captures, merges and rejections, as the book does. A page reads 5,000 observations at most. So it
     may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
-    span, wanted = _make_span(call, query.from_, query.to), _make_filter(call, query, None)
+    span, observation_filter = _make_span(call, query.from_, query.to), _make_filter(call, query, None)
     book = call.services.sightings.arrivals
-    page = book.page(call.tenant, wanted, span, query.limit, query.token, only=query.only)
-    totals = ArrivalTotals.made_of(book.totals(call.tenant, wanted, span)) if query.totals else None
+    page = book.page(call.tenant, observation_filter, span, query.limit, query.token, only=query.only)
+    totals = ArrivalTotals.made_of(book.totals(call.tenant, observation_filter, span)) if query.totals else None
     return ArrivalsPage(
         arrivals=[describe_arrival(call, arrival, query.only) for arrival in page.rows],
         totals=totals,
@@ -326,8 +326,8 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
         raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
     now = call.services.clock.now()
     span = _make_span(call, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
-    wanted = _make_filter(call, query, _choose_kind(query))
-    question = Question(span, query.by, query.measure, query.split, wanted)
+    observation_filter = _make_filter(call, query, _choose_kind(query))
+    question = Question(span, query.by, query.measure, query.split, observation_filter)
     buckets = call.services.statistics.list_buckets(call.tenant, question, fill=True)
     if query.face is not None and any(bucket.amounts for bucket in buckets):
         acts.reads([query.face])
@@ -366,10 +366,10 @@ def _make_filter(
     call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
 ) -> ObservationFilter:
     camera = query.camera and call.services.cameras.id_of(call.tenant, query.camera)
-    wanted = ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
+    observation_filter = ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
     if isinstance(query, ObservationsWanted) or query.staff:
-        return wanted
-    return call.services.statistics.visitors.staff(call.tenant).leave_out(wanted)
+        return observation_filter
+    return call.services.statistics.visitors.staff(call.tenant).leave_out(observation_filter)
 
 
 def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:

@@ -287,10 +287,10 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     settings = _list_settings(body)
     del settings["id"], settings["name"]
     settings["labels"] = model.Labels(**settings.get("labels", {}))
-    made, api_key = call.services.cameras.add(
+    camera, api_key = call.services.cameras.add(
         call.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=call.request
     )
-    return _describe_cameras(call, CameraMade, [made], api_key=api_key)[0]
+    return _describe_cameras(call, CameraMade, [camera], api_key=api_key)[0]
 
 
 class Muting(Sent):
@@ -364,8 +364,8 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
     call.caller.require_camera(call.path["id"])
     cameras, id_, by = call.services.cameras, call.path["id"], call.caller.camera
-    known = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
-    camera = cameras.note_heartbeat(call.tenant, known, body.status, is_working=body.working)
+    known_camera = by if by is not None and by.id == id_ else cameras.get(call.tenant, id_)
+    camera = cameras.note_heartbeat(call.tenant, known_camera, body.status, is_working=body.working)
     return _describe_camera(call, call.services.captures.count_faceless(call.tenant, camera))
 
 

@@ -84,8 +84,10 @@ def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
     if query.face is not None:
         if query.expires_before is not None or query.token is not None:
             raise errors.InvalidInput("face is one record at most: leave out expires_before and token")
-        found = call.services.faces.get(call.tenant, query.face)
-        return ConsentsPage(consents=[_answer(found, found.consent)] if found.consent else [], next_token=None)
+        found_face = call.services.faces.get(call.tenant, query.face)
+        return ConsentsPage(
+            consents=[_answer(found_face, found_face.consent)] if found_face.consent else [], next_token=None
+        )
     page = call.services.consents.page(call.tenant, query.expires_before, query.limit, query.token)
     records = [_answer(face, face.consent) for face in page.rows if face.consent]
     return ConsentsPage(consents=records, next_token=page.next_token)
@@ -193,8 +195,10 @@ class Holds(Answer):
 @operations("GET", "/v1/holds", Role.OPERATOR, tag="holds")
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
-    found = call.services.faces.holds.all(call.tenant.name)
-    return Holds(holds=[Hold(held=True, **_describe_mark(face.faceid, face.hold)) for face in found], next_token=None)
+    found_faces = call.services.faces.holds.all(call.tenant.name)
+    return Holds(
+        holds=[Hold(held=True, **_describe_mark(face.faceid, face.hold)) for face in found_faces], next_token=None
+    )
 
 
 @operations("GET", "/v1/faces/{id}/hold", Role.OPERATOR, tag="holds")
@@ -418,9 +422,9 @@ def get_receipt_page(call: Call, query: ReceiptPageWanted) -> ReceiptPage:
 
     An erasure that goes on has none yet.
     """
-    found = call.services.erasure.records.get(call.tenant.name, call.path["id"])
-    made = call.services.notices.write_receipt_page(call.tenant, query.language, require_done(found), NAMES)
-    return ReceiptPage.made_of(made, html=made.html())
+    erasure = call.services.erasure.records.get(call.tenant.name, call.path["id"])
+    page = call.services.notices.write_receipt_page(call.tenant, query.language, require_done(erasure), NAMES)
+    return ReceiptPage.made_of(page, html=page.html())
 
 
 def describe_erasure(erasure: erasures.Erasure) -> Erasure:

@@ -363,10 +363,10 @@ def answer_once(call: Call, run: Callable[[], Any], *, again: Callable[[Mapping[
     tried anew.
     """
     requests, tenant = call.services.requests, call.tenant.name
-    answer, stored = requests.do_once(tenant, call.request, run)
-    if stored is not None:
+    answer, stored_answer = requests.do_once(tenant, call.request, run)
+    if stored_answer is not None:
         call.headers["Idempotent-Replayed"] = "true"
-        return run() if again is None else again(stored.body)
+        return run() if again is None else again(stored_answer.body)
     if again is None and call.request:
         requests.store_answer(tenant, call.request, Stored(OK, {}))
     return answer

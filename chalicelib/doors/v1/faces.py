@@ -299,9 +299,9 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
 def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
     lists, known = call.services.faces.lists, query.known
-    found = lists.list_ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
-    acts.reads(found.ids)
-    return FaceIds(ids=found.ids, seq=found.seq)
+    face_ids = lists.list_ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
+    acts.reads(face_ids.ids)
+    return FaceIds(ids=face_ids.ids, seq=face_ids.seq)
 
 
 def _answer_enrolment_again(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
@@ -437,7 +437,7 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     return SightingsPage(
         name=timeline.face.name,
         number=read_number(timeline.face),
-        sightings=[_describe_face_sighting(call, seen) for seen in timeline.sightings],
+        sightings=[_describe_face_sighting(call, observation) for observation in timeline.sightings],
         total=timeline.total,
         next_token=timeline.next_token,
         arrivals=[
@@ -498,8 +498,10 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
 
 
 def _describe_rejection(call: Call, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
-    seen = rejected.sighting
-    sighting = describe_sighting(call, rejected.capture, seen, find_faces_seen(call, [(rejected.capture, seen)]))
+    seen_sighting = rejected.sighting
+    sighting = describe_sighting(
+        call, rejected.capture, seen_sighting, find_faces_seen(call, [(rejected.capture, seen_sighting)])
+    )
     book = call.services.sightings.arrivals
     arrival = book.find_of_sighting(call.tenant, sighting.face, sighting.id) if sighting.face else None
     return Rejected(
@@ -628,5 +630,5 @@ def _describe_deletion(deleted: Deleted) -> FacesChanged:
         FailedFace(id=id_, code="FaceNotFound", message=f"there is no face {id_!r}") for id_ in deleted.not_exist
     ]
     busy = "storage was busy, and the face is still there: send it again in a moment"
-    left = [FailedFace(id=id_, code="Busy", message=busy) for id_ in deleted.failed]
-    return FacesChanged(done=deleted.success, failed=[*missing, *left])
+    failed_faces = [FailedFace(id=id_, code="Busy", message=busy) for id_ in deleted.failed]
+    return FacesChanged(done=deleted.success, failed=[*missing, *failed_faces])

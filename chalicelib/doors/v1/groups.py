@@ -100,10 +100,10 @@ def add_group(call: Call, body: NewGroup) -> Group:
     409 TooManyGroups if the tenant may have no more; 400 IllegalCapacity if the capacities of all groups would sum to
     more faces than the tenant may have.
     """
-    made = call.services.groups.create(
+    group = call.services.groups.create(
         call.tenant, body.name, body.capacity, body.description, call.request, attributes=body.attributes, tells_id=True
     )
-    return describe_group(made)
+    return describe_group(group)
 
 
 @operations("GET", "/v1/groups/{id}", Role.VIEWER)

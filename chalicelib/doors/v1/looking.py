@@ -141,7 +141,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
     why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
     """
-    found = call.services.recognition.face_analysis.identify_faces(
+    identification = call.services.recognition.face_analysis.identify_faces(
         call.tenant,
         body.picture,
         PICTURES,
@@ -150,7 +150,9 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
         records=body.record,
         request=call.request,
     )
-    return IdentifiedPicture.made_of(found, faces=[_describe_identified_face(call, face) for face in found.faces])
+    return IdentifiedPicture.made_of(
+        identification, faces=[_describe_identified_face(call, face) for face in identification.faces]
+    )
 
 
 @operations("POST", "/v1/verify", Role.OPERATOR, searches=True)
@@ -173,8 +175,10 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
 @operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
 def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
-    found = call.services.recognition.face_analysis.detect(call.tenant, body.picture, PICTURES)
-    return DetectedPicture.made_of(found, faces=[_describe_detected_face(face) for face in found.faces])
+    described_picture = call.services.recognition.face_analysis.detect(call.tenant, body.picture, PICTURES)
+    return DetectedPicture.made_of(
+        described_picture, faces=[_describe_detected_face(face) for face in described_picture.faces]
+    )
 
 
 @operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)
@@ -186,11 +190,11 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     then, of the 200 strangers that are most like the face: was it not recognised?
     """
     faceid, sighting = call.path["id"], query.sighting
-    seen = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
-    found = call.services.recognition.face_analysis.find_similar_faces(
-        call.tenant, faceid, query.limit, seen, since=query.since
+    face = None if sighting is None else call.services.captures.read_face_of_sighting(call.tenant, faceid, sighting)
+    similar_faces = call.services.recognition.face_analysis.find_similar_faces(
+        call.tenant, faceid, query.limit, face, since=query.since
     )
-    return SimilarFaces.made_of(found, faces=_describe_candidates(call, found.faces))
+    return SimilarFaces.made_of(similar_faces, faces=_describe_candidates(call, similar_faces.faces))
 
 
 def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
@@ -204,8 +208,8 @@ def _describe_identified_face(call: Call, face: recognised.IdentifiedFace) -> Id
 
 
 def _describe_candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
-    described = describe_faces(call, [face.face for face in rated])
-    pairs = zip(rated, described, strict=True)
+    faces = describe_faces(call, [face.face for face in rated])
+    pairs = zip(rated, faces, strict=True)
     return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
 
 

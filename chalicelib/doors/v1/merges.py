@@ -157,9 +157,9 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     is null.
     """
     found = call.services.merges.duplicates.page(call.tenant, query.limit, query.token)
-    described = iter(describe_faces(call, [face for suggestion in found.rows for face in suggestion.faces]))
+    faces = iter(describe_faces(call, [face for suggestion in found.rows for face in suggestion.faces]))
     return DuplicatesPage(
-        duplicates=[_describe_duplicate(suggestion, next(described), next(described)) for suggestion in found.rows],
+        duplicates=[_describe_duplicate(suggestion, next(faces), next(faces)) for suggestion in found.rows],
         next_token=found.next_token,
     )
 

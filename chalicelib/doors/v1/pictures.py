@@ -158,9 +158,9 @@ class Rejections(Answer):
 @operations("GET", "/v1/faces/{id}/rejections", Role.OPERATOR, tag="rejections")
 def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
-    found = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
-    acts.reads([call.path["id"]] if found else [])
-    return Rejections(rejections=[_describe_rejection(negative) for negative in found], next_token=None)
+    negatives = call.services.sightings.rejection.of_face(call.tenant, call.path["id"])
+    acts.reads([call.path["id"]] if negatives else [])
+    return Rejections(rejections=[_describe_rejection(negative) for negative in negatives], next_token=None)
 
 
 @operations("DELETE", "/v1/faces/{id}/rejections/{sighting}", Role.OPERATOR, tag="rejections", again=answer_nothing)

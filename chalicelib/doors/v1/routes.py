@@ -44,8 +44,8 @@ def _find_bearer_tenant(services: Services, key: str) -> Tenant | None:
 
 
 def _find_session_tenant(services: Services, secret: str) -> Tenant | None:
-    found = services.access.sessions.find(secret)
-    return None if found is None else found.tenant
+    session = services.access.sessions.find(secret)
+    return None if session is None else session.tenant
 
 
 def read_claim(_settings: Settings, request: Head) -> KeyClaim:

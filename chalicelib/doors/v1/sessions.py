@@ -140,17 +140,17 @@ def make_challenge(door: KeylessCall, body: NewChallenge) -> Challenge:
     require_no_other_site(door.request, public_url)
     sessions, origin = services.access.sessions, find_origin(door.request, public_url)
     if body.invitation is None:
-        made, invited = sessions.make_challenge(origin), None
+        challenge, invited = sessions.make_challenge(origin), None
     else:
         with _count_wrong_sign_ins(services, find_network(door.request.address)):
             tenant, member = services.access.members.find_invited(body.invitation)
         telemetry.of_tenant(tenant.name)
         invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name, page=member.shown_page)
         try:
-            made = sessions.make_challenge(origin, body.invitation)
+            challenge = sessions.make_challenge(origin, body.invitation)
         except errors.InvalidInput:
             return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
-    return Challenge.made_of(made, challenge=made.text, user_handle=made.handle, invited=invited)
+    return Challenge.made_of(challenge, challenge=challenge.text, user_handle=challenge.handle, invited=invited)
 
 
 @operations("POST", "/v1/claims", None, status=201, tag="cameras")

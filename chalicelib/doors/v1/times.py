@@ -42,8 +42,8 @@ def read_time_parameter(text: str) -> datetime:
 def _read_number(digits: str) -> datetime:
     """Read a number and cut it by its digits, as a text is, so that one time always identifies the same capture."""
     try:
-        sent = Decimal(digits)
-        return moment(math.floor(sent if abs(sent) >= MILLISECONDS_FROM else sent * 1000))
+        sent_number = Decimal(digits)
+        return moment(math.floor(sent_number if abs(sent_number) >= MILLISECONDS_FROM else sent_number * 1000))
     except (OverflowError, InvalidOperation) as error:
         raise ValueError("no time of the calendar") from error
 

@@ -45,8 +45,8 @@ def make_validation_error(
     place = _PLACE.search(text)
     spot = _follow_path(_Spot(types.type_info(struct), value), place[1] if place else "")
     if not has_null and isinstance(spot.kind, types.UnionType):
-        others = tuple(kind for kind in spot.kind.types if not isinstance(kind, types.NoneType))
-        spot = replace(spot, kind=types.UnionType(others))
+        other_kinds = tuple(kind for kind in spot.kind.types if not isinstance(kind, types.NoneType))
+        spot = replace(spot, kind=types.UnionType(other_kinds))
     made = InvalidInput(_write_sentence(spot, text))
     made.index = spot.index
     return made
@@ -127,9 +127,9 @@ def _describe_type(kind: types.Type) -> str:
     kind = _unwrap(kind)
     match kind:
         case types.UnionType():
-            others = [option for option in map(_unwrap, kind.types) if not isinstance(option, types.NoneType)]
-            null = ["null"] if len(others) < len(kind.types) else []
-            return _join_by_or([*map(_describe_type, others), *null])
+            other_kinds = [option for option in map(_unwrap, kind.types) if not isinstance(option, types.NoneType)]
+            null = ["null"] if len(other_kinds) < len(kind.types) else []
+            return _join_by_or([*map(_describe_type, other_kinds), *null])
         case types.StrType():
             return f"a text{_describe_length(kind, 'characters')}" + (
                 f" of the form {kind.pattern}" if kind.pattern else ""

@@ -30,19 +30,19 @@ class Breaches(Outside):
     def find_reads(self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]) -> Breach:
         """Say what a caller was told of people since a time. `caller`: its name in the audit (rights/words/reading);
         `reads`: what each act tells, those of the dialects included."""
-        found, chain = Breach(Tally(reads)), self.book.audit.chain
+        breach, chain = Breach(Tally(reads)), self.book.audit.chain
         end = chain.end(tenant)
         now = milliseconds(self.book.clock.now())
         waiting = [entry.leaf for entry in chain.pending(tenant, end, chain.read_last_hour(tenant, end), now)]
-        self._note(found, waiting, caller, since_ms)
+        self._note(breach, waiting, caller, since_ms)
         elements = [element for element in chain.elements(tenant) if element.head.hour + HOUR_MS > since_ms]
-        found.let_go = sum(element.entries is None for element in elements)
+        breach.let_go = sum(element.entries is None for element in elements)
         for _, leaves in chain.each([element for element in elements if element.entries is not None], chain.intact):
             if leaves is None:
-                found.unreadable += 1
+                breach.unreadable += 1
             else:
-                self._note(found, leaves, caller, since_ms)
-        return found
+                self._note(breach, leaves, caller, since_ms)
+        return breach
 
     def _note(self, found: Breach, leaves: list[Leaf], caller: str, since_ms: int) -> None:
         entries: list[Entry] = []

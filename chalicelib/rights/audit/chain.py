@@ -227,8 +227,8 @@ class Chain(Outside):
     def pending(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
         """Return the entries that are not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
         since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
-        found = [*self.waiting(tenant), *self.sightings(tenant, since, now_ms + 1)]
-        return [entry for entry in found if not entry.is_of(taken)]
+        entries = [*self.waiting(tenant), *self.sightings(tenant, since, now_ms + 1)]
+        return [entry for entry in entries if not entry.is_of(taken)]
 
     def waiting(self, tenant: str) -> Iterator[Open]:
         """Yield the entries that wait as items, the oldest first."""
@@ -237,8 +237,8 @@ class Chain(Outside):
 
     def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
         """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
-        found = captures_of(self.book.items, tenant, None, since_ms - _REACH_MS, until_ms + _REACH_MS)
-        for capture in map(capture_from, found):
+        items = captures_of(self.book.items, tenant, None, since_ms - _REACH_MS, until_ms + _REACH_MS)
+        for capture in map(capture_from, items):
             for sighting in capture.sightings:
                 if sighting.resolved_at is None or has_item(capture.id, sighting):
                     continue
@@ -265,9 +265,9 @@ class Chain(Outside):
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(entry.hour for entry in due)])
         if until - HOUR_MS <= end.hour:
             return 0
-        if seen := list(self.sightings(tenant, since, until)):
+        if seen_entries := list(self.sightings(tenant, since, until)):
             taken = taken or self.read_last_hour(tenant, end)
-            due += [entry for entry in seen if entry.id not in taken]
+            due += [entry for entry in seen_entries if entry.id not in taken]
         closed = 0
         for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
             after = self._close_hour(tenant, end, hour, entries)

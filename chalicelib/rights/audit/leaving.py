@@ -121,17 +121,17 @@ class AuditErasing(Outside):
         number of days last: nothing goes then.
         """
         limit = milliseconds(self.book.clock.now() - timedelta(days=days)) - HOUR_MS
-        kept = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
+        kept_elements = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
         read = self.book.audit.chain.each(
-            [element for element in kept if element.head.hour <= limit], self.book.audit.chain.intact
+            [element for element in kept_elements if element.head.hour <= limit], self.book.audit.chain.intact
         )
         due = [(element, leaves is not None) for element, leaves in read]
         if damaged := [element.head.name for element, is_intact in due if not is_intact]:
             _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
         old = [element for element, is_intact in due if is_intact]
         overdue = sum(element.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for element in old)
-        if is_much(overdue, len(kept)):
-            old = old[: max(FEW, len(kept) // SHARE)]
+        if is_much(overdue, len(kept_elements)):
+            old = old[: max(FEW, len(kept_elements) // SHARE)]
             _log.warning(
                 "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "
                 "clock and audit_days",
@@ -155,16 +155,20 @@ class AuditErasing(Outside):
 
         If it has signed none, those of new tenants. What an hour says that is damaged does not count.
         """
-        known, now, newest = self.book.audit.signing.public_keys(tenant), milliseconds(self.book.clock.now()), -1
+        known_public_keys, now, newest = (
+            self.book.audit.signing.public_keys(tenant),
+            milliseconds(self.book.clock.now()),
+            -1,
+        )
         days: int | str = AUDIT_DAYS
         for hour, leaves in self._newest_first(tenant):
             if hour + HOUR_MS <= newest:
                 break  # an entry is of the hour that it is closed with, or of an earlier one
             for entry in (leaf.content or {} for leaf in leaves):
                 with suppress(InvalidInput, ValueError, KeyError, TypeError, AttributeError):
-                    said = statement_of(entry, tenant, known, hour)
-                    if "audit_days" in said and newest < at_ms(entry) <= now:
-                        newest, days = at_ms(entry), said["audit_days"]
+                    statement = statement_of(entry, tenant, known_public_keys, hour)
+                    if "audit_days" in statement and newest < at_ms(entry) <= now:
+                        newest, days = at_ms(entry), statement["audit_days"]
         return days
 
     def _newest_first(self, tenant: str) -> Iterator[tuple[int, list[Leaf]]]:
@@ -173,18 +177,18 @@ class AuditErasing(Outside):
             self.book.audit.chain.end(tenant).hour + HOUR_MS,
             [entry.leaf for entry in self.book.audit.chain.waiting(tenant)],
         )
-        kept = [
+        kept_elements = [
             element
             for element in self.book.audit.chain.elements(tenant, newest_first=True)
             if element.entries is not None
         ]
-        for element, leaves in self.book.audit.chain.each(kept, self.book.audit.chain.intact):
+        for element, leaves in self.book.audit.chain.each(kept_elements, self.book.audit.chain.intact):
             yield element.head.hour, leaves or []
 
     def _find_leaves_that_name(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
-        kept = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
-        read = self.book.audit.chain.each(kept, self.book.audit.chain.leaves)
+        kept_elements = [element for element in self.book.audit.chain.elements(tenant) if element.entries is not None]
+        read = self.book.audit.chain.each(kept_elements, self.book.audit.chain.leaves)
         return [one for one in read if any(leaf.names(names) for leaf in one[1])]
 
     def _sign_statement(self, tenant: str, what: str, **said: Any) -> None:

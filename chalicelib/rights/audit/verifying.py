@@ -66,12 +66,12 @@ class _Statements(Struct):
 
     def _permit(self, entry: Entry, hour: int) -> None:
         """Read a statement by which entries go, or will go. Raises InvalidInput as `statement_of`."""
-        said = statement_of(entry, self.tenant, self.keys, hour)
+        statement = statement_of(entry, self.tenant, self.keys, hour)
         if entry["what"] == ERASED:
-            self.erased |= dict.fromkeys(said["leaves"], said["erasure"])
+            self.erased |= dict.fromkeys(statement["leaves"], statement["erasure"])
         elif entry["what"] == TRIMMED:
-            days = said["audit_days"]
-            self.trims.append((days, said["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
+            days = statement["audit_days"]
+            self.trims.append((days, statement["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
 
 
 class Verifying(Outside):
@@ -184,11 +184,11 @@ def verify_export_lines(lines: Iterable[str], key_of: Callable[[str], str]) -> t
     key = key_of(last.tenant)
     if signing.fingerprint(signer) != key.lower():
         verified.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
-    kept = [element if element.entries in leaves else replace(element, entries=None) for element in elements]
+    kept_elements = [element if element.entries in leaves else replace(element, entries=None) for element in elements]
     statements = _Statements(last.tenant, last.hour, public_keys)
     for leaf in waiting:
         verified.findings += statements.note(leaf)
-    _compare_all(kept, lambda element: leaves[element.entries or ""], [], verified, statements)
+    _compare_all(kept_elements, lambda element: leaves[element.entries or ""], [], verified, statements)
     return verified, entries
 
 

@@ -103,10 +103,10 @@ class Again(Outside):
         tenants = {tenant.name: tenant.app_id for tenant in self.book.tenants.all()}
         here = {(receipt.tenant, receipt.id): receipt for receipt in receipts if receipt.tenant in tenants}
         known = self._find_known(list(here))
-        left = [receipt for place, receipt in here.items() if place not in known]
+        remaining_receipts = [receipt for place, receipt in here.items() if place not in known]
         of_here = (
             receipt
-            for receipt in left
+            for receipt in remaining_receipts
             if receipt.statement.get("app_id", tenants[receipt.tenant]) == tenants[receipt.tenant]
         )
         return sorted(of_here, key=lambda receipt: str(receipt.statement["done_at"]))
@@ -138,7 +138,7 @@ class Again(Outside):
         """
         tenant = self._tenant(receipt, trusted, names_faces=True)
         ids = people.list_named(receipt)
-        erased, others = self.part_faces(tenant, receipt.statement, ids)
+        erased, other_faces_by_id = self.part_faces(tenant, receipt.statement, ids)
         by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
         begun = []
         for faceid in (one for one in ids if one in people.observed and one not in erased):
@@ -156,7 +156,7 @@ class Again(Outside):
         )
         if deleted.failed:
             raise Busy(f"{len(deleted.failed)} faces of {receipt} are still there: try again")
-        people.faceids -= {*ids} - others.keys()
+        people.faceids -= {*ids} - other_faces_by_id.keys()
         people.observed -= {*ids}
         return [*begun, *deleted.erasures]
 
@@ -253,15 +253,15 @@ class Again(Outside):
         return tenant
 
     def _scan_tenant(self, table: Table, tenant: str) -> Iterator[Item]:
-        found = self.book.storage.items.scan(table, tenant)
-        return (item for item in found if keys.is_of_tenant(table, item, tenant))
+        items = self.book.storage.items.scan(table, tenant)
+        return (item for item in items if keys.is_of_tenant(table, item, tenant))
 
     def _find_known(self, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return those of the tenants' erasures that this book has a record of."""
         known = set[tuple[str, str]]()
         for some in parts(places, _AT_ONCE):
-            found = self.book.items.get_many(keys.ERASURES, some)
-            known |= {place for place, item in zip(some, found, strict=True) if item is not None}
+            items = self.book.items.get_many(keys.ERASURES, some)
+            known |= {place for place, item in zip(some, items, strict=True) if item is not None}
         return known
 
 

@@ -104,13 +104,16 @@ class CaptureErasure(Outside):
 
     def _list_faces_beside(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> list[str]:
         """Return the ids of the faces that have the other sightings of a capture, or had them before a merge."""
-        others = [
+        other_sightings = [
             sighting for sighting in capture.sightings if sighting.faceid is not None and sighting.number not in numbers
         ]
         at_ms = milliseconds(capture.captured_at)
-        places = [keys.observation(tenant.name, at_ms, sighting_id(capture.id, sighting.number)) for sighting in others]
+        places = [
+            keys.observation(tenant.name, at_ms, sighting_id(capture.id, sighting.number))
+            for sighting in other_sightings
+        ]
         observed = [str(item["faceid"]) for item in self.book.items.get_many(keys.OBSERVATIONS, places) if item]
-        faceids = dict.fromkeys([*(str(sighting.faceid) for sighting in others), *observed])
+        faceids = dict.fromkeys([*(str(sighting.faceid) for sighting in other_sightings), *observed])
         there = self.book.faces.by_id(tenant, faceids, restricted=True)
         errors = [
             self.book.faces.make_missing_error(tenant, faceid, restricted=True)
@@ -161,10 +164,10 @@ class CaptureErasure(Outside):
 
 def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> bool:
     """Return whether anybody else is on the picture, as far as it was looked at."""
-    others = [
+    other_sightings = [
         sighting for sighting in capture.sightings if sighting.number not in numbers and sighting.reason != ERASED
     ]
-    return bool(others) or len(item.get("detection", ())) > len(capture.sightings)
+    return bool(other_sightings) or len(item.get("detection", ())) > len(capture.sightings)
 
 
 def _make_update(

@@ -61,9 +61,11 @@ class Erasures(Outside):
         erasure = replace(new, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
         if not erases:
             return erasure
-        given = [merge.kept.face for merge in absorbed if merge.is_active and merge.kept is not None]
-        names = {name for face in (*faces, *given) for name in names_of(face)}
-        return replace(_add_pseudonym(erasure), hashes=self.hash_contents([*faces, *given]), names=tuple(sorted(names)))
+        given_faces = [merge.kept.face for merge in absorbed if merge.is_active and merge.kept is not None]
+        names = {name for face in (*faces, *given_faces) for name in names_of(face)}
+        return replace(
+            _add_pseudonym(erasure), hashes=self.hash_contents([*faces, *given_faces]), names=tuple(sorted(names))
+        )
 
     def make_erasure_of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
         """Make the record of a face that was deleted before. `asked_at`: as `make_erasure` has it."""
@@ -92,11 +94,11 @@ class Erasures(Outside):
 
     def get_with_further(self, tenant: str, id_: str) -> list[Erasure]:
         """Read an erasure, and the further records in which it goes on. Raises ErasureNotFound."""
-        found = [self.get(tenant, id_)]
+        found_erasures = [self.get(tenant, id_)]
         with suppress(ErasureNotFound):
-            while not (further := self.get(tenant, str(int(found[-1].id) + 1))).number:
-                found.append(further)
-        return found
+            while not (further := self.get(tenant, str(int(found_erasures[-1].id) + 1))).number:
+                found_erasures.append(further)
+        return found_erasures
 
     def page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
         """Return a page of erasures, newest first.
@@ -105,9 +107,9 @@ class Erasures(Outside):
         """
         pages = PageTokens(f"erasures of {tenant}")
         behind = pages.read_place(token, str)
-        stored = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
+        stored_items = every(self.book.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1)
         return pages.make_first_page(
-            (erasure_from(item) for item in stored if item["erases"]), limit, lambda erasure: erasure.id
+            (erasure_from(item) for item in stored_items if item["erases"]), limit, lambda erasure: erasure.id
         )
 
     def all(self, tenant: str) -> Iterator[Erasure]:

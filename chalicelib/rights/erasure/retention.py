@@ -126,20 +126,20 @@ class Retention(Outside):
         """
         now = self.book.clock.now()
         kinds = [
-            kept
-            for kept in self._list_kinds(tenant, of)
-            if kept.days is not None
-            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept.kind))
+            kept_kind
+            for kept_kind in self._list_kinds(tenant, of)
+            if kept_kind.days is not None
+            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept_kind.kind))
         ]
         if not kinds:
             return True
-        waits = self.withhold(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
-        for kept in kinds:
-            if kept.name in waits:
+        waits = self.withhold(tenant, {kept_kind.name: kept_kind.due for kept_kind in kinds}, yes=yes)
+        for kept_kind in kinds:
+            if kept_kind.name in waits:
                 continue
-            due = kept.due(now)
-            while some := [one.what for one in islice(due, _A_STEP)]:
-                kept.delete(some)
+            due = kept_kind.due(now)
+            while some := [due_thing.what for due_thing in islice(due, _A_STEP)]:
+                kept_kind.delete(some)
                 if left_s() < STOPS_AT_S:
                     return False
         if Kind.OBSERVATIONS in of:
@@ -149,7 +149,7 @@ class Retention(Outside):
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
         now, waits = self.book.clock.now(), self.withheld(tenant)
-        return [self._plan_kind(kept, now, waits.get(kept.name)) for kept in self._list_kinds(tenant, tuple(Kind))]
+        return [self._plan_kind(kind, now, waits.get(kind.name)) for kind in self._list_kinds(tenant, tuple(Kind))]
 
     def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return the counts that the last sweep withheld, by kind and group."""
@@ -337,8 +337,8 @@ class Retention(Outside):
         Of a camera whose clock is ahead, those that were stored before may come later.
         """
         after: str | None = None
-        while found := next(self.book.storage.uploads.walk(keys.capture_pictures(tenant), after), None):
-            folder = found.key.rpartition("/")[0] + "/"
+        while blob := next(self.book.storage.uploads.walk(keys.capture_pictures(tenant), after), None):
+            folder = blob.key.rpartition("/")[0] + "/"
             after = folder + keys.BEHIND_CAPTURES
             for blob in self.book.storage.uploads.walk(folder):
                 if _taken_at(blob) > limit:
@@ -390,8 +390,8 @@ class PicturesOff(Outside):
         run = json.dumps([day, tenant.keeps_pictures, groups, tenant.forgets_strangers])
         steps = {} if keeps_all else {"faces": self._faces, "merges": self._merges}
         steps |= {"captures": self._captures}
-        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
-        first, after = (noted["step"], noted["after"]) if noted and noted["run"] == run else (next(iter(steps)), "")
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
+        first, after = (item["step"], item["after"]) if item and item["run"] == run else (next(iter(steps)), "")
         for name in list(steps)[list(steps).index(first) :] if first != _DONE else []:
             for place in steps[name](tenant, after):
                 if left_s() < STOPS_AT_S:
@@ -440,8 +440,8 @@ class PicturesOff(Outside):
     def _delete_unseen(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
         places = {blob.key: _capture_of(blob.key) for blob in blobs}
         wanted = list(dict.fromkeys(places.values()))
-        found = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])
-        captures = [capture_from(item) for item in found if item]
+        items = self.book.items.get_many(keys.CAPTURES, [keys.capture(tenant.name, *place) for place in wanted])
+        captures = [capture_from(item) for item in items if item]
         hidden = {
             (capture.camera_id, capture.id) for capture in self.book.captures.kept.list_to_forget(tenant, captures)
         }

@@ -79,15 +79,15 @@ class ErasureSteps(Outside):
 
         Then the witness gets the receipts that it has not. Raises its errors.
         """
-        found = list(self.book.erasure.records.all(tenant.name))
-        unfinished = [erasure for erasure in found if erasure.done_at is None]
+        found_erasures = list(self.book.erasure.records.all(tenant.name))
+        unfinished = [erasure for erasure in found_erasures if erasure.done_at is None]
         joined = self._join_records(tenant, unfinished)
         for erasure in (erasure for erasure in unfinished if erasure.id not in joined):
             if left_s() < STOPS_AT_S:
                 self.book.erasure.records.announce(tenant.name, erasure)
             else:
                 self.go_on(tenant, erasure.id, left_s)
-        for erasure in found:
+        for erasure in found_erasures:
             self._give_witness_receipt(tenant, erasure)
 
     def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
@@ -118,7 +118,7 @@ class ErasureSteps(Outside):
         face_counts = accumulate(len(erasure.faceids) for erasure in new)
         numbered = zip(new, face_counts, strict=True)
         for _, batch in groupby(numbered, key=lambda pair: (pair[0].erases, pair[1] // _JOINED)):
-            *others, last = erasures = [erasure for erasure, _ in batch]
+            *other_erasures, last = erasures = [erasure for erasure, _ in batch]
             joined = replace(
                 last,
                 faceids=tuple(faceid for erasure in erasures for faceid in erasure.faceids),
@@ -129,10 +129,10 @@ class ErasureSteps(Outside):
                 },
             )
             same = (equals("step", 0, "step-same"),)
-            gone = [Delete(keys.ERASURES, (tenant.name, erasure.id), same) for erasure in others]
+            deletes = [Delete(keys.ERASURES, (tenant.name, erasure.id), same) for erasure in other_erasures]
             put = Put(keys.ERASURES, erasure_item(tenant.name, joined), same)
-            if gone and write_unless_changed(self.book.items, [put, *gone]):
-                done |= {erasure.id for erasure in others}
+            if deletes and write_unless_changed(self.book.items, [put, *deletes]):
+                done |= {erasure.id for erasure in other_erasures}
         return done
 
     def _waits_for_group(self, tenant: Tenant, erasure: Erasure) -> bool:
@@ -315,8 +315,8 @@ class ErasureSteps(Outside):
         if erasure.receipt is None or erasure.is_told or (witness := self.book.ports.witness) is None:
             return
         witness.keep(receipt_name(tenant.app_id, erasure.id), canonical_json(erasure.receipt))
-        told = Update(keys.ERASURES, (tenant.name, erasure.id), (exists("still-there"),), set={"is_told": True})
-        write_unless_changed(self.book.items, [told])
+        update = Update(keys.ERASURES, (tenant.name, erasure.id), (exists("still-there"),), set={"is_told": True})
+        write_unless_changed(self.book.items, [update])
 
 
 def _list_sighting_places(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:

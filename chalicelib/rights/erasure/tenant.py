@@ -111,10 +111,10 @@ class TenantErasures(Outside):
         return self._read_erasure(name)
 
     def _read_erasure(self, name: str) -> TenantErasure:
-        found = self.find(name)
-        if found is None:
+        erasure = self.find(name)
+        if erasure is None:
             raise TenantNotFound(f"there is no erasure of a tenant {name[:70]!r}")
-        return found
+        return erasure
 
     def _require_free(self, name: str) -> None:
         held = sum(1 for _ in self.book.faces.holds.all(name))
@@ -158,11 +158,11 @@ class TenantErasures(Outside):
 
     def _delete(self, erasure: TenantErasure, table: Table, places: Sequence[tuple[str, str]]) -> None:
         """Delete items, and count them in the same transaction."""
-        gone = (Delete(table, place) for place in places)
+        deletes = (Delete(table, place) for place in places)
         same = (equals("step", erasure.step, "step-same"),)
         number = {f"{COUNT}{table.name}": len(places)}
         record = Update(keys.TENANTS, keys.erased_item(erasure.tenant), same, add=number)
-        write(self.book.storage.items, [*gone, record])
+        write(self.book.storage.items, [*deletes, record])
 
     def _sign(self, erasure: TenantErasure) -> None:
         """Sign the receipt and delete the key in one transaction: nobody signs anything else for this tenant."""

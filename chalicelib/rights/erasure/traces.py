@@ -56,23 +56,25 @@ class Traces(Outside):
 
     def delete_rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the pictures that were rejected for these faces and captured until `before_ms`."""
-        stored = (
+        stored_items = (
             item
             for faceid in faceids
             for item in every(self.book.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid))
         )
-        old = (item for item in stored if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms)
+        old = (item for item in stored_items if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms)
         delete_in_parts(self.book.items, keys.NEGATIVES, old)
 
     def delete_merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
         """Delete the merges that the faces took part in, with their backups."""
-        found = self.book.merges.records.all(tenant.name)
-        gone = [
+        merges = self.book.merges.records.all(tenant.name)
+        removed_merges = [
             merge
-            for merge in found
+            for merge in merges
             if {merge.survivor, merge.other} & set(faceids) and milliseconds(merge.at) <= before_ms
         ]
-        write_in_parts(self.book.items, [action for merge in gone for action in merge_deletes(tenant.name, merge)])
+        write_in_parts(
+            self.book.items, [action for merge in removed_merges for action in merge_deletes(tenant.name, merge)]
+        )
 
     def delete_reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Delete reviews of the faces, and take the faces out of what others are compared with."""
@@ -191,8 +193,8 @@ class Traces(Outside):
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
     """Delete what the cameras saw on request: the people on it are unknown, and it would be kept for an hour."""
-    found = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
-    delete_in_parts(items, keys.TENANTS, found)
+    found_items = every(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
+    delete_in_parts(items, keys.TENANTS, found_items)
 
 
 def make_ids_pattern(faceids: Collection[str]) -> re.Pattern[str]:

@@ -180,7 +180,7 @@ def sum_entries(entries: Iterable[Entry]) -> list[Entry]:
     found = defaultdict[tuple[str, int], list[Entry]](list)
     for entry in entries:
         found[entry["by"], at_ms(entry) // HOUR_MS].append(entry)
-    return [made for (by, _), own in found.items() for made in _sum_caller(by, own)]
+    return [made for (by, _), entries_of_caller in found.items() for made in _sum_caller(by, entries_of_caller)]
 
 
 def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:

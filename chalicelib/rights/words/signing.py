@@ -63,8 +63,8 @@ def new_key() -> tuple[str, bytes]:
     """Make a key: the private half in base64, as the Vault seals it, and the public one."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    made = Ed25519PrivateKey.generate()
-    return _text(made.private_bytes_raw()), made.public_key().public_bytes_raw()
+    private_key = Ed25519PrivateKey.generate()
+    return _text(private_key.private_bytes_raw()), private_key.public_key().public_bytes_raw()
 
 
 def sign_statement(statement: Mapping[str, Any], private: str) -> dict[str, Any]:

@@ -245,11 +245,11 @@ def fit(templates: NDArray[np.float16]) -> Coder:
     plain = Coder(dimensions, None, (), largest)
     if rows < ROTATED_FROM:
         return _with_tiers(plain, sample, [(0, dimensions)])
-    turned = Coder(dimensions, _compute_rotation(sample), (), largest)
-    first, last = _choose_tier_ends(turned, sample, _BEST / rows)
+    coder = Coder(dimensions, _compute_rotation(sample), (), largest)
+    first, last = _choose_tier_ends(coder, sample, _BEST / rows)
     if first == dimensions:
         return _with_tiers(plain, sample, [(0, dimensions)])
-    return _with_tiers(turned, sample, [(0, first), (first, last)])
+    return _with_tiers(coder, sample, [(0, first), (first, last)])
 
 
 def _sample_rows(templates: NDArray[np.float16]) -> NDArray[np.float32]:

@@ -184,9 +184,9 @@ class FolderBlobStore:
                     yield from self._walk(key, prefix, after)
             elif key > after and key.startswith(prefix):
                 with _translate_failures():
-                    found = _info(f"{self._root}/{key}", key)
-                if found:
-                    yield found
+                    blob = _info(f"{self._root}/{key}", key)
+                if blob:
+                    yield blob
 
 
 def _names(folder: Path) -> list[str]:
@@ -260,7 +260,7 @@ def hold_off_backup(folder: Path) -> Iterator[None]:
 
     Raises Busy if one is under way, or StorageUnavailable if only another user may remove what is there.
     """
-    left = folder / BACKUP
+    unfinished_backup = folder / BACKUP
     with _translate_failures(), ExitStack() as stack:
         with suppress(PermissionError):  # root backs up what a service of another user has: lock and folder are root's
             descriptor = os.open(folder / BACKUP_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -269,11 +269,11 @@ def hold_off_backup(folder: Path) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Busy("a backup is under way, and holds what was deleted: wait until it has ended") from None
-            shutil.rmtree(left, ignore_errors=True)
-        if left.exists():
-            user = left.stat().st_uid
+            shutil.rmtree(unfinished_backup, ignore_errors=True)
+        if unfinished_backup.exists():
+            user = unfinished_backup.stat().st_uid
             raise StorageUnavailable(
-                f"{left} cannot be deleted: if no backup goes on, one was killed; delete it as user {user}"
+                f"{unfinished_backup} cannot be deleted: if no backup goes on, one was killed; delete it as user {user}"
             )
         yield
 

@@ -197,9 +197,9 @@ class Connector:
         All failures share one message, so that it reveals nothing of our network's names.
         """
         try:
-            found = [target.address] if target.address else self._look_up_addresses(target.host, deadline)
-            if found and all(map(self._allowed, found)):
-                return found
+            addresses = [target.address] if target.address else self._look_up_addresses(target.host, deadline)
+            if addresses and all(map(self._allowed, addresses)):
+                return addresses
         except TimeoutError:
             raise
         except (OSError, ValueError):

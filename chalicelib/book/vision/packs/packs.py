@@ -66,8 +66,8 @@ class Pack(Struct, frozen=True):
 
     def path(self, name: str) -> Path:
         """Return the place of the file: in the pack's folder, or for a former pack of the program in DEFAULT_PACK's."""
-        own, shared = self.folder / name, PACKS / DEFAULT_PACK / name
-        return shared if self.folder.parent == PACKS and not own.is_file() and shared.is_file() else own
+        own_path, shared = self.folder / name, PACKS / DEFAULT_PACK / name
+        return shared if self.folder.parent == PACKS and not own_path.is_file() and shared.is_file() else own_path
 
     def content(self, name: str) -> bytes:
         """Read the file's bytes and check them. Raises MissingModel."""
@@ -139,8 +139,8 @@ def find_by_model(model: str, models: Path | None) -> Pack:
 
 def find_number(model: str, models: Path | None) -> int:
     """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has it."""
-    found = (pack.manifest.embedding for pack in _read_packs(models))
-    return next((role.number for role in found if role.model == model), 0)
+    roles = (pack.manifest.embedding for pack in _read_packs(models))
+    return next((role.number for role in roles if role.model == model), 0)
 
 
 def verify(pack: Pack) -> dict[PackFile, State]:

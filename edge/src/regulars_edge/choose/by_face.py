@@ -215,8 +215,8 @@ class _TrackShots:
 
     def list_remaining_frames(self) -> list[Frame]:
         """Return what is to go out in the end."""
-        others = [self.other.frame] if self.other and self.best.worth < SURE_WORTH else []
-        frames = ([self.best.frame] if self.best.worth > self.sent else []) + others
+        other_frames = [self.other.frame] if self.other and self.best.worth < SURE_WORTH else []
+        frames = ([self.best.frame] if self.best.worth > self.sent else []) + other_frames
         return [frame for frame in frames if frame.encode_picture()]
 
 

@@ -185,10 +185,10 @@ def _decode_level(outputs: Mapping[str, Any], width: int, stride: int, score: fl
 
 def _suppress_overlaps(faces: Iterable[Face]) -> Iterator[Face]:
     """Greedy non-maximum suppression, surest first."""
-    kept: list[Face] = []
+    kept_faces: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(measure_overlap(face.box_xywh, one.box_xywh) <= _NMS_IOU for one in kept):
-            kept.append(face)
+        if all(measure_overlap(face.box_xywh, one.box_xywh) <= _NMS_IOU for one in kept_faces):
+            kept_faces.append(face)
             yield face
 
 
@@ -269,10 +269,10 @@ class FaceFinder:
             ImageChops.difference(thumbnail, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
         )
         if changed:
-            area, others = _widen_change(changed, frame.pixels.size, self._faces)
+            area, other_faces = _widen_change(changed, frame.pixels.size, self._faces)
             self._seen.paste(thumbnail.crop(changed), changed)
             self._faces = sorted(
-                [*others, *self.detector.find_faces_in(frame.pixels, area)], key=_count_pixels, reverse=True
+                [*other_faces, *self.detector.find_faces_in(frame.pixels, area)], key=_count_pixels, reverse=True
             )
 
 
@@ -281,12 +281,12 @@ def _widen_change(changed: Area, size_px: tuple[int, int], faces: list[Face]) ->
     across, down = size_px[0] / STILL_PX[0], size_px[1] / STILL_PX[1]
     left, top, right, bottom = changed
     area = (left - _MARGIN) * across, (top - _MARGIN) * down, (right + _MARGIN) * across, (bottom + _MARGIN) * down
-    others = faces
-    while touched := [face for face in others if have_common_part(_widen_box(face, 0), area)]:
-        others = [face for face in others if face not in touched]
+    other_faces = faces
+    while touched := [face for face in other_faces if have_common_part(_widen_box(face, 0), area)]:
+        other_faces = [face for face in other_faces if face not in touched]
         area = enclose_boxes([area, *(_widen_box(face, 0.5) for face in touched)])
     corner = max(0, int(area[0])), max(0, int(area[1]))
-    return (*corner, min(size_px[0], int(area[2]) + 1), min(size_px[1], int(area[3]) + 1)), others
+    return (*corner, min(size_px[0], int(area[2]) + 1), min(size_px[1], int(area[3]) + 1)), other_faces
 
 
 def _widen_box(face: Face, room: float) -> Box:

@@ -262,8 +262,8 @@ def wait_for_code(camera: Mapping[str, object]) -> tuple[str, str]:
 
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
-    known = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
-    for frame in frames_within(WAIT_S, make_source(known.cameras[0], known, Clock())):
+    known_config = config.read_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
+    for frame in frames_within(WAIT_S, make_source(known_config.cameras[0], known_config, Clock())):
         with suppress(OSError):  # half a picture; the next one comes soon
             if frame is not None and (found := read_code(frame.image())):
                 return found

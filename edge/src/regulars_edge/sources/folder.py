@@ -171,10 +171,10 @@ class FolderSource:
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
         self._note_marks(marks, now, last)
         for mark in marks:
-            seen = self._seen.get(mark.path)
-            if seen is None or seen.looks < 2:
+            file = self._seen.get(mark.path)
+            if file is None or file.looks < 2:
                 continue
-            frame = self._read_file(seen, now)
+            frame = self._read_file(file, now)
             if frame is not None:
                 yield frame
 
@@ -200,12 +200,12 @@ class FolderSource:
     def _note_marks(self, marks: list[FileMark], now: Moment, last_look: Moment | None) -> None:
         before, self._seen = self._seen, {}
         for mark in marks:
-            seen = before.get(mark.path)
-            if seen is None or seen.mark != mark:
-                seen = _SeenFile(mark, now, last_look)
+            file = before.get(mark.path)
+            if file is None or file.mark != mark:
+                file = _SeenFile(mark, now, last_look)
             else:
-                seen.looks += 1
-            self._seen[mark.path] = seen
+                file.looks += 1
+            self._seen[mark.path] = file
         if len(self._left_alone) > AT_ONCE:
             self._left_alone = {mark for mark in self._left_alone if read_mark(mark.path) == mark}
 

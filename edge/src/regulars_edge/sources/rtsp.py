@@ -81,9 +81,11 @@ class Line:
     """When the camera thinks it is."""
 
     def __post_init__(self) -> None:
-        known = self.address
-        self._credentials = None if known.user is None else Credentials(known.user, known.password)
-        self._camera_url, self._received = known.url, bytearray()
+        known_address = self.address
+        self._credentials = (
+            None if known_address.user is None else Credentials(known_address.user, known_address.password)
+        )
+        self._camera_url, self._received = known_address.url, bytearray()
         self._asked, self._plays, self._moves, self._is_closed = "", False, 0, False
         self._connect()
         self._listener = socket.create_server(("127.0.0.1", 0))
